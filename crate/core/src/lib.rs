@@ -1,1 +1,41 @@
-//! x
+//! The counters of ratethrottle. No JavaScript, no Redis, no wall clock.
+//!
+//! From the bottom up; each layer knows only those above it in this list:
+//!
+//! 1. [`Nanos`], [`Limit`], [`Decision`], [`Error`]: plain values.
+//! 2. [`algorithm`]: pure steps over one state word.
+//! 3. [`table`]: which word is whose; the only place where threads meet.
+//! 4. [`Limiter`]: several limits at once, blocks; [`Registry`]: limiters by name.
+
+#![deny(unsafe_code)]
+
+pub mod algorithm;
+mod atomic;
+mod clock;
+mod decision;
+mod error;
+mod key;
+mod limit;
+#[cfg(not(loom))]
+mod limiter;
+mod nanos;
+mod policy;
+mod probe;
+#[cfg(not(loom))]
+mod registry;
+pub mod table;
+
+pub use atomic::AtomicU64;
+pub use clock::{At, Clock, Monotonic, Ratchet};
+pub use decision::{Decision, NEVER, Reading};
+pub use error::Error;
+pub use key::{Encoding, Key, Secret};
+pub use limit::{Limit, MAX_COUNT, MAX_WINDOW_MS};
+#[cfg(not(loom))]
+pub use limiter::Limiter;
+pub use nanos::Nanos;
+pub use policy::{Kind, MAX_CAPACITY, MAX_LIMITS, Policy};
+#[cfg(feature = "probe")]
+pub use probe::lost_exchanges;
+#[cfg(not(loom))]
+pub use registry::Registry;

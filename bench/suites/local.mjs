@@ -1,0 +1,87 @@
+import { openLane } from '../lane.mjs'
+import { report } from '../progress.mjs'
+import { round2, spread } from '../spread.mjs'
+import { takeTurns, withLanes } from '../turns.mjs'
+
+const REFERENCE = 'map-sliding'
+
+const cases = ['hot', '10k', '1m'].flatMap((size) =>
+  ['stored', 'fresh'].flatMap((form) =>
+    ['admit', 'deny'].map((outcome) => `${size}-${form}-${outcome}`),
+  ),
+)
+
+const subjects = [
+  'ratethrottle.allow',
+  'ratethrottle.check',
+  'noop',
+  'map-fixed',
+  'map-sliding',
+  'map-token',
+  'rate-limiter-flexible',
+  'express-rate-limit',
+  '@fastify/rate-limit',
+]
+
+/** Calls in one thread: nanoseconds per call, every subject in a process of its own. */
+export const local = {
+  name: 'local',
+  cases,
+  subjects,
+  // Run only when asked for by name: a second way to use a rival.
+  extraSubjects: ['rate-limiter-flexible.get'],
+  rounds: 7,
+  run,
+  tables,
+}
+
+async function* run(plan) {
+  for (const name of plan.cases) yield* await runCase(name, plan)
+}
+
+function runCase(name, { subjects: chosen, rounds, node }) {
+  const tasks = chosen.map((subject) => ({ case: name, subject }))
+  return withLanes(tasks, (task) => openLane('local', task, { node }), async (lanes) => {
+    for (const [index, lane] of lanes.entries()) {
+      report(`local ${name}: preparing ${chosen[index]}`)
+      const way = await lane.ask('prepare')
+      if (way !== 'direct') report(`local ${name}: ${chosen[index]} is faster ${way}`)
+    }
+    report(`local ${name}: ${rounds} rounds`)
+    const results = await takeTurns(lanes, rounds, (lane) => lane.ask('round'))
+    return results.map((nanos, index) => toRow(name, chosen[index], nanos))
+  })
+}
+
+function toRow(name, subject, nanos) {
+  const { median, min, max } = spread(nanos)
+  return {
+    suite: 'local',
+    case: name,
+    subject,
+    nsPerOp: round2(median),
+    min: round2(min),
+    max: round2(max),
+    rounds: nanos.length,
+  }
+}
+
+function tables(rows) {
+  const names = [...new Set(rows.map((row) => row.case))]
+  return names.map((name) => caseTable(name, rows.filter((row) => row.case === name)))
+}
+
+function caseTable(name, rows) {
+  const reference = rows.find((row) => row.subject === REFERENCE)
+  return {
+    title: `local ${name}`,
+    head: ['subject', 'ns/op', 'min', 'max', `speed, ${REFERENCE} = 1`],
+    body: rows.map((row) => [
+      row.subject,
+      row.nsPerOp.toFixed(1),
+      row.min.toFixed(1),
+      row.max.toFixed(1),
+      reference === undefined ? '' : `${(reference.nsPerOp / row.nsPerOp).toFixed(2)}×`,
+    ]),
+  }
+}

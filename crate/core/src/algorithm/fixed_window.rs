@@ -1,0 +1,121 @@
+//! Fixed window: `start | count`, opened by the key's first request.
+//!
+//! Not aligned to the clock: nobody comes back in a herd at :00, and the window is the one that the
+//! caller's own first request opened. Two windows can touch, so up to 2N pass within one window's
+//! length; that is the algorithm, not this code.
+
+use super::{Debt, VALUE_BITS, bits, ceil_ms, distance, finest};
+use crate::decision::{NEVER, Reading};
+use crate::error::Error;
+use crate::limit::Limit;
+use crate::nanos::Nanos;
+
+/// A validated fixed window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedWindow {
+    count: u64,
+    window: u64,
+    per_ms: u64,
+    count_bits: u32,
+}
+
+/// A window: when it opened (modulo the word's range), and the units it has admitted.
+#[derive(Clone, Copy)]
+struct Open {
+    start: u64,
+    age: u64,
+    used: u64,
+}
+
+impl FixedWindow {
+    /// Fails when count and window together need more than the word's 54 bits.
+    pub fn new(limit: Limit) -> Result<Self, Error> {
+        let count_bits = bits(limit.count());
+        let four_windows = limit.window_ms().saturating_mul(4);
+        let per_ms = finest(four_windows, VALUE_BITS.wrapping_sub(count_bits))
+            .ok_or_else(|| limit.too_large("fixed-window"))?;
+        let window = limit.window_ms().wrapping_mul(per_ms);
+        Ok(Self { count: limit.count(), window, per_ms, count_bits })
+    }
+
+    const fn time_bits(&self) -> u32 {
+        VALUE_BITS.wrapping_sub(self.count_bits)
+    }
+
+    /// The key's window at `now`: the one in the word, or a new one that opens now.
+    #[inline]
+    fn open(&self, value: u64, now: Nanos) -> Open {
+        let ticks = now.ticks(self.per_ms);
+        let (start, used) = (value >> self.count_bits, value & self.count_mask());
+        let age = u64::try_from(distance(ticks, start, self.time_bits())).unwrap_or(0);
+        if used == 0 || age >= self.window {
+            return Open { start: ticks, age: 0, used: 0 };
+        }
+        Open { start, age, used }
+    }
+
+    const fn count_mask(&self) -> u64 {
+        (1 << self.count_bits) - 1
+    }
+
+    /// An empty window is the same as none.
+    #[inline]
+    const fn word(&self, start: u64, used: u64) -> u64 {
+        if used == 0 {
+            return 0;
+        }
+        ((start << self.count_bits) | used) & super::VALUE_MASK
+    }
+
+    #[inline]
+    pub(super) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
+        let open = self.open(value, now);
+        let used = open.used.saturating_add(cost);
+        (used <= self.count).then(|| self.word(open.start, used))
+    }
+
+    pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
+        let open = self.open(value, now);
+        let left = self.count.saturating_sub(open.used);
+        let rest_ms = ceil_ms(self.window.saturating_sub(open.age), self.per_ms);
+        let retry_ms = match cost {
+            cost if cost > self.count => NEVER,
+            cost if cost > left => rest_ms,
+            _ => 0,
+        };
+        Reading { remaining: left, retry_ms, reset_ms: if open.used > 0 { rest_ms } else { 0 } }
+    }
+
+    pub(super) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
+        let open = self.open(value, now);
+        self.word(open.start, open.used.saturating_sub(units))
+    }
+
+    pub(super) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
+        if value >> self.count_bits == receipt >> self.count_bits {
+            return self.refund(value, now, units);
+        }
+        value
+    }
+
+    pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
+        match self.open(value, now).used {
+            0 => Debt::None,
+            used if used >= self.count => Debt::Blocked,
+            used => Debt::Some(used),
+        }
+    }
+
+    pub(super) const fn most(&self) -> u64 {
+        self.count
+    }
+
+    #[inline]
+    pub(super) const fn era(&self, now: Nanos) -> u64 {
+        now.ticks(self.per_ms) >> self.time_bits().wrapping_sub(2)
+    }
+
+    pub(super) const fn era_ms(&self) -> u64 {
+        (1 << self.time_bits().wrapping_sub(2)) / self.per_ms
+    }
+}

@@ -1,0 +1,142 @@
+//! Token bucket as the generic cell rate algorithm: one word, the theoretical arrival time.
+//!
+//! The word holds the instant at which the bucket is full again (TAT). With T the time one token
+//! takes and D = burst * T:
+//!
+//! ```text
+//! admit n    if  max(TAT, now) + n*T <= now + D,   then TAT = max(TAT, now) + n*T
+//! remaining  =   floor((now + D - max(TAT, now)) / T)
+//! retry      =   max(TAT, now) + n*T - D - now
+//! reset      =   TAT - now
+//! ```
+//!
+//! The unit of time is chosen per policy so that a token AND a millisecond are both whole numbers
+//! of ticks. "7 a second" is then exact: seven tokens are back after 1000 ms, not after 1001, which
+//! is what rounding T to nanoseconds gives.
+
+use super::{Debt, VALUE_BITS, VALUE_MASK, ceil_ms, distance};
+use crate::decision::{NEVER, Reading};
+use crate::error::Error;
+use crate::limit::{Limit, MAX_COUNT};
+use crate::nanos::Nanos;
+
+/// The bucket's depth has to fit a quarter of the word's time range.
+const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 2);
+/// About 15 ns a tick: finer than two calls can be apart, and the word then lasts eight years.
+const FINE_PER_MS: u64 = 1 << 16;
+
+/// A validated token bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gcra {
+    per_ms: u64,
+    token: u64,
+    depth: u64,
+    burst: u64,
+}
+
+impl Gcra {
+    /// `burst` tokens at most, refilled at the limit's rate.
+    pub fn new(limit: Limit, burst: u64) -> Result<Self, Error> {
+        if burst < limit.count() || burst > MAX_COUNT {
+            return Err(Error::Burst(burst));
+        }
+        let common = gcd(limit.count(), limit.window_ms());
+        let (per_ms, token) = (limit.count() / common, limit.window_ms() / common);
+        let depth = burst
+            .checked_mul(token)
+            .filter(|&depth| depth <= MAX_DEPTH)
+            .ok_or_else(|| limit.too_large("token-bucket"))?;
+        let finer = (FINE_PER_MS / per_ms).min(MAX_DEPTH / depth).max(1);
+        Ok(Self {
+            per_ms: per_ms.wrapping_mul(finer),
+            token: token.wrapping_mul(finer),
+            depth: depth.wrapping_mul(finer),
+            burst,
+        })
+    }
+
+    /// The same rate for the words that strangers share, its token rounded up if need be.
+    pub fn coarse(limit: Limit) -> Self {
+        Self::new(limit, limit.count()).unwrap_or_else(|_| {
+            let token = limit.window_ms().div_ceil(limit.count());
+            let depth = token.saturating_mul(limit.count());
+            Self { per_ms: 1, token, depth, burst: limit.count() }
+        })
+    }
+
+    /// Ticks of debt: how far the TAT lies ahead of `now`, at most a full bucket.
+    ///
+    /// The clamp changes nothing in normal use. It bounds what a wrong word can do.
+    #[inline]
+    fn ahead(&self, value: u64, ticks: u64) -> u64 {
+        if value == 0 {
+            return 0;
+        }
+        let ahead = distance(value, ticks, VALUE_BITS);
+        u64::try_from(ahead).unwrap_or(0).min(self.depth)
+    }
+
+    /// The word for a bucket that is full again `ahead` ticks from now. 0 is kept for "never seen".
+    #[inline]
+    const fn word(ticks: u64, ahead: u64) -> u64 {
+        match ticks.wrapping_add(ahead) & VALUE_MASK {
+            0 => 1,
+            value => value,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
+        if cost > self.burst {
+            return None;
+        }
+        let ticks = now.ticks(self.per_ms);
+        let after = self.ahead(value, ticks).wrapping_add(cost.wrapping_mul(self.token));
+        (after <= self.depth).then(|| Self::word(ticks, after))
+    }
+
+    pub(crate) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
+        let ahead = self.ahead(value, now.ticks(self.per_ms));
+        let left = self.depth.saturating_sub(ahead);
+        let wait = cost.saturating_mul(self.token).saturating_sub(left);
+        let retry_ms = if cost > self.burst { NEVER } else { ceil_ms(wait, self.per_ms) };
+        Reading { remaining: left / self.token, retry_ms, reset_ms: ceil_ms(ahead, self.per_ms) }
+    }
+
+    pub(crate) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
+        let ticks = now.ticks(self.per_ms);
+        let ahead = self.ahead(value, ticks);
+        match ahead.saturating_sub(units.saturating_mul(self.token)) {
+            0 => 0,
+            left => Self::word(ticks, left),
+        }
+    }
+
+    pub(crate) fn debt(&self, value: u64, now: Nanos) -> Debt {
+        match self.ahead(value, now.ticks(self.per_ms)) {
+            0 => Debt::None,
+            ahead if ahead.saturating_add(self.token) > self.depth => Debt::Blocked,
+            ahead => Debt::Some(ahead),
+        }
+    }
+
+    pub(crate) const fn most(&self) -> u64 {
+        self.burst
+    }
+
+    #[inline]
+    pub(crate) const fn era(&self, now: Nanos) -> u64 {
+        now.ticks(self.per_ms) >> (VALUE_BITS - 2)
+    }
+
+    pub(crate) const fn era_ms(&self) -> u64 {
+        MAX_DEPTH / self.per_ms
+    }
+}
+
+const fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}

@@ -1,0 +1,208 @@
+//! The algorithms: pure steps from (state word, now, cost) to (decision, state word).
+//!
+//! Nothing here reads a clock, looks up a key or writes memory, with one exception that is named:
+//! the sliding log keeps its timestamps in a ring beside the word and settles them there.
+
+mod fixed_window;
+mod gcra;
+mod ring;
+mod sliding_log;
+mod sliding_window;
+
+pub use fixed_window::FixedWindow;
+pub use gcra::Gcra;
+pub use ring::Ring;
+pub use sliding_log::SlidingLog;
+pub use sliding_window::SlidingWindow;
+
+use crate::decision::Reading;
+use crate::nanos::Nanos;
+
+/// Width of the state value inside a slot's word; the other ten bits make reclaiming a slot safe.
+pub const VALUE_BITS: u32 = 54;
+/// All bits of a state value.
+pub const VALUE_MASK: u64 = u64::MAX >> (64 - VALUE_BITS);
+
+/// The state of one key: its value, and the ring beside it (empty for all but the sliding log).
+/// The value 0 always means "never seen".
+#[derive(Clone, Copy)]
+pub struct State<'a> {
+    /// The 54-bit value.
+    pub value: u64,
+    /// The timestamps of a sliding log.
+    pub ring: Ring<'a>,
+}
+
+/// How much evicting a key would forgive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Debt {
+    /// The key is as if never seen: forgetting it forgives nothing.
+    None,
+    /// So much in the algorithm's own unit, the same for all keys of a table.
+    Some(u64),
+    /// The key is denied now: forgetting it would let it in.
+    Blocked,
+}
+
+/// One validated policy's arithmetic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Token bucket, and leaky bucket as a meter.
+    Gcra(Gcra),
+    /// A window that opens at the key's first request.
+    FixedWindow(FixedWindow),
+    /// Two aligned buckets, interpolated.
+    SlidingWindow(SlidingWindow),
+    /// The exact log.
+    SlidingLog(SlidingLog),
+}
+
+/// Calls the same method on whichever algorithm it is. A predictable branch is cheaper than a
+/// virtual call and keeps the whole step visible to the optimiser.
+macro_rules! each {
+    ($self:ident, $a:ident => $call:expr) => {
+        match $self {
+            Self::Gcra($a) => $call,
+            Self::FixedWindow($a) => $call,
+            Self::SlidingWindow($a) => $call,
+            Self::SlidingLog($a) => $call,
+        }
+    };
+}
+
+impl Algorithm {
+    /// The value after admitting `cost`, or `None` when it is denied. A denial changes nothing.
+    #[inline]
+    #[must_use]
+    pub fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
+        match self {
+            Self::Gcra(gcra) => gcra.admit(state.value, now, cost),
+            Self::FixedWindow(fixed) => fixed.admit(state.value, now, cost),
+            Self::SlidingWindow(sliding) => sliding.admit(state.value, now, cost),
+            Self::SlidingLog(log) => log.admit(state, now, cost),
+        }
+    }
+
+    /// What the state says to somebody who asks for `cost`.
+    #[must_use]
+    pub fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
+        match self {
+            Self::Gcra(gcra) => gcra.read(state.value, now, cost),
+            Self::FixedWindow(fixed) => fixed.read(state.value, now, cost),
+            Self::SlidingWindow(sliding) => sliding.read(state.value, now, cost),
+            Self::SlidingLog(log) => log.read(state, now, cost),
+        }
+    }
+
+    /// What the state says once `admit` has answered `next` for `cost`.
+    #[must_use]
+    pub fn read_admitted(&self, before: State<'_>, next: u64, now: Nanos, cost: u64) -> Reading {
+        match self {
+            Self::SlidingLog(log) => log.read_admitted(before, now, cost),
+            _ => self.read(State { value: next, ring: before.ring }, now, 0),
+        }
+    }
+
+    /// The value after giving back `units` to whoever was charged last.
+    #[must_use]
+    pub fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
+        match self {
+            Self::Gcra(gcra) => gcra.refund(state.value, now, units),
+            Self::FixedWindow(fixed) => fixed.refund(state.value, now, units),
+            Self::SlidingWindow(sliding) => sliding.refund(state.value, now, units),
+            Self::SlidingLog(log) => log.refund(state, now, units),
+        }
+    }
+
+    /// The value after taking back exactly the charge that left the value `receipt`.
+    ///
+    /// Nothing is taken back once that charge no longer counts (its window is over).
+    #[must_use]
+    pub fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
+        match self {
+            Self::Gcra(gcra) => gcra.refund(state.value, now, units),
+            Self::FixedWindow(fixed) => fixed.undo(state.value, now, receipt, units),
+            Self::SlidingWindow(sliding) => sliding.undo(state.value, now, receipt, units),
+            Self::SlidingLog(log) => log.undo(state, now, receipt, units),
+        }
+    }
+
+    /// Writes what the word still owes to the ring. Must precede any exchange of the word.
+    #[inline]
+    pub fn settle(&self, state: State<'_>, now: Nanos) {
+        if let Self::SlidingLog(log) = self {
+            log.settle(state, now);
+        }
+    }
+
+    /// What forgetting the key would forgive.
+    #[must_use]
+    pub fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
+        match self {
+            Self::Gcra(gcra) => gcra.debt(state.value, now),
+            Self::FixedWindow(fixed) => fixed.debt(state.value, now),
+            Self::SlidingWindow(sliding) => sliding.debt(state.value, now),
+            Self::SlidingLog(log) => log.debt(state, now),
+        }
+    }
+
+    /// The largest cost that can ever be admitted.
+    #[inline]
+    #[must_use]
+    pub fn most(&self) -> u64 {
+        each!(self, algorithm => algorithm.most())
+    }
+
+    /// Which quarter of the state word's time range `now` lies in, modulo [`ERAS`].
+    ///
+    /// Times inside a word are counted modulo its range. An entry left alone for two quarters can
+    /// no longer be told from one in the future, so the table clears entries of earlier eras.
+    #[inline]
+    #[must_use]
+    pub fn era(&self, now: Nanos) -> u64 {
+        each!(self, algorithm => algorithm.era(now)) % ERAS
+    }
+
+    /// How long an era lasts in milliseconds, rounded down.
+    #[must_use]
+    pub fn era_ms(&self) -> u64 {
+        each!(self, algorithm => algorithm.era_ms())
+    }
+
+    /// Words of ring beside each slot.
+    #[must_use]
+    pub const fn ring_words(&self) -> usize {
+        match self {
+            Self::SlidingLog(log) => log.ring_words(),
+            _ => 0,
+        }
+    }
+}
+
+/// Eras are counted modulo this.
+pub const ERAS: u64 = 1 << 12;
+
+/// Bits needed to write `n`.
+pub(crate) const fn bits(n: u64) -> u32 {
+    64 - n.leading_zeros()
+}
+
+/// The distance from `earlier` to `later`, both counted modulo 2^`width`, as a signed number.
+#[inline]
+pub(crate) const fn distance(later: u64, earlier: u64, width: u32) -> i64 {
+    let shift = 64 - width;
+    (later.wrapping_sub(earlier) << shift).cast_signed() >> shift
+}
+
+/// Ticks to milliseconds, rounded up: waiting that long is never too short.
+#[inline]
+pub(crate) const fn ceil_ms(ticks: u64, per_ms: u64) -> u64 {
+    ticks.div_ceil(per_ms)
+}
+
+/// The finest resolution, as a power of two up to 1024 ticks per millisecond, at which
+/// `four_windows_ms` milliseconds fit into `width` bits.
+pub(crate) fn finest(four_windows_ms: u64, width: u32) -> Option<u64> {
+    let room = width.checked_sub(bits(four_windows_ms))?;
+    Some(1 << room.min(10))
+}

@@ -1,0 +1,181 @@
+//! Sliding window from two aligned buckets: `index | previous | current`.
+//!
+//! With r the part of the current window that is left, P and C the two counts, L per W:
+//!
+//! ```text
+//! admit n    if  P*r + (C + n)*W <= L*W            (integers, no division)
+//! remaining  =   L - C - ceil(P*r / W)
+//! retry      =   r - floor((L-C-n)*W / P)                   if C + n <= L
+//!            =   r + max(0, W - floor((L-n)*W / C))         if n <= L: the boundary, then C's decay
+//! reset      =   r + W if C > 0, r if P > 0, else 0
+//! ```
+//!
+//! An estimate, not a log: a burst at the end of one bucket and a paced stream after it can put up
+//! to 2L - 1 into one window, and a low limit waits longer than the window (at L = 1 a key that was
+//! admitted is denied until the bucket after the next begins).
+
+use super::{Debt, VALUE_BITS, bits, ceil_ms, distance};
+use crate::decision::{NEVER, Reading};
+use crate::error::Error;
+use crate::limit::Limit;
+use crate::nanos::Nanos;
+
+/// Two counts of 20 bits leave 14 for the index, which eras (see `table/era.rs`) make enough.
+const MAX_COUNT_BITS: u32 = 20;
+
+/// A validated sliding window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlidingWindow {
+    count: u64,
+    window: u64,
+    per_ms: u64,
+    count_bits: u32,
+}
+
+/// The two buckets at one instant.
+#[derive(Clone, Copy)]
+struct Buckets {
+    index: u64,
+    rest: u64,
+    previous: u64,
+    current: u64,
+}
+
+impl SlidingWindow {
+    /// Fails for counts over 1,048,575: two of them have to fit the word beside the index.
+    pub fn new(limit: Limit) -> Result<Self, Error> {
+        let count_bits = bits(limit.count());
+        if count_bits > MAX_COUNT_BITS {
+            return Err(limit.too_large("sliding-window"));
+        }
+        // 2 * L * W must stay below 2^63; at one tick a millisecond it does: 2^(1 + 20 + 39).
+        let room =
+            62_u32.saturating_sub(bits(limit.count())).saturating_sub(bits(limit.window_ms()));
+        let per_ms = 1 << room.min(10);
+        let window = limit.window_ms().wrapping_mul(per_ms);
+        Ok(Self { count: limit.count(), window, per_ms, count_bits })
+    }
+
+    const fn index_bits(&self) -> u32 {
+        VALUE_BITS.wrapping_sub(self.count_bits).wrapping_sub(self.count_bits)
+    }
+
+    #[inline]
+    const fn word(&self, buckets: Buckets) -> u64 {
+        if buckets.previous == 0 && buckets.current == 0 {
+            return 0;
+        }
+        let counts = (buckets.previous << self.count_bits) | buckets.current;
+        ((buckets.index << (2 * self.count_bits)) | counts) & super::VALUE_MASK
+    }
+
+    /// The buckets at `now`, rolled on from where the word left them.
+    ///
+    /// A word from a bucket that begins after `now` (another thread read its clock later) is judged
+    /// at that bucket's beginning, where the estimate is highest.
+    #[inline]
+    fn at(&self, value: u64, now: Nanos) -> Buckets {
+        let ticks = now.ticks(self.per_ms);
+        let (index, past) = (ticks / self.window, ticks % self.window);
+        let mask = (1 << self.count_bits) - 1;
+        let (previous, current) = ((value >> self.count_bits) & mask, value & mask);
+        let then = value >> (2 * self.count_bits);
+        let rest = self.window.wrapping_sub(past);
+        match if value == 0 { 2 } else { distance(index, then, self.index_bits()) } {
+            0 => Buckets { index, rest, previous, current },
+            1 => Buckets { index, rest, previous: current, current: 0 },
+            2.. => Buckets { index, rest, previous: 0, current: 0 },
+            _ => Buckets { index: then, rest: self.window, previous, current },
+        }
+    }
+
+    /// Units in the sliding window, times W: the estimate without its division.
+    #[inline]
+    const fn weight(&self, buckets: Buckets) -> u64 {
+        let previous = buckets.previous.wrapping_mul(buckets.rest);
+        previous.wrapping_add(buckets.current.wrapping_mul(self.window))
+    }
+
+    #[inline]
+    pub(super) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
+        if cost > self.count {
+            return None;
+        }
+        let buckets = self.at(value, now);
+        let after = self.weight(buckets).wrapping_add(cost.wrapping_mul(self.window));
+        let current = buckets.current.wrapping_add(cost);
+        (after <= self.count.wrapping_mul(self.window))
+            .then(|| self.word(Buckets { current, ..buckets }))
+    }
+
+    pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
+        let buckets = self.at(value, now);
+        let used = self.weight(buckets).div_ceil(self.window);
+        let reset = match (buckets.current, buckets.previous) {
+            (0, 0) => 0,
+            (0, _) => buckets.rest,
+            _ => buckets.rest.wrapping_add(self.window),
+        };
+        Reading {
+            remaining: self.count.saturating_sub(used),
+            retry_ms: self.retry(buckets, cost),
+            reset_ms: ceil_ms(reset, self.per_ms),
+        }
+    }
+
+    fn retry(&self, b: Buckets, cost: u64) -> u64 {
+        let Some(others) = self.count.checked_sub(cost) else { return NEVER };
+        let ticks = match others.checked_sub(b.current) {
+            Some(spare) => match spare.wrapping_mul(self.window).checked_div(b.previous) {
+                Some(decayed) => b.rest.saturating_sub(decayed),
+                None => 0,
+            },
+            None => {
+                let decayed = others.wrapping_mul(self.window).checked_div(b.current).unwrap_or(0);
+                b.rest.saturating_add(self.window.saturating_sub(decayed))
+            }
+        };
+        ceil_ms(ticks, self.per_ms)
+    }
+
+    /// Gives back to the current bucket first, then to the previous one.
+    pub(super) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
+        let b = self.at(value, now);
+        let rest = units.saturating_sub(b.current);
+        let (previous, current) =
+            (b.previous.saturating_sub(rest), b.current.saturating_sub(units));
+        self.word(Buckets { previous, current, ..b })
+    }
+
+    /// Gives back to the bucket that the receipt charged, wherever that one is by now.
+    pub(super) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
+        let b = self.at(value, now);
+        let charged = receipt >> (2 * self.count_bits);
+        match distance(b.index, charged, self.index_bits()) {
+            0 => self.word(Buckets { current: b.current.saturating_sub(units), ..b }),
+            1 => self.word(Buckets { previous: b.previous.saturating_sub(units), ..b }),
+            _ => value,
+        }
+    }
+
+    pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
+        match self.weight(self.at(value, now)).div_ceil(self.window) {
+            0 => Debt::None,
+            used if used >= self.count => Debt::Blocked,
+            used => Debt::Some(used),
+        }
+    }
+
+    pub(super) const fn most(&self) -> u64 {
+        self.count
+    }
+
+    #[inline]
+    pub(super) const fn era(&self, now: Nanos) -> u64 {
+        (now.ticks(self.per_ms) / self.window) >> self.index_bits().wrapping_sub(2)
+    }
+
+    pub(super) const fn era_ms(&self) -> u64 {
+        (self.window / self.per_ms).saturating_mul(1 << self.index_bits().wrapping_sub(2))
+    }
+}

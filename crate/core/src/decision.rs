@@ -1,0 +1,32 @@
+//! What a limiter answers.
+
+/// The number that says "waiting will not help".
+pub const NEVER: u64 = u64::MAX;
+
+/// What one limit says about one key at one instant. Times are whole milliseconds, rounded up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Units that would be admitted right now, one by one.
+    pub remaining: u64,
+    /// How long to wait until the asked cost is admitted; 0 now, [`NEVER`] when it exceeds the limit.
+    pub retry_ms: u64,
+    /// How long until the key is as if never seen.
+    pub reset_ms: u64,
+}
+
+/// What a limiter says about one key: the reading of the limit that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether the cost was (or, for a peek, would be) admitted.
+    pub allowed: bool,
+    /// The count of the deciding limit.
+    pub limit: u64,
+    /// Units that every limit would admit right now.
+    pub remaining: u64,
+    /// Milliseconds until every limit is as if the key had never been seen.
+    pub reset_ms: u64,
+    /// Milliseconds after which the same cost is admitted if nobody else asks; [`NEVER`] if it can't be.
+    pub retry_ms: u64,
+    /// Index of the deciding limit.
+    pub policy: usize,
+}

@@ -1,0 +1,289 @@
+//! A limiter: one or several limits on the same keys, one table each.
+
+use crate::clock::Clock;
+use crate::decision::{Decision, NEVER, Reading};
+use crate::error::Error;
+use crate::key::{Encoding, Key, Secret};
+use crate::limit::Limit;
+use crate::nanos::Nanos;
+use crate::policy::{MAX_LIMITS, Policy};
+use crate::table::{Heap, Layout, Receipt, Table};
+
+/// One or several limits on the same keys.
+#[derive(Debug)]
+pub struct Limiter {
+    policy: Policy,
+    secret: Secret,
+    tables: Vec<(Limit, Table<Heap>)>,
+}
+
+/// What each limit says, in the order of the limits.
+type Readings = [Reading; MAX_LIMITS];
+
+impl Limiter {
+    /// A limiter with empty tables and a secret of its own.
+    pub fn new(policy: Policy) -> Result<Self, Error> {
+        let make = |(limit, algorithm): (Limit, crate::algorithm::Algorithm)| {
+            let layout = Layout::for_keys(policy.capacity, algorithm.ring_words());
+            let heap = Heap::zeroed(layout.words())?;
+            let bytes = layout.words().saturating_mul(size_of::<u64>());
+            let table = Table::new(heap, layout, algorithm, limit);
+            Ok((limit, table.ok_or(Error::Memory { bytes })?))
+        };
+        let tables = policy.algorithms()?.into_iter().map(make).collect::<Result<_, Error>>()?;
+        Ok(Self { secret: Secret::random()?, tables, policy })
+    }
+
+    /// What the limiter was made from.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The key of these bytes.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        self.secret.key(bytes, encoding)
+    }
+
+    /// Charges `cost` to every limit, or to none. A cost of 0 only asks whether 1 would be admitted.
+    #[inline]
+    pub fn allow(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
+        if let [(_, table)] = self.tables.as_slice() {
+            let blocked = table.blocked_for_us(key, clock.now()) > 0;
+            if cost > 0 && !blocked && table.charge(key, cost, clock, false).receipt.is_some() {
+                return true;
+            }
+            return cost == 0 && self.peek(key, 1, clock).allowed
+                || self.refused(key, cost, blocked, clock);
+        }
+        self.check(key, cost, clock).allowed
+    }
+
+    #[cold]
+    fn refused(&self, key: Key, cost: u64, blocked: bool, clock: &impl Clock) -> bool {
+        if cost > 0 && !blocked {
+            self.punish(key, cost, clock);
+        }
+        false
+    }
+
+    /// As [`Self::allow`], and says what the key's state is afterwards.
+    pub fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        if cost == 0 {
+            return self.peek(key, 1, clock);
+        }
+        let blocked_us = self.blocked_for_us(key, clock.now());
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.charge(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        let decision = self.denied(&readings);
+        self.punish(key, cost, clock);
+        self.extended(decision)
+    }
+
+    /// What [`Self::check`] would answer now. Changes nothing.
+    pub fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        let cost = cost.max(1);
+        let blocked_us = self.blocked_for_us(key, clock.now());
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.peek_all(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        self.denied(&readings)
+    }
+
+    /// Gives `units` back to every limit. Nothing is given back beyond what is owed.
+    pub fn refund(&self, key: Key, units: u64, clock: &impl Clock) {
+        for (_, table) in &self.tables {
+            table.refund(key, units, clock);
+        }
+    }
+
+    /// Forgets the key, its block included.
+    pub fn reset(&self, key: Key) {
+        for (_, table) in &self.tables {
+            table.reset(key);
+        }
+    }
+
+    /// Denies the key for `ms` milliseconds from now, whatever its limits say. `false` when the
+    /// table has no slot left for it that does not hold another blocked key.
+    pub fn block(&self, key: Key, ms: u64, clock: &impl Clock) -> bool {
+        let until_us = clock.now().whole_us().saturating_add(ms.saturating_mul(1_000));
+        self.tables.first().is_some_and(|(_, table)| table.block(key, until_us, clock))
+    }
+
+    /// Live keys that had to go for a newcomer.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.evictions()).sum()
+    }
+
+    /// Decisions taken on the words that strangers share, because no slot was left.
+    #[must_use]
+    pub fn overflows(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.overflows()).sum()
+    }
+
+    /// Bytes in use once every page has been touched: the most this limiter can ever occupy.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.bytes() as u64).sum()
+    }
+
+    #[inline]
+    fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
+        self.tables.first().map_or(0, |(_, table)| table.blocked_for_us(key, now))
+    }
+
+    /// After a denial: blocks the key, where the policy says so and waiting could have helped.
+    fn punish(&self, key: Key, cost: u64, clock: &impl Clock) {
+        let possible = self.tables.iter().all(|(_, table)| cost <= table.most());
+        if self.policy.block_for_ms > 0 && possible {
+            self.block(key, self.policy.block_for_ms, clock);
+        }
+    }
+
+    fn extended(&self, denied: Decision) -> Decision {
+        if denied.retry_ms == NEVER {
+            return denied;
+        }
+        let block_ms = self.policy.block_for_ms;
+        Decision {
+            remaining: if block_ms > 0 { 0 } else { denied.remaining },
+            retry_ms: denied.retry_ms.max(block_ms),
+            reset_ms: denied.reset_ms.max(block_ms),
+            ..denied
+        }
+    }
+
+    #[cold]
+    fn blocked(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
+        let mut readings = Readings::default();
+        self.peek_all(key, cost, clock, &mut readings);
+        let (told, block_ms) = (self.denied(&readings), us.div_ceil(1_000));
+        Decision {
+            remaining: 0,
+            retry_ms: told.retry_ms.max(block_ms),
+            reset_ms: told.reset_ms.max(block_ms),
+            ..told
+        }
+    }
+
+    /// Charges all limits or none; `readings` then say what each holds.
+    fn charge(&self, key: Key, cost: u64, clock: &impl Clock, readings: &mut Readings) -> bool {
+        if let ([(_, table)], [reading, ..]) = (self.tables.as_slice(), &mut *readings) {
+            let outcome = table.charge(key, cost, clock, true);
+            *reading = outcome.reading;
+            return outcome.receipt.is_some();
+        }
+        self.peek_all(key, cost, clock, readings) && self.charge_each(key, cost, clock, readings)
+    }
+
+    /// Charges one limit after the other, the likeliest to deny first, and gives back on a denial.
+    ///
+    /// For the time between, others see too much charged: what is transient errs towards denial.
+    fn charge_each(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
+        let mut receipts = [None; MAX_LIMITS];
+        for index in self.order(readings) {
+            let (Some((_, table)), Some(reading), Some(receipt)) =
+                (self.tables.get(index), readings.get_mut(index), receipts.get_mut(index))
+            else {
+                break;
+            };
+            let outcome = table.charge(key, cost, clock, true);
+            *reading = outcome.reading;
+            *receipt = outcome.receipt;
+            if receipt.is_none() {
+                self.take_back(key, cost, &receipts, clock);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Indices of the limits, the one with least left first; what lies beyond them comes last.
+    fn order(&self, readings: &Readings) -> [usize; MAX_LIMITS] {
+        let mut order: [usize; MAX_LIMITS] = std::array::from_fn(|index| index);
+        if let Some(used) = order.get_mut(..self.tables.len()) {
+            used.sort_unstable_by_key(|&index| readings.get(index).map(|r| r.remaining));
+        }
+        order
+    }
+
+    #[cold]
+    fn take_back(
+        &self,
+        key: Key,
+        cost: u64,
+        receipts: &[Option<Receipt>; MAX_LIMITS],
+        clock: &impl Clock,
+    ) {
+        for ((_, table), receipt) in self.tables.iter().zip(receipts) {
+            if let Some(receipt) = *receipt {
+                table.undo(key, cost, receipt, clock);
+            }
+        }
+    }
+
+    /// Whether every limit would admit `cost`.
+    fn peek_all(&self, key: Key, cost: u64, clock: &impl Clock, readings: &mut Readings) -> bool {
+        let mut allowed = true;
+        for ((_, table), reading) in self.tables.iter().zip(readings.iter_mut()) {
+            *reading = table.peek(key, cost, clock);
+            allowed &= reading.retry_ms == 0;
+        }
+        allowed
+    }
+
+    fn admitted(&self, readings: &Readings) -> Decision {
+        let least = self.each(readings).min_by_key(|(_, _, reading)| reading.remaining);
+        self.decision(true, least, readings)
+    }
+
+    fn denied(&self, readings: &Readings) -> Decision {
+        // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
+        let longest = self.each(readings).rev().max_by_key(|(_, _, reading)| reading.retry_ms);
+        self.decision(false, longest, readings)
+    }
+
+    fn decision(
+        &self,
+        allowed: bool,
+        deciding: Option<(usize, Limit, Reading)>,
+        readings: &Readings,
+    ) -> Decision {
+        let all = || self.each(readings).map(|(_, _, reading)| reading);
+        Decision {
+            allowed,
+            limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
+            remaining: all().map(|reading| reading.remaining).min().unwrap_or(0),
+            reset_ms: all().map(|reading| reading.reset_ms).max().unwrap_or(0),
+            retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
+            policy: deciding.map_or(0, |(index, _, _)| index),
+        }
+    }
+
+    fn each(
+        &self,
+        readings: &Readings,
+    ) -> impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + ExactSizeIterator {
+        let limits = self.tables.iter().map(|(limit, _)| *limit);
+        limits.zip(*readings).enumerate().map(|(index, (limit, reading))| (index, limit, reading))
+    }
+}

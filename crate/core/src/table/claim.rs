@@ -1,0 +1,195 @@
+//! Giving a key a slot: the part that must not be improvised.
+//!
+//! ```text
+//! a. S[v]: seen -> claimed | generation + 1 | now     old-owner operations fail from here on
+//! b. F[v]: seen -> fingerprint | generation + 1       on failure free S[v], start over
+//! c. look at every other slot the key may use, in the one fixed order:
+//!      the key, live             -> free mine, start over
+//!      the key, claimed, before  -> free mine, start over (and help that one)
+//!      the key, claimed, behind  -> free that one, look again
+//! d. S[v]: claimed -> live | value after the first charge
+//! ```
+//!
+//! 1. Anybody who finds a claim of its own key under way performs c and d on it with its own cost,
+//!    so nobody ever waits for somebody who may have died.
+//! 2. A claim may be taken over by anybody at any time. The 20 ms before that happens are a courtesy.
+//! 3. b and c are a handshake (each side writes its own F, then reads the others'), which needs
+//!    store-to-load ordering: one SeqCst fence, also for helpers, who wrote no F themselves but must
+//!    not read the other F words earlier than the one that made them help.
+//! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model.rs` keeps them.
+
+use super::region::Slot;
+use super::word::{Kind, S, tag};
+use super::{Place, Table};
+use crate::algorithm::Debt;
+use crate::atomic::{AtomicU64, Ordering, fence};
+use crate::key::Key;
+use crate::nanos::Nanos;
+use crate::probe;
+use crate::table::region::{Header, WAYS};
+use std::ops::Deref;
+
+/// After this many milliseconds a claim counts as abandoned.
+const ABANDONED_MS: u64 = 20;
+
+/// How an attempt to give a key a slot ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The key has its slot, with the value.
+    Done,
+    /// Somebody else moved first: look the key up again.
+    Lost,
+    /// Every slot the key may use holds a blocked key.
+    Full,
+}
+
+/// What a claimed slot is to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Holding {
+    pub(super) kind: Kind,
+    pub(super) value: u64,
+}
+
+/// The slot to take, as it was seen.
+struct Victim {
+    place: Place,
+    f: u64,
+    evicts: bool,
+}
+
+/// Exchanges a word. AcqRel: publishes what the winner wrote before, to whoever reads the word next.
+pub(super) fn exchange(word: &AtomicU64, from: S, to: S) -> bool {
+    let won = word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok();
+    if !won {
+        probe::lost();
+    }
+    won
+}
+
+impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+    /// Steps a and b, then c and d.
+    #[cold]
+    pub(super) fn claim(&self, key: Key, now: Nanos, holding: Holding) -> Claim {
+        let Some(victim) = self.victim(key, now) else { return Claim::Full };
+        let Some(slot) = self.slot(victim.place) else { return Claim::Lost };
+        let claimed = victim.place.s.claimed(now.whole_ms());
+        if !exchange(slot.s, victim.place.s, claimed) {
+            return Claim::Lost;
+        }
+        if victim.evicts {
+            self.count(Header::Evictions);
+        }
+        let ours = tag(key.fingerprint(), claimed.generation());
+        // SeqCst: with the fence in `promote` this is the handshake of note 3.
+        let tagged =
+            slot.f.compare_exchange(victim.f, ours, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if !tagged {
+            exchange(slot.s, claimed, claimed.freed());
+            return Claim::Lost;
+        }
+        self.promote(key, Place { s: claimed, ..victim.place }, holding)
+    }
+
+    /// Steps c and d, for a claim of one's own or of somebody else's on the same key.
+    #[cold]
+    pub(super) fn promote(&self, key: Key, place: Place, holding: Holding) -> Claim {
+        let Some(slot) = self.slot(place) else { return Claim::Lost };
+        fence(Ordering::SeqCst);
+        if !self.alone(key, place) {
+            exchange(slot.s, place.s, place.s.freed());
+            return Claim::Lost;
+        }
+        match exchange(slot.s, place.s, place.s.holding(holding.kind, holding.value)) {
+            true => Claim::Done,
+            false => Claim::Lost,
+        }
+    }
+
+    /// Step c: whether no other slot has a better right to the key.
+    fn alone(&self, key: Key, mine: Place) -> bool {
+        let mut before = true;
+        for (set, way) in self.places(key) {
+            if (set, way) == (mine.set, mine.way) {
+                before = false;
+                continue;
+            }
+            let Some(slot) = self.slot_at(set, way) else { continue };
+            while let Some(rival) = holder(slot, key.fingerprint()) {
+                if rival.kind() != Kind::Claimed || before {
+                    return false;
+                }
+                exchange(slot.s, rival, rival.freed());
+            }
+        }
+        true
+    }
+
+    /// The slot to take: a free or expired one, else an abandoned claim, else the least debt.
+    ///
+    /// A flood of fresh keys brings one unit of debt each, so while a set holds one of them no key
+    /// with more debt goes. A key that is denied now never goes: forgetting it would let it in.
+    fn victim(&self, key: Key, now: Nanos) -> Option<Victim> {
+        let mut best: Option<(u64, Victim)> = None;
+        for (set, way) in self.places(key) {
+            let Some(slot) = self.slot_at(set, way) else { continue };
+            // Acquire, S before F: the F seen is at least as new as the claim that S tells of.
+            let s = S(slot.s.load(Ordering::Acquire));
+            let f = slot.f.load(Ordering::Acquire);
+            let Some(rank) = self.rank(slot, s, now) else { continue };
+            let victim = Victim { place: Place { set, way, s }, f, evicts: rank > 1 };
+            if rank == 0 {
+                return Some(victim);
+            }
+            if best.as_ref().is_none_or(|(least, _)| rank < *least) {
+                best = Some((rank, victim));
+            }
+        }
+        best.map(|(_, victim)| victim)
+    }
+
+    /// 0: nobody loses anything. 1: an abandoned claim. Above: debt forgiven. `None`: not to be taken.
+    fn rank(&self, slot: Slot<'_>, s: S, now: Nanos) -> Option<u64> {
+        match s.kind() {
+            Kind::Free => Some(0),
+            Kind::Blocked => (s.value() <= now.whole_us()).then_some(0),
+            Kind::Claimed => {
+                let age = now.whole_ms().abs_diff(s.value());
+                (age > ABANDONED_MS).then_some(1)
+            }
+            Kind::Live => match self.algorithm.debt(Self::state(slot, s), now) {
+                Debt::None => Some(0),
+                Debt::Some(debt) => Some(debt.saturating_add(2)),
+                Debt::Blocked => None,
+            },
+        }
+    }
+
+    /// Whether the key has a place or could be given one.
+    pub(super) fn has_room(&self, key: Key, now: Nanos) -> bool {
+        self.victim(key, now).is_some()
+    }
+
+    /// Every slot the key may use, in the one order that all threads agree on.
+    fn places(&self, key: Key) -> impl Iterator<Item = (usize, usize)> + use<M> {
+        let sets = self.sets(key);
+        sets.into_iter().flatten().flat_map(|set| (0..WAYS).map(move |way| (set, way)))
+    }
+}
+
+/// The slot's state if it is the key's, live, blocked or being claimed.
+#[inline]
+pub(super) fn holder(slot: Slot<'_>, fingerprint: u64) -> Option<S> {
+    holder_of(slot.f, slot.s, fingerprint)
+}
+
+/// As [`holder`], on the bare words.
+#[inline]
+pub(super) fn holder_of(f: &AtomicU64, s: &AtomicU64, fingerprint: u64) -> Option<S> {
+    // Acquire: an S that matches the tag is at least as new as the tag.
+    let seen = f.load(Ordering::Acquire);
+    if seen >> 8 != fingerprint {
+        return None;
+    }
+    let s = S(s.load(Ordering::Acquire));
+    (tag(fingerprint, s.generation()) == seen && s.kind() != Kind::Free).then_some(s)
+}

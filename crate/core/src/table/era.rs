@@ -1,0 +1,102 @@
+//! Clearing what has been left alone for too long.
+//!
+//! Times inside a state word are counted modulo its range. The range is cut into four eras; a key
+//! untouched for two of them is expired for certain (no window is longer than one) but could be
+//! mistaken for one from the future. So whoever first decides in a new era clears the old entries:
+//! of the whole table where an era lasts a week or more, else of the sets it is about to look at.
+//! There is no sweeper thread and no timer.
+
+use super::Table;
+use super::claim::exchange;
+use super::region::{Header, WAYS};
+use super::word::{Kind, S};
+use crate::algorithm::{Debt, ERAS};
+use crate::atomic::{AtomicU64, Ordering};
+use crate::key::Key;
+use crate::nanos::Nanos;
+use std::ops::Deref;
+
+/// From here on a table is cleared as a whole: a few milliseconds, once in so long a time.
+const WHOLE_TABLE_MS: u64 = 7 * 86_400_000;
+
+/// What is cleared together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// All sets at once.
+    Table,
+    /// Each set when it is looked at.
+    Set,
+}
+
+impl Scope {
+    pub(super) const fn of(era_ms: u64) -> Self {
+        if era_ms >= WHOLE_TABLE_MS { Self::Table } else { Self::Set }
+    }
+}
+
+impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+    /// Sees to it that the key's sets hold nothing from an era that can't be told apart any more.
+    #[inline]
+    pub(super) fn enter_era(&self, key: Key, now: Nanos) {
+        let era = self.algorithm.era(now);
+        if self.scope == Scope::Table {
+            // Relaxed: a stale mark only means clearing again.
+            let mark = self.region.header(Header::Era);
+            if mark.is_some_and(|mark| mark.load(Ordering::Relaxed) != era.wrapping_add(1)) {
+                self.clear_table(era, now);
+            }
+            return;
+        }
+        self.enter_sets(key, era, now);
+    }
+
+    fn enter_sets(&self, key: Key, era: u64, now: Nanos) {
+        for set in self.sets(key).into_iter().flatten() {
+            let Some(mark) = self.region.era(set) else { continue };
+            if mark.load(Ordering::Relaxed) != era.wrapping_add(1) {
+                self.clear(mark, set..set.wrapping_add(1), era, now);
+            }
+        }
+    }
+
+    #[cold]
+    fn clear_table(&self, era: u64, now: Nanos) {
+        if let Some(mark) = self.region.header(Header::Era) {
+            self.clear(mark, 0..self.region.layout().sets(), era, now);
+        }
+    }
+
+    #[cold]
+    fn clear(&self, mark: &AtomicU64, sets: std::ops::Range<usize>, era: u64, now: Nanos) {
+        let seen = mark.load(Ordering::Relaxed);
+        let gap = era.wrapping_sub(seen.wrapping_sub(1)) % ERAS;
+        if seen != 0 && gap >= ERAS / 2 {
+            // Another thread read its clock later and is an era ahead.
+            return;
+        }
+        if seen != 0 {
+            for set in sets {
+                // Checked per set: once somebody has finished, new entries may already stand here.
+                if mark.load(Ordering::Relaxed) != seen {
+                    return;
+                }
+                self.clear_set(set, gap >= 2, now);
+            }
+        }
+        // Lost only to somebody who has cleared for the same era.
+        let _ =
+            mark.compare_exchange(seen, era.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn clear_set(&self, set: usize, all: bool, now: Nanos) {
+        for slot in (0..WAYS).filter_map(|way| self.slot_at(set, way)) {
+            let s = S(slot.s.load(Ordering::Acquire));
+            if s.kind() != Kind::Live {
+                continue;
+            }
+            if all || self.algorithm.debt(Self::state(slot, s), now) == Debt::None {
+                exchange(slot.s, s, s.freed());
+            }
+        }
+    }
+}

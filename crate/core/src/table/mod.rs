@@ -1,0 +1,346 @@
+//! The table: fixed capacity, no pointers, no locks, nothing that grows.
+//!
+//! ```text
+//! charge(key, cost):
+//!     find the key's slot                              loads only
+//!     step(value, now, cost)                           pure
+//!       denied   -> answer                             nothing written
+//!       admitted -> exchange the word; lost? start over with a fresh clock reading
+//!     no slot? claim one (see claim.rs), with the value after the first charge
+//!     nowhere to claim? the word that strangers share
+//! ```
+
+mod claim;
+mod era;
+#[cfg(not(loom))]
+mod heap;
+mod overflow;
+mod region;
+mod word;
+
+#[cfg(not(loom))]
+pub use heap::Heap;
+pub use region::{Layout, OVERFLOW, WAYS};
+
+use crate::algorithm::{Algorithm, Gcra, Ring, State};
+use crate::atomic::{AtomicU64, Ordering};
+use crate::clock::Clock;
+use crate::decision::Reading;
+use crate::key::Key;
+use crate::limit::Limit;
+use crate::nanos::Nanos;
+use claim::{Claim, Holding, exchange, holder_of};
+use era::Scope;
+use region::{Header, Region, Slot};
+use std::ops::Deref;
+use word::{Kind, S};
+
+/// A table for one policy.
+#[derive(Debug)]
+pub struct Table<M> {
+    region: Region<M>,
+    algorithm: Algorithm,
+    strangers: Gcra,
+    scope: Scope,
+}
+
+/// A slot that was seen to be a key's, with the state seen there.
+#[derive(Clone, Copy)]
+struct Place {
+    set: usize,
+    way: usize,
+    s: S,
+}
+
+/// What a charge left behind, so that exactly that charge can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub enum Receipt {
+    /// The value after the charge.
+    Slot(u64),
+    /// A charge on the words that strangers share.
+    Shared,
+}
+
+/// The answer to a charge.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// Present if the cost was charged.
+    pub receipt: Option<Receipt>,
+    /// What the key's state says after it; zeros unless details were asked for.
+    pub reading: Reading,
+}
+
+/// A key never seen.
+const UNSEEN: State<'static> = State { value: 0, ring: Ring::NONE };
+
+impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+    /// A table over `memory`, which is all zero or was a table of the same policy and layout.
+    /// `None` when the memory is too small.
+    pub fn new(memory: M, layout: Layout, algorithm: Algorithm, limit: Limit) -> Option<Self> {
+        let strangers = match &algorithm {
+            Algorithm::Gcra(gcra) => gcra.clone(),
+            _ => Gcra::coarse(limit),
+        };
+        let scope = Scope::of(algorithm.era_ms());
+        Some(Self { region: Region::new(memory, layout)?, algorithm, strangers, scope })
+    }
+
+    /// The largest cost that can ever be admitted.
+    #[inline]
+    pub fn most(&self) -> u64 {
+        self.algorithm.most()
+    }
+
+    /// Charges `cost` to the key, or nothing. `detail` asks for the reading.
+    #[inline]
+    pub fn charge(&self, key: Key, cost: u64, clock: &impl Clock, detail: bool) -> Outcome {
+        loop {
+            let now = clock.now();
+            self.enter_era(key, now);
+            let answer = match self.find(key) {
+                Some(place) if place.s.kind() == Kind::Live => {
+                    self.charge_at(place, now, cost, detail)
+                }
+                found => self.charge_new(key, found, now, cost, detail),
+            };
+            if let Some(outcome) = answer {
+                return outcome;
+            }
+        }
+    }
+
+    /// Charges a key that has a slot. `None`: somebody else was faster.
+    #[inline]
+    fn charge_at(&self, place: Place, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {
+        let slot = self.slot(place)?;
+        let state = Self::state(slot, place.s);
+        let Some(next) = self.algorithm.admit(state, now, cost) else {
+            let reading = self.reading(detail, || self.algorithm.read(state, now, cost));
+            return self.unmoved(slot, place.s).then_some(Outcome { receipt: None, reading });
+        };
+        let reading = self.reading(detail, || self.algorithm.read_admitted(state, next, now, cost));
+        self.algorithm.settle(state, now);
+        exchange(slot.s, place.s, place.s.holding(Kind::Live, next))
+            .then_some(Outcome { receipt: Some(Receipt::Slot(next)), reading })
+    }
+
+    /// Charges a key that has no slot, or whose slot is just being claimed.
+    #[cold]
+    fn charge_new(
+        &self,
+        key: Key,
+        found: Option<Place>,
+        now: Nanos,
+        cost: u64,
+        detail: bool,
+    ) -> Option<Outcome> {
+        let Some(value) = self.algorithm.admit(UNSEEN, now, cost) else {
+            let reading = self.reading(detail, || self.algorithm.read(UNSEEN, now, cost));
+            return Some(Outcome { receipt: None, reading });
+        };
+        let holding = Holding { kind: Kind::Live, value };
+        let claim = match found {
+            Some(place) => self.promote(key, place, holding),
+            None => self.claim(key, now, holding),
+        };
+        let reading = || self.algorithm.read_admitted(UNSEEN, value, now, cost);
+        match claim {
+            Claim::Done => Some(Outcome {
+                receipt: Some(Receipt::Slot(value)),
+                reading: self.reading(detail, reading),
+            }),
+            Claim::Lost => None,
+            Claim::Full => Some(self.charge_shared(key, now, cost)),
+        }
+    }
+
+    /// What the key's state says now to somebody who asks for `cost`. Changes nothing.
+    pub fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Reading {
+        loop {
+            let now = clock.now();
+            self.enter_era(key, now);
+            let Some(place) = self.find(key).filter(|place| place.s.kind() == Kind::Live) else {
+                return self.peek_new(key, now, cost);
+            };
+            let Some(slot) = self.slot(place) else { continue };
+            let reading = self.algorithm.read(Self::state(slot, place.s), now, cost);
+            if self.unmoved(slot, place.s) {
+                return reading;
+            }
+        }
+    }
+
+    fn peek_new(&self, key: Key, now: Nanos, cost: u64) -> Reading {
+        if self.has_room(key, now) {
+            return self.algorithm.read(UNSEEN, now, cost);
+        }
+        self.peek_shared(key, now, cost)
+    }
+
+    /// Gives `units` back to the key. Nothing happens when it owes none.
+    pub fn refund(&self, key: Key, units: u64, clock: &impl Clock) {
+        self.change(key, clock, |state, now| self.algorithm.refund(state, now, units));
+    }
+
+    /// Takes back the charge that the receipt is for.
+    pub fn undo(&self, key: Key, units: u64, receipt: Receipt, clock: &impl Clock) {
+        match receipt {
+            Receipt::Shared => self.refund_shared(key, units, clock.now()),
+            Receipt::Slot(value) => {
+                self.change(key, clock, |state, now| self.algorithm.undo(state, now, value, units));
+            }
+        }
+    }
+
+    fn change(&self, key: Key, clock: &impl Clock, next: impl Fn(State<'_>, Nanos) -> u64) {
+        loop {
+            let now = clock.now();
+            self.enter_era(key, now);
+            let Some(place) = self.find(key).filter(|place| place.s.kind() == Kind::Live) else {
+                return;
+            };
+            let Some(slot) = self.slot(place) else { return };
+            let state = Self::state(slot, place.s);
+            let value = next(state, now);
+            if value == place.s.value() {
+                return;
+            }
+            self.algorithm.settle(state, now);
+            if exchange(slot.s, place.s, place.s.holding(Kind::Live, value)) {
+                return;
+            }
+        }
+    }
+
+    /// Forgets the key and its block.
+    pub fn reset(&self, key: Key) {
+        for key in [key, key.block()] {
+            while let Some(place) = self.find(key) {
+                let Some(slot) = self.slot(place) else { break };
+                exchange(slot.s, place.s, place.s.freed());
+            }
+        }
+    }
+
+    /// Denies the key until `until_us`. `false` when every slot it may use holds a blocked key.
+    pub fn block(&self, key: Key, until_us: u64, clock: &impl Clock) -> bool {
+        let holding = Holding { kind: Kind::Blocked, value: until_us };
+        let key = key.block();
+        if let Some(flag) = self.region.header(Header::Blocks) {
+            // Release: whoever sees the block's slot sees the flag.
+            flag.store(1, Ordering::Release);
+        }
+        loop {
+            let claim = match self.find(key) {
+                Some(place) if place.s.kind() == Kind::Blocked => self.replace(place, holding),
+                Some(place) => self.promote(key, place, holding),
+                None => self.claim(key, clock.now(), holding),
+            };
+            match claim {
+                Claim::Done => return true,
+                Claim::Full => return false,
+                Claim::Lost => {}
+            }
+        }
+    }
+
+    fn replace(&self, place: Place, holding: Holding) -> Claim {
+        let Some(slot) = self.slot(place) else { return Claim::Lost };
+        match exchange(slot.s, place.s, place.s.holding(holding.kind, holding.value)) {
+            true => Claim::Done,
+            false => Claim::Lost,
+        }
+    }
+
+    /// Microseconds from `now` for which the key is blocked; 0 when it is not.
+    #[inline]
+    pub fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
+        // Acquire: pairs with the release in `block`.
+        let flag = self.region.header(Header::Blocks);
+        if flag.is_none_or(|flag| flag.load(Ordering::Acquire) == 0) {
+            return 0;
+        }
+        let place = self.find(key.block()).filter(|place| place.s.kind() == Kind::Blocked);
+        place.map_or(0, |place| place.s.value().saturating_sub(now.whole_us()))
+    }
+
+    /// Live keys that had to go for a newcomer, since the table was made.
+    pub fn evictions(&self) -> u64 {
+        self.counted(Header::Evictions)
+    }
+
+    /// Decisions taken on the shared words, since the table was made.
+    pub fn overflows(&self) -> u64 {
+        self.counted(Header::Overflows)
+    }
+
+    /// Bytes the table occupies if every page of it is used.
+    pub const fn bytes(&self) -> usize {
+        self.region.layout().words().saturating_mul(size_of::<u64>())
+    }
+
+    #[inline]
+    fn find(&self, key: Key) -> Option<Place> {
+        let fingerprint = key.fingerprint();
+        let [first, second] = self.sets(key);
+        self.find_in(first?, fingerprint).or_else(|| self.find_in(second?, fingerprint))
+    }
+
+    #[inline]
+    fn find_in(&self, set: usize, fingerprint: u64) -> Option<Place> {
+        for (way, words) in self.region.set(set).chunks_exact(2).enumerate() {
+            let [f, s] = words else { continue };
+            if let Some(s) = holder_of(f, s, fingerprint) {
+                return Some(Place { set, way, s });
+            }
+        }
+        None
+    }
+
+    /// The sets a key may live in: two, or the only one there is.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of sets, a usize")]
+    fn sets(&self, key: Key) -> [Option<usize>; 2] {
+        match self.region.layout().sets() {
+            1 => [Some(0), None],
+            sets => key.sets(sets as u64).map(|set| Some(set as usize)),
+        }
+    }
+
+    #[inline]
+    fn slot(&self, place: Place) -> Option<Slot<'_>> {
+        self.region.slot(place.set, place.way)
+    }
+
+    #[inline]
+    fn slot_at(&self, set: usize, way: usize) -> Option<Slot<'_>> {
+        self.region.slot(set, way)
+    }
+
+    #[inline]
+    const fn state(slot: Slot<'_>, s: S) -> State<'_> {
+        State { value: s.value(), ring: Ring::new(slot.ring, s.generation(), slot.s, s.0) }
+    }
+
+    /// Whether what was read from word and ring belongs together. A word alone always does.
+    #[inline]
+    fn unmoved(&self, slot: Slot<'_>, s: S) -> bool {
+        self.algorithm.ring_words() == 0 || slot.s.load(Ordering::Acquire) == s.0
+    }
+
+    #[inline]
+    fn reading(&self, detail: bool, read: impl FnOnce() -> Reading) -> Reading {
+        if detail { read() } else { Reading::default() }
+    }
+
+    fn count(&self, counter: Header) {
+        // Relaxed: a statistic. Off the hot path, and on a cache line of its own.
+        if let Some(counter) = self.region.header(counter) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counted(&self, counter: Header) -> u64 {
+        self.region.header(counter).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}

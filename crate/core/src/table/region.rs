@@ -1,0 +1,148 @@
+//! How a table lies in its memory: a run of `AtomicU64`, borrowed from whoever owns the bytes.
+//!
+//! ```text
+//! header 32 | slots: sets * WAYS * 2 | eras: sets | overflow 4096 | rings: slots * N
+//! ```
+//!
+//! No pointers, and all zero is an empty table: the same bytes work in the heap, in an anonymous
+//! mapping, and in a mapping that processes share. Pages nobody touched cost nothing.
+
+use crate::atomic::AtomicU64;
+use std::ops::Deref;
+
+/// Slots to a set: 128 bytes, two cache lines. (Two under loom, which visits every interleaving.)
+pub const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
+/// Words that strangers share when every slot they may use holds a blocked key.
+pub const OVERFLOW: usize = if cfg!(loom) { 1 } else { 4096 };
+/// Slots per expected key. At half load and two choices no live key is without a place.
+const SLOTS_PER_KEY: usize = 2;
+const HEADER: usize = 32;
+const SLOT: usize = 2;
+
+/// The header's words. The first line is read on every call and almost never written; the counters
+/// are on a line of their own.
+#[derive(Clone, Copy)]
+pub(crate) enum Header {
+    /// 0 while no key of this table was ever blocked by hand or by `blockFor`.
+    Blocks = 0,
+    /// The era up to which the whole table has been cleared, plus one.
+    Era = 1,
+    /// Live keys that had to go, for a newcomer.
+    Evictions = 16,
+    /// Decisions taken on the shared words.
+    Overflows = 17,
+}
+
+/// Where things lie in a region.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    sets: usize,
+    ring: usize,
+}
+
+impl Layout {
+    /// For `capacity` keys, each with `ring` words beside its slot. At least two sets.
+    #[must_use]
+    pub fn for_keys(capacity: usize, ring: usize) -> Self {
+        let slots = capacity.saturating_mul(SLOTS_PER_KEY);
+        Self { sets: slots.div_ceil(WAYS).max(2), ring }
+    }
+
+    /// Exactly so many sets, for tests.
+    #[must_use]
+    pub const fn for_sets(sets: usize, ring: usize) -> Self {
+        Self { sets, ring }
+    }
+
+    /// Words the region needs.
+    #[must_use]
+    pub const fn words(&self) -> usize {
+        self.ring_start().saturating_add(self.slots().saturating_mul(self.ring))
+    }
+
+    /// Slots in all.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.sets.saturating_mul(WAYS)
+    }
+
+    pub(crate) const fn sets(&self) -> usize {
+        self.sets
+    }
+
+    const fn era_start(&self) -> usize {
+        HEADER.saturating_add(self.slots().saturating_mul(SLOT))
+    }
+
+    const fn overflow_start(&self) -> usize {
+        self.era_start().saturating_add(self.sets)
+    }
+
+    const fn ring_start(&self) -> usize {
+        self.overflow_start().saturating_add(OVERFLOW)
+    }
+}
+
+/// A slot: its two words and its ring.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    pub(crate) f: &'a AtomicU64,
+    pub(crate) s: &'a AtomicU64,
+    pub(crate) ring: &'a [AtomicU64],
+}
+
+/// A table's memory, and where things lie in it.
+#[derive(Debug)]
+pub(crate) struct Region<M> {
+    memory: M,
+    layout: Layout,
+}
+
+impl<M: Deref<Target = [AtomicU64]>> Region<M> {
+    /// `None` when the memory is smaller than the layout needs.
+    pub(crate) fn new(memory: M, layout: Layout) -> Option<Self> {
+        (memory.len() >= layout.words()).then_some(Self { memory, layout })
+    }
+
+    pub(crate) const fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    // The lookups below can't fail: `new` has checked the length and every index is below the
+    // layout's own bounds. They still go through checked slices, because a check that is never
+    // taken costs less than an unsafe block that somebody has to believe.
+
+    #[inline]
+    pub(crate) fn header(&self, word: Header) -> Option<&AtomicU64> {
+        self.memory.get(word as usize)
+    }
+
+    /// The words of a set: F and S in turn.
+    #[inline]
+    pub(crate) fn set(&self, set: usize) -> &[AtomicU64] {
+        let start = HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT));
+        self.memory.get(start..start.wrapping_add(WAYS * SLOT)).unwrap_or(&[])
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self, set: usize, way: usize) -> Option<Slot<'_>> {
+        let at = way.wrapping_mul(SLOT);
+        let words = self.set(set);
+        let (f, s) = (words.get(at)?, words.get(at.wrapping_add(1))?);
+        Some(Slot { f, s, ring: self.ring(set.wrapping_mul(WAYS).wrapping_add(way)) })
+    }
+
+    #[inline]
+    fn ring(&self, slot: usize) -> &[AtomicU64] {
+        let start = self.layout.ring_start().wrapping_add(slot.wrapping_mul(self.layout.ring));
+        self.memory.get(start..start.wrapping_add(self.layout.ring)).unwrap_or(&[])
+    }
+
+    pub(crate) fn era(&self, set: usize) -> Option<&AtomicU64> {
+        self.memory.get(self.layout.era_start().wrapping_add(set))
+    }
+
+    pub(crate) fn overflow(&self, index: usize) -> Option<&AtomicU64> {
+        self.memory.get(self.layout.overflow_start().wrapping_add(index % OVERFLOW))
+    }
+}

@@ -1,0 +1,391 @@
+//! The functions JavaScript calls on the way of a request: bare N-API, bound to a limiter.
+//!
+//! Each is a function object with a pointer to its limiter, so it needs no `this` to find it.
+//! The key goes to the stack, the answer comes back as a boolean, and details are written to memory
+//! that JavaScript reads through a `Float64Array`: nothing is allocated and the border is crossed once.
+#![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
+
+use crate::handle::Handle;
+use crate::text::{self, NotAKey};
+use napi::sys;
+use ratethrottle_core::{At, Clock, Key, Limiter, MAX_WINDOW_MS, Monotonic, Nanos};
+use std::ffi::{CStr, CString};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+/// Numbers are whole up to here in JavaScript.
+const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
+
+/// A function that N-API can call.
+pub(crate) type Callback =
+    unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+/// Why a call ends in an exception.
+enum Failure {
+    Key(NotAKey),
+    /// An argument that is no whole number from 0 on: its name, and what is accepted.
+    Number(&'static str, &'static str),
+    Time,
+    Full,
+    Closed,
+}
+
+/// The time to decide with: ours, or what the caller's clock shows.
+enum Time {
+    Native,
+    Injected(At),
+}
+
+impl Clock for Time {
+    #[inline]
+    fn now(&self) -> Nanos {
+        match self {
+            Self::Native => Monotonic.now(),
+            Self::Injected(at) => at.now(),
+        }
+    }
+}
+
+/// One call: the limiter it is bound to and its arguments (key, number, time).
+struct Call<'a> {
+    env: sys::napi_env,
+    handle: &'a Handle,
+    arguments: [sys::napi_value; 3],
+    given: usize,
+}
+
+impl Call<'_> {
+    #[inline]
+    fn key(&self, limiter: &Limiter) -> Result<Key, Failure> {
+        let [key, ..] = self.arguments;
+        text::key(limiter, self.env, key).map_err(Failure::Key)
+    }
+
+    /// The second argument: `absent` if not given, else a whole number from 0 to 2^53 - 1.
+    #[inline]
+    fn number(&self, name: &'static str, absent: u64) -> Result<u64, Failure> {
+        let [_, number, _] = self.arguments;
+        if self.given < 2 || kind(self.env, number) == sys::ValueType::napi_undefined {
+            return Ok(absent);
+        }
+        whole(self.env, number).ok_or(Failure::Number(name, "a whole number from 0 to 2^53 - 1"))
+    }
+
+    /// The third argument: milliseconds on the caller's clock, or not given for the native clock.
+    #[inline]
+    fn time(&self) -> Result<Time, Failure> {
+        let [.., time] = self.arguments;
+        if self.given < 3 {
+            return Ok(Time::Native);
+        }
+        let at = double(self.env, time).and_then(|ms| self.handle.at(ms));
+        at.map(Time::Injected).ok_or(Failure::Time)
+    }
+
+    /// Key, number and time, and what `act` makes of them.
+    #[inline]
+    fn run<T>(
+        &self,
+        name: &'static str,
+        act: impl FnOnce(&Limiter, Key, u64, &Time) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let done = self.handle.with(|limiter| {
+            let key = self.key(limiter)?;
+            act(limiter, key, self.number(name, 1)?, &self.time()?)
+        });
+        done.unwrap_or(Err(Failure::Closed))
+    }
+}
+
+fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("cost", |limiter, key, cost, time| Ok(Some(limiter.allow(key, cost, time))))
+}
+
+fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("cost", |limiter, key, cost, time| {
+        let decision = limiter.check(key, cost, time);
+        call.handle.write_decision(&decision);
+        Ok(Some(decision.allowed))
+    })
+}
+
+fn peek(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("cost", |limiter, key, cost, time| {
+        let decision = limiter.peek(key, cost, time);
+        call.handle.write_decision(&decision);
+        Ok(Some(decision.allowed))
+    })
+}
+
+fn refund(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("units", |limiter, key, units, time| {
+        limiter.refund(key, units, time);
+        Ok(None)
+    })
+}
+
+fn reset(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("key", |limiter, key, _, _| {
+        limiter.reset(key);
+        Ok(None)
+    })
+}
+
+fn block(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run("ms", |limiter, key, ms, time| {
+        if ms == 0 || ms > MAX_WINDOW_MS {
+            return Err(Failure::Number("ms", "a whole number of milliseconds, 1 to 10 years"));
+        }
+        if limiter.block(key, ms, time) { Ok(None) } else { Err(Failure::Full) }
+    })
+}
+
+fn stats(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.handle.with(|limiter| call.handle.write_stats(limiter)).ok_or(Failure::Closed)?;
+    Ok(None)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "all of these have one shape")]
+fn close(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.handle.close();
+    Ok(None)
+}
+
+/// The empty call: what it costs to cross the border and do nothing.
+#[expect(clippy::unnecessary_wraps, reason = "all of these have one shape")]
+const fn noop(_: &Call<'_>) -> Result<Option<bool>, Failure> {
+    Ok(Some(true))
+}
+
+/// Makes a callback of each function, and the list of what a limiter offers.
+macro_rules! exports {
+    ($($name:ident),*) => {
+        mod exported {
+            use super::sys;
+            $(pub(super) unsafe extern "C" fn $name(
+                env: sys::napi_env,
+                info: sys::napi_callback_info,
+            ) -> sys::napi_value {
+                super::answer(env, info, super::$name)
+            })*
+        }
+        /// Every function of a limiter, by name.
+        pub(crate) const FUNCTIONS: &[(&CStr, Callback)] = &[
+            $((
+                match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => c"",
+                },
+                exported::$name,
+            )),*
+        ];
+    };
+}
+
+exports!(allow, check, peek, refund, reset, block, stats, close, noop);
+
+/// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
+///
+/// A panic stops here: unwinding into V8 would take the whole server down.
+#[inline]
+fn answer(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    act: impl Fn(&Call<'_>) -> Result<Option<bool>, Failure>,
+) -> sys::napi_value {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        crate::probe::panic_if_armed();
+        let Some(call) = read(env, info) else { return ptr::null_mut() };
+        match act(&call) {
+            Ok(Some(answer)) => boolean(env, answer),
+            Ok(None) => ptr::null_mut(),
+            Err(failure) => throw(&call, &failure),
+        }
+    }));
+    outcome.unwrap_or_else(|_| {
+        raise(env, Raise::Error, c"INTERNAL", "ratethrottle: a bug, please report it")
+    })
+}
+
+#[inline]
+fn read<'a>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<Call<'a>> {
+    let mut arguments = [ptr::null_mut(); 3];
+    let mut given = arguments.len();
+    let mut data = ptr::null_mut();
+    // SAFETY: env and info are the running callback's; at most three arguments are written.
+    let status = unsafe {
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &raw mut given,
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+            &raw mut data,
+        )
+    };
+    // SAFETY: the data pointer is the `Rc<Handle>` given to `bind`, which the function owns until
+    // its finalizer runs, and a function that is being called has not been finalized.
+    let handle = unsafe { data.cast::<Handle>().as_ref() }?;
+    (status == sys::Status::napi_ok).then_some(Call { env, handle, arguments, given })
+}
+
+/// A JavaScript function that calls `callback` with the handle, and owns a share of it.
+pub(crate) fn bind(
+    env: sys::napi_env,
+    name: &CStr,
+    callback: Callback,
+    handle: &Rc<Handle>,
+) -> Option<sys::napi_value> {
+    let data = Rc::into_raw(Rc::clone(handle)).cast_mut().cast();
+    let mut function = ptr::null_mut();
+    let length = isize::try_from(name.count_bytes()).ok()?;
+    // SAFETY: the name outlives the call, and the callback treats `data` as the handle it is.
+    let made = unsafe {
+        sys::napi_create_function(
+            env,
+            name.as_ptr(),
+            length,
+            Some(callback),
+            data,
+            &raw mut function,
+        )
+    };
+    // SAFETY: the function was just made; `release` is called once, at its end or the env's.
+    let owned = unsafe {
+        sys::napi_add_finalizer(
+            env,
+            function,
+            data,
+            Some(release),
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    (made == sys::Status::napi_ok && owned == sys::Status::napi_ok).then_some(function)
+}
+
+/// Gives up a function's share of the handle, when it is collected or its environment ends.
+unsafe extern "C" fn release(
+    _: sys::napi_env,
+    data: *mut std::ffi::c_void,
+    _: *mut std::ffi::c_void,
+) {
+    // SAFETY: made by `Rc::into_raw` in `bind`, on this thread, and released once.
+    drop(unsafe { Rc::from_raw(data.cast::<Handle>().cast_const()) });
+}
+
+#[inline]
+fn boolean(env: sys::napi_env, value: bool) -> sys::napi_value {
+    let mut result = ptr::null_mut();
+    // SAFETY: env is the running callback's; on failure the result stays null, which is undefined.
+    let _ = unsafe { sys::napi_get_boolean(env, value, &raw mut result) };
+    result
+}
+
+fn kind(env: sys::napi_env, value: sys::napi_value) -> sys::napi_valuetype {
+    let mut kind = sys::ValueType::napi_undefined;
+    // SAFETY: both are the running callback's.
+    let _ = unsafe { sys::napi_typeof(env, value, &raw mut kind) };
+    kind
+}
+
+fn double(env: sys::napi_env, value: sys::napi_value) -> Option<f64> {
+    let mut number = 0.0;
+    // SAFETY: both are the running callback's.
+    let status = unsafe { sys::napi_get_value_double(env, value, &raw mut number) };
+    (status == sys::Status::napi_ok).then_some(number)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole and from 0 to 2^53 - 1, as just checked"
+)]
+fn whole(env: sys::napi_env, value: sys::napi_value) -> Option<u64> {
+    let number = double(env, value)?;
+    ((0.0..=MAX_SAFE).contains(&number) && number.trunc() == number).then_some(number as u64)
+}
+
+/// Which of JavaScript's errors.
+enum Raise {
+    Error,
+    Range,
+    Type,
+}
+
+#[cold]
+fn throw(call: &Call<'_>, failure: &Failure) -> sys::napi_value {
+    let [key, number, time] = call.arguments;
+    let env = call.env;
+    let invalid = |name: &str, value, expected: &str| {
+        let kind = match kind(env, value) {
+            sys::ValueType::napi_number | sys::ValueType::napi_string => Raise::Range,
+            _ => Raise::Type,
+        };
+        let shown = shown(env, value);
+        raise(env, kind, c"INVALID_ARGUMENT", &format!("{name}: {shown}; expected {expected}"))
+    };
+    match failure {
+        Failure::Key(NotAKey::Long) => raise(
+            env,
+            Raise::Range,
+            c"INVALID_ARGUMENT",
+            "key: a string of over 1048576 characters; expected a string of at most so many",
+        ),
+        Failure::Key(NotAKey::Type) => {
+            let shown = shown(env, key);
+            let message = format!("key: {shown}; expected a string of at most 1048576 characters");
+            raise(env, Raise::Type, c"INVALID_ARGUMENT", &message)
+        }
+        Failure::Number(name, expected) => invalid(name, number, expected),
+        Failure::Time => {
+            invalid("clock.now()", time, "milliseconds from 0 on, as a number below 2^63 ns")
+        }
+        Failure::Full => raise(
+            env,
+            Raise::Error,
+            c"TABLE_FULL",
+            "block: every slot this key may use holds a blocked key; use a larger capacity",
+        ),
+        Failure::Closed => {
+            raise(env, Raise::Error, c"CLOSED", "the limiter is closed; make a new one")
+        }
+    }
+}
+
+/// A value for an error message: numbers as they are, anything else by its type.
+fn shown(env: sys::napi_env, value: sys::napi_value) -> String {
+    let name = match kind(env, value) {
+        sys::ValueType::napi_undefined => "undefined",
+        sys::ValueType::napi_null => "null",
+        sys::ValueType::napi_boolean => "a boolean",
+        sys::ValueType::napi_string => "a string",
+        sys::ValueType::napi_symbol => "a symbol",
+        sys::ValueType::napi_function => "a function",
+        sys::ValueType::napi_bigint => "a bigint",
+        sys::ValueType::napi_number => {
+            return double(env, value).map_or_else(String::new, |number| match number {
+                number if number.is_infinite() => format!("{}Infinity", if number < 0.0 { "-" } else { "" }),
+                number => number.to_string(),
+            });
+        }
+        _ => "an object",
+    };
+    name.to_owned()
+}
+
+#[cold]
+fn raise(env: sys::napi_env, kind: Raise, code: &CStr, message: &str) -> sys::napi_value {
+    let message = CString::new(message).unwrap_or_default();
+    let (code, message) = (code.as_ptr(), message.as_ptr());
+    // SAFETY: env is the running callback's, and both strings end in NUL and outlive the call.
+    let _ = unsafe {
+        match kind {
+            Raise::Error => sys::napi_throw_error(env, code, message),
+            Raise::Range => sys::napi_throw_range_error(env, code, message),
+            Raise::Type => sys::napi_throw_type_error(env, code, message),
+        }
+    };
+    ptr::null_mut()
+}

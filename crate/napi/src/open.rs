@@ -1,0 +1,107 @@
+//! Making a limiter: called once, so it uses the generated conversions.
+#![expect(unsafe_code, reason = "a bare function value becomes a property of an object")]
+
+use crate::border::{FUNCTIONS, bind};
+use crate::handle::{Details, Handle};
+use napi::bindgen_prelude::{Env, JsObjectValue, Object, Unknown};
+use napi::{JsValue, sys};
+use napi_derive::napi;
+use ratethrottle_core::{Error, Kind, Limit, Limiter, Policy, Registry};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Named limiters of this process. Never torn down: threads come and go, the process owns it.
+static REGISTRY: Registry = Registry::new();
+
+/// What a limiter is made from. The TypeScript layer has checked and filled in everything.
+#[napi(object)]
+pub struct OpenOptions {
+    /// Units per window, one for each limit.
+    pub counts: Vec<f64>,
+    /// Lengths of the windows in milliseconds.
+    pub windows_ms: Vec<f64>,
+    /// One of the five algorithms.
+    pub algorithm: String,
+    /// Capacity of the bucket of the shortest limit.
+    pub burst: Option<f64>,
+    /// Block a key for so long after a denial; 0 is off.
+    pub block_for_ms: f64,
+    /// Keys expected to be live at once.
+    pub capacity: f64,
+    /// Shared by all threads that ask for the same name.
+    pub name: Option<String>,
+}
+
+/// Makes a limiter, or joins the one of the same name, and binds its functions.
+#[napi(
+    catch_unwind,
+    ts_return_type = "{ allow: Charge, check: Charge, peek: Charge, refund: Change, reset: (key: string) => void, block: Change, stats: () => void, close: () => void, noop: (key?: string) => boolean, details: Float64Array }"
+)]
+pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
+    let policy = policy(&options).map_err(report)?;
+    let limiter = match &options.name {
+        Some(name) => REGISTRY.open(name, policy),
+        None => Limiter::new(policy).map(Arc::new),
+    };
+    functions(env, limiter.map_err(report)?)
+        .ok_or_else(|| napi::Error::new("INTERNAL", "Node refused to make the functions"))
+}
+
+fn report(error: Error) -> napi::Error<&'static str> {
+    napi::Error::new(error.code(), error.to_string())
+}
+
+fn policy(options: &OpenOptions) -> Result<Policy, Error> {
+    let pairs = options.counts.iter().zip(&options.windows_ms);
+    let limits = pairs.map(|(&count, &window)| Limit::new(whole(count), whole(window)));
+    Ok(Policy {
+        limits: limits.collect::<Result<_, _>>()?,
+        kind: kind(&options.algorithm),
+        burst: options.burst.map(whole),
+        block_for_ms: whole(options.block_for_ms),
+        capacity: usize::try_from(whole(options.capacity)).unwrap_or(usize::MAX),
+    })
+}
+
+fn kind(algorithm: &str) -> Kind {
+    match algorithm {
+        "leaky-bucket" => Kind::LeakyBucket,
+        "sliding-window" => Kind::SlidingWindow,
+        "sliding-log" => Kind::SlidingLog,
+        "fixed-window" => Kind::FixedWindow,
+        _ => Kind::TokenBucket,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float's cast saturates, and the core checks every range again"
+)]
+const fn whole(number: f64) -> u64 {
+    number as u64
+}
+
+fn functions(env: Env, limiter: Arc<Limiter>) -> Option<Object<'static>> {
+    let raw = env.raw();
+    let (details, array) = Details::new(raw)?;
+    let handle = Rc::new(Handle::new(limiter, details));
+    let mut object = Object::new(&env).ok()?;
+    for &(name, callback) in FUNCTIONS {
+        set(&mut object, raw, name.to_str().ok()?, bind(raw, name, callback, &handle)?)?;
+    }
+    set(&mut object, raw, "details", array)?;
+    // The object lives in the scope of the call that is running, which outlives this return.
+    Some(Object::from_raw(raw, object.raw()))
+}
+
+fn set(
+    object: &mut Object<'_>,
+    env: sys::napi_env,
+    name: &str,
+    value: sys::napi_value,
+) -> Option<()> {
+    // SAFETY: the value was just made in this call's scope by this env.
+    let value = unsafe { Unknown::from_raw_unchecked(env, value) };
+    object.set_named_property(name, value).ok()
+}

@@ -1,0 +1,32 @@
+//! What only a test build has: lost exchanges are counted, and the next call can be made to panic.
+
+#[cfg(feature = "probe")]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(feature = "probe")]
+static ARMED: AtomicBool = AtomicBool::new(false);
+
+/// Panics once after `panicNext`. Nothing in a release build.
+#[inline]
+#[cfg_attr(feature = "probe", expect(clippy::panic, reason = "that is its purpose"))]
+pub(crate) fn panic_if_armed() {
+    #[cfg(feature = "probe")]
+    if ARMED.swap(false, Ordering::Relaxed) {
+        panic!("armed by a test");
+    }
+}
+
+/// Makes the next call of any limiter's function panic inside.
+#[cfg(feature = "probe")]
+#[napi_derive::napi]
+pub fn panic_next() {
+    ARMED.store(true, Ordering::Relaxed);
+}
+
+/// Lost compare-and-swaps in this process so far.
+#[cfg(feature = "probe")]
+#[napi_derive::napi]
+#[must_use]
+pub fn lost_exchanges() -> f64 {
+    ratethrottle_core::lost_exchanges() as f64
+}
