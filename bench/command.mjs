@@ -16,25 +16,29 @@ export class CommandError extends Error {}
 
 export function readCommand(words, suites) {
   const { values, positionals } = parse(words)
-  const chosen = choose('suite', positionals, suites.map(({ name }) => name))
-  const picked = suites.filter(({ name }) => chosen.includes(name))
-  const cases = choose('case', split(values.case), unionOf(picked, 'cases'))
-  const subjects = choose('subject', split(values.subject), unionOf(picked, 'subjects', 'extraSubjects'))
+  const picked = positionals.length === 0 ? suites : named('suite', positionals, suites)
   const node = values.node ?? process.execPath
-  const common = { rounds: readRounds(values.rounds), node, nodeVersion: askVersion(node) }
-  const plans = picked.map((suite) => toPlan(suite, cases, subjects, common))
+  const rounds = values.rounds === undefined ? undefined : readRounds(values.rounds)
+  const filter = { cases: split(values.case), subjects: split(values.subject) }
+  assertKnown(
+    'case',
+    filter.cases,
+    picked.flatMap(({ cases }) => Object.keys(cases)),
+  )
+  assertKnown('subject', filter.subjects, picked.flatMap(subjectsOf))
+  const plans = picked.map((suite) => toPlan(suite, filter, { rounds, node }))
   const { json, record, help } = values
-  return { json, record, help, nodeVersion: common.nodeVersion, plans: keepRunnable(plans) }
+  return { json, record, help, nodeVersion: askVersion(node), plans: keepRunnable(plans) }
 }
 
 export function helpText(suites) {
-  const lines = suites.map(
-    (suite) =>
-      `${suite.name} (${suite.rounds} rounds)\n  cases     ${suite.cases.join(' ')}\n  subjects  ${[
-        ...suite.subjects,
-        ...(suite.extraSubjects ?? []).map((name) => `(${name})`),
-      ].join(' ')}`,
-  )
+  const lines = suites.map((suite) => {
+    const extra = (suite.extraSubjects ?? []).map((name) => `(${name})`)
+    const subjects = [...new Set(Object.values(suite.cases).flat()), ...extra]
+    return `${suite.name}, ${suite.rounds} rounds
+  cases     ${Object.keys(suite.cases).join(' ')}
+  subjects  ${subjects.join(' ')}`
+  })
   return `npm run --silent bench -- [suite …] [flags]
 
   --json         one JSON line per (suite, case, subject) instead of tables
@@ -59,36 +63,49 @@ function parse(words) {
   }
 }
 
-/** The names asked for, or all that run by default; a name that doesn't exist ends the run. */
-function choose(kind, asked, existing) {
-  const unknown = asked.find((name) => !existing.includes(name))
-  if (unknown !== undefined) {
-    throw new CommandError(`there is no ${kind} '${unknown}'; there are ${existing.join(', ')}`)
-  }
-  return asked
+function named(kind, names, things) {
+  assertKnown(
+    kind,
+    names,
+    things.map(({ name }) => name),
+  )
+  return things.filter(({ name }) => names.includes(name))
 }
 
-function toPlan(suite, cases, subjects, common) {
-  const keep = (all, asked) => (asked.length === 0 ? all : all.filter((name) => asked.includes(name)))
-  const every = subjects.length === 0 ? suite.subjects : [...suite.subjects, ...(suite.extraSubjects ?? [])]
-  return {
-    suite,
-    node: common.node,
-    rounds: common.rounds ?? suite.rounds,
-    cases: keep(suite.cases, cases),
-    subjects: keep(every, subjects),
-  }
+function assertKnown(kind, asked, existing) {
+  const unknown = asked.find((name) => !existing.includes(name))
+  if (unknown === undefined) return
+  const all = [...new Set(existing)].join(', ')
+  throw new CommandError(`there is no ${kind} '${unknown}'; there are ${all}`)
+}
+
+const subjectsOf = ({ cases, extraSubjects = [] }) => [
+  ...Object.values(cases).flat(),
+  ...extraSubjects,
+]
+
+/** A case keeps its own order of subjects; extra ones run only when named. */
+function toPlan(suite, filter, { rounds = suite.rounds, node }) {
+  const wanted = (asked, name) => asked.length === 0 || asked.includes(name)
+  const extra = (suite.extraSubjects ?? []).filter((name) => filter.subjects.includes(name))
+  const cases = Object.entries(suite.cases)
+    .filter(([name]) => wanted(filter.cases, name))
+    .map(([name, subjects]) => ({
+      name,
+      subjects: [...subjects.filter((subject) => wanted(filter.subjects, subject)), ...extra],
+    }))
+    .filter(({ subjects }) => subjects.length > 0)
+  return { suite, cases, rounds, node }
 }
 
 /** A filter may leave a suite with nothing to do, but not the whole command. */
 function keepRunnable(plans) {
-  const left = plans.filter(({ cases, subjects }) => cases.length > 0 && subjects.length > 0)
+  const left = plans.filter(({ cases }) => cases.length > 0)
   if (left.length === 0) throw new CommandError('no suite has both that case and that subject')
   return left
 }
 
 function readRounds(text) {
-  if (text === undefined) return undefined
   if (!/^[1-9]\d{0,3}$/.test(text)) {
     throw new CommandError(`--rounds takes a whole number from 1 to 9999, not '${text}'`)
   }
@@ -103,8 +120,4 @@ function askVersion(node) {
   }
 }
 
-const split = (text) => (text === undefined ? [] : text.split(',').map((name) => name.trim()))
-
-const unionOf = (suites, ...fields) => [
-  ...new Set(suites.flatMap((suite) => fields.flatMap((field) => suite[field] ?? []))),
-]
+const split = (text) => text?.split(',').map((name) => name.trim()) ?? []

@@ -1,11 +1,12 @@
 import { CommandError, helpText, readCommand } from './command.mjs'
 import { report } from './progress.mjs'
+import { fastify } from './suites/fastify.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory]
+const SUITES = [local, threads, memory, fastify]
 
 try {
   await main()

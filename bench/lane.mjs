@@ -29,7 +29,8 @@ export function serveLane(verbs) {
   process.on('disconnect', () => process.exit())
 }
 
-async function answer(handler, body) {
+/** Turns a handler's outcome into a message; a worker thread answers its lane in the same form. */
+export async function answer(handler, body) {
   try {
     return { value: await handler(body) }
   } catch (error) {
@@ -53,10 +54,11 @@ function ask(child, label, message) {
   })
 }
 
+/** By signal: a child that is still starting up would miss the end of its channel. */
 function close(child) {
   if (child.exitCode !== null || child.signalCode !== null) return undefined
   return new Promise((resolve) => {
     child.once('exit', resolve)
-    if (child.connected) child.disconnect()
+    child.kill()
   })
 }

@@ -55,7 +55,13 @@ function run(batch, options) {
  */
 function driver({ run: runBatch, isAsync }, fail) {
   if (isAsync) {
-    return { defer: true, fn: (deferred) => runBatch().catch(fail).then(() => deferred.resolve()) }
+    return {
+      defer: true,
+      fn: (deferred) =>
+        runBatch()
+          .catch(fail)
+          .then(() => deferred.resolve()),
+    }
   }
   return {
     fn: () => {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { BATCH, Batch } from '../batch.mjs'
 import { gateOver } from '../gate.mjs'
 import { FIRST_ID, idsFrom, inputsOf, shuffle } from '../keys.mjs'
+import { answer } from '../lane.mjs'
 import { ADMIT, DENY, PROBE } from '../limits.mjs'
 import { calibrate, clock } from '../round.mjs'
 import { loadSubject } from '../subjects.mjs'
@@ -12,17 +13,18 @@ const KEYS = 2 * KEYS_PER_THREAD
 
 const [kind, outcome] = workerData.case.split('-')
 const gate = gateOver(workerData.cells)
-const create = await loadSubject(workerData.subject)
 const verbs = { probe, prepare, round }
+let create
 let limiter
 let batch
 
 parentPort.on('message', async ({ verb, ...body }) => {
-  parentPort.postMessage(await verbs[verb](body))
+  parentPort.postMessage(await answer(verbs[verb], body))
 })
 
 /** Stays open: the next thread has to find what this one used. */
-function probe() {
+async function probe() {
+  create = await loadSubject(workerData.subject)
   const { take } = create({ ...PROBE, keys: 1, name: 'probe' })
   return Array.from({ length: PROBE.count }, () => take('probe')).filter(Boolean).length
 }
@@ -57,4 +59,3 @@ function orderOf(sharing) {
   if (sharing === 'same') return new Int32Array(BATCH).fill(FIRST_ID)
   return shuffle(idsFrom(FIRST_ID + workerData.index * KEYS_PER_THREAD, KEYS_PER_THREAD))
 }
-

@@ -43,9 +43,9 @@ async function askInTurn(verb) {
   return answers
 }
 
-/** A worker's uncaught error is its 'error' event, which makes `once` reject. */
 async function ask(worker, verb, body = {}) {
   worker.postMessage({ ...body, verb })
-  const [answer] = await once(worker, 'message')
-  return answer
+  const [{ value, error }] = await once(worker, 'message')
+  if (error !== undefined) throw new Error(error)
+  return value
 }

@@ -5,12 +5,6 @@ import { takeTurns, withLanes } from '../turns.mjs'
 
 const REFERENCE = 'map-sliding'
 
-const cases = ['hot', '10k', '1m'].flatMap((size) =>
-  ['stored', 'fresh'].flatMap((form) =>
-    ['admit', 'deny'].map((outcome) => `${size}-${form}-${outcome}`),
-  ),
-)
-
 const subjects = [
   'ratethrottle.allow',
   'ratethrottle.check',
@@ -23,34 +17,43 @@ const subjects = [
   '@fastify/rate-limit',
 ]
 
+const names = ['hot', '10k', '1m'].flatMap((size) =>
+  ['stored', 'fresh'].flatMap((form) =>
+    ['admit', 'deny'].map((outcome) => `${size}-${form}-${outcome}`),
+  ),
+)
+
 /** Calls in one thread: nanoseconds per call, every subject in a process of its own. */
 export const local = {
   name: 'local',
-  cases,
-  subjects,
-  // Run only when asked for by name: a second way to use a rival.
+  cases: Object.fromEntries(names.map((name) => [name, subjects])),
+  /** Run only when asked for by name: a second way to use a rival. */
   extraSubjects: ['rate-limiter-flexible.get'],
   rounds: 7,
   run,
   tables,
 }
 
-async function* run(plan) {
-  for (const name of plan.cases) yield* await runCase(name, plan)
+async function* run({ cases, rounds, node }) {
+  for (const { name, subjects: chosen } of cases) yield* await runCase(name, chosen, rounds, node)
 }
 
-function runCase(name, { subjects: chosen, rounds, node }) {
+function runCase(name, chosen, rounds, node) {
   const tasks = chosen.map((subject) => ({ case: name, subject }))
-  return withLanes(tasks, (task) => openLane('local', task, { node }), async (lanes) => {
-    for (const [index, lane] of lanes.entries()) {
-      report(`local ${name}: preparing ${chosen[index]}`)
-      const way = await lane.ask('prepare')
-      if (way !== 'direct') report(`local ${name}: ${chosen[index]} is faster ${way}`)
-    }
-    report(`local ${name}: ${rounds} rounds`)
-    const results = await takeTurns(lanes, rounds, (lane) => lane.ask('round'))
-    return results.map((nanos, index) => toRow(name, chosen[index], nanos))
-  })
+  return withLanes(
+    tasks,
+    (task) => openLane('local', task, { node }),
+    async (lanes) => {
+      for (const [index, lane] of lanes.entries()) {
+        report(`local ${name}: preparing ${chosen[index]}`)
+        const way = await lane.ask('prepare')
+        if (way !== 'direct') report(`local ${name}: ${chosen[index]} is faster ${way}`)
+      }
+      report(`local ${name}: ${rounds} rounds`)
+      const results = await takeTurns(lanes, rounds, (lane) => lane.ask('round'))
+      return results.map((nanos, index) => toRow(name, chosen[index], nanos))
+    },
+  )
 }
 
 function toRow(name, subject, nanos) {
@@ -67,8 +70,12 @@ function toRow(name, subject, nanos) {
 }
 
 function tables(rows) {
-  const names = [...new Set(rows.map((row) => row.case))]
-  return names.map((name) => caseTable(name, rows.filter((row) => row.case === name)))
+  return [...new Set(rows.map((row) => row.case))].map((name) =>
+    caseTable(
+      name,
+      rows.filter((row) => row.case === name),
+    ),
+  )
 }
 
 function caseTable(name, rows) {

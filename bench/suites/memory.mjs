@@ -12,22 +12,27 @@ const LOADED = { [OURS]: 'ratethrottle.allow' }
 /** Resident memory: of a million live keys, and while ten million more pass through. */
 export const memory = {
   name: 'memory',
-  cases: ['1m-live', 'flood'],
-  subjects: [
-    OURS,
-    'map-sliding',
-    'rate-limiter-flexible',
-    'express-rate-limit',
-    '@fastify/rate-limit',
-  ],
+  cases: {
+    '1m-live': [
+      OURS,
+      'map-sliding',
+      'rate-limiter-flexible',
+      'express-rate-limit',
+      '@fastify/rate-limit',
+    ],
+    // Of the others only @fastify/rate-limit is bounded, and it forgets the keys it has denied.
+    flood: [OURS],
+  },
   rounds: 3,
   run,
   tables,
 }
 
-async function* run({ cases, subjects, rounds, node }) {
-  if (cases.includes('1m-live')) yield* await runLive(subjects, rounds, node)
-  if (cases.includes('flood') && subjects.includes(OURS)) yield await runFlood(rounds, node)
+async function* run({ cases, rounds, node }) {
+  for (const { name, subjects } of cases) {
+    if (name === 'flood') yield await runFlood(rounds, node)
+    else yield* await runLive(subjects, rounds, node)
+  }
 }
 
 async function runLive(subjects, rounds, node) {

@@ -5,7 +5,9 @@ import { takeTurns, withLanes } from '../turns.mjs'
 
 const THREADS = [1, 2]
 
-const cases = ['same', 'different'].flatMap((kind) =>
+const subjects = ['ratethrottle.allow', 'noop']
+
+const names = ['same', 'different'].flatMap((kind) =>
   ['admit', 'deny'].map((outcome) => `${kind}-${outcome}`),
 )
 
@@ -17,34 +19,41 @@ const notes = [
 /** Calls per second of one and of two worker threads on one named limiter. */
 export const threads = {
   name: 'threads',
-  cases,
-  subjects: ['ratethrottle.allow', 'noop'],
+  cases: Object.fromEntries(names.map((name) => [name, subjects])),
   rounds: 7,
   run,
   tables,
 }
 
-async function* run(plan) {
-  for (const name of plan.cases) yield* await runCase(name, plan)
+async function* run({ cases, rounds, node }) {
+  for (const { name, subjects: chosen } of cases) yield* await runCase(name, chosen, rounds, node)
 }
 
-function runCase(name, { subjects, rounds, node }) {
-  const tasks = subjects.map((subject) => ({ case: name, subject }))
-  return withLanes(tasks, (task) => openLane('threads', task, { node }), async (lanes) => {
-    report(`threads ${name}: ${rounds} rounds of ${subjects.join(', ')}`)
-    const counts = []
-    for (const lane of lanes) counts.push(await lane.ask('prepare'))
-    const turns = lanes.flatMap((lane, index) =>
-      THREADS.map((threads) => ({ lane, subject: subjects[index], threads, count: counts[index] })),
-    )
-    const step = ({ lane, ...body }) => lane.ask('round', body)
-    const speeds = await takeTurns(turns, rounds, step)
-    return turns.map((turn, index) => toRow(name, turn, speeds[index], speeds[turns.findIndex((other) => other.subject === turn.subject)]))
-  })
+function runCase(name, chosen, rounds, node) {
+  const tasks = chosen.map((subject) => ({ case: name, subject }))
+  return withLanes(
+    tasks,
+    (task) => openLane('threads', task, { node }),
+    async (lanes) => {
+      report(`threads ${name}: ${rounds} rounds of ${chosen.join(', ')}`)
+      const turns = []
+      for (const [index, lane] of lanes.entries()) {
+        const count = await lane.ask('prepare')
+        for (const active of THREADS) turns.push({ lane, count, subject: chosen[index], active })
+      }
+      const results = await takeTurns(turns, rounds, askSpeed)
+      return turns.map(({ subject, active }, index) => {
+        const alone = turns.findIndex((turn) => turn.subject === subject && turn.active === 1)
+        return toRow(name, subject, active, results[index], results[alone])
+      })
+    },
+  )
 }
+
+const askSpeed = ({ lane, count, active }) => lane.ask('round', { count, threads: active })
 
 /** Two threads against one, each by its median. */
-function toRow(name, { subject, threads: active }, speeds, alone) {
+function toRow(name, subject, active, speeds, alone) {
   const { median, min, max } = spread(speeds)
   return {
     suite: 'threads',

@@ -9,8 +9,11 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The empty native call, for benchmarks: what crossing the border costs. */
+export declare function noop(): (key?: string) => boolean
+
 /** Makes a limiter, or joins the one of the same name, and binds its functions. */
-export declare function open(options: OpenOptions): { allow: Charge, check: Charge, peek: Charge, refund: Change, reset: (key: string) => void, block: Change, stats: () => void, close: () => void, noop: (key?: string) => boolean, details: Float64Array }
+export declare function open(options: OpenOptions): { allow(key: string, cost?: number, now?: number): boolean, check(key: string, cost?: number, now?: number): boolean, peek(key: string, cost?: number, now?: number): boolean, refund(key: string, units?: number, now?: number): void, block(key: string, ms?: number, now?: number): void, reset(key: string): void, stats(): void, close(): void, details: Float64Array }
 
 /** What a limiter is made from. The TypeScript layer has checked and filled in everything. */
 export interface OpenOptions {

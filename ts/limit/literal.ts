@@ -54,16 +54,18 @@ type CheckedText<S extends string> = {} extends Record<S, 1> ? S : OrText<FirstM
 type OrText<Mistake, S> = [Mistake] extends [never] ? S : Mistake
 
 /** The message for the first limit in a list that is none, or `never`. */
-type FirstMistake<List extends string> = MistakeInList<Replace<Replace<List, ','>, '|'>>
-
-type Replace<S extends string, From extends string> = S extends `${infer A}${From}${infer B}`
-  ? Replace<`${A};${B}`, From>
-  : S
-
-type MistakeInList<List extends string> = List extends `${infer First};${infer Rest}`
-  ? IsLimit<First> extends true
-    ? MistakeInList<Rest>
-    : Mistake<First>
+type FirstMistake<
+  List extends string,
+  Separators extends readonly string[] = [';', ',', '|'],
+> = Separators extends readonly [
+  infer Separator extends string,
+  ...infer Others extends readonly string[],
+]
+  ? List extends `${infer First}${Separator}${infer Rest}`
+    ? [FirstMistake<First, Others>] extends [never]
+      ? FirstMistake<Rest, Separators>
+      : FirstMistake<First, Others>
+    : FirstMistake<List, Others>
   : IsLimit<List> extends true
     ? never
     : Mistake<List>
@@ -92,11 +94,13 @@ type IsWindow<S extends string> = S extends `${Digit}${string}`
 type IsUnit<S extends string> = TrimEnd<S> extends UnitName ? true : false
 
 /** What stands after a number without leading zeros; `'?'`, which continues nothing, if there is none. */
-type AfterNumber<S extends string> = S extends `${Exclude<Digit, '0'>}${infer Rest}`
+type AfterNumber<S extends string> = S extends `${infer _ extends Exclude<Digit, '0'>}${infer Rest}`
   ? AfterDigits<Rest>
   : '?'
 
-type AfterDigits<S extends string> = S extends `${Digit}${infer Rest}` ? AfterDigits<Rest> : S
+type AfterDigits<S extends string> = S extends `${infer _ extends Digit}${infer Rest}`
+  ? AfterDigits<Rest>
+  : S
 
 type Digit = '0' | '1' | '2' | '3' | '4' | '5' | '6' | '7' | '8' | '9'
 
@@ -104,11 +108,12 @@ type Blank = ' ' | '\t'
 
 type Trim<S extends string> = TrimStart<TrimEnd<S>>
 
-type TrimStart<S extends string> = S extends `${Blank}${Blank}${infer Rest}`
-  ? TrimStart<Rest>
-  : S extends `${Blank}${infer Rest}`
-    ? Rest
-    : S
+type TrimStart<S extends string> =
+  S extends `${infer _A extends Blank}${infer _B extends Blank}${infer Rest}`
+    ? TrimStart<Rest>
+    : S extends `${infer _ extends Blank}${infer Rest}`
+      ? Rest
+      : S
 
 type TrimEnd<S extends string> = S extends `${infer Rest}${Blank}${Blank}`
   ? TrimEnd<Rest>

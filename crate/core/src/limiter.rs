@@ -5,7 +5,6 @@ use crate::decision::{Decision, NEVER, Reading};
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
-use crate::nanos::Nanos;
 use crate::policy::{MAX_LIMITS, Policy};
 use crate::table::{Heap, Layout, Receipt, Table};
 
@@ -50,31 +49,46 @@ impl Limiter {
     /// Charges `cost` to every limit, or to none. A cost of 0 only asks whether 1 would be admitted.
     #[inline]
     pub fn allow(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
-        if let [(_, table)] = self.tables.as_slice() {
-            let blocked = table.blocked_for_us(key, clock.now()) > 0;
-            if cost > 0 && !blocked && table.charge(key, cost, clock, false).receipt.is_some() {
-                return true;
+        match self.tables.as_slice() {
+            [(_, table)] if cost > 0 && !table.has_blocks() => {
+                table.charge(key, cost, clock, false).receipt.is_some()
+                    || self.refuse(key, cost, clock)
             }
-            return cost == 0 && self.peek(key, 1, clock).allowed
-                || self.refused(key, cost, blocked, clock);
+            _ => self.check(key, cost, clock).allowed,
         }
-        self.check(key, cost, clock).allowed
     }
 
-    #[cold]
-    fn refused(&self, key: Key, cost: u64, blocked: bool, clock: &impl Clock) -> bool {
-        if cost > 0 && !blocked {
+    /// After a denial: blocks the key, where the policy says so.
+    #[inline]
+    fn refuse(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
+        if self.policy.block_for_ms > 0 {
             self.punish(key, cost, clock);
         }
         false
     }
 
     /// As [`Self::allow`], and says what the key's state is afterwards.
+    #[inline]
     pub fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        match self.tables.as_slice() {
+            [(limit, table)] if cost > 0 && !table.has_blocks() => {
+                let outcome = table.charge(key, cost, clock, true);
+                let decision = one(*limit, outcome.reading, outcome.receipt.is_some());
+                if decision.allowed {
+                    decision
+                } else {
+                    self.denied_by_limits(key, cost, decision, clock)
+                }
+            }
+            _ => self.check_all(key, cost, clock),
+        }
+    }
+
+    fn check_all(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
         if cost == 0 {
             return self.peek(key, 1, clock);
         }
-        let blocked_us = self.blocked_for_us(key, clock.now());
+        let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
             return self.blocked(key, cost, blocked_us, clock);
         }
@@ -83,14 +97,13 @@ impl Limiter {
             return self.admitted(&readings);
         }
         let decision = self.denied(&readings);
-        self.punish(key, cost, clock);
-        self.extended(decision)
+        self.denied_by_limits(key, cost, decision, clock)
     }
 
     /// What [`Self::check`] would answer now. Changes nothing.
     pub fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
         let cost = cost.max(1);
-        let blocked_us = self.blocked_for_us(key, clock.now());
+        let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
             return self.blocked(key, cost, blocked_us, clock);
         }
@@ -140,43 +153,41 @@ impl Limiter {
         self.tables.iter().map(|(_, table)| table.bytes() as u64).sum()
     }
 
-    #[inline]
-    fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
-        self.tables.first().map_or(0, |(_, table)| table.blocked_for_us(key, now))
+    fn blocked_for_us(&self, key: Key, clock: &impl Clock) -> u64 {
+        let table = self.tables.first().map(|(_, table)| table).filter(|table| table.has_blocks());
+        table.map_or(0, |table| table.blocked_for_us(key, clock.now()))
     }
 
     /// After a denial: blocks the key, where the policy says so and waiting could have helped.
+    #[cold]
     fn punish(&self, key: Key, cost: u64, clock: &impl Clock) {
-        let possible = self.tables.iter().all(|(_, table)| cost <= table.most());
-        if self.policy.block_for_ms > 0 && possible {
+        if self.tables.iter().all(|(_, table)| cost <= table.most()) {
             self.block(key, self.policy.block_for_ms, clock);
         }
     }
 
-    fn extended(&self, denied: Decision) -> Decision {
-        if denied.retry_ms == NEVER {
+    /// The denial, and the block that the policy puts on top of it.
+    #[inline]
+    fn denied_by_limits(
+        &self,
+        key: Key,
+        cost: u64,
+        denied: Decision,
+        clock: &impl Clock,
+    ) -> Decision {
+        let block_ms = self.policy.block_for_ms;
+        if block_ms == 0 || denied.retry_ms == NEVER {
             return denied;
         }
-        let block_ms = self.policy.block_for_ms;
-        Decision {
-            remaining: if block_ms > 0 { 0 } else { denied.remaining },
-            retry_ms: denied.retry_ms.max(block_ms),
-            reset_ms: denied.reset_ms.max(block_ms),
-            ..denied
-        }
+        self.punish(key, cost, clock);
+        extended(denied, block_ms)
     }
 
     #[cold]
     fn blocked(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
         let mut readings = Readings::default();
         self.peek_all(key, cost, clock, &mut readings);
-        let (told, block_ms) = (self.denied(&readings), us.div_ceil(1_000));
-        Decision {
-            remaining: 0,
-            retry_ms: told.retry_ms.max(block_ms),
-            reset_ms: told.reset_ms.max(block_ms),
-            ..told
-        }
+        extended(self.denied(&readings), us.div_ceil(1_000))
     }
 
     /// Charges all limits or none; `readings` then say what each holds.
@@ -285,5 +296,28 @@ impl Limiter {
     ) -> impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + ExactSizeIterator {
         let limits = self.tables.iter().map(|(limit, _)| *limit);
         limits.zip(*readings).enumerate().map(|(index, (limit, reading))| (index, limit, reading))
+    }
+}
+
+/// The decision of a limiter with one limit.
+#[inline]
+const fn one(limit: Limit, reading: Reading, allowed: bool) -> Decision {
+    Decision {
+        allowed,
+        limit: limit.count(),
+        remaining: reading.remaining,
+        reset_ms: reading.reset_ms,
+        retry_ms: if allowed { 0 } else { reading.retry_ms },
+        policy: 0,
+    }
+}
+
+/// A denial that lasts for at least `block_ms`, whatever is left.
+fn extended(denied: Decision, block_ms: u64) -> Decision {
+    Decision {
+        remaining: 0,
+        retry_ms: denied.retry_ms.max(block_ms),
+        reset_ms: denied.reset_ms.max(block_ms),
+        ..denied
     }
 }

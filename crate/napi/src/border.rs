@@ -152,12 +152,6 @@ fn close(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     Ok(None)
 }
 
-/// The empty call: what it costs to cross the border and do nothing.
-#[expect(clippy::unnecessary_wraps, reason = "all of these have one shape")]
-const fn noop(_: &Call<'_>) -> Result<Option<bool>, Failure> {
-    Ok(Some(true))
-}
-
 /// Makes a callback of each function, and the list of what a limiter offers.
 macro_rules! exports {
     ($($name:ident),*) => {
@@ -183,7 +177,7 @@ macro_rules! exports {
     };
 }
 
-exports!(allow, check, peek, refund, reset, block, stats, close, noop);
+exports!(allow, check, peek, refund, reset, block, stats, close);
 
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///
@@ -263,6 +257,29 @@ pub(crate) fn bind(
         )
     };
     (made == sys::Status::napi_ok && owned == sys::Status::napi_ok).then_some(function)
+}
+
+/// A function that does nothing but answer: what crossing the border costs.
+pub(crate) fn empty(env: sys::napi_env) -> Option<sys::napi_value> {
+    unsafe extern "C" fn answer(
+        env: sys::napi_env,
+        _: sys::napi_callback_info,
+    ) -> sys::napi_value {
+        boolean(env, true)
+    }
+    let mut function = ptr::null_mut();
+    // SAFETY: no name and no data; the callback uses neither.
+    let made = unsafe {
+        sys::napi_create_function(
+            env,
+            ptr::null(),
+            0,
+            Some(answer),
+            ptr::null_mut(),
+            &raw mut function,
+        )
+    };
+    (made == sys::Status::napi_ok).then_some(function)
 }
 
 /// Gives up a function's share of the handle, when it is collected or its environment ends.

@@ -1,7 +1,7 @@
 //! Making a limiter: called once, so it uses the generated conversions.
 #![expect(unsafe_code, reason = "a bare function value becomes a property of an object")]
 
-use crate::border::{FUNCTIONS, bind};
+use crate::border::{FUNCTIONS, bind, empty};
 use crate::handle::{Details, Handle};
 use napi::bindgen_prelude::{Env, JsObjectValue, Object, Unknown};
 use napi::{JsValue, sys};
@@ -35,7 +35,7 @@ pub struct OpenOptions {
 /// Makes a limiter, or joins the one of the same name, and binds its functions.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ allow: Charge, check: Charge, peek: Charge, refund: Change, reset: (key: string) => void, block: Change, stats: () => void, close: () => void, noop: (key?: string) => boolean, details: Float64Array }"
+    ts_return_type = "{ allow(key: string, cost?: number, now?: number): boolean, check(key: string, cost?: number, now?: number): boolean, peek(key: string, cost?: number, now?: number): boolean, refund(key: string, units?: number, now?: number): void, block(key: string, ms?: number, now?: number): void, reset(key: string): void, stats(): void, close(): void, details: Float64Array }"
 )]
 pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
     let policy = policy(&options).map_err(report)?;
@@ -43,8 +43,19 @@ pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Err
         Some(name) => REGISTRY.open(name, policy),
         None => Limiter::new(policy).map(Arc::new),
     };
-    functions(env, limiter.map_err(report)?)
-        .ok_or_else(|| napi::Error::new("INTERNAL", "Node refused to make the functions"))
+    functions(env, limiter.map_err(report)?).ok_or_else(refused)
+}
+
+/// The empty native call, for benchmarks: what crossing the border costs.
+#[napi(ts_return_type = "(key?: string) => boolean")]
+pub fn noop(env: Env) -> Result<Unknown<'static>, napi::Error<&'static str>> {
+    let function = empty(env.raw()).ok_or_else(refused)?;
+    // SAFETY: the value was just made in this call's scope by this env.
+    Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), function) })
+}
+
+fn refused() -> napi::Error<&'static str> {
+    napi::Error::new("INTERNAL", "Node refused to make a function")
 }
 
 fn report(error: Error) -> napi::Error<&'static str> {

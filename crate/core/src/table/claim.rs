@@ -18,15 +18,14 @@
 //!    not read the other F words earlier than the one that made them help.
 //! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model.rs` keeps them.
 
-use super::region::Slot;
+use super::region::{Header, Slot};
 use super::word::{Kind, S, tag};
-use super::{Place, Table};
+use super::{Seen, Table};
 use crate::algorithm::Debt;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::key::Key;
 use crate::nanos::Nanos;
 use crate::probe;
-use crate::table::region::{Header, WAYS};
 use std::ops::Deref;
 
 /// After this many milliseconds a claim counts as abandoned.
@@ -51,8 +50,8 @@ pub(super) struct Holding {
 }
 
 /// The slot to take, as it was seen.
-struct Victim {
-    place: Place,
+struct Victim<'a> {
+    seen: Seen<'a>,
     f: u64,
     evicts: bool,
 }
@@ -70,50 +69,42 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Steps a and b, then c and d.
     #[cold]
     pub(super) fn claim(&self, key: Key, now: Nanos, holding: Holding) -> Claim {
-        let Some(victim) = self.victim(key, now) else { return Claim::Full };
-        let Some(slot) = self.slot(victim.place) else { return Claim::Lost };
-        let claimed = victim.place.s.claimed(now.whole_ms());
-        if !exchange(slot.s, victim.place.s, claimed) {
+        let Some(Victim { seen, f, evicts }) = self.victim(key, now) else { return Claim::Full };
+        let claimed = seen.s.claimed(now.whole_ms());
+        if !exchange(seen.slot.s, seen.s, claimed) {
             return Claim::Lost;
         }
-        if victim.evicts {
+        if evicts {
             self.count(Header::Evictions);
         }
         let ours = tag(key.fingerprint(), claimed.generation());
         // SeqCst: with the fence in `promote` this is the handshake of note 3.
-        let tagged =
-            slot.f.compare_exchange(victim.f, ours, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        if !tagged {
-            exchange(slot.s, claimed, claimed.freed());
+        if seen.slot.f.compare_exchange(f, ours, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            exchange(seen.slot.s, claimed, claimed.freed());
             return Claim::Lost;
         }
-        self.promote(key, Place { s: claimed, ..victim.place }, holding)
+        self.promote(key, Seen { s: claimed, ..seen }, holding)
     }
 
     /// Steps c and d, for a claim of one's own or of somebody else's on the same key.
     #[cold]
-    pub(super) fn promote(&self, key: Key, place: Place, holding: Holding) -> Claim {
-        let Some(slot) = self.slot(place) else { return Claim::Lost };
+    pub(super) fn promote(&self, key: Key, mine: Seen<'_>, holding: Holding) -> Claim {
         fence(Ordering::SeqCst);
-        if !self.alone(key, place) {
-            exchange(slot.s, place.s, place.s.freed());
+        if !self.alone(key, mine.slot) {
+            exchange(mine.slot.s, mine.s, mine.s.freed());
             return Claim::Lost;
         }
-        match exchange(slot.s, place.s, place.s.holding(holding.kind, holding.value)) {
-            true => Claim::Done,
-            false => Claim::Lost,
-        }
+        self.put(mine, holding)
     }
 
     /// Step c: whether no other slot has a better right to the key.
-    fn alone(&self, key: Key, mine: Place) -> bool {
+    fn alone(&self, key: Key, mine: Slot<'_>) -> bool {
         let mut before = true;
-        for (set, way) in self.places(key) {
-            if (set, way) == (mine.set, mine.way) {
+        for slot in self.places(key) {
+            if (slot.set, slot.way) == (mine.set, mine.way) {
                 before = false;
                 continue;
             }
-            let Some(slot) = self.slot_at(set, way) else { continue };
             while let Some(rival) = holder(slot, key.fingerprint()) {
                 if rival.kind() != Kind::Claimed || before {
                     return false;
@@ -128,15 +119,15 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     ///
     /// A flood of fresh keys brings one unit of debt each, so while a set holds one of them no key
     /// with more debt goes. A key that is denied now never goes: forgetting it would let it in.
-    fn victim(&self, key: Key, now: Nanos) -> Option<Victim> {
-        let mut best: Option<(u64, Victim)> = None;
-        for (set, way) in self.places(key) {
-            let Some(slot) = self.slot_at(set, way) else { continue };
+    fn victim(&self, key: Key, now: Nanos) -> Option<Victim<'_>> {
+        let mut best: Option<(u64, Victim<'_>)> = None;
+        for slot in self.places(key) {
             // Acquire, S before F: the F seen is at least as new as the claim that S tells of.
             let s = S(slot.s.load(Ordering::Acquire));
             let f = slot.f.load(Ordering::Acquire);
-            let Some(rank) = self.rank(slot, s, now) else { continue };
-            let victim = Victim { place: Place { set, way, s }, f, evicts: rank > 1 };
+            let seen = Seen { slot, s };
+            let Some(rank) = self.rank(seen, now) else { continue };
+            let victim = Victim { seen, f, evicts: rank > 1 };
             if rank == 0 {
                 return Some(victim);
             }
@@ -148,7 +139,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// 0: nobody loses anything. 1: an abandoned claim. Above: debt forgiven. `None`: not to be taken.
-    fn rank(&self, slot: Slot<'_>, s: S, now: Nanos) -> Option<u64> {
+    fn rank(&self, seen: Seen<'_>, now: Nanos) -> Option<u64> {
+        let s = seen.s;
         match s.kind() {
             Kind::Free => Some(0),
             Kind::Blocked => (s.value() <= now.whole_us()).then_some(0),
@@ -156,7 +148,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
                 let age = now.whole_ms().abs_diff(s.value());
                 (age > ABANDONED_MS).then_some(1)
             }
-            Kind::Live => match self.algorithm.debt(Self::state(slot, s), now) {
+            Kind::Live => match self.algorithm.debt(self.state(seen), now) {
                 Debt::None => Some(0),
                 Debt::Some(debt) => Some(debt.saturating_add(2)),
                 Debt::Blocked => None,
@@ -170,26 +162,19 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// Every slot the key may use, in the one order that all threads agree on.
-    fn places(&self, key: Key) -> impl Iterator<Item = (usize, usize)> + use<M> {
-        let sets = self.sets(key);
-        sets.into_iter().flatten().flat_map(|set| (0..WAYS).map(move |way| (set, way)))
+    fn places(&self, key: Key) -> impl Iterator<Item = Slot<'_>> {
+        self.sets(key).into_iter().flatten().flat_map(|set| self.region.slots(set))
     }
 }
 
 /// The slot's state if it is the key's, live, blocked or being claimed.
 #[inline]
 pub(super) fn holder(slot: Slot<'_>, fingerprint: u64) -> Option<S> {
-    holder_of(slot.f, slot.s, fingerprint)
-}
-
-/// As [`holder`], on the bare words.
-#[inline]
-pub(super) fn holder_of(f: &AtomicU64, s: &AtomicU64, fingerprint: u64) -> Option<S> {
     // Acquire: an S that matches the tag is at least as new as the tag.
-    let seen = f.load(Ordering::Acquire);
+    let seen = slot.f.load(Ordering::Acquire);
     if seen >> 8 != fingerprint {
         return None;
     }
-    let s = S(s.load(Ordering::Acquire));
+    let s = S(slot.s.load(Ordering::Acquire));
     (tag(fingerprint, s.generation()) == seen && s.kind() != Kind::Free).then_some(s)
 }

@@ -6,10 +6,10 @@
 //! of the whole table where an era lasts a week or more, else of the sets it is about to look at.
 //! There is no sweeper thread and no timer.
 
-use super::Table;
 use super::claim::exchange;
-use super::region::{Header, WAYS};
+use super::region::Header;
 use super::word::{Kind, S};
+use super::{Seen, Table};
 use crate::algorithm::{Debt, ERAS};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::key::Key;
@@ -89,13 +89,13 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     fn clear_set(&self, set: usize, all: bool, now: Nanos) {
-        for slot in (0..WAYS).filter_map(|way| self.slot_at(set, way)) {
-            let s = S(slot.s.load(Ordering::Acquire));
-            if s.kind() != Kind::Live {
+        for slot in self.region.slots(set) {
+            let seen = Seen { slot, s: S(slot.s.load(Ordering::Acquire)) };
+            if seen.s.kind() != Kind::Live {
                 continue;
             }
-            if all || self.algorithm.debt(Self::state(slot, s), now) == Debt::None {
-                exchange(slot.s, s, s.freed());
+            if all || self.algorithm.debt(self.state(seen), now) == Debt::None {
+                exchange(slot.s, seen.s, seen.s.freed());
             }
         }
     }

@@ -29,7 +29,7 @@ use crate::decision::Reading;
 use crate::key::Key;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
-use claim::{Claim, Holding, exchange, holder_of};
+use claim::{Claim, Holding, exchange, holder};
 use era::Scope;
 use region::{Header, Region, Slot};
 use std::ops::Deref;
@@ -44,11 +44,10 @@ pub struct Table<M> {
     scope: Scope,
 }
 
-/// A slot that was seen to be a key's, with the state seen there.
+/// A slot, with the state that was seen in it.
 #[derive(Clone, Copy)]
-struct Place {
-    set: usize,
-    way: usize,
+struct Seen<'a> {
+    slot: Slot<'a>,
     s: S,
 }
 
@@ -98,8 +97,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
             let now = clock.now();
             self.enter_era(key, now);
             let answer = match self.find(key) {
-                Some(place) if place.s.kind() == Kind::Live => {
-                    self.charge_at(place, now, cost, detail)
+                Some(seen) if seen.s.kind() == Kind::Live => {
+                    self.charge_at(seen, now, cost, detail)
                 }
                 found => self.charge_new(key, found, now, cost, detail),
             };
@@ -111,16 +110,15 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
 
     /// Charges a key that has a slot. `None`: somebody else was faster.
     #[inline]
-    fn charge_at(&self, place: Place, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {
-        let slot = self.slot(place)?;
-        let state = Self::state(slot, place.s);
+    fn charge_at(&self, seen: Seen<'_>, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {
+        let state = self.state(seen);
         let Some(next) = self.algorithm.admit(state, now, cost) else {
-            let reading = self.reading(detail, || self.algorithm.read(state, now, cost));
-            return self.unmoved(slot, place.s).then_some(Outcome { receipt: None, reading });
+            let reading = told(detail, || self.algorithm.read(state, now, cost));
+            return self.unmoved(seen).then_some(Outcome { receipt: None, reading });
         };
-        let reading = self.reading(detail, || self.algorithm.read_admitted(state, next, now, cost));
+        let reading = told(detail, || self.algorithm.read_admitted(state, next, now, cost));
         self.algorithm.settle(state, now);
-        exchange(slot.s, place.s, place.s.holding(Kind::Live, next))
+        exchange(seen.slot.s, seen.s, seen.s.holding(Kind::Live, next))
             .then_some(Outcome { receipt: Some(Receipt::Slot(next)), reading })
     }
 
@@ -129,25 +127,24 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     fn charge_new(
         &self,
         key: Key,
-        found: Option<Place>,
+        found: Option<Seen<'_>>,
         now: Nanos,
         cost: u64,
         detail: bool,
     ) -> Option<Outcome> {
         let Some(value) = self.algorithm.admit(UNSEEN, now, cost) else {
-            let reading = self.reading(detail, || self.algorithm.read(UNSEEN, now, cost));
+            let reading = told(detail, || self.algorithm.read(UNSEEN, now, cost));
             return Some(Outcome { receipt: None, reading });
         };
         let holding = Holding { kind: Kind::Live, value };
         let claim = match found {
-            Some(place) => self.promote(key, place, holding),
+            Some(seen) => self.promote(key, seen, holding),
             None => self.claim(key, now, holding),
         };
-        let reading = || self.algorithm.read_admitted(UNSEEN, value, now, cost);
         match claim {
             Claim::Done => Some(Outcome {
                 receipt: Some(Receipt::Slot(value)),
-                reading: self.reading(detail, reading),
+                reading: told(detail, || self.algorithm.read_admitted(UNSEEN, value, now, cost)),
             }),
             Claim::Lost => None,
             Claim::Full => Some(self.charge_shared(key, now, cost)),
@@ -159,12 +156,11 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         loop {
             let now = clock.now();
             self.enter_era(key, now);
-            let Some(place) = self.find(key).filter(|place| place.s.kind() == Kind::Live) else {
+            let Some(seen) = self.find(key).filter(|seen| seen.s.kind() == Kind::Live) else {
                 return self.peek_new(key, now, cost);
             };
-            let Some(slot) = self.slot(place) else { continue };
-            let reading = self.algorithm.read(Self::state(slot, place.s), now, cost);
-            if self.unmoved(slot, place.s) {
+            let reading = self.algorithm.read(self.state(seen), now, cost);
+            if self.unmoved(seen) {
                 return reading;
             }
         }
@@ -196,17 +192,16 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         loop {
             let now = clock.now();
             self.enter_era(key, now);
-            let Some(place) = self.find(key).filter(|place| place.s.kind() == Kind::Live) else {
+            let Some(seen) = self.find(key).filter(|seen| seen.s.kind() == Kind::Live) else {
                 return;
             };
-            let Some(slot) = self.slot(place) else { return };
-            let state = Self::state(slot, place.s);
+            let state = self.state(seen);
             let value = next(state, now);
-            if value == place.s.value() {
+            if value == state.value {
                 return;
             }
             self.algorithm.settle(state, now);
-            if exchange(slot.s, place.s, place.s.holding(Kind::Live, value)) {
+            if self.put(seen, Holding { kind: Kind::Live, value }) == Claim::Done {
                 return;
             }
         }
@@ -215,9 +210,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Forgets the key and its block.
     pub fn reset(&self, key: Key) {
         for key in [key, key.block()] {
-            while let Some(place) = self.find(key) {
-                let Some(slot) = self.slot(place) else { break };
-                exchange(slot.s, place.s, place.s.freed());
+            while let Some(Seen { slot, s }) = self.find(key) {
+                exchange(slot.s, s, s.freed());
             }
         }
     }
@@ -232,8 +226,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
         loop {
             let claim = match self.find(key) {
-                Some(place) if place.s.kind() == Kind::Blocked => self.replace(place, holding),
-                Some(place) => self.promote(key, place, holding),
+                Some(seen) if seen.s.kind() == Kind::Blocked => self.put(seen, holding),
+                Some(seen) => self.promote(key, seen, holding),
                 None => self.claim(key, clock.now(), holding),
             };
             match claim {
@@ -244,24 +238,23 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
     }
 
-    fn replace(&self, place: Place, holding: Holding) -> Claim {
-        let Some(slot) = self.slot(place) else { return Claim::Lost };
-        match exchange(slot.s, place.s, place.s.holding(holding.kind, holding.value)) {
-            true => Claim::Done,
-            false => Claim::Lost,
-        }
+    fn put(&self, seen: Seen<'_>, holding: Holding) -> Claim {
+        let word = seen.s.holding(holding.kind, holding.value);
+        if exchange(seen.slot.s, seen.s, word) { Claim::Done } else { Claim::Lost }
+    }
+
+    /// Whether any key of this table was ever blocked by hand or by `blockFor`.
+    #[inline]
+    pub fn has_blocks(&self) -> bool {
+        // Acquire: pairs with the release in `block`.
+        let flag = self.region.header(Header::Blocks);
+        flag.is_some_and(|flag| flag.load(Ordering::Acquire) != 0)
     }
 
     /// Microseconds from `now` for which the key is blocked; 0 when it is not.
-    #[inline]
     pub fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
-        // Acquire: pairs with the release in `block`.
-        let flag = self.region.header(Header::Blocks);
-        if flag.is_none_or(|flag| flag.load(Ordering::Acquire) == 0) {
-            return 0;
-        }
-        let place = self.find(key.block()).filter(|place| place.s.kind() == Kind::Blocked);
-        place.map_or(0, |place| place.s.value().saturating_sub(now.whole_us()))
+        let seen = self.find(key.block()).filter(|seen| seen.s.kind() == Kind::Blocked);
+        seen.map_or(0, |seen| seen.s.value().saturating_sub(now.whole_us()))
     }
 
     /// Live keys that had to go for a newcomer, since the table was made.
@@ -280,21 +273,16 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     #[inline]
-    fn find(&self, key: Key) -> Option<Place> {
+    fn find(&self, key: Key) -> Option<Seen<'_>> {
         let fingerprint = key.fingerprint();
         let [first, second] = self.sets(key);
         self.find_in(first?, fingerprint).or_else(|| self.find_in(second?, fingerprint))
     }
 
     #[inline]
-    fn find_in(&self, set: usize, fingerprint: u64) -> Option<Place> {
-        for (way, words) in self.region.set(set).chunks_exact(2).enumerate() {
-            let [f, s] = words else { continue };
-            if let Some(s) = holder_of(f, s, fingerprint) {
-                return Some(Place { set, way, s });
-            }
-        }
-        None
+    fn find_in(&self, set: usize, fingerprint: u64) -> Option<Seen<'_>> {
+        let seen = |slot| holder(slot, fingerprint).map(|s| Seen { slot, s });
+        self.region.slots(set).find_map(seen)
     }
 
     /// The sets a key may live in: two, or the only one there is.
@@ -308,29 +296,18 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     #[inline]
-    fn slot(&self, place: Place) -> Option<Slot<'_>> {
-        self.region.slot(place.set, place.way)
-    }
-
-    #[inline]
-    fn slot_at(&self, set: usize, way: usize) -> Option<Slot<'_>> {
-        self.region.slot(set, way)
-    }
-
-    #[inline]
-    const fn state(slot: Slot<'_>, s: S) -> State<'_> {
-        State { value: s.value(), ring: Ring::new(slot.ring, s.generation(), slot.s, s.0) }
+    fn state<'a>(&'a self, seen: Seen<'a>) -> State<'a> {
+        let (value, generation) = (seen.s.value(), seen.s.generation());
+        match self.region.ring(seen.slot) {
+            [] => State { value, ring: Ring::NONE },
+            cells => State { value, ring: Ring::new(cells, generation, seen.slot.s, seen.s.0) },
+        }
     }
 
     /// Whether what was read from word and ring belongs together. A word alone always does.
     #[inline]
-    fn unmoved(&self, slot: Slot<'_>, s: S) -> bool {
-        self.algorithm.ring_words() == 0 || slot.s.load(Ordering::Acquire) == s.0
-    }
-
-    #[inline]
-    fn reading(&self, detail: bool, read: impl FnOnce() -> Reading) -> Reading {
-        if detail { read() } else { Reading::default() }
+    fn unmoved(&self, seen: Seen<'_>) -> bool {
+        self.algorithm.ring_words() == 0 || seen.slot.s.load(Ordering::Acquire) == seen.s.0
     }
 
     fn count(&self, counter: Header) {
@@ -343,4 +320,10 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     fn counted(&self, counter: Header) -> u64 {
         self.region.header(counter).map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
+}
+
+/// The reading, if anybody wants it.
+#[inline]
+fn told(detail: bool, read: impl FnOnce() -> Reading) -> Reading {
+    if detail { read() } else { Reading::default() }
 }

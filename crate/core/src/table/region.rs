@@ -83,12 +83,13 @@ impl Layout {
     }
 }
 
-/// A slot: its two words and its ring.
+/// A slot: where it is, and its two words.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
+    pub(crate) set: usize,
+    pub(crate) way: usize,
     pub(crate) f: &'a AtomicU64,
     pub(crate) s: &'a AtomicU64,
-    pub(crate) ring: &'a [AtomicU64],
 }
 
 /// A table's memory, and where things lie in it.
@@ -117,24 +118,25 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
         self.memory.get(word as usize)
     }
 
-    /// The words of a set: F and S in turn.
+    /// The slots of a set.
     #[inline]
-    pub(crate) fn set(&self, set: usize) -> &[AtomicU64] {
+    pub(crate) fn slots(&self, set: usize) -> impl Iterator<Item = Slot<'_>> {
         let start = HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT));
-        self.memory.get(start..start.wrapping_add(WAYS * SLOT)).unwrap_or(&[])
+        let words = self.memory.get(start..start.wrapping_add(WAYS * SLOT)).unwrap_or(&[]);
+        words.chunks_exact(SLOT).enumerate().filter_map(move |(way, words)| match words {
+            [f, s] => Some(Slot { set, way, f, s }),
+            _ => None,
+        })
     }
 
+    /// The timestamps beside a slot; none unless the policy keeps a log.
     #[inline]
-    pub(crate) fn slot(&self, set: usize, way: usize) -> Option<Slot<'_>> {
-        let at = way.wrapping_mul(SLOT);
-        let words = self.set(set);
-        let (f, s) = (words.get(at)?, words.get(at.wrapping_add(1))?);
-        Some(Slot { f, s, ring: self.ring(set.wrapping_mul(WAYS).wrapping_add(way)) })
-    }
-
-    #[inline]
-    fn ring(&self, slot: usize) -> &[AtomicU64] {
-        let start = self.layout.ring_start().wrapping_add(slot.wrapping_mul(self.layout.ring));
+    pub(crate) fn ring(&self, slot: Slot<'_>) -> &[AtomicU64] {
+        if self.layout.ring == 0 {
+            return &[];
+        }
+        let index = slot.set.wrapping_mul(WAYS).wrapping_add(slot.way);
+        let start = self.layout.ring_start().wrapping_add(index.wrapping_mul(self.layout.ring));
         self.memory.get(start..start.wrapping_add(self.layout.ring)).unwrap_or(&[])
     }
 

@@ -1,0 +1,27 @@
+import { Client } from '../client.mjs'
+import { readTask, serveLane } from '../lane.mjs'
+
+const CONNECTIONS = 50
+
+const { status } = readTask()
+const clientsByPort = new Map()
+
+serveLane({ fire })
+
+/** Sends `requests` to one server over its open connections; answers the seconds it took. */
+async function fire({ port, requests }) {
+  const clients = await clientsOf(port)
+  const share = Math.ceil(requests / clients.length)
+  const start = performance.now()
+  await Promise.all(clients.map((client) => client.send(share, status)))
+  return { seconds: (performance.now() - start) / 1000, requests: share * clients.length }
+}
+
+/** Connections stay open from round to round: opening them is no part of what is measured. */
+async function clientsOf(port) {
+  if (!clientsByPort.has(port)) {
+    const opening = Array.from({ length: CONNECTIONS }, () => Client.connect(port))
+    clientsByPort.set(port, await Promise.all(opening))
+  }
+  return clientsByPort.get(port)
+}

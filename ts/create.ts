@@ -1,0 +1,52 @@
+import { mustBe } from './errors.ts'
+import type { LimitInput } from './limit/limit.ts'
+import type { CheckedLimits } from './limit/literal.ts'
+import { RateLimiter } from './limiter.ts'
+import { checkNames, LIMITER_OPTIONS, notAvailable, type RateLimiterOptions } from './options.ts'
+
+/** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
+export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
+  extends RateLimiterOptions {
+  /** One or several limits. */
+  readonly limits: CheckedLimits<L>
+  /** Where the state lives: `'memory:'`, in this process. Default: `'memory:'`. */
+  readonly storage?: string | undefined
+}
+
+const SCHEMES = ['memory', 'shared', 'redis', 'rediss']
+const STORAGE = '"memory:" ("shared:", "redis:" and "rediss:" are to come)'
+
+/**
+ * Makes a limiter from plain data, such as a configuration file.
+ *
+ * @throws Error with code NOT_AVAILABLE for a tier that this version does not have
+ */
+export function createLimiter<const L extends LimitInput>(
+  options: CreateLimiterOptions<L>,
+): RateLimiter<L> {
+  checkNames(options, ['limits', 'storage', ...LIMITER_OPTIONS])
+  const { limits, storage = 'memory:', ...rest } = options
+  checkStorage(storage)
+  return new RateLimiter<L>(limits, rest)
+}
+
+function checkStorage(storage: unknown): void {
+  if (typeof storage !== 'string') throw new TypeError(mustBe('storage', STORAGE, storage))
+  const [scheme = '', rest] = splitScheme(storage)
+  if (!SCHEMES.includes(scheme)) {
+    // Not the whole text: it may be an address with a password in it.
+    throw new RangeError(mustBe('storage', STORAGE, `${scheme.slice(0, 16)}...`))
+  }
+  if (scheme !== 'memory') throw notAvailable(`storage: "${scheme}:"`, tier(scheme))
+  if (rest !== '' && rest !== '//') throw new RangeError(mustBe('storage', STORAGE, 'memory:...'))
+}
+
+function splitScheme(storage: string): [string, string] {
+  const colon = storage.indexOf(':')
+  if (colon < 0) return [storage.toLowerCase(), '']
+  return [storage.slice(0, colon).toLowerCase(), storage.slice(colon + 1)]
+}
+
+function tier(scheme: string): string {
+  return scheme === 'shared' ? 'shared' : 'redis'
+}

@@ -1,0 +1,41 @@
+import type { Decision } from './decision.ts'
+
+/**
+ * A request that its limit does not admit.
+ *
+ * Made to pass through a web framework's error handling: Fastify and Express read `statusCode`.
+ * It carries no key, no address and no text of a store.
+ */
+export class RateLimitExceeded extends Error {
+  static {
+    Object.defineProperty(RateLimitExceeded.prototype, 'name', {
+      value: 'RateLimitExceeded',
+      configurable: true,
+      writable: true,
+    })
+  }
+
+  /** Stable name of this error. */
+  readonly code = 'RATE_LIMIT_EXCEEDED'
+  /** HTTP status: Too Many Requests. */
+  readonly statusCode = 429
+  /** Seconds to wait, rounded up, so that obeying them is enough; `Infinity` when waiting won't help. */
+  readonly retryAfter: number
+  /** The decision in full. */
+  readonly decision: Decision
+
+  /** @param decision the denial */
+  constructor(decision: Decision) {
+    const seconds = Math.ceil(decision.retryAfterMs / 1000)
+    super(message(seconds))
+    this.retryAfter = seconds
+    this.decision = decision
+  }
+}
+
+function message(seconds: number): string {
+  if (seconds === Number.POSITIVE_INFINITY) {
+    return 'Rate limit exceeded: this request costs more than the limit ever admits'
+  }
+  return `Rate limit exceeded, retry in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`
+}

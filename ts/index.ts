@@ -1,0 +1,12 @@
+/** Rate limiting for Node: see the README, or start with {@link RateLimiter}. */
+export { type Clock, FakeClock } from './clock.ts'
+export { type CreateLimiterOptions, createLimiter } from './create.ts'
+export type { Decision } from './decision.ts'
+export { InvalidLimit } from './errors.ts'
+export { RateLimitExceeded } from './exceeded.ts'
+export type { Limit, LimitInput } from './limit/limit.ts'
+export type { CheckedLimits } from './limit/literal.ts'
+export { parseLimits } from './limit/parse.ts'
+export { type Charge, type LimiterStats, RateLimiter } from './limiter.ts'
+export type { Algorithm, AlgorithmInput, RateLimiterOptions } from './options.ts'
+export type { WaitOptions } from './wait.ts'

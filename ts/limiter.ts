@@ -1,0 +1,167 @@
+import { type Native, open } from './binding.ts'
+import type { Clock } from './clock.ts'
+import { type Decision, readDecision } from './decision.ts'
+import { RateLimitExceeded } from './exceeded.ts'
+import type { Limit, LimitInput } from './limit/limit.ts'
+import type { CheckedLimits } from './limit/literal.ts'
+import { readLimits } from './limit/parse.ts'
+import { type Algorithm, type RateLimiterOptions, resolveOptions } from './options.ts'
+import { Lines, type WaitOptions } from './wait.ts'
+
+/** Charges a cost to a key and says whether it was admitted. */
+export type Charge = (key: string, cost?: number) => boolean
+
+/** What a limiter has been through. */
+export interface LimiterStats {
+  /** Keys that had to make room for others while they still owed something. Raise `capacity` if it grows. */
+  readonly evictions: number
+  /** Decisions taken on a budget that strangers share, because every slot held a blocked key. */
+  readonly overflows: number
+  /** The most memory this limiter can ever occupy, in bytes. */
+  readonly bytes: number
+}
+
+/** A log of so many bytes at most, unless a capacity is asked for. */
+const DEFAULT_LOG_BYTES = 256 * 1024 * 1024
+const DEFAULT_CAPACITY = 100_000
+
+/**
+ * Limits how often a key may do something. Native, synchronous, exact under threads.
+ *
+ * ```ts
+ * const limiter = new RateLimiter('100/minute')
+ * if (!limiter.allow('user:42')) refuse()
+ * ```
+ *
+ * Keys are strings of at most 1,048,576 characters, compared unit by unit; they are hashed with a secret
+ * and never stored. A cost is a whole number from 0 to 2^53 - 1: 0 only asks, and one above the limit is
+ * denied for ever (`retryAfterMs: Infinity`) and touches nothing. Anything else throws a TypeError or
+ * RangeError that names the argument. A denial changes nothing.
+ */
+export class RateLimiter<const L extends LimitInput = LimitInput> {
+  /** The limits, parsed. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  /** How requests are counted. */
+  readonly algorithm: Algorithm
+  /**
+   * The hot path: charges `cost` (default 1) and says whether it was admitted. Allocates nothing, and
+   * needs no `this`: it is the native function itself, bound to this limiter.
+   */
+  readonly allow: Charge
+  readonly #native: Native
+  readonly #check: Charge
+  readonly #clock: Clock | undefined
+  #lines: Lines | undefined
+
+  /**
+   * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
+   * @param options see {@link RateLimiterOptions}
+   * @throws InvalidLimit, TypeError or RangeError naming the argument, the value and what is accepted
+   */
+  constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
+    this.limits = readLimits(limits)
+    const { algorithm, burst, blockForMs, capacity, name, clock } = resolveOptions(options)
+    this.algorithm = algorithm
+    this.#clock = clock
+    this.#native = open({
+      counts: this.limits.map((limit) => limit.count),
+      windowsMs: this.limits.map((limit) => limit.windowMs),
+      algorithm,
+      blockForMs,
+      capacity: capacity ?? defaultCapacity(this.limits, algorithm),
+      ...(burst === undefined ? {} : { burst }),
+      ...(name === undefined ? {} : { name }),
+    })
+    this.allow = this.#timed(this.#native.allow)
+    this.#check = this.#timed(this.#native.check)
+  }
+
+  /** Charges `cost` and says in full what that left, or why not. */
+  check(key: string, cost?: number): Decision {
+    const allowed = cost === undefined ? this.#check(key) : this.#check(key, cost)
+    return readDecision(allowed, this.#native.details)
+  }
+
+  /** What {@link check} would answer now. Changes nothing. */
+  peek(key: string, cost?: number): Decision {
+    const allowed = this.#timed<boolean>(this.#native.peek)(key, cost)
+    return readDecision(allowed, this.#native.details)
+  }
+
+  /**
+   * Charges `cost`.
+   *
+   * @throws RateLimitExceeded if it is denied
+   */
+  consume(key: string, cost?: number): Decision {
+    const decision = this.check(key, cost)
+    if (!decision.allowed) throw new RateLimitExceeded(decision)
+    return decision
+  }
+
+  /**
+   * Waits until `cost` is admitted: first come, first served for each key. With `leaky-bucket` this shapes
+   * a stream of work to the limit's rate.
+   *
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, or nothing would; the signal's reason
+   * when it is aborted. Nothing is charged in either case.
+   */
+  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
+    this.#lines ??= new Lines(this, this.#clock)
+    return this.#lines.wait(key, options)
+  }
+
+  /** Gives back `units` (default 1) to every limit, never more than the key owes. */
+  refund(key: string, units?: number): void {
+    this.#timed(this.#native.refund)(key, units)
+  }
+
+  /** Forgets the key, its block included. */
+  reset(key: string): void {
+    this.#native.reset(key)
+  }
+
+  /**
+   * Denies the key for `ms` milliseconds from now on, whatever its limits say; replaces an earlier block.
+   *
+   * @param ms 1 to 10 years
+   * @throws Error with code TABLE_FULL when every slot the key may use holds another blocked key
+   */
+  block(key: string, ms: number): void {
+    this.#timed(this.#native.block)(key, ms)
+  }
+
+  /** What this limiter has been through, all threads that share it together. */
+  stats(): LimiterStats {
+    this.#native.stats()
+    const [evictions = 0, overflows = 0, bytes = 0] = this.#native.details
+    return { evictions, overflows, bytes }
+  }
+
+  /**
+   * Lets go of the state; its memory is free at once unless a limiter of the same name holds it too.
+   * Whoever waits is turned away. Every later call throws an Error with code CLOSED, but `close`.
+   */
+  close(): void {
+    this.#native.close()
+    this.#lines?.close(
+      Object.assign(new Error('the limiter was closed while waiting'), { code: 'CLOSED' }),
+    )
+  }
+
+  /** The native function, told the injected clock's time if there is one. */
+  #timed<T>(native: (key: string, number?: number, now?: number) => T): TimedCall<T> {
+    const clock = this.#clock
+    if (clock === undefined) return native
+    return (key, number) => native(key, number, clock.now())
+  }
+}
+
+type TimedCall<T> = (key: string, number?: number) => T
+
+/** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
+function defaultCapacity(limits: readonly Limit[], algorithm: Algorithm): number {
+  if (algorithm !== 'sliding-log') return DEFAULT_CAPACITY
+  const bytesPerKey = 2 * limits.reduce((sum, limit) => sum + 16 + 8 * limit.count, 0)
+  return Math.max(1, Math.min(DEFAULT_CAPACITY, Math.floor(DEFAULT_LOG_BYTES / bytesPerKey)))
+}

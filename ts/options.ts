@@ -1,0 +1,155 @@
+import type { Clock } from './clock.ts'
+import { mustBe, printable } from './errors.ts'
+import { readDuration } from './limit/duration.ts'
+
+/** How requests are counted. What each promises stands in the README, under "Algorithms". */
+export type Algorithm =
+  | 'token-bucket'
+  | 'leaky-bucket'
+  | 'sliding-window'
+  | 'sliding-log'
+  | 'fixed-window'
+
+/** An {@link Algorithm}, also as RateThrottle for Python spells it. */
+export type AlgorithmInput =
+  | Algorithm
+  | 'token_bucket'
+  | 'leaky_bucket'
+  | 'sliding_window'
+  | 'sliding_log'
+  | 'fixed_window'
+  | 'sliding-counter'
+  | 'sliding_counter'
+
+/** Options of a {@link RateLimiter}. */
+export interface RateLimiterOptions {
+  /** How requests are counted. Default: `'token-bucket'`. */
+  readonly algorithm?: AlgorithmInput | undefined
+  /**
+   * Units the bucket of the limit with the shortest window holds: at least that limit's count.
+   * For token-bucket and leaky-bucket. Default: the count.
+   */
+  readonly burst?: number | undefined
+  /** After a denial, deny the key for this long: `'5 minutes'`, or milliseconds. Default: 0, off. */
+  readonly blockFor?: string | number | undefined
+  /**
+   * Keys expected to be live at once, up to 134,217,728. Memory is reserved up front and never grows:
+   * 32 bytes a key and limit (sliding-log: 16 more for each unit of the count), of which only pages in
+   * use are resident. Default: 100,000; for a sliding-log as many as fit 256 MiB, if that is fewer.
+   */
+  readonly capacity?: number | undefined
+  /** One state for all worker_threads of the process that use this name. Default: a state of its own. */
+  readonly name?: string | undefined
+  /** Tier `shared`: one state for all processes of the host. Not available in this version. */
+  readonly shared?: boolean | undefined
+  /** Where the time comes from. Default: the system's monotonic clock. */
+  readonly clock?: Clock | undefined
+}
+
+/** Options with every default filled in. */
+export interface ResolvedOptions {
+  readonly algorithm: Algorithm
+  readonly burst: number | undefined
+  readonly blockForMs: number
+  readonly capacity: number | undefined
+  readonly name: string | undefined
+  readonly clock: Clock | undefined
+}
+
+const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
+  ['token-bucket', 'token-bucket'],
+  ['leaky-bucket', 'leaky-bucket'],
+  ['sliding-window', 'sliding-window'],
+  ['sliding-counter', 'sliding-window'],
+  ['sliding-log', 'sliding-log'],
+  ['fixed-window', 'fixed-window'],
+])
+const ALGORITHMS_IN_WORDS =
+  'token-bucket, leaky-bucket, sliding-window, sliding-log or fixed-window (the default is token-bucket)'
+const MAX_BURST = 1_000_000_000
+const MAX_CAPACITY = 134_217_728
+const MAX_NAME_LENGTH = 128
+const KNOWN = ['algorithm', 'burst', 'blockFor', 'capacity', 'name', 'shared', 'clock']
+
+/** Names of the options, for whoever has options of its own beside them. */
+export const LIMITER_OPTIONS: readonly string[] = KNOWN
+
+/**
+ * Checks options and fills in the defaults. Each is read once; unknown ones are refused, because a
+ * misspelt `blockFor` that does nothing is worse than a start that fails.
+ */
+export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
+  checkNames(options, KNOWN)
+  const { algorithm, burst, blockFor, capacity, name, shared, clock } = options
+  checkShared(shared)
+  return {
+    algorithm: algorithm === undefined ? 'token-bucket' : readAlgorithm(algorithm),
+    burst: burst === undefined ? undefined : readInteger(burst, MAX_BURST, 'burst'),
+    blockForMs: readBlockFor(blockFor),
+    capacity: capacity === undefined ? undefined : readInteger(capacity, MAX_CAPACITY, 'capacity'),
+    name: name === undefined ? undefined : readName(name),
+    clock: clock === undefined ? undefined : readClock(clock),
+  }
+}
+
+/** Throws unless `options` is an object whose own properties are all among `known`. */
+export function checkNames(options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(mustBe('options', 'an object', options))
+  }
+  for (const key of Reflect.ownKeys(options)) {
+    if (typeof key !== 'string' || !known.includes(key)) {
+      throw new TypeError(`unknown option ${printable(key)}; known are ${known.join(', ')}`)
+    }
+  }
+}
+
+function readAlgorithm(value: unknown): Algorithm {
+  if (typeof value !== 'string') {
+    throw new TypeError(mustBe('algorithm', ALGORITHMS_IN_WORDS, value))
+  }
+  const known = ALGORITHMS.get(value.replaceAll('_', '-'))
+  if (known === undefined) throw new RangeError(mustBe('algorithm', ALGORITHMS_IN_WORDS, value))
+  return known
+}
+
+function readInteger(value: unknown, max: number, name: string): number {
+  const accepted = `an integer from 1 to ${max}`
+  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
+  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+    throw new RangeError(mustBe(name, accepted, value))
+  }
+  return value
+}
+
+function readBlockFor(value: unknown): number {
+  return value === undefined || value === 0 ? 0 : readDuration(value, 'blockFor')
+}
+
+function readName(value: unknown): string {
+  const accepted = `a text of 1 to ${MAX_NAME_LENGTH} characters`
+  if (typeof value !== 'string') throw new TypeError(mustBe('name', accepted, value))
+  if (value === '' || value.length > MAX_NAME_LENGTH || !value.isWellFormed()) {
+    throw new RangeError(mustBe('name', accepted, value))
+  }
+  return value
+}
+
+function readClock(value: unknown): Clock {
+  if (typeof value === 'object' && value !== null && 'now' in value) {
+    if (typeof value.now === 'function') return value as Clock
+  }
+  throw new TypeError(mustBe('clock', 'an object with now(): number in milliseconds', value))
+}
+
+function checkShared(value: unknown): void {
+  if (value === undefined || value === false) return
+  if (value !== true) throw new TypeError(mustBe('shared', 'true or false', value))
+  throw notAvailable('shared: true', 'shared')
+}
+
+/** The error for a tier that this version does not have. */
+export function notAvailable(what: string, tier: string): Error {
+  const message = `${what}: the tier "${tier}" is not available in this version; use "memory:"`
+  return Object.assign(new Error(message), { code: 'NOT_AVAILABLE' })
+}

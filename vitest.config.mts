@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests load the built package by its own name, as its users do, so they also prove what is shipped. */
+export default defineConfig({
+  test: {
+    include: ['__test__/**/*.test.ts'],
+    // A crash of the addon ends one file's process, not the run.
+    pool: 'forks',
+    server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
+    testTimeout: 120_000,
+    typecheck: {
+      enabled: true,
+      include: ['__test__/types/**/*.test-d.ts'],
+      tsconfig: '__test__/tsconfig.json',
+    },
+  },
+})
