@@ -42,13 +42,13 @@ function take(text: string): string {
   return `take(${JSON.stringify(text)})`
 }
 
-it(`compiles 3,000 generated texts that the parser accepts (SEED=${SEED})`, {
+it(`compiles 1,000 generated texts that the parser accepts (SEED=${SEED})`, {
   timeout: 60_000,
 }, () => {
   const random = randomFrom(SEED)
-  const valid = Array.from({ length: 2_000 }, () => validSample(random).text)
+  const valid = Array.from({ length: 700 }, () => validSample(random).text)
   const injured: string[] = []
-  while (injured.length < 1_000) {
+  while (injured.length < 300) {
     const text = hostileText(random)
     if (referenceParse(text)) injured.push(text)
   }

@@ -4,13 +4,15 @@ import { BATCH } from '../batch.mjs'
 import { FIRST_ID, idsFrom } from '../keys.mjs'
 import { readTask, serveLane } from '../lane.mjs'
 import { ADMIT } from '../limits.mjs'
+import { syncLoops } from '../loop.mjs'
 import { loadSubject } from '../subjects.mjs'
 
 const LIVE_KEYS = 1_000_000
 const FLOOD_KEYS = 10_000_000
 const BLOCKED_KEYS = 1000
 const HOUR_MS = 3_600_000
-const WARM_KEYS = 1000
+const THROWN_STRINGS = 4_000_000
+const WARM_TURNS = 200
 const READINGS = 5
 const PAUSE_MS = 20
 const KIB = 1024
@@ -47,14 +49,16 @@ async function flood() {
 }
 
 /**
- * The loop's own garbage must be in the first reading too: the same number of throw-away strings
- * goes through a small limiter, so that the young heap has its final size and the code is compiled.
+ * The loop's own garbage must be in the first reading too: millions of throw-away strings bring the
+ * young heap to its full size, and a small limiter under use has its code compiled.
  */
 async function warmUp(create) {
-  const limiter = await create({ ...ADMIT, keys: WARM_KEYS })
-  for (let used = 0; used < LIVE_KEYS; used += WARM_KEYS) {
-    await useFresh(limiter, FIRST_ID, WARM_KEYS)
+  const { fresh } = syncLoops((key) => key.length > 0)
+  for (let start = 0; start < THROWN_STRINGS; start += BATCH) {
+    fresh(idsFrom(FIRST_ID + start, BATCH), 0, BATCH)
   }
+  const limiter = await create({ ...ADMIT, keys: BATCH })
+  for (let turn = 0; turn < WARM_TURNS; turn++) await useFresh(limiter, FIRST_ID, BATCH)
   await limiter.close()
 }
 

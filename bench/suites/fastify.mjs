@@ -32,9 +32,9 @@ function runCase(name, chosen, rounds, node) {
     tasks,
     ({ script, ...task }) => openLane(script, task, { node }),
     async (lanes) => {
-      const load = lanes.pop()
+      const load = lanes.at(-1)
       const targets = []
-      for (const lane of lanes) targets.push({ lane, port: await lane.ask('listen') })
+      for (const lane of lanes.slice(0, -1)) targets.push({ lane, port: await lane.ask('listen') })
       report(`${name}: warming up ${chosen.join(', ')}`)
       for (const { port } of targets) await load.ask('fire', { port, requests: WARM_REQUESTS })
       report(`${name}: ${rounds} rounds`)

@@ -1,4 +1,5 @@
 import { InvalidLimit } from '../errors.ts'
+import { readNumber, readWindow } from './duration.ts'
 import {
   checkLimit,
   LIMITS_IN_WORDS,
@@ -6,11 +7,9 @@ import {
   type LimitInput,
   MAX_COUNT,
   MAX_LIMITS,
-  MAX_WINDOW_MS,
 } from './limit.ts'
 import type { CheckedLimits } from './literal.ts'
 import { Scanner } from './scanner.ts'
-import { UNITS_IN_WORDS, unitMs } from './units.ts'
 
 /** Longest limit string, in UTF-16 code units; a longer one is refused unread. */
 export const MAX_TEXT_LENGTH = 1_024
@@ -20,10 +19,6 @@ const COUNT = `a count from 1 to ${MAX_COUNT} in plain digits, without leading z
 const PER = `"/" or " per " and a unit ${EXAMPLE}`
 const PER_AFTER_FIGURE = `${PER}; a count is whole and in plain digits: 1000, not 1,000, 1_000 or 1e3`
 const BLANK = `a space after "per" ${EXAMPLE}`
-const MULTIPLE =
-  'a whole number of units from 1, without leading zeros (for example "10/15 minutes")'
-const UNIT = `a unit: ${UNITS_IN_WORDS} ${EXAMPLE}`
-const WINDOW = 'a window of at most 10 years of 365 days'
 const END = '";", "," or "|" and another limit, or the end'
 
 /**
@@ -116,29 +111,4 @@ function skipPer(scanner: Scanner): void {
     scanner.fail(triedFigure ? PER_AFTER_FIGURE : PER, start)
   }
   if (scanner.next !== ' ' && scanner.next !== '\t') scanner.fail(BLANK)
-}
-
-function readWindow(scanner: Scanner): number {
-  scanner.skipBlanks()
-  const start = scanner.position
-  const hasMultiple = scanner.next >= '0' && scanner.next <= '9'
-  const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, MULTIPLE) : 1
-  scanner.skipBlanks()
-  const windowMs = multiple * readUnit(scanner)
-  if (windowMs > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
-  return windowMs
-}
-
-function readUnit(scanner: Scanner): number {
-  const start = scanner.position
-  return unitMs(scanner.takeWord()) ?? scanner.fail(UNIT, start)
-}
-
-// A number too long for a double turns into a larger one, or Infinity: both are above every `max`.
-function readNumber(scanner: Scanner, max: number, expected: string): number {
-  const start = scanner.position
-  const digits = scanner.takeDigits()
-  const value = Number(digits)
-  if (digits === '' || digits.startsWith('0') || value > max) scanner.fail(expected, start)
-  return value
 }

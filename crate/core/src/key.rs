@@ -1,8 +1,7 @@
 //! Keys: hashed with a secret, never stored.
 
 use crate::error::Error;
-use siphasher::sip128::{Hasher128, SipHasher13};
-use std::hash::Hasher;
+use crate::siphash::hash;
 
 /// The secret of one limiter. Without it nobody can aim keys at one set, or at a victim's fingerprint.
 #[derive(Clone, Copy)]
@@ -48,17 +47,15 @@ impl Secret {
     }
 
     /// SipHash-1-3 with 128 bits of output: specified, keyed, and the same on every machine.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
         let k1 = match encoding {
             Encoding::Utf8 => self.k1,
             Encoding::Utf16 => !self.k1,
         };
-        let mut hasher = SipHasher13::new_with_keys(self.k0, k1);
-        hasher.write(bytes);
-        let hash = hasher.finish128();
-        Key { place: hash.h1, print: hash.h2 & !1 }
+        let [place, print] = hash(self.k0, k1, bytes);
+        Key { place, print: print & !1 }
     }
 }
 
@@ -90,7 +87,7 @@ impl Key {
     /// Where the key falls among `n` shared words.
     #[inline]
     pub(crate) const fn among(self, n: u64) -> u64 {
-        (self.print >> 8) % n
+        ((self.print >> 32).wrapping_mul(n)) >> 32
     }
 }
 

@@ -23,6 +23,7 @@ mod policy;
 mod probe;
 #[cfg(not(loom))]
 mod registry;
+mod siphash;
 pub mod table;
 
 pub use atomic::AtomicU64;

@@ -1,6 +1,7 @@
 //! A limit: so many units per window.
 
 use crate::error::Error;
+use std::num::NonZeroU64;
 
 /// The largest count. Every algorithm's arithmetic is safe up to here; most words hold less.
 pub const MAX_COUNT: u64 = 1_000_000_000;
@@ -10,35 +11,40 @@ pub const MAX_WINDOW_MS: u64 = 10 * 365 * 86_400_000;
 /// `count` units per `window_ms` milliseconds, both within range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    count: u64,
-    window_ms: u64,
+    count: NonZeroU64,
+    window_ms: NonZeroU64,
 }
 
 impl Limit {
     /// A limit, or which of the two numbers is out of range.
     pub const fn new(count: u64, window_ms: u64) -> Result<Self, Error> {
-        if count == 0 || count > MAX_COUNT {
+        let (Some(count), ..=MAX_COUNT) = (NonZeroU64::new(count), count) else {
             return Err(Error::Count(count));
-        }
-        if window_ms == 0 || window_ms > MAX_WINDOW_MS {
+        };
+        let (Some(window_ms), ..=MAX_WINDOW_MS) = (NonZeroU64::new(window_ms), window_ms) else {
             return Err(Error::Window(window_ms));
-        }
+        };
         Ok(Self { count, window_ms })
     }
 
     /// Units per window.
     #[must_use]
     pub const fn count(self) -> u64 {
-        self.count
+        self.count.get()
     }
 
     /// The window's length in milliseconds.
     #[must_use]
     pub const fn window_ms(self) -> u64 {
-        self.window_ms
+        self.window_ms.get()
+    }
+
+    /// Both numbers as divisors.
+    pub(crate) const fn parts(self) -> (NonZeroU64, NonZeroU64) {
+        (self.count, self.window_ms)
     }
 
     pub(crate) const fn too_large(self, algorithm: &'static str) -> Error {
-        Error::TooLarge { algorithm, count: self.count, window_ms: self.window_ms }
+        Error::TooLarge { algorithm, count: self.count(), window_ms: self.window_ms() }
     }
 }

@@ -56,7 +56,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    #[inline]
+    #[inline(always)]
     fn key(&self, limiter: &Limiter) -> Result<Key, Failure> {
         let [key, ..] = self.arguments;
         text::key(limiter, self.env, key).map_err(Failure::Key)
@@ -84,7 +84,7 @@ impl Call<'_> {
     }
 
     /// Key, number and time, and what `act` makes of them.
-    #[inline]
+    #[inline(always)]
     fn run<T>(
         &self,
         name: &'static str,
@@ -98,13 +98,23 @@ impl Call<'_> {
     }
 }
 
+#[inline(always)]
 fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("cost", |limiter, key, cost, time| Ok(Some(limiter.allow(key, cost, time))))
+    call.run("cost", |limiter, key, cost, time| {
+        Ok(Some(match time {
+            Time::Native => limiter.allow(key, cost, &Monotonic),
+            Time::Injected(at) => limiter.allow(key, cost, at),
+        }))
+    })
 }
 
+#[inline(always)]
 fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run("cost", |limiter, key, cost, time| {
-        let decision = limiter.check(key, cost, time);
+        let decision = match time {
+            Time::Native => limiter.check(key, cost, &Monotonic),
+            Time::Injected(at) => limiter.check(key, cost, at),
+        };
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
@@ -182,7 +192,7 @@ exports!(allow, check, peek, refund, reset, block, stats, close);
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///
 /// A panic stops here: unwinding into V8 would take the whole server down.
-#[inline]
+#[inline(always)]
 fn answer(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -202,7 +212,7 @@ fn answer(
     })
 }
 
-#[inline]
+#[inline(always)]
 fn read<'a>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<Call<'a>> {
     let mut arguments = [ptr::null_mut(); 3];
     let mut given = arguments.len();
@@ -261,10 +271,7 @@ pub(crate) fn bind(
 
 /// A function that does nothing but answer: what crossing the border costs.
 pub(crate) fn empty(env: sys::napi_env) -> Option<sys::napi_value> {
-    unsafe extern "C" fn answer(
-        env: sys::napi_env,
-        _: sys::napi_callback_info,
-    ) -> sys::napi_value {
+    unsafe extern "C" fn answer(env: sys::napi_env, _: sys::napi_callback_info) -> sys::napi_value {
         boolean(env, true)
     }
     let mut function = ptr::null_mut();
@@ -321,10 +328,12 @@ fn double(env: sys::napi_env, value: sys::napi_value) -> Option<f64> {
 )]
 fn whole(env: sys::napi_env, value: sys::napi_value) -> Option<u64> {
     let number = double(env, value)?;
-    ((0.0..=MAX_SAFE).contains(&number) && number.trunc() == number).then_some(number as u64)
+    ((0.0..=MAX_SAFE).contains(&number) && number.fract().abs() < f64::MIN_POSITIVE)
+        .then_some(number as u64)
 }
 
 /// Which of JavaScript's errors.
+#[derive(Clone, Copy)]
 enum Raise {
     Error,
     Range,
@@ -383,7 +392,9 @@ fn shown(env: sys::napi_env, value: sys::napi_value) -> String {
         sys::ValueType::napi_bigint => "a bigint",
         sys::ValueType::napi_number => {
             return double(env, value).map_or_else(String::new, |number| match number {
-                number if number.is_infinite() => format!("{}Infinity", if number < 0.0 { "-" } else { "" }),
+                number if number.is_infinite() => {
+                    format!("{}Infinity", if number < 0.0 { "-" } else { "" })
+                }
                 number => number.to_string(),
             });
         }
@@ -396,13 +407,13 @@ fn shown(env: sys::napi_env, value: sys::napi_value) -> String {
 fn raise(env: sys::napi_env, kind: Raise, code: &CStr, message: &str) -> sys::napi_value {
     let message = CString::new(message).unwrap_or_default();
     let (code, message) = (code.as_ptr(), message.as_ptr());
-    // SAFETY: env is the running callback's, and both strings end in NUL and outlive the call.
-    let _ = unsafe {
-        match kind {
-            Raise::Error => sys::napi_throw_error(env, code, message),
-            Raise::Range => sys::napi_throw_range_error(env, code, message),
-            Raise::Type => sys::napi_throw_type_error(env, code, message),
-        }
+    let _ = match kind {
+        // SAFETY: env is the running callback's, and both strings end in NUL and outlive the call.
+        Raise::Error => unsafe { sys::napi_throw_error(env, code, message) },
+        // SAFETY: as above.
+        Raise::Range => unsafe { sys::napi_throw_range_error(env, code, message) },
+        // SAFETY: as above.
+        Raise::Type => unsafe { sys::napi_throw_type_error(env, code, message) },
     };
     ptr::null_mut()
 }

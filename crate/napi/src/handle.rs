@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "raw N-API: memory shared with a Float64Array")]
 
 use napi::sys;
-use ratethrottle_core::{Decision, Limiter, NEVER, Nanos, Ratchet, At};
+use ratethrottle_core::{At, Decision, Limiter, NEVER, Nanos, Ratchet};
 use std::cell::RefCell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -83,9 +83,8 @@ impl Details {
             unsafe { sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer) };
         let kind = sys::TypedarrayType::float64_array;
         // SAFETY: as above, over the buffer just made, whose length fits DETAILS numbers.
-        let viewed = unsafe {
-            sys::napi_create_typedarray(env, kind, DETAILS, buffer, 0, &raw mut array)
-        };
+        let viewed =
+            unsafe { sys::napi_create_typedarray(env, kind, DETAILS, buffer, 0, &raw mut array) };
         // SAFETY: as above. The count of 1 keeps the buffer until `drop` deletes the reference.
         let kept = unsafe { sys::napi_create_reference(env, buffer, 1, &raw mut keeper) };
         let numbers = NonNull::new(data.cast())?;

@@ -1,5 +1,6 @@
 //! Making a limiter: called once, so it uses the generated conversions.
 #![expect(unsafe_code, reason = "a bare function value becomes a property of an object")]
+#![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "as #[napi] wants its exports")]
 
 use crate::border::{FUNCTIONS, bind, empty};
 use crate::handle::{Details, Handle};

@@ -1,5 +1,10 @@
 //! What only a test build has: lost exchanges are counted, and the next call can be made to panic.
 
+#![cfg_attr(
+    feature = "probe",
+    expect(unreachable_pub, clippy::cast_precision_loss, reason = "exports for tests")
+)]
+
 #[cfg(feature = "probe")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,12 +13,9 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 
 /// Panics once after `panicNext`. Nothing in a release build.
 #[inline]
-#[cfg_attr(feature = "probe", expect(clippy::panic, reason = "that is its purpose"))]
 pub(crate) fn panic_if_armed() {
     #[cfg(feature = "probe")]
-    if ARMED.swap(false, Ordering::Relaxed) {
-        panic!("armed by a test");
-    }
+    assert!(!ARMED.swap(false, Ordering::Relaxed), "armed by a test");
 }
 
 /// Makes the next call of any limiter's function panic inside.

@@ -3,6 +3,7 @@
 
 use napi::sys;
 use ratethrottle_core::{Encoding, Key, Limiter};
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Longest key in UTF-16 units: 1 MiB of ASCII. Longer ones are refused, never cut.
@@ -27,16 +28,19 @@ pub(crate) enum NotAKey {
 /// UTF-16 and hashed as such. The second reading is a function of the string alone, so the same
 /// string always gives the same key.
 #[inline]
-pub(crate) fn key(limiter: &Limiter, env: sys::napi_env, text: sys::napi_value) -> Result<Key, NotAKey> {
-    let mut stack = [0_u8; STACK];
-    let length = read_utf8(env, text, &mut stack).ok_or(NotAKey::Type)?;
-    match stack.get(..length) {
-        // A full buffer may be a cut one: N-API does not say.
-        Some(bytes) if length < STACK - 4 && !shows_replacement(bytes) => {
-            Ok(limiter.key(bytes, Encoding::Utf8))
-        }
-        _ => long_key(limiter, env, text),
+pub(crate) fn key(
+    limiter: &Limiter,
+    env: sys::napi_env,
+    text: sys::napi_value,
+) -> Result<Key, NotAKey> {
+    // Not zeroed: that would cost as much as hashing the key.
+    let mut stack = [MaybeUninit::<u8>::uninit(); STACK];
+    let bytes = read_utf8(env, text, &mut stack).ok_or(NotAKey::Type)?;
+    // A full buffer may be a cut one: N-API does not say.
+    if bytes.len() < STACK - 4 && (bytes.is_ascii() || !shows_replacement(bytes)) {
+        return Ok(limiter.key(bytes, Encoding::Utf8));
     }
+    long_key(limiter, env, text)
 }
 
 #[cold]
@@ -45,9 +49,9 @@ fn long_key(limiter: &Limiter, env: sys::napi_env, text: sys::napi_value) -> Res
     if units > MAX_UNITS {
         return Err(NotAKey::Long);
     }
-    let mut bytes = vec![0_u8; units.saturating_mul(3).saturating_add(1).min(LONGEST)];
-    let length = read_utf8(env, text, &mut bytes).ok_or(NotAKey::Type)?;
-    let bytes = bytes.get(..length).unwrap_or(&[]);
+    let room = units.saturating_mul(3).saturating_add(1).min(LONGEST);
+    let mut bytes = vec![MaybeUninit::<u8>::uninit(); room];
+    let bytes = read_utf8(env, text, &mut bytes).ok_or(NotAKey::Type)?;
     if !shows_replacement(bytes) {
         return Ok(limiter.key(bytes, Encoding::Utf8));
     }
@@ -56,15 +60,18 @@ fn long_key(limiter: &Limiter, env: sys::napi_env, text: sys::napi_value) -> Res
     Ok(limiter.key(&bytes, Encoding::Utf16))
 }
 
-/// Whether U+FFFD is among the bytes. Its first byte begins no other common character, so the
-/// search is over after one pass for nearly every key.
-#[inline]
+/// Whether U+FFFD is among the bytes.
 fn shows_replacement(bytes: &[u8]) -> bool {
-    bytes.contains(&0xef) && bytes.windows(3).any(|three| three == [0xef, 0xbf, 0xbd])
+    bytes.windows(3).any(|three| three == [0xef, 0xbf, 0xbd])
 }
 
+/// The text as UTF-8, cut where the buffer ends. `None` if it is no string.
 #[inline]
-fn read_utf8(env: sys::napi_env, text: sys::napi_value, into: &mut [u8]) -> Option<usize> {
+fn read_utf8(
+    env: sys::napi_env,
+    text: sys::napi_value,
+    into: &mut [MaybeUninit<u8>],
+) -> Option<&[u8]> {
     let mut length = 0;
     // SAFETY: env and text come from the running callback; the buffer is as long as said, and N-API
     // writes at most that, NUL included.
@@ -77,15 +84,16 @@ fn read_utf8(env: sys::napi_env, text: sys::napi_value, into: &mut [u8]) -> Opti
             &raw mut length,
         )
     };
-    (status == sys::Status::napi_ok).then_some(length)
+    let written = into.get(..length).filter(|_| status == sys::Status::napi_ok)?;
+    // SAFETY: N-API has written the first `length` bytes, and they live as long as the buffer.
+    Some(unsafe { std::slice::from_raw_parts(written.as_ptr().cast(), length) })
 }
 
 fn units(env: sys::napi_env, text: sys::napi_value) -> Option<usize> {
     let mut length = 0;
     // SAFETY: as above; without a buffer only the length is written.
-    let status = unsafe {
-        sys::napi_get_value_string_utf16(env, text, ptr::null_mut(), 0, &raw mut length)
-    };
+    let status =
+        unsafe { sys::napi_get_value_string_utf16(env, text, ptr::null_mut(), 0, &raw mut length) };
     (status == sys::Status::napi_ok).then_some(length)
 }
 
@@ -94,13 +102,7 @@ fn read_utf16(env: sys::napi_env, text: sys::napi_value, units: usize) -> Option
     let mut length = 0;
     // SAFETY: as above, counted in 16-bit units.
     let status = unsafe {
-        sys::napi_get_value_string_utf16(
-            env,
-            text,
-            wide.as_mut_ptr(),
-            wide.len(),
-            &raw mut length,
-        )
+        sys::napi_get_value_string_utf16(env, text, wide.as_mut_ptr(), wide.len(), &raw mut length)
     };
     wide.truncate(length);
     (status == sys::Status::napi_ok).then_some(wide)

@@ -4,18 +4,19 @@
 //! caller's own first request opened. Two windows can touch, so up to 2N pass within one window's
 //! length; that is the algorithm, not this code.
 
-use super::{Debt, VALUE_BITS, bits, ceil_ms, distance, finest};
+use super::{Debt, VALUE_BITS, bits, ceil_ms, distance, finest, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
+use std::num::NonZeroU64;
 
 /// A validated fixed window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedWindow {
     count: u64,
     window: u64,
-    per_ms: u64,
+    per_ms: NonZeroU64,
     count_bits: u32,
 }
 
@@ -34,7 +35,7 @@ impl FixedWindow {
         let four_windows = limit.window_ms().saturating_mul(4);
         let per_ms = finest(four_windows, VALUE_BITS.wrapping_sub(count_bits))
             .ok_or_else(|| limit.too_large("fixed-window"))?;
-        let window = limit.window_ms().wrapping_mul(per_ms);
+        let window = limit.window_ms().wrapping_mul(per_ms.get());
         Ok(Self { count: limit.count(), window, per_ms, count_bits })
     }
 
@@ -45,17 +46,13 @@ impl FixedWindow {
     /// The key's window at `now`: the one in the word, or a new one that opens now.
     #[inline]
     fn open(&self, value: u64, now: Nanos) -> Open {
-        let ticks = now.ticks(self.per_ms);
-        let (start, used) = (value >> self.count_bits, value & self.count_mask());
+        let ticks = now.ticks(self.per_ms.get());
+        let (start, used) = (value >> self.count_bits, value & mask(self.count_bits));
         let age = u64::try_from(distance(ticks, start, self.time_bits())).unwrap_or(0);
         if used == 0 || age >= self.window {
             return Open { start: ticks, age: 0, used: 0 };
         }
         Open { start, age, used }
-    }
-
-    const fn count_mask(&self) -> u64 {
-        (1 << self.count_bits) - 1
     }
 
     /// An empty window is the same as none.
@@ -112,10 +109,10 @@ impl FixedWindow {
 
     #[inline]
     pub(super) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms) >> self.time_bits().wrapping_sub(2)
+        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(2)
     }
 
-    pub(super) const fn era_ms(&self) -> u64 {
-        (1 << self.time_bits().wrapping_sub(2)) / self.per_ms
+    pub(super) fn era_ms(&self) -> u64 {
+        (1_u64 << self.time_bits().wrapping_sub(2)) / self.per_ms
     }
 }

@@ -14,11 +14,12 @@
 //! of ticks. "7 a second" is then exact: seven tokens are back after 1000 ms, not after 1001, which
 //! is what rounding T to nanoseconds gives.
 
-use super::{Debt, VALUE_BITS, VALUE_MASK, ceil_ms, distance};
+use super::{Debt, VALUE_BITS, VALUE_MASK, ceil, ceil_ms, distance};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::{Limit, MAX_COUNT};
 use crate::nanos::Nanos;
+use std::num::NonZeroU64;
 
 /// The bucket's depth has to fit a quarter of the word's time range.
 const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 2);
@@ -28,8 +29,8 @@ const FINE_PER_MS: u64 = 1 << 16;
 /// A validated token bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gcra {
-    per_ms: u64,
-    token: u64,
+    per_ms: NonZeroU64,
+    token: NonZeroU64,
     depth: u64,
     burst: u64,
 }
@@ -40,34 +41,34 @@ impl Gcra {
         if burst < limit.count() || burst > MAX_COUNT {
             return Err(Error::Burst(burst));
         }
-        let common = gcd(limit.count(), limit.window_ms());
-        let (per_ms, token) = (limit.count() / common, limit.window_ms() / common);
-        let depth = burst
-            .checked_mul(token)
-            .filter(|&depth| depth <= MAX_DEPTH)
+        let (per_ms, token) = lowest_terms(limit);
+        let depth = NonZeroU64::new(burst.saturating_mul(token.get()))
+            .filter(|depth| depth.get() <= MAX_DEPTH)
             .ok_or_else(|| limit.too_large("token-bucket"))?;
-        let finer = (FINE_PER_MS / per_ms).min(MAX_DEPTH / depth).max(1);
+        let finer = (FINE_PER_MS / per_ms).min(MAX_DEPTH / depth);
+        let finer = NonZeroU64::new(finer).unwrap_or(NonZeroU64::MIN);
         Ok(Self {
-            per_ms: per_ms.wrapping_mul(finer),
-            token: token.wrapping_mul(finer),
-            depth: depth.wrapping_mul(finer),
+            per_ms: per_ms.saturating_mul(finer),
+            token: token.saturating_mul(finer),
+            depth: depth.saturating_mul(finer).get(),
             burst,
         })
     }
 
     /// The same rate for the words that strangers share, its token rounded up if need be.
-    pub fn coarse(limit: Limit) -> Self {
+    pub(crate) fn coarse(limit: Limit) -> Self {
         Self::new(limit, limit.count()).unwrap_or_else(|_| {
-            let token = limit.window_ms().div_ceil(limit.count());
-            let depth = token.saturating_mul(limit.count());
-            Self { per_ms: 1, token, depth, burst: limit.count() }
+            let (count, window_ms) = limit.parts();
+            let token = NonZeroU64::new(ceil(window_ms.get(), count)).unwrap_or(NonZeroU64::MIN);
+            let depth = token.saturating_mul(count).get();
+            Self { per_ms: NonZeroU64::MIN, token, depth, burst: count.get() }
         })
     }
 
     /// Ticks of debt: how far the TAT lies ahead of `now`, at most a full bucket.
     ///
     /// The clamp changes nothing in normal use. It bounds what a wrong word can do.
-    #[inline]
+    #[inline(always)]
     fn ahead(&self, value: u64, ticks: u64) -> u64 {
         if value == 0 {
             return 0;
@@ -85,37 +86,37 @@ impl Gcra {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
         if cost > self.burst {
             return None;
         }
-        let ticks = now.ticks(self.per_ms);
-        let after = self.ahead(value, ticks).wrapping_add(cost.wrapping_mul(self.token));
+        let ticks = now.ticks(self.per_ms.get());
+        let after = self.ahead(value, ticks).wrapping_add(cost.wrapping_mul(self.token.get()));
         (after <= self.depth).then(|| Self::word(ticks, after))
     }
 
     pub(crate) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
-        let ahead = self.ahead(value, now.ticks(self.per_ms));
+        let ahead = self.ahead(value, now.ticks(self.per_ms.get()));
         let left = self.depth.saturating_sub(ahead);
-        let wait = cost.saturating_mul(self.token).saturating_sub(left);
+        let wait = cost.saturating_mul(self.token.get()).saturating_sub(left);
         let retry_ms = if cost > self.burst { NEVER } else { ceil_ms(wait, self.per_ms) };
         Reading { remaining: left / self.token, retry_ms, reset_ms: ceil_ms(ahead, self.per_ms) }
     }
 
     pub(crate) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
-        let ticks = now.ticks(self.per_ms);
+        let ticks = now.ticks(self.per_ms.get());
         let ahead = self.ahead(value, ticks);
-        match ahead.saturating_sub(units.saturating_mul(self.token)) {
+        match ahead.saturating_sub(units.saturating_mul(self.token.get())) {
             0 => 0,
             left => Self::word(ticks, left),
         }
     }
 
     pub(crate) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        match self.ahead(value, now.ticks(self.per_ms)) {
+        match self.ahead(value, now.ticks(self.per_ms.get())) {
             0 => Debt::None,
-            ahead if ahead.saturating_add(self.token) > self.depth => Debt::Blocked,
+            ahead if ahead.saturating_add(self.token.get()) > self.depth => Debt::Blocked,
             ahead => Debt::Some(ahead),
         }
     }
@@ -126,17 +127,21 @@ impl Gcra {
 
     #[inline]
     pub(crate) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms) >> (VALUE_BITS - 2)
+        now.ticks(self.per_ms.get()) >> (VALUE_BITS - 2)
     }
 
-    pub(crate) const fn era_ms(&self) -> u64 {
+    pub(crate) fn era_ms(&self) -> u64 {
         MAX_DEPTH / self.per_ms
     }
 }
 
-const fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
+/// Ticks to a millisecond and ticks to a token, the smallest whole numbers that give the rate.
+fn lowest_terms(limit: Limit) -> (NonZeroU64, NonZeroU64) {
+    let (count, window_ms) = limit.parts();
+    let (mut a, mut b) = (count, window_ms.get());
+    while let Some(divisor) = NonZeroU64::new(b) {
+        (a, b) = (divisor, a.get() % divisor);
     }
-    a
+    let divided = |n: NonZeroU64| NonZeroU64::new(n.get() / a).unwrap_or(NonZeroU64::MIN);
+    (divided(count), divided(window_ms))
 }

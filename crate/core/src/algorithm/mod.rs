@@ -17,6 +17,7 @@ pub use sliding_window::SlidingWindow;
 
 use crate::decision::Reading;
 use crate::nanos::Nanos;
+use std::num::NonZeroU64;
 
 /// Width of the state value inside a slot's word; the other ten bits make reclaiming a slot safe.
 pub const VALUE_BITS: u32 = 54;
@@ -72,7 +73,7 @@ macro_rules! each {
 
 impl Algorithm {
     /// The value after admitting `cost`, or `None` when it is denied. A denial changes nothing.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
         match self {
@@ -128,7 +129,7 @@ impl Algorithm {
     }
 
     /// Writes what the word still owes to the ring. Must precede any exchange of the word.
-    #[inline]
+    #[inline(always)]
     pub fn settle(&self, state: State<'_>, now: Nanos) {
         if let Self::SlidingLog(log) = self {
             log.settle(state, now);
@@ -157,7 +158,7 @@ impl Algorithm {
     ///
     /// Times inside a word are counted modulo its range. An entry left alone for two quarters can
     /// no longer be told from one in the future, so the table clears entries of earlier eras.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn era(&self, now: Nanos) -> u64 {
         each!(self, algorithm => algorithm.era(now)) % ERAS
@@ -184,25 +185,37 @@ pub const ERAS: u64 = 1 << 12;
 
 /// Bits needed to write `n`.
 pub(crate) const fn bits(n: u64) -> u32 {
-    64 - n.leading_zeros()
+    u64::BITS.wrapping_sub(n.leading_zeros())
 }
 
 /// The distance from `earlier` to `later`, both counted modulo 2^`width`, as a signed number.
 #[inline]
 pub(crate) const fn distance(later: u64, earlier: u64, width: u32) -> i64 {
-    let shift = 64 - width;
+    let shift = u64::BITS.wrapping_sub(width);
     (later.wrapping_sub(earlier) << shift).cast_signed() >> shift
 }
 
 /// Ticks to milliseconds, rounded up: waiting that long is never too short.
 #[inline]
-pub(crate) const fn ceil_ms(ticks: u64, per_ms: u64) -> u64 {
-    ticks.div_ceil(per_ms)
+pub(crate) fn ceil_ms(ticks: u64, per_ms: NonZeroU64) -> u64 {
+    ceil(ticks, per_ms)
+}
+
+/// Division, rounded up.
+#[inline]
+pub(crate) fn ceil(n: u64, by: NonZeroU64) -> u64 {
+    (n / by).saturating_add(u64::from(n % by != 0))
 }
 
 /// The finest resolution, as a power of two up to 1024 ticks per millisecond, at which
 /// `four_windows_ms` milliseconds fit into `width` bits.
-pub(crate) fn finest(four_windows_ms: u64, width: u32) -> Option<u64> {
+pub(crate) fn finest(four_windows_ms: u64, width: u32) -> Option<NonZeroU64> {
     let room = width.checked_sub(bits(four_windows_ms))?;
-    Some(1 << room.min(10))
+    NonZeroU64::new(1 << room.min(10))
+}
+
+/// The lowest `n` bits.
+#[inline]
+pub(crate) const fn mask(n: u32) -> u64 {
+    (1_u64 << n).wrapping_sub(1)
 }

@@ -16,20 +16,21 @@
 //! n-th oldest has left the window. One look at the ring decides; counting takes log2(N) looks.
 
 use super::ring::{cleared_alike, equal};
-use super::{Debt, Ring, State, VALUE_BITS, VALUE_MASK, bits, ceil_ms, distance, finest};
+use super::{Debt, Ring, State, VALUE_BITS, VALUE_MASK, bits, ceil_ms, distance, finest, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
+use std::num::NonZeroU64;
 
 const FLAG_BITS: u32 = 4;
 
 /// A validated sliding log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingLog {
-    count: u64,
+    count: NonZeroU64,
     window: u64,
-    per_ms: u64,
+    per_ms: NonZeroU64,
     position_bits: u32,
     units_bits: u32,
 }
@@ -47,19 +48,21 @@ struct Batch {
 impl SlidingLog {
     /// Fails when count and window together need more than the word's 54 bits.
     pub fn new(limit: Limit) -> Result<Self, Error> {
-        let count = limit.count();
-        let (position_bits, units_bits) = (bits(count.wrapping_sub(1)), bits(count));
+        let (count, _) = limit.parts();
+        let units_bits = bits(count.get());
+        let position_bits = bits(count.get().wrapping_sub(1));
         let four_windows = limit.window_ms().saturating_mul(4);
         let per_ms = VALUE_BITS
             .checked_sub(FLAG_BITS.wrapping_add(position_bits).wrapping_add(units_bits))
             .and_then(|width| finest(four_windows, width))
             .ok_or_else(|| limit.too_large("sliding-log"))?;
-        let window = limit.window_ms().wrapping_mul(per_ms);
+        let window = limit.window_ms().wrapping_mul(per_ms.get());
         Ok(Self { count, window, per_ms, position_bits, units_bits })
     }
 
     const fn time_bits(&self) -> u32 {
-        VALUE_BITS - FLAG_BITS.wrapping_add(self.position_bits).wrapping_add(self.units_bits)
+        let rest = FLAG_BITS.wrapping_add(self.position_bits).wrapping_add(self.units_bits);
+        VALUE_BITS.wrapping_sub(rest)
     }
 
     const fn unpack(&self, value: u64) -> Batch {
@@ -69,9 +72,9 @@ impl SlidingLog {
         Batch {
             turn: flags >> 1,
             taken_back: flags & 1 == 1,
-            position: position & ((1 << self.position_bits) - 1),
-            units: units & ((1 << self.units_bits) - 1),
-            time: value & ((1 << self.time_bits()) - 1),
+            position: position & mask(self.position_bits),
+            units: units & mask(self.units_bits),
+            time: value & mask(self.time_bits()),
         }
     }
 
@@ -79,18 +82,18 @@ impl SlidingLog {
         let flags = ((batch.turn & 7) << 1) | batch.taken_back as u64;
         let position = (flags << self.position_bits) | batch.position;
         let units = (position << self.units_bits) | batch.units;
-        let time = batch.time & ((1 << self.time_bits()) - 1);
+        let time = batch.time & mask(self.time_bits());
         ((units << self.time_bits()) | time) & VALUE_MASK
     }
 
     /// The cell `offset` places after `position`.
     #[expect(clippy::cast_possible_truncation, reason = "below the count, which is far below 2^32")]
-    const fn cell(&self, position: u64, offset: u64) -> usize {
+    fn cell(&self, position: u64, offset: u64) -> usize {
         (position.wrapping_add(offset) % self.count) as usize
     }
 
     /// Position of the next unit.
-    const fn end(&self, batch: Batch) -> u64 {
+    fn end(&self, batch: Batch) -> u64 {
         if batch.taken_back {
             return batch.position;
         }
@@ -99,7 +102,7 @@ impl SlidingLog {
 
     /// Ticks since the `offset`-th oldest of the last N units was admitted; `None` for "no unit".
     fn age(&self, state: State<'_>, batch: Batch, ticks: u64, offset: u64) -> Option<u64> {
-        let pending = !batch.taken_back && offset >= self.count.wrapping_sub(batch.units);
+        let pending = !batch.taken_back && offset >= self.count.get().wrapping_sub(batch.units);
         if pending {
             let age = distance(ticks, batch.time, self.time_bits());
             return Some(u64::try_from(age).unwrap_or(0));
@@ -116,7 +119,7 @@ impl SlidingLog {
 
     /// How many of the last N units have left the window. They are the oldest, so bisect.
     fn remaining(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        let (mut low, mut high) = (0, self.count);
+        let (mut low, mut high) = (0, self.count.get());
         while low < high {
             let middle = low.midpoint(high);
             if self.left(self.age(state, batch, ticks, middle)) {
@@ -136,8 +139,8 @@ impl SlidingLog {
     }
 
     pub(super) fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
-        let oldest = cost.checked_sub(1).filter(|_| cost <= self.count)?;
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms));
+        let oldest = cost.checked_sub(1).filter(|_| cost <= self.count.get())?;
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         self.left(self.age(state, batch, ticks, oldest)).then(|| {
             self.pack(Batch {
                 turn: batch.turn,
@@ -150,20 +153,20 @@ impl SlidingLog {
     }
 
     pub(super) fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms));
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         let wait = |offset: Option<u64>| {
             let age = offset.and_then(|offset| self.age(state, batch, ticks, offset));
             ceil_ms(age.map_or(0, |age| self.window.saturating_sub(age)), self.per_ms)
         };
         Reading {
             remaining: self.remaining(state, batch, ticks),
-            retry_ms: if cost > self.count { NEVER } else { wait(cost.checked_sub(1)) },
-            reset_ms: wait(self.count.checked_sub(1)),
+            retry_ms: if cost > self.count.get() { NEVER } else { wait(cost.checked_sub(1)) },
+            reset_ms: wait(self.count.get().checked_sub(1)),
         }
     }
 
     pub(super) fn read_admitted(&self, before: State<'_>, now: Nanos, cost: u64) -> Reading {
-        let (batch, ticks) = (self.unpack(before.value), now.ticks(self.per_ms));
+        let (batch, ticks) = (self.unpack(before.value), now.ticks(self.per_ms.get()));
         let late = self.stamp(batch, ticks).wrapping_sub(ticks);
         Reading {
             remaining: self.remaining(before, batch, ticks).saturating_sub(cost),
@@ -174,16 +177,17 @@ impl SlidingLog {
 
     /// Removes the newest units, at most as many as are in the window.
     pub(super) fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms));
-        let used = self.count.saturating_sub(self.remaining(state, batch, ticks));
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
+        let used = self.count.get().saturating_sub(self.remaining(state, batch, ticks));
         match units.min(used) {
             0 => state.value,
             units => self.take_back(batch, units),
         }
     }
 
-    const fn take_back(&self, batch: Batch, units: u64) -> u64 {
-        let position = self.end(batch).wrapping_add(self.count).wrapping_sub(units) % self.count;
+    fn take_back(&self, batch: Batch, units: u64) -> u64 {
+        let position =
+            self.end(batch).wrapping_add(self.count.get()).wrapping_sub(units) % self.count;
         let turn = batch.turn.wrapping_add(1);
         self.pack(Batch { turn, taken_back: true, position, units, time: 0 })
     }
@@ -194,11 +198,11 @@ impl SlidingLog {
     /// the newest's time: what is left never counts for less than what was admitted.
     pub(super) fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
         let (batch, charged) = (self.unpack(state.value), self.unpack(receipt));
-        let ticks = now.ticks(self.per_ms);
+        let ticks = now.ticks(self.per_ms.get());
         let age = distance(ticks, charged.time, self.time_bits());
-        let since = self.end(batch).wrapping_add(self.count).wrapping_sub(charged.position);
+        let since = self.end(batch).wrapping_add(self.count.get()).wrapping_sub(charged.position);
         let stay = match since % self.count {
-            0 => self.count.saturating_sub(units),
+            0 => self.count.get().saturating_sub(units),
             since => since.saturating_sub(units),
         };
         if u64::try_from(age).is_ok_and(|age| age >= self.window) {
@@ -213,7 +217,7 @@ impl SlidingLog {
     }
 
     fn newest_age(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        self.age(state, batch, ticks, self.count.saturating_sub(1)).unwrap_or(0)
+        self.age(state, batch, ticks, self.count.get().saturating_sub(1)).unwrap_or(0)
     }
 
     fn raise(&self, ring: Ring<'_>, batch: Batch, from: u64, cells: u64, ticks: u64) {
@@ -224,7 +228,7 @@ impl SlidingLog {
 
     /// Writes the pending batch into the ring, or clears the cells that were taken back.
     pub(super) fn settle(&self, state: State<'_>, now: Nanos) {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms));
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         let (ring, turn) = (state.ring, batch.turn);
         let age = distance(ticks, batch.time, self.time_bits());
         let (target, same): (_, fn(u64, u64) -> bool) = if batch.taken_back {
@@ -238,28 +242,28 @@ impl SlidingLog {
     }
 
     pub(super) fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms));
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         match self.remaining(state, batch, ticks) {
             0 => Debt::Blocked,
-            all if all == self.count => Debt::None,
-            left => Debt::Some(self.count.saturating_sub(left)),
+            all if all == self.count.get() => Debt::None,
+            left => Debt::Some(self.count.get().saturating_sub(left)),
         }
     }
 
     pub(super) const fn most(&self) -> u64 {
-        self.count
+        self.count.get()
     }
 
     pub(super) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms) >> self.time_bits().wrapping_sub(2)
+        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(2)
     }
 
-    pub(super) const fn era_ms(&self) -> u64 {
-        (1 << self.time_bits().wrapping_sub(2)) / self.per_ms
+    pub(super) fn era_ms(&self) -> u64 {
+        (1_u64 << self.time_bits().wrapping_sub(2)) / self.per_ms
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below 2^21: two of it fit the word")]
     pub(super) const fn ring_words(&self) -> usize {
-        self.count as usize
+        self.count.get() as usize
     }
 }

@@ -14,11 +14,12 @@
 //! to 2L - 1 into one window, and a low limit waits longer than the window (at L = 1 a key that was
 //! admitted is denied until the bucket after the next begins).
 
-use super::{Debt, VALUE_BITS, bits, ceil_ms, distance};
+use super::{Debt, VALUE_BITS, bits, ceil, ceil_ms, distance, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
+use std::num::NonZeroU64;
 
 /// Two counts of 20 bits leave 14 for the index, which eras (see `table/era.rs`) make enough.
 const MAX_COUNT_BITS: u32 = 20;
@@ -27,8 +28,9 @@ const MAX_COUNT_BITS: u32 = 20;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingWindow {
     count: u64,
-    window: u64,
-    per_ms: u64,
+    window: NonZeroU64,
+    window_ms: u64,
+    per_ms: NonZeroU64,
     count_bits: u32,
 }
 
@@ -49,15 +51,19 @@ impl SlidingWindow {
             return Err(limit.too_large("sliding-window"));
         }
         // 2 * L * W must stay below 2^63; at one tick a millisecond it does: 2^(1 + 20 + 39).
-        let room =
-            62_u32.saturating_sub(bits(limit.count())).saturating_sub(bits(limit.window_ms()));
-        let per_ms = 1 << room.min(10);
-        let window = limit.window_ms().wrapping_mul(per_ms);
-        Ok(Self { count: limit.count(), window, per_ms, count_bits })
+        let (_, window_ms) = limit.parts();
+        let room = 62_u32.saturating_sub(count_bits).saturating_sub(bits(window_ms.get()));
+        let per_ms = NonZeroU64::new(1 << room.min(10)).unwrap_or(NonZeroU64::MIN);
+        let window = window_ms.saturating_mul(per_ms);
+        Ok(Self { count: limit.count(), window, window_ms: window_ms.get(), per_ms, count_bits })
     }
 
     const fn index_bits(&self) -> u32 {
-        VALUE_BITS.wrapping_sub(self.count_bits).wrapping_sub(self.count_bits)
+        VALUE_BITS.wrapping_sub(self.counts_bits())
+    }
+
+    const fn counts_bits(&self) -> u32 {
+        self.count_bits.wrapping_mul(2)
     }
 
     #[inline]
@@ -66,7 +72,7 @@ impl SlidingWindow {
             return 0;
         }
         let counts = (buckets.previous << self.count_bits) | buckets.current;
-        ((buckets.index << (2 * self.count_bits)) | counts) & super::VALUE_MASK
+        ((buckets.index << self.counts_bits()) | counts) & super::VALUE_MASK
     }
 
     /// The buckets at `now`, rolled on from where the word left them.
@@ -75,17 +81,17 @@ impl SlidingWindow {
     /// at that bucket's beginning, where the estimate is highest.
     #[inline]
     fn at(&self, value: u64, now: Nanos) -> Buckets {
-        let ticks = now.ticks(self.per_ms);
+        let ticks = now.ticks(self.per_ms.get());
         let (index, past) = (ticks / self.window, ticks % self.window);
-        let mask = (1 << self.count_bits) - 1;
+        let mask = mask(self.count_bits);
         let (previous, current) = ((value >> self.count_bits) & mask, value & mask);
-        let then = value >> (2 * self.count_bits);
-        let rest = self.window.wrapping_sub(past);
+        let then = value >> self.counts_bits();
+        let rest = self.window.get().wrapping_sub(past);
         match if value == 0 { 2 } else { distance(index, then, self.index_bits()) } {
             0 => Buckets { index, rest, previous, current },
             1 => Buckets { index, rest, previous: current, current: 0 },
             2.. => Buckets { index, rest, previous: 0, current: 0 },
-            _ => Buckets { index: then, rest: self.window, previous, current },
+            _ => Buckets { index: then, rest: self.window.get(), previous, current },
         }
     }
 
@@ -93,7 +99,7 @@ impl SlidingWindow {
     #[inline]
     const fn weight(&self, buckets: Buckets) -> u64 {
         let previous = buckets.previous.wrapping_mul(buckets.rest);
-        previous.wrapping_add(buckets.current.wrapping_mul(self.window))
+        previous.wrapping_add(buckets.current.wrapping_mul(self.window.get()))
     }
 
     #[inline]
@@ -102,19 +108,19 @@ impl SlidingWindow {
             return None;
         }
         let buckets = self.at(value, now);
-        let after = self.weight(buckets).wrapping_add(cost.wrapping_mul(self.window));
+        let after = self.weight(buckets).wrapping_add(cost.wrapping_mul(self.window.get()));
         let current = buckets.current.wrapping_add(cost);
-        (after <= self.count.wrapping_mul(self.window))
+        (after <= self.count.wrapping_mul(self.window.get()))
             .then(|| self.word(Buckets { current, ..buckets }))
     }
 
     pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
         let buckets = self.at(value, now);
-        let used = self.weight(buckets).div_ceil(self.window);
+        let used = ceil(self.weight(buckets), self.window);
         let reset = match (buckets.current, buckets.previous) {
             (0, 0) => 0,
             (0, _) => buckets.rest,
-            _ => buckets.rest.wrapping_add(self.window),
+            _ => buckets.rest.wrapping_add(self.window.get()),
         };
         Reading {
             remaining: self.count.saturating_sub(used),
@@ -125,15 +131,13 @@ impl SlidingWindow {
 
     fn retry(&self, b: Buckets, cost: u64) -> u64 {
         let Some(others) = self.count.checked_sub(cost) else { return NEVER };
-        let ticks = match others.checked_sub(b.current) {
-            Some(spare) => match spare.wrapping_mul(self.window).checked_div(b.previous) {
-                Some(decayed) => b.rest.saturating_sub(decayed),
-                None => 0,
-            },
-            None => {
-                let decayed = others.wrapping_mul(self.window).checked_div(b.current).unwrap_or(0);
-                b.rest.saturating_add(self.window.saturating_sub(decayed))
-            }
+        let window = self.window.get();
+        let ticks = if let Some(spare) = others.checked_sub(b.current) {
+            let decayed = spare.wrapping_mul(window).checked_div(b.previous);
+            decayed.map_or(0, |decayed| b.rest.saturating_sub(decayed))
+        } else {
+            let decayed = others.wrapping_mul(window).checked_div(b.current).unwrap_or(0);
+            b.rest.saturating_add(window.saturating_sub(decayed))
         };
         ceil_ms(ticks, self.per_ms)
     }
@@ -150,7 +154,7 @@ impl SlidingWindow {
     /// Gives back to the bucket that the receipt charged, wherever that one is by now.
     pub(super) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
         let b = self.at(value, now);
-        let charged = receipt >> (2 * self.count_bits);
+        let charged = receipt >> self.counts_bits();
         match distance(b.index, charged, self.index_bits()) {
             0 => self.word(Buckets { current: b.current.saturating_sub(units), ..b }),
             1 => self.word(Buckets { previous: b.previous.saturating_sub(units), ..b }),
@@ -159,7 +163,7 @@ impl SlidingWindow {
     }
 
     pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        match self.weight(self.at(value, now)).div_ceil(self.window) {
+        match ceil(self.weight(self.at(value, now)), self.window) {
             0 => Debt::None,
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
@@ -171,11 +175,11 @@ impl SlidingWindow {
     }
 
     #[inline]
-    pub(super) const fn era(&self, now: Nanos) -> u64 {
-        (now.ticks(self.per_ms) / self.window) >> self.index_bits().wrapping_sub(2)
+    pub(super) fn era(&self, now: Nanos) -> u64 {
+        (now.ticks(self.per_ms.get()) / self.window) >> self.index_bits().wrapping_sub(2)
     }
 
     pub(super) const fn era_ms(&self) -> u64 {
-        (self.window / self.per_ms).saturating_mul(1 << self.index_bits().wrapping_sub(2))
+        self.window_ms.saturating_mul(1 << self.index_bits().wrapping_sub(2))
     }
 }

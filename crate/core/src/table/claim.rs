@@ -14,7 +14,7 @@
 //!    so nobody ever waits for somebody who may have died.
 //! 2. A claim may be taken over by anybody at any time. The 20 ms before that happens are a courtesy.
 //! 3. b and c are a handshake (each side writes its own F, then reads the others'), which needs
-//!    store-to-load ordering: one SeqCst fence, also for helpers, who wrote no F themselves but must
+//!    store-to-load ordering: one `SeqCst` fence, also for helpers, who wrote no F themselves but must
 //!    not read the other F words earlier than the one that made them help.
 //! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model.rs` keeps them.
 
@@ -56,13 +56,19 @@ struct Victim<'a> {
     evicts: bool,
 }
 
-/// Exchanges a word. AcqRel: publishes what the winner wrote before, to whoever reads the word next.
+/// Exchanges a word. `AcqRel`: publishes what the winner wrote before, to whoever reads the word next.
 pub(super) fn exchange(word: &AtomicU64, from: S, to: S) -> bool {
     let won = word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok();
     if !won {
         probe::lost();
     }
     won
+}
+
+/// Gives a claimed or held slot its new content.
+pub(super) fn put(seen: Seen<'_>, holding: Holding) -> Claim {
+    let word = seen.s.holding(holding.kind, holding.value);
+    if exchange(seen.slot.s, seen.s, word) { Claim::Done } else { Claim::Lost }
 }
 
 impl<M: Deref<Target = [AtomicU64]>> Table<M> {
@@ -94,7 +100,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
             exchange(mine.slot.s, mine.s, mine.s.freed());
             return Claim::Lost;
         }
-        self.put(mine, holding)
+        put(mine, holding)
     }
 
     /// Step c: whether no other slot has a better right to the key.
@@ -168,7 +174,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
 }
 
 /// The slot's state if it is the key's, live, blocked or being claimed.
-#[inline]
+#[inline(always)]
 pub(super) fn holder(slot: Slot<'_>, fingerprint: u64) -> Option<S> {
     // Acquire: an S that matches the tag is at least as new as the tag.
     let seen = slot.f.load(Ordering::Acquire);

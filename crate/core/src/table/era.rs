@@ -36,7 +36,7 @@ impl Scope {
 
 impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Sees to it that the key's sets hold nothing from an era that can't be told apart any more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter_era(&self, key: Key, now: Nanos) {
         let era = self.algorithm.era(now);
         if self.scope == Scope::Table {

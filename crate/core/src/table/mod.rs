@@ -29,7 +29,7 @@ use crate::decision::Reading;
 use crate::key::Key;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
-use claim::{Claim, Holding, exchange, holder};
+use claim::{Claim, Holding, exchange, holder, put};
 use era::Scope;
 use region::{Header, Region, Slot};
 use std::ops::Deref;
@@ -91,7 +91,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// Charges `cost` to the key, or nothing. `detail` asks for the reading.
-    #[inline]
+    #[inline(always)]
     pub fn charge(&self, key: Key, cost: u64, clock: &impl Clock, detail: bool) -> Outcome {
         loop {
             let now = clock.now();
@@ -109,7 +109,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// Charges a key that has a slot. `None`: somebody else was faster.
-    #[inline]
+    #[inline(always)]
     fn charge_at(&self, seen: Seen<'_>, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {
         let state = self.state(seen);
         let Some(next) = self.algorithm.admit(state, now, cost) else {
@@ -201,7 +201,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
                 return;
             }
             self.algorithm.settle(state, now);
-            if self.put(seen, Holding { kind: Kind::Live, value }) == Claim::Done {
+            if put(seen, Holding { kind: Kind::Live, value }) == Claim::Done {
                 return;
             }
         }
@@ -226,7 +226,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
         loop {
             let claim = match self.find(key) {
-                Some(seen) if seen.s.kind() == Kind::Blocked => self.put(seen, holding),
+                Some(seen) if seen.s.kind() == Kind::Blocked => put(seen, holding),
                 Some(seen) => self.promote(key, seen, holding),
                 None => self.claim(key, clock.now(), holding),
             };
@@ -238,13 +238,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
     }
 
-    fn put(&self, seen: Seen<'_>, holding: Holding) -> Claim {
-        let word = seen.s.holding(holding.kind, holding.value);
-        if exchange(seen.slot.s, seen.s, word) { Claim::Done } else { Claim::Lost }
-    }
-
     /// Whether any key of this table was ever blocked by hand or by `blockFor`.
-    #[inline]
+    #[inline(always)]
     pub fn has_blocks(&self) -> bool {
         // Acquire: pairs with the release in `block`.
         let flag = self.region.header(Header::Blocks);
@@ -272,21 +267,21 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         self.region.layout().words().saturating_mul(size_of::<u64>())
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, key: Key) -> Option<Seen<'_>> {
         let fingerprint = key.fingerprint();
         let [first, second] = self.sets(key);
         self.find_in(first?, fingerprint).or_else(|| self.find_in(second?, fingerprint))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_in(&self, set: usize, fingerprint: u64) -> Option<Seen<'_>> {
         let seen = |slot| holder(slot, fingerprint).map(|s| Seen { slot, s });
         self.region.slots(set).find_map(seen)
     }
 
     /// The sets a key may live in: two, or the only one there is.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "below the number of sets, a usize")]
     fn sets(&self, key: Key) -> [Option<usize>; 2] {
         match self.region.layout().sets() {
@@ -295,7 +290,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn state<'a>(&'a self, seen: Seen<'a>) -> State<'a> {
         let (value, generation) = (seen.s.value(), seen.s.generation());
         match self.region.ring(seen.slot) {
@@ -305,7 +300,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// Whether what was read from word and ring belongs together. A word alone always does.
-    #[inline]
+    #[inline(always)]
     fn unmoved(&self, seen: Seen<'_>) -> bool {
         self.algorithm.ring_words() == 0 || seen.slot.s.load(Ordering::Acquire) == seen.s.0
     }

@@ -113,13 +113,13 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
     // layout's own bounds. They still go through checked slices, because a check that is never
     // taken costs less than an unsafe block that somebody has to believe.
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn header(&self, word: Header) -> Option<&AtomicU64> {
         self.memory.get(word as usize)
     }
 
     /// The slots of a set.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slots(&self, set: usize) -> impl Iterator<Item = Slot<'_>> {
         let start = HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT));
         let words = self.memory.get(start..start.wrapping_add(WAYS * SLOT)).unwrap_or(&[]);
@@ -130,7 +130,7 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
     }
 
     /// The timestamps beside a slot; none unless the policy keeps a log.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ring(&self, slot: Slot<'_>) -> &[AtomicU64] {
         if self.layout.ring == 0 {
             return &[];

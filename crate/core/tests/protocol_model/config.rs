@@ -16,15 +16,17 @@ pub(crate) enum Start {
     Spent(Key),
 }
 
-/// What becomes of entries in force.
+/// What may happen to slots while the operations run, at any instant and any number of times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ageing {
     /// Nothing: time stands still.
     Never,
-    /// Any of them may expire at any instant, which gives its key a new budget. Refunds look alike.
+    /// An entry in force expires, which gives its key a new budget. A refund looks the same.
     Expiry,
-    /// Any of them may be claimed at any instant, which forgives its key what it spent.
+    /// An entry in force is claimed by a stranger, which forgives its key what it spent.
     Eviction,
+    /// A slot is freed, whatever it holds: a key is reset, or an old era cleared away.
+    Reset,
 }
 
 #[derive(Clone, Copy)]

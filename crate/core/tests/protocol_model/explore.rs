@@ -63,9 +63,7 @@ pub(crate) fn successors(config: &Config, state: State, mut visit: impl FnMut(St
             visit(form(next), Mover::Actor(index));
         }
     }
-    if config.ageing == Ageing::Expiry {
-        expiries(config, state, |next| visit(form(next), Mover::Time));
-    }
+    aged(config, state, |next| visit(form(next), Mover::Time));
 }
 
 fn canonical(config: &Config, state: State) -> State {
@@ -73,14 +71,25 @@ fn canonical(config: &Config, state: State) -> State {
     named.sorted(config.keys)
 }
 
-/// One entry in force expires, and its key has a budget again.
-fn expiries(config: &Config, state: State, mut visit: impl FnMut(State)) {
-    let in_force = |slot: &u8| state.word(*slot).kind() == Kind::Spent;
-    for slot in (0..config.slot_count()).filter(in_force) {
-        let key = state.tag(slot).key();
+/// What time, or a reset, does to one slot. A key whose entry goes has its budget again.
+fn aged(config: &Config, state: State, mut visit: impl FnMut(State)) {
+    for slot in 0..config.slot_count() {
+        let word = state.word(slot);
+        let Some(kind) = fate(config.ageing, word.kind()) else { continue };
         let mut next = state;
-        next.set_word(slot, state.word(slot).turned(Kind::Expired));
-        next.set_admitted(key, state.admitted(key).saturating_sub(1));
+        next.set_word(slot, word.turned(kind));
+        if word.kind() == Kind::Spent {
+            let key = state.tag(slot).key();
+            next.set_admitted(key, state.admitted(key).saturating_sub(1));
+        }
         visit(next);
+    }
+}
+
+fn fate(ageing: Ageing, kind: Kind) -> Option<Kind> {
+    match (ageing, kind) {
+        (Ageing::Expiry, Kind::Spent) => Some(Kind::Expired),
+        (Ageing::Reset, Kind::Spent | Kind::Expired | Kind::Trans) => Some(Kind::Free),
+        _ => None,
     }
 }

@@ -29,7 +29,7 @@ use config::Start::{Empty, Expired, Spent};
 use config::{Ageing, Config, Start};
 use departure::Departure;
 use endless::is_endless;
-use explore::{explore, next_level};
+use explore::{Report, explore, next_level};
 use property::Property;
 use renaming::renamed;
 use seen::Seen;
@@ -78,12 +78,15 @@ fn three_slots_hold_one_new_key() {
 }
 
 #[test]
-fn entries_may_expire_or_be_evicted_at_any_instant() {
+fn entries_may_go_at_any_instant() {
     let expiry = |config| Config { ageing: Ageing::Expiry, ..config };
     let eviction = |config| Config { ageing: Ageing::Eviction, ..config };
+    let reset = |config| Config { ageing: Ageing::Reset, ..config };
     holds("2 slots, expiry; a a b", expiry(Config::new(TWO, &[A, A, B])), 498_261);
     holds("3 slots, expiry; a a a", expiry(Config::new(THREE, &[A, A, A])), 1_244_287);
     holds("2 slots, eviction; a a b", eviction(Config::new(TWO, &[A, A, B])), 457_387);
+    holds("2 slots, resets; a a a", reset(Config::new(TWO, &[A, A, A])), 343_564);
+    holds("2 slots, resets; a a b", reset(Config::new(TWO, &[A, A, B])), 2_293_845);
     let spent = Config::new(&[Spent(A), Empty], &[A, A, B]);
     holds("2 slots, a spent; a a b", spent, 60);
     holds("2 slots, a spent, expiry; a a b", expiry(spent), 403_957);
@@ -97,7 +100,7 @@ fn four_operations_at_once() {
 }
 
 /// `cargo test --release -p ratethrottle-core --test protocol_model -- --ignored --nocapture`:
-/// some five minutes and 3 GB.
+/// five to ten minutes and 3.2 GB.
 #[test]
 #[ignore = "minutes and gigabytes"]
 fn larger_worlds() {
@@ -111,10 +114,21 @@ fn harmless_departures_hold() {
         for (slots, keys) in [(TWO, [A, A, A].as_slice()), (TWO, &[A, A, B])] {
             let config = Config { departure: Some(departure), ..Config::new(slots, keys) };
             let report = explore(&config, &Property::ALL);
-            println!("{departure:?}: {} states", report.states);
+            tell(&config, &format!("{departure:?}"), &report);
             assert!(report.breach.is_none(), "{departure:?} was thought harmless");
         }
     }
+}
+
+/// Found by this check: an insertion that came too late may stand before the entry, until it is
+/// given up, and for ever if its process died. A peek that stops there reports an untouched budget,
+/// a refund is lost, and a block is not seen.
+#[test]
+fn an_insertion_may_stand_before_the_entry_of_its_key() {
+    let config = Config::new(TWO, &[A, A]);
+    let report = explore(&config, &[Property::EntryFoundFirst]);
+    tell(&config, "2 slots; a a", &report);
+    assert!(report.breach.is_some(), "then reading could stop at the first match after all");
 }
 
 #[test]
@@ -180,10 +194,7 @@ fn renaming_generations_loses_no_state() {
 
 fn holds(name: &str, config: Config, states: usize) {
     let report = explore(&config, &Property::ALL);
-    println!("{name:<36} {:>10} states", report.states);
-    if let Some((property, state)) = report.breach {
-        println!("{property:?}\n{}", trace(&config, state));
-    }
+    tell(&config, name, &report);
     assert!(report.breach.is_none(), "{name}");
     // A count that changes means that the model did, which nobody should do unawares.
     assert_eq!(report.states, states, "{name}");
@@ -194,11 +205,15 @@ fn breaks(departure: Departure, config: Config, checked: &[Property], expected: 
     let config = Config { departure: Some(departure), renaming: false, ..config };
     let report = explore(&config, checked);
     let broken = report.breach.map(|(property, _)| property);
-    println!("{departure:?}: {broken:?} broken, {} states", report.states);
-    if let Some((_, state)) = report.breach {
-        println!("{}", trace(&config, state));
-    }
+    tell(&config, &format!("{departure:?}"), &report);
     assert_eq!(broken, Some(expected), "{departure:?}");
+}
+
+fn tell(config: &Config, name: &str, report: &Report) {
+    println!("{name:<36} {:>10} states", report.states);
+    if let Some((property, state)) = report.breach {
+        println!("{property:?} is broken:\n{}", trace(config, state));
+    }
 }
 
 /// The states within so many steps of the start.

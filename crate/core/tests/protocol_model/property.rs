@@ -3,7 +3,7 @@
 use crate::actor::{Actor, Pc};
 use crate::config::Config;
 use crate::model;
-use crate::slot::{Key, Kind};
+use crate::slot::{Key, Kind, Tag, Word};
 use crate::state::State;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +16,9 @@ pub(crate) enum Property {
     DeniedOnlyAfter,
     /// An admission is on record: exactly one slot says, to a lookup now, that the budget is gone.
     EntryFindable,
+    /// The first slot that a lookup reads as this key's, in any kind, is the one that has its record.
+    /// This is *not* so, which is why whoever only reads has to look past an insertion.
+    EntryFoundFirst,
     /// Nobody waits: an operation left alone decides, whatever the others left behind. It may only
     /// find no slot to claim, and then the answer is not the table's to give.
     NobodyStuck,
@@ -24,6 +27,7 @@ pub(crate) enum Property {
 impl Property {
     /// What a caller can see go wrong.
     pub(crate) const SAFETY: [Self; 2] = [Self::AdmittedOnce, Self::DeniedOnlyAfter];
+    /// What the protocol promises.
     pub(crate) const ALL: [Self; 4] =
         [Self::AdmittedOnce, Self::DeniedOnlyAfter, Self::EntryFindable, Self::NobodyStuck];
 
@@ -35,6 +39,7 @@ impl Property {
             Self::EntryFindable => {
                 keys.all(|key| records(config, state, *key) == state.admitted(*key))
             }
+            Self::EntryFoundFirst => keys.all(|key| is_found_first(config, state, *key)),
             Self::NobodyStuck => {
                 (0..config.actor_count()).all(|index| decides(config, state, index))
             }
@@ -44,12 +49,21 @@ impl Property {
 
 /// How many slots a lookup would read as this key's entry with nothing left.
 fn records(config: &Config, state: State, key: Key) -> u8 {
-    let is_record = |slot: u8| {
-        let (tag, word) = (state.tag(slot), state.word(slot));
-        let whole = tag.generation() == word.generation();
-        whole && tag.key() == key && word.kind() == Kind::Spent
-    };
-    (0..config.slot_count()).map(|slot| u8::from(is_record(slot))).sum()
+    let is_record = |kind: &Kind| *kind == Kind::Spent;
+    kinds(config, state, key).filter(is_record).fold(0, |count, _| count.saturating_add(1))
+}
+
+fn is_found_first(config: &Config, state: State, key: Key) -> bool {
+    let first = kinds(config, state, key).find(|kind| *kind != Kind::Free);
+    records(config, state, key) == 0 || first == Some(Kind::Spent)
+}
+
+/// What the slots that belong to the key say, in the order of the lookup.
+fn kinds(config: &Config, state: State, key: Key) -> impl Iterator<Item = Kind> {
+    let belongs =
+        move |(tag, word): &(Tag, Word)| tag.key() == key && tag.generation() == word.generation();
+    let slots = (0..config.slot_count()).map(move |slot| (state.tag(slot), state.word(slot)));
+    slots.filter(belongs).map(|(_, word)| word.kind())
 }
 
 /// More steps than any operation takes that nobody disturbs, so more of them is a loop.
