@@ -96,8 +96,10 @@ impl FixedWindow {
     }
 
     pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
+        let age =
+            distance(now.ticks(self.per_ms.get()), value >> self.count_bits, self.time_bits());
         match self.open(value, now).used {
-            0 => Debt::None,
+            0 => Debt::None(age.unsigned_abs()),
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }

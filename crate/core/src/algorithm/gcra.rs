@@ -114,8 +114,9 @@ impl Gcra {
     }
 
     pub(crate) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        match self.ahead(value, now.ticks(self.per_ms.get())) {
-            0 => Debt::None,
+        let ticks = now.ticks(self.per_ms.get());
+        match self.ahead(value, ticks) {
+            0 => Debt::None(distance(ticks, value, VALUE_BITS).unsigned_abs()),
             ahead if ahead.saturating_add(self.token.get()) > self.depth => Debt::Blocked,
             ahead => Debt::Some(ahead),
         }

@@ -37,8 +37,9 @@ pub struct State<'a> {
 /// How much evicting a key would forgive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Debt {
-    /// The key is as if never seen: forgetting it forgives nothing.
-    None,
+    /// The key is as if never seen, and has been for so long, in a unit that is the same for all keys
+    /// of a table. Forgetting it forgives nothing.
+    None(u64),
     /// So much in the algorithm's own unit, the same for all keys of a table.
     Some(u64),
     /// The key is denied now: forgetting it would let it in.

@@ -245,7 +245,9 @@ impl SlidingLog {
         let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         match self.remaining(state, batch, ticks) {
             0 => Debt::Blocked,
-            all if all == self.count.get() => Debt::None,
+            all if all == self.count.get() => {
+                Debt::None(distance(ticks, batch.time, self.time_bits()).unsigned_abs())
+            }
             left => Debt::Some(self.count.get().saturating_sub(left)),
         }
     }

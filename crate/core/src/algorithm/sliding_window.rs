@@ -163,8 +163,12 @@ impl SlidingWindow {
     }
 
     pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        match ceil(self.weight(self.at(value, now)), self.window) {
-            0 => Debt::None,
+        let buckets = self.at(value, now);
+        match ceil(self.weight(buckets), self.window) {
+            0 => {
+                let then = value >> self.counts_bits();
+                Debt::None(distance(buckets.index, then, self.index_bits()).unsigned_abs())
+            }
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }

@@ -16,7 +16,7 @@
 //! 3. b and c are a handshake (each side writes its own F, then reads the others'), which needs
 //!    store-to-load ordering: one `SeqCst` fence, also for helpers, who wrote no F themselves but must
 //!    not read the other F words earlier than the one that made them help.
-//! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model.rs` keeps them.
+//! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model` keeps them.
 
 use super::region::{Header, Slot};
 use super::word::{Kind, S, tag};
@@ -26,6 +26,7 @@ use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::key::Key;
 use crate::nanos::Nanos;
 use crate::probe;
+use std::cmp::Reverse;
 use std::ops::Deref;
 
 /// After this many milliseconds a claim counts as abandoned.
@@ -53,7 +54,21 @@ pub(super) struct Holding {
 struct Victim<'a> {
     seen: Seen<'a>,
     f: u64,
-    evicts: bool,
+    loss: Loss,
+}
+
+/// What is lost with a slot, from least to most.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Loss {
+    /// Nobody's, or a block that has ended.
+    Nothing,
+    /// An expired key's place. Longest idle first: a key that comes back finds its slot again, while
+    /// taking any expired slot would have the keys of a set chase each other out of it.
+    Place(Reverse<u64>),
+    /// A claim that looks abandoned.
+    Claim,
+    /// So much debt, forgiven.
+    Debt(u64),
 }
 
 /// Exchanges a word. `AcqRel`: publishes what the winner wrote before, to whoever reads the word next.
@@ -75,12 +90,12 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Steps a and b, then c and d.
     #[cold]
     pub(super) fn claim(&self, key: Key, now: Nanos, holding: Holding) -> Claim {
-        let Some(Victim { seen, f, evicts }) = self.victim(key, now) else { return Claim::Full };
+        let Some(Victim { seen, f, loss }) = self.victim(key, now) else { return Claim::Full };
         let claimed = seen.s.claimed(now.whole_ms());
         if !exchange(seen.slot.s, seen.s, claimed) {
             return Claim::Lost;
         }
-        if evicts {
+        if matches!(loss, Loss::Debt(_)) {
             self.count(Header::Evictions);
         }
         let ours = tag(key.fingerprint(), claimed.generation());
@@ -121,42 +136,41 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         true
     }
 
-    /// The slot to take: a free or expired one, else an abandoned claim, else the least debt.
-    ///
-    /// A flood of fresh keys brings one unit of debt each, so while a set holds one of them no key
-    /// with more debt goes. A key that is denied now never goes: forgetting it would let it in.
+    /// The slot to take: the one whose loss costs least.
     fn victim(&self, key: Key, now: Nanos) -> Option<Victim<'_>> {
-        let mut best: Option<(u64, Victim<'_>)> = None;
+        let mut best: Option<Victim<'_>> = None;
         for slot in self.places(key) {
             // Acquire, S before F: the F seen is at least as new as the claim that S tells of.
             let s = S(slot.s.load(Ordering::Acquire));
             let f = slot.f.load(Ordering::Acquire);
             let seen = Seen { slot, s };
-            let Some(rank) = self.rank(seen, now) else { continue };
-            let victim = Victim { seen, f, evicts: rank > 1 };
-            if rank == 0 {
-                return Some(victim);
+            let Some(loss) = self.loss(seen, now) else { continue };
+            if loss == Loss::Nothing {
+                return Some(Victim { seen, f, loss });
             }
-            if best.as_ref().is_none_or(|(least, _)| rank < *least) {
-                best = Some((rank, victim));
+            if best.as_ref().is_none_or(|best| loss < best.loss) {
+                best = Some(Victim { seen, f, loss });
             }
         }
-        best.map(|(_, victim)| victim)
+        best
     }
 
-    /// 0: nobody loses anything. 1: an abandoned claim. Above: debt forgiven. `None`: not to be taken.
-    fn rank(&self, seen: Seen<'_>, now: Nanos) -> Option<u64> {
+    /// What taking the slot would cost; `None` if it is not to be taken.
+    ///
+    /// A flood of fresh keys brings one unit of debt each, so while a set holds one of them no key
+    /// with more debt goes. A key that is denied now never goes: forgetting it would let it in.
+    fn loss(&self, seen: Seen<'_>, now: Nanos) -> Option<Loss> {
         let s = seen.s;
         match s.kind() {
-            Kind::Free => Some(0),
-            Kind::Blocked => (s.value() <= now.whole_us()).then_some(0),
+            Kind::Free => Some(Loss::Nothing),
+            Kind::Blocked => (s.value() <= now.whole_us()).then_some(Loss::Nothing),
             Kind::Claimed => {
                 let age = now.whole_ms().abs_diff(s.value());
-                (age > ABANDONED_MS).then_some(1)
+                (age > ABANDONED_MS).then_some(Loss::Claim)
             }
             Kind::Live => match self.algorithm.debt(self.state(seen), now) {
-                Debt::None => Some(0),
-                Debt::Some(debt) => Some(debt.saturating_add(2)),
+                Debt::None(idle) => Some(Loss::Place(Reverse(idle))),
+                Debt::Some(debt) => Some(Loss::Debt(debt)),
                 Debt::Blocked => None,
             },
         }
@@ -168,7 +182,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     /// Every slot the key may use, in the one order that all threads agree on.
-    fn places(&self, key: Key) -> impl Iterator<Item = Slot<'_>> {
+    pub(super) fn places(&self, key: Key) -> impl Iterator<Item = Slot<'_>> {
         self.sets(key).into_iter().flatten().flat_map(|set| self.region.slots(set))
     }
 }

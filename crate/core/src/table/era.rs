@@ -94,7 +94,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
             if seen.s.kind() != Kind::Live {
                 continue;
             }
-            if all || self.algorithm.debt(self.state(seen), now) == Debt::None {
+            let expired = || matches!(self.algorithm.debt(self.state(seen), now), Debt::None(_));
+            if all || expired() {
                 exchange(slot.s, seen.s, seen.s.freed());
             }
         }

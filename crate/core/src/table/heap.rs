@@ -15,7 +15,7 @@ const ALIGN: usize = 128;
 pub struct Heap {
     block: NonNull<u8>,
     layout: Layout,
-    skip: usize,
+    first: NonNull<AtomicU64>,
     words: usize,
 }
 
@@ -36,21 +36,20 @@ impl Heap {
             .map_err(|_| failed())?;
         // SAFETY: the size is not zero: ALIGN is part of it.
         let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
-        let skip = block.align_offset(ALIGN).min(ALIGN);
-        Ok(Self { block, layout, skip, words })
+        // SAFETY: at most ALIGN bytes on, and the block has ALIGN bytes more than the words need.
+        let first = unsafe { block.add(block.align_offset(ALIGN).min(ALIGN)) }.cast();
+        Ok(Self { block, layout, first, words })
     }
 }
 
 impl Deref for Heap {
     type Target = [AtomicU64];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `skip` is at most ALIGN, and the block has ALIGN bytes more than the words need.
-        let first = unsafe { self.block.add(self.skip) }.cast::<AtomicU64>();
-        // SAFETY: `words` words from `first` lie inside the block, are aligned to ALIGN, were zeroed
+        // SAFETY: `words` words from `first` on lie inside the block, are aligned to ALIGN, were zeroed
         // (a valid AtomicU64), live as long as `self`, and are written only through the atomics.
-        unsafe { std::slice::from_raw_parts(first.as_ptr(), self.words) }
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.words) }
     }
 }
 

@@ -156,7 +156,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         loop {
             let now = clock.now();
             self.enter_era(key, now);
-            let Some(seen) = self.find(key).filter(|seen| seen.s.kind() == Kind::Live) else {
+            let Some(seen) = self.find_held(key) else {
                 return self.peek_new(key, now, cost);
             };
             let reading = self.algorithm.read(self.state(seen), now, cost);
@@ -192,7 +192,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         loop {
             let now = clock.now();
             self.enter_era(key, now);
-            let Some(seen) = self.find(key).filter(|seen| seen.s.kind() == Kind::Live) else {
+            let Some(seen) = self.find_held(key) else {
                 return;
             };
             let state = self.state(seen);
@@ -248,8 +248,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
 
     /// Microseconds from `now` for which the key is blocked; 0 when it is not.
     pub fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
-        let seen = self.find(key.block()).filter(|seen| seen.s.kind() == Kind::Blocked);
-        seen.map_or(0, |seen| seen.s.value().saturating_sub(now.whole_us()))
+        self.find_held(key.block()).map_or(0, |seen| seen.s.value().saturating_sub(now.whole_us()))
     }
 
     /// Live keys that had to go for a newcomer, since the table was made.
@@ -267,17 +266,36 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         self.region.layout().words().saturating_mul(size_of::<u64>())
     }
 
+    /// The key's slot, or the claim of one that is under way.
     #[inline(always)]
     fn find(&self, key: Key) -> Option<Seen<'_>> {
-        let fingerprint = key.fingerprint();
         let [first, second] = self.sets(key);
-        self.find_in(first?, fingerprint).or_else(|| self.find_in(second?, fingerprint))
+        match self.find_in(first?, key.fingerprint()) {
+            None => self.find_second(second?, key.fingerprint()),
+            found => found,
+        }
     }
 
     #[inline(always)]
     fn find_in(&self, set: usize, fingerprint: u64) -> Option<Seen<'_>> {
-        let seen = |slot| holder(slot, fingerprint).map(|s| Seen { slot, s });
-        self.region.slots(set).find_map(seen)
+        for slot in self.region.slots(set) {
+            if let Some(s) = holder(slot, fingerprint) {
+                return Some(Seen { slot, s });
+            }
+        }
+        None
+    }
+
+    #[inline(never)]
+    fn find_second(&self, set: usize, fingerprint: u64) -> Option<Seen<'_>> {
+        self.find_in(set, fingerprint)
+    }
+
+    /// The key's slot, for those who only look. A claim of the same key may stand before it (one that
+    /// came too late, or whose process died): whoever charges clears it away, others look past it.
+    fn find_held(&self, key: Key) -> Option<Seen<'_>> {
+        let held = |slot| holder(slot, key.fingerprint()).map(|s| Seen { slot, s });
+        self.places(key).filter_map(held).find(|seen| seen.s.kind() != Kind::Claimed)
     }
 
     /// The sets a key may live in: two, or the only one there is.
