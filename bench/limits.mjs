@@ -1,8 +1,13 @@
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** Never reached: a subject would have to answer a thousand million times in one run. */
-export const ADMIT = { count: 1_000_000_000, windowMs: HOUR_MS, text: '1000000000/hour' }
+const ADMITTED_PER_HOUR = 1_000_000_000
+
+/** Never reached: the keys of a case may be admitted a thousand million times an hour between them. */
+export function admitLimit(keys) {
+  const count = ADMITTED_PER_HOUR / keys
+  return { count, windowMs: HOUR_MS, text: `${count}/hour` }
+}
 
 /**
  * Used up by one call. A day and not an hour, because the sliding Map's windows are aligned to

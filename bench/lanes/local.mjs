@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { BATCH, Batch } from '../batch.mjs'
 import { FIRST_ID, idsFrom, inputsOf, shuffle } from '../keys.mjs'
 import { readTask, serveLane } from '../lane.mjs'
-import { ADMIT, DENY } from '../limits.mjs'
+import { admitLimit, DENY } from '../limits.mjs'
 import { assertCounts } from '../probe.mjs'
 import { calibrate, clock } from '../round.mjs'
 import { loadSubject } from '../subjects.mjs'
@@ -24,7 +24,7 @@ async function prepare() {
   const create = await loadSubject(task.subject)
   await assertCounts(task.subject, create)
   const keys = SIZES[size]
-  limiter = await create({ ...(outcome === 'admit' ? ADMIT : DENY), keys })
+  limiter = await create({ ...(outcome === 'admit' ? admitLimit(keys) : DENY), keys })
   const { timed, ascending } = inputsOf(form, orderOf(keys))
   await useOnce(ascending)
   const [way, loops] = await fastestWay(timed)

@@ -27,7 +27,7 @@ mod siphash;
 pub mod table;
 
 pub use atomic::AtomicU64;
-pub use clock::{At, Clock, Monotonic, Ratchet};
+pub use clock::{At, Between, Clock, Monotonic, Ratchet};
 pub use decision::{Decision, NEVER, Reading};
 pub use error::Error;
 pub use key::{Encoding, Key, Secret};

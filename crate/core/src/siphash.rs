@@ -4,7 +4,7 @@
 //! as much again as hashing the dozen bytes of a usual key; the tests compare the two.
 
 /// 128 bits of keyed hash, as two words.
-#[inline]
+#[inline(always)]
 pub(crate) fn hash(k0: u64, k1: u64, bytes: &[u8]) -> [u64; 2] {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,

@@ -47,26 +47,32 @@ impl Clock for Time {
     }
 }
 
-/// One call: the limiter it is bound to and its arguments (key, number, time).
+/// What JavaScript passed: key, number, time, as far as given. N-API writes it in place, and it stays
+/// there: copying what was just written piecemeal stalls the processor for as long as hashing a key.
+struct Arguments {
+    values: [sys::napi_value; 3],
+    given: usize,
+}
+
+/// One call: the limiter it is bound to, and its arguments.
 struct Call<'a> {
     env: sys::napi_env,
     handle: &'a Handle,
-    arguments: [sys::napi_value; 3],
-    given: usize,
+    arguments: &'a Arguments,
 }
 
 impl Call<'_> {
     #[inline(always)]
     fn key(&self, limiter: &Limiter) -> Result<Key, Failure> {
-        let [key, ..] = self.arguments;
+        let [key, ..] = self.arguments.values;
         text::key(limiter, self.env, key).map_err(Failure::Key)
     }
 
     /// The second argument: `absent` if not given, else a whole number from 0 to 2^53 - 1.
     #[inline]
     fn number(&self, name: &'static str, absent: u64) -> Result<u64, Failure> {
-        let [_, number, _] = self.arguments;
-        if self.given < 2 || kind(self.env, number) == sys::ValueType::napi_undefined {
+        let [_, number, _] = self.arguments.values;
+        if self.arguments.given < 2 || kind(self.env, number) == sys::ValueType::napi_undefined {
             return Ok(absent);
         }
         whole(self.env, number).ok_or(Failure::Number(name, "a whole number from 0 to 2^53 - 1"))
@@ -75,8 +81,8 @@ impl Call<'_> {
     /// The third argument: milliseconds on the caller's clock, or not given for the native clock.
     #[inline]
     fn time(&self) -> Result<Time, Failure> {
-        let [.., time] = self.arguments;
-        if self.given < 3 {
+        let [.., time] = self.arguments.values;
+        if self.arguments.given < 3 {
             return Ok(Time::Native);
         }
         let at = double(self.env, time).and_then(|ms| self.handle.at(ms));
@@ -200,7 +206,9 @@ fn answer(
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         crate::probe::panic_if_armed();
-        let Some(call) = read(env, info) else { return ptr::null_mut() };
+        let mut arguments = Arguments { values: [ptr::null_mut(); 3], given: 3 };
+        let Some(handle) = read(env, info, &mut arguments) else { return ptr::null_mut() };
+        let call = Call { env, handle, arguments: &arguments };
         match act(&call) {
             Ok(Some(answer)) => boolean(env, answer),
             Ok(None) => ptr::null_mut(),
@@ -213,17 +221,19 @@ fn answer(
 }
 
 #[inline(always)]
-fn read<'a>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<Call<'a>> {
-    let mut arguments = [ptr::null_mut(); 3];
-    let mut given = arguments.len();
+fn read<'a>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    arguments: &mut Arguments,
+) -> Option<&'a Handle> {
     let mut data = ptr::null_mut();
     // SAFETY: env and info are the running callback's; at most three arguments are written.
     let status = unsafe {
         sys::napi_get_cb_info(
             env,
             info,
-            &raw mut given,
-            arguments.as_mut_ptr(),
+            &raw mut arguments.given,
+            arguments.values.as_mut_ptr(),
             ptr::null_mut(),
             &raw mut data,
         )
@@ -231,7 +241,7 @@ fn read<'a>(env: sys::napi_env, info: sys::napi_callback_info) -> Option<Call<'a
     // SAFETY: the data pointer is the `Rc<Handle>` given to `bind`, which the function owns until
     // its finalizer runs, and a function that is being called has not been finalized.
     let handle = unsafe { data.cast::<Handle>().as_ref() }?;
-    (status == sys::Status::napi_ok).then_some(Call { env, handle, arguments, given })
+    (status == sys::Status::napi_ok).then_some(handle)
 }
 
 /// A JavaScript function that calls `callback` with the handle, and owns a share of it.
@@ -342,7 +352,7 @@ enum Raise {
 
 #[cold]
 fn throw(call: &Call<'_>, failure: &Failure) -> sys::napi_value {
-    let [key, number, time] = call.arguments;
+    let [key, number, time] = call.arguments.values;
     let env = call.env;
     let invalid = |name: &str, value, expected: &str| {
         let kind = match kind(env, value) {

@@ -38,6 +38,7 @@ impl Handle {
         Nanos::from_ms(ms).map(|shown| self.ratchet.at(shown))
     }
 
+    #[inline(always)]
     pub(crate) fn write_decision(&self, decision: &Decision) {
         self.details.write([
             number(decision.limit),
@@ -55,11 +56,14 @@ impl Handle {
     }
 }
 
+/// Through a signed number: the processor has an instruction for that one.
 #[expect(clippy::cast_precision_loss, reason = "counts and bytes lie below 2^53")]
+#[inline(always)]
 const fn number(n: u64) -> f64 {
-    n as f64
+    n.cast_signed() as f64
 }
 
+#[inline(always)]
 const fn milliseconds(ms: u64) -> f64 {
     if ms == NEVER { f64::INFINITY } else { number(ms) }
 }
@@ -94,7 +98,7 @@ impl Details {
             .then_some((Self { env, keeper, numbers }, array))
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, numbers: [f64; DETAILS]) {
         // SAFETY: the buffer is kept alive by `keeper`, is never handed to user code (so nobody can
         // detach it), holds DETAILS doubles, and JavaScript of this thread does not run meanwhile.

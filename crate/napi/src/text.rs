@@ -27,7 +27,7 @@ pub(crate) enum NotAKey {
 /// U+FFFD: two different strings would share a budget. So text that shows a U+FFFD is read again as
 /// UTF-16 and hashed as such. The second reading is a function of the string alone, so the same
 /// string always gives the same key.
-#[inline]
+#[inline(always)]
 pub(crate) fn key(
     limiter: &Limiter,
     env: sys::napi_env,
@@ -66,7 +66,7 @@ fn shows_replacement(bytes: &[u8]) -> bool {
 }
 
 /// The text as UTF-8, cut where the buffer ends. `None` if it is no string.
-#[inline]
+#[inline(always)]
 fn read_utf8(
     env: sys::napi_env,
     text: sys::napi_value,

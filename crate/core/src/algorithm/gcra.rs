@@ -14,7 +14,8 @@
 //! of ticks. "7 a second" is then exact: seven tokens are back after 1000 ms, not after 1001, which
 //! is what rounding T to nanoseconds gives.
 
-use super::{Debt, VALUE_BITS, VALUE_MASK, ceil, ceil_ms, distance};
+use super::{Debt, VALUE_BITS, VALUE_MASK, Verdict, ceil, ceil_ms, distance};
+use crate::clock::Between;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::{Limit, MAX_COUNT};
@@ -96,6 +97,27 @@ impl Gcra {
         (after <= self.depth).then(|| Self::word(ticks, after))
     }
 
+    /// While the bucket is in use its TAT does not depend on the time, only the decision does.
+    #[inline(always)]
+    pub(crate) fn admit_between(&self, value: u64, between: Between, cost: u64) -> Option<Verdict> {
+        if cost > self.burst {
+            return Some(Verdict::Denied);
+        }
+        let ticks = between.earliest.ticks(self.per_ms.get());
+        let slack = between.slack_ms.wrapping_mul(self.per_ms.get());
+        let most = u64::try_from(distance(value, ticks, VALUE_BITS)).unwrap_or(0);
+        if value == 0 || most <= slack || most > self.depth {
+            return None;
+        }
+        let charge = cost.wrapping_mul(self.token.get());
+        let after = most.wrapping_add(charge);
+        if after <= self.depth {
+            return Some(Verdict::Admitted(Self::word(ticks, after)));
+        }
+        (after.wrapping_sub(slack) > self.depth).then_some(Verdict::Denied)
+    }
+
+    #[inline(always)]
     pub(crate) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
         let ahead = self.ahead(value, now.ticks(self.per_ms.get()));
         let left = self.depth.saturating_sub(ahead);

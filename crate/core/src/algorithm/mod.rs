@@ -15,6 +15,7 @@ pub use ring::Ring;
 pub use sliding_log::SlidingLog;
 pub use sliding_window::SlidingWindow;
 
+use crate::clock::Between;
 use crate::decision::Reading;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
@@ -44,6 +45,15 @@ pub enum Debt {
     Some(u64),
     /// The key is denied now: forgetting it would let it in.
     Blocked,
+}
+
+/// What came out of a decision that did not need the exact time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Admitted, with the value after it.
+    Admitted(u64),
+    /// Denied; nothing changes.
+    Denied,
 }
 
 /// One validated policy's arithmetic.
@@ -85,7 +95,27 @@ impl Algorithm {
         }
     }
 
+    /// As [`Self::admit`], at a time that is only known to lie between two instants. `None` when it
+    /// would have to be known exactly.
+    ///
+    /// Every algorithm admits what it would have admitted earlier. So what comes out alike at the
+    /// earliest and at the latest instant comes out alike in between, to the last bit of the word.
+    #[inline(always)]
+    #[must_use]
+    pub fn admit_between(&self, state: State<'_>, between: Between, cost: u64) -> Option<Verdict> {
+        match self {
+            Self::Gcra(gcra) => gcra.admit_between(state.value, between, cost),
+            Self::SlidingLog(_) => None,
+            _ => {
+                let latest = self.admit(state, between.latest(), cost);
+                let alike = latest == self.admit(state, between.earliest, cost);
+                alike.then_some(latest.map_or(Verdict::Denied, Verdict::Admitted))
+            }
+        }
+    }
+
     /// What the state says to somebody who asks for `cost`.
+    #[inline(always)]
     #[must_use]
     pub fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
         match self {
@@ -97,6 +127,7 @@ impl Algorithm {
     }
 
     /// What the state says once `admit` has answered `next` for `cost`.
+    #[inline(always)]
     #[must_use]
     pub fn read_admitted(&self, before: State<'_>, next: u64, now: Nanos, cost: u64) -> Reading {
         match self {

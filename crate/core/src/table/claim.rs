@@ -3,7 +3,7 @@
 //! ```text
 //! a. S[v]: seen -> claimed | generation + 1 | now     old-owner operations fail from here on
 //! b. F[v]: seen -> fingerprint | generation + 1       on failure free S[v], start over
-//! c. look at every other slot the key may use, in the one fixed order:
+//! c. look at every other slot the key may use, in the one order fixed for the key:
 //!      the key, live             -> free mine, start over
 //!      the key, claimed, before  -> free mine, start over (and help that one)
 //!      the key, claimed, behind  -> free that one, look again

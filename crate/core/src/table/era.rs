@@ -38,19 +38,24 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Sees to it that the key's sets hold nothing from an era that can't be told apart any more.
     #[inline(always)]
     pub(super) fn enter_era(&self, key: Key, now: Nanos) {
-        let era = self.algorithm.era(now);
-        if self.scope == Scope::Table {
-            // Relaxed: a stale mark only means clearing again.
-            let mark = self.region.header(Header::Era);
-            if mark.is_some_and(|mark| mark.load(Ordering::Relaxed) != era.wrapping_add(1)) {
-                self.clear_table(era, now);
-            }
-            return;
+        if self.scope == Scope::Set {
+            self.enter_sets(key, now);
+        } else if !self.in_era(now) {
+            self.clear_table(now);
         }
-        self.enter_sets(key, era, now);
     }
 
-    fn enter_sets(&self, key: Key, era: u64, now: Nanos) {
+    /// Whether the table is known to hold nothing from an era before that of `now`.
+    #[inline(always)]
+    pub(super) fn in_era(&self, now: Nanos) -> bool {
+        // Relaxed: a stale mark only means clearing again.
+        let mark = self.region.header(Header::Era);
+        let marked = self.algorithm.era(now).wrapping_add(1);
+        mark.is_some_and(|mark| mark.load(Ordering::Relaxed) == marked)
+    }
+
+    fn enter_sets(&self, key: Key, now: Nanos) {
+        let era = self.algorithm.era(now);
         for set in self.sets(key).into_iter().flatten() {
             let Some(mark) = self.region.era(set) else { continue };
             if mark.load(Ordering::Relaxed) != era.wrapping_add(1) {
@@ -60,7 +65,8 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     }
 
     #[cold]
-    fn clear_table(&self, era: u64, now: Nanos) {
+    fn clear_table(&self, now: Nanos) {
+        let era = self.algorithm.era(now);
         if let Some(mark) = self.region.header(Header::Era) {
             self.clear(mark, 0..self.region.layout().sets(), era, now);
         }

@@ -22,9 +22,9 @@ mod word;
 pub use heap::Heap;
 pub use region::{Layout, OVERFLOW, WAYS};
 
-use crate::algorithm::{Algorithm, Gcra, Ring, State};
+use crate::algorithm::{Algorithm, Gcra, Ring, State, Verdict};
 use crate::atomic::{AtomicU64, Ordering};
-use crate::clock::Clock;
+use crate::clock::{Between, Clock};
 use crate::decision::Reading;
 use crate::key::Key;
 use crate::limit::Limit;
@@ -90,7 +90,36 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         self.algorithm.most()
     }
 
-    /// Charges `cost` to the key, or nothing. `detail` asks for the reading.
+    /// Charges `cost` to the key, or nothing.
+    ///
+    /// Nearly as fast as a rough look at the clock where that decides: when the bucket is in use, or
+    /// the key is denied for a good while yet.
+    #[inline(always)]
+    pub fn allow(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
+        if let Some(between) = clock.roughly()
+            && let Some(admitted) = self.allow_between(key, cost, between)
+        {
+            return admitted;
+        }
+        self.charge(key, cost, clock, false).receipt.is_some()
+    }
+
+    #[inline(always)]
+    fn allow_between(&self, key: Key, cost: u64, between: Between) -> Option<bool> {
+        if !self.in_era(between.earliest) {
+            return None;
+        }
+        let seen = self.find(key).filter(|seen| seen.s.kind() == Kind::Live)?;
+        match self.algorithm.admit_between(self.state(seen), between, cost)? {
+            Verdict::Denied => Some(false),
+            Verdict::Admitted(value) => {
+                let holding = Holding { kind: Kind::Live, value };
+                (put(seen, holding) == Claim::Done).then_some(true)
+            }
+        }
+    }
+
+    /// As [`Self::allow`]. `detail` asks for the reading.
     #[inline(always)]
     pub fn charge(&self, key: Key, cost: u64, clock: &impl Clock, detail: bool) -> Outcome {
         loop {
@@ -270,18 +299,22 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     #[inline(always)]
     fn find(&self, key: Key) -> Option<Seen<'_>> {
         let [first, second] = self.sets(key);
-        match self.find_in(first?, key.fingerprint()) {
-            None => self.find_second(second?, key.fingerprint()),
+        let fingerprint = key.fingerprint();
+        match self.find_in(first?, fingerprint) {
+            None => self.find_second(second?, fingerprint),
             found => found,
         }
     }
 
     #[inline(always)]
     fn find_in(&self, set: usize, fingerprint: u64) -> Option<Seen<'_>> {
-        for slot in self.region.slots(set) {
+        let mut hits = self.region.hits(set, fingerprint);
+        while hits != 0 {
+            let slot = self.region.slot(set, hits.trailing_zeros() as usize)?;
             if let Some(s) = holder(slot, fingerprint) {
                 return Some(Seen { slot, s });
             }
+            hits &= hits.wrapping_sub(1);
         }
         None
     }

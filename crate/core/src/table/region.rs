@@ -7,7 +7,7 @@
 //! No pointers, and all zero is an empty table: the same bytes work in the heap, in an anonymous
 //! mapping, and in a mapping that processes share. Pages nobody touched cost nothing.
 
-use crate::atomic::AtomicU64;
+use crate::atomic::{AtomicU64, Ordering};
 use std::ops::Deref;
 
 /// Slots to a set: 128 bytes, two cache lines. (Two under loom, which visits every interleaving.)
@@ -121,12 +121,39 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
     /// The slots of a set.
     #[inline(always)]
     pub(crate) fn slots(&self, set: usize) -> impl Iterator<Item = Slot<'_>> {
-        let start = HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT));
-        let words = self.memory.get(start..start.wrapping_add(WAYS * SLOT)).unwrap_or(&[]);
+        let words = self.set(set).map_or(&[][..], |words| words);
         words.chunks_exact(SLOT).enumerate().filter_map(move |(way, words)| match words {
             [f, s] => Some(Slot { set, way, f, s }),
             _ => None,
         })
+    }
+
+    /// A bit for each slot of a set whose tag carries the fingerprint.
+    ///
+    /// Looks at all of them: where a key stands in its set is anybody's guess, and guessing wrong
+    /// costs the processor more than eight loads. It also fetches both lines at once.
+    #[inline(always)]
+    pub(crate) fn hits(&self, set: usize, fingerprint: u64) -> u32 {
+        let mut hits = 0;
+        for (way, f) in self.set(set).into_iter().flatten().step_by(SLOT).enumerate() {
+            // Acquire: the S read next is at least as new as the tag that led to it.
+            hits |= u32::from(f.load(Ordering::Acquire) >> 8 == fingerprint) << way;
+        }
+        hits
+    }
+
+    /// One slot of a set.
+    #[inline(always)]
+    pub(crate) fn slot(&self, set: usize, way: usize) -> Option<Slot<'_>> {
+        let at = way.wrapping_mul(SLOT);
+        let words = self.set(set)?;
+        Some(Slot { set, way, f: words.get(at)?, s: words.get(at.wrapping_add(1))? })
+    }
+
+    /// The words of a set: F and S in turn.
+    #[inline(always)]
+    fn set(&self, set: usize) -> Option<&[AtomicU64; WAYS * SLOT]> {
+        self.memory.get(HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT))..)?.first_chunk()
     }
 
     /// The timestamps beside a slot; none unless the policy keeps a log.
