@@ -1,4 +1,5 @@
 /** Rate limiting for Node: see the README, or start with {@link RateLimiter}. */
+export type { Charge } from './again.ts'
 export { type Clock, FakeClock } from './clock.ts'
 export { type CreateLimiterOptions, createLimiter } from './create.ts'
 export type { Decision } from './decision.ts'
@@ -7,6 +8,6 @@ export { RateLimitExceeded } from './exceeded.ts'
 export type { Limit, LimitInput } from './limit/limit.ts'
 export type { CheckedLimits } from './limit/literal.ts'
 export { parseLimits } from './limit/parse.ts'
-export { type Charge, type LimiterStats, RateLimiter } from './limiter.ts'
+export { type LimiterStats, RateLimiter } from './limiter.ts'
 export type { Algorithm, AlgorithmInput, RateLimiterOptions } from './options.ts'
 export type { WaitOptions } from './wait.ts'

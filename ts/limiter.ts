@@ -1,3 +1,4 @@
+import { again, type Charge, noKey, timed } from './again.ts'
 import { type Native, open } from './binding.ts'
 import type { Clock } from './clock.ts'
 import { type Decision, readDecision } from './decision.ts'
@@ -7,9 +8,6 @@ import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
 import { type Algorithm, type RateLimiterOptions, resolveOptions } from './options.ts'
 import { Lines, type WaitOptions } from './wait.ts'
-
-/** Charges a cost to a key and says whether it was admitted. */
-export type Charge = (key: string, cost?: number) => boolean
 
 /** What a limiter has been through. */
 export interface LimiterStats {
@@ -45,10 +43,11 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
   readonly algorithm: Algorithm
   /**
    * The hot path: charges `cost` (default 1) and says whether it was admitted. Allocates nothing, and
-   * needs no `this`: it is the native function itself, bound to this limiter.
+   * needs no `this`.
    */
   readonly allow: Charge
   readonly #native: Native
+  readonly #details: Float64Array
   readonly #check: Charge
   readonly #clock: Clock | undefined
   #lines: Lines | undefined
@@ -72,20 +71,22 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
       ...(burst === undefined ? {} : { burst }),
       ...(name === undefined ? {} : { name }),
     })
-    this.allow = this.#timed(this.#native.allow)
-    this.#check = this.#timed(this.#native.check)
+    const last = noKey()
+    const { allow, check, details } = this.#native
+    this.#details = details
+    this.allow = clock === undefined ? again(allow, last) : timed(allow, clock)
+    this.#check = clock === undefined ? again(check, last) : timed(check, clock)
   }
 
   /** Charges `cost` and says in full what that left, or why not. */
   check(key: string, cost?: number): Decision {
-    const allowed = cost === undefined ? this.#check(key) : this.#check(key, cost)
-    return readDecision(allowed, this.#native.details)
+    return readDecision(this.#check(key, cost), this.#details)
   }
 
   /** What {@link check} would answer now. Changes nothing. */
   peek(key: string, cost?: number): Decision {
-    const allowed = this.#timed<boolean>(this.#native.peek)(key, cost)
-    return readDecision(allowed, this.#native.details)
+    const objection = this.#native.peek(key, cost, ...this.#now())
+    return readDecision(objection === undefined, this.#details)
   }
 
   /**
@@ -113,7 +114,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   refund(key: string, units?: number): void {
-    this.#timed(this.#native.refund)(key, units)
+    this.#native.refund(key, units, ...this.#now())
   }
 
   /** Forgets the key, its block included. */
@@ -128,13 +129,13 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
    * @throws Error with code TABLE_FULL when every slot the key may use holds another blocked key
    */
   block(key: string, ms: number): void {
-    this.#timed(this.#native.block)(key, ms)
+    this.#native.block(key, ms, ...this.#now())
   }
 
   /** What this limiter has been through, all threads that share it together. */
   stats(): LimiterStats {
     this.#native.stats()
-    const [evictions = 0, overflows = 0, bytes = 0] = this.#native.details
+    const [evictions = 0, overflows = 0, bytes = 0] = this.#details
     return { evictions, overflows, bytes }
   }
 
@@ -149,15 +150,11 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
     )
   }
 
-  /** The native function, told the injected clock's time if there is one. */
-  #timed<T>(native: (key: string, number?: number, now?: number) => T): TimedCall<T> {
-    const clock = this.#clock
-    if (clock === undefined) return native
-    return (key, number) => native(key, number, clock.now())
+  /** The last argument of a native call: what the injected clock shows, or nothing. */
+  #now(): [] | [number] {
+    return this.#clock === undefined ? [] : [this.#clock.now()]
   }
 }
-
-type TimedCall<T> = (key: string, number?: number) => T
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
 function defaultCapacity(limits: readonly Limit[], algorithm: Algorithm): number {

@@ -16,7 +16,7 @@ pub(crate) fn hash(k0: u64, k1: u64, bytes: &[u8]) -> [u64; 2] {
     for word in words {
         absorb(&mut v, u64::from_le_bytes(*word));
     }
-    absorb(&mut v, last(tail, bytes.len()));
+    absorb(&mut v, last(bytes, tail));
     [finish(&mut v, 0xee), finish(&mut v, 0xdd)]
 }
 
@@ -29,9 +29,15 @@ const fn absorb(v: &mut [u64; 4], word: u64) {
 
 /// The bytes that fill no word, and the length's lowest byte on top.
 #[inline(always)]
-fn last(tail: &[u8], length: usize) -> u64 {
-    let tail = tail.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte));
-    ((length as u64) << 56) | tail
+fn last(bytes: &[u8], tail: &[u8]) -> u64 {
+    let spare = 64_usize.wrapping_sub(tail.len().wrapping_mul(8));
+    let tail = match bytes.last_chunk::<8>() {
+        // One load that overlaps the word before, instead of a loop over the bytes.
+        Some(chunk) if spare < 64 => u64::from_le_bytes(*chunk) >> spare,
+        Some(_) => 0,
+        None => tail.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+    };
+    ((bytes.len() as u64) << 56) | tail
 }
 
 #[inline(always)]

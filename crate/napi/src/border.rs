@@ -1,7 +1,7 @@
 //! The functions JavaScript calls on the way of a request: bare N-API, bound to a limiter.
 //!
 //! Each is a function object with a pointer to its limiter, so it needs no `this` to find it.
-//! The key goes to the stack, the answer comes back as a boolean, and details are written to memory
+//! The key goes to the stack, the answer comes back as `false` or nothing, details are written to memory
 //! that JavaScript reads through a `Float64Array`: nothing is allocated and the border is crossed once.
 #![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
 
@@ -62,9 +62,13 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The first argument; none at all stands for the key of the last `allow` or `check`, see `ts/again.ts`.
     #[inline(always)]
     fn key(&self, limiter: &Limiter) -> Result<Key, Failure> {
         let [key, ..] = self.arguments.values;
+        if self.arguments.given == 0 {
+            return self.handle.last_key().ok_or(Failure::Key(NotAKey::Type));
+        }
         text::key(limiter, self.env, key).map_err(Failure::Key)
     }
 
@@ -107,6 +111,7 @@ impl Call<'_> {
 #[inline(always)]
 fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run("cost", |limiter, key, cost, time| {
+        call.handle.remember_key(key);
         Ok(Some(match time {
             Time::Native => limiter.allow(key, cost, &Monotonic),
             Time::Injected(at) => limiter.allow(key, cost, at),
@@ -117,6 +122,7 @@ fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 #[inline(always)]
 fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run("cost", |limiter, key, cost, time| {
+        call.handle.remember_key(key);
         let decision = match time {
             Time::Native => limiter.check(key, cost, &Monotonic),
             Time::Injected(at) => limiter.check(key, cost, at),
@@ -210,8 +216,9 @@ fn answer(
         let Some(handle) = read(env, info, &mut arguments) else { return ptr::null_mut() };
         let call = Call { env, handle, arguments: &arguments };
         match act(&call) {
-            Ok(Some(answer)) => boolean(env, answer),
-            Ok(None) => ptr::null_mut(),
+            // Making a boolean takes a call into Node, returning nothing does not: "no objection".
+            Ok(Some(true) | None) => ptr::null_mut(),
+            Ok(Some(false)) => boolean(env, false),
             Err(failure) => throw(&call, &failure),
         }
     }));

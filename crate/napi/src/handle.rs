@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "raw N-API: memory shared with a Float64Array")]
 
 use napi::sys;
-use ratethrottle_core::{At, Decision, Limiter, NEVER, Nanos, Ratchet};
-use std::cell::RefCell;
+use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet};
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -14,12 +14,29 @@ pub(crate) const DETAILS: usize = 5;
 pub(crate) struct Handle {
     limiter: RefCell<Option<Arc<Limiter>>>,
     ratchet: Ratchet,
+    last_key: Cell<Option<Key>>,
     details: Details,
 }
 
 impl Handle {
     pub(crate) fn new(limiter: Arc<Limiter>, details: Details) -> Self {
-        Self { limiter: RefCell::new(Some(limiter)), ratchet: Ratchet::default(), details }
+        Self {
+            limiter: RefCell::new(Some(limiter)),
+            ratchet: Ratchet::default(),
+            last_key: Cell::new(None),
+            details,
+        }
+    }
+
+    /// The key of the last `allow` or `check`, hashed.
+    #[inline(always)]
+    pub(crate) fn last_key(&self) -> Option<Key> {
+        self.last_key.get()
+    }
+
+    #[inline(always)]
+    pub(crate) fn remember_key(&self, key: Key) {
+        self.last_key.set(Some(key));
     }
 
     /// Runs `act` on the limiter, or answers `None` after `close`.

@@ -1,0 +1,41 @@
+import type { Clock } from './clock.ts'
+
+/** Charges a cost to a key and says whether it was admitted. */
+export type Charge = (key: string, cost?: number) => boolean
+
+/** A native call that objects with `false` or not at all. Without a key it means that of the last one. */
+export type NativeCharge = (key?: string, cost?: number, now?: number) => false | undefined
+
+/** The key whose hash the native side still has. */
+export interface LastKey {
+  text: string | typeof NONE
+}
+
+const NONE: unique symbol = Symbol('no key')
+
+/** No key yet. */
+export function noKey(): LastKey {
+  return { text: NONE }
+}
+
+/**
+ * Spares reading and hashing a key that is the same as the last one: a burst from one caller is what a
+ * limiter sees most of when it matters.
+ *
+ * @param last shared by the calls that make the native side remember a key: `allow` and `check`
+ */
+export function again(native: NativeCharge, last: LastKey): Charge {
+  return (key, cost) => {
+    if (key === last.text && cost === undefined) return native() === undefined
+    // Set aside during the call: if it throws, nobody knows which key the native side has.
+    last.text = NONE
+    const objection = cost === undefined ? native(key) : native(key, cost)
+    last.text = key
+    return objection === undefined
+  }
+}
+
+/** The native call, told what an injected clock shows. */
+export function timed(native: NativeCharge, clock: Clock): Charge {
+  return (key, cost) => native(key, cost, clock.now()) === undefined
+}
