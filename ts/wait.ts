@@ -101,8 +101,14 @@ class Line {
     const guarded: Waiter = {
       cost: waiter.cost,
       deadline: waiter.deadline,
-      admit: (decision) => (leave(), waiter.admit(decision)),
-      refuse: (reason) => (leave(), waiter.refuse(reason)),
+      admit: (decision) => {
+        leave()
+        waiter.admit(decision)
+      },
+      refuse: (reason) => {
+        leave()
+        waiter.refuse(reason)
+      },
     }
     const abort = (): void => this.#giveUp(guarded, signal?.reason)
     signal?.addEventListener('abort', abort)
@@ -122,7 +128,10 @@ class Line {
     this.#stopTimer = undefined
     for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
       const decision = this.#asked.check(this.#key, head.cost)
-      if (!decision.allowed && this.#canWait(head, decision)) return this.#sleep(decision)
+      if (!decision.allowed && this.#canWait(head, decision)) {
+        this.#sleep(decision)
+        return
+      }
       this.#waiting.shift()
       if (decision.allowed) head.admit(decision)
       else head.refuse(new RateLimitExceeded(decision))

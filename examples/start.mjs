@@ -1,0 +1,135 @@
+// npm start: serves the example, sends itself a burst of real requests and shows what came of it.
+import { request } from 'node:http'
+import { parseArgs } from 'node:util'
+import { RateLimiter } from 'ratethrottle'
+import { buildService } from './service.mjs'
+
+/** One client's burst, and how much of it the limits of examples/service.mjs admit. */
+const BURSTS = [
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 130, admitted: 100 },
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.2', sent: 60, admitted: 60 },
+  { method: 'GET', path: '/api/public', client: 'user:ada', sent: 120, admitted: 100 },
+  { method: 'GET', path: '/api/protected', client: 'user:ada', sent: 300, admitted: 300 },
+  { method: 'GET', path: '/api/protected', client: 'user:bob', sent: 1100, admitted: 1000 },
+  { method: 'POST', path: '/api/report', client: 'user:ada', sent: 15, admitted: 10 },
+  { method: 'POST', path: '/api/report', client: 'ip:127.0.0.3', sent: 12, admitted: 10 },
+]
+const IN_FLIGHT = 20
+
+function readArguments() {
+  try {
+    const options = { once: { type: 'boolean', default: false }, help: { type: 'boolean' } }
+    return parseArgs({ options }).values
+  } catch (error) {
+    console.error(`${error.message}\nUsage: npm start [-- --once]`)
+    process.exit(2)
+  }
+}
+
+/** Sends one request from the client's address, or with the client's name. */
+function send(port, { method, path, client }) {
+  const [kind, name] = client.split(':')
+  const headers = kind === 'user' ? { 'x-user': name } : {}
+  const localAddress = kind === 'ip' ? name : '127.0.0.1'
+  return new Promise((resolve, reject) => {
+    const call = request(
+      { host: '127.0.0.1', port, method, path, headers, localAddress },
+      (res) => {
+        res.resume()
+        res.on('end', () =>
+          resolve({ status: res.statusCode, retryAfter: res.headers['retry-after'] }),
+        )
+      },
+    )
+    call.on('error', reject)
+    call.end()
+  })
+}
+
+async function sendBurst(port, burst) {
+  const seen = { admitted: 0, denied: 0, retryAfter: '-' }
+  const count = ({ status, retryAfter }) => {
+    if (status === 429) {
+      seen.denied++
+      if (seen.retryAfter === '-') seen.retryAfter = `${retryAfter} s`
+    } else if (status === 200) seen.admitted++
+  }
+  for (let left = burst.sent; left > 0; left -= IN_FLIGHT) {
+    const batch = Array.from({ length: Math.min(left, IN_FLIGHT) }, () => send(port, burst))
+    for (const answer of await Promise.all(batch)) count(answer)
+  }
+  return { ...burst, ...seen, expected: burst.admitted }
+}
+
+function printTable(rows) {
+  const head = ['route', 'client', 'sent', 'admitted', 'denied', 'first Retry-After']
+  const cells = rows.map((row) =>
+    [
+      `${row.method} ${row.path}`,
+      row.client,
+      row.sent,
+      row.admitted,
+      row.denied,
+      row.retryAfter,
+    ].map(String),
+  )
+  const widths = head.map((title, i) =>
+    Math.max(title.length, ...cells.map((row) => row[i].length)),
+  )
+  const line = (row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ')
+  console.log(line(head))
+  console.log(widths.map((width) => '-'.repeat(width)).join('  '))
+  for (const row of cells) console.log(line(row))
+}
+
+/** How often one limiter can be asked, from a loop over a thousand keys of a quarter of a second. */
+function checksPerSecond() {
+  const limiter = new RateLimiter('1000000000/hour')
+  const keys = Array.from({ length: 1000 }, (_, i) => `user:${i}`)
+  const start = performance.now()
+  let calls = 0
+  while (performance.now() - start < 250) {
+    for (const key of keys) limiter.allow(key)
+    calls += keys.length
+  }
+  const perSecond = (calls * 1000) / (performance.now() - start)
+  limiter.close()
+  return Math.round(perSecond)
+}
+
+const { once, help } = readArguments()
+if (help) {
+  console.log(
+    'Usage: npm start [-- --once]\n  --once  exit after the table\n  PORT    environment: where to listen',
+  )
+  process.exit(0)
+}
+const app = await buildService()
+await app.listen({ host: '127.0.0.1', port: Number(process.env.PORT ?? 0) })
+const { port } = app.server.address()
+const start = performance.now()
+const rows = []
+for (const burst of BURSTS) rows.push(await sendBurst(port, burst))
+const seconds = (performance.now() - start) / 1000
+
+printTable(rows)
+const requests = rows.reduce((sum, row) => sum + row.sent, 0)
+console.log(`\n${requests} requests in ${seconds.toFixed(1)} s over real sockets`)
+console.log(
+  `${checksPerSecond().toLocaleString('en')} checks per second of limiter.allow in this process`,
+)
+
+const wrong = rows.filter((row) => row.admitted !== row.expected)
+for (const row of wrong) {
+  console.error(
+    `wrong: ${row.path} ${row.client} admitted ${row.admitted}, expected ${row.expected}`,
+  )
+}
+if (once || wrong.length > 0) {
+  await app.close()
+  process.exitCode = wrong.length === 0 ? 0 : 1
+} else {
+  console.log(`\nServing on http://127.0.0.1:${port} until Ctrl-C. Try:`)
+  console.log(`  curl -i http://127.0.0.1:${port}/api/public`)
+  console.log(`  curl -i -X POST -H 'x-user: eve' http://127.0.0.1:${port}/api/report`)
+}
