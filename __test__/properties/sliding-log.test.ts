@@ -2,11 +2,11 @@ import { expect, it } from 'vitest'
 import { randomFor } from '../fixtures/random.ts'
 import { walks } from '../fixtures/walk.ts'
 
-it('a token bucket answers as tokens counted exactly do, a million times', () => {
+it('every answer is the one of a slow and plain model, a million times', () => {
   const random = randomFor('sliding-log')
   const one = walks(random, 'sliding-log', { steps: 800_000, perWalk: 2_000, limits: 1 })
   const several = walks(random, 'sliding-log', { steps: 200_000, perWalk: 1_000, limits: 4 })
   expect(one.steps + several.steps).toBeGreaterThanOrEqual(1_000_000)
   // Neither all admitted nor all denied: both sides of every edge were seen.
-  expect(Math.min(one.admitted, one.denied)).toBeGreaterThan(100_000)
+  expect(Math.min(one.admitted, one.denied)).toBeGreaterThan(20_000)
 })

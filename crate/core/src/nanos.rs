@@ -34,7 +34,7 @@ impl Nanos {
         self.0 / PER_US
     }
 
-    /// The time in ticks of which `per_ms` make a millisecond, rounded down, modulo 2^64.
+    /// The time in ticks of which `per_ms` (at most 2^20) make a millisecond, rounded down.
     ///
     /// A whole millisecond is a whole number of ticks, so adding k ms adds exactly `k * per_ms`.
     #[must_use]

@@ -32,8 +32,8 @@ impl FixedWindow {
     /// Fails when count and window together need more than the word's 54 bits.
     pub fn new(limit: Limit) -> Result<Self, Error> {
         let count_bits = bits(limit.count());
-        let four_windows = limit.window_ms().saturating_mul(4);
-        let per_ms = finest(four_windows, VALUE_BITS.wrapping_sub(count_bits))
+        let eight_windows = limit.window_ms().saturating_mul(8);
+        let per_ms = finest(eight_windows, VALUE_BITS.wrapping_sub(count_bits))
             .ok_or_else(|| limit.too_large("fixed-window"))?;
         let window = limit.window_ms().wrapping_mul(per_ms.get());
         Ok(Self { count: limit.count(), window, per_ms, count_bits })
@@ -111,10 +111,10 @@ impl FixedWindow {
 
     #[inline]
     pub(super) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(2)
+        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(3)
     }
 
     pub(super) fn era_ms(&self) -> u64 {
-        (1_u64 << self.time_bits().wrapping_sub(2)) / self.per_ms
+        (1_u64 << self.time_bits().wrapping_sub(3)) / self.per_ms
     }
 }

@@ -22,8 +22,10 @@ use crate::limit::{Limit, MAX_COUNT};
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-/// The bucket's depth has to fit a quarter of the word's time range.
-const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 2);
+/// More ticks to a millisecond would not fit 64 bits together with the latest time a clock may show.
+const MAX_PER_MS: u64 = 1 << 20;
+/// The bucket's depth has to fit an eighth of the word's time range.
+const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 3);
 /// About 15 ns a tick: finer than two calls can be apart, and the word then lasts eight years.
 const FINE_PER_MS: u64 = 1 << 16;
 
@@ -44,7 +46,7 @@ impl Gcra {
         }
         let (per_ms, token) = lowest_terms(limit);
         let depth = NonZeroU64::new(burst.saturating_mul(token.get()))
-            .filter(|depth| depth.get() <= MAX_DEPTH)
+            .filter(|depth| depth.get() <= MAX_DEPTH && per_ms.get() <= MAX_PER_MS)
             .ok_or_else(|| limit.too_large("token-bucket"))?;
         let finer = (FINE_PER_MS / per_ms).min(MAX_DEPTH / depth);
         let finer = NonZeroU64::new(finer).unwrap_or(NonZeroU64::MIN);
@@ -150,7 +152,7 @@ impl Gcra {
 
     #[inline]
     pub(crate) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms.get()) >> (VALUE_BITS - 2)
+        now.ticks(self.per_ms.get()) >> (VALUE_BITS - 3)
     }
 
     pub(crate) fn era_ms(&self) -> u64 {

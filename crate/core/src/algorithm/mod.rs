@@ -186,14 +186,14 @@ impl Algorithm {
         each!(self, algorithm => algorithm.most())
     }
 
-    /// Which quarter of the state word's time range `now` lies in, modulo [`ERAS`].
+    /// Which eighth of the state word's time range `now` lies in, counted from the clock's zero.
     ///
-    /// Times inside a word are counted modulo its range. An entry left alone for two quarters can
+    /// Times inside a word are counted modulo its range. An entry left alone for half of it can
     /// no longer be told from one in the future, so the table clears entries of earlier eras.
     #[inline(always)]
     #[must_use]
     pub fn era(&self, now: Nanos) -> u64 {
-        each!(self, algorithm => algorithm.era(now)) % ERAS
+        each!(self, algorithm => algorithm.era(now))
     }
 
     /// How long an era lasts in milliseconds, rounded down.
@@ -211,9 +211,6 @@ impl Algorithm {
         }
     }
 }
-
-/// Eras are counted modulo this.
-pub const ERAS: u64 = 1 << 12;
 
 /// Bits needed to write `n`.
 pub(crate) const fn bits(n: u64) -> u32 {
@@ -240,9 +237,9 @@ pub(crate) fn ceil(n: u64, by: NonZeroU64) -> u64 {
 }
 
 /// The finest resolution, as a power of two up to 1024 ticks per millisecond, at which
-/// `four_windows_ms` milliseconds fit into `width` bits.
-pub(crate) fn finest(four_windows_ms: u64, width: u32) -> Option<NonZeroU64> {
-    let room = width.checked_sub(bits(four_windows_ms))?;
+/// `eight_windows_ms` milliseconds fit into `width` bits.
+pub(crate) fn finest(eight_windows_ms: u64, width: u32) -> Option<NonZeroU64> {
+    let room = width.checked_sub(bits(eight_windows_ms))?;
     NonZeroU64::new(1 << room.min(10))
 }
 

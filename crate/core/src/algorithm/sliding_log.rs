@@ -51,10 +51,10 @@ impl SlidingLog {
         let (count, _) = limit.parts();
         let units_bits = bits(count.get());
         let position_bits = bits(count.get().wrapping_sub(1));
-        let four_windows = limit.window_ms().saturating_mul(4);
+        let eight_windows = limit.window_ms().saturating_mul(8);
         let per_ms = VALUE_BITS
             .checked_sub(FLAG_BITS.wrapping_add(position_bits).wrapping_add(units_bits))
-            .and_then(|width| finest(four_windows, width))
+            .and_then(|width| finest(eight_windows, width))
             .ok_or_else(|| limit.too_large("sliding-log"))?;
         let window = limit.window_ms().wrapping_mul(per_ms.get());
         Ok(Self { count, window, per_ms, position_bits, units_bits })
@@ -257,11 +257,11 @@ impl SlidingLog {
     }
 
     pub(super) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(2)
+        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(3)
     }
 
     pub(super) fn era_ms(&self) -> u64 {
-        (1_u64 << self.time_bits().wrapping_sub(2)) / self.per_ms
+        (1_u64 << self.time_bits().wrapping_sub(3)) / self.per_ms
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below 2^21: two of it fit the word")]

@@ -180,10 +180,10 @@ impl SlidingWindow {
 
     #[inline]
     pub(super) fn era(&self, now: Nanos) -> u64 {
-        (now.ticks(self.per_ms.get()) / self.window) >> self.index_bits().wrapping_sub(2)
+        (now.ticks(self.per_ms.get()) / self.window) >> self.index_bits().wrapping_sub(3)
     }
 
     pub(super) const fn era_ms(&self) -> u64 {
-        self.window_ms.saturating_mul(1 << self.index_bits().wrapping_sub(2))
+        self.window_ms.saturating_mul(1 << self.index_bits().wrapping_sub(3))
     }
 }

@@ -1,16 +1,21 @@
 //! Clearing what has been left alone for too long.
 //!
-//! Times inside a state word are counted modulo its range. The range is cut into four eras; a key
-//! untouched for two of them is expired for certain (no window is longer than one) but could be
-//! mistaken for one from the future. So whoever first decides in a new era clears the old entries:
-//! of the whole table where an era lasts a week or more, else of the sets it is about to look at.
+//! Times inside a state word are counted modulo its range, and a key left alone for half of that can be
+//! mistaken for one from the future. So the range is cut into eight eras, none shorter than a window,
+//! and whoever first decides in a new era clears: of the whole table where an era lasts a week or more,
+//! else of the sets it is about to look at.
+//!
+//! - Last cleared in the era before: what is expired goes. What stayed then was younger than an era, so
+//!   now it is younger than three, which is less than half.
+//! - Earlier than that: all of it was left alone for more than an era, so all of it goes.
+//!
 //! There is no sweeper thread and no timer.
 
 use super::claim::exchange;
 use super::region::Header;
 use super::word::{Kind, S};
 use super::{Seen, Table};
-use crate::algorithm::{Debt, ERAS};
+use crate::algorithm::Debt;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::key::Key;
 use crate::nanos::Nanos;
@@ -75,11 +80,10 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     #[cold]
     fn clear(&self, mark: &AtomicU64, sets: std::ops::Range<usize>, era: u64, now: Nanos) {
         let seen = mark.load(Ordering::Relaxed);
-        let gap = era.wrapping_sub(seen.wrapping_sub(1)) % ERAS;
-        if seen != 0 && gap >= ERAS / 2 {
+        let Some(gap) = era.wrapping_add(1).checked_sub(seen) else {
             // Another thread read its clock later and is an era ahead.
             return;
-        }
+        };
         if seen != 0 {
             for set in sets {
                 // Checked per set: once somebody has finished, new entries may already stand here.
