@@ -19,6 +19,7 @@ mod limit;
 #[cfg(not(loom))]
 mod limiter;
 mod nanos;
+#[cfg(not(loom))]
 mod policy;
 mod probe;
 #[cfg(not(loom))]
@@ -35,6 +36,7 @@ pub use limit::{Limit, MAX_COUNT, MAX_WINDOW_MS};
 #[cfg(not(loom))]
 pub use limiter::Limiter;
 pub use nanos::Nanos;
+#[cfg(not(loom))]
 pub use policy::{Kind, MAX_CAPACITY, MAX_LIMITS, Policy};
 #[cfg(feature = "probe")]
 pub use probe::lost_exchanges;

@@ -18,7 +18,7 @@
 //!    not read the other F words earlier than the one that made them help.
 //! 4. Each tempting simplification was shown to admit twice; `tests/protocol_model` keeps them.
 
-use super::region::{Header, Slot};
+use super::region::{Header, Slot, WAYS};
 use super::word::{Kind, S, tag};
 use super::{Seen, Table};
 use crate::algorithm::Debt;
@@ -31,6 +31,11 @@ use std::ops::Deref;
 
 /// After this many milliseconds a claim counts as abandoned.
 const ABANDONED_MS: u64 = 20;
+
+/// A key goes to the second of its sets, whose lookup costs another cache miss, only when the first
+/// has more than this many slots in use and the second fewer. That keeps sets from filling up: made for a million
+/// keys, a table holds a million without evicting one.
+const ROOMY: usize = 5;
 
 /// How an attempt to give a key a slot ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,24 @@ struct Victim<'a> {
     seen: Seen<'a>,
     f: u64,
     loss: Loss,
+    /// Slots of its set that can't be had for nothing.
+    crowd: usize,
+}
+
+impl Victim<'_> {
+    /// Nothing is lost, and its set is not about to fill up.
+    fn is_easy(&self) -> bool {
+        self.loss < Loss::Claim && self.crowd <= ROOMY
+    }
+
+    /// Of two sets, the one where nothing is lost, or less; else the emptier one.
+    fn rank(&self) -> (u64, u64) {
+        match self.loss {
+            Loss::Nothing | Loss::Place(_) => (0, self.crowd as u64),
+            Loss::Claim => (1, 0),
+            Loss::Debt(debt) => (2, debt),
+        }
+    }
 }
 
 /// What is lost with a slot, from least to most.
@@ -90,7 +113,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// Steps a and b, then c and d.
     #[cold]
     pub(super) fn claim(&self, key: Key, now: Nanos, holding: Holding) -> Claim {
-        let Some(Victim { seen, f, loss }) = self.victim(key, now) else { return Claim::Full };
+        let Some(Victim { seen, f, loss, .. }) = self.victim(key, now) else { return Claim::Full };
         let claimed = seen.s.claimed(now.whole_ms());
         if !exchange(seen.slot.s, seen.s, claimed) {
             return Claim::Lost;
@@ -136,23 +159,32 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         true
     }
 
-    /// The slot to take: the one whose loss costs least.
+    /// The slot to take: the one whose loss costs least, in the set with more room.
     fn victim(&self, key: Key, now: Nanos) -> Option<Victim<'_>> {
+        let [first, second] = self.sets(key);
+        let first = self.victim_in(first?, now);
+        if first.as_ref().is_some_and(Victim::is_easy) {
+            return first;
+        }
+        let second = second.and_then(|set| self.victim_in(set, now));
+        [first, second].into_iter().flatten().min_by_key(Victim::rank)
+    }
+
+    fn victim_in(&self, set: usize, now: Nanos) -> Option<Victim<'_>> {
         let mut best: Option<Victim<'_>> = None;
-        for slot in self.places(key) {
+        let mut crowd = WAYS;
+        for slot in self.region.slots(set) {
             // Acquire, S before F: the F seen is at least as new as the claim that S tells of.
             let s = S(slot.s.load(Ordering::Acquire));
             let f = slot.f.load(Ordering::Acquire);
             let seen = Seen { slot, s };
             let Some(loss) = self.loss(seen, now) else { continue };
-            if loss == Loss::Nothing {
-                return Some(Victim { seen, f, loss });
-            }
+            crowd = crowd.wrapping_sub(usize::from(loss < Loss::Claim));
             if best.as_ref().is_none_or(|best| loss < best.loss) {
-                best = Some(Victim { seen, f, loss });
+                best = Some(Victim { seen, f, loss, crowd });
             }
         }
-        best
+        best.map(|best| Victim { crowd, ..best })
     }
 
     /// What taking the slot would cost; `None` if it is not to be taken.
