@@ -34,7 +34,14 @@ declare module 'fastify' {
  * handler: a `RateLimitExceeded` (429) goes through the server's error handler, with `Retry-After` set.
  */
 const rateThrottle: FastifyPluginCallback<Options> = (app, options, done) => {
-  const guards = new Guards(options)
+  let guards: Guards
+  try {
+    guards = new Guards(options)
+  } catch (error) {
+    // Thrown, it would be nobody's: Fastify waits for a callback plugin to call back.
+    done(error as Error)
+    return
+  }
   app.addHook('onRoute', (route: RouteOptions) => guards.prepare(route))
   app.addHook('onRequest', guards.hook)
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
@@ -45,10 +52,11 @@ const rateThrottle: FastifyPluginCallback<Options> = (app, options, done) => {
 }
 
 type RequestGuard = Guard<FastifyRequest> | undefined
-type Config = { readonly rateLimit?: RouteLimit | undefined; readonly [GUARD]?: RequestGuard }
-
-/** Where a route's guard stands among its configuration. */
-const GUARD = Symbol('ratethrottle.guard')
+/** A route's configuration; each plugin instance adds its guard under a symbol of its own. */
+type Config = {
+  readonly rateLimit?: RouteLimit | undefined
+  readonly [guard: symbol]: RequestGuard
+}
 
 /** The guards of one server: the plugin's own, and those of the routes that have limits of their own. */
 class Guards {
@@ -58,6 +66,8 @@ class Guards {
   readonly #twins = new WeakMap<object, Map<string, RequestGuard>>()
   readonly #early = new WeakMap<object, { readonly guard: RequestGuard }>()
   readonly #own: Guard<FastifyRequest>[] = []
+  /** Where a route's guard stands among its configuration. */
+  readonly #symbol = Symbol('ratethrottle.guard')
 
   constructor(options: Options) {
     this.#options = options
@@ -68,7 +78,7 @@ class Guards {
   prepare(route: RouteOptions): void {
     const config: Config = route.config ?? {}
     const guard = this.#twin(config, `${withoutHead(route.method)} ${route.url}`)
-    route.config = { ...config, [GUARD]: guard } as NonNullable<RouteOptions['config']>
+    route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
   }
 
   readonly hook: onRequestHookHandler = (request, reply, next) => {
@@ -89,7 +99,7 @@ class Guards {
 
   #of(config: Config | undefined): RequestGuard {
     if (config === undefined) return this.#global
-    if (GUARD in config) return config[GUARD]
+    if (this.#symbol in config) return config[this.#symbol]
     // A route from before the plugin, or no route at all.
     const known = this.#early.get(config)
     if (known !== undefined) return known.guard
