@@ -8,7 +8,7 @@ import type {
 } from 'fastify'
 import { mustBe } from '../errors.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { Guard, type HttpOptions } from './http.ts'
+import { checkHttpOptions, Guard, type HttpOptions } from './http.ts'
 
 type Options = HttpOptions<FastifyRequest>
 /** A route's own limits in place of the plugin's; `false` for none. */
@@ -70,13 +70,14 @@ class Guards {
   readonly #symbol = Symbol('ratethrottle.guard')
 
   constructor(options: Options) {
+    checkHttpOptions(options)
     this.#options = options
     this.#global = options.limits === undefined ? undefined : this.#keep(options)
   }
 
   /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
   prepare(route: RouteOptions): void {
-    const config: Config = route.config ?? {}
+    const config = (route.config ?? {}) as Config
     const guard = this.#twin(config, `${withoutHead(route.method)} ${route.url}`)
     route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
   }
@@ -84,7 +85,7 @@ class Guards {
   readonly hook: onRequestHookHandler = (request, reply, next) => {
     let refusal: Error | undefined
     try {
-      const guard = this.#of(request.routeOptions.config)
+      const guard = this.#of(request.routeOptions.config as unknown as Config | undefined)
       refusal = guard?.decide(request, (name, value) => void reply.header(name, value))
     } catch (error) {
       // A key function that throws, or no key at all: not served, and never unlimited.

@@ -4,7 +4,7 @@ import { RateLimitExceeded } from '../exceeded.ts'
 import { type HeaderStyle, type SetHeader, setLegacyHeaders } from '../headers.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
-import { checkNames, LIMITER_OPTIONS, type RateLimiterOptions } from '../options.ts'
+import { checkNames, LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 
 /** Names the caller of a request. */
 export type KeyFunction<Request> = (request: Request) => string
@@ -19,6 +19,19 @@ export interface HttpOptions<Request> extends RateLimiterOptions {
   readonly headers?: HeaderStyle | undefined
 }
 
+/** Throws unless the options are known and, but for the limits, right. */
+export function checkHttpOptions<Request>(options: HttpOptions<Request>): void {
+  checkNames(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
+  const { limits: _limits, key, headers, ...rest } = options
+  if (key !== undefined && typeof key !== 'function') {
+    throw new TypeError(mustBe('key', 'a function of the request that returns a string', key))
+  }
+  if (headers !== undefined && headers !== 'legacy' && headers !== false) {
+    throw new RangeError(mustBe('headers', '"legacy" or false', headers))
+  }
+  resolveOptions(rest)
+}
+
 /** One or several limits on the requests that somebody guards with it. No framework in it. */
 export class Guard<Request> {
   readonly #limiter: RateLimiter
@@ -27,14 +40,8 @@ export class Guard<Request> {
 
   /** Throws whatever the limiter throws about its options, and about `key` and `headers`. */
   constructor(options: HttpOptions<Request>, defaultKey: KeyFunction<Request>) {
-    checkNames(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
+    checkHttpOptions(options)
     const { limits, key = defaultKey, headers = 'legacy', ...rest } = options
-    if (typeof key !== 'function') {
-      throw new TypeError(mustBe('key', 'a function of the request that returns a string', key))
-    }
-    if (headers !== 'legacy' && headers !== false) {
-      throw new RangeError(mustBe('headers', '"legacy" or false', headers))
-    }
     this.#limiter = new RateLimiter(limits as LimitInput, rest)
     this.#key = key
     this.#headers = headers
