@@ -1,5 +1,6 @@
 import { CommandError, helpText, readCommand } from './command.mjs'
 import { report } from './progress.mjs'
+import { writeRecord } from './record.mjs'
 import { fastify } from './suites/fastify.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
@@ -20,7 +21,13 @@ async function main() {
   if (command.help) return console.log(helpText(SUITES))
   const started = Date.now()
   const rows = []
-  for (const plan of command.plans) rows.push(...(await runSuite(plan, command.json)))
+  const tables = []
+  for (const plan of command.plans) {
+    const found = await runSuite(plan, command.json)
+    rows.push(...found)
+    tables.push(...plan.suite.tables(found))
+  }
+  if (command.record) report(`recorded in ${writeRecord({ rows, tables, command })}`)
   report(`done in ${Math.round((Date.now() - started) / 1000)} s`)
   return rows
 }

@@ -17,3 +17,6 @@ export const DENY = { count: 1, windowMs: DAY_MS, text: '1/day' }
 
 /** Small enough to be reached by hand, to see that a subject counts before it is timed. */
 export const PROBE = { count: 3, windowMs: DAY_MS, text: '3/day' }
+
+/** For suites that don't count keys. */
+export const ADMIT = admitLimit(1)

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { run } from '../fixtures/child.ts'
+
+const { RATETHROTTLE_WORKERS: workers = '200' } = process.env
+
+async function unexplained(subject: string): Promise<number> {
+  const { code, out, err } = await run('threads/tally.mjs', [workers, subject])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const { charged, told } = JSON.parse(out)
+  expect(told).toBeGreaterThan(10_000)
+  return charged - told
+}
+
+it('every unit granted to a terminated worker is charged, but for one it had no time to tell of', async () => {
+  const missing = await unexplained('native')
+  expect(missing).toBeGreaterThanOrEqual(0)
+  expect(missing).toBeLessThanOrEqual(Number(workers))
+})
+
+it('and a count without atomics would be found out', async () => {
+  expect(await unexplained('map')).toBeLessThan(0)
+})
