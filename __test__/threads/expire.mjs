@@ -16,13 +16,13 @@ const code = `
   const { parentPort, workerData } = require('node:worker_threads')
   const { limits, options, gate, thread } = workerData
   const { FakeClock, RateLimiter } = require('ratethrottle')
-  const clock = new FakeClock(thread < 4 ? 10_000_000 : 7_000_000)
+  const clock = new FakeClock(thread < 4 ? 10_000_000 : 200_000)
   const limiter = new RateLimiter(limits, { ...options, clock })
   Atomics.add(gate, 0, 1)
   while (Atomics.load(gate, 0) < 8);
   let admitted = 0
   if (thread < 4) for (let i = 0; i < 1_000_000; i++) { if (limiter.allow('hot')) admitted++ }
-  else for (let i = 0; i < 25_000; i++) { limiter.allow(thread + ':' + i); clock.advance(124) }
+  else for (let i = 0; i < 25_000; i++) { limiter.allow(thread + ':' + i); clock.advance(400) }
   parentPort.postMessage(admitted)`
 const before = binding.lostExchanges()
 const admitted = await Promise.all(
