@@ -1,0 +1,150 @@
+import { createLimiter, FakeClock, RateLimitExceeded, RateLimiter } from 'ratethrottle'
+import { describe, expect, it } from 'vitest'
+
+describe('createLimiter', () => {
+  it('makes a limiter from plain data', () => {
+    for (const storage of [undefined, 'memory:', 'memory', 'memory://', 'MEMORY:']) {
+      const limiter = createLimiter({ limits: '2/minute', storage, algorithm: 'fixed_window' })
+      expect(limiter).toBeInstanceOf(RateLimiter)
+      expect([limiter.algorithm, limiter.check('k').remaining]).toEqual(['fixed-window', 1])
+    }
+  })
+
+  it('names the tiers that are to come, and never prints an address', () => {
+    for (const storage of [
+      'shared:api',
+      'redis://user:secret@host/0',
+      'rediss://user:secret@host',
+      'redis',
+    ]) {
+      const open = () => createLimiter({ limits: '2/minute', storage })
+      expect(open).toThrow(expect.objectContaining({ code: 'NOT_AVAILABLE' }))
+      expect(open).toThrow(storage.split(':')[0])
+      expect(open).not.toThrow('secret')
+    }
+    expect(() =>
+      createLimiter({ limits: '2/minute', storage: 'mongodb://user:secret@host' }),
+    ).toThrow(RangeError)
+    expect(() => createLimiter({ limits: '2/minute', storage: 5 as unknown as string })).toThrow(
+      'storage',
+    )
+    expect(() => createLimiter({ limits: '2/minute', store: 1 } as never)).toThrow('store')
+  })
+
+  it('spells the algorithms of RateThrottle for Python', () => {
+    const spellings = [
+      'token_bucket',
+      'leaky_bucket',
+      'sliding_window',
+      'fixed_window',
+      'sliding_counter',
+    ] as const
+    const read = spellings.map((algorithm) => new RateLimiter('2/minute', { algorithm }).algorithm)
+    expect(read).toEqual([
+      'token-bucket',
+      'leaky-bucket',
+      'sliding-window',
+      'fixed-window',
+      'sliding-window',
+    ])
+  })
+
+  it('reads durations as limit strings write them', () => {
+    const clock = new FakeClock()
+    for (const [blockFor, ms] of [
+      ['5 minutes', 300_000],
+      ['90s', 90_000],
+      ['hour', 3_600_000],
+      [1_500, 1_500],
+    ] as const) {
+      const limiter = new RateLimiter('1/s', { blockFor, clock })
+      limiter.allow('k')
+      expect(limiter.check('k').retryAfterMs).toBe(Math.max(ms, 1_000))
+    }
+    expect(new RateLimiter('1/s', { blockFor: 0, clock }).check('k').allowed).toBe(true)
+  })
+})
+
+describe('several limits', () => {
+  it('the one that denies decides, else the one with least left', () => {
+    const clock = new FakeClock()
+    const limiter = new RateLimiter(['3/second', '4/minute'], { algorithm: 'fixed-window', clock })
+    expect(limiter.check('k')).toMatchObject({ limit: 3, policy: 0, remaining: 2, resetMs: 60_000 })
+    limiter.check('k', 2)
+    expect(limiter.check('k')).toMatchObject({
+      allowed: false,
+      limit: 3,
+      policy: 0,
+      retryAfterMs: 1_000,
+    })
+    clock.advance(1_000)
+    expect(limiter.check('k')).toMatchObject({ allowed: true, limit: 4, policy: 1, remaining: 0 })
+    expect(limiter.check('k')).toMatchObject({
+      allowed: false,
+      limit: 4,
+      policy: 1,
+      retryAfterMs: 59_000,
+    })
+  })
+
+  it('a burst belongs to the shortest window', () => {
+    const clock = new FakeClock()
+    const limiter = new RateLimiter(['10/second', '1000/hour'], { burst: 20, clock })
+    expect(limiter.peek('k').remaining).toBe(20)
+  })
+})
+
+describe('RateLimitExceeded', () => {
+  it('carries what a handler needs, and no key', () => {
+    const limiter = new RateLimiter('1/minute', { clock: new FakeClock() })
+    limiter.allow('secret key')
+    try {
+      limiter.consume('secret key')
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(RateLimitExceeded)
+      expect(error).toMatchObject({
+        name: 'RateLimitExceeded',
+        code: 'RATE_LIMIT_EXCEEDED',
+        statusCode: 429,
+        retryAfter: 60,
+        message: 'Rate limit exceeded, retry in 60 seconds',
+      })
+      expect(JSON.stringify(error) + (error as Error).stack).not.toContain('secret key')
+    }
+  })
+
+  it('rounds seconds up, and says when waiting will not help', () => {
+    const decision = { allowed: false, limit: 1, remaining: 0, resetMs: 1, policy: 0 }
+    expect(new RateLimitExceeded({ ...decision, retryAfterMs: 1 }).retryAfter).toBe(1)
+    expect(new RateLimitExceeded({ ...decision, retryAfterMs: 1_001 }).retryAfter).toBe(2)
+    const never = new RateLimitExceeded({ ...decision, retryAfterMs: Number.POSITIVE_INFINITY })
+    expect([never.retryAfter, never.message]).toEqual([
+      Number.POSITIVE_INFINITY,
+      'Rate limit exceeded: this request costs more than the limit ever admits',
+    ])
+  })
+})
+
+describe('FakeClock', () => {
+  it('runs its timers in order, each at its own instant, also those set on the way', () => {
+    const clock = new FakeClock(5)
+    const seen: string[] = []
+    clock.setTimer(() => seen.push(`b ${clock.now()}`), 20)
+    clock.setTimer(() => {
+      seen.push(`a ${clock.now()}`)
+      clock.setTimer(() => seen.push(`c ${clock.now()}`), 5)
+    }, 10)
+    clock.setTimer(() => seen.push('never'), 12)()
+    clock.advance(100)
+    expect([seen, clock.now()]).toEqual([['a 15', 'c 20', 'b 25'], 105])
+  })
+
+  it('refuses times that no clock shows', () => {
+    for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5' as unknown as number]) {
+      expect(() => new FakeClock(bad)).toThrow('startMs')
+      expect(() => new FakeClock().advance(bad)).toThrow('ms')
+      expect(() => new FakeClock().set(bad)).toThrow('ms')
+    }
+  })
+})

@@ -1,0 +1,48 @@
+import {
+  createLimiter,
+  type Decision,
+  FakeClock,
+  type LimitInput,
+  parseLimits,
+  RateLimiter,
+} from 'ratethrottle'
+import { expectTypeOf, test } from 'vitest'
+
+test('what must compile', () => {
+  const limiter = new RateLimiter('100/minute', {
+    clock: new FakeClock(),
+    burst: 200,
+    blockFor: '5 minutes',
+  })
+  expectTypeOf(limiter.allow('k')).toEqualTypeOf<boolean>()
+  expectTypeOf(limiter.check('k', 5)).toEqualTypeOf<Decision>()
+  expectTypeOf(limiter.wait('k', { maxWaitMs: 5, signal: AbortSignal.timeout(5) })).toEqualTypeOf<
+    Promise<Decision>
+  >()
+  const input = '5/s' as LimitInput
+  const text = '5/s' as string
+  expectTypeOf(new RateLimiter(input)).toExtend<RateLimiter>()
+  expectTypeOf(new RateLimiter(text)).toExtend<RateLimiter<string>>()
+  new RateLimiter(['10/second', '1000/hour'], { algorithm: 'sliding_window' })
+  new RateLimiter({ count: 1, windowMs: 1 })
+  createLimiter({ limits: '100/minute', storage: 'memory:' })
+  parseLimits('1000/hour; 20/second')
+})
+
+test('what must not', () => {
+  // @ts-expect-error an unknown unit
+  new RateLimiter('10/fortnight')
+  // @ts-expect-error no limit
+  new RateLimiter('')
+  // @ts-expect-error an unknown algorithm
+  new RateLimiter('10/s', { algorithm: 'magic' })
+  // @ts-expect-error an unknown option
+  new RateLimiter('10/s', { max: 5 })
+  const limiter = new RateLimiter('10/s')
+  // @ts-expect-error a key is a string
+  limiter.allow(42)
+  // @ts-expect-error decisions are read only
+  limiter.check('k').allowed = true
+  // @ts-expect-error no limits
+  createLimiter({ storage: 'memory:' })
+})
