@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { cpus, release, totalmem, type } from 'node:os'
 import { toChart } from './chart.mjs'
 import { toMarkdown } from './table.mjs'
@@ -65,8 +64,9 @@ const slug = (text) =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
 
+/** From the file, since not every package exports it. */
 function versionOf(name) {
-  const path = createRequire(import.meta.url).resolve(`${name}/package.json`)
+  const path = new URL(`../node_modules/${name}/package.json`, import.meta.url)
   return JSON.parse(readFileSync(path, 'utf8')).version
 }
 

@@ -33,6 +33,8 @@ export async function clock(batch, count) {
 /**
  * `setup` and `teardown` stay unused: with them `benchmark` recompiles the function from its
  * source text, where it has lost its closure. `maxTime` -1 ends a run at its last wanted sample.
+ * `delay` rests between the samples of promise subjects only, and made them up to a fifth slower
+ * than a loop by hand; without it both agree.
  */
 function run(batch, options) {
   return new Promise((resolve, reject) => {
@@ -43,6 +45,7 @@ function run(batch, options) {
         failure = error
       }),
       maxTime: -1,
+      delay: 0,
       onComplete: () => (failure ? reject(failure) : resolve(bench)),
     })
     bench.run()

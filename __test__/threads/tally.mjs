@@ -11,11 +11,12 @@ const limiter = new RateLimiter(limits, { ...options, clock: new FakeClock(1_000
 const told = new BigInt64Array(new SharedArrayBuffer(8))
 const plain = new Int32Array(new SharedArrayBuffer(4))
 const code = `
-  const { workerData } = require('node:worker_threads')
+  const { parentPort, workerData } = require('node:worker_threads')
   const { limits, options, told, plain, subject } = workerData
   const { FakeClock, RateLimiter } = require('ratethrottle')
   const limiter = new RateLimiter(limits, { ...options, clock: new FakeClock(1_000) })
   const allow = subject === 'map' ? () => ++plain[0] > 0 : () => limiter.allow('hot')
+  parentPort.postMessage('ready')
   for (;;) if (allow()) Atomics.add(told, 0, 1n)`
 
 for (let started = 0; started < Number(workers); started += 4) {
@@ -25,7 +26,8 @@ for (let started = 0; started < Number(workers); started += 4) {
   )
   await Promise.all(
     group.map(async (worker) => {
-      await sleep(Math.random() * 60)
+      if (Math.random() < 0.8) await new Promise((resolve) => worker.once('message', resolve))
+      await sleep(Math.random() * 5)
       await worker.terminate()
     }),
   )

@@ -38,9 +38,30 @@ impl Heap {
         let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
         // SAFETY: at most ALIGN bytes on, and the block has ALIGN bytes more than the words need.
         let first = unsafe { block.add(block.align_offset(ALIGN).min(ALIGN)) }.cast();
+        advise(block, bytes);
         Ok(Self { block, layout, first, words })
     }
 }
+
+/// Asks for huge pages where a table is large enough to miss the TLB on nearly every look-up. Only a
+/// hint, and only for tables of which a 2 MiB page is a small part: the others stay cheap until used.
+#[cfg(target_os = "linux")]
+fn advise(block: NonNull<u8>, bytes: usize) {
+    const LARGE: usize = 16 << 20;
+    const PAGE: usize = 4096;
+    if bytes >= LARGE {
+        let skip = block.align_offset(PAGE).min(PAGE);
+        let length = bytes.saturating_sub(skip) & !(PAGE - 1);
+        // SAFETY: whole pages inside the block, `skip` bytes on; the advice changes no content.
+        let start = unsafe { block.add(skip) }.as_ptr().cast();
+        let advice = rustix::mm::Advice::LinuxHugepage;
+        // SAFETY: as above. A kernel without huge pages refuses, which is as good.
+        let _ = unsafe { rustix::mm::madvise(start, length, advice) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_: NonNull<u8>, _: usize) {}
 
 impl Deref for Heap {
     type Target = [AtomicU64];

@@ -1,0 +1,140 @@
+import { type Algorithm, FakeClock, type Limit, RateLimiter } from 'ratethrottle'
+import { describe, expect, it } from 'vitest'
+import { ALGORITHMS } from '../fixtures/algorithms.ts'
+import { type Random, randomFor } from '../fixtures/random.ts'
+
+/** Units admitted at an instant. */
+type Admission = readonly [at: number, units: number]
+
+/** What design section 4 promises for a window of the limit's own length, [t, t + W). */
+function bound(algorithm: Algorithm, count: number, burst: number): number {
+  switch (algorithm) {
+    case 'token-bucket':
+    case 'leaky-bucket':
+      return burst + count - 1
+    case 'sliding-window':
+      return 2 * count - 1
+    case 'sliding-log':
+      return count
+    case 'fixed-window':
+      return 2 * count
+  }
+}
+
+function most(admissions: readonly Admission[], windowMs: number): number {
+  let [best, sum, first] = [0, 0, 0]
+  for (const [at, units] of admissions) {
+    sum += units
+    for (let oldest = admissions[first]; oldest !== undefined && at - oldest[0] >= windowMs; ) {
+      sum -= oldest[1]
+      first += 1
+      oldest = admissions[first]
+    }
+    best = Math.max(best, sum)
+  }
+  return best
+}
+
+interface Subject {
+  readonly limiter: RateLimiter
+  readonly clock: FakeClock
+  readonly limit: Limit
+  readonly burst: number
+}
+
+function subject(random: Random, algorithm: Algorithm): Subject {
+  const clock = new FakeClock(random.integer(0, 10_000))
+  const limit = {
+    count: random.integer(2, 40),
+    windowMs: random.pick([50, 60, 333, 1_000, 60_000]),
+  }
+  const bursting = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  const burst = bursting ? limit.count + random.integer(0, 30) : limit.count
+  const options = bursting ? { algorithm, burst } : { algorithm }
+  return {
+    limiter: new RateLimiter(limit, { ...options, clock, capacity: 8 }),
+    clock,
+    limit,
+    burst,
+  }
+}
+
+/** Takes everything that is to be had. */
+function drain({ limiter, clock }: Subject): Admission {
+  const { remaining } = limiter.peek('k')
+  if (remaining > 0) limiter.consume('k', remaining)
+  return [clock.now(), remaining]
+}
+
+describe.each(ALGORITHMS)('%s', (algorithm) => {
+  it('admits no more in any window than its promise, whoever asks and when', () => {
+    const random = randomFor(`${algorithm} bound`)
+    for (let round = 0; round < 300; round++) {
+      const asked = subject(random, algorithm)
+      const { count, windowMs } = asked.limit
+      const admissions: Admission[] = []
+      const greed = random.next()
+      for (let step = 0; step < 200; step++) {
+        if (random.chance(greed)) admissions.push(drain(asked))
+        else if (asked.limiter.allow('k')) admissions.push([asked.clock.now(), 1])
+        const wait = asked.limiter.peek('k').retryAfterMs
+        const pause = [
+          0,
+          wait,
+          windowMs - 1,
+          random.integer(0, windowMs),
+          Math.ceil(windowMs / count),
+        ]
+        asked.clock.advance(random.pick(pause))
+      }
+      expect(most(admissions, windowMs)).toBeLessThanOrEqual(bound(algorithm, count, asked.burst))
+    }
+  })
+
+  it('has a promise that an attacker can exhaust, so the bound is not an idle one', () => {
+    const random = randomFor(`${algorithm} attack`)
+    for (let round = 0; round < 50; round++) {
+      const asked = subject(random, algorithm)
+      const { count, windowMs } = asked.limit
+      const taken = most(attack(algorithm, asked), windowMs)
+      expect(taken).toBeGreaterThanOrEqual(worst(algorithm, asked.burst, count, windowMs))
+    }
+  })
+})
+
+/** What the attack below gets at least. */
+function worst(algorithm: Algorithm, burst: number, count: number, windowMs: number): number {
+  switch (algorithm) {
+    case 'token-bucket':
+    case 'leaky-bucket':
+      return burst + Math.floor(((windowMs - 1) * count) / windowMs)
+    case 'sliding-window':
+      return Math.floor(1.5 * count)
+    case 'sliding-log':
+      return count
+    case 'fixed-window':
+      return 2 * count - 1
+  }
+}
+
+/** Saves up to the worst moment, then takes all there is in every millisecond of one window. */
+function attack(algorithm: Algorithm, asked: Subject): Admission[] {
+  const { limiter, clock, limit } = asked
+  const { windowMs } = limit
+  const admissions: Admission[] = []
+  if (algorithm === 'fixed-window') {
+    // Opens the window with one unit, and takes the rest at its very end.
+    limiter.consume('k')
+    clock.advance(windowMs - 1)
+  } else {
+    // The last millisecond of an aligned bucket.
+    clock.advance(2 * windowMs - (clock.now() % windowMs) - 1)
+  }
+  const end = clock.now() + windowMs
+  const step = Math.max(1, Math.floor(windowMs / 1_000))
+  for (; clock.now() < end - 1; clock.advance(Math.min(step, end - 1 - clock.now()))) {
+    admissions.push(drain(asked))
+  }
+  admissions.push(drain(asked))
+  return admissions
+}
