@@ -1,6 +1,7 @@
 //! Threads on one key: exactly the limit is admitted, however the threads collide.
 //!
 //! Run with `--features ratethrottle-core/probe` to have it proved that they do collide.
+#![cfg_attr(feature = "probe", expect(clippy::panic, reason = "tests may panic"))]
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use ratethrottle_core::{At, Encoding, Kind, Limit, Limiter, Nanos, Policy};
