@@ -186,7 +186,7 @@ describe('options', () => {
 
   it('inherited options do nothing', () => {
     tried++
-    const limiter = open(Object.create({}))()
+    const limiter = open(Object.create({ burst: 99, blockFor: 5 }))()
     expect(limiter.peek('k').remaining).toBe(10)
   })
 })
@@ -205,7 +205,14 @@ describe('calls', () => {
           refuses(() => tested[call]('k', bad as number), name)
         }
       }
-      for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0, 315_360_000_001]) {
+      for (const bad of [
+        undefined,
+        ...NOT_NUMBERS,
+        ...BAD_NUMBERS,
+        ...TOO_LARGE,
+        0,
+        315_360_000_001,
+      ]) {
         refuses(() => tested.block('k', bad as number), 'ms')
       }
       expect(tested.peek('k')).toMatchObject({ remaining: 10, resetMs: 0, allowed: true })

@@ -20,11 +20,37 @@ it('npm start -- --once prints who was admitted how often, and is right', async 
     const retry = sent === admitted ? '-' : expect.stringMatching(/^\d+ s$/)
     expect(cells).toEqual([route, client, `${sent}`, `${admitted}`, `${sent - admitted}`, retry])
   }
-  expect(out).toMatch(/[\d,]+ checks per second/)
+  expect(out).toMatch(/[\d,]+ checks per second of limiter.allow/)
+  expect(out).toMatch(/[\d,]+ checks per second of limiter.check/)
+  expect(out).toMatch(/\d+ HTTP requests per second/)
 })
 
 it('an unknown argument is named', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--twice'])
   expect(code).toBe(2)
   expect(err).toContain('--twice')
+})
+
+it('a port that is none is named', async () => {
+  const { code, err } = await run('../examples/start.mjs', ['--once'], { PORT: 'abc' })
+  expect([code, err]).toEqual([2, 'PORT must be an integer from 0 to 65535, not "abc"\n'])
+})
+
+it('the service answers the eleventh report with its own 429 body', async () => {
+  const file: string = '../examples/service.mjs'
+  const { buildService } = await import(file)
+  const app = await buildService()
+  const address = await app.listen({ host: '127.0.0.1', port: 0 })
+  const report = () => fetch(`${address}/api/report`, { method: 'POST' })
+  for (let i = 0; i < 10; i++) {
+    expect(await (await report()).json()).toEqual({ status: 'processing' })
+  }
+  const denied = await report()
+  const body = await denied.json()
+  expect(denied.status).toBe(429)
+  expect(body).toEqual({
+    error: 'Rate limit exceeded',
+    retry_after: Number(denied.headers.get('retry-after')),
+  })
+  await app.close()
 })

@@ -20,3 +20,6 @@ export const PROBE = { count: 3, windowMs: DAY_MS, text: '3/day' }
 
 /** For suites that don't count keys. */
 export const ADMIT = admitLimit(1)
+
+/** One call keeps a key alive for a quarter of an hour: in the memory suite none may expire unseen. */
+export const LIVE = { count: 100, windowMs: DAY_MS, text: '100/day' }

@@ -2,7 +2,7 @@ import { mustBe } from './errors.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { RateLimiter } from './limiter.ts'
-import { checkNames, LIMITER_OPTIONS, notAvailable, type RateLimiterOptions } from './options.ts'
+import { LIMITER_OPTIONS, notAvailable, ownOptions, type RateLimiterOptions } from './options.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -24,8 +24,8 @@ const STORAGE = '"memory:" ("shared:", "redis:" and "rediss:" are to come)'
 export function createLimiter<const L extends LimitInput>(
   options: CreateLimiterOptions<L>,
 ): RateLimiter<L> {
-  checkNames(options, ['limits', 'storage', ...LIMITER_OPTIONS])
-  const { limits, storage = 'memory:', ...rest } = options
+  const own = ownOptions(options, ['limits', 'storage', ...LIMITER_OPTIONS])
+  const { limits, storage = 'memory:', ...rest } = own
   checkStorage(storage)
   return new RateLimiter<L>(limits, rest)
 }

@@ -79,8 +79,7 @@ export const LIMITER_OPTIONS: readonly string[] = KNOWN
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  checkNames(options, KNOWN)
-  const { algorithm, burst, blockFor, capacity, name, shared, clock } = options
+  const { algorithm, burst, blockFor, capacity, name, shared, clock } = ownOptions(options, KNOWN)
   checkShared(shared)
   return {
     algorithm: algorithm === undefined ? 'token-bucket' : readAlgorithm(algorithm),
@@ -92,8 +91,18 @@ export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
   }
 }
 
-/** Throws unless `options` is an object whose own properties are all among `known`. */
-export function checkNames(options: unknown, known: readonly string[]): void {
+/**
+ * The options that are `options`' own, each read once. What is inherited does not count: a polluted
+ * `Object.prototype` cannot set a limit.
+ *
+ * @throws TypeError unless `options` is an object whose own properties are all among `known`
+ */
+export function ownOptions<T extends object>(options: T, known: readonly string[]): T {
+  checkNames(options, known)
+  return Object.assign(Object.create(null) as T, options)
+}
+
+function checkNames(options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(mustBe('options', 'an object', options))
   }

@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts'
 import type { Decision } from './decision.ts'
 import { mustBe } from './errors.ts'
 import { RateLimitExceeded } from './exceeded.ts'
+import { ownOptions } from './options.ts'
 
 /** Options of `limiter.wait`. */
 export interface WaitOptions {
@@ -19,13 +20,7 @@ export interface Asked {
   peek(key: string, cost: number): Decision
 }
 
-interface Waiter {
-  readonly cost: number
-  readonly deadline: number
-  readonly admit: (decision: Decision) => void
-  readonly refuse: (reason: unknown) => void
-}
-
+const KNOWN = ['cost', 'maxWaitMs', 'signal']
 /** setTimeout takes no more: beyond it fires at once. A wake-up that is early just asks again. */
 const LONGEST_TIMER_MS = 2_147_483_647
 
@@ -45,33 +40,42 @@ export class Lines {
     this.#clock = withTimers(clock)
   }
 
-  /** Joins the key's line. */
+  /** Joins the key's line. Throws at once what needs no waiting to be known. */
   wait(key: string, options: WaitOptions): Promise<Decision> {
-    const { cost = 1, maxWaitMs = Number.POSITIVE_INFINITY, signal } = options
+    const { cost = 1, maxWaitMs = Number.POSITIVE_INFINITY, signal } = ownOptions(options, KNOWN)
     checkMaxWait(maxWaitMs)
     checkSignal(signal)
-    this.#asked.peek(key, cost) // A wrong key or cost throws here, before anybody has to wait for it.
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason)
-      const deadline = this.#clock.now() + maxWaitMs
-      this.#enter(key, { cost, deadline, admit: resolve, refuse: reject }, signal)
-    })
+    const seen = this.#asked.peek(key, cost) // Throws for a wrong key or cost.
+    signal?.throwIfAborted()
+    if (!isWorthWaiting(seen, maxWaitMs)) throw new RateLimitExceeded(seen)
+    return this.#line(key).join(cost, this.#clock.now() + maxWaitMs, signal)
   }
 
   /** Turns everybody away. */
   close(reason: unknown): void {
     for (const line of this.#lines.values()) line.close(reason)
-    this.#lines.clear()
   }
 
-  #enter(key: string, waiter: Waiter, signal: AbortSignal | undefined): void {
-    const line = this.#lines.get(key) ?? new Line(key, this.#asked, this.#clock)
+  #line(key: string): Line {
+    const known = this.#lines.get(key)
+    if (known !== undefined) return known
+    const line = new Line(key, this.#asked, this.#clock, () => this.#lines.delete(key))
     this.#lines.set(key, line)
-    const forget = (): void => {
-      if (line.empty) this.#lines.delete(key)
-    }
-    line.join(waiter, signal, forget)
+    return line
   }
+}
+
+/** Somebody in a line, linked to both neighbours: anybody may leave at any time, also one of 100,000. */
+interface Waiter {
+  readonly cost: number
+  readonly deadline: number
+  readonly admit: (decision: Decision) => void
+  readonly refuse: (reason: unknown) => void
+  waiting: boolean
+  before?: Waiter | undefined
+  after?: Waiter | undefined
+  stopTimer?: (() => void) | undefined
+  stopListening?: (() => void) | undefined
 }
 
 /** The callers who wait for one key. */
@@ -79,95 +83,138 @@ class Line {
   readonly #key: string
   readonly #asked: Asked
   readonly #clock: Required<Clock>
-  readonly #waiting: Waiter[] = []
+  readonly #emptied: () => void
+  #head: Waiter | undefined
+  #tail: Waiter | undefined
   #stopTimer: (() => void) | undefined
 
-  constructor(key: string, asked: Asked, clock: Required<Clock>) {
+  constructor(key: string, asked: Asked, clock: Required<Clock>, emptied: () => void) {
     this.#key = key
     this.#asked = asked
     this.#clock = clock
+    this.#emptied = emptied
   }
 
-  get empty(): boolean {
-    return this.#waiting.length === 0
-  }
-
-  join(waiter: Waiter, signal: AbortSignal | undefined, left: () => void): void {
-    const leave = (): void => {
-      signal?.removeEventListener('abort', abort)
-      stopDeadline?.()
-      left()
-    }
-    const guarded: Waiter = {
-      cost: waiter.cost,
-      deadline: waiter.deadline,
-      admit: (decision) => {
-        leave()
-        waiter.admit(decision)
-      },
-      refuse: (reason) => {
-        leave()
-        waiter.refuse(reason)
-      },
-    }
-    const abort = (): void => this.#giveUp(guarded, signal?.reason)
-    signal?.addEventListener('abort', abort)
-    this.#waiting.push(guarded)
-    const stopDeadline = this.#setDeadline(guarded)
-    if (this.#waiting[0] === guarded) this.#serve()
+  join(cost: number, deadline: number, signal: AbortSignal | undefined): Promise<Decision> {
+    return new Promise((admit, refuse) => {
+      const waiter: Waiter = { cost, deadline, admit, refuse, waiting: true }
+      this.#push(waiter)
+      this.#serve()
+      if (this.#head !== waiter) this.#refuseIfFutile(waiter)
+      if (!waiter.waiting) return
+      this.#setDeadline(waiter)
+      this.#listen(waiter, signal)
+    })
   }
 
   close(reason: unknown): void {
     this.#stopTimer?.()
-    for (const waiter of this.#waiting.splice(0)) waiter.refuse(reason)
+    while (this.#head !== undefined) this.#refuse(this.#head, reason)
   }
 
   /** Admits from the head of the line for as long as the limiter does, then waits for the next one. */
   #serve(): void {
     this.#stopTimer?.()
     this.#stopTimer = undefined
-    for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
-      const decision = this.#asked.check(this.#key, head.cost)
-      if (!decision.allowed && this.#canWait(head, decision)) {
-        this.#sleep(decision)
-        return
-      }
-      this.#waiting.shift()
-      if (decision.allowed) head.admit(decision)
-      else head.refuse(new RateLimitExceeded(decision))
+    while (this.#head !== undefined && this.#settle(this.#head));
+  }
+
+  /** Whether the head is done with, one way or the other. */
+  #settle(head: Waiter): boolean {
+    try {
+      const decision = this.#charge(head.cost)
+      if (decision.allowed) {
+        this.#leave(head)
+        head.admit(decision)
+      } else if (isWorthWaiting(decision, this.#patience(head))) {
+        const ms = Math.min(decision.retryAfterMs, LONGEST_TIMER_MS)
+        this.#stopTimer = this.#clock.setTimer(() => this.#serve(), ms)
+        return false
+      } else this.#refuse(head, new RateLimitExceeded(decision))
+    } catch (error) {
+      // An injected clock may fail. Who waits is told so, and does not stand in others' way for ever.
+      this.#refuse(head, error)
     }
+    return true
   }
 
-  #canWait(waiter: Waiter, { retryAfterMs }: Decision): boolean {
-    return (
-      retryAfterMs !== Number.POSITIVE_INFINITY &&
-      this.#clock.now() + retryAfterMs <= waiter.deadline
-    )
+  /** Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish. */
+  #charge(cost: number): Decision {
+    const seen = this.#asked.peek(this.#key, cost)
+    return seen.allowed ? this.#asked.check(this.#key, cost) : seen
   }
 
-  #sleep({ retryAfterMs }: Decision): void {
-    const ms = Math.min(retryAfterMs, LONGEST_TIMER_MS)
-    this.#stopTimer = this.#clock.setTimer(() => this.#serve(), ms)
+  /** For those behind the head, whose own wait is at least as long as the head's. */
+  #refuseIfFutile(waiter: Waiter): void {
+    if (!waiter.waiting || this.#head === undefined) return
+    const own = this.#asked.peek(this.#key, waiter.cost)
+    const ahead = this.#asked.peek(this.#key, this.#head.cost)
+    const longer = own.retryAfterMs > ahead.retryAfterMs ? own : ahead
+    if (isWorthWaiting(longer, this.#patience(waiter))) return
+    this.#refuse(waiter, new RateLimitExceeded(longer))
   }
 
-  /** The head knows how long it has to wait; those behind it only learn by waiting. */
-  #setDeadline(waiter: Waiter): (() => void) | undefined {
-    const left = waiter.deadline - this.#clock.now()
-    if (left > LONGEST_TIMER_MS || this.#waiting[0] === waiter) return undefined
-    const late = (): void => {
-      const { cost } = waiter
-      this.#giveUp(waiter, new RateLimitExceeded(this.#asked.peek(this.#key, cost)))
+  #setDeadline(waiter: Waiter): void {
+    const patience = this.#patience(waiter)
+    if (patience === Number.POSITIVE_INFINITY) return
+    const ms = Math.min(patience, LONGEST_TIMER_MS)
+    waiter.stopTimer = this.#clock.setTimer(() => this.#checkDeadline(waiter), ms)
+  }
+
+  /** At one instant being served goes before giving up. */
+  #checkDeadline(waiter: Waiter): void {
+    if (this.#patience(waiter) > 0) {
+      this.#setDeadline(waiter)
+      return
     }
-    return this.#clock.setTimer(late, left)
+    this.#serve()
+    this.#refuseIfFutile(waiter)
   }
 
-  #giveUp(waiter: Waiter, reason: unknown): void {
-    const index = this.#waiting.indexOf(waiter)
-    if (index < 0) return
-    this.#waiting.splice(index, 1)
+  #listen(waiter: Waiter, signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    const abort = (): void => {
+      const isHead = this.#head === waiter
+      this.#refuse(waiter, signal.reason)
+      if (isHead) this.#serve()
+    }
+    waiter.stopListening = onAbort(signal, abort)
+  }
+
+  #patience(waiter: Waiter): number {
+    return waiter.deadline - this.#clock.now()
+  }
+
+  #refuse(waiter: Waiter, reason: unknown): void {
+    this.#leave(waiter)
     waiter.refuse(reason)
-    if (index === 0) this.#serve()
   }
+
+  #push(waiter: Waiter): void {
+    waiter.before = this.#tail
+    if (this.#tail === undefined) this.#head = waiter
+    else this.#tail.after = waiter
+    this.#tail = waiter
+  }
+
+  #leave(waiter: Waiter): void {
+    if (!waiter.waiting) return
+    waiter.waiting = false
+    waiter.stopTimer?.()
+    waiter.stopListening?.()
+    const { before, after } = waiter
+    if (before === undefined) this.#head = after
+    else before.after = after
+    if (after === undefined) this.#tail = before
+    else after.before = before
+    if (this.#head === undefined) this.#emptied()
+  }
+}
+
+/** `retryAfterMs` is rounded up, so the true wait may be shorter, but by less than a millisecond. */
+function isWorthWaiting({ allowed, retryAfterMs }: Decision, patienceMs: number): boolean {
+  if (retryAfterMs === Number.POSITIVE_INFINITY) return false
+  return allowed || retryAfterMs - 1 < patienceMs
 }
 
 function withTimers(clock: Clock | undefined): Required<Clock> {
@@ -190,4 +237,31 @@ function checkMaxWait(value: unknown): void {
 function checkSignal(value: unknown): void {
   if (value === undefined || value instanceof AbortSignal) return
   throw new TypeError(mustBe('signal', 'an AbortSignal', value))
+}
+
+interface Audience {
+  readonly aborts: Set<() => void>
+  readonly listener: () => void
+}
+
+const AUDIENCES = new WeakMap<AbortSignal, Audience>()
+
+/** Runs `abort` when the signal is aborted. However many wait on one signal, it has one listener. */
+function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  const audience = AUDIENCES.get(signal) ?? newAudience()
+  if (audience.aborts.size === 0) signal.addEventListener('abort', audience.listener)
+  AUDIENCES.set(signal, audience)
+  audience.aborts.add(abort)
+  return () => {
+    audience.aborts.delete(abort)
+    if (audience.aborts.size === 0) signal.removeEventListener('abort', audience.listener)
+  }
+}
+
+function newAudience(): Audience {
+  const aborts = new Set<() => void>()
+  const listener = (): void => {
+    for (const abort of [...aborts]) abort()
+  }
+  return { aborts, listener }
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BATCH } from '../batch.mjs'
 import { FIRST_ID, idsFrom } from '../keys.mjs'
 import { readTask, serveLane } from '../lane.mjs'
-import { ADMIT } from '../limits.mjs'
+import { LIVE } from '../limits.mjs'
 import { syncLoops } from '../loop.mjs'
 import { loadSubject } from '../subjects.mjs'
 
@@ -26,7 +26,7 @@ async function live() {
   const create = await loadSubject(subject)
   await warmUp(create)
   const before = await residentBytes()
-  const limiter = await create({ ...ADMIT, keys: LIVE_KEYS })
+  const limiter = await create({ ...LIVE, keys: LIVE_KEYS })
   await useFresh(limiter, FIRST_ID, LIVE_KEYS)
   const after = await residentBytes()
   await limiter.close()
@@ -38,7 +38,7 @@ async function flood() {
   const create = await loadSubject(subject)
   await warmUp(create)
   const empty = await residentBytes()
-  const limiter = await create({ ...ADMIT, keys: LIVE_KEYS })
+  const limiter = await create({ ...LIVE, keys: LIVE_KEYS })
   const blocked = Array.from({ length: BLOCKED_KEYS }, (_, index) => `blocked:${index}`)
   await useFresh(limiter, FIRST_ID, LIVE_KEYS)
   for (const key of blocked) limiter.block(key, HOUR_MS)
@@ -57,7 +57,7 @@ async function warmUp(create) {
   for (let start = 0; start < THROWN_STRINGS; start += BATCH) {
     fresh(idsFrom(FIRST_ID + start, BATCH), 0, BATCH)
   }
-  const limiter = await create({ ...ADMIT, keys: BATCH })
+  const limiter = await create({ ...LIVE, keys: BATCH })
   for (let turn = 0; turn < WARM_TURNS; turn++) await useFresh(limiter, FIRST_ID, BATCH)
   await limiter.close()
 }

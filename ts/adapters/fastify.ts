@@ -55,6 +55,9 @@ type RequestGuard = Guard<FastifyRequest> | undefined
 /** A route's configuration; each plugin instance adds its guard under a symbol of its own. */
 type Config = {
   readonly rateLimit?: RouteLimit | undefined
+  /** Fastify adds these to what the route declared. */
+  readonly method?: RouteOptions['method']
+  readonly url?: string
   readonly [guard: symbol]: RequestGuard
 }
 
@@ -62,8 +65,8 @@ type Config = {
 class Guards {
   readonly #options: Options
   readonly #global: RequestGuard
-  /** A GET route and the HEAD route that comes with it are declared apart, with one config object. */
-  readonly #twins = new WeakMap<object, Map<string, RequestGuard>>()
+  /** A GET route and the HEAD route that comes with it are declared apart, with one `rateLimit`. */
+  readonly #twins = new Map<string, Map<unknown, RequestGuard>>()
   readonly #early = new WeakMap<object, { readonly guard: RequestGuard }>()
   readonly #own: Guard<FastifyRequest>[] = []
   /** Where a route's guard stands among its configuration. */
@@ -78,7 +81,8 @@ class Guards {
   /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
   prepare(route: RouteOptions): void {
     const config = (route.config ?? {}) as Config
-    const guard = this.#twin(config, `${withoutHead(route.method)} ${route.url}`)
+    const place = `${route.url} ${JSON.stringify(route.constraints ?? {})}`
+    const guard = this.#twin(config, `${withoutHead(route.method)} ${place}`)
     route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
   }
 
@@ -89,7 +93,7 @@ class Guards {
       refusal = guard?.decide(request, (name, value) => void reply.header(name, value))
     } catch (error) {
       // A key function that throws, or no key at all: not served, and never unlimited.
-      refusal = error as Error
+      refusal = asError(error)
     }
     next(refusal)
   }
@@ -104,20 +108,20 @@ class Guards {
     // A route from before the plugin, or no route at all.
     const known = this.#early.get(config)
     if (known !== undefined) return known.guard
-    const guard = this.#make(config)
+    const guard = this.#twin(config, `early ${withoutHead(config.method)} ${config.url}`)
     this.#early.set(config, { guard })
     return guard
   }
 
   #twin(config: Config, name: string): RequestGuard {
-    const twins = this.#twins.get(config) ?? new Map<string, RequestGuard>()
-    this.#twins.set(config, twins)
-    if (!twins.has(name)) twins.set(name, this.#make(config))
-    return twins.get(name)
+    if (config.rateLimit === undefined) return this.#global
+    const twins = this.#twins.get(name) ?? new Map<unknown, RequestGuard>()
+    this.#twins.set(name, twins)
+    if (!twins.has(config.rateLimit)) twins.set(config.rateLimit, this.#make(config.rateLimit))
+    return twins.get(config.rateLimit)
   }
 
-  #make({ rateLimit }: Config): RequestGuard {
-    if (rateLimit === undefined) return this.#global
+  #make(rateLimit: RouteLimit): RequestGuard {
     if (rateLimit === false) return undefined
     // A burst belongs to the limits it was written beside, and a name to one limiter.
     const { limits: _limits, burst: _burst, name: _name, ...inherited } = this.#options
@@ -131,8 +135,16 @@ class Guards {
   }
 }
 
-function withoutHead(method: RouteOptions['method']): string {
-  return String(method).replace('HEAD', 'GET')
+/** The methods that share a budget: HEAD counts as GET, and comes by itself with every route that has GET. */
+function withoutHead(method: RouteOptions['method'] | undefined): string {
+  const methods = [method ?? []].flat()
+  return methods.some((name) => name === 'GET' || name === 'HEAD') ? 'GET' : methods.join()
+}
+
+/** Fastify takes a falsy error for none at all, and would serve the request. */
+function asError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  return new Error('the key function threw what is no Error', { cause: thrown })
 }
 
 function asOptions(rateLimit: unknown): Options {

@@ -4,7 +4,7 @@ import { RateLimitExceeded } from '../exceeded.ts'
 import { type HeaderStyle, type SetHeader, setLegacyHeaders } from '../headers.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
-import { checkNames, LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
+import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions, resolveOptions } from '../options.ts'
 
 /** Names the caller of a request. */
 export type KeyFunction<Request> = (request: Request) => string
@@ -21,8 +21,8 @@ export interface HttpOptions<Request> extends RateLimiterOptions {
 
 /** Throws unless the options are known and, but for the limits, right. */
 export function checkHttpOptions<Request>(options: HttpOptions<Request>): void {
-  checkNames(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
-  const { limits: _limits, key, headers, ...rest } = options
+  const own = ownOptions(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
+  const { limits: _limits, key, headers, ...rest } = own
   if (key !== undefined && typeof key !== 'function') {
     throw new TypeError(mustBe('key', 'a function of the request that returns a string', key))
   }

@@ -97,12 +97,12 @@ impl Call<'_> {
     #[inline(always)]
     fn run<T>(
         &self,
-        name: &'static str,
+        (name, absent): (&'static str, u64),
         act: impl FnOnce(&Limiter, Key, u64, &Time) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let done = self.handle.with(|limiter| {
             let key = self.key(limiter)?;
-            act(limiter, key, self.number(name, 1)?, &self.time()?)
+            act(limiter, key, self.number(name, absent)?, &self.time()?)
         });
         done.unwrap_or(Err(Failure::Closed))
     }
@@ -110,7 +110,7 @@ impl Call<'_> {
 
 #[inline(always)]
 fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("cost", |limiter, key, cost, time| {
+    call.run(("cost", 1), |limiter, key, cost, time| {
         call.handle.remember_key(key);
         Ok(Some(match time {
             Time::Native => limiter.allow(key, cost, &Monotonic),
@@ -121,7 +121,7 @@ fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 
 #[inline(always)]
 fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("cost", |limiter, key, cost, time| {
+    call.run(("cost", 1), |limiter, key, cost, time| {
         call.handle.remember_key(key);
         let decision = match time {
             Time::Native => limiter.check(key, cost, &Monotonic),
@@ -133,7 +133,7 @@ fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 }
 
 fn peek(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("cost", |limiter, key, cost, time| {
+    call.run(("cost", 1), |limiter, key, cost, time| {
         let decision = limiter.peek(key, cost, time);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
@@ -141,21 +141,21 @@ fn peek(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 }
 
 fn refund(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("units", |limiter, key, units, time| {
+    call.run(("units", 1), |limiter, key, units, time| {
         limiter.refund(key, units, time);
         Ok(None)
     })
 }
 
 fn reset(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("key", |limiter, key, _, _| {
+    call.run(("key", 1), |limiter, key, _, _| {
         limiter.reset(key);
         Ok(None)
     })
 }
 
 fn block(call: &Call<'_>) -> Result<Option<bool>, Failure> {
-    call.run("ms", |limiter, key, ms, time| {
+    call.run(("ms", 0), |limiter, key, ms, time| {
         if ms == 0 || ms > MAX_WINDOW_MS {
             return Err(Failure::Number("ms", "a whole number of milliseconds, 1 to 10 years"));
         }
@@ -363,7 +363,7 @@ fn throw(call: &Call<'_>, failure: &Failure) -> sys::napi_value {
     let env = call.env;
     let invalid = |name: &str, value, expected: &str| {
         let kind = match kind(env, value) {
-            sys::ValueType::napi_number | sys::ValueType::napi_string => Raise::Range,
+            sys::ValueType::napi_number => Raise::Range,
             _ => Raise::Type,
         };
         let shown = shown(env, value);

@@ -130,8 +130,19 @@ impl Gcra {
 
     pub(crate) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
         let ticks = now.ticks(self.per_ms.get());
-        let ahead = self.ahead(value, ticks);
-        match ahead.saturating_sub(units.saturating_mul(self.token.get())) {
+        self.relieved(value, ticks, units.saturating_mul(self.token.get()))
+    }
+
+    /// Takes back no more than is left of the bucket as the charge left it: what has drained since is
+    /// gone, and others' tokens are not to pay for it.
+    pub(crate) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
+        let ticks = now.ticks(self.per_ms.get());
+        let charge = units.saturating_mul(self.token.get());
+        self.relieved(value, ticks, charge.min(self.ahead(receipt, ticks)))
+    }
+
+    fn relieved(&self, value: u64, ticks: u64, relief: u64) -> u64 {
+        match self.ahead(value, ticks).saturating_sub(relief) {
             0 => 0,
             left => Self::word(ticks, left),
         }

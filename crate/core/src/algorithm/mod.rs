@@ -153,7 +153,7 @@ impl Algorithm {
     #[must_use]
     pub fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
         match self {
-            Self::Gcra(gcra) => gcra.refund(state.value, now, units),
+            Self::Gcra(gcra) => gcra.undo(state.value, now, receipt, units),
             Self::FixedWindow(fixed) => fixed.undo(state.value, now, receipt, units),
             Self::SlidingWindow(sliding) => sliding.undo(state.value, now, receipt, units),
             Self::SlidingLog(log) => log.undo(state, now, receipt, units),
