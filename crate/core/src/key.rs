@@ -120,7 +120,7 @@ mod tests {
     fn another_secret_spreads_the_same_keys_another_way() {
         let (a, b) = (Secret::known(5, 6), Secret::known(7, 8));
         let same = (0_u32..10_000)
-            .map(|n| n.to_le_bytes())
+            .map(u32::to_le_bytes)
             .filter(|k| a.key(k, Encoding::Utf8).sets(4096) == b.key(k, Encoding::Utf8).sets(4096))
             .count();
         assert!(same < 10, "{same}");
