@@ -13,6 +13,15 @@ const RIVALS = [
   'benchmark',
 ]
 
+/** Who is compared with whom, and by which field of a row; less is better in all of them. */
+const CONTESTS = [
+  { suite: 'local', ours: 'ratethrottle.allow', field: 'nsPerOp', unit: 'ns' },
+  { suite: 'memory', ours: 'ratethrottle', field: 'bytesPerKey', unit: 'bytes per key' },
+  { suite: 'fastify', ours: 'ratethrottle', field: 'addedUsPerReq', unit: 'µs added per request' },
+]
+/** The floor under a native limiter is no limiter, and `check` is ours too. */
+const NO_RIVALS = ['noop', 'ratethrottle.check']
+
 /** Writes a dated page and its chart to bench/record/; answers with the page's name. */
 export function writeRecord({ rows, tables, command }) {
   mkdirSync(FOLDER, { recursive: true })
@@ -21,15 +30,26 @@ export function writeRecord({ rows, tables, command }) {
   const page = [
     `# ${date}: ${cpus()[0].model}, Node ${command.nodeVersion}\n`,
     header(command),
-    `![nanoseconds per call](${name}.svg)\n`,
+    ...(rows.some(isLocal) ? [`![nanoseconds per call](${name}.svg)\n`] : []),
     whereWeLose(rows),
     ...tables.map(toMarkdown),
   ]
   writeFileSync(new URL(`${name}.md`, FOLDER), `${page.join('\n').trim()}\n`)
-  writeFileSync(new URL(`${name}.svg`, FOLDER), toChart(rows, command.nodeVersion))
-  copyFileSync(new URL(`${name}.svg`, FOLDER), new URL('latest.svg', FOLDER))
+  if (rows.some(isLocal)) drawChart(name, rows, command)
   return `bench/record/${name}.md`
 }
+
+/** The README shows `latest.svg`: only a whole `local` suite may replace it. */
+function drawChart(name, rows, { nodeVersion, plans }) {
+  const chart = new URL(`${name}.svg`, FOLDER)
+  writeFileSync(chart, toChart(rows, nodeVersion))
+  const { suite, cases } = plans.find((plan) => plan.suite.name === 'local')
+  const all = Object.values(suite.cases)
+  const isWhole = cases.flatMap(({ subjects }) => subjects).length >= all.flat().length
+  if (isWhole) copyFileSync(chart, new URL('latest.svg', FOLDER))
+}
+
+const isLocal = (row) => row.suite === 'local'
 
 function header({ nodeVersion, plans }) {
   const lines = [
@@ -39,30 +59,41 @@ function header({ nodeVersion, plans }) {
     ...plans.map(
       ({ suite, rounds, cases }) => `suite ${suite.name}: ${cases.length} cases, ${rounds} rounds`,
     ),
+    `\`npm run bench -- ${wordsOf(process.argv.slice(2))}\``,
     'Medians of interleaved rounds, each subject in a process of its own. Ratios within one table only.',
   ]
   return `${lines.map((line) => `- ${line}`).join('\n')}\n`
 }
 
-/** Every case in which somebody was faster than `allow`. */
+/** Every case in which somebody was better than we are. */
 function whereWeLose(rows) {
-  const ours = rows.filter((row) => row.subject === 'ratethrottle.allow' && row.suite === 'local')
-  const lost = ours.flatMap((own) =>
+  const lost = CONTESTS.flatMap((contest) =>
     rows
-      .filter((row) => row.case === own.case && row.suite === 'local')
-      .filter((row) => row.nsPerOp < own.nsPerOp && row.subject !== 'noop')
-      .map(
-        (row) => `- ${own.case}: ${row.subject} takes ${row.nsPerOp} ns, allow ${own.nsPerOp} ns`,
+      .filter((row) => row.suite === contest.suite && row.subject === contest.ours)
+      .flatMap((own) =>
+        rows.filter((row) => beats(row, own, contest)).map((row) => loss(row, own, contest)),
       ),
   )
   return `## Where we lose\n\n${lost.length === 0 ? '- in no case of this run' : lost.join('\n')}\n`
 }
+
+function beats(row, own, { field }) {
+  const isRival =
+    row.suite === own.suite && row.case === own.case && !NO_RIVALS.includes(row.subject)
+  return isRival && row[field] < own[field]
+}
+
+const loss = (row, own, { field, unit }) =>
+  `- ${row.case}: ${row.subject} ${row[field]} ${unit}, ${own.subject} ${own[field]}`
 
 const slug = (text) =>
   text
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
+
+/** The command as given, but for the path of the Node: that is this machine's own business. */
+const wordsOf = (words) => words.join(' ').replace(/--node[ =]\S+/, '--node PATH')
 
 /** From the file, since not every package exports it. */
 function versionOf(name) {

@@ -29,6 +29,7 @@ export function createCheck(limit) {
 const peer = (limiter, take) => ({
   take,
   ways: { direct: syncLoops(take) },
+  evictions: () => limiter.stats().evictions,
   block: (key, ms) => limiter.block(key, ms),
   close: () => limiter.close(),
 })
