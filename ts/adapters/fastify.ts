@@ -1,6 +1,7 @@
 import type {
   FastifyInstance,
   FastifyPluginCallback,
+  FastifyReply,
   FastifyRequest,
   HookHandlerDoneFunction,
   onRequestHookHandler,
@@ -8,7 +9,7 @@ import type {
 } from 'fastify'
 import { mustBe } from '../errors.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { checkHttpOptions, Guard, type HttpOptions } from './http.ts'
+import { type Framework, Guard, type HttpOptions, readHttpOptions } from './http.ts'
 
 type Options = HttpOptions<FastifyRequest>
 /** A route's own limits in place of the plugin's; `false` for none. */
@@ -51,7 +52,7 @@ const rateThrottle: FastifyPluginCallback<Options> = (app, options, done) => {
   done()
 }
 
-type RequestGuard = Guard<FastifyRequest> | undefined
+type RequestGuard = Guard<FastifyRequest, FastifyReply> | undefined
 /** A route's configuration; each plugin instance adds its guard under a symbol of its own. */
 type Config = {
   readonly rateLimit?: RouteLimit | undefined
@@ -61,28 +62,34 @@ type Config = {
   readonly [guard: symbol]: RequestGuard
 }
 
+/** What tells one declaration of a route from another. */
+interface Declared {
+  readonly rateLimit: RouteLimit
+  readonly constraints: unknown
+  readonly guard: RequestGuard
+}
+
 /** The guards of one server: the plugin's own, and those of the routes that have limits of their own. */
 class Guards {
   readonly #options: Options
   readonly #global: RequestGuard
-  /** A GET route and the HEAD route that comes with it are declared apart, with one `rateLimit`. */
-  readonly #twins = new Map<string, Map<unknown, RequestGuard>>()
+  /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
+  readonly #declared = new Map<string, Declared[]>()
   readonly #early = new WeakMap<object, { readonly guard: RequestGuard }>()
-  readonly #own: Guard<FastifyRequest>[] = []
+  readonly #own: Guard<FastifyRequest, FastifyReply>[] = []
   /** Where a route's guard stands among its configuration. */
   readonly #symbol = Symbol('ratethrottle.guard')
 
   constructor(options: Options) {
-    checkHttpOptions(options)
-    this.#options = options
-    this.#global = options.limits === undefined ? undefined : this.#keep(options)
+    this.#options = readHttpOptions(options)
+    this.#global = this.#makeGlobal(this.#options)
   }
 
   /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
   prepare(route: RouteOptions): void {
     const config = (route.config ?? {}) as Config
-    const place = `${route.url} ${JSON.stringify(route.constraints ?? {})}`
-    const guard = this.#twin(config, `${withoutHead(route.method)} ${place}`)
+    const name = `${withoutHead(route.method)} ${route.url}`
+    const guard = this.#declare(config, name, route.constraints)
     route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
   }
 
@@ -90,7 +97,7 @@ class Guards {
     let refusal: Error | undefined
     try {
       const guard = this.#of(request.routeOptions.config as unknown as Config | undefined)
-      refusal = guard?.decide(request, (name, value) => void reply.header(name, value))
+      refusal = guard?.decide(request, reply)
     } catch (error) {
       // A key function that throws, or no key at all: not served, and never unlimited.
       refusal = asError(error)
@@ -108,17 +115,29 @@ class Guards {
     // A route from before the plugin, or no route at all.
     const known = this.#early.get(config)
     if (known !== undefined) return known.guard
-    const guard = this.#twin(config, `early ${withoutHead(config.method)} ${config.url}`)
+    const guard = this.#declare(config, `early ${withoutHead(config.method)} ${config.url}`)
     this.#early.set(config, { guard })
     return guard
   }
 
-  #twin(config: Config, name: string): RequestGuard {
-    if (config.rateLimit === undefined) return this.#global
-    const twins = this.#twins.get(name) ?? new Map<unknown, RequestGuard>()
-    this.#twins.set(name, twins)
-    if (!twins.has(config.rateLimit)) twins.set(config.rateLimit, this.#make(config.rateLimit))
-    return twins.get(config.rateLimit)
+  #declare(config: Config, name: string, constraints?: unknown): RequestGuard {
+    const rateLimit = Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
+    if (rateLimit === undefined) return this.#global
+    const routes = this.#declared.get(name) ?? []
+    const same = (other: Declared): boolean =>
+      other.rateLimit === rateLimit && other.constraints === constraints
+    const known = routes.find(same)
+    if (known !== undefined) return known.guard
+    const guard = this.#make(rateLimit)
+    this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
+    return guard
+  }
+
+  #makeGlobal(options: Options): RequestGuard {
+    const { limits, burst, name } = options
+    if (limits !== undefined) return this.#keep(options)
+    if (burst === undefined && name === undefined) return undefined
+    throw new TypeError('burst and name belong beside the limits they are for')
   }
 
   #make(rateLimit: RouteLimit): RequestGuard {
@@ -128,11 +147,18 @@ class Guards {
     return this.#keep({ ...inherited, ...asOptions(rateLimit) })
   }
 
-  #keep(options: Options): Guard<FastifyRequest> {
-    const guard = new Guard(options, byAddress)
+  #keep(options: Options): Guard<FastifyRequest, FastifyReply> {
+    const guard = new Guard(options, FASTIFY)
     this.#own.push(guard)
     return guard
   }
+}
+
+const FASTIFY: Framework<FastifyRequest, FastifyReply> = {
+  address: (request) => request.ip,
+  setHeader: (reply, name, value) => {
+    reply.header(name, value)
+  },
 }
 
 /** The methods that share a budget: HEAD counts as GET, and comes by itself with every route that has GET. */
@@ -156,10 +182,6 @@ function asOptions(rateLimit: unknown): Options {
     throw new TypeError(mustBe('config.rateLimit', accepted, rateLimit))
   }
   return 'count' in rateLimit ? { limits: rateLimit as LimitInput } : rateLimit
-}
-
-function byAddress(request: FastifyRequest): string {
-  return request.ip
 }
 
 /** What fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */

@@ -19,8 +19,12 @@ export interface HttpOptions<Request> extends RateLimiterOptions {
   readonly headers?: HeaderStyle | undefined
 }
 
-/** Throws unless the options are known and, but for the limits, right. */
-export function checkHttpOptions<Request>(options: HttpOptions<Request>): void {
+/**
+ * The options that are `options`' own.
+ *
+ * @throws TypeError or RangeError unless they are known and, but for the limits, right
+ */
+export function readHttpOptions<Request>(options: HttpOptions<Request>): HttpOptions<Request> {
   const own = ownOptions(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
   const { limits: _limits, key, headers, ...rest } = own
   if (key !== undefined && typeof key !== 'function') {
@@ -30,53 +34,66 @@ export function checkHttpOptions<Request>(options: HttpOptions<Request>): void {
     throw new RangeError(mustBe('headers', '"legacy" or false', headers))
   }
   resolveOptions(rest)
+  return own
+}
+
+/** What a framework adapter tells about its requests and responses. */
+export interface Framework<Request, Response> {
+  /** The key of a request when the options name none. */
+  readonly address: KeyFunction<Request>
+  readonly setHeader: SetHeader<Response>
 }
 
 /** One or several limits on the requests that somebody guards with it. No framework in it. */
-export class Guard<Request> {
+export class Guard<Request, Response> {
   readonly #limiter: RateLimiter
   readonly #key: KeyFunction<Request>
   readonly #headers: HeaderStyle
+  readonly #setHeader: SetHeader<Response>
 
   /** Throws whatever the limiter throws about its options, and about `key` and `headers`. */
-  constructor(options: HttpOptions<Request>, defaultKey: KeyFunction<Request>) {
-    checkHttpOptions(options)
-    const { limits, key = defaultKey, headers = 'legacy', ...rest } = options
+  constructor(options: HttpOptions<Request>, framework: Framework<Request, Response>) {
+    const { limits, key, headers, ...rest } = readHttpOptions(options)
     this.#limiter = new RateLimiter(limits as LimitInput, rest)
-    this.#key = key
-    this.#headers = headers
+    this.#key = key ?? framework.address
+    this.#headers = headers ?? 'legacy'
+    this.#setHeader = framework.setHeader
   }
 
   /**
-   * Decides about a request and sets its headers.
+   * Decides about a request and sets the headers of its response.
    *
    * @returns the error to answer with, or undefined if the request may pass
    */
-  decide(request: Request, set: SetHeader): RateLimitExceeded | undefined {
-    const decision = this.#limiter.check(this.#key(request))
-    if (this.#headers === 'legacy') setLegacyHeaders(decision, set)
-    return decision.allowed ? undefined : refuse(decision, set)
+  decide(request: Request, response: Response): RateLimitExceeded | undefined {
+    const key = this.#key
+    const decision = this.#limiter.check(key(request))
+    if (this.#headers === 'legacy') setLegacyHeaders(decision, response, this.#setHeader)
+    return decision.allowed ? undefined : this.#refuse(decision, response)
   }
 
   /** Lets go of the limiter. */
   close(): void {
     this.#limiter.close()
   }
-}
 
-/** `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-function refuse(decision: Decision, set: SetHeader): RateLimitExceeded {
-  const error = withoutStack(() => new RateLimitExceeded(decision))
-  if (error.retryAfter !== Number.POSITIVE_INFINITY) set('retry-after', error.retryAfter)
-  return error
+  /** `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
+  #refuse(decision: Decision, response: Response): RateLimitExceeded {
+    const error = withoutStack(decision)
+    const { retryAfter } = error
+    if (retryAfter !== Number.POSITIVE_INFINITY) {
+      this.#setHeader(response, 'retry-after', retryAfter)
+    }
+    return error
+  }
 }
 
 /** A denial is no bug: where it was made interests nobody, and finding out costs more than deciding. */
-function withoutStack<T>(make: () => T): T {
+function withoutStack(decision: Decision): RateLimitExceeded {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
   try {
-    return make()
+    return new RateLimitExceeded(decision)
   } finally {
     Error.stackTraceLimit = limit
   }
