@@ -1,0 +1,40 @@
+import { type Decision, FakeClock, RateLimiter } from 'ratethrottle'
+import { expect, it } from 'vitest'
+
+const clock = new FakeClock()
+
+it('a decision is a record of its own: keeping or changing it changes no other', () => {
+  const limiter = new RateLimiter('1000/minute', { clock })
+  const kept = Array.from({ length: 100 }, () => limiter.check('k'))
+  const copies = kept.map((decision) => ({ ...decision }))
+  Object.assign(kept[0] as Decision, { remaining: -1, allowed: false })
+  const other = limiter.peek('someone else')
+  limiter.stats()
+  expect(kept.slice(1)).toEqual(copies.slice(1))
+  expect(kept.map((decision) => decision.remaining).slice(1)).toEqual(
+    Array.from({ length: 99 }, (_, i) => 998 - i),
+  )
+  expect(other.remaining).toBe(1_000)
+})
+
+it('has six fields, plain and enumerable, whatever the answer', () => {
+  const limiter = new RateLimiter('1/minute', { clock })
+  const fields = ['allowed', 'limit', 'policy', 'remaining', 'resetMs', 'retryAfterMs']
+  const answers = [limiter.check('k'), limiter.check('k'), limiter.peek('k'), limiter.check('k', 2)]
+  for (const answer of answers) expect(Object.keys(answer).sort()).toEqual(fields)
+  expect(limiter.check('k', 2).retryAfterMs).toBe(Number.POSITIVE_INFINITY)
+})
+
+it('survives the limiter and the collection of its memory', () => {
+  const limiter = new RateLimiter('5/minute', { clock })
+  const decision = limiter.check('k')
+  limiter.close()
+  expect(decision).toEqual({
+    allowed: true,
+    limit: 5,
+    remaining: 4,
+    resetMs: 12_000,
+    retryAfterMs: 0,
+    policy: 0,
+  })
+})
