@@ -27,8 +27,7 @@ export function noKey(): LastKey {
 export function again(native: NativeCharge, last: LastKey): Charge {
   return (key, cost) => {
     if (key === last.text && cost === undefined) return native() === undefined
-    // Set aside during the call: if it throws, nobody knows which key the native side has.
-    last.text = NONE
+    // A call that throws changes neither side's idea of the last key.
     const objection = cost === undefined ? native(key) : native(key, cost)
     last.text = key
     return objection === undefined

@@ -12,7 +12,8 @@ export type { OpenOptions }
  */
 export function open(options: OpenOptions): Native {
   try {
-    return binding.open(options)
+    // No prototype: the border would take from a polluted one what is left out here.
+    return binding.open(Object.assign(Object.create(null) as OpenOptions, options))
   } catch (error) {
     throw toRangeError(error)
   }

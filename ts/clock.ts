@@ -53,7 +53,8 @@ export class FakeClock implements Clock {
       this.#now = Math.max(this.#now, timer.at)
       timer.wake()
     }
-    this.#now = end
+    // Not before where a timer has moved it meanwhile.
+    this.#now = Math.max(this.#now, end)
   }
 
   /**

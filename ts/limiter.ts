@@ -47,7 +47,6 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
    */
   readonly allow: Charge
   readonly #native: Native
-  readonly #details: Float64Array
   readonly #check: Charge
   readonly #clock: Clock | undefined
   #lines: Lines | undefined
@@ -72,21 +71,20 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
       ...(name === undefined ? {} : { name }),
     })
     const last = noKey()
-    const { allow, check, details } = this.#native
-    this.#details = details
+    const { allow, check } = this.#native
     this.allow = clock === undefined ? again(allow, last) : timed(allow, clock)
     this.#check = clock === undefined ? again(check, last) : timed(check, clock)
   }
 
   /** Charges `cost` and says in full what that left, or why not. */
   check(key: string, cost?: number): Decision {
-    return readDecision(this.#check(key, cost), this.#details)
+    return readDecision(this.#check(key, cost), this.#native)
   }
 
   /** What {@link check} would answer now. Changes nothing. */
   peek(key: string, cost?: number): Decision {
     const objection = this.#native.peek(key, cost, ...this.#now())
-    return readDecision(objection === undefined, this.#details)
+    return readDecision(objection === undefined, this.#native)
   }
 
   /**
@@ -135,7 +133,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
   /** What this limiter has been through, all threads that share it together. */
   stats(): LimiterStats {
     this.#native.stats()
-    const [evictions = 0, overflows = 0, bytes = 0] = this.#details
+    const [evictions = 0, overflows = 0, bytes = 0] = this.#native.wide
     return { evictions, overflows, bytes }
   }
 

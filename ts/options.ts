@@ -145,9 +145,9 @@ function readName(value: unknown): string {
 }
 
 function readClock(value: unknown): Clock {
-  if (typeof value === 'object' && value !== null && 'now' in value) {
-    if (typeof value.now === 'function') return value as Clock
-  }
+  // `Date` is a clock too, and a function.
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  if (isObject && 'now' in value && typeof value.now === 'function') return value as Clock
   throw new TypeError(mustBe('clock', 'an object with now(): number in milliseconds', value))
 }
 

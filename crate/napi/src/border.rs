@@ -111,22 +111,23 @@ impl Call<'_> {
 #[inline(always)]
 fn allow(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        call.handle.remember_key(key);
-        Ok(Some(match time {
+        let allowed = match time {
             Time::Native => limiter.allow(key, cost, &Monotonic),
             Time::Injected(at) => limiter.allow(key, cost, at),
-        }))
+        };
+        call.handle.remember_key(key);
+        Ok(Some(allowed))
     })
 }
 
 #[inline(always)]
 fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        call.handle.remember_key(key);
         let decision = match time {
             Time::Native => limiter.check(key, cost, &Monotonic),
             Time::Injected(at) => limiter.check(key, cost, at),
         };
+        call.handle.remember_key(key);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
@@ -345,8 +346,8 @@ fn double(env: sys::napi_env, value: sys::napi_value) -> Option<f64> {
 )]
 fn whole(env: sys::napi_env, value: sys::napi_value) -> Option<u64> {
     let number = double(env, value)?;
-    ((0.0..=MAX_SAFE).contains(&number) && number.fract().abs() < f64::MIN_POSITIVE)
-        .then_some(number as u64)
+    let is_whole = number.trunc().to_bits() == number.to_bits();
+    ((0.0..=MAX_SAFE).contains(&number) && is_whole).then_some(number as u64)
 }
 
 /// Which of JavaScript's errors.

@@ -4,11 +4,21 @@
 use napi::sys;
 use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet};
 use std::cell::{Cell, RefCell};
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// Numbers in the array: limit, remaining, reset, retry-after, index of the policy.
-pub(crate) const DETAILS: usize = 5;
+/// Limit, remaining, reset, retry-after, index of the policy.
+const DETAILS: usize = 5;
+
+/// What JavaScript reads after a call. Small numbers are integers, because an object made of doubles
+/// costs JavaScript an allocation for each of them.
+#[repr(C)]
+struct Numbers {
+    wide: [f64; DETAILS],
+    /// The same numbers, and at the end 0; or only a 1 at the end, if one of them does not fit.
+    small: [i32; DETAILS + 1],
+}
 
 /// One `RateLimiter` object of one thread. Lives as long as any of its functions.
 pub(crate) struct Handle {
@@ -55,21 +65,43 @@ impl Handle {
         Nanos::from_ms(ms).map(|shown| self.ratchet.at(shown))
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "below 2^31, as just checked; there are 16 limits at most"
+    )]
     #[inline(always)]
     pub(crate) fn write_decision(&self, decision: &Decision) {
-        self.details.write([
+        let Decision { limit, remaining, reset_ms, retry_ms, policy, .. } = *decision;
+        if (limit | remaining | reset_ms | retry_ms) >> 31 != 0 {
+            return self.write_wide(decision);
+        }
+        self.details.write_small([
+            limit as i32,
+            remaining as i32,
+            reset_ms as i32,
+            retry_ms as i32,
+            policy as i32,
+            0,
+        ]);
+    }
+
+    #[cold]
+    fn write_wide(&self, decision: &Decision) {
+        self.details.write_wide([
             number(decision.limit),
             number(decision.remaining),
             milliseconds(decision.reset_ms),
             milliseconds(decision.retry_ms),
             number(decision.policy as u64),
         ]);
+        self.details.write_small([0, 0, 0, 0, 0, 1]);
     }
 
     pub(crate) fn write_stats(&self, limiter: &Limiter) {
         let (evictions, overflows) = (limiter.evictions(), limiter.overflows());
         let bytes = limiter.bytes();
-        self.details.write([number(evictions), number(overflows), number(bytes), 0.0, 0.0]);
+        self.details.write_wide([number(evictions), number(overflows), number(bytes), 0.0, 0.0]);
     }
 }
 
@@ -85,42 +117,60 @@ const fn milliseconds(ms: u64) -> f64 {
     if ms == NEVER { f64::INFINITY } else { number(ms) }
 }
 
-/// The memory of a `Float64Array`, kept from collection for as long as we may write to it.
+/// The memory under a `Float64Array` and an `Int32Array`, kept from collection for as long as we may write to it.
 pub(crate) struct Details {
     env: sys::napi_env,
     keeper: sys::napi_ref,
-    numbers: NonNull<[f64; DETAILS]>,
+    numbers: NonNull<Numbers>,
 }
 
 impl Details {
-    /// The memory, and the array through which JavaScript reads it.
-    pub(crate) fn new(env: sys::napi_env) -> Option<(Self, sys::napi_value)> {
+    /// The memory, and the two arrays through which JavaScript reads it: wide and small.
+    pub(crate) fn new(env: sys::napi_env) -> Option<(Self, [sys::napi_value; 2])> {
         let mut data = ptr::null_mut();
-        let (mut buffer, mut array) = (ptr::null_mut(), ptr::null_mut());
-        let mut keeper = ptr::null_mut();
-        let bytes = size_of::<[f64; DETAILS]>();
+        let (mut buffer, mut keeper) = (ptr::null_mut(), ptr::null_mut());
+        let bytes = size_of::<Numbers>();
         // SAFETY: env is the running call's; all results are written to locals of ours.
         let made =
             unsafe { sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer) };
-        let kind = sys::TypedarrayType::float64_array;
-        // SAFETY: as above, over the buffer just made, whose length fits DETAILS numbers.
-        let viewed =
-            unsafe { sys::napi_create_typedarray(env, kind, DETAILS, buffer, 0, &raw mut array) };
         // SAFETY: as above. The count of 1 keeps the buffer until `drop` deletes the reference.
         let kept = unsafe { sys::napi_create_reference(env, buffer, 1, &raw mut keeper) };
         let numbers = NonNull::new(data.cast())?;
-        [made, viewed, kept]
-            .iter()
-            .all(|&status| status == sys::Status::napi_ok)
-            .then_some((Self { env, keeper, numbers }, array))
+        if made != sys::Status::napi_ok || kept != sys::Status::napi_ok {
+            return None;
+        }
+        let wide = view(env, buffer, sys::TypedarrayType::float64_array, DETAILS, 0)?;
+        let start = offset_of!(Numbers, small);
+        let small = view(env, buffer, sys::TypedarrayType::int32_array, DETAILS + 1, start)?;
+        Some((Self { env, keeper, numbers }, [wide, small]))
     }
 
     #[inline(always)]
-    fn write(&self, numbers: [f64; DETAILS]) {
+    fn write_small(&self, numbers: [i32; DETAILS + 1]) {
         // SAFETY: the buffer is kept alive by `keeper`, is never handed to user code (so nobody can
-        // detach it), holds DETAILS doubles, and JavaScript of this thread does not run meanwhile.
-        unsafe { self.numbers.write(numbers) };
+        // detach it), holds `Numbers`, and JavaScript of this thread does not run meanwhile.
+        unsafe { (&raw mut (*self.numbers.as_ptr()).small).write(numbers) };
     }
+
+    fn write_wide(&self, numbers: [f64; DETAILS]) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*self.numbers.as_ptr()).wide).write(numbers) };
+    }
+}
+
+/// A typed array over part of a buffer.
+fn view(
+    env: sys::napi_env,
+    buffer: sys::napi_value,
+    kind: sys::napi_typedarray_type,
+    length: usize,
+    start: usize,
+) -> Option<sys::napi_value> {
+    let mut array = ptr::null_mut();
+    // SAFETY: env is the running call's, and N-API checks that the part lies inside the buffer.
+    let made =
+        unsafe { sys::napi_create_typedarray(env, kind, length, buffer, start, &raw mut array) };
+    (made == sys::Status::napi_ok).then_some(array)
 }
 
 impl Drop for Details {

@@ -36,7 +36,7 @@ pub struct OpenOptions {
 /// Makes a limiter, or joins the one of the same name, and binds its functions.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, details: Float64Array }"
+    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
 )]
 pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
     let policy = policy(&options).map_err(report)?;
@@ -96,13 +96,14 @@ const fn whole(number: f64) -> u64 {
 
 fn functions(env: Env, limiter: Arc<Limiter>) -> Option<Object<'static>> {
     let raw = env.raw();
-    let (details, array) = Details::new(raw)?;
+    let (details, [wide, small]) = Details::new(raw)?;
     let handle = Rc::new(Handle::new(limiter, details));
     let mut object = Object::new(&env).ok()?;
     for &(name, callback) in FUNCTIONS {
         set(&mut object, raw, name.to_str().ok()?, bind(raw, name, callback, &handle)?)?;
     }
-    set(&mut object, raw, "details", array)?;
+    set(&mut object, raw, "wide", wide)?;
+    set(&mut object, raw, "small", small)?;
     // The object lives in the scope of the call that is running, which outlives this return.
     Some(Object::from_raw(raw, object.raw()))
 }
