@@ -4,7 +4,7 @@ import { BATCH, Batch } from '../batch.mjs'
 import { gateOver } from '../gate.mjs'
 import { FIRST_ID, idsFrom, inputsOf, shuffle } from '../keys.mjs'
 import { answer } from '../lane.mjs'
-import { ADMIT, DENY, PROBE } from '../limits.mjs'
+import { admitLimit, DENY, PROBE } from '../limits.mjs'
 import { calibrate, clock } from '../round.mjs'
 import { loadSubject } from '../subjects.mjs'
 
@@ -30,7 +30,8 @@ async function probe() {
 }
 
 async function prepare() {
-  limiter = create({ ...(outcome === 'admit' ? ADMIT : DENY), keys: KEYS, name: 'bench' })
+  const limit = outcome === 'admit' ? admitLimit(kind === 'same' ? 1 : KEYS) : DENY
+  limiter = create({ ...limit, keys: KEYS, name: 'bench' })
   const { timed, ascending } = inputsOf('stored', orderOf(kind))
   const { stored } = limiter.ways.direct
   const admitted = stored(ascending, 0, ascending.length)

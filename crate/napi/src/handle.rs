@@ -149,12 +149,12 @@ impl Details {
     fn write_small(&self, numbers: [i32; DETAILS + 1]) {
         // SAFETY: the buffer is kept alive by `keeper`, is never handed to user code (so nobody can
         // detach it), holds `Numbers`, and JavaScript of this thread does not run meanwhile.
-        unsafe { (&raw mut (*self.numbers.as_ptr()).small).write(numbers) };
+        unsafe { (*self.numbers.as_ptr()).small = numbers };
     }
 
     fn write_wide(&self, numbers: [f64; DETAILS]) {
         // SAFETY: as above.
-        unsafe { (&raw mut (*self.numbers.as_ptr()).wide).write(numbers) };
+        unsafe { (*self.numbers.as_ptr()).wide = numbers };
     }
 }
 
