@@ -8,9 +8,12 @@
 //! mapping, and in a mapping that processes share. Pages nobody touched cost nothing.
 
 use crate::atomic::{AtomicU64, Ordering};
+use std::hint::black_box;
 use std::ops::Deref;
 
-/// Slots to a set: 128 bytes, two cache lines. (Two under loom, which visits every interleaving.)
+/// Slots to a set: 128 bytes, a cache line of F words and one of S words. A thread that looks for a key
+/// reads a line that is hardly ever written, and of what other threads write all the time it takes over one
+/// line, not two. (Two under loom, which visits every interleaving.)
 pub const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
 /// Words that strangers share when every slot they may use holds a blocked key.
 pub const OVERFLOW: usize = if cfg!(loom) { 1 } else { 4096 };
@@ -122,20 +125,22 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
     #[inline(always)]
     pub(crate) fn slots(&self, set: usize) -> impl Iterator<Item = Slot<'_>> {
         let words = self.set(set).map_or(&[][..], |words| words);
-        words.chunks_exact(SLOT).enumerate().filter_map(move |(way, words)| match words {
-            [f, s] => Some(Slot { set, way, f, s }),
-            _ => None,
-        })
+        let (tags, states) = words.split_at(words.len() / SLOT);
+        let pairs = tags.iter().zip(states).enumerate();
+        pairs.map(move |(way, (f, s))| Slot { set, way, f, s })
     }
 
     /// A bit for each slot of a set whose tag carries the fingerprint.
     ///
     /// Looks at all of them: where a key stands in its set is anybody's guess, and guessing wrong
-    /// costs the processor more than eight loads. It also fetches both lines at once.
+    /// costs the processor more than eight loads.
     #[inline(always)]
     pub(crate) fn hits(&self, set: usize, fingerprint: u64) -> u32 {
         let mut hits = 0;
-        for (way, f) in self.set(set).into_iter().flatten().step_by(SLOT).enumerate() {
+        let words = self.set(set);
+        // Fetches the line of the S words meanwhile: in a large table both lines come from far away.
+        black_box(words.map(|words| words[WAYS].load(Ordering::Relaxed)));
+        for (way, f) in words.into_iter().flatten().take(WAYS).enumerate() {
             // Acquire: the S read next is at least as new as the tag that led to it.
             hits |= u32::from(f.load(Ordering::Acquire) >> 8 == fingerprint) << way;
         }
@@ -145,12 +150,11 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
     /// One slot of a set.
     #[inline(always)]
     pub(crate) fn slot(&self, set: usize, way: usize) -> Option<Slot<'_>> {
-        let at = way.wrapping_mul(SLOT);
         let words = self.set(set)?;
-        Some(Slot { set, way, f: words.get(at)?, s: words.get(at.wrapping_add(1))? })
+        Some(Slot { set, way, f: words.get(way)?, s: words.get(way.wrapping_add(WAYS))? })
     }
 
-    /// The words of a set: F and S in turn.
+    /// The words of a set: the F of every slot, then the S of every slot.
     #[inline(always)]
     fn set(&self, set: usize) -> Option<&[AtomicU64; WAYS * SLOT]> {
         self.memory.get(HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT))..)?.first_chunk()
