@@ -68,6 +68,12 @@ describe('a clock of the caller', () => {
     expect(new RateLimiter('2/hour', { clock }).allow('k')).toBe(true)
   })
 
+  it('has timers that are functions, or none', () => {
+    const wrong = { now: () => 0, setTimer: 5 } as unknown as Clock
+    expect(() => new RateLimiter('2/hour', { clock: wrong })).toThrow(TypeError)
+    expect(() => new RateLimiter('2/hour', { clock: wrong })).toThrow('clock.setTimer')
+  })
+
   it('keeps its own this', () => {
     class Watch implements Clock {
       readonly #start = 1_000

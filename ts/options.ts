@@ -147,8 +147,13 @@ function readName(value: unknown): string {
 function readClock(value: unknown): Clock {
   // `Date` is a clock too, and a function.
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
-  if (isObject && 'now' in value && typeof value.now === 'function') return value as Clock
-  throw new TypeError(mustBe('clock', 'an object with now(): number in milliseconds', value))
+  if (!isObject || !('now' in value) || typeof value.now !== 'function') {
+    throw new TypeError(mustBe('clock', 'an object with now(): number in milliseconds', value))
+  }
+  if ('setTimer' in value && !['function', 'undefined'].includes(typeof value.setTimer)) {
+    throw new TypeError(mustBe('clock.setTimer', 'a function, or nothing', value.setTimer))
+  }
+  return value as Clock
 }
 
 function checkShared(value: unknown): void {

@@ -55,11 +55,17 @@ impl fmt::Display for Error {
                 "burst: {n}; expected a whole number from the count of the shortest limit to \
                  1000000000, with token-bucket or leaky-bucket"
             ),
-            Self::TooLarge { algorithm, count, window_ms } => write!(
-                f,
-                "limits: {count} per {window_ms} ms is more than {algorithm} can count exactly; \
-                 use a smaller count, a shorter window or token-bucket"
-            ),
+            Self::TooLarge { algorithm, count, window_ms } => {
+                let other = match *algorithm {
+                    "token-bucket" => "a count that has a divisor in common with the window",
+                    _ => "token-bucket",
+                };
+                write!(
+                    f,
+                    "limits: {count} per {window_ms} ms is more than {algorithm} can count \
+                     exactly; use a smaller count, a shorter window or {other}"
+                )
+            }
             Self::Capacity(n) => {
                 write!(f, "capacity: {n}; expected a whole number from 1 to 134217728")
             }
