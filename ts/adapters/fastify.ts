@@ -181,7 +181,7 @@ function asOptions(rateLimit: unknown): Options {
     const accepted = 'a limit string, an array of them, options or false'
     throw new TypeError(mustBe('config.rateLimit', accepted, rateLimit))
   }
-  return 'count' in rateLimit ? { limits: rateLimit as LimitInput } : rateLimit
+  return Object.hasOwn(rateLimit, 'count') ? { limits: rateLimit as LimitInput } : rateLimit
 }
 
 /** What fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
