@@ -4,7 +4,7 @@ import type { Decision } from './decision.ts'
 export type HeaderStyle = 'legacy' | false
 
 /** Sets one header of a response. */
-export type SetHeader<Response> = (response: Response, name: string, value: number) => void
+export type SetHeader<Response> = (response: Response, name: string, value: string) => void
 
 /**
  * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up).
@@ -15,7 +15,8 @@ export function setLegacyHeaders<Response>(
   response: Response,
   set: SetHeader<Response>,
 ): void {
-  set(response, 'x-ratelimit-limit', decision.limit)
-  set(response, 'x-ratelimit-remaining', decision.remaining)
-  set(response, 'x-ratelimit-reset', Math.ceil((Date.now() + decision.resetMs) / 1000))
+  // As text: a number would be turned into text twice on its way out, once to be checked.
+  set(response, 'x-ratelimit-limit', String(decision.limit))
+  set(response, 'x-ratelimit-remaining', String(decision.remaining))
+  set(response, 'x-ratelimit-reset', String(Math.ceil((Date.now() + decision.resetMs) / 1000)))
 }

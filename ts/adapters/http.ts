@@ -82,7 +82,7 @@ export class Guard<Request, Response> {
     const error = withoutStack(decision)
     const { retryAfter } = error
     if (retryAfter !== Number.POSITIVE_INFINITY) {
-      this.#setHeader(response, 'retry-after', retryAfter)
+      this.#setHeader(response, 'retry-after', String(retryAfter))
     }
     return error
   }
