@@ -2,6 +2,9 @@
 //!
 //! One shot over bytes that are all there. The general crate hashes a stream, whose bookkeeping costs
 //! as much again as hashing the dozen bytes of a usual key; the tests compare the two.
+//!
+//! Tried and left: four rounds of hardware AES in its place. In a loop of its own that takes a quarter of the time
+//! (3.6 ns against 16), in a call from JavaScript none the less (80 to 86 ns against 78 at 10,000 keys).
 
 /// 128 bits of keyed hash, as two words.
 #[inline(always)]

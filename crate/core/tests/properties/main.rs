@@ -18,6 +18,13 @@ enum Act {
     Refund(u64),
 }
 
+impl Act {
+    const fn units(self) -> u64 {
+        let (Self::Check(units) | Self::Peek(units) | Self::Refund(units)) = self;
+        units
+    }
+}
+
 /// A limit, and acts with the milliseconds that pass before each.
 #[derive(Clone, Debug)]
 struct Schedule {
@@ -42,6 +49,14 @@ impl Schedule {
 
     fn most(&self) -> u64 {
         self.burst.unwrap_or(self.count)
+    }
+
+    /// Every act with the millisecond it falls on.
+    fn timed(&self) -> impl Iterator<Item = (u64, Act)> {
+        self.acts.iter().scan(START_MS, |now, &(pause, act)| {
+            *now += pause;
+            Some((*now, act))
+        })
     }
 
     /// The most that may be admitted in any window, in the words of the README.
@@ -109,9 +124,7 @@ proptest! {
     fn every_field_of_every_decision_is_the_twins(schedule in schedules()) {
         let (limiter, mut twin) = (schedule.limiter(), schedule.twin());
         let key = key(&limiter);
-        let mut now = START_MS;
-        for &(pause, act) in &schedule.acts {
-            now += pause;
+        for (now, act) in schedule.timed() {
             match act {
                 Act::Check(cost) => {
                     prop_assert_eq!(limiter.check(key, cost, &at(now)), twin.ask(now, cost, true));
@@ -131,11 +144,9 @@ proptest! {
     fn no_window_admits_more_than_promised(schedule in schedules()) {
         let limiter = schedule.limiter();
         let key = key(&limiter);
-        let mut now = START_MS;
         let mut admitted: Vec<(u64, u64)> = Vec::new();
-        for &(pause, act) in &schedule.acts {
-            now += pause;
-            let (Act::Check(cost) | Act::Peek(cost) | Act::Refund(cost)) = act;
+        for (now, act) in schedule.timed() {
+            let cost = act.units();
             if limiter.allow(key, cost, &at(now)) {
                 admitted.push((now, cost));
             }
@@ -151,10 +162,8 @@ proptest! {
     ) {
         let limiter = schedule.limiter();
         let key = key(&limiter);
-        let mut now = START_MS;
-        for &(pause, act) in &schedule.acts {
-            now += pause;
-            let (Act::Check(cost) | Act::Peek(cost) | Act::Refund(cost)) = act;
+        for (now, act) in schedule.timed() {
+            let cost = act.units();
             let denied = limiter.check(key, cost, &at(now));
             if !denied.allowed && denied.retry_ms != NEVER {
                 let then = now + denied.retry_ms;
@@ -168,10 +177,8 @@ proptest! {
     fn a_refund_at_once_undoes_a_charge(schedule in schedules()) {
         let limiter = schedule.limiter();
         let key = key(&limiter);
-        let mut now = START_MS;
-        for &(pause, act) in &schedule.acts {
-            now += pause;
-            let (Act::Check(cost) | Act::Peek(cost) | Act::Refund(cost)) = act;
+        for (now, act) in schedule.timed() {
+            let cost = act.units();
             let before = limiter.peek(key, 1, &at(now));
             if limiter.allow(key, cost, &at(now)) && !matches!(act, Act::Check(_)) {
                 limiter.refund(key, cost, &at(now));
