@@ -38,3 +38,11 @@ it('survives the limiter and the collection of its memory', () => {
     policy: 0,
   })
 })
+
+it('a call that throws leaves the key of the call before as it was', () => {
+  const limiter = new RateLimiter('5/minute')
+  limiter.allow('a')
+  expect(() => limiter.allow('b', -1)).toThrow(RangeError)
+  limiter.allow('b')
+  expect([limiter.peek('a').remaining, limiter.peek('b').remaining]).toEqual([4, 4])
+})

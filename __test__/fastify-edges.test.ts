@@ -89,3 +89,9 @@ it('require and import give the same plugin', () => {
   expect(required).toBe(rateThrottle)
   expect([required.default, required.rateThrottle]).toEqual([rateThrottle, rateThrottle])
 })
+
+it.each(['burst', 'name'])('%s without limits to go with stops the start', async (option) => {
+  const app = server()
+  const options = { [option]: option === 'burst' ? 5 : 'api' }
+  await expect(Promise.resolve(app.register(rateThrottle, options))).rejects.toThrow('beside')
+})
