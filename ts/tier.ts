@@ -1,0 +1,32 @@
+import type { Decision } from './decision.ts'
+import type { Limit } from './limit/limit.ts'
+
+/** What a call answers: at once where the counters are in this process, else as a promise. */
+export type Answer<T> = T | Promise<T>
+
+/** How one of several limits stands, whichever of them decides. */
+export interface Standing {
+  /** Whole units that this limit alone would admit right now. */
+  readonly remaining: number
+  /** Milliseconds, rounded up, until it would admit one more than that; `Infinity` when it is full. */
+  readonly moreMs: number
+}
+
+/**
+ * Where the counters live, as whoever asks sees it: adapters know this and no particular tier.
+ * `RateLimiter` answers at once; a tier behind a network answers with promises.
+ */
+export interface Tier {
+  readonly limits: readonly Limit[]
+  check(key: string, cost?: number): Answer<Decision>
+  peek(key: string, cost?: number): Answer<Decision>
+  /** Gives back what was charged and turned out not to count. */
+  refund(key: string, units?: number): Answer<void>
+  block(key: string, ms: number): Answer<void>
+  /**
+   * How each limit stands for this key, in the order of `limits`, after `decision` about it. Costs no
+   * round trip: a remote tier answers from what came with the decision.
+   */
+  standings(key: string, decision: Decision): Answer<readonly Standing[]>
+  close(): Answer<void>
+}
