@@ -7,6 +7,7 @@ import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
 import { type Algorithm, type RateLimiterOptions, resolveOptions } from './options.ts'
+import type { Standing, Tier } from './tier.ts'
 import { Lines, type WaitOptions } from './wait.ts'
 
 /** What a limiter has been through. */
@@ -36,7 +37,7 @@ const DEFAULT_CAPACITY = 100_000
  * denied for ever (`retryAfterMs: Infinity`) and touches nothing. Anything else throws a TypeError or
  * RangeError that names the argument. A denial changes nothing.
  */
-export class RateLimiter<const L extends LimitInput = LimitInput> {
+export class RateLimiter<const L extends LimitInput = LimitInput> implements Tier {
   /** The limits, parsed. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
@@ -108,6 +109,19 @@ export class RateLimiter<const L extends LimitInput = LimitInput> {
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
     this.#lines ??= new Lines(this, this.#clock)
     return this.#lines.wait(key, options)
+  }
+
+  /**
+   * How each limit stands for the key, in the order of `limits`. Changes nothing.
+   *
+   * A {@link Decision} speaks of the limit that decides; headers that list all of them ask here.
+   */
+  standings(key: string): readonly Standing[] {
+    return this.limits.map((_, index) => {
+      this.#native.standing(key, index, ...this.#now())
+      const [remaining = 0, moreMs = 0] = this.#native.wide
+      return { remaining, moreMs }
+    })
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */

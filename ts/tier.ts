@@ -1,5 +1,6 @@
 import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
+import type { WaitOptions } from './wait.ts'
 
 /** What a call answers: at once where the counters are in this process, else as a promise. */
 export type Answer<T> = T | Promise<T>
@@ -23,6 +24,10 @@ export interface Tier {
   /** Gives back what was charged and turned out not to count. */
   refund(key: string, units?: number): Answer<void>
   block(key: string, ms: number): Answer<void>
+  /** Forgets the key, its block included. */
+  reset(key: string): Answer<void>
+  /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
+  wait(key: string, options?: WaitOptions): Promise<Decision>
   /**
    * How each limit stands for this key, in the order of `limits`, after `decision` about it. Costs no
    * round trip: a remote tier answers from what came with the decision.

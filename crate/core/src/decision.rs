@@ -30,3 +30,12 @@ pub struct Decision {
     /// Index of the deciding limit.
     pub policy: usize,
 }
+
+/// How one of several limits stands for a key, whichever of them decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Units that this limit alone would admit right now.
+    pub remaining: u64,
+    /// Milliseconds until it would admit one more than that; [`NEVER`] when it holds its most.
+    pub more_ms: u64,
+}

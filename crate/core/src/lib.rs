@@ -29,7 +29,7 @@ pub mod table;
 
 pub use atomic::AtomicU64;
 pub use clock::{At, Between, Clock, Monotonic, Ratchet};
-pub use decision::{Decision, NEVER, Reading};
+pub use decision::{Decision, NEVER, Reading, Standing};
 pub use error::Error;
 pub use key::{Encoding, Key, Secret};
 pub use limit::{Limit, MAX_COUNT, MAX_WINDOW_MS};

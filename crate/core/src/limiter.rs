@@ -1,7 +1,7 @@
 //! A limiter: one or several limits on the same keys, one table each.
 
 use crate::clock::Clock;
-use crate::decision::{Decision, NEVER, Reading};
+use crate::decision::{Decision, NEVER, Reading, Standing};
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
@@ -111,6 +111,18 @@ impl Limiter {
             return self.admitted(&readings);
         }
         self.denied(&readings)
+    }
+
+    /// How the limit of this index stands for the key, apart from all others; `None` past the last.
+    pub fn standing(&self, key: Key, index: usize, clock: &impl Clock) -> Option<Standing> {
+        let (_, table) = self.tables.get(index)?;
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            return Some(Standing { remaining: 0, more_ms: blocked_us.div_ceil(1_000) });
+        }
+        let remaining = table.peek(key, 1, clock).remaining;
+        let more_ms = table.peek(key, remaining.saturating_add(1), clock).retry_ms;
+        Some(Standing { remaining, more_ms })
     }
 
     /// Gives `units` back to every limit. Nothing is given back beyond what is owed.

@@ -141,6 +141,15 @@ fn peek(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     })
 }
 
+fn standing(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run(("index", 0), |limiter, key, index, time| {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let standing = limiter.standing(key, index, time);
+        call.handle.write_standing(standing.unwrap_or_default());
+        Ok(None)
+    })
+}
+
 fn refund(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run(("units", 1), |limiter, key, units, time| {
         limiter.refund(key, units, time);
@@ -200,7 +209,7 @@ macro_rules! exports {
     };
 }
 
-exports!(allow, check, peek, refund, reset, block, stats, close);
+exports!(allow, check, peek, standing, refund, reset, block, stats, close);
 
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "raw N-API: memory shared with a Float64Array")]
 
 use napi::sys;
-use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet};
+use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet, Standing};
 use std::cell::{Cell, RefCell};
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
@@ -96,6 +96,11 @@ impl Handle {
             number(decision.policy as u64),
         ]);
         self.details.write_small([0, 0, 0, 0, 0, 1]);
+    }
+
+    pub(crate) fn write_standing(&self, standing: Standing) {
+        let numbers = [number(standing.remaining), milliseconds(standing.more_ms), 0.0, 0.0, 0.0];
+        self.details.write_wide(numbers);
     }
 
     pub(crate) fn write_stats(&self, limiter: &Limiter) {
