@@ -1,0 +1,92 @@
+import { hopAddress, MAX_HOP_LENGTH, MAX_HOPS, withoutBlanks } from './hop.ts'
+
+// Both readers go from the right and stop where the caller stops. That bounds the work, and it keeps what the
+// client wrote (on the left) from changing how the proxy's own entry (on the right) is read: an open quote
+// sent ahead would swallow that entry if it were read from the left.
+
+/** All that 64 hops of the longest kind and their commas can take. */
+const MAX_LIST_LENGTH: number = MAX_HOPS * (MAX_HOP_LENGTH + 1)
+/** Longest element of a Forwarded header, in UTF-16 code units. A host name has at most 253. */
+const MAX_ELEMENT_LENGTH = 512
+
+const COMMA = 0x2c
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/**
+ * Hops of an `X-Forwarded-For` header, or of a vendor's header that holds one address or a list.
+ *
+ * @param text the header's value, however long or hostile; at most its last 4,160 characters are read
+ * @returns from the right, at most 64: the canonical address, or undefined for an entry that is none, an
+ * empty one included
+ */
+export function* forwardedFor(text: string): Generator<string | undefined, void> {
+  const list = text.slice(-MAX_LIST_LENGTH)
+  let end = list.length
+  for (let hops = 0; hops < MAX_HOPS && end >= 0; hops++) {
+    const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
+    // What begins before the part that is read may be the tail of something longer.
+    const isCut = comma === -1 && list.length < text.length
+    yield isCut ? undefined : hopAddress(withoutBlanks(list.slice(comma + 1, end)))
+    end = comma
+  }
+}
+
+/**
+ * Hops of a `Forwarded` header (RFC 7239): the `for` of each element.
+ *
+ * @param text the header's value, however long or hostile; at most 64 elements of 512 characters are read
+ * @returns from the right, at most 64: the canonical address, or undefined for an element that hides it
+ * (`for=_hidden`, `for=unknown`), has no `for` or more than one, or is malformed
+ */
+export function* forwarded(text: string): Generator<string | undefined, void> {
+  let end = text.length
+  for (let hops = 0; hops < MAX_HOPS && end >= 0; hops++) {
+    const start = elementStart(text, end)
+    yield start === undefined ? undefined : forOf(text.slice(start, end))
+    if (start === undefined) return
+    end = start - 1
+  }
+}
+
+/**
+ * Where the element that ends at `end` starts: behind the nearest comma that is in no quoted string. In a
+ * well-formed element the quotes pair up from the right as they do from the left.
+ *
+ * @returns undefined if that is too far away, or a quoted string has no beginning
+ */
+function elementStart(text: string, end: number): number | undefined {
+  const floor = Math.max(0, end - MAX_ELEMENT_LENGTH)
+  let isQuoted = false
+  for (let i = end - 1; i >= floor; i--) {
+    const code = text.charCodeAt(i)
+    if (code === COMMA && !isQuoted) return i + 1
+    if (code === QUOTE) isQuoted = !isQuoted || isEscaped(text, i, floor)
+  }
+  return floor === 0 && !isQuoted ? 0 : undefined
+}
+
+/** Whether an odd number of backslashes stands before `at`. Each is looked at for one quote only. */
+function isEscaped(text: string, at: number, floor: number): boolean {
+  let i = at - 1
+  while (i >= floor && text.charCodeAt(i) === BACKSLASH) i--
+  return (at - 1 - i) % 2 === 1
+}
+
+/** One `name=value`: the value a quoted string, or all that needs no quotes, and what we know needs them. */
+const PAIR =
+  /[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;]+))[ \t]*(?:;|$)|[ \t]*(?:;|$)/y
+
+/** The address in an element's only `for`. An element that is malformed anywhere says nothing. */
+function forOf(element: string): string | undefined {
+  let found: string | undefined
+  PAIR.lastIndex = 0
+  while (PAIR.lastIndex < element.length) {
+    const pair = PAIR.exec(element)
+    if (pair === null) return undefined
+    if (pair[1]?.toLowerCase() !== 'for') continue
+    if (found !== undefined) return undefined
+    found = pair[2]?.replace(/\\(.)/g, '$1') ?? pair[3] ?? ''
+  }
+  return found === undefined ? undefined : hopAddress(found)
+}
