@@ -21,7 +21,7 @@ async function ask(app: FastifyInstance, options: InjectOptions): Promise<number
 }
 
 it.each([undefined, null, 0, '', 'text'])(
-  'a key function that throws %j refuses the request',
+  'a key function that throws %j leaves the address; by option it refuses the request',
   async (thrown) => {
     const app = server()
     const key = () => {
@@ -30,7 +30,12 @@ it.each([undefined, null, 0, '', 'text'])(
     await app.register(rateThrottle, { limits: '1/hour', key })
     let runs = 0
     app.get('/', () => `${++runs}`)
-    expect([await ask(app, { url: '/' }), runs]).toEqual([500, 0])
+    const config = { rateLimit: { limits: '9/hour', onKeyError: 'deny' } } as const
+    app.get('/deny', { config }, () => `${++runs}`)
+    expect([await ask(app, { url: '/' }), await ask(app, { url: '/' }), runs]).toEqual([
+      200, 429, 1,
+    ])
+    expect([await ask(app, { url: '/deny' }), runs]).toEqual([500, 1])
   },
 )
 

@@ -1,8 +1,9 @@
 import { mustBe } from './errors.ts'
-import type { LimitInput } from './limit/limit.ts'
+import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { RateLimiter } from './limiter.ts'
 import { LIMITER_OPTIONS, notAvailable, ownOptions, type RateLimiterOptions } from './options.ts'
+import type { Tier } from './tier.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -11,6 +12,13 @@ export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
   readonly limits: CheckedLimits<L>
   /** Where the state lives: `'memory:'`, in this process. Default: `'memory:'`. */
   readonly storage?: string | undefined
+}
+
+/** Options of {@link openTier}: those of a limiter, and where its state lives. */
+export interface OpenTierOptions extends RateLimiterOptions {
+  readonly storage?: unknown
+  readonly keyPrefix?: unknown
+  readonly onError?: unknown
 }
 
 const SCHEMES = ['memory', 'shared', 'redis', 'rediss']
@@ -28,6 +36,13 @@ export function createLimiter<const L extends LimitInput>(
   const { limits, storage = 'memory:', ...rest } = own
   checkStorage(storage)
   return new RateLimiter<L>(limits, rest)
+}
+
+/** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
+export function openTier(limits: readonly Limit[], options: OpenTierOptions): Tier {
+  const { storage = 'memory:', keyPrefix: _keyPrefix, onError: _onError, ...rest } = options
+  checkStorage(storage)
+  return new RateLimiter(limits, rest)
 }
 
 function checkStorage(storage: unknown): void {

@@ -17,23 +17,28 @@ export class RateLimitExceeded extends Error {
 
   /** Stable name of this error. */
   readonly code = 'RATE_LIMIT_EXCEEDED'
-  /** HTTP status: Too Many Requests. */
-  readonly statusCode = 429
+  /** HTTP status: 429, Too Many Requests, unless another was asked for. */
+  readonly statusCode: number
   /** Seconds to wait, rounded up, so that obeying them is enough; `Infinity` when waiting won't help. */
   readonly retryAfter: number
   /** The decision in full. */
   readonly decision: Decision
 
-  /** @param decision the denial */
-  constructor(decision: Decision) {
+  /**
+   * @param decision the denial
+   * @param message default: how long to wait, in words
+   * @param statusCode default: 429
+   */
+  constructor(decision: Decision, message?: string, statusCode = 429) {
     const seconds = Math.ceil(decision.retryAfterMs / 1000)
-    super(message(seconds))
+    super(message ?? inWords(seconds))
+    this.statusCode = statusCode
     this.retryAfter = seconds
     this.decision = decision
   }
 }
 
-function message(seconds: number): string {
+function inWords(seconds: number): string {
   if (seconds === Number.POSITIVE_INFINITY) {
     return 'Rate limit exceeded: this request costs more than the limit ever admits'
   }

@@ -1,4 +1,8 @@
 /** Rate limiting for Node: see the README, or start with {@link RateLimiter}. */
+
+export { allOf, byHeader, byIp, byUser, firstOf, type KeyFunction } from './adapters/http/keys.ts'
+export { RequestRefused } from './adapters/http/refused.ts'
+export { TRUST_EVERYBODY, type TrustInput } from './address/trust.ts'
 export type { Charge } from './again.ts'
 export { type Clock, FakeClock } from './clock.ts'
 export { type CreateLimiterOptions, createLimiter } from './create.ts'

@@ -113,12 +113,11 @@ function checkNames(options: unknown, known: readonly string[]): void {
   }
 }
 
-function readAlgorithm(value: unknown): Algorithm {
-  if (typeof value !== 'string') {
-    throw new TypeError(mustBe('algorithm', ALGORITHMS_IN_WORDS, value))
-  }
+/** @param name what the value was given as. Default: `algorithm` */
+export function readAlgorithm(value: unknown, name = 'algorithm'): Algorithm {
+  if (typeof value !== 'string') throw new TypeError(mustBe(name, ALGORITHMS_IN_WORDS, value))
   const known = ALGORITHMS.get(value.replaceAll('_', '-'))
-  if (known === undefined) throw new RangeError(mustBe('algorithm', ALGORITHMS_IN_WORDS, value))
+  if (known === undefined) throw new RangeError(mustBe(name, ALGORITHMS_IN_WORDS, value))
   return known
 }
 

@@ -1,100 +1,89 @@
-import type { Decision } from '../decision.ts'
-import { mustBe } from '../errors.ts'
-import { RateLimitExceeded } from '../exceeded.ts'
-import { type HeaderStyle, type SetHeader, setLegacyHeaders } from '../headers.ts'
-import type { LimitInput } from '../limit/limit.ts'
-import { RateLimiter } from '../limiter.ts'
-import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions, resolveOptions } from '../options.ts'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Answer } from '../tier.ts'
+import { Guard } from './http/guard.ts'
+import { NODE, send } from './http/node.ts'
+import { type HttpOptions, ownHttpOptions } from './http/options.ts'
+import { bodyOf } from './http/reply.ts'
+import { Warnings } from './http/warning.ts'
 
-/** Names the caller of a request. */
-export type KeyFunction<Request> = (request: Request) => string
+export { TRUST_EVERYBODY } from '../address/trust.ts'
+export { RateLimitExceeded } from '../exceeded.ts'
+export { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
+export { RequestRefused } from './http/refused.ts'
 
-/** What every HTTP adapter takes: a limiter's options, and who is limited and told what. */
-export interface HttpOptions<Request> extends RateLimiterOptions {
-  /** One or several limits. */
-  readonly limits?: LimitInput | undefined
-  /** Names the caller. Default: the client's address, as the framework's proxy setting resolves it. */
-  readonly key?: KeyFunction<Request> | undefined
-  /** Headers of every limited response. Default: `'legacy'`. */
-  readonly headers?: HeaderStyle | undefined
+/** Options of {@link rateThrottle}. */
+export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>
+
+/** Limits for the requests of a `node:http` server. */
+export interface RateThrottle {
+  /**
+   * Decides about a request. One that may pass is yours to answer; any other has been answered.
+   *
+   * @returns whether it may pass
+   */
+  admit(request: IncomingMessage, response: ServerResponse): Answer<boolean>
+  /** A listener that only sees the requests that may pass. */
+  wrap(listener: RequestListener): RequestListener
+  /** Forgets a key, its block included. */
+  reset(key: string): Answer<void>
+  /** Lets go of the counters. Requests after that are answered 500. */
+  close(): void
 }
 
 /**
- * The options that are `options`' own.
+ * Limits the requests of a `node:http` server, or of any framework that has its requests and responses.
  *
- * @throws TypeError or RangeError unless they are known and, but for the limits, right
+ * ```ts
+ * const limiter = rateThrottle({ limits: '100/minute' })
+ * createServer(limiter.wrap((request, response) => response.end('hello'))).listen(3000)
+ * ```
+ *
+ * A refused request is answered as JSON: `{ statusCode, code, message }`.
+ *
+ * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
-export function readHttpOptions<Request>(options: HttpOptions<Request>): HttpOptions<Request> {
-  const own = ownOptions(options, ['limits', 'key', 'headers', ...LIMITER_OPTIONS])
-  const { limits: _limits, key, headers, ...rest } = own
-  if (key !== undefined && typeof key !== 'function') {
-    throw new TypeError(mustBe('key', 'a function of the request that returns a string', key))
+export function rateThrottle(options: RateThrottleOptions): RateThrottle {
+  const guard = new Guard(ownHttpOptions(options), NODE, new Warnings())
+  const admit: RateThrottle['admit'] = (request, response) => {
+    const refusal = guard.decide(request, response)
+    if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)
+    return refusal.then((found) => settle(guard, found, request, response))
   }
-  if (headers !== undefined && headers !== 'legacy' && headers !== false) {
-    throw new RangeError(mustBe('headers', '"legacy" or false', headers))
+  return {
+    admit,
+    wrap: (listener) => (request, response) => {
+      const admitted = admit(request, response)
+      if (admitted === true) listener(request, response)
+      else if (admitted instanceof Promise) {
+        void admitted.then((isAdmitted) => {
+          if (isAdmitted) listener(request, response)
+        })
+      }
+    },
+    reset: (key) => guard.reset(key),
+    close: () => guard.close(),
   }
-  resolveOptions(rest)
-  return own
 }
 
-/** What a framework adapter tells about its requests and responses. */
-export interface Framework<Request, Response> {
-  /** The key of a request when the options name none. */
-  readonly address: KeyFunction<Request>
-  readonly setHeader: SetHeader<Response>
-}
-
-/** One or several limits on the requests that somebody guards with it. No framework in it. */
-export class Guard<Request, Response> {
-  readonly #limiter: RateLimiter
-  readonly #key: KeyFunction<Request>
-  readonly #headers: HeaderStyle
-  readonly #setHeader: SetHeader<Response>
-
-  /** Throws whatever the limiter throws about its options, and about `key` and `headers`. */
-  constructor(options: HttpOptions<Request>, framework: Framework<Request, Response>) {
-    const { limits, key, headers, ...rest } = readHttpOptions(options)
-    this.#limiter = new RateLimiter(limits as LimitInput, rest)
-    this.#key = key ?? framework.address
-    this.#headers = headers ?? 'legacy'
-    this.#setHeader = framework.setHeader
-  }
-
-  /**
-   * Decides about a request and sets the headers of its response.
-   *
-   * @returns the error to answer with, or undefined if the request may pass
-   */
-  decide(request: Request, response: Response): RateLimitExceeded | undefined {
-    const key = this.#key
-    const decision = this.#limiter.check(key(request))
-    if (this.#headers === 'legacy') setLegacyHeaders(decision, response, this.#setHeader)
-    return decision.allowed ? undefined : this.#refuse(decision, response)
-  }
-
-  /** Lets go of the limiter. */
-  close(): void {
-    this.#limiter.close()
-  }
-
-  /** `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-  #refuse(decision: Decision, response: Response): RateLimitExceeded {
-    const error = withoutStack(decision)
-    const { retryAfter } = error
-    if (retryAfter !== Number.POSITIVE_INFINITY) {
-      this.#setHeader(response, 'retry-after', String(retryAfter))
+/** Answers a refused request. A handler of the user's that fails is answered for, too. */
+function settle(
+  guard: Guard<IncomingMessage, ServerResponse>,
+  refusal: Error | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Answer<boolean> {
+  if (refusal === undefined) return true
+  const goOn = (isAnswered: boolean): boolean => {
+    if (!isAnswered) {
+      const { statusCode } = refusal as Error & { statusCode: number }
+      send(response, statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
     }
-    return error
+    return false
   }
-}
-
-/** A denial is no bug: where it was made interests nobody, and finding out costs more than deciding. */
-function withoutStack(decision: Decision): RateLimitExceeded {
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
   try {
-    return new RateLimitExceeded(decision)
-  } finally {
-    Error.stackTraceLimit = limit
+    const answered = guard.answer(refusal, request, response)
+    return answered instanceof Promise ? answered.then(goOn, () => goOn(false)) : goOn(answered)
+  } catch {
+    return goOn(false)
   }
 }

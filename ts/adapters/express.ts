@@ -1,0 +1,141 @@
+import type { Request, RequestHandler, Response } from 'express'
+import type { Decision } from '../decision.ts'
+import type { LimitInput } from '../limit/limit.ts'
+import type { Answer } from '../tier.ts'
+import { hasErrorHandler } from './express/error-handler.ts'
+import { expressFramework } from './express/framework.ts'
+import { warnOfEarlierRoutes } from './express/late.ts'
+import { Guard } from './http/guard.ts'
+import { send } from './http/node.ts'
+import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
+import { readHttpOptions } from './http/read.ts'
+import { bodyOf } from './http/reply.ts'
+import { Warnings } from './http/warning.ts'
+
+export { TRUST_EVERYBODY } from '../address/trust.ts'
+export { RateLimitExceeded } from '../exceeded.ts'
+export { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
+export { RequestRefused } from './http/refused.ts'
+
+/** Options of {@link rateThrottle}. */
+export type RateThrottleOptions = HttpOptions<Request, Response>
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The decision about this request: of several limits the tightest. */
+      rateLimit?: Decision | null
+    }
+  }
+}
+
+/** Middleware that limits requests, and makes more of its kind. */
+export interface RateThrottle extends RequestHandler {
+  /**
+   * Middleware with limits of its own, for a route or a router. What these options say holds for it too,
+   * but their limits: `app.get('/search', limiter.limit('10/minute'), search)`.
+   */
+  limit(limits: LimitInput | RateThrottleOptions): RateThrottle
+  /** Forgets a key, its block included. */
+  reset(key: string): Answer<void>
+  /** Lets go of the counters. Requests after that are answered 500. */
+  close(): void
+}
+
+/**
+ * Limits the requests of an Express 4 or 5 server.
+ *
+ * ```ts
+ * const limiter = rateThrottle({ limits: '100/minute' })
+ * app.use(limiter)                                               // all that comes after it
+ * app.get('/search', limiter.limit('10/minute'), search)         // one route
+ * app.post('/report', limiter.limit(['10/minute', '50/hour']), report)
+ * ```
+ *
+ * Middlewares in a row all hold: a request is charged to all of them or to none. One middleware counts a
+ * request once, however often the request meets it, and has one budget for all routes it stands before.
+ * A refused request never reaches its handler: a `RateLimitExceeded` (429) goes to the error handlers of
+ * the app, or where it has none is answered as JSON.
+ *
+ * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
+ */
+export function rateThrottle(options: RateThrottleOptions = {}): RateThrottle {
+  return makeMiddleware(ownHttpOptions(options), new Warnings())
+}
+
+function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
+  const guard = makeGuard(options, warnings)
+  let isMet = false
+  const middleware: RequestHandler = (request, response, next) => {
+    if (guard === undefined) {
+      next(new TypeError(NO_LIMITS))
+      return
+    }
+    if (!isMet) warnOfEarlierRoutes(request, middleware, warnings)
+    isMet = true
+    const refusal = guard.decide(request, response)
+    if (refusal === undefined) next()
+    else if (!(refusal instanceof Promise)) end(guard, refusal, request, response, next)
+    else void refusal.then((found) => end(guard, found, request, response, next))
+  }
+  const more = {
+    limit: (limits: LimitInput | RateThrottleOptions) =>
+      makeMiddleware({ ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }, warnings),
+    reset: (key: string) => guard?.reset(key),
+    close: () => guard?.close(),
+  }
+  return Object.assign(middleware, more)
+}
+
+const NO_LIMITS =
+  "rateThrottle was given no limits, so it can't be a middleware: only its limit(...) makes some"
+
+/** Without limits there is nothing to guard; the options are checked all the same. */
+function makeGuard(
+  options: RateThrottleOptions,
+  warnings: Warnings,
+): Guard<Request, Response> | undefined {
+  if (options.limits !== undefined) return new Guard(options, expressFramework(warnings), warnings)
+  readHttpOptions(options)
+  return undefined
+}
+
+/** Nobody goes on with a request that was answered here. */
+function end(
+  guard: Guard<Request, Response>,
+  refusal: Error | undefined,
+  request: Request,
+  response: Response,
+  next: (error?: unknown) => void,
+): void {
+  if (refusal === undefined) {
+    next()
+    return
+  }
+  const goOn = (isAnswered: boolean): void => {
+    if (!isAnswered) refuse(refusal, request, response, next)
+  }
+  let answered: Answer<boolean> = false
+  try {
+    answered = guard.answer(refusal, request, response)
+  } catch (error) {
+    next(error)
+    return
+  }
+  if (answered instanceof Promise) answered.then(goOn, next)
+  else goOn(answered)
+}
+
+/** What Express itself makes of an error is a page of HTML, with its stack unless in production. */
+function refuse(
+  refusal: Error,
+  request: Request,
+  response: Response,
+  next: (error?: unknown) => void,
+): void {
+  if (hasErrorHandler(request.app)) next(refusal)
+  else {
+    const { statusCode } = refusal as Error & { statusCode: number }
+    send(response, statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
+  }
+}

@@ -1,0 +1,36 @@
+import type { Request, Response } from 'express'
+import { clientOf } from '../../address/trust.ts'
+import type { Framework } from '../http/framework.ts'
+import { isOver, onEnd, peerOf, send } from '../http/node.ts'
+import { type Believes, namesProxies } from '../http/proxy.ts'
+import type { Warnings } from '../http/warning.ts'
+
+/** Express' requests and responses. */
+export function expressFramework(warnings: Warnings): Framework<Request, Response> {
+  let known: { readonly believes: Believes; readonly isNamed: boolean } | undefined
+  const followsProxies = ({ app }: Request): boolean => {
+    const believes = app.get('trust proxy fn') as Believes
+    // The setting may change while the server runs.
+    if (known?.believes === believes) return known.isNamed
+    const setting: unknown = app.get('trust proxy')
+    const isNamed = setting !== false && namesProxies(setting, believes, warnings)
+    known = { believes, isNamed }
+    return isNamed
+  }
+  return {
+    socket: (request) => request.socket,
+    headers: (request) => request.headers,
+    method: (request) => request.method,
+    client: (request) => {
+      const peer = peerOf(request)
+      if (peer === undefined || !followsProxies(request)) return peer
+      return clientOf([peer, ...request.ips.reverse()])
+    },
+    setHeader: (response, name, value) => {
+      response.setHeader(name, value)
+    },
+    isOver,
+    onEnd,
+    send,
+  }
+}

@@ -1,0 +1,60 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { clientOf } from '../../address/trust.ts'
+import type { Framework } from '../http/framework.ts'
+import { isOver, onEnd, peerOf } from '../http/node.ts'
+import { namesProxies } from '../http/proxy.ts'
+import type { Warnings } from '../http/warning.ts'
+
+/** A client and a proxy for documentation (RFC 5737), to see what a proxy setting makes of them. */
+const PROBE = { 'x-forwarded-for': '198.51.100.1' }
+
+/** Fastify's requests and replies. */
+export function fastifyFramework(
+  app: FastifyInstance,
+  warnings: Warnings,
+): Framework<FastifyRequest, FastifyReply> {
+  let followsProxies: boolean | undefined
+  return {
+    socket: (request) => request.raw.socket,
+    headers: (request) => request.headers,
+    method: (request) => request.raw.method ?? '',
+    client: (request) => {
+      followsProxies ??= isProxyNamed(app, request, warnings)
+      return followsProxies ? clientOf(request.ips ?? []) : peerOf(request.raw)
+    },
+    setHeader: (reply, name, value) => {
+      reply.header(name, value)
+    },
+    isOver: (reply) => reply.sent || isOver(reply.raw),
+    onEnd: (reply, ended) => onEnd(reply.raw, ended),
+    send: (reply, status, type, body) => {
+      reply.code(status).type(type).send(body)
+    },
+  }
+}
+
+/** Whether `trustProxy` is on and says whom. Seen from a request: the setting itself is nowhere to be read. */
+function isProxyNamed(app: FastifyInstance, request: FastifyRequest, warnings: Warnings): boolean {
+  if (request.ips === undefined) return false
+  return namesProxies(settingOf(app), (address) => believes(request, address), warnings)
+}
+
+/** Fastify takes a number of hops for nobody since 5.12.1, without a word. Only its own options tell. */
+function settingOf(app: object): unknown {
+  for (let at: object | null = app; at !== null; at = Object.getPrototypeOf(at)) {
+    const symbols = Object.getOwnPropertySymbols(at)
+    const options = symbols.find(({ description }) => description === 'fastify.options')
+    if (options !== undefined)
+      return (at as Record<symbol, { trustProxy?: unknown }>)[options]?.trustProxy
+  }
+  return undefined
+}
+
+/** Asks Fastify's own getter about a request that comes from this address. */
+function believes(request: FastifyRequest, address: string): boolean {
+  const socket = { remoteAddress: address }
+  const raw = { socket, connection: socket, headers: PROBE } as unknown as IncomingMessage
+  const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })
+  return Array.isArray(chain) && chain.length > 1
+}

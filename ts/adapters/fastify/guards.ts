@@ -1,0 +1,124 @@
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { LimitInput } from '../../limit/limit.ts'
+import type { Framework } from '../http/framework.ts'
+import { Guard } from '../http/guard.ts'
+import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from '../http/options.ts'
+import { readHttpOptions } from '../http/read.ts'
+import type { Warnings } from '../http/warning.ts'
+
+/** Options of the plugin and of routes. */
+export type Options = HttpOptions<FastifyRequest, FastifyReply>
+/** A route's own limits in place of the plugin's; `false` for none. */
+export type RouteLimit = LimitInput | Options | false
+/** A guard of Fastify's requests. */
+export type FastifyGuard = Guard<FastifyRequest, FastifyReply>
+
+/** A route's configuration; each plugin instance adds its guard under a symbol of its own. */
+type Config = {
+  readonly rateLimit?: RouteLimit | undefined
+  /** Fastify adds these to what the route declared. */
+  readonly method?: RouteOptions['method']
+  readonly url?: string
+  readonly [guard: symbol]: FastifyGuard | undefined
+}
+
+/** What tells one declaration of a route from another. */
+interface Declared {
+  readonly rateLimit: RouteLimit
+  readonly constraints: unknown
+  readonly guard: FastifyGuard | undefined
+}
+
+/** The guards of one server: the plugin's own, and those of the routes that have limits of their own. */
+export class Guards {
+  readonly #options: Options
+  readonly #framework: Framework<FastifyRequest, FastifyReply>
+  readonly #warnings: Warnings
+  readonly #global: FastifyGuard | undefined
+  /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
+  readonly #declared = new Map<string, Declared[]>()
+  readonly #early = new WeakMap<object, { readonly guard: FastifyGuard | undefined }>()
+  readonly #own: FastifyGuard[] = []
+  /** Where a route's guard stands among its configuration. */
+  readonly #symbol = Symbol('ratethrottle.guard')
+
+  constructor(
+    options: Options,
+    framework: Framework<FastifyRequest, FastifyReply>,
+    warnings: Warnings,
+  ) {
+    this.#options = ownHttpOptions(options)
+    this.#framework = framework
+    this.#warnings = warnings
+    this.#global = this.#makeGlobal()
+  }
+
+  /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
+  prepare(route: RouteOptions): void {
+    const config = (route.config ?? {}) as Config
+    const name = `${withoutHead(route.method)} ${route.url}`
+    const guard = this.#declare(config, name, route.constraints)
+    route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
+  }
+
+  /** The guard of the route that a request is for: its own, or the plugin's. */
+  of(request: FastifyRequest): FastifyGuard | undefined {
+    const config = request.routeOptions.config as unknown as Config | undefined
+    if (config === undefined) return this.#global
+    if (this.#symbol in config) return config[this.#symbol]
+    // A route from before the plugin, or no route at all.
+    const known = this.#early.get(config)
+    if (known !== undefined) return known.guard
+    const guard = this.#declare(config, `early ${withoutHead(config.method)} ${config.url}`)
+    this.#early.set(config, { guard })
+    return guard
+  }
+
+  /** A guard beside those of the routes. What the plugin's options say holds for it too, but their limits. */
+  make(rateLimit: LimitInput | Options): FastifyGuard {
+    return this.#keep({
+      ...inheritedFrom(this.#options),
+      ...asHttpOptions(rateLimit, 'config.rateLimit'),
+    })
+  }
+
+  close(): void {
+    for (const guard of this.#own) guard.close()
+  }
+
+  #declare(config: Config, name: string, constraints?: unknown): FastifyGuard | undefined {
+    const rateLimit = Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
+    if (rateLimit === undefined) return this.#global
+    const routes = this.#declared.get(name) ?? []
+    const same = (other: Declared): boolean =>
+      other.rateLimit === rateLimit && other.constraints === constraints
+    const known = routes.find(same)
+    if (known !== undefined) return known.guard
+    const guard = rateLimit === false ? undefined : this.make(rateLimit)
+    this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
+    return guard
+  }
+
+  #makeGlobal(): FastifyGuard | undefined {
+    const { limits, burst, name, scope, policy } = this.#options
+    if (limits !== undefined) return this.#keep(this.#options)
+    for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
+      if (value === undefined) continue
+      throw new TypeError(`${option} belongs beside the limits it is for`)
+    }
+    readHttpOptions(this.#options)
+    return undefined
+  }
+
+  #keep(options: Options): FastifyGuard {
+    const guard = new Guard(options, this.#framework, this.#warnings)
+    this.#own.push(guard)
+    return guard
+  }
+}
+
+/** The methods that share a budget: HEAD counts as GET, and comes by itself with every route that has GET. */
+function withoutHead(method: RouteOptions['method'] | undefined): string {
+  const methods = [method ?? []].flat()
+  return methods.some((name) => name === 'GET' || name === 'HEAD') ? 'GET' : methods.join()
+}

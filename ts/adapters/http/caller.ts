@@ -1,0 +1,95 @@
+import { mustBe } from '../../errors.ts'
+import type { Answer } from '../../tier.ts'
+import { settle, within } from './answer.ts'
+import { byIp, type Facts, isNone, type KeyFunction } from './keys.ts'
+import { RequestRefused } from './refused.ts'
+
+/** What to do without a key: refuse (400), put all of these requests in one budget, or take the address. */
+export type MissingKey = 'deny' | 'shared' | 'ip'
+/** What to do when the key function fails: take the address, or refuse (500). */
+export type KeyErrorPolicy = 'ip' | 'deny'
+
+/** How callers are named. */
+export interface CallerOptions<Request> {
+  readonly key: KeyFunction<Request>
+  readonly missingKey: MissingKey
+  readonly onKeyError: KeyErrorPolicy
+  readonly keyTimeoutMs: number
+}
+
+/** No key function can answer this: it would have to be a text that starts with NUL. */
+const SHARED = '\0shared'
+const MAX_KEY_LENGTH = 1_048_576
+const BY_IP = byIp()
+
+/** Names the caller of each request, come what may: there is a key, or the request is refused. */
+export class Caller<Request> {
+  readonly #options: CallerOptions<Request>
+  readonly #facts: Facts<Request>
+  readonly #report: (request: Request, error: unknown) => void
+
+  /** @param report told of every key function that failed */
+  constructor(
+    options: CallerOptions<Request>,
+    facts: Facts<Request>,
+    report: (request: Request, error: unknown) => void,
+  ) {
+    this.#options = options
+    this.#facts = facts
+    this.#report = report
+  }
+
+  /** @throws RequestRefused, or rejects with it */
+  of(request: Request): Answer<string> {
+    let key: unknown
+    try {
+      key = this.#options.key(request, this.#facts)
+      if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH) return key
+      key = settle(key)
+    } catch (error) {
+      return this.#failed(request, error)
+    }
+    return key instanceof Promise ? this.#later(request, key) : this.#read(request, key)
+  }
+
+  async #later(request: Request, promise: Promise<unknown>): Promise<string> {
+    let key: unknown
+    try {
+      key = await within(promise, this.#options.keyTimeoutMs, 'the key function')
+    } catch (error) {
+      return this.#failed(request, error)
+    }
+    return this.#read(request, key)
+  }
+
+  #read(request: Request, key: unknown): string {
+    if (isNone(key)) return this.#missing(request)
+    if (Number.isSafeInteger(key)) return String(key)
+    if (typeof key === 'string' && key.length <= MAX_KEY_LENGTH) return key
+    const accepted = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
+    const shown = typeof key === 'string' ? `one of ${key.length}` : key
+    return this.#failed(
+      request,
+      new TypeError(mustBe('what the key function returns', accepted, shown)),
+    )
+  }
+
+  #missing(request: Request): string {
+    const { missingKey } = this.#options
+    if (missingKey === 'shared') return SHARED
+    const address = missingKey === 'ip' ? this.#address(request) : undefined
+    if (address === undefined) throw new RequestRefused('KEY_MISSING')
+    return address
+  }
+
+  #failed(request: Request, error: unknown): string {
+    this.#report(request, error)
+    const address = this.#options.onKeyError === 'ip' ? this.#address(request) : undefined
+    if (address === undefined) throw new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
+    return address
+  }
+
+  #address(request: Request): string | undefined {
+    return BY_IP(request, this.#facts) as string | undefined
+  }
+}

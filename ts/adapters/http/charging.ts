@@ -1,0 +1,126 @@
+import type { Decision } from '../../decision.ts'
+import type { Answer } from '../../tier.ts'
+import { settle, then, within } from './answer.ts'
+import type { Budget, Budgets } from './budget.ts'
+import type { Exchange, Framework } from './framework.ts'
+import { type Hold, Holds } from './hold.ts'
+import { settleAtEnd } from './outcome.ts'
+import { type BudgetOwner, Passage, passageOf } from './passage.ts'
+import type { ReadOptions } from './read.ts'
+import { chargeSlowly } from './slow.ts'
+
+/** Where the counters of a request are: always the same, or by a function of the request. */
+export type BudgetSource<Request> = Budget | Budgets<Request>
+
+/** Charges requests: which budget, how many units, and when it counts. */
+export class Charging<Request extends object, Response extends object> {
+  readonly #owner: BudgetOwner
+  readonly #source: BudgetSource<Request>
+  readonly #options: ReadOptions<Request, Response>
+  readonly #framework: Framework<Request, Response>
+  readonly #report: (request: Request, error: unknown) => void
+  readonly #holds: Holds | undefined
+  readonly #isShown: boolean
+  /** Nothing to ask but the tier. */
+  readonly #isPlain: boolean
+
+  constructor(
+    owner: BudgetOwner,
+    source: BudgetSource<Request>,
+    options: ReadOptions<Request, Response>,
+    framework: Framework<Request, Response>,
+    report: (request: Request, error: unknown) => void,
+  ) {
+    const { cost, counts, slowDownMs, headers, dryRun, limiter } = options
+    this.#owner = owner
+    this.#source = source
+    this.#options = options
+    this.#framework = framework
+    this.#report = report
+    this.#isShown = headers !== false && !dryRun
+    const now = (): number => limiter.clock?.now() ?? performance.now()
+    this.#holds = counts === undefined ? undefined : new Holds(now)
+    const isFixed = 'tier' in source && typeof cost !== 'function'
+    this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
+  }
+
+  /** What came of it, or `undefined` for a request that its limits function exempts. */
+  charge(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+    if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
+    const budget = this.#source as Budget
+    const cost = this.#options.cost as number | undefined
+    const decision = budget.tier.check(key, cost)
+    if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
+    return decision.then((found) => this.#passage(exchange, budget, key, cost, found))
+  }
+
+  #chargeWithCare(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+    const { request } = exchange
+    const budget = 'tier' in this.#source ? this.#source : this.#source.of(request)
+    return then(budget, (found) => {
+      if (found === undefined) return undefined
+      return then(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
+    })
+  }
+
+  #spend(
+    exchange: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Passage> {
+    if (this.#holds !== undefined) return this.#hold(this.#holds, exchange, budget, key, cost)
+    const decision = this.#ask(exchange, budget, key, cost)
+    return then(decision, (found) => this.#passage(exchange, budget, key, cost, found))
+  }
+
+  #ask(
+    { response }: Exchange<Request, Response>,
+    { tier }: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Decision> {
+    const { slowDownMs } = this.#options
+    if (slowDownMs === undefined) return tier.check(key, cost)
+    const onGone = (gone: () => void): void => this.#framework.onEnd(response, gone)
+    return chargeSlowly(tier, { key, cost }, slowDownMs, onGone)
+  }
+
+  #hold(
+    holds: Holds,
+    exchange: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Passage> {
+    const isOver = (): boolean => this.#framework.isOver(exchange.response)
+    return then(holds.take(budget.tier, key, cost, isOver), ({ decision, hold }) => {
+      if (hold !== undefined) this.#settleLater(hold, exchange)
+      return this.#passage(exchange, budget, key, cost, decision, hold)
+    })
+  }
+
+  #settleLater(hold: Hold, exchange: Exchange<Request, Response>): void {
+    const { counts } = this.#options
+    if (counts !== undefined) settleAtEnd(hold, counts, exchange, this.#framework, this.#report)
+  }
+
+  #costOf(request: Request): Answer<number | undefined> {
+    const { cost, keyTimeoutMs } = this.#options
+    if (typeof cost !== 'function') return cost
+    const found = settle(cost(request))
+    return found instanceof Promise ? within(found, keyTimeoutMs, 'the cost function') : found
+  }
+
+  #passage(
+    { request }: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+    decision: Decision,
+    hold?: Hold,
+  ): Passage {
+    const before = passageOf(request)
+    return new Passage(this.#owner, budget, key, cost, decision, hold, this.#isShown, before)
+  }
+}

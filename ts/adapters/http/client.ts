@@ -1,0 +1,53 @@
+import type { Trust } from '../../address/trust.ts'
+import type { Framework } from './framework.ts'
+import type { Facts } from './keys.ts'
+import type { Warnings } from './warning.ts'
+
+/** Who sent a request: what sockets and headers say, believed as far as they may be. */
+export class Client<Request, Response> implements Facts<Request> {
+  readonly #framework: Framework<Request, Response>
+  readonly #trust: Trust | undefined
+  readonly #warnings: Warnings
+
+  /** @param trust in place of the framework's own proxy setting */
+  constructor(
+    framework: Framework<Request, Response>,
+    trust: Trust | undefined,
+    warnings: Warnings,
+  ) {
+    this.#framework = framework
+    this.#trust = trust
+    this.#warnings = warnings
+  }
+
+  client(request: Request, trust: Trust | undefined = this.#trust): string | undefined {
+    if (trust === undefined) return this.#framework.client(request)
+    const socket = this.#framework.socket(request)
+    const peer = socket?.remoteAddress
+    // Nobody is there any more, or who is came over a Unix-domain socket.
+    if (peer === undefined && socket?.destroyed !== false) return undefined
+    return trust.resolve(peer, this.#framework.headers(request)) ?? UNIX
+  }
+
+  header(request: Request, name: string): string | undefined {
+    const headers = this.#framework.headers(request)
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+
+  /** A proxy that nobody named makes one caller of all its clients. Or somebody forges: that is harmless. */
+  warnOfStrayHeader(request: Request): void {
+    if (this.#warnings.has(STRAY) || this.#trust !== undefined) return
+    const headers = this.#framework.headers(request)
+    if (headers['x-forwarded-for'] === undefined) return
+    this.#warnings.tell(
+      STRAY,
+      'a request has X-Forwarded-For, which is not believed: no proxy is trusted. Behind a proxy all ' +
+        'clients now share one budget. Name the proxy: trust: "10.0.0.0/8", or the server\'s own setting',
+    )
+  }
+}
+
+const STRAY = 'RATETHROTTLE_STRAY_FORWARDED_FOR'
+/** Whoever asks over a Unix-domain socket, which has no address. */
+export const UNIX = 'unix'

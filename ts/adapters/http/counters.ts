@@ -1,0 +1,38 @@
+import { openTier } from '../../create.ts'
+import type { Limit, LimitInput } from '../../limit/limit.ts'
+import { readLimits } from '../../limit/parse.ts'
+import { type Budget, Budgets, type OpenTier, openBudget } from './budget.ts'
+import type { BudgetSource } from './charging.ts'
+import { Escalation } from './escalation.ts'
+import type { ReadOptions } from './read.ts'
+
+/** Opens the counters that the options ask for. */
+export function openCounters<Request, Response>(
+  options: ReadOptions<Request, Response>,
+): BudgetSource<Request> {
+  const { limits, policy, keyTimeoutMs } = options
+  const open = (found: LimitInput): Budget => openBudget(found, policy, opener(options))
+  if (typeof limits === 'function') return new Budgets(limits, open, keyTimeoutMs)
+  checkNames(readLimits(limits).length, policy)
+  return open(limits as LimitInput)
+}
+
+/** A scope with limits that depend on the request has one name for each set of them. */
+function opener<Request, Response>(options: ReadOptions<Request, Response>): OpenTier {
+  const { limits: input, limiter, store, stepsMs } = options
+  return (limits) => {
+    const isNamed = typeof input === 'function' && limiter.name !== undefined
+    const name = isNamed ? `${limiter.name} ${textOf(limits)}` : limiter.name
+    const tier = openTier(limits, { ...limiter, ...store, name })
+    return stepsMs === undefined ? tier : new Escalation(tier, stepsMs, limiter.clock)
+  }
+}
+
+function textOf(limits: readonly Limit[]): string {
+  return limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
+}
+
+function checkNames(limits: number, names: readonly string[]): void {
+  if (names.length <= limits) return
+  throw new RangeError(`policy has ${names.length} names for ${limits} limits`)
+}

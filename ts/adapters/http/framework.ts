@@ -1,0 +1,32 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
+import type { SetHeader } from '../../headers.ts'
+
+/** A request and its response. */
+export interface Exchange<Request, Response> {
+  readonly request: Request
+  readonly response: Response
+}
+
+/** How a response ended: with this status, or `undefined` when the client had gone before. */
+export type Ending = number | undefined
+
+/** All that the core needs to know of a framework's requests and responses. */
+export interface Framework<Request, Response> {
+  socket(request: Request): Socket | undefined
+  headers(request: Request): IncomingHttpHeaders
+  /** In capitals. */
+  method(request: Request): string
+  /**
+   * The client's address as the framework's own proxy setting resolves it, in canonical form.
+   * `undefined` when there is none: the socket is gone.
+   */
+  client(request: Request): string | undefined
+  readonly setHeader: SetHeader<Response>
+  /** Whether nothing can be answered any more: somebody did, or the client has gone. */
+  isOver(response: Response): boolean
+  /** Calls `ended` once, when the response has been sent or can't be. */
+  onEnd(response: Response, ended: (ending: Ending) => void): void
+  /** Answers in full. */
+  send(response: Response, status: number, type: string, body: string): void
+}

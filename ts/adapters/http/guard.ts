@@ -1,0 +1,159 @@
+import type { Answer } from '../../tier.ts'
+import { then } from './answer.ts'
+import { Caller } from './caller.ts'
+import { type BudgetSource, Charging } from './charging.ts'
+import { Client } from './client.ts'
+import { openCounters } from './counters.ts'
+import { Events } from './events.ts'
+import { Filter, filters, type Verdict } from './filter.ts'
+import type { Exchange, Framework } from './framework.ts'
+import type { HttpOptions } from './options.ts'
+import { giveBack, isCharged, keepPassage, type Passage, passageOf } from './passage.ts'
+import { type ReadOptions, readHttpOptions } from './read.ts'
+import { RequestRefused } from './refused.ts'
+import { Reply } from './reply.ts'
+import { Warnings } from './warning.ts'
+
+/** Why a request is not served, as an error for the framework; `undefined` if it may pass. */
+export type Refusal = Error | undefined
+
+/**
+ * One or several limits on the requests that somebody guards with it. No framework in it.
+ *
+ * Answers at once when the counters are in this process and no function of the user's is asynchronous.
+ */
+export class Guard<Request extends object, Response extends object> {
+  readonly #options: ReadOptions<Request, Response>
+  readonly #owner: symbol | string
+  readonly #client: Client<Request, Response>
+  readonly #caller: Caller<Request>
+  readonly #filter: Filter<Request, Response> | undefined
+  readonly #source: BudgetSource<Request>
+  readonly #charging: Charging<Request, Response>
+  readonly #events: Events<Request>
+  readonly #reply: Reply<Request, Response>
+
+  /** @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted */
+  constructor(
+    options: HttpOptions<Request, Response>,
+    framework: Framework<Request, Response>,
+    warnings: Warnings = new Warnings(),
+  ) {
+    const read = readHttpOptions(options)
+    const events = new Events<Request>(read.hooks, warnings)
+    const report = (request: Request, error: unknown): void => events.failed(request, error)
+    const client = new Client(framework, read.trust, warnings)
+    const filter = { ...read, timeoutMs: read.keyTimeoutMs }
+    this.#options = read
+    this.#owner = read.scope ?? Symbol('ratethrottle.guard')
+    this.#client = client
+    this.#events = events
+    this.#caller = new Caller(read, client, report)
+    this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
+    this.#reply = new Reply(read, framework)
+    this.#source = openCounters(read)
+    this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
+  }
+
+  /**
+   * Decides about a request, charges it, and sets the headers of its response.
+   *
+   * Never throws and never rejects: what fails inside refuses the request.
+   */
+  decide(request: Request, response: Response): Answer<Refusal> {
+    try {
+      const refusal = this.#decide({ request, response })
+      if (!(refusal instanceof Promise)) return refusal
+      return refusal.catch((error: unknown) => this.#failed(request, error))
+    } catch (error) {
+      return this.#failed(request, error)
+    }
+  }
+
+  /**
+   * Answers a refused request, if the options say how.
+   *
+   * @returns whether they do: if not, the error goes through the framework's error handling
+   */
+  answer(refusal: Error, request: Request, response: Response): Answer<boolean> {
+    return this.#reply.answer(refusal, { request, response })
+  }
+
+  /** Forgets a key, its block included, under limits that do not depend on the request. */
+  reset(key: string): Answer<void> {
+    if ('tier' in this.#source) return this.#source.tier.reset(key)
+    throw new TypeError('reset: limits that depend on the request have no common counters')
+  }
+
+  /** Lets go of the counters. */
+  close(): void {
+    if ('tier' in this.#source) void this.#source.tier.close()
+    else this.#source.close()
+  }
+
+  #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
+    const { request } = exchange
+    if (isCharged(this.#owner, passageOf(request))) return undefined
+    this.#client.warnOfStrayHeader(request)
+    if (this.#filter === undefined) return this.#identify(exchange)
+    const verdict = this.#filter.judge(request)
+    return then(verdict, (found) => this.#follow(found, exchange))
+  }
+
+  #follow(verdict: Verdict, exchange: Exchange<Request, Response>): Answer<Refusal> {
+    if (verdict === 'limit') return this.#identify(exchange)
+    if (verdict === 'pass') return undefined
+    this.#events.denied(exchange.request, undefined, undefined, this.#options.dryRun)
+    return this.#options.dryRun ? undefined : new RequestRefused('ADDRESS_DENIED')
+  }
+
+  #identify(exchange: Exchange<Request, Response>): Answer<Refusal> {
+    const key = this.#caller.of(exchange.request)
+    return key instanceof Promise
+      ? key.then((found) => this.#charge(exchange, found))
+      : this.#charge(exchange, key)
+  }
+
+  #charge(exchange: Exchange<Request, Response>, key: string): Answer<Refusal> {
+    const passage = this.#charging.charge(exchange, key)
+    return passage instanceof Promise
+      ? passage.then((found) => this.#conclude(exchange, found))
+      : this.#conclude(exchange, passage)
+  }
+
+  #conclude(exchange: Exchange<Request, Response>, passage: Passage | undefined): Answer<Refusal> {
+    if (passage === undefined) return undefined
+    const { request, response } = exchange
+    const { key, decision } = passage
+    const { dryRun } = this.#options
+    keepPassage(request, passage)
+    if (decision.allowed) {
+      this.#events.admitted(request, key, decision, dryRun)
+      const shown = this.#reply.show(passage, response)
+      return shown instanceof Promise ? shown.then(() => undefined) : undefined
+    }
+    this.#events.denied(request, key, decision, dryRun)
+    return dryRun ? undefined : this.#refuse(exchange, passage)
+  }
+
+  #refuse(exchange: Exchange<Request, Response>, passage: Passage): Answer<Refusal> {
+    const { before } = passage
+    const shown =
+      before == null
+        ? this.#reply.show(passage, exchange.response)
+        : then(giveBack(before), () => this.#reply.show(passage, exchange.response))
+    if (shown instanceof Promise) return shown.then(() => this.#reply.refuse(passage, exchange))
+    return this.#reply.refuse(passage, exchange)
+  }
+
+  /** A client is told nothing of what went wrong, and is not served. In a dry run it is. */
+  #failed(request: Request, error: unknown): Refusal {
+    if (this.#options.dryRun) {
+      this.#events.failed(request, error)
+      return undefined
+    }
+    if (error instanceof RequestRefused) return error
+    this.#events.failed(request, error)
+    return new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
+  }
+}

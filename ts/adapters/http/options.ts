@@ -1,0 +1,127 @@
+import type { TrustInput } from '../../address/trust.ts'
+import { SETTINGS, type Settings, withSettings } from '../../environment.ts'
+import { mustBe } from '../../errors.ts'
+import type { RateLimitExceeded } from '../../exceeded.ts'
+import type { HeaderStyle } from '../../headers.ts'
+import type { LimitInput } from '../../limit/limit.ts'
+import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from '../../options.ts'
+import type { LimitsFunction } from './budget.ts'
+import type { KeyErrorPolicy, MissingKey } from './caller.ts'
+import type { Hooks } from './events.ts'
+import type { Skip } from './filter.ts'
+import type { KeyFunction } from './keys.ts'
+import type { CountWhen } from './outcome.ts'
+
+/** What answers a refused request in place of the framework's error handling. */
+export type Handler<Request, Response> = (
+  request: Request,
+  response: Response,
+  error: RateLimitExceeded,
+) => unknown
+
+/** What every HTTP adapter takes: a limiter's options, and who is limited, for what, and told what. */
+export interface HttpOptions<Request, Response = never>
+  extends Omit<RateLimiterOptions, 'blockFor' | 'shared'>,
+    Omit<Hooks<Request>, 'onError'>,
+    Settings {
+  /** One or several limits: all of them are charged, or none. Or a function of the request, for plans. */
+  readonly limits?: LimitInput | LimitsFunction<Request> | undefined
+  /** Names the caller: {@link byIp} (the default), `byUser`, `byHeader`, `firstOf`, or a function of yours. */
+  readonly key?: KeyFunction<Request> | undefined
+  /** Units a request costs: 0 only asks. Default: 1. */
+  readonly cost?: number | ((request: Request) => number | PromiseLike<number>) | undefined
+  /** Proxies that are believed about who asked, in place of the server's own setting. */
+  readonly trust?: TrustInput | undefined
+  /** Only requests with these methods count; HEAD is a GET. Default: all. */
+  readonly methods?: readonly string[] | undefined
+  /** Exempts requests. */
+  readonly skip?: Skip<Request> | undefined
+  /** Addresses and CIDR ranges that are never limited. */
+  readonly allow?: string | readonly string[] | undefined
+  /** Addresses and CIDR ranges that are always refused (403). */
+  readonly deny?: string | readonly string[] | undefined
+  /** One budget for all limits of this process, or of one store, that name the same scope. */
+  readonly scope?: string | undefined
+  /** Which requests count, decided when the response ends. Default: `'always'`. */
+  readonly countWhen?: CountWhen<Request> | undefined
+  /** After a denial, deny the key for this long; a list takes the next step each time. Default: off. */
+  readonly blockFor?: string | number | readonly (string | number)[] | undefined
+  /** Delays what would be refused, for this long at most; what takes longer is refused. Default: off. */
+  readonly slowDown?: string | number | undefined
+  /** Without a key: refuse with 400, one budget for all of them, or the address. Default: `'deny'`. */
+  readonly missingKey?: MissingKey | undefined
+  /** When the key function fails: the address, or refuse with 500. Default: `'ip'`. */
+  readonly onKeyError?: KeyErrorPolicy | undefined
+  /** Longest wait for promises of your functions, in milliseconds. Default: 1000. */
+  readonly keyTimeoutMs?: number | undefined
+  /** Headers of every limited response. Default: `'legacy'`. */
+  readonly headers?: HeaderStyle | undefined
+  /** Names of the limits in `RateLimit-Policy`. Default: from their figures, such as `100-in-1min`. */
+  readonly policy?: string | readonly string[] | undefined
+  /** Status of a refusal, 400 to 599. Default: 429. */
+  readonly status?: number | undefined
+  /** Message of a refusal. Default: how long to wait. */
+  readonly message?: string | undefined
+  /** Answers with `application/problem+json` (RFC 9457). Default: the framework's error handling. */
+  readonly problem?: boolean | undefined
+  /** Answers refused requests in place of the framework's error handling. */
+  readonly handler?: Handler<Request, Response> | undefined
+  /** Decides and reports, but refuses nobody and sends no headers. Default: false. */
+  readonly dryRun?: boolean | undefined
+  /** Told of errors of your functions and of the store; or, as text, what to do when the store fails. */
+  readonly onError?: Hooks<Request>['onError'] | StoreErrorPolicy | undefined
+  /** What to do when the store fails, where `onError` is a function. */
+  readonly onStoreError?: StoreErrorPolicy | undefined
+  /** Where the counters live: a URL, or the `storage` of a limiter. Default: `'memory:'`. */
+  readonly storage?: string | object | undefined
+  /** In front of all keys of a store that others use too. */
+  readonly keyPrefix?: string | undefined
+}
+
+/** While the store fails: count in this process, admit, or deny. */
+export type StoreErrorPolicy = 'local' | 'open' | 'closed'
+
+const OWN = [
+  ...['limits', 'key', 'cost', 'trust', 'methods', 'skip', 'allow', 'deny', 'scope', 'countWhen'],
+  ...['slowDown', 'missingKey', 'onKeyError', 'keyTimeoutMs', 'headers', 'policy', 'status'],
+  ...['message', 'problem', 'handler', 'dryRun', 'onAdmit', 'onDeny', 'onError', 'onStoreError'],
+  ...['storage', 'keyPrefix'],
+]
+const KNOWN = [...OWN, ...LIMITER_OPTIONS.filter((name) => name !== 'shared'), ...SETTINGS]
+/**
+ * The options that are `options`' own, `RATELIMIT_*` settings turned into what they stand for.
+ *
+ * @throws TypeError or RangeError unless all are known
+ */
+export function ownHttpOptions<Request, Response>(
+  options: HttpOptions<Request, Response>,
+): HttpOptions<Request, Response> {
+  return withSettings(ownOptions(options, KNOWN)) as HttpOptions<Request, Response>
+}
+
+/** Limits in whatever form, as options. */
+export function asHttpOptions<Request, Response>(
+  given: LimitInput | LimitsFunction<Request> | HttpOptions<Request, Response>,
+  name: string,
+): HttpOptions<Request, Response> {
+  if (typeof given === 'string' || typeof given === 'function' || Array.isArray(given)) {
+    return { limits: given as LimitInput }
+  }
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(mustBe(name, 'a limit string, an array of them or options', given))
+  }
+  return Object.hasOwn(given, 'count')
+    ? { limits: given as LimitInput }
+    : ownOptions(given as HttpOptions<Request, Response>, KNOWN)
+}
+
+/**
+ * What holds for limits apart from those of the options: all but the limits, and what was written beside
+ * them. A burst is for some limits, and a name or a scope for one budget.
+ */
+export function inheritedFrom<Request, Response>(
+  options: HttpOptions<Request, Response>,
+): HttpOptions<Request, Response> {
+  const { limits: _l, burst: _b, name: _n, scope: _s, policy: _p, ...inherited } = options
+  return inherited
+}

@@ -1,0 +1,185 @@
+import { type AddressRanges, readRanges } from '../../address/ranges.ts'
+import { readTrust, type Trust } from '../../address/trust.ts'
+import { mustBe } from '../../errors.ts'
+import { checkPolicyName, type HeaderStyle, readHeaderStyle } from '../../headers.ts'
+import { readDuration } from '../../limit/duration.ts'
+import type { LimitInput } from '../../limit/limit.ts'
+import { type RateLimiterOptions, resolveOptions } from '../../options.ts'
+import type { LimitsFunction } from './budget.ts'
+import type { KeyErrorPolicy, MissingKey } from './caller.ts'
+import type { Hooks } from './events.ts'
+import { countedAs, type Skip } from './filter.ts'
+import { byIp, type KeyFunction } from './keys.ts'
+import { type Handler, type HttpOptions, ownHttpOptions } from './options.ts'
+import { type Counts, readCountWhen } from './outcome.ts'
+
+const DEFAULT_TIMEOUT_MS = 1000
+const MAX_SCOPE_LENGTH = 100
+const MAX_MESSAGE_LENGTH = 1000
+const METHOD = /^[A-Z][A-Z-]*$/
+
+/** Options that have been checked, with every default filled in. */
+export interface ReadOptions<Request, Response> {
+  readonly limits: LimitInput | LimitsFunction<Request> | undefined
+  readonly key: KeyFunction<Request>
+  readonly cost: HttpOptions<Request>['cost']
+  readonly trust: Trust | undefined
+  readonly methods: ReadonlySet<string> | undefined
+  readonly skip: Skip<Request> | undefined
+  readonly allow: AddressRanges | undefined
+  readonly deny: AddressRanges | undefined
+  readonly scope: string | undefined
+  readonly counts: Counts<Request> | undefined
+  readonly stepsMs: readonly number[] | undefined
+  readonly slowDownMs: number | undefined
+  readonly missingKey: MissingKey
+  readonly onKeyError: KeyErrorPolicy
+  readonly keyTimeoutMs: number
+  readonly headers: HeaderStyle
+  readonly policy: readonly string[]
+  readonly status: number
+  readonly message: string | undefined
+  readonly problem: boolean
+  readonly handler: Handler<Request, Response> | undefined
+  readonly dryRun: boolean
+  readonly hooks: Hooks<Request>
+  /** For the limiter itself. */
+  readonly limiter: RateLimiterOptions
+  /** For the store. */
+  readonly store: { storage?: unknown; keyPrefix?: unknown; onError?: unknown }
+}
+
+/** @throws TypeError or RangeError that names the option, its value and what is accepted */
+export function readHttpOptions<Request, Response>(
+  given: HttpOptions<Request, Response>,
+): ReadOptions<Request, Response> {
+  const own = ownHttpOptions(given)
+  const { onAdmit, onDeny, onError } = own
+  return {
+    ...readWho(own),
+    ...readWhat(own),
+    ...readAnswer(own),
+    counts: readCountWhen<Request>(own.countWhen),
+    hooks: {
+      onAdmit: readFunction(onAdmit, 'onAdmit'),
+      onDeny: readFunction(onDeny, 'onDeny'),
+      onError: typeof onError === 'string' ? undefined : readFunction(onError, 'onError'),
+    },
+    ...readLimiter(own),
+  }
+}
+
+function readWho<Request, Response>(own: HttpOptions<Request, Response>) {
+  const { key, trust, methods, skip, allow, deny } = own
+  return {
+    key: readFunction(key, 'key') ?? byIp(),
+    trust: trust === undefined ? undefined : readTrust(trust, 'trust'),
+    methods: methods === undefined ? undefined : readMethods(methods),
+    skip: readFunction(skip, 'skip'),
+    allow: allow === undefined ? undefined : readRanges(allow, 'allow'),
+    deny: deny === undefined ? undefined : readRanges(deny, 'deny'),
+    missingKey: oneOf(own.missingKey ?? 'deny', ['deny', 'shared', 'ip'], 'missingKey'),
+    onKeyError: oneOf(own.onKeyError ?? 'ip', ['ip', 'deny'], 'onKeyError'),
+    keyTimeoutMs: integer(own.keyTimeoutMs ?? DEFAULT_TIMEOUT_MS, 1, 60_000, 'keyTimeoutMs'),
+  }
+}
+
+function readWhat<Request, Response>(own: HttpOptions<Request, Response>) {
+  const { limits, cost, scope, blockFor, slowDown } = own
+  if (typeof cost === 'number') integer(cost, 0, Number.MAX_SAFE_INTEGER, 'cost')
+  else readFunction(cost, 'cost')
+  const isStepped = Array.isArray(blockFor)
+  return {
+    limits,
+    cost: cost as HttpOptions<Request>['cost'],
+    scope: scope === undefined ? undefined : readText(scope, MAX_SCOPE_LENGTH, 'scope'),
+    stepsMs: isStepped ? readSteps(blockFor) : undefined,
+    slowDownMs: slowDown === undefined ? undefined : readDuration(slowDown, 'slowDown'),
+  }
+}
+
+function readAnswer<Request, Response>(own: HttpOptions<Request, Response>) {
+  const { headers, policy, status, message, problem, handler, dryRun } = own
+  const names = policy === undefined ? [] : [policy].flat()
+  return {
+    headers: readHeaderStyle(headers),
+    policy: names.map((name, i) =>
+      checkPolicyName(name, names.length > 1 ? `policy[${i}]` : 'policy'),
+    ),
+    status: status === undefined ? 429 : integer(status, 400, 599, 'status'),
+    message: message === undefined ? undefined : readText(message, MAX_MESSAGE_LENGTH, 'message'),
+    problem: readBoolean(problem, 'problem'),
+    handler: readFunction(handler, 'handler'),
+    dryRun: readBoolean(dryRun, 'dryRun'),
+  }
+}
+
+function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
+  const { algorithm, burst, blockFor, capacity, name, clock, scope } = own
+  if (name !== undefined && scope !== undefined) {
+    throw new TypeError('name and scope exclude each other: a scope is a name for a budget')
+  }
+  const limiter: RateLimiterOptions = {
+    algorithm,
+    burst,
+    blockFor: Array.isArray(blockFor) ? undefined : (blockFor as string | number | undefined),
+    capacity,
+    name: scope === undefined ? name : `scope:${scope}`,
+    clock,
+  }
+  resolveOptions(limiter)
+  const { storage, keyPrefix, onError, onStoreError } = own
+  return {
+    limiter,
+    store: { storage, keyPrefix, onError: typeof onError === 'string' ? onError : onStoreError },
+  }
+}
+
+function readSteps(steps: readonly unknown[]): readonly number[] {
+  if (steps.length === 0) throw new RangeError('blockFor must have at least one step')
+  return steps.map((step, i) => readDuration(step, `blockFor[${i}]`))
+}
+
+function readMethods(methods: unknown): ReadonlySet<string> {
+  const accepted = 'an array of methods such as ["POST"]'
+  if (!Array.isArray(methods) || methods.length === 0) {
+    throw new TypeError(mustBe('methods', accepted, methods))
+  }
+  return new Set(
+    methods.map((method: unknown, i) => {
+      const name = typeof method === 'string' ? method.toUpperCase() : ''
+      if (!METHOD.test(name)) throw new TypeError(mustBe(`methods[${i}]`, 'a method', method))
+      return countedAs(name)
+    }),
+  )
+}
+
+function readFunction<F>(value: F | undefined, name: string): F | undefined {
+  if (value === undefined || typeof value === 'function') return value
+  throw new TypeError(mustBe(name, 'a function', value))
+}
+
+function readBoolean(value: unknown, name: string): boolean {
+  if (value === undefined || typeof value === 'boolean') return value === true
+  throw new TypeError(mustBe(name, 'true or false', value))
+}
+
+function readText(value: unknown, max: number, name: string): string {
+  const accepted = `a text of 1 to ${max} characters`
+  if (typeof value !== 'string') throw new TypeError(mustBe(name, accepted, value))
+  if (value === '' || value.length > max) throw new RangeError(mustBe(name, accepted, value))
+  return value
+}
+
+function oneOf<T extends string>(value: unknown, words: readonly T[], name: string): T {
+  const found = words.find((word) => word === value)
+  if (found !== undefined) return found
+  throw new RangeError(mustBe(name, words.map((word) => `"${word}"`).join(' or '), value))
+}
+
+function integer(value: unknown, min: number, max: number, name: string): number {
+  const accepted = `an integer from ${min} to ${max}`
+  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+  throw new RangeError(mustBe(name, accepted, value))
+}

@@ -1,0 +1,125 @@
+import { RateLimitExceeded } from '../../exceeded.ts'
+import { setLegacyHeaders, standingItem } from '../../headers.ts'
+import type { Answer } from '../../tier.ts'
+import { settle, then } from './answer.ts'
+import type { Exchange, Framework } from './framework.ts'
+import { type Passage, passageOf, tightest } from './passage.ts'
+import type { ReadOptions } from './read.ts'
+import type { RequestRefused } from './refused.ts'
+
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+/** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
+const MAX_IGNORED_BODY = 65_536
+
+/** What clients are told: headers, and the answer to a refused request. */
+export class Reply<Request extends object, Response extends object> {
+  readonly #options: ReadOptions<Request, Response>
+  readonly #framework: Framework<Request, Response>
+
+  constructor(options: ReadOptions<Request, Response>, framework: Framework<Request, Response>) {
+    this.#options = options
+    this.#framework = framework
+  }
+
+  /** Sets the headers of the decision that is `passage`, and of those before it. */
+  show(passage: Passage, response: Response): Answer<void> {
+    const { headers } = this.#options
+    if (!passage.isShown || this.#framework.isOver(response)) return
+    // A tighter limit has written its figures already.
+    if (headers !== 'draft' && (passage.before == null || tightest(passage) === passage)) {
+      setLegacyHeaders(passage.decision, response, this.#framework.setHeader)
+    }
+    if (headers !== 'legacy') return this.#showDraft(passage, response)
+  }
+
+  /** The error of a denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
+  refuse({ decision }: Passage, { request, response }: Exchange<Request, Response>): Error {
+    const error = this.#withoutStack(decision)
+    const { retryAfter } = error
+    if (this.#framework.isOver(response)) return error
+    if (retryAfter !== Number.POSITIVE_INFINITY) {
+      this.#framework.setHeader(response, 'retry-after', String(retryAfter))
+    }
+    this.#closeIfLong(request, response)
+    return error
+  }
+
+  /** Answers as the options say. False if they do not. */
+  answer(refusal: Error, { request, response }: Exchange<Request, Response>): Answer<boolean> {
+    if (!(refusal instanceof RateLimitExceeded)) return false
+    const { handler, problem } = this.#options
+    if (handler !== undefined) return then(settle(handler(request, response, refusal)), () => true)
+    if (!problem) return false
+    const body = JSON.stringify(problemOf(refusal, passageOf(request)))
+    this.#framework.setHeader(response, 'cache-control', 'no-store')
+    this.#framework.send(response, refusal.statusCode, 'application/problem+json', body)
+    return true
+  }
+
+  /** Denied is denied before the body: a server must not have to read a gigabyte to say no. */
+  #closeIfLong(request: Request, response: Response): void {
+    const headers = this.#framework.headers(request)
+    const isLong = Number(headers['content-length'] ?? 0) > MAX_IGNORED_BODY
+    if (!isLong && headers['transfer-encoding'] === undefined) return
+    this.#framework.setHeader(response, 'connection', 'close')
+  }
+
+  #showDraft(passage: Passage, response: Response): Answer<void> {
+    const shown = chain(passage)
+    const policies = shown.map(({ budget }) => budget.policyText)
+    return then(standingsOf(shown), (standings) => {
+      if (this.#framework.isOver(response)) return
+      this.#framework.setHeader(response, 'ratelimit-policy', policies.join(', '))
+      this.#framework.setHeader(response, 'ratelimit', standings)
+    })
+  }
+
+  /** A denial is no bug: where it was made interests nobody, and finding out costs more than deciding. */
+  #withoutStack(decision: Passage['decision']): RateLimitExceeded {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
+    try {
+      return new RateLimitExceeded(decision, this.#options.message, this.#options.status)
+    } finally {
+      Error.stackTraceLimit = limit
+    }
+  }
+}
+
+/** The body of a refusal where the framework makes none: the same for all, and nothing of the request. */
+export function bodyOf(refusal: Error): string {
+  const { statusCode, code } = refusal as RequestRefused | RateLimitExceeded
+  return JSON.stringify({ statusCode, code, message: refusal.message })
+}
+
+/** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
+function problemOf(refusal: RateLimitExceeded, passage: Passage | null | undefined): object {
+  const { statusCode: status, message: detail, decision } = refusal
+  const violated = passage?.budget.policies[decision.policy]?.name
+  const policies = violated === undefined ? [] : [violated]
+  const title = 'Too Many Requests'
+  return { type: QUOTA_EXCEEDED, title, status, detail, 'violated-policies': policies }
+}
+
+/** All that are shown, in the order in which they were decided. */
+function chain(passage: Passage): Passage[] {
+  const shown: Passage[] = []
+  for (let at: Passage | null | undefined = passage; at != null; at = at.before) {
+    if (at.isShown) shown.unshift(at)
+  }
+  return shown
+}
+
+function standingsOf(shown: readonly Passage[]): Answer<string> {
+  const texts = shown.map(({ budget, key, decision }) =>
+    then(budget.tier.standings(key, decision), (standings) =>
+      standings
+        .map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))
+        .join(', '),
+    ),
+  )
+  if (texts.some((text) => text instanceof Promise)) {
+    return Promise.all(texts).then((all) => all.join(', '))
+  }
+  return texts.join(', ')
+}

@@ -1,0 +1,25 @@
+/** What is most likely a mistake in how a service is set up. Each code is documented in docs/http.md. */
+export type WarningCode =
+  | 'RATETHROTTLE_PERMISSIVE_PROXY'
+  | 'RATETHROTTLE_HOP_COUNT'
+  | 'RATETHROTTLE_STRAY_FORWARDED_FOR'
+  | 'RATETHROTTLE_LATE'
+  | 'RATETHROTTLE_PER_PROCESS'
+  | 'RATETHROTTLE_HOOK_FAILED'
+  | 'RATETHROTTLE_FAILED'
+
+/** Tells each thing once: a server under attack must not spend its time on logging. */
+export class Warnings {
+  readonly #told = new Set<WarningCode>()
+
+  has(code: WarningCode): boolean {
+    return this.#told.has(code)
+  }
+
+  /** @param message constant text: nothing a client sent may reach a log through it */
+  tell(code: WarningCode, message: string): void {
+    if (this.#told.has(code)) return
+    this.#told.add(code)
+    process.emitWarning(message, { type: 'RateThrottleWarning', code })
+  }
+}
