@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import type { RateLimitExceeded } from '../exceeded.ts'
 import type { Ending, Framework } from './http/framework.ts'
@@ -82,7 +83,7 @@ const HONO: Framework<Context, Context> = {
   },
   send: (c, status, type, body) => {
     c.header('content-type', type)
-    c.res = c.newResponse(body, { status })
+    c.res = c.body(body, status as ContentfulStatusCode)
   },
 }
 

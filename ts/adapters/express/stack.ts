@@ -6,8 +6,13 @@ export interface Layer {
   readonly route?: { readonly path?: unknown; readonly stack?: readonly Layer[] }
 }
 
+interface Stacked {
+  readonly stack?: readonly Layer[]
+}
+
 /** The layers of an app in their order: none if this Express keeps them elsewhere. */
 export function layersOf(app: Application): readonly Layer[] {
-  const { _router, router } = app as unknown as Record<string, { stack?: readonly Layer[] }>
-  return (_router ?? router)?.stack ?? []
+  const kept = app as unknown as { _router?: Stacked; readonly router?: Stacked }
+  // Express 4 throws at whoever reads `router`, but has `_router` by the time it serves a request.
+  return (kept._router ?? kept.router)?.stack ?? []
 }
