@@ -54,8 +54,10 @@ export function* forwarded(text: string): Generator<string | undefined, void> {
 }
 
 /**
- * Where the element that ends at `end` starts: behind the nearest comma that is in no quoted string. In a
- * well-formed element the quotes pair up from the right as they do from the left.
+ * Where the element that ends at `end` starts: behind the nearest comma that is in no quoted string.
+ *
+ * From the right, the first quote ends a quoted string. All others in it have a backslash before them, and the
+ * one that begins it has `=`: there is no need to count backslashes.
  *
  * @returns undefined if a quoted string has no beginning
  */
@@ -64,16 +66,9 @@ function elementStart(text: string, end: number): number | undefined {
   for (let i = end - 1; i >= 0; i--) {
     const code = text.charCodeAt(i)
     if (code === COMMA && !isQuoted) return i + 1
-    if (code === QUOTE) isQuoted = !isQuoted || isEscaped(text, i)
+    if (code === QUOTE) isQuoted = !isQuoted || text.charCodeAt(i - 1) === BACKSLASH
   }
   return isQuoted ? undefined : 0
-}
-
-/** Whether an odd number of backslashes stands before `at`. Each is looked at for one quote only. */
-function isEscaped(text: string, at: number): boolean {
-  let i = at - 1
-  while (i >= 0 && text.charCodeAt(i) === BACKSLASH) i--
-  return (at - 1 - i) % 2 === 1
 }
 
 /** One `name=value`: the value a quoted string, or all that needs no quotes, and what we know needs them. */
