@@ -139,14 +139,17 @@ describe('zones (H8)', () => {
   it('of 10,000 kinds are one key, from the kernel or not', () => {
     const random = randomFor('zones')
     const keys = new Set<string | undefined>()
+    const addresses = new Set<string | undefined>()
     for (let i = 0; i < 10_000; i++) {
       const zone = Array.from({ length: random.integer(1, 50) }, () =>
         random.pick([...'aZ09-.']),
       ).join('')
       keys.add(keyOf(`fe80::1%${zone}`))
       keys.add(addressKey(socketAddress(`fe80::1%${zone}`), 64))
+      addresses.add(canonical(`fe80::1%${zone}`)).add(socketAddress(`fe80::1%${zone}`))
     }
     expect([...keys]).toEqual(['fe80::/64'])
+    expect([...addresses]).toEqual(['fe80::1'])
   })
 
   it('of a megabyte are no address in a text, and nothing from the kernel', () => {
