@@ -122,18 +122,20 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
 
 describe.each(FRAMEWORKS)('%s: what goes before what', (framework) => {
   it('an option goes before a setting, and that before the environment', async () => {
-    process.env['RATELIMIT_HEADERS_ENABLED'] = 'true'
+    Object.assign(process.env, { RATELIMIT_HEADERS_ENABLED: 'true' })
     const off = { RATELIMIT_HEADERS_ENABLED: false }
     expect(figures(await (await start(framework, off)).ask())).toEqual([undefined, undefined])
     const none = await start(framework, { headers: false })
     expect(figures(await none.ask())).toEqual([undefined, undefined])
     const both = await start(framework, { ...off, headers: 'both' })
     expect(figures(await both.ask())).toEqual(['2', '1'])
+    Object.assign(process.env, { RATELIMIT_STORAGE_URL: 'redis://localhost:6379/0' })
+    const memory = await start(framework, { storage: 'memory:' })
+    expect(await memory.statuses(3)).toEqual(times(2, 200, 1, 429))
   })
 
   it('a variable that is set to nothing is not set', async () => {
-    process.env['RATELIMIT_STRATEGY'] = ''
-    process.env['RATELIMIT_STORAGE_URL'] = ''
+    Object.assign(process.env, { RATELIMIT_STRATEGY: '', RATELIMIT_STORAGE_URL: '' })
     expect(await (await start(framework, {})).statuses(3)).toEqual(times(2, 200, 1, 429))
   })
 
