@@ -45,15 +45,19 @@ export function openTier(limits: readonly Limit[], options: OpenTierOptions): Ti
   return new RateLimiter(limits, rest)
 }
 
-function checkStorage(storage: unknown): void {
-  if (typeof storage !== 'string') throw new TypeError(mustBe('storage', STORAGE, storage))
+/**
+ * @param name of the option or setting, for the message
+ * @throws TypeError, RangeError, or Error with code NOT_AVAILABLE, unless there is such a store
+ */
+export function checkStorage(storage: unknown, name = 'storage'): void {
+  if (typeof storage !== 'string') throw new TypeError(mustBe(name, STORAGE, storage))
   const [scheme = '', rest] = splitScheme(storage)
   if (!SCHEMES.includes(scheme)) {
     // Not the whole text: it may be an address with a password in it.
-    throw new RangeError(mustBe('storage', STORAGE, `${scheme.slice(0, 16)}...`))
+    throw new RangeError(mustBe(name, STORAGE, `${scheme.slice(0, 16)}...`))
   }
-  if (scheme !== 'memory') throw notAvailable(`storage: "${scheme}:"`, tier(scheme))
-  if (rest !== '' && rest !== '//') throw new RangeError(mustBe('storage', STORAGE, 'memory:...'))
+  if (scheme !== 'memory') throw notAvailable(`${name}: "${scheme}:"`, tier(scheme))
+  if (rest !== '' && rest !== '//') throw new RangeError(mustBe(name, STORAGE, 'memory:...'))
 }
 
 function splitScheme(storage: string): [string, string] {
