@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly proxy?: unknown
   readonly routes?: readonly Route[]
   readonly host?: string
+  /** A second limiter for all routes, with options of its own. */
+  readonly beside?: Options
   /** Runs before the limiter. */
   readonly before?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 }
@@ -106,6 +108,7 @@ async function serveFastify(options: Options, around: Surroundings): Promise<Ser
     })
   }
   await app.register(limitFastify, options as never)
+  if (around.beside !== undefined) await app.register(limitFastify, around.beside as never)
   for (const route of routesOf(around)) addToFastify(app, route, () => runs++)
   await app.listen({ host: around.host ?? '127.0.0.1', port: 0 })
   open.push(() => app.close())
@@ -147,6 +150,7 @@ async function serveExpress(
   }
   const limiter = limitExpress(options as never)
   if (options.limits !== undefined) app.use(limiter)
+  if (around.beside !== undefined) app.use(limitExpress(around.beside as never))
   for (const route of routesOf(around)) addToExpress(app, limiter, route, () => runs++)
   const served = await listen(createServer(app), around.host)
   return { ...served, runs: () => runs }
