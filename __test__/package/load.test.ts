@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { NODES, runIn } from './place.ts'
+import type { ProjectName } from './projects.ts'
+import { MANIFEST, SUBPATHS, type Subpath, specifierOf } from './subpaths.ts'
+
+/** What the probes print. */
+interface Loaded {
+  readonly callable: boolean
+  readonly names: readonly string[]
+  /** The packages whose files were loaded. */
+  readonly loaded: readonly string[]
+  /** Names that `import` and `require` give different things for. */
+  readonly other?: readonly string[]
+}
+
+const FORMS = [
+  ['require', 'require.cjs'],
+  ['import', 'import.mjs'],
+] as const
+
+describe.each(NODES)('on Node %i', (node) => {
+  describe.each(FORMS)('%s', (_form, probe) => {
+    const load = async (project: ProjectName, subpath: string): Promise<Loaded> =>
+      JSON.parse(await runIn(project, node, probe, specifierOf(subpath)))
+
+    it.each(SUBPATHS)('of %s gives what is promised', async (subpath, promised) => {
+      const { callable, names, loaded, other = [] } = await load('all', subpath)
+      expect(names).toEqual(expect.arrayContaining([...promised.names]))
+      expect(callable).toBe(promised.callable ?? false)
+      expect(other, 'one copy of the state, however it is loaded').toEqual([])
+      if (!promised.loads) expect(loaded).toEqual(['ratethrottle'])
+    })
+
+    it.each(SUBPATHS)(
+      'of %s works without any framework, or says what to install',
+      async (subpath, promised) => {
+        const answer = await load('bare', subpath).catch((error: Error) => error)
+        if (answer instanceof Error) expect(answer.message).toMatch(installs(promised))
+        else expect(answer.loaded).toEqual(['ratethrottle'])
+      },
+    )
+  })
+
+  it('import and require share the budget of one name', async () => {
+    expect(await runIn('all', node, 'state.mjs')).toBe('true true false false\n')
+  })
+})
+
+it('no framework can be found where none is installed', async () => {
+  const peers = Object.keys(MANIFEST.peerDependencies)
+  const advice = 'a node_modules above the temporary folder has them: set TMPDIR to another'
+  expect(await runIn('bare', NODES[0] ?? 0, 'absent.cjs', ...peers), advice).toBe('\n')
+})
+
+/** What the error of a missing peer has to say; one without a peer must not fail. */
+function installs({ peer }: Subpath): RegExp {
+  return peer === undefined ? /^never$/ : new RegExp(`npm install.* ${peer}\\b`)
+}
