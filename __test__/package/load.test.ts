@@ -18,6 +18,10 @@ const FORMS = [
   ['import', 'import.mjs'],
 ] as const
 
+const UNSEEN = 'promised in subpaths.ts, and not there; for `export =` see ts/adapters/fastify.ts'
+const FOREIGN =
+  'only the subpath itself may be loaded: take types from a framework, by `import type`'
+
 describe.each(NODES)('on Node %i', (node) => {
   describe.each(FORMS)('%s', (_form, probe) => {
     const load = async (project: ProjectName, subpath: string): Promise<Loaded> =>
@@ -25,18 +29,18 @@ describe.each(NODES)('on Node %i', (node) => {
 
     it.each(SUBPATHS)('of %s gives what is promised', async (subpath, promised) => {
       const { callable, names, loaded, other = [] } = await load('all', subpath)
-      expect(names).toEqual(expect.arrayContaining([...promised.names]))
+      expect(names, UNSEEN).toEqual(expect.arrayContaining([...promised.names]))
       expect(callable).toBe(promised.callable ?? false)
       expect(other, 'one copy of the state, however it is loaded').toEqual([])
-      if (!promised.loads) expect(loaded).toEqual(['ratethrottle'])
+      if (!promised.loads) expect(loaded, FOREIGN).toEqual(['ratethrottle'])
     })
 
     it.each(SUBPATHS)(
       'of %s works without any framework, or says what to install',
       async (subpath, promised) => {
         const answer = await load('bare', subpath).catch((error: Error) => error)
-        if (answer instanceof Error) expect(answer.message).toMatch(installs(promised))
-        else expect(answer.loaded).toEqual(['ratethrottle'])
+        if (!(answer instanceof Error)) expect(answer.loaded, FOREIGN).toEqual(['ratethrottle'])
+        else if (!tellsWhatToInstall(answer, promised)) expect.fail(`${FOREIGN}\n${answer.message}`)
       },
     )
   })
@@ -52,7 +56,7 @@ it('no framework can be found where none is installed', async () => {
   expect(await runIn('bare', NODES[0] ?? 0, 'absent.cjs', ...peers), advice).toBe('\n')
 })
 
-/** What the error of a missing peer has to say; one without a peer must not fail. */
-function installs({ peer }: Subpath): RegExp {
-  return peer === undefined ? /^never$/ : new RegExp(`npm install.* ${peer}\\b`)
+/** A subpath without a peer has nothing to ask for, and must not fail. */
+function tellsWhatToInstall(error: Error, { peer }: Subpath): boolean {
+  return peer !== undefined && new RegExp(`npm install.* ${peer}\\b`).test(error.message)
 }
