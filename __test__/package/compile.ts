@@ -16,7 +16,7 @@ export interface Mode {
 
 export const NODENEXT: Mode = { options: { module: 'nodenext' }, extensions: ['mts', 'cts'] }
 
-/** All checks on, declarations of libraries included, and one form of decorators: the standard's. */
+/** All checks on, those of the libraries' declarations included. */
 const STRICT = { strict: true, skipLibCheck: false, target: 'es2022', types: ['node'] }
 
 /** Compiles the programs of some subpaths in a project, and returns the folder of what came out. */

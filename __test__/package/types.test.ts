@@ -13,12 +13,18 @@ const COMMONJS: Mode = {
 }
 /** What `module: commonjs` meant up to TypeScript 5, and `exports` mean nothing to it. */
 const NODE10: Mode = { ...COMMONJS, options: { ...COMMONJS.options, moduleResolution: 'node10' } }
+/** How Nest sets its projects up: the decorators from before the standard. */
+const NEST: Mode = {
+  ...COMMONJS,
+  options: { ...COMMONJS.options, experimentalDecorators: true, emitDecoratorMetadata: true },
+}
 
 type Case = readonly [Compiler, string, Mode]
 
 const CASES: readonly Case[] = [
   [5, 'commonjs', NODE10],
   [7, 'commonjs', COMMONJS],
+  [7, "nest's commonjs", NEST],
   [7, 'node16', NODE16],
   [7, 'nodenext', NODENEXT],
   [7, 'bundler', BUNDLER],
