@@ -1,0 +1,162 @@
+/*
+ * What the scripts of all algorithms have in common. A script is one call: it reads the key's state, decides
+ * about all limits together, and writes either all of them or nothing.
+ *
+ *   KEYS[1]  the state of one key under one policy
+ *   ARGV[1]  c(heck), p(eek), r(efund) or b(lock)
+ *   ARGV[2]  cost, units, or milliseconds of the block
+ *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none
+ *   ARGV[4]  `blockFor` in milliseconds
+ *   ARGV[5…] three numbers for each limit; then, in tests only, the time in microseconds
+ *
+ * Lua counts in doubles: every number below stays under 2^53, and divisions go through fmod, which is exact.
+ * The text never depends on a limit or a key, so a server caches one script for each algorithm.
+ */
+
+/** Reads the arguments and the clock. Whoever is too late finds nothing done: no charge comes as a ghost. */
+const HEAD = `
+local op, cost, key = ARGV[1], tonumber(ARGV[2]), KEYS[1]
+local limits = math.floor((#ARGV - 4) / 3)
+local fmod, huge = math.fmod, math.huge
+local shown = tonumber(ARGV[5 + 3 * limits])
+local now = shown
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local till = tonumber(ARGV[3])
+if till > 0 and now > till then return { -2, now } end
+local ms = (now - fmod(now, 1000)) / 1000
+local us = now - ms * 1000
+local a, b, c = {}, {}, {}
+for i = 1, limits do
+  a[i], b[i], c[i] = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), tonumber(ARGV[3 * i + 4])
+end
+local blocked, healed = 0, false
+local left, wait, reset, more = {}, {}, {}, {}
+
+local function floor(n, by)
+  return (n - fmod(n, by)) / by
+end
+local function ceil(n, by)
+  local rest = fmod(n, by)
+  if rest > 0 then return (n - rest) / by + 1 end
+  return n / by
+end
+local function ticks(per_ms)
+  return ms * per_ms + math.floor(us * per_ms / 1000)
+end
+`
+
+/**
+ * Loads and saves what the algorithms keep in one short text: a letter, the block, and a record for each
+ * limit. Anything else under the key is foreign or broken, and taken for a key never seen.
+ */
+export const RECORDS: string = `
+local x, y, z = {}, {}, {}
+local function load()
+  local text = redis.pcall('GET', key)
+  if type(text) ~= 'string' or #text ~= 8 + SIZE * limits or text:sub(1, 1) ~= LETTER then
+    return
+  end
+  blocked = struct.unpack('>I7', text, 2)
+  for i = 1, limits do
+    x[i], y[i], z[i] = struct.unpack(FORMAT, text, 9 + SIZE * (i - 1))
+  end
+end
+local function save(rest)
+  local text = { LETTER, struct.pack('>I7', blocked) }
+  for i = 1, limits do text[i + 2] = struct.pack(FORMAT, x[i] or 0, y[i] or 0, z[i] or 0) end
+  redis.call('SET', key, table.concat(text), 'PX', rest)
+end
+`
+
+/**
+ * Decides, as `crate/core/src/limiter.rs` does. Answers { allowed, remaining, retry after, reset, deciding
+ * limit }, then for each limit what it has left and when it will have more; -1 is for ever.
+ */
+const DECIDE = `
+local function look(units)
+  local free = true
+  for i = 1, limits do
+    left[i], wait[i], reset[i] = read(i, units)
+    if wait[i] > 0 then free = false end
+  end
+  return free
+end
+
+local function keep()
+  local rest = ceil(math.max(0, blocked - now), 1000)
+  for i = 1, limits do rest = math.max(rest, reset[i]) end
+  if rest == 0 then
+    redis.call('DEL', key)
+  else
+    if shown then rest = rest + 3600000 end
+    save(rest)
+  end
+end
+
+local function answer(allowed, block)
+  local deciding, least, longest = 1, huge, 0
+  for i = 1, limits do
+    if allowed and left[i] < left[deciding] then deciding = i end
+    if not allowed and wait[i] > wait[deciding] then deciding = i end
+    least, longest = math.min(least, left[i]), math.max(longest, reset[i])
+    more[i] = math.max(again(i, left[i] + 1), block)
+    if block > 0 then left[i] = 0 end
+  end
+  local retry = 0
+  if not allowed then retry = math.max(wait[deciding], block) end
+  if block > 0 then least, longest = 0, math.max(longest, block) end
+  if retry == huge then retry = -1 end
+  local reply = { allowed and 1 or 0, least, retry, longest, deciding - 1 }
+  for i = 1, limits do
+    reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] == huge and -1 or more[i]
+  end
+  return reply
+end
+
+load()
+if op == 'r' then
+  look(0)
+  give(cost)
+  look(0)
+  keep()
+  return 0
+end
+if op == 'b' then
+  look(0)
+  blocked = now + cost * 1000
+  keep()
+  return 0
+end
+if cost == 0 then op, cost = 'p', 1 end
+local free = look(cost)
+local block = ceil(math.max(0, blocked - now), 1000)
+if block > 0 then
+  if healed and op == 'c' then keep() end
+  return answer(false, block)
+end
+if free then
+  if op == 'c' then
+    charge(cost)
+    look(0)
+    keep()
+  end
+  return answer(true, 0)
+end
+local denied = answer(false, 0)
+local penalty = tonumber(ARGV[4])
+if op == 'c' and penalty > 0 and denied[3] >= 0 then
+  blocked = now + penalty * 1000
+  keep()
+  return answer(false, penalty)
+end
+if healed and op == 'c' then keep() end
+return denied
+`
+
+/** The whole script of an algorithm that defines load, save, read, again, charge and give. */
+export function framed(algorithm: string): string {
+  return `${HEAD}${algorithm}${DECIDE}`
+}

@@ -1,0 +1,45 @@
+import { framed, RECORDS } from './frame.ts'
+
+/*
+ * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's
+ * depth. x and y are the instant at which the bucket is full again, as milliseconds and ticks: together they
+ * would not fit a double.
+ *
+ * A bucket cannot owe more than its depth. One that does was written before the server's clock was put back;
+ * it owes its depth, and is written anew, so that a step of an hour costs nobody an hour.
+ */
+export const GCRA: string = framed(`
+local LETTER, SIZE, FORMAT = 'G', 9, '>I6I3'
+${RECORDS}
+local owes = {}
+local function owing(i)
+  if owes[i] then return owes[i] end
+  local owed = 0
+  if x[i] then owed = (x[i] - ms) * a[i] + y[i] - math.floor(us * a[i] / 1000) end
+  if owed > c[i] then owed, healed = c[i], true end
+  owes[i] = math.max(0, owed)
+  return owes[i]
+end
+local function set(i, owed)
+  owes[i] = owed
+  local over = math.floor(us * a[i] / 1000) + owed
+  y[i] = fmod(over, a[i])
+  x[i] = ms + (over - y[i]) / a[i]
+  if owed == 0 then x[i], y[i] = 0, 0 end
+end
+local function again(i, units)
+  if units * b[i] > c[i] then return huge end
+  return ceil(math.max(0, units * b[i] - (c[i] - owing(i))), a[i])
+end
+local function read(i, units)
+  local owed = owing(i)
+  if healed then set(i, owed) end
+  return floor(c[i] - owed, b[i]), again(i, units), ceil(owed, a[i])
+end
+local function charge(units)
+  for i = 1, limits do set(i, owing(i) + units * b[i]) end
+end
+local function give(units)
+  for i = 1, limits do set(i, math.max(0, owing(i) - units * b[i])) end
+end
+`)
