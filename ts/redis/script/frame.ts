@@ -3,9 +3,10 @@
  * about all limits together, and writes either all of them or nothing.
  *
  *   KEYS[1]  the state of one key under one policy
- *   ARGV[1]  c(heck), p(eek), r(efund) or b(lock)
+ *   ARGV[1]  c(heck), p(eek), r(efund), b(lock) or d(elete)
  *   ARGV[2]  cost, units, or milliseconds of the block
- *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none
+ *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none.
+ *            With 0 or a minus sign before it, the server's time comes as the reply's last number
  *   ARGV[4]  `blockFor` in milliseconds
  *   ARGV[5…] three numbers for each limit; then, in tests only, the time in microseconds
  *
@@ -25,7 +26,7 @@ if not now then
   now = time[1] * 1000000 + time[2]
 end
 local till = tonumber(ARGV[3])
-if till > 0 and now > till then return { -2, now } end
+if till ~= 0 and now > math.abs(till) then return { -2, now } end
 local ms = (now - fmod(now, 1000)) / 1000
 local us = now - ms * 1000
 local a, b, c = {}, {}, {}
@@ -113,22 +114,27 @@ local function answer(allowed, block)
   for i = 1, limits do
     reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] == huge and -1 or more[i]
   end
+  if till <= 0 then reply[#reply + 1] = now end
   return reply
 end
 
+if op == 'd' then
+  redis.call('DEL', key)
+  return { 0, 0 }
+end
 load()
 if op == 'r' then
   look(0)
   give(cost)
   look(0)
   keep()
-  return 0
+  return { 0, 0 }
 end
 if op == 'b' then
   look(0)
   blocked = now + cost * 1000
   keep()
-  return 0
+  return { 0, 0 }
 end
 if cost == 0 then op, cost = 'p', 1 end
 local free = look(cost)
