@@ -121,7 +121,8 @@ function load(): Library {
     const library = require('ioredis') as Library & { default?: Library }
     return library.default ?? library
   } catch (cause) {
-    const message = 'storage in Redis needs the package "ioredis", version 5.4 or later: npm install ioredis'
+    const message =
+      'storage in Redis needs the package "ioredis", version 5.4 or later: npm install ioredis'
     throw Object.assign(new Error(message, { cause }), { code: 'MISSING_IOREDIS' })
   }
 }

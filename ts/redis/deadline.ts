@@ -41,8 +41,15 @@ export class Deadlines {
     this.#timer = undefined
   }
 
-  /** A timer may fire a fraction early; the next one then follows at once. */
+  /**
+   * Where the event loop was held up, answers lie in the socket unread when the timer fires. They are read
+   * before anybody is told that there was none.
+   */
   readonly #wake = (): void => {
+    setImmediate(this.#expireDue)
+  }
+
+  readonly #expireDue = (): void => {
     this.#timer = undefined
     const now = performance.now()
     while (this.#first < this.#calls.length) {
@@ -59,7 +66,7 @@ export class Deadlines {
   }
 
   #arm(ms: number): void {
-    this.#timer = setTimeout(this.#wake, Math.ceil(ms))
+    this.#timer = setTimeout(this.#wake, Math.floor(ms))
   }
 
   #tidy(): void {

@@ -38,15 +38,6 @@ export class Denials {
     return undefined
   }
 
-  /** Whether Redis would deny one unit at `now`. */
-  has(key: string, now: number): boolean {
-    const denial = this.#known.get(key)
-    if (denial === undefined) return false
-    if (now < denial.until) return true
-    this.#known.delete(key)
-    return false
-  }
-
   /** Whether there is anything to be found. */
   get any(): boolean {
     return this.#known.size > 0

@@ -1,6 +1,7 @@
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
+import type { Standing } from '../tier.ts'
 import type { OnError, ResolvedRedisOptions } from './options.ts'
 
 /** What a denial of a limiter that cannot know says: ask again in a second. */
@@ -24,11 +25,7 @@ export class Fallback {
   #usedAt = 0
 
   /** @param processes how many share the limits now, at least 1 */
-  constructor(
-    limits: readonly Limit[],
-    options: ResolvedRedisOptions,
-    processes: () => number,
-  ) {
+  constructor(limits: readonly Limit[], options: ResolvedRedisOptions, processes: () => number) {
     this.#policy = options.onError
     this.#limits = limits
     this.#options = options
@@ -42,6 +39,11 @@ export class Fallback {
 
   peek(key: string, cost: number): Decision {
     return this.#asWhole(this.#policy === 'local' ? this.#limiter().peek(key, cost) : undefined)
+  }
+
+  /** How each of this process's shares stands, if they were ever used. */
+  standings(key: string): readonly Standing[] | undefined {
+    return this.#local?.standings(key)
   }
 
   refund(key: string, units: number): void {

@@ -20,7 +20,7 @@ export const DEFAULT_PREFIX = 'ratethrottle:'
  * @param prefix as {@link readPrefix} returns it
  */
 export function namer(prefix: string, name: string, mark: string): (key: string) => string {
-  const before = `${prefix}${escape(name)}:${mark}:{`
+  const before = `${prefix}${escaped(name)}:${mark}:{`
   return (key) => `${before}${tagOf(key)}}`
 }
 
@@ -49,12 +49,12 @@ export function readPrefix(value: unknown): string {
 function tagOf(key: string): string {
   if (key.length > LONGEST_IN_FULL) {
     // Unit by unit, so that texts which differ in a lone surrogate only have different hashes.
-    return `%${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('base64url')}`
+    return `%-${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('base64url')}`
   }
   if (key === '') return '%'
-  return PLAIN.test(key) ? key : escape(key)
+  return PLAIN.test(key) ? key : escaped(key)
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replace(UNSAFE, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -10,6 +10,7 @@ import {
 import { isClient, type RedisClient } from './client.ts'
 import type { StoreListener } from './event.ts'
 import { readPrefix } from './key.ts'
+import { REDIS_OPTIONS } from './names.ts'
 import { type RedisStorage, storageOf } from './storage.ts'
 
 /** What decides while Redis does not. */
@@ -82,26 +83,14 @@ export interface ResolvedRedisOptions extends ResolvedOptions {
   readonly onStoreChange: StoreListener | undefined
 }
 
-const OWN = [
-  'keyPrefix',
-  'onError',
-  'deadlineMs',
-  'localDenials',
-  'lease',
-  'processes',
-  'onStoreChange',
-]
 const WHERE = ['url', 'client', 'storage']
-
-/** Names of the options but for where Redis is. */
-export const REDIS_OPTIONS: readonly string[] = [...LIMITER_OPTIONS, ...OWN]
 
 /** Checks options and fills in the defaults. Each is read once; unknown ones are refused. */
 export function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
-  const own = ownOptions(options, [...REDIS_OPTIONS, ...WHERE])
+  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...WHERE])
   const { keyPrefix, onError, deadlineMs, localDenials, lease, processes, onStoreChange } = own
   return {
-    ...resolveOptions(without(own, [...OWN, ...WHERE])),
+    ...resolveOptions(without(own, [...REDIS_OPTIONS, ...WHERE])),
     keyPrefix: readPrefix(keyPrefix),
     onError: readOnError(onError),
     deadlineMs: readInteger(deadlineMs ?? 50, 60_000, 'deadlineMs'),
@@ -124,7 +113,8 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
     throw new TypeError(`one of url, client and storage must be given, not ${given.length} of them`)
   }
   // Shown by its type only: it may be a URL with a password in it.
-  if (url !== undefined && typeof url !== 'string') throw new TypeError(mustBe('url', 'a text', url))
+  if (url !== undefined && typeof url !== 'string')
+    throw new TypeError(mustBe('url', 'a text', url))
   if (client !== undefined && !isClient(client)) {
     throw new TypeError(mustBe('client', 'a client of ioredis', typeof client))
   }

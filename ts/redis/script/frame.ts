@@ -103,7 +103,7 @@ local function answer(allowed, block)
     if allowed and left[i] < left[deciding] then deciding = i end
     if not allowed and wait[i] > wait[deciding] then deciding = i end
     least, longest = math.min(least, left[i]), math.max(longest, reset[i])
-    more[i] = math.max(again(i, left[i] + 1), block)
+    more[i] = block > 0 and block or again(i, left[i] + 1)
     if block > 0 then left[i] = 0 end
   end
   local retry = 0
