@@ -7,7 +7,8 @@ const SHARED = 5
 /** A script that found itself too late says this and its time, and has done nothing. */
 const LATE = -2
 
-const standingsOf = new WeakMap<Decision, readonly Standing[]>()
+/** Read only when somebody wants them. */
+const standingsOf = new WeakMap<Decision, readonly number[]>()
 
 /**
  * The reply of a script as numbers.
@@ -27,7 +28,8 @@ export function lateness(numbers: readonly number[]): number | undefined {
 
 /** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
 export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  const [allowed, remaining = 0, retry = 0, resetMs = 0, policy = 0] = numbers
+  const [allowed, remaining = 0, retry = 0, resetMs = 0] = numbers
+  const policy = limits.length === 1 ? 0 : (numbers[4] ?? 0)
   const decision: Decision = {
     allowed: allowed === 1,
     limit: (limits[policy] as Limit).count,
@@ -36,13 +38,16 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
     retryAfterMs: orNever(retry),
     policy,
   }
-  standingsOf.set(decision, readStandings(numbers))
+  standingsOf.set(decision, numbers)
   return decision
 }
 
 /** How each limit stood when the decision was taken, if it came from Redis. */
-export function standingsAt(decision: Decision): readonly Standing[] | undefined {
-  return standingsOf.get(decision)
+export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
+  const numbers = standingsOf.get(decision)
+  if (numbers === undefined) return undefined
+  if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[4] ?? 0) }]
+  return readStandings(numbers, limits)
 }
 
 /** Another decision on the same state. */
@@ -52,12 +57,11 @@ export function sameStandings(from: Decision, to: Decision): Decision {
   return to
 }
 
-function readStandings(numbers: readonly number[]): readonly Standing[] {
-  const standings: Standing[] = []
-  for (let i = SHARED; i + 1 < numbers.length; i += 2) {
-    standings.push({ remaining: numbers[i] ?? 0, moreMs: orNever(numbers[i + 1] ?? 0) })
-  }
-  return standings
+function readStandings(numbers: readonly number[], limits: number): readonly Standing[] {
+  return Array.from({ length: limits }, (_, limit) => {
+    const [remaining = 0, moreMs = 0] = numbers.slice(SHARED + 2 * limit)
+    return { remaining, moreMs: orNever(moreMs) }
+  })
 }
 
 function orNever(ms: number): number {

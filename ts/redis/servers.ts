@@ -77,7 +77,7 @@ export class Servers implements GateKeeper {
   shut(gate: Gate, reason: FailureReason): void {
     this.#outages++
     this.#reasons.set(gate, reason)
-    if (reason === 'timeout' || reason === 'refused') this.#reconnect(gate)
+    if (reason === 'timeout') this.#link.refreshSlotsCache?.()
     announce({ available: false, reason, node: gate.node, downMs: 0 }, this.listeners)
   }
 
@@ -85,7 +85,9 @@ export class Servers implements GateKeeper {
   async probe(gate: Gate): Promise<void> {
     if (this.#link.status !== 'ready') throw new StoreFailure('disconnected')
     await within(PROBE_MS, () => this.#prove(gate)).catch((error: unknown) => {
-      if (this.#reasons.has(gate)) this.#reasons.set(gate, failureOf(error).reason)
+      const { reason, word } = failureOf(error)
+      if (this.#reasons.has(gate)) this.#reasons.set(gate, reason)
+      if (reason === 'timeout' || word === 'READONLY') this.#reconnect(gate)
       throw error
     })
   }

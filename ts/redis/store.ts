@@ -108,7 +108,7 @@ export class Store {
 
   /** What came with the decision; a fallback's decision speaks for all limits. */
   standings(key: string, decision: Decision): readonly Standing[] {
-    const known = standingsAt(decision) ?? this.#fallback.standings(key)
+    const known = standingsAt(decision, this.#limits.length) ?? this.#fallback.standings(key)
     if (known !== undefined) return known
     const { remaining, resetMs } = decision
     return this.#limits.map(() => ({ remaining, moreMs: resetMs }))

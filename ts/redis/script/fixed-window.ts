@@ -1,4 +1,4 @@
-import { framed, RECORDS } from './frame.ts'
+import { framed, RECORDS, WHOLE } from './frame.ts'
 
 /*
  * As `crate/core/src/algorithm/fixed_window.rs`: a = count, b = window in milliseconds, c = ticks per
@@ -7,7 +7,33 @@ import { framed, RECORDS } from './frame.ts'
  * A window that opens later than one window from now was opened before the server's clock was put back. It
  * is taken to open now.
  */
-export const FIXED_WINDOW: string = framed(`
+const USUAL = `
+if limits == 1 and op == 'c' and cost > 0 then
+  local count, per_ms = tonumber(ARGV[5]), tonumber(ARGV[7])
+  local window = tonumber(ARGV[6]) * per_ms
+  local at = ms * per_ms + math.floor(us * per_ms / 1000)
+  local start, used, usual = at, 0, not text
+  if text and #text == 19 and text:byte() == 70 then
+    local blocked
+    blocked, start, used = struct.unpack('>I7I7I4', text, 2)
+    usual = blocked <= now and start <= at
+    if at - start >= window or used == 0 then start, used = at, 0 end
+  end
+  used = used + cost
+  if usual and used <= count then
+    local rest = math.ceil((window - (at - start)) / per_ms)
+    redis.call('SET', key, struct.pack('>c1I7I7I4', 'F', 0, start, used),
+      'PX', shown and rest + 3600000 or rest)
+    if till > 0 then return { 1, count - used, 0, rest, rest } end
+    return { 1, count - used, 0, rest, rest, now }
+  end
+end
+`
+
+export const FIXED_WINDOW: string = framed(
+  WHOLE,
+  USUAL,
+  `
 local LETTER, SIZE, FORMAT = 'F', 11, '>I7I4'
 ${RECORDS}
 local function rest(i)
@@ -35,4 +61,5 @@ end
 local function give(units)
   for i = 1, limits do y[i] = math.max(0, y[i] - units) end
 end
-`)
+`,
+)

@@ -10,7 +10,8 @@
  *   ARGV[4]  `blockFor` in milliseconds
  *   ARGV[5…] three numbers for each limit; then, in tests only, the time in microseconds
  *
- * Lua counts in doubles: every number below stays under 2^53, and divisions go through fmod, which is exact.
+ * Lua counts in doubles, and up to 2^52 a quotient of whole numbers rounds down or up as it should: it is off
+ * by less than what it is away from the next whole number.
  * The text never depends on a limit or a key, so a server caches one script for each algorithm.
  */
 
@@ -18,7 +19,6 @@
 const HEAD = `
 local op, cost, key = ARGV[1], tonumber(ARGV[2]), KEYS[1]
 local limits = math.floor((#ARGV - 4) / 3)
-local fmod, huge = math.fmod, math.huge
 local shown = tonumber(ARGV[5 + 3 * limits])
 local now = shown
 if not now then
@@ -27,8 +27,14 @@ if not now then
 end
 local till = tonumber(ARGV[3])
 if till ~= 0 and now > math.abs(till) then return { -2, now } end
-local ms = (now - fmod(now, 1000)) / 1000
-local us = now - ms * 1000
+local us = now % 1000
+local ms = (now - us) / 1000
+local text = redis.pcall(GET)
+`
+
+/** For several limits, and whatever else is not the usual case. */
+const BODY = `
+local fmod, huge = math.fmod, math.huge
 local a, b, c = {}, {}, {}
 for i = 1, limits do
   a[i], b[i], c[i] = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), tonumber(ARGV[3 * i + 4])
@@ -36,13 +42,8 @@ end
 local blocked, healed = 0, false
 local left, wait, reset, more = {}, {}, {}, {}
 
-local function floor(n, by)
-  return (n - fmod(n, by)) / by
-end
 local function ceil(n, by)
-  local rest = fmod(n, by)
-  if rest > 0 then return (n - rest) / by + 1 end
-  return n / by
+  return math.ceil(n / by)
 end
 local function ticks(per_ms)
   return ms * per_ms + math.floor(us * per_ms / 1000)
@@ -56,7 +57,6 @@ end
 export const RECORDS: string = `
 local x, y, z = {}, {}, {}
 local function load()
-  local text = redis.pcall('GET', key)
   if type(text) ~= 'string' or #text ~= 8 + SIZE * limits or text:sub(1, 1) ~= LETTER then
     return
   end
@@ -66,15 +66,16 @@ local function load()
   end
 end
 local function save(rest)
-  local text = { LETTER, struct.pack('>I7', blocked) }
-  for i = 1, limits do text[i + 2] = struct.pack(FORMAT, x[i] or 0, y[i] or 0, z[i] or 0) end
-  redis.call('SET', key, table.concat(text), 'PX', rest)
+  local parts = { LETTER, struct.pack('>I7', blocked) }
+  for i = 1, limits do parts[i + 2] = struct.pack(FORMAT, x[i] or 0, y[i] or 0, z[i] or 0) end
+  redis.call('SET', key, table.concat(parts), 'PX', rest)
 end
 `
 
 /**
- * Decides, as `crate/core/src/limiter.rs` does. Answers { allowed, remaining, retry after, reset, deciding
- * limit }, then for each limit what it has left and when it will have more; -1 is for ever.
+ * Decides, as `crate/core/src/limiter.rs` does. Answers { allowed, remaining, retry after, reset }, and then,
+ * for one limit, when it will have more; for several, which one decides, and for each what it has left and
+ * when it will have more. -1 is for ever.
  */
 const DECIDE = `
 local function look(units)
@@ -112,8 +113,10 @@ local function answer(allowed, block)
   if retry == huge then retry = -1 end
   local reply = { allowed and 1 or 0, least, retry, longest, deciding - 1 }
   for i = 1, limits do
-    reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] == huge and -1 or more[i]
+    if more[i] == huge then more[i] = -1 end
+    if limits > 1 then reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] end
   end
+  if limits == 1 then reply[5] = more[1] end
   if till <= 0 then reply[#reply + 1] = now end
   return reply
 end
@@ -162,7 +165,17 @@ if healed and op == 'c' then keep() end
 return denied
 `
 
-/** The whole script of an algorithm that defines load, save, read, again, charge and give. */
-export function framed(algorithm: string): string {
-  return `${HEAD}${algorithm}${DECIDE}`
+/**
+ * The whole script of an algorithm.
+ *
+ * @param get how the state is read
+ * @param usual decides the usual case without building anything up: a check against one limit, of a key that
+ * is not blocked. What it does not return from goes on to the rest, and comes to the same.
+ * @param algorithm defines load, save, read, again, charge and give
+ */
+export function framed(get: string, usual: string, algorithm: string): string {
+  return `${HEAD.replace('GET', get)}${usual}${BODY}${algorithm}${DECIDE}`
 }
+
+/** How a state in one short text is read. */
+export const WHOLE = "'GET', key"

@@ -1,4 +1,4 @@
-import { framed, RECORDS } from './frame.ts'
+import { framed, RECORDS, WHOLE } from './frame.ts'
 
 /*
  * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's
@@ -8,7 +8,36 @@ import { framed, RECORDS } from './frame.ts'
  * A bucket cannot owe more than its depth. One that does was written before the server's clock was put back;
  * it owes its depth, and is written anew, so that a step of an hour costs nobody an hour.
  */
-export const GCRA: string = framed(`
+const USUAL = `
+if limits == 1 and op == 'c' and cost > 0 then
+  local per_ms, token, depth = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+  local part = math.floor(us * per_ms / 1000)
+  local owed, usual = 0, not text
+  if text and #text == 17 and text:byte() == 71 then
+    local blocked, x, y = struct.unpack('>I7I6I3', text, 2)
+    owed = math.max(0, (x - ms) * per_ms + y - part)
+    usual = blocked <= now and owed <= depth
+  end
+  local after = owed + cost * token
+  if usual and after <= depth then
+    local over = part + after
+    local y = over % per_ms
+    local rest = math.ceil(after / per_ms)
+    redis.call('SET', key, struct.pack('>c1I7I6I3', 'G', 0, ms + (over - y) / per_ms, y),
+      'PX', shown and rest + 3600000 or rest)
+    local spare = (depth - after) % token
+    local more = token > after + spare and -1 or math.ceil((token - spare) / per_ms)
+    local left = (depth - after - spare) / token
+    if till > 0 then return { 1, left, 0, rest, more } end
+    return { 1, left, 0, rest, more, now }
+  end
+end
+`
+
+export const GCRA: string = framed(
+  WHOLE,
+  USUAL,
+  `
 local LETTER, SIZE, FORMAT = 'G', 9, '>I6I3'
 ${RECORDS}
 local owes = {}
@@ -23,7 +52,7 @@ end
 local function set(i, owed)
   owes[i] = owed
   local over = math.floor(us * a[i] / 1000) + owed
-  y[i] = fmod(over, a[i])
+  y[i] = over % a[i]
   x[i] = ms + (over - y[i]) / a[i]
   if owed == 0 then x[i], y[i] = 0, 0 end
 end
@@ -34,7 +63,7 @@ end
 local function read(i, units)
   local owed = owing(i)
   if healed then set(i, owed) end
-  return floor(c[i] - owed, b[i]), again(i, units), ceil(owed, a[i])
+  return math.floor((c[i] - owed) / b[i]), again(i, units), ceil(owed, a[i])
 end
 local function charge(units)
   for i = 1, limits do set(i, owing(i) + units * b[i]) end
@@ -42,4 +71,5 @@ end
 local function give(units)
   for i = 1, limits do set(i, math.max(0, owing(i) - units * b[i])) end
 end
-`)
+`,
+)

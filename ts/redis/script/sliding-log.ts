@@ -9,14 +9,17 @@ import { framed } from './frame.ts'
  * charged before it; the header holds the block, the oldest and the next entry, and the units in all. The
  * start of the text comes with one read, and is enough for most; beyond it, bisecting reads place by place.
  */
-export const SLIDING_LOG: string = framed(`
+export const SLIDING_LOG: string = framed(
+  "'GETRANGE', key, 0, 4095",
+  '',
+  `
 local HEADER, PLACE, START = 25, 14, 4096
 local longest = 1
 for i = 2, limits do if b[i] > b[longest] then longest = i end end
 local places = a[longest]
-local first, next, total, text, foreign = 0, 0, 0, nil, false
+local first, next, total, foreign = 0, 0, 0, false
 local function entry(n)
-  local from = HEADER + fmod(n, places) * PLACE
+  local from = HEADER + n % places * PLACE
   if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
   return struct.unpack('>I7I7', redis.call('GETRANGE', key, from, from + PLACE - 1))
 end
@@ -28,7 +31,7 @@ local function search(from, to, passes)
   return from
 end
 local function age(i, time)
-  local then_ms = (time - fmod(time, 1000)) / 1000
+  local then_ms = (time - time % 1000) / 1000
   return math.max(0, ticks(c[i]) - then_ms * c[i] - math.floor((time - then_ms * 1000) * c[i] / 1000))
 end
 local uses, oldest = {}, 0
@@ -49,7 +52,6 @@ local function head()
   return struct.pack('>c1I7I5I5I7', 'L', blocked, first, next, total)
 end
 local function load()
-  text = redis.pcall('GETRANGE', key, 0, START - 1)
   local letter
   if type(text) == 'string' and #text >= HEADER then
     letter, blocked, first, next, total = struct.unpack('>c1I7I5I5I7', text)
@@ -104,7 +106,7 @@ local function charge(units)
     text = ''
   end
   local place = struct.pack('>I7I7', time, total)
-  local from = HEADER + fmod(next, places) * PLACE
+  local from = HEADER + next % places * PLACE
   next, total = next + 1, total + units
   if from <= #text and from < START then
     text = text:sub(1, from) .. place .. text:sub(from + PLACE + 1)
@@ -123,4 +125,5 @@ local function give(units)
   end)
   uses = {}
 end
-`)
+`,
+)

@@ -1,4 +1,4 @@
-import { framed, RECORDS } from './frame.ts'
+import { framed, RECORDS, WHOLE } from './frame.ts'
 
 /*
  * As `crate/core/src/algorithm/sliding_window.rs`: a = count, b = window in milliseconds, c = ticks per
@@ -9,7 +9,45 @@ import { framed, RECORDS } from './frame.ts'
  * A bucket after the next one was written before the server's clock was put back, and is taken for the
  * current one.
  */
-export const SLIDING_WINDOW: string = framed(`
+const USUAL = `
+if limits == 1 and op == 'c' and cost > 0 then
+  local count, per_ms = tonumber(ARGV[5]), tonumber(ARGV[7])
+  local window = tonumber(ARGV[6]) * per_ms
+  local at = ms * per_ms + math.floor(us * per_ms / 1000)
+  local past = at % window
+  local index, rest = (at - past) / window, window - past
+  local before, current, usual = 0, 0, not text
+  if text and #text == 21 and text:byte() == 83 then
+    local blocked, x
+    blocked, x, before, current = struct.unpack('>I7I7I3I3', text, 2)
+    local step = index - x
+    usual = blocked <= now and step >= 0
+    if step == 1 then before, current = current, 0 end
+    if step > 1 then before, current = 0, 0 end
+  end
+  current = current + cost
+  local small = window * count < 4503599627370496
+  local left = count - current - math.ceil(before * rest / window)
+  if usual and small and left >= 0 then
+    local reset = math.ceil((rest + window) / per_ms)
+    redis.call('SET', key, struct.pack('>c1I7I7I3I3', 'S', 0, index, before, current),
+      'PX', shown and reset + 3600000 or reset)
+    local others, more = count - left - 1, -1
+    if others >= 0 and current <= others then
+      more = math.ceil(math.max(0, rest - math.floor((others - current) * window / before)) / per_ms)
+    elseif others >= 0 then
+      more = math.ceil((rest + window - math.floor(others * window / current)) / per_ms)
+    end
+    if till > 0 then return { 1, left, 0, reset, more } end
+    return { 1, left, 0, reset, more, now }
+  end
+end
+`
+
+export const SLIDING_WINDOW: string = framed(
+  WHOLE,
+  USUAL,
+  `
 local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'
 ${RECORDS}
 local function divide(n, by, m)
@@ -77,4 +115,5 @@ local function give(units)
     z[i] = math.max(0, z[i] - units)
   end
 end
-`)
+`,
+)
