@@ -147,7 +147,7 @@ export class Store {
   }
 
   #timed(clock: Clock): readonly string[] {
-    return [...this.#tail, String(Math.floor(clock.now() * 1000))]
+    return [...this.#tail, String(Math.round(clock.now() * 1000))]
   }
 
   #now(): number {
