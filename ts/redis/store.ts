@@ -72,7 +72,7 @@ export class Store {
     const askedAt = this.#now()
     try {
       const decision = readReply(await this.#ask('c', key, cost), this.#limits)
-      if (!decision.allowed && cost <= 1) this.#remember(key, decision, askedAt)
+      if (!decision.allowed && cost === 1) this.#remember(key, decision, askedAt)
       return decision
     } catch (error) {
       this.#note(error)
