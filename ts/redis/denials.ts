@@ -46,12 +46,12 @@ export class Denials {
   /**
    * Remembers a denial of one unit.
    *
-   * @param askedAt when Redis was asked: what it says holds from then on, rounded up to a millisecond
+   * @param ms how long the key is certain to be denied, rounded up to a millisecond
+   * @param askedAt when Redis was asked: what it says holds from then on
    * @param now when it answered
    */
-  remember(key: string, decision: Decision, askedAt: number, now: number): void {
-    const ms = Math.min(decision.retryAfterMs - 1, this.#longestMs)
-    const until = askedAt + ms
+  remember(key: string, decision: Decision, ms: number, askedAt: number, now: number): void {
+    const until = askedAt + Math.min(ms - 1, this.#longestMs)
     if (!(until > now) || key.length > LONGEST_KEY) return
     this.#known.delete(key)
     if (this.#known.size >= ROOM) this.#forgetOldest()

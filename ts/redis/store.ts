@@ -138,8 +138,12 @@ export class Store {
     }
   }
 
+  /** With `blockFor`, until the block ends: another denial after that begins another block. */
   #remember(key: string, decision: Decision, askedAt: number): void {
-    this.#denials?.remember(key, decision, askedAt, this.#now())
+    if (this.#denials === undefined) return
+    const [first] = this.#options.blockForMs > 0 ? this.standings(key, decision) : []
+    const ms = Math.min(decision.retryAfterMs, first?.moreMs ?? decision.retryAfterMs)
+    this.#denials.remember(key, decision, ms, askedAt, this.#now())
   }
 
   #note(error: unknown): void {
