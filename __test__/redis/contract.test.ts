@@ -43,7 +43,15 @@ class Pair {
   constructor(random: Random, terms: Terms, storage: RedisStorage, name: string) {
     this.#random = random
     this.#terms = terms
-    const start = random.pick([0, 1, 1_000_000, 2 ** 31 - 5, 2 ** 32 - 5, 1_800_000_000_000, 2 ** 40])
+    const start = random.pick([
+      0,
+      1,
+      1_000_000,
+      2 ** 31 - 5,
+      2 ** 32 - 5,
+      1_800_000_000_000,
+      2 ** 40,
+    ])
     this.#remembers = random.chance(0.5)
     this.#fine = start < 2 ** 33 && !this.#remembers
     this.#us = start * 1000

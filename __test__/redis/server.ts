@@ -7,7 +7,16 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
 
-const SETTINGS = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--protected-mode', 'no']
+const SETTINGS = [
+  '--bind',
+  '127.0.0.1',
+  '--save',
+  '',
+  '--appendonly',
+  'no',
+  '--protected-mode',
+  'no',
+]
 const START_MS = 10_000
 
 /** A redis-server that a test has started for itself. */
@@ -78,7 +87,8 @@ class OwnServer implements Server {
     await new Promise((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', (cause) => {
-        const message = 'these tests need redis-server: install the package "redis-server" (or "redis")'
+        const message =
+          'these tests need redis-server: install the package "redis-server" (or "redis")'
         reject(new Error(message, { cause }))
       })
     })
