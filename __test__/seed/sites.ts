@@ -108,7 +108,7 @@ async function buildFastify({ options = {}, routes, trustProxy, onError }: Site)
       url: path,
       config: { ...(limits === undefined ? {} : { rateLimit: limits as LimitInput }) },
       preHandler: stacked.map((more) => app.rateThrottle(more as LimitInput)),
-      handler: async (request: FastifyRequest) => run?.(request),
+      handler: (request: FastifyRequest) => run?.(request),
     })
   }
   return ofFastify(app)
