@@ -1,6 +1,6 @@
-import { checkStorage } from './create.ts'
 import { mustBe } from './errors.ts'
 import { type AlgorithmInput, readAlgorithm } from './options.ts'
+import { isRedis } from './storage.ts'
 
 /** RateThrottle's settings, as its Flask page has them; also read from the environment. */
 export interface Settings {
@@ -47,7 +47,7 @@ export function withSettings<T extends object>(options: T): Omit<T, keyof Settin
   const storage = settings.get('RATELIMIT_STORAGE_URL')
   // Here, where it is known under which name it was set.
   if (storage !== undefined && given.get('storage') === undefined) {
-    checkStorage(storage, 'RATELIMIT_STORAGE_URL')
+    isRedis(storage, 'RATELIMIT_STORAGE_URL')
   }
   for (const name of SETTINGS) given.delete(name)
   for (const [name, value] of Object.entries(toOptions(settings))) {

@@ -5,7 +5,8 @@ import type { Warnings } from './warning.ts'
 export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): void {
   const isMemory = storage === undefined || String(storage).startsWith('memory')
   // PM2 numbers its processes; an app that runs once has the number 0.
-  const isOneOfSeveral = cluster.isWorker || Number(process.env['NODE_APP_INSTANCE'] ?? 0) > 0
+  const { NODE_APP_INSTANCE = '0' } = process.env
+  const isOneOfSeveral = cluster.isWorker || Number(NODE_APP_INSTANCE) > 0
   if (!isMemory || !isOneOfSeveral) return
   warnings.tell(
     'RATETHROTTLE_PER_PROCESS',
