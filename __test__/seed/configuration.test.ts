@@ -12,18 +12,6 @@ import {
   times,
 } from './servers.ts'
 
-<<<<<<< HEAD
-/** Nobody listens there: `__test__/redis` has real servers. A service starts, and counts for itself meanwhile. */
-const AWAY = 'redis://127.0.0.1:1/0'
-
-||||||| e35c9b0
-/** The seed's Redis. Once that tier is there a start succeeds: then this says so. */
-const startWithRedis = {
-  rejects: { code: 'NOT_AVAILABLE', message: expect.stringMatching(/redis/) },
-}
-
-=======
->>>>>>> e904af1d7536d971d92562a6c371976e5535a01c
 type Settings = Readonly<Record<string, unknown>>
 
 afterEach(() => {
@@ -63,18 +51,6 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
     expect(await statuses(3)).toEqual(times(2, 200, 1, 429))
   })
 
-<<<<<<< HEAD
-  it.each([false, true])('a Redis URL is understood (for everything: %s)', async (isGlobal) => {
-    const options = set({ RATELIMIT_STORAGE_URL: AWAY })
-    const { statuses } = await start(framework, options, isGlobal)
-    expect(await statuses(3)).toEqual(times(2, 200, 1, 429))
-  })
-||||||| e35c9b0
-  it.each([false, true])('a Redis URL is understood (for everything: %s)', async (isGlobal) => {
-    const options = set({ RATELIMIT_STORAGE_URL: 'redis://localhost:6379/0' })
-    await expect(start(framework, options, isGlobal)).rejects.toMatchObject(startWithRedis.rejects)
-  })
-=======
   // Whoever has no Redis there is served all the same: each process counts by itself meanwhile.
   it.each([false, true])(
     "the page's Redis URL is accepted (for everything: %s)",
@@ -87,7 +63,6 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
       expect(await statuses(3)).toEqual(times(2, 200, 1, 429))
     },
   )
->>>>>>> e904af1d7536d971d92562a6c371976e5535a01c
 
   it.each([
     ['sliding_window', 429],
