@@ -71,6 +71,7 @@ const HONO: Framework<Context, Context> = {
   socket: (c) => nodeOf(c).incoming?.socket,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
+  version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
   client: (c) => {
     const { incoming } = nodeOf(c)
     return incoming === undefined ? undefined : peerOf(incoming)

@@ -21,6 +21,7 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     socket: (request) => request.socket,
     headers: (request) => request.headers,
     method: (request) => request.method,
+    version: (request) => request.httpVersionMajor,
     client: (request) => {
       const peer = peerOf(request)
       if (peer === undefined || !followsProxies(request)) return peer

@@ -23,6 +23,7 @@ export function fastifyFramework(
     socket: (request) => request.raw.socket,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
+    version: (request) => request.raw.httpVersionMajor,
     client: (request) =>
       followsProxies(request) ? clientOf(request.ips ?? []) : peerOf(request.raw),
     followsProxies,

@@ -17,6 +17,8 @@ export interface Framework<Request, Response> {
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
+  /** Of HTTP: 1 or 2. */
+  version(request: Request): number
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
    * `undefined` when there is none: the socket is gone.
