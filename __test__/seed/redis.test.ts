@@ -7,6 +7,9 @@ import { ROOT } from '../fixtures/child.ts'
 import { type Server, startServer } from '../redis/server.ts'
 import { type Options, SERVERS, type Site, serve, times } from './servers.ts'
 
+/** On a busy machine Redis may be late, and the service would decide for itself meanwhile. */
+const PATIENT = { deadlineMs: 30_000 }
+
 let redis: Server
 let admin: Server['admin']
 beforeAll(async () => {
@@ -53,7 +56,12 @@ async function startWorker(example: string): Promise<string> {
 
 describe.each(SERVERS)('%s: with Redis storage', (framework) => {
   const site = (routes: Site['routes'], more: Options = {}): Site => ({
-    options: { RATELIMIT_STORAGE_URL: redis.url, clock: new FakeClock(1_000_000), ...more },
+    options: {
+      RATELIMIT_STORAGE_URL: redis.url,
+      clock: new FakeClock(1_000_000),
+      ...PATIENT,
+      ...more,
+    },
     routes,
   })
 
