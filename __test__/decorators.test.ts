@@ -368,6 +368,21 @@ describe('by hand', () => {
     expect([thrownBy(() => one(1)), thrownBy(() => other(1))]).toHaveLength(2)
   })
 
+  it('a method without a key function takes memory for one key', () => {
+    const bytes = (options?: object) =>
+      own(limit('1/hour', options)(method, context))[0]?.stats().bytes
+    expect(bytes()).toBeLessThan(50_000)
+    expect(bytes({ key: String })).toBeGreaterThan(1_000_000)
+    expect(bytes({ capacity: 50_000 })).toBeGreaterThan(1_000_000)
+  })
+
+  it('methods that name the same limiter share it, with a key function and without', () => {
+    const name = 'decorators by hand'
+    const one = limit('3/hour', { name })(method, context)
+    const other = limit('3/hour', { name, key: () => 'm' })(method, context)
+    expect(admitted(2, () => one(1)) + admitted(9, () => other(1))).toBe(3)
+  })
+
   it('wrong limits throw before there is a method', () => {
     expect(() => limit('10/fortnight' as string)).toThrow(InvalidLimit)
   })
