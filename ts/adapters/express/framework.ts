@@ -21,11 +21,13 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     socket: (request) => request.socket,
     headers: (request) => request.headers,
     method: (request) => request.method,
+    version: (request) => request.httpVersionMajor,
     client: (request) => {
       const peer = peerOf(request)
       if (peer === undefined || !followsProxies(request)) return peer
       return clientOf([peer, ...request.ips.reverse()])
     },
+    followsProxies,
     setHeader: (response, name, value) => {
       response.setHeader(name, value)
     },

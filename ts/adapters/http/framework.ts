@@ -17,11 +17,15 @@ export interface Framework<Request, Response> {
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
+  /** Of HTTP: 1 or 2. */
+  version(request: Request): number
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
    * `undefined` when there is none: the socket is gone.
    */
   client(request: Request): string | undefined
+  /** Whether the framework's own setting names proxies that are believed. */
+  followsProxies(request: Request): boolean
   readonly setHeader: SetHeader<Response>
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
   isOver(response: Response): boolean

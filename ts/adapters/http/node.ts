@@ -10,11 +10,18 @@ export function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string | un
   return socket?.destroyed === false ? UNIX : undefined
 }
 
-/** Calls `ended` when the response has been sent, or can't be. */
+/** Calls `ended` once, when the response has been sent, or can't be. */
 export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): void {
-  response.once('close', () => {
-    ended(response.writableFinished ? response.statusCode : undefined)
-  })
+  const sent = (): void => {
+    response.off('close', gone)
+    ended(response.statusCode)
+  }
+  const gone = (): void => {
+    response.off('finish', sent)
+    ended(undefined)
+  }
+  response.once('finish', sent)
+  response.once('close', gone)
 }
 
 /** Whether nothing can be answered any more. */
@@ -36,7 +43,9 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   socket: (request) => request.socket,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
+  version: (request) => request.httpVersionMajor,
   client: peerOf,
+  followsProxies: () => false,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },

@@ -61,6 +61,8 @@ export class Reply<Request extends object, Response extends object> {
     const headers = this.#framework.headers(request)
     const isLong = Number(headers['content-length'] ?? 0) > MAX_IGNORED_BODY
     if (!isLong && headers['transfer-encoding'] === undefined) return
+    // HTTP/2 has no such header: there a stream ends alone.
+    if (this.#framework.version(request) !== 1) return
     this.#framework.setHeader(response, 'connection', 'close')
   }
 
