@@ -4,11 +4,25 @@ import { socketAddress } from '../../address/address.ts'
 import { UNIX } from './client.ts'
 import type { Ending, Framework } from './framework.ts'
 
-/** Who a socket says is at its other end, canonical. */
+/** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
+const ADDRESS: unique symbol = Symbol('ratethrottle.address')
+
+/** Who is at the other end of a request's socket, canonical. */
 export function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string | undefined {
+  const known = (socket as { [ADDRESS]?: string } | undefined)?.[ADDRESS]
+  return known ?? askPeer(socket)
+}
+
+function askPeer(
+  socket: (IncomingMessage['socket'] & { [ADDRESS]?: string }) | undefined,
+): string | undefined {
   const address = socket?.remoteAddress
-  if (address !== undefined) return socketAddress(address)
-  return socket?.destroyed === false ? UNIX : undefined
+  if (socket === undefined || address === undefined) {
+    return socket?.destroyed === false ? UNIX : undefined
+  }
+  const canonical = socketAddress(address)
+  socket[ADDRESS] = canonical
+  return canonical
 }
 
 /** Calls `ended` once, when the response has been sent, or can't be. */
