@@ -72,6 +72,13 @@ export function isOver(response: ServerResponse): boolean {
   return response.socket === null && response.req.socket?.destroyed
 }
 
+/**
+ * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
+ */
+export function leaveBody(request: IncomingMessage): void {
+  request.read(0)
+}
+
 /** Answers in full. */
 export function send(response: ServerResponse, status: number, type: string, body: string): void {
   if (isOver(response)) return
@@ -87,6 +94,7 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,
+  leaveBody,
   client: peerOf,
   followsProxies: () => false,
   setHeader: (response, name, value) => {

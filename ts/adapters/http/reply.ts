@@ -64,6 +64,7 @@ export class Reply<Request extends object, Response extends object> {
     // HTTP/2 has no such header: there a stream ends alone.
     if (this.#framework.version(request) !== 1) return
     this.#framework.setHeader(response, 'connection', 'close')
+    this.#framework.leaveBody(request)
   }
 
   #showDraft(passage: Passage, response: Response): Answer<void> {
