@@ -1,5 +1,6 @@
+import { request } from 'node:http'
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import Fastify from 'fastify'
 import rateThrottle from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
@@ -12,32 +13,35 @@ const PIPELINED = Number(given ?? 5_000)
 const GIGABYTE = 2 ** 30
 const CHUNK = Buffer.alloc(65_536, 'x')
 
-/** Uploads until the server has had enough, or a gigabyte is through: the status, and what it read. */
-async function upload(
-  port: number,
-  head: string,
-  frame: (chunk: Buffer) => Buffer,
-): Promise<string> {
-  const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => {})
-  let answer = ''
-  socket.on('data', (data) => {
-    answer += data
+/** Uploads until the server has had enough, or a gigabyte is through: the status of its answer. */
+async function upload(port: number, headers: Record<string, number>): Promise<number | undefined> {
+  const call = request({
+    host: '127.0.0.1',
+    port,
+    path: '/up',
+    method: 'POST',
+    headers,
+    agent: false,
   })
-  socket.write(head)
-  const closed = new Promise((resolve) => socket.once('close', resolve))
-  const drained = (): Promise<unknown> => new Promise((resolve) => socket.once('drain', resolve))
-  const framed = frame(CHUNK)
-  for (
-    let sent = 0;
-    sent < GIGABYTE && !socket.destroyed && socket.writable;
-    sent += CHUNK.length
-  ) {
-    if (socket.write(framed)) await new Promise((resolve) => setImmediate(resolve))
-    else await Promise.race([drained(), closed])
+  const answered = new Promise<number | undefined>((resolve) => {
+    call.on('response', ({ statusCode }) => resolve(statusCode))
+    // Once it has answered, a server may close however it likes.
+    call.on('error', () => resolve(undefined))
+  })
+  let sent = 0
+  const send = (): void => {
+    while (sent < GIGABYTE && !call.destroyed) {
+      sent += CHUNK.length
+      if (!call.write(CHUNK)) {
+        call.once('drain', send)
+        return
+      }
+    }
   }
-  socket.destroy()
-  return answer.slice(9, 12)
+  send()
+  const status = await answered
+  call.destroy()
+  return status
 }
 
 /** Sockets that a server accepted: what each of them read. */
@@ -62,24 +66,16 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 
   it.each([
-    ['a length', `content-length: ${GIGABYTE}`, (chunk: Buffer) => chunk],
-    [
-      'chunks',
-      'transfer-encoding: chunked',
-      (chunk: Buffer) => Buffer.concat([Buffer.from('10000\r\n'), chunk, Buffer.from('\r\n')]),
-    ],
+    ['a length', { 'content-length': GIGABYTE }],
+    ['chunks', {}],
   ])(
     'H89 a gigabyte for a denied key, sent with %s: less than 128 KB of it are read',
-    async (_, header, frame) => {
-      const { port, server } = await serve(
-        name,
-        { limits: '1/day' },
-        { routes: [{ path: '/up', method: 'POST' }] },
-      )
+    async (_, headers) => {
+      const routes = [{ path: '/up', method: 'POST' }] as const
+      const { port, server } = await serve(name, { limits: '1/day' }, { routes })
       await ask(port)
       const sockets = watch(server)
-      const status = await upload(port, `POST /up HTTP/1.1\r\nhost: x\r\n${header}\r\n\r\n`, frame)
-      expect(status).toBe('429')
+      expect(await upload(port, headers)).toBe(429)
       expect(sockets).toHaveLength(1)
       expect(sockets[0]?.bytesRead).toBeLessThan(131_072)
     },
