@@ -80,6 +80,13 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       expect(sockets[0]?.bytesRead).toBeLessThan(131_072)
     },
   )
+
+  it('H89 nor more of a gigabyte from an address that is turned away', async () => {
+    const { port, server } = await serve(name, { limits: '9/day', deny: '127.0.0.1' })
+    const sockets = watch(server)
+    expect(await upload(port, { 'content-length': GIGABYTE })).toBe(403)
+    expect(sockets[0]?.bytesRead).toBeLessThan(131_072)
+  })
 })
 
 it('H89 a small body is read and forgotten, and the connection lives on', async () => {
