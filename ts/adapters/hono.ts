@@ -6,7 +6,7 @@ import type { RateLimitExceeded } from '../exceeded.ts'
 import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { isOver, onEnd, peerOf } from './http/node.ts'
+import { isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
 import { bodyOf } from './http/reply.ts'
 import { Warnings } from './http/warning.ts'
@@ -72,6 +72,10 @@ const HONO: Framework<Context, Context> = {
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
   version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
+  leaveBody: (c) => {
+    const { incoming } = nodeOf(c)
+    if (incoming !== undefined) leaveBody(incoming)
+  },
   client: (c) => {
     const { incoming } = nodeOf(c)
     return incoming === undefined ? undefined : peerOf(incoming)

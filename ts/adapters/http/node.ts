@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { socketAddress } from '../../address/address.ts'
 import { UNIX } from './client.ts'
 import type { Ending, Framework } from './framework.ts'
@@ -28,19 +29,54 @@ function askPeer(
 export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): void {
   const sent = (): void => {
     response.off('close', gone)
+    leave(response, gone)
     ended(response.statusCode)
   }
   const gone = (): void => {
     response.off('finish', sent)
+    response.off('close', gone)
+    leave(response, gone)
     ended(undefined)
   }
   response.once('finish', sent)
   response.once('close', gone)
+  if (response.socket === null) enqueue(response, gone)
+}
+
+/**
+ * Responses that wait behind others on their connection: Node gives a socket to one at a time, and tells
+ * the others nothing when it closes. One listener for all of them, because there may be thousands.
+ */
+const QUEUED = new WeakMap<Socket, Set<() => void>>()
+
+function enqueue({ req: { socket } }: ServerResponse, gone: () => void): void {
+  const known = QUEUED.get(socket)
+  if (known !== undefined) {
+    known.add(gone)
+    return
+  }
+  const queue = new Set([gone])
+  QUEUED.set(socket, queue)
+  socket.once('close', () => {
+    for (const leaves of queue) leaves()
+  })
+}
+
+function leave(response: ServerResponse, gone: () => void): void {
+  QUEUED.get(response.req?.socket)?.delete(gone)
 }
 
 /** Whether nothing can be answered any more. */
 export function isOver(response: ServerResponse): boolean {
-  return response.headersSent || response.destroyed
+  if (response.headersSent || response.destroyed) return true
+  return response.socket === null && response.req.socket?.destroyed
+}
+
+/**
+ * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
+ */
+export function leaveBody(request: IncomingMessage): void {
+  request.read(0)
 }
 
 /** Answers in full. */
@@ -58,6 +94,7 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,
+  leaveBody,
   client: peerOf,
   followsProxies: () => false,
   setHeader: (response, name, value) => {
