@@ -61,7 +61,7 @@ describe('H112 headers of random policies', () => {
       const options = { limits, policy, clock, algorithm, headers: 'both', capacity: 64 } as const
       const limiter = makeIfExact(options)
       if (limiter === undefined) continue
-      for (let asked = 0; asked < 8; asked++) {
+      for (let asked = 0; asked < 20; asked++) {
         const problems = problemsOf(answer(limiter), limits, policy)
         if (problems.length > 0) expect({ problems, limits, policy }).toEqual({})
         clock.advance(random.chance(0.1) ? random.integer(0, 1e9) : random.integer(0, 500))

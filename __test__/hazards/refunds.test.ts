@@ -27,9 +27,12 @@ async function crowd(count: number, call: () => Promise<unknown>): Promise<void>
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it.each(['failure', 'success'] as const)(
-    'H86 1,000 requests aborted at random times, countWhen %s: N handler runs at most, and none after',
-    async (countWhen) => {
+  it.each([
+    ['failure', 1_000],
+    ['success', 200],
+  ] as const)(
+    'H86 countWhen %s, %d requests aborted at random times: N handler runs at most, and none after',
+    async (countWhen, count) => {
       const random = randomFor(`aborts ${name} ${countWhen}`)
       // Whatever it answers, nobody hears it: so nobody has earned anything back.
       const run = async (_: IncomingMessage, response: ServerResponse): Promise<Result> => {
@@ -38,7 +41,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       }
       const options = { limits: '50/day', countWhen }
       const { port, runs } = await serve(name, options, { routes: [{ path: '/', run }] })
-      await crowd(1_000, () => abort(port, random))
+      await crowd(count, () => abort(port, random))
       await expect.poll(runs).toBe(50)
       expect(await statuses(port, 3)).toEqual([429, 429, 429])
       expect(runs()).toBe(50)

@@ -116,7 +116,8 @@ async function serveFastify(options: Options, around: Surroundings): Promise<Ser
 }
 
 function addToFastify(app: FastifyInstance, route: Route, ran: () => void): void {
-  const { path, method = 'GET', limits, run } = route
+  const { path, method = 'GET', run } = route
+  const limits = ownLimits(route)
   const config = limits === undefined ? {} : { config: { rateLimit: limits as never } }
   app.route({
     url: path,
@@ -159,9 +160,11 @@ async function serveExpress(
 function addToExpress(
   app: Express,
   limiter: ReturnType<typeof limitExpress>,
-  { path, method = 'GET', limits, run }: Route,
+  route: Route,
   ran: () => void,
 ): void {
+  const { path, method = 'GET', run } = route
+  const limits = ownLimits(route)
   const own = limits === undefined ? [] : [limiter.limit(limits as never)]
   app[method === 'GET' ? 'get' : 'post'](path, ...own, (request, response, next) => {
     ran()
@@ -179,4 +182,9 @@ function addToExpress(
 
 function routesOf({ routes = [] }: Surroundings): readonly Route[] {
   return routes.some(({ path }) => path === '/') ? routes : [{ path: '/' }, ...routes]
+}
+
+/** Not those of a polluted prototype, which H123 has. */
+function ownLimits(route: Route): unknown {
+  return Object.hasOwn(route, 'limits') ? route.limits : undefined
 }

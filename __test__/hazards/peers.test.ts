@@ -1,0 +1,196 @@
+import { createServer } from 'node:http'
+import rivalFastify from '@fastify/rate-limit'
+import express from 'express'
+import rivalExpress from 'express-rate-limit'
+import Fastify from 'fastify'
+import { FakeClock } from 'ratethrottle'
+import { rateThrottle } from 'ratethrottle/express'
+import limitFastify from 'ratethrottle/fastify'
+import { afterEach, describe, expect, it } from 'vitest'
+import { FRAMEWORKS, listen, type Options, type Result, serve } from './serve.ts'
+import { admitted, ask, statuses, times } from './wire.ts'
+
+// Numbers are those of reference note "node-peers", section 1.3: defects that were seen in rivals.
+
+const codes: string[] = []
+const onWarning = ({ code }: Error & { code?: string }): number => codes.push(code ?? '')
+process.on('warning', onWarning)
+afterEach(() => codes.splice(0))
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const slow = async (): Promise<Result> => {
+  await pause(20)
+  return { status: 200 }
+}
+
+describe.each(FRAMEWORKS)('%s', (name) => {
+  it('4: routes of one group have one budget, and no other route has it', async () => {
+    const limits = { limits: '3/day', scope: `peers ${name}` }
+    const routes = [
+      { path: '/a', limits },
+      { path: '/b', limits: { ...limits } },
+    ]
+    const { port } = await serve(name, {}, { routes })
+    const seen = await Promise.all(times(6, (i) => ask(port, { path: i % 2 ? '/a' : '/b' })))
+    expect(seen.filter(({ status }) => status === 200)).toHaveLength(3)
+    expect(await statuses(port, 1)).toEqual([200])
+  })
+
+  it('5: what backoff says is what it does: not a moment earlier, and no later', async () => {
+    const clock = new FakeClock()
+    const blockFor = ['5 seconds', '20 seconds', '60 seconds']
+    const { port } = await serve(name, { limits: '1/second', blockFor, clock })
+    for (const seconds of [5, 20, 60, 60]) {
+      expect(await statuses(port, 1)).toEqual([200])
+      const { status, headers } = await ask(port)
+      expect([status, headers['retry-after']]).toEqual([429, String(seconds)])
+      clock.advance(seconds * 1_000 - 1)
+      expect(await statuses(port, 1)).toEqual([429])
+      clock.advance(1)
+    }
+  })
+
+  it('6: a limit beside the global one runs too', async () => {
+    const around = { beside: { limits: '2/day' } }
+    const { port } = await serve(name, { limits: '9/day' }, around)
+    expect(await statuses(port, 4)).toEqual([200, 200, 429, 429])
+  })
+
+  it.each([
+    ['an exhausted one', { limits: '5/day' }],
+    ['one that is blocked', { limits: '1/day', blockFor: '1 day' }],
+  ] as const)('8: a flood of other keys does not forgive %s', async (_, options) => {
+    const key = ({ headers }: { headers: Record<string, unknown> }): string =>
+      String(headers['x-key'])
+    const { port } = await serve(name, { ...options, key, capacity: 100 })
+    const from = (key: string) => ({ headers: { 'x-key': key } })
+    while ((await ask(port, from('victim'))).status === 200);
+    await Promise.all(times(500, (i) => ask(port, from(`other${i}`))))
+    expect(await statuses(port, 3, from('victim'))).toEqual([429, 429, 429])
+  })
+
+  it('9: behind a named proxy each client has a budget; a count or "true" is told of and gives none away', async () => {
+    const from = (i: number) => ({ headers: { 'x-forwarded-for': `198.51.100.${i}` } })
+    const named = await serve(name, { limits: '1/day' }, { proxy: '127.0.0.1' })
+    expect(await admitted(named.port, times(5, from))).toBe(5)
+    for (const [proxy, code] of [
+      [1, 'RATETHROTTLE_HOP_COUNT'],
+      [true, 'RATETHROTTLE_PERMISSIVE_PROXY'],
+    ] as const) {
+      const { port } = await serve(name, { limits: '1/day' }, { proxy })
+      expect(await admitted(port, times(5, from))).toBe(1)
+      await pause(1)
+      expect(codes).toContain(code)
+      const trusting = await serve(name, { limits: '1/day', trust: '127.0.0.1' }, { proxy })
+      expect(await admitted(trusting.port, times(5, from))).toBe(5)
+    }
+  })
+
+  it.each<[string, Options, Options | undefined]>([
+    ['in one list', { limits: ['1/second', '9/day'] }, undefined],
+    ['in two limiters', { limits: '9/day' }, { limits: '1/second' }],
+    ['in two limiters, the other way round', { limits: '1/second' }, { limits: '9/day' }],
+  ])('10: of several limits %s, none is charged when one refuses', async (_, options, beside) => {
+    const clock = new FakeClock()
+    const fixed = { algorithm: 'fixed-window', clock } as const
+    const around = beside === undefined ? {} : { beside: { ...beside, ...fixed } }
+    const { port } = await serve(name, { ...options, ...fixed, headers: 'draft' }, around)
+    const { port: other } = await serve(name, { ...options, ...fixed }, around)
+    for (const target of [port, other]) {
+      expect(await statuses(target, 4)).toEqual([200, 429, 429, 429])
+      // One was spent; eight remain, one a second.
+      let left = 0
+      for (let i = 0; i < 12; i++) {
+        clock.advance(1_000)
+        if ((await ask(target)).status === 200) left++
+      }
+      expect(left).toBe(8)
+    }
+  })
+
+  it('11: a request that costs more than is left, or than the limit, is charged nothing', async () => {
+    const cost = ({ headers }: { headers: Record<string, unknown> }): number =>
+      Number(headers['x-cost'])
+    const { port } = await serve(name, { limits: '5/day', cost })
+    const costing = (cost: number) => ({ headers: { 'x-cost': String(cost) } })
+    expect(await statuses(port, 1, costing(3))).toEqual([200])
+    expect(await statuses(port, 3, costing(10))).toEqual([429, 429, 429])
+    expect(await statuses(port, 3, costing(3))).toEqual([429, 429, 429])
+    expect(await statuses(port, 3, costing(1))).toEqual([200, 200, 429])
+    // Waiting would not help whoever asks for more than the limit: no time is named.
+    expect((await ask(port, costing(10))).headers['retry-after']).toBeUndefined()
+  })
+
+  it('12: parallel slow good requests are not refused when only failures count', async () => {
+    const routes = [{ path: '/', run: slow }]
+    const { port, runs } = await serve(name, { limits: '5/day', countWhen: 'failure' }, { routes })
+    const seen = await Promise.all(times(30, () => ask(port)))
+    expect(seen.filter(({ status }) => status !== 200)).toEqual([])
+    expect(runs()).toBe(30)
+  })
+})
+
+it('6, 7: Fastify: a hook of a route beside the plugin runs too, and routes need not wait for the plugin', async () => {
+  const app = Fastify()
+  app.register(limitFastify, { limits: '3/day' })
+  app.get('/', () => 'ok')
+  app.after(() => {
+    app.get('/hooked', { preHandler: app.rateThrottle('1/day') }, () => 'ok')
+  })
+  const ask = async (path: string): Promise<number> => (await app.inject(path)).statusCode
+  expect([await ask('/hooked'), await ask('/hooked')]).toEqual([200, 429])
+  expect([await ask('/'), await ask('/'), await ask('/')]).toEqual([200, 200, 429])
+  await app.close()
+})
+
+it('7: Express: routes from before the limiter are told of', async () => {
+  const app = express()
+  app.get('/early', (_, response) => void response.send('ok'))
+  app.use(rateThrottle({ limits: '1/day' }))
+  app.get('/', (_, response) => void response.send('ok'))
+  const { port } = await listen(createServer(app))
+  expect(await statuses(port, 2)).toEqual([200, 429])
+  await pause(1)
+  expect(codes).toContain('RATETHROTTLE_LATE')
+})
+
+describe('the rivals, in the versions of our lock file', () => {
+  const config = (options: object) => ({ config: { rateLimit: options } })
+  const count = async (app: ReturnType<typeof Fastify>, paths: string[]): Promise<number> => {
+    let count = 0
+    for (const path of paths) if ((await app.inject(path)).statusCode === 200) count++
+    await app.close()
+    return count
+  }
+
+  it('4, 6: @fastify/rate-limit gives each route of a group its own budget, and runs one limit a request', async () => {
+    const app = Fastify()
+    await app.register(rivalFastify, { max: 100 })
+    const group = config({ max: 3, groupId: 'one', timeWindow: 60_000 })
+    for (const path of ['/a', '/b']) app.get(path, group, () => 'ok')
+    app.get('/hooked', { preHandler: app.rateLimit({ max: 2 }) }, () => 'ok')
+    const paths = [...times(6, (i) => (i % 2 ? '/a' : '/b')), ...times(4, () => '/hooked')]
+    expect(await count(app, paths)).toBe(6 + 4)
+  })
+
+  it('7, 8: @fastify/rate-limit leaves routes alone that did not wait, and forgives in a flood', async () => {
+    const early = Fastify()
+    early.register(rivalFastify, { max: 1 })
+    early.get('/', () => 'ok')
+    expect(await count(early, ['/', '/', '/'])).toBe(3)
+    const app = Fastify()
+    const keyGenerator = (request: { query: unknown }): string => JSON.stringify(request.query)
+    await app.register(rivalFastify, { max: 1, cache: 100, keyGenerator })
+    app.get('/', () => 'ok')
+    const flood = times(150, (i) => `/?other=${i}`)
+    expect(await count(app, ['/?me', '/?me', ...flood, '/?me'])).toBe(1 + 150 + 1)
+  })
+
+  it('12: express-rate-limit refuses parallel good requests', async () => {
+    const app = express()
+    app.use(rivalExpress({ limit: 5, skipSuccessfulRequests: true, validate: false }))
+    app.get('/', (_, response) => void pause(20).then(() => response.send('ok')))
+    const { port } = await listen(createServer(app))
+    const seen = await Promise.all(times(10, () => ask(port)))
+    expect(seen.filter(({ status }) => status === 429)).toHaveLength(5)
+  })
+})
