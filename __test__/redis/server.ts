@@ -44,9 +44,14 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Starts a server; a test that is not told to keep it stops it at its end. */
+/** Starts a server on a free port. Whoever does stops it. */
 export async function startServer(...settings: string[]): Promise<Server> {
-  const server = new OwnServer(await freePort(), settings)
+  return startServerOn(await freePort(), ...settings)
+}
+
+/** Starts a server on this port. Whoever does stops it. */
+export async function startServerOn(port: number, ...settings: string[]): Promise<Server> {
+  const server = new OwnServer(port, settings)
   await server.start()
   return server
 }
@@ -75,8 +80,10 @@ class OwnServer implements Server {
   }
 
   get admin(): Redis {
-    this.#admin ??= new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
-    this.#admin.on('error', () => {})
+    if (this.#admin === undefined) {
+      this.#admin = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
+      this.#admin.on('error', () => {})
+    }
     return this.#admin
   }
 

@@ -86,7 +86,6 @@ export class Servers implements GateKeeper {
     if (this.#link.status !== 'ready') throw new StoreFailure('disconnected')
     await within(PROBE_MS, () => this.#prove(gate)).catch((error: unknown) => {
       const { reason, word } = failureOf(error)
-      if (this.#reasons.has(gate)) this.#reasons.set(gate, reason)
       if (reason === 'timeout' || word === 'READONLY') this.#reconnect(gate)
       throw error
     })
