@@ -74,7 +74,7 @@ export class Connection {
     call.gate = gate
     call.sentAt = now
     this.#corks.cork()
-    const deadline = gate.skew.deadline(call.dueAt)
+    const deadline = gate.skew.deadline(call.dueAt, now)
     this.#link.evalsha(script.sha, 1, name, op, amount, deadline, ...tail).then(
       (reply) => this.#answered(call, reply),
       (error: unknown) => this.#failed(call, error, deadline),

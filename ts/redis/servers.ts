@@ -7,7 +7,7 @@ import { slotOf, tagIn } from './slot.ts'
 import { within } from './within.ts'
 
 /** A probe may take longer than a decision: it holds up nobody. */
-const PROBE_MS = 250
+const PROBE_MS = 1_000
 
 /** The servers behind a connection: which of them answer, and how many processes they serve. */
 export class Servers implements GateKeeper {

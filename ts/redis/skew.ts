@@ -42,11 +42,13 @@ export class Skew {
   /**
    * A script's third argument: the server's time in microseconds at `at` or a little later, 0 when nothing
    * is known, negative to be told the time.
+   *
+   * @param now `performance.now()`, as `at` is
    */
-  deadline(at: number): string {
+  deadline(at: number, now: number): string {
     const ahead = Math.min(this.#leastMs, this.#beforeMs)
     if (ahead === Number.POSITIVE_INFINITY) return '0'
-    const age = at - this.#learnedAt
+    const age = now - this.#learnedAt
     const us = Math.ceil((at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT) * 1000)
     return age > FRESH_MS ? `-${us}` : `${us}`
   }

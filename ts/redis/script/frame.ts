@@ -121,9 +121,13 @@ local function answer(allowed, block)
   return reply
 end
 
+local function done()
+  return till > 0 and { 0, 0, 0 } or { 0, now }
+end
+
 if op == 'd' then
   redis.call('DEL', key)
-  return { 0, 0 }
+  return done()
 end
 load()
 if op == 'r' then
@@ -131,13 +135,13 @@ if op == 'r' then
   give(cost)
   look(0)
   keep()
-  return { 0, 0 }
+  return done()
 end
 if op == 'b' then
   look(0)
   blocked = now + cost * 1000
   keep()
-  return { 0, 0 }
+  return done()
 end
 if cost == 0 then op, cost = 'p', 1 end
 local free = look(cost)
