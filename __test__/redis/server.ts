@@ -63,6 +63,13 @@ export async function serverForTest(...settings: string[]): Promise<Server> {
   return server
 }
 
+const running = new Set<ChildProcess>()
+
+// Where a test file ends in the middle, no server outlives it.
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 class OwnServer implements Server {
   readonly port: number
   readonly #settings: readonly string[]
@@ -91,6 +98,8 @@ class OwnServer implements Server {
     const where = ['--port', String(this.port), '--dir', this.#directory]
     const child = spawn('redis-server', [...SETTINGS, ...where, ...settings], { stdio: 'ignore' })
     this.#process = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     await new Promise((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', (cause) => {

@@ -40,16 +40,24 @@ export class Skew {
   }
 
   /**
-   * A script's third argument: the server's time in microseconds at `at` or a little later, 0 when nothing
-   * is known, negative to be told the time.
+   * A script's third argument: the server's time in microseconds at `at` or a little later, negative to be
+   * told the time.
    *
    * @param now `performance.now()`, as `at` is
    */
   deadline(at: number, now: number): string {
     const ahead = Math.min(this.#leastMs, this.#beforeMs)
-    if (ahead === Number.POSITIVE_INFINITY) return '0'
+    if (ahead === Number.POSITIVE_INFINITY) return guess(at - now)
     const age = now - this.#learnedAt
     const us = Math.ceil((at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT) * 1000)
     return age > FRESH_MS ? `-${us}` : `${us}`
   }
+}
+
+/**
+ * Servers mostly show the time of day, as we do. Where one is ahead, the call is refused as late, untouched,
+ * and sent again with what was learned.
+ */
+function guess(aheadMs: number): string {
+  return `-${Math.ceil((Date.now() + aheadMs + MARGIN_MS) * 1000)}`
 }
