@@ -64,7 +64,7 @@ const ONCE_IN_A_CLUSTER = {
   clusterRetryStrategy: pause,
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
-  slotsRefreshTimeout: SILENCE_MS,
+  slotsRefreshTimeout: 500,
   slotsRefreshInterval: 5_000,
   scaleReads: 'master',
   redisOptions: ONCE_OF_A_CLUSTER,
