@@ -38,7 +38,9 @@ export async function startCluster(): Promise<TestCluster> {
   }
   try {
     await run('redis-cli', create)
-    await Promise.all(servers.map(({ admin }) => until(() => isWhole(admin), 20_000, 'the cluster')))
+    await Promise.all(
+      servers.map(({ admin }) => until(() => isWhole(admin), 20_000, 'the cluster')),
+    )
   } catch (error) {
     await stop()
     throw error

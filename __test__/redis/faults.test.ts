@@ -1,13 +1,14 @@
-import { RedisLimiter, STORE_CHANNEL, type StoreChange } from 'ratethrottle/redis'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { RedisLimiter, STORE_CHANNEL, type StoreChange } from 'ratethrottle/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { failures, limiterForTest, load, sleep, until, untilExact } from './faults.ts'
-import { Proxy } from './proxy.ts'
 import { freePort, serverForTest, startServerOn } from './server.ts'
+import { Wire } from './wire.ts'
 
 const DEADLINE_MS = 50
+const { RATETHROTTLE_LATE_MS: given } = process.env
 /** A machine that others use too is late with timers; what a run measured stands in docs/redis.md. */
-const LATE_MS = Number(process.env.RATETHROTTLE_LATE_MS ?? 150)
+const LATE_MS = Number(given ?? 150)
 
 /** Units that Redis holds for a key, whatever the algorithm's own numbers: seen by a peek. */
 async function charged(url: string, key: string, limit: number, options = {}): Promise<number> {
@@ -101,14 +102,14 @@ describe('H60, H57: Redis is killed and comes back', () => {
 describe('H64: the connection is cut before the answer', () => {
   it('charges once, whether or not the caller was told', async () => {
     const server = await serverForTest()
-    const proxy = await Proxy.before(server.port)
-    const limiter = limiterForTest('100000/hour', { url: proxy.url, algorithm: 'fixed-window' })
+    const wire = await Wire.before(server.port)
+    const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
     for (let round = 0; round < 10; round++) {
       await untilExact(limiter)
-      proxy.cutAfterRequest = (bytes) => bytes.includes('cut-me')
+      wire.cutAfterRequest = (bytes) => bytes.includes('cut-me')
       const calls = Array.from({ length: 20 }, () => limiter.check(`cut-me-${round}`))
       const decisions = await Promise.all(calls)
-      proxy.cutAfterRequest = undefined
+      wire.cutAfterRequest = undefined
       expect(decisions.every(({ allowed }) => allowed)).toBe(true)
       expect(await charged(server.url, `cut-me-${round}`, 100_000)).toBeLessThanOrEqual(20)
     }
@@ -117,14 +118,14 @@ describe('H64: the connection is cut before the answer', () => {
 
   it('a socket that is open on our side only is given up', async () => {
     const server = await serverForTest()
-    const proxy = await Proxy.before(server.port)
-    const limiter = limiterForTest('100000/hour', { url: proxy.url, algorithm: 'fixed-window' })
+    const wire = await Wire.before(server.port)
+    const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
-    proxy.silent = true
+    wire.silent = true
     const silent = await load(limiter, { ms: 1_000 })
     expect(silent.errors).toBe(0)
     expect(silent.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
-    proxy.silent = false
+    wire.silent = false
     await untilExact(limiter)
   })
 })
@@ -177,7 +178,12 @@ describe('H61, H62: Redis refuses', () => {
     const fill = 'for i = 1, 2000 do redis.call("SET", "filler" .. i, string.rep("x", 100)) end'
     await server.admin.eval(fill, 0)
     await server.admin.save()
-    await server.restart('--key-load-delay', '500', '--loading-process-events-interval-bytes', '1024')
+    await server.restart(
+      '--key-load-delay',
+      '500',
+      '--loading-process-events-interval-bytes',
+      '1024',
+    )
     const loading = await load(limiter, { ms: 500 })
     expect([loading.errors, loading.admitted]).toEqual([0, loading.calls])
     expect(loading.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
@@ -232,7 +238,9 @@ describe('H66: the policy is the one that was chosen', () => {
       const answers = await Promise.all(Array.from({ length: 12 }, () => limiter.allow('k')))
       return answers.filter((allowed) => allowed).length
     }
-    expect([await admitted(open), await admitted(closed), await admitted(local)]).toEqual([12, 0, 3])
+    expect([await admitted(open), await admitted(closed), await admitted(local)]).toEqual([
+      12, 0, 3,
+    ])
     const denied = await closed.check('k')
     expect(denied).toEqual({
       allowed: false,

@@ -3,7 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { onTestFinished } from 'vitest'
 
 /** A TCP proxy that can break the wire in ways a server does not. */
-export class Proxy {
+export class Wire {
   /** Bytes towards Redis that are still passed on; then, everything else happens as if the wire broke. */
   cutAfterRequest: ((bytes: Buffer) => boolean) | undefined
   /** Whether answers are swallowed: a socket that is open on one side only. */
@@ -17,13 +17,13 @@ export class Proxy {
     this.#server = createServer((socket) => this.#join(socket))
   }
 
-  /** A proxy before the port, closed at the end of the test. */
-  static async before(port: number): Promise<Proxy> {
-    const proxy = new Proxy(port)
-    proxy.#server.listen(0, '127.0.0.1')
-    await once(proxy.#server, 'listening')
-    onTestFinished(() => proxy.close())
-    return proxy
+  /** A wire before the port, closed at the end of the test. */
+  static async before(port: number): Promise<Wire> {
+    const wire = new Wire(port)
+    wire.#server.listen(0, '127.0.0.1')
+    await once(wire.#server, 'listening')
+    onTestFinished(() => wire.close())
+    return wire
   }
 
   get port(): number {
