@@ -40,6 +40,11 @@ export function checkDuration(ms: unknown): asserts ms is number {
   }
 }
 
+/** The native core's error for a limiter that was closed. */
+export function closedError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'CLOSED' })
+}
+
 function refusal(Kind: ErrorConstructor, message: string): Error {
   return Object.assign(new Kind(message), { code: 'INVALID_ARGUMENT' })
 }

@@ -28,10 +28,10 @@ export function lateness(numbers: readonly number[]): number | undefined {
 
 /** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
 export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  const [allowed, remaining = 0, retry = 0, resetMs = 0] = numbers
+  const [allowed = 0, remaining = 0, retry = 0, resetMs = 0] = numbers
   const policy = limits.length === 1 ? 0 : (numbers[4] ?? 0)
   const decision: Decision = {
-    allowed: allowed === 1,
+    allowed: allowed > 0,
     limit: (limits[policy] as Limit).count,
     remaining,
     resetMs,
@@ -40,6 +40,11 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
   }
   standingsOf.set(decision, numbers)
   return decision
+}
+
+/** Units that the script has charged, if it was to say. */
+export function chargedUnits(numbers: readonly number[]): number {
+  return Math.max(0, numbers[0] ?? 0)
 }
 
 /** How each limit stood when the decision was taken, if it came from Redis. */

@@ -10,14 +10,15 @@ import { Denials } from './denials.ts'
 import { failureOf } from './failure.ts'
 import { Fallback } from './fallback.ts'
 import { namer } from './key.ts'
+import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
-import { readReply, standingsAt } from './reply.ts'
+import { chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
 import { termsOf } from './terms.ts'
 
 /** One limiter's counters: asks Redis, and decides without it where Redis has said enough or says nothing. */
-export class Store {
+export class Store implements Lender {
   readonly tally: Tally = new Tally()
   readonly #limits: readonly Limit[]
   readonly #connection: Connection
@@ -80,6 +81,21 @@ export class Store {
     }
   }
 
+  /** Takes units in advance; what decides in Redis' place grants only what is asked for. */
+  async borrow(key: string, least: number, most: number): Promise<Grant> {
+    const askedAt = this.#now()
+    try {
+      const numbers = await this.#ask(most, key, least)
+      const decision = readReply(numbers, this.#limits)
+      if (!decision.allowed && least === 1) this.#remember(key, decision, askedAt)
+      return { decision, granted: chargedUnits(numbers) }
+    } catch (error) {
+      this.#note(error)
+      const decision = this.#fallback.check(key, least)
+      return { decision, granted: decision.allowed ? least : 0 }
+    }
+  }
+
   async peek(key: string, cost: number): Promise<Decision> {
     try {
       return readReply(await this.#ask('p', key, cost), this.#limits)
@@ -112,6 +128,11 @@ export class Store {
     if (known !== undefined) return known
     const { remaining, resetMs } = decision
     return this.#limits.map(() => ({ remaining, moreMs: resetMs }))
+  }
+
+  /** See {@link Lender}. */
+  served(): void {
+    this.tally.leased++
   }
 
   close(): void {

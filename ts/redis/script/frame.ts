@@ -3,7 +3,8 @@
  * about all limits together, and writes either all of them or nothing.
  *
  *   KEYS[1]  the state of one key under one policy
- *   ARGV[1]  c(heck), p(eek), r(efund), b(lock) or d(elete)
+ *   ARGV[1]  c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may charge
+ *            if there are more than it costs
  *   ARGV[2]  cost, units, or milliseconds of the block
  *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none.
  *            With 0 or a minus sign before it, the server's time comes as the reply's last number
@@ -98,6 +99,7 @@ local function keep()
   end
 end
 
+local charged = 1
 local function answer(allowed, block)
   local deciding, least, longest = 1, huge, 0
   for i = 1, limits do
@@ -111,7 +113,7 @@ local function answer(allowed, block)
   if not allowed then retry = math.max(wait[deciding], block) end
   if block > 0 then least, longest = 0, math.max(longest, block) end
   if retry == huge then retry = -1 end
-  local reply = { allowed and 1 or 0, least, retry, longest, deciding - 1 }
+  local reply = { allowed and charged or 0, least, retry, longest, deciding - 1 }
   for i = 1, limits do
     if more[i] == huge then more[i] = -1 end
     if limits > 1 then reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] end
@@ -145,6 +147,13 @@ if op == 'b' then
 end
 if cost == 0 then op, cost = 'p', 1 end
 local free = look(cost)
+local most = tonumber(op)
+if most then
+  op = 'c'
+  for i = 1, limits do most = math.min(most, left[i]) end
+  if free then cost = math.max(cost, most) end
+  charged = cost
+end
 local block = ceil(math.max(0, blocked - now), 1000)
 if block > 0 then
   if healed and op == 'c' then keep() end
