@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FakeClock } from 'ratethrottle'
-import { RedisLimiter } from 'ratethrottle/redis'
+import type { RedisLimiter } from 'ratethrottle/redis'
 import { describe, expect, it } from 'vitest'
 import { limiterForTest, untilExact } from './faults.ts'
 import { serverForTest } from './server.ts'
@@ -68,13 +68,19 @@ describe('leases', () => {
     const lease = { size: 100, ttl: 5_000 }
     // Two connections, as two processes would have.
     const limiters = ['0', '00'].map((db) =>
-      limiterForTest('5000/hour', { ...options, url: `redis://127.0.0.1:${server.port}/${db}`, lease }),
+      limiterForTest('5000/hour', {
+        ...options,
+        url: `redis://127.0.0.1:${server.port}/${db}`,
+        lease,
+      }),
     )
     let admitted = 0
     const work = async (limiter: RedisLimiter<string>): Promise<void> => {
       for (let i = 0; i < 250; i++) if (await limiter.allow('k')) admitted++
     }
-    await Promise.all(limiters.flatMap((limiter) => Array.from({ length: 16 }, () => work(limiter))))
+    await Promise.all(
+      limiters.flatMap((limiter) => Array.from({ length: 16 }, () => work(limiter))),
+    )
     await Promise.all(limiters.map((limiter) => limiter.close()))
     // 8,000 calls for 5,000 units: whatever one process held in the end, it has given back.
     const rest = limiterForTest('5000/hour', options)

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
@@ -17,6 +18,9 @@ import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
 import { termsOf } from './terms.ts'
 
+/** How long decisions without Redis may go on before the event loop gets a turn. */
+const TURN_MS = 10
+
 /** One limiter's counters: asks Redis, and decides without it where Redis has said enough or says nothing. */
 export class Store implements Lender {
   readonly tally: Tally = new Tally()
@@ -31,6 +35,7 @@ export class Store implements Lender {
   readonly #nameOf: (key: string) => string
   readonly #tail: readonly string[]
   readonly #clock: Clock | undefined
+  #turnedAt = 0
 
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, connection: Connection) {
     const { algorithm, burst, blockForMs, keyPrefix, name = '', localDenialsMs } = options
@@ -76,7 +81,7 @@ export class Store implements Lender {
       if (!decision.allowed && cost === 1) this.#remember(key, decision, askedAt)
       return decision
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       return this.#fallback.check(key, cost)
     }
   }
@@ -90,7 +95,7 @@ export class Store implements Lender {
       if (!decision.allowed && least === 1) this.#remember(key, decision, askedAt)
       return { decision, granted: chargedUnits(numbers) }
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       const decision = this.#fallback.check(key, least)
       return { decision, granted: decision.allowed ? least : 0 }
     }
@@ -100,7 +105,7 @@ export class Store implements Lender {
     try {
       return readReply(await this.#ask('p', key, cost), this.#limits)
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       return this.#fallback.peek(key, cost)
     }
   }
@@ -154,7 +159,7 @@ export class Store implements Lender {
     try {
       await this.#ask(op, key, amount)
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       instead()
     }
   }
@@ -167,8 +172,16 @@ export class Store implements Lender {
     this.#denials.remember(key, decision, ms, askedAt, this.#now())
   }
 
-  #note(error: unknown): void {
+  /**
+   * Counts, and lets the event loop turn now and then: a caller that asks in a loop would otherwise never
+   * let in the news that Redis is back.
+   */
+  async #note(error: unknown): Promise<void> {
     this.tally.failed(failureOf(error).reason)
+    const now = performance.now()
+    if (now - this.#turnedAt < TURN_MS) return
+    await turn()
+    this.#turnedAt = performance.now()
   }
 
   #timed(clock: Clock): readonly string[] {
