@@ -17,6 +17,8 @@ export class Skew {
   #beforeMs = Number.POSITIVE_INFINITY
   #since = 0
   #learnedAt = 0
+  #writtenMs = 0
+  #written = ''
 
   /**
    * @param sentAt `performance.now()` when the call left
@@ -49,8 +51,17 @@ export class Skew {
     const ahead = Math.min(this.#leastMs, this.#beforeMs)
     if (ahead === Number.POSITIVE_INFINITY) return guess(at - now)
     const age = now - this.#learnedAt
-    const us = Math.ceil((at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT) * 1000)
-    return age > FRESH_MS ? `-${us}` : `${us}`
+    const ms = Math.ceil(at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT)
+    return age > FRESH_MS ? `-${ms}000` : this.#text(ms)
+  }
+
+  /** Many calls are due in one millisecond; writing out a large number is dear. */
+  #text(ms: number): string {
+    if (ms !== this.#writtenMs) {
+      this.#writtenMs = ms
+      this.#written = `${ms}000`
+    }
+    return this.#written
   }
 }
 

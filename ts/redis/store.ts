@@ -49,7 +49,7 @@ export class Store implements Lender {
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
-    this.#tail = [String(blockForMs), ...terms.numbers]
+    this.#tail = [[blockForMs, ...terms.numbers].join(' ')]
     this.#clock = options.clock
     if (options.onStoreChange !== undefined) {
       connection.servers.listeners.add(options.onStoreChange)
