@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['__test__/**/*.test.ts'],
+    // Installs packages, and has a configuration of its own: npm run test:package
+    exclude: ['__test__/package/**'],
     // A crash of the addon ends one file's process, not the run.
     pool: 'forks',
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },

@@ -1,5 +1,5 @@
 import { type Decision, FakeClock, RateLimiter } from 'ratethrottle'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 
 const clock = new FakeClock()
 
@@ -45,4 +45,45 @@ it('a call that throws leaves the key of the call before as it was', () => {
   expect(() => limiter.allow('b', -1)).toThrow(RangeError)
   limiter.allow('b')
   expect([limiter.peek('a').remaining, limiter.peek('b').remaining]).toEqual([4, 4])
+})
+
+describe('where numbers outgrow 32 bits', () => {
+  const border = 2 ** 31
+  const algorithms = ['token-bucket', 'fixed-window', 'sliding-log'] as const
+  const cases = algorithms.flatMap((algorithm) =>
+    [border - 1, border, border + 1].map((windowMs) => ({ algorithm, windowMs })),
+  )
+
+  it.each(cases)('$algorithm says $windowMs ms exactly', ({ algorithm, windowMs }) => {
+    const limiter = new RateLimiter({ count: 1, windowMs }, { algorithm, clock: new FakeClock() })
+    const still = { limit: 1, remaining: 0, resetMs: windowMs, policy: 0 }
+    expect(limiter.check('k')).toEqual({ ...still, allowed: true, retryAfterMs: 0 })
+    expect(limiter.check('k')).toEqual({ ...still, allowed: false, retryAfterMs: windowMs })
+    expect(limiter.peek('k')).toEqual({ ...still, allowed: false, retryAfterMs: windowMs })
+  })
+
+  it.each([border - 1, border, border + 1])('a block of %d ms is told exactly', (ms) => {
+    const limiter = new RateLimiter('1/minute', { clock: new FakeClock() })
+    limiter.block('k', ms)
+    expect(limiter.peek('k')).toMatchObject({ allowed: false, retryAfterMs: ms, resetMs: ms })
+  })
+
+  it('one limiter answers on both sides in turn, as time passes and from key to key', () => {
+    const time = new FakeClock()
+    const limiter = new RateLimiter({ count: 1, windowMs: border + 2 }, { clock: time })
+    limiter.check('old')
+    for (const left of [border + 2, border + 1, border, border - 1, border - 2]) {
+      expect(limiter.peek('old')).toMatchObject({ resetMs: left, retryAfterMs: left })
+      expect(limiter.peek('new')).toMatchObject({ remaining: 1, resetMs: 0, retryAfterMs: 0 })
+      time.advance(1)
+    }
+  })
+
+  it('either side of the border has the same six fields', () => {
+    const fields = [border - 1, border].map((windowMs) => {
+      const limiter = new RateLimiter({ count: 1, windowMs }, { clock })
+      return Object.keys(limiter.check('k')).sort()
+    })
+    expect(fields[0]).toEqual(fields[1])
+  })
 })

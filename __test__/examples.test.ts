@@ -35,22 +35,3 @@ it('a port that is none is named', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--once'], { PORT: 'abc' })
   expect([code, err]).toEqual([2, 'PORT must be an integer from 0 to 65535, not "abc"\n'])
 })
-
-it('the service answers the eleventh report with its own 429 body', async () => {
-  const file: string = '../examples/service.mjs'
-  const { buildService } = await import(file)
-  const app = await buildService()
-  const address = await app.listen({ host: '127.0.0.1', port: 0 })
-  const report = () => fetch(`${address}/api/report`, { method: 'POST' })
-  for (let i = 0; i < 10; i++) {
-    expect(await (await report()).json()).toEqual({ status: 'processing' })
-  }
-  const denied = await report()
-  const body = await denied.json()
-  expect(denied.status).toBe(429)
-  expect(body).toEqual({
-    error: 'Rate limit exceeded',
-    retry_after: Number(denied.headers.get('retry-after')),
-  })
-  await app.close()
-})

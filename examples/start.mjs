@@ -2,9 +2,9 @@
 import { request } from 'node:http'
 import { parseArgs } from 'node:util'
 import { RateLimiter } from 'ratethrottle'
-import { buildService } from './service.mjs'
+import { buildService } from './dist/fastify.js'
 
-/** One client's burst, and how much of it the limits of examples/service.mjs admit. */
+/** One client's burst, and how much of it the limits of examples/fastify.ts admit. */
 const BURSTS = [
   { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 130, admitted: 100 },
   { method: 'GET', path: '/api/public', client: 'ip:127.0.0.2', sent: 60, admitted: 60 },

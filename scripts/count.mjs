@@ -11,8 +11,8 @@ function cargo(name) {
   return { passed: sum(1), failed: sum(2) + (lines.length === 0 ? 1 : 0) }
 }
 
-function vitest() {
-  const text = read('vitest.json')
+function vitest(name) {
+  const text = read(name)
   if (text === '') return { passed: 0, failed: 1 }
   const { numPassedTests, numFailedTests, numFailedTestSuites, success } = JSON.parse(text)
   const broken = success ? 0 : Math.max(1, numFailedTestSuites)
@@ -27,7 +27,7 @@ function read(name) {
   }
 }
 
-const counts = [cargo('rust.txt'), cargo('loom.txt'), vitest()]
+const counts = [cargo('rust.txt'), cargo('loom.txt'), vitest('vitest.json'), vitest('package.json')]
 const passed = counts.reduce((sum, count) => sum + count.passed, 0)
 const failed = counts.reduce((sum, count) => sum + count.failed, 0)
 // A step without tests of its own (lint, types) fails as one.

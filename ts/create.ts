@@ -1,17 +1,31 @@
-import { mustBe } from './errors.ts'
+import { SETTINGS, type Settings, withSettings } from './environment.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { RateLimiter } from './limiter.ts'
-import { LIMITER_OPTIONS, notAvailable, ownOptions, type RateLimiterOptions } from './options.ts'
+import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
+import { REDIS_OPTIONS } from './redis/names.ts'
+import { isRedis, type RedisUrl } from './storage.ts'
 import type { Tier } from './tier.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
-  extends RateLimiterOptions {
+  extends RateLimiterOptions,
+    Settings {
   /** One or several limits. */
   readonly limits: CheckedLimits<L>
   /** Where the state lives: `'memory:'`, in this process. Default: `'memory:'`. */
   readonly storage?: string | undefined
+}
+
+/** Options of {@link createLimiter} for a state in Redis. */
+export interface CreateRedisLimiterOptions<L extends LimitInput = LimitInput>
+  extends RedisOptions,
+    Settings {
+  /** One or several limits. */
+  readonly limits: CheckedLimits<L>
+  /** A URL, another limiter's `storage`, or a client of ioredis. */
+  readonly storage: RedisUrl | RedisStorage | RedisClient
 }
 
 /** Options of {@link openTier}: those of a limiter, and where its state lives. */
@@ -21,47 +35,51 @@ export interface OpenTierOptions extends RateLimiterOptions {
   readonly onError?: unknown
 }
 
-const SCHEMES = ['memory', 'shared', 'redis', 'rediss']
-const STORAGE = '"memory:" ("shared:", "redis:" and "rediss:" are to come)'
-
+const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS]
 /**
  * Makes a limiter from plain data, such as a configuration file.
  *
- * @throws Error with code NOT_AVAILABLE for a tier that this version does not have
+ * @throws Error with code NOT_AVAILABLE for a tier that this version does not have; MISSING_IOREDIS for one
+ * in Redis where the package ioredis is not installed
  */
 export function createLimiter<const L extends LimitInput>(
+  options: CreateRedisLimiterOptions<L>,
+): RedisLimiter<L>
+export function createLimiter<const L extends LimitInput>(
   options: CreateLimiterOptions<L>,
-): RateLimiter<L> {
-  const own = ownOptions(options, ['limits', 'storage', ...LIMITER_OPTIONS])
-  const { limits, storage = 'memory:', ...rest } = own
-  checkStorage(storage)
-  return new RateLimiter<L>(limits, rest)
+): RateLimiter<L>
+export function createLimiter(
+  options: CreateLimiterOptions | CreateRedisLimiterOptions,
+): RateLimiter | RedisLimiter {
+  const own = ownOptions(options, KNOWN)
+  const { limits, storage, headers: _headers, ...rest } = withSettings(own)
+  if (isRedis(storage)) return openInRedis(limits as LimitInput, storage, rest)
+  const forRedis = Object.keys(own).find((name) => REDIS_OPTIONS.includes(name))
+  if (forRedis !== undefined) {
+    throw new TypeError(`option "${forRedis}" is for a storage in Redis`)
+  }
+  return openInMemory(limits as LimitInput, rest as RateLimiterOptions)
 }
 
 /** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
 export function openTier(limits: readonly Limit[], options: OpenTierOptions): Tier {
-  const { storage = 'memory:', keyPrefix: _keyPrefix, onError: _onError, ...rest } = options
-  checkStorage(storage)
-  return new RateLimiter(limits, rest)
+  const { storage, keyPrefix, onError, ...rest } = options
+  if (!isRedis(storage)) return openInMemory(limits, { ...rest, keyPrefix: keyPrefix as string })
+  return openInRedis(limits, storage, { ...rest, keyPrefix, onError } as RedisOptions)
 }
 
-function checkStorage(storage: unknown): void {
-  if (typeof storage !== 'string') throw new TypeError(mustBe('storage', STORAGE, storage))
-  const [scheme = '', rest] = splitScheme(storage)
-  if (!SCHEMES.includes(scheme)) {
-    // Not the whole text: it may be an address with a password in it.
-    throw new RangeError(mustBe('storage', STORAGE, `${scheme.slice(0, 16)}...`))
-  }
-  if (scheme !== 'memory') throw notAvailable(`storage: "${scheme}:"`, tier(scheme))
-  if (rest !== '' && rest !== '//') throw new RangeError(mustBe('storage', STORAGE, 'memory:...'))
+/** Whoever keeps counters in memory never loads what talks to Redis. */
+function openInRedis(limits: LimitInput, storage: object | string, options: object): RedisLimiter {
+  const redis = require('./redis/limiter.js') as typeof import('./redis/limiter.ts')
+  return new redis.RedisLimiter(limits, { ...options, storage: storage as RedisStorage })
 }
 
-function splitScheme(storage: string): [string, string] {
-  const colon = storage.indexOf(':')
-  if (colon < 0) return [storage.toLowerCase(), '']
-  return [storage.slice(0, colon).toLowerCase(), storage.slice(colon + 1)]
-}
-
-function tier(scheme: string): string {
-  return scheme === 'shared' ? 'shared' : 'redis'
+/** A prefix keeps apart what has one name: here limiters, in Redis their keys. */
+function openInMemory<const L extends LimitInput>(
+  limits: CheckedLimits<L>,
+  { keyPrefix = '', ...options }: RateLimiterOptions & { keyPrefix?: string | undefined },
+): RateLimiter<L> {
+  const { name } = options
+  const prefixed = name === undefined ? undefined : `${keyPrefix}${name}`
+  return new RateLimiter(limits, { ...options, name: prefixed })
 }

@@ -1,5 +1,6 @@
 import { mustBe } from './errors.ts'
 import { type AlgorithmInput, readAlgorithm } from './options.ts'
+import { isRedis } from './storage.ts'
 
 /** RateThrottle's settings, as its Flask page has them; also read from the environment. */
 export interface Settings {
@@ -38,11 +39,16 @@ export interface Configured {
  * The options without `RATELIMIT_*` settings in them, these as the options they stand for. What is given
  * as an option goes before a setting among the options, and that before the environment.
  *
- * @throws RangeError naming a setting that is unknown or impossible
+ * @throws TypeError, RangeError or NOT_AVAILABLE, naming the setting that is unknown or impossible
  */
 export function withSettings<T extends object>(options: T): Omit<T, keyof Settings> & Configured {
   const given = new Map<string, unknown>(Object.entries(options))
   const settings = new Map([...readEnvironment(process.env), ...pick(given)])
+  const storage = settings.get('RATELIMIT_STORAGE_URL')
+  // Here, where it is known under which name it was set.
+  if (storage !== undefined && given.get('storage') === undefined) {
+    isRedis(storage, 'RATELIMIT_STORAGE_URL')
+  }
   for (const name of SETTINGS) given.delete(name)
   for (const [name, value] of Object.entries(toOptions(settings))) {
     if (given.get(name) === undefined && value !== undefined) given.set(name, value)
@@ -75,8 +81,13 @@ function toOptions(settings: ReadonlyMap<string, unknown>): Configured {
     storage: settings.get('RATELIMIT_STORAGE_URL'),
     algorithm: strategy === undefined ? undefined : readAlgorithm(strategy, 'RATELIMIT_STRATEGY'),
     headers: enabled === undefined ? undefined : readSwitch(enabled) ? 'legacy' : false,
-    keyPrefix: settings.get('RATELIMIT_KEY_PREFIX'),
+    keyPrefix: readPrefix(settings.get('RATELIMIT_KEY_PREFIX')),
   }
+}
+
+function readPrefix(value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw new TypeError(mustBe('RATELIMIT_KEY_PREFIX', 'a text', value))
 }
 
 function readSwitch(value: unknown): boolean {

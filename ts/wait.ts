@@ -217,7 +217,8 @@ function isWorthWaiting({ allowed, retryAfterMs }: Decision, patienceMs: number)
   return allowed || retryAfterMs - 1 < patienceMs
 }
 
-function withTimers(clock: Clock | undefined): Required<Clock> {
+/** The clock, with the system's timers if it has none of its own. */
+export function withTimers(clock: Clock | undefined): Required<Clock> {
   return {
     now: () => (clock === undefined ? performance.now() : clock.now()),
     setTimer: (wake, ms) => {
@@ -228,13 +229,15 @@ function withTimers(clock: Clock | undefined): Required<Clock> {
   }
 }
 
-function checkMaxWait(value: unknown): void {
+/** @throws TypeError or RangeError unless it is a `maxWaitMs` */
+export function checkMaxWait(value: unknown): void {
   const accepted = 'milliseconds from 0 on, or Infinity'
   if (typeof value !== 'number') throw new TypeError(mustBe('maxWaitMs', accepted, value))
   if (!(value >= 0)) throw new RangeError(mustBe('maxWaitMs', accepted, value))
 }
 
-function checkSignal(value: unknown): void {
+/** @throws TypeError unless it is a signal, or none */
+export function checkSignal(value: unknown): void {
   if (value === undefined || value instanceof AbortSignal) return
   throw new TypeError(mustBe('signal', 'an AbortSignal', value))
 }

@@ -115,14 +115,16 @@ function end(
   const goOn = (isAnswered: boolean): void => {
     if (!isAnswered) refuse(refusal, request, response, next)
   }
+  // Express takes nothing, falsy values and the word "route" for leave to go on.
+  const fail = (error: unknown): void => next(error instanceof Error ? error : refusal)
   let answered: Answer<boolean> = false
   try {
     answered = guard.answer(refusal, request, response)
   } catch (error) {
-    next(error)
+    fail(error)
     return
   }
-  if (answered instanceof Promise) answered.then(goOn, next)
+  if (answered instanceof Promise) answered.then(goOn, fail)
   else goOn(answered)
 }
 

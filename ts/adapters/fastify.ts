@@ -107,4 +107,7 @@ const plugin: typeof rateThrottle & {
   default: rateThrottle,
 })
 
+// Node looks for this text, never runs on it: without it an ES module could import the default only.
+exports.rateThrottle = rateThrottle
+
 export = plugin

@@ -69,6 +69,7 @@ const HONO: Framework<Context, Context> = {
     const { incoming } = nodeOf(c)
     return incoming === undefined ? undefined : peerOf(incoming)
   },
+  followsProxies: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
   },

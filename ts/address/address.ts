@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, isIPv4 } from 'node:net'
 import { mustBe } from '../errors.ts'
 import { embeddedIPv4, groupsOf, mask, textOf } from './groups.ts'
 
@@ -57,8 +57,9 @@ export function socketAddress(remoteAddress: string): string {
 
 /** What every IPv4 client of a dual-stack socket looks like, worth a short cut: `::ffff:1.2.3.4`. */
 function mappedByKernel(text: string): string | undefined {
-  if (!text.startsWith(MAPPED) || text.includes(':', MAPPED.length)) return undefined
-  return text.includes('.') && !text.includes('%') ? text.slice(MAPPED.length) : undefined
+  if (!text.startsWith(MAPPED)) return undefined
+  const rest = text.slice(MAPPED.length)
+  return isIPv4(rest) ? rest : undefined
 }
 
 /**

@@ -6,8 +6,11 @@ import { hopAddress, MAX_HOP_LENGTH, MAX_HOPS, withoutBlanks } from './hop.ts'
 
 /** All that 64 hops of the longest kind and their commas can take. */
 const MAX_LIST_LENGTH: number = MAX_HOPS * (MAX_HOP_LENGTH + 1)
-/** Longest element of a Forwarded header, in UTF-16 code units. A host name has at most 253. */
-const MAX_ELEMENT_LENGTH = 512
+/**
+ * As long as all headers of a request may be unless Node is told otherwise. Not less, because a proxy may write
+ * the client's `Host` into its element: one that is too long to be read would hide the client behind the proxy.
+ */
+const MAX_FORWARDED_LENGTH = 16_384
 
 const COMMA = 0x2c
 const QUOTE = 0x22
@@ -35,42 +38,37 @@ export function* forwardedFor(text: string): Generator<string | undefined, void>
 /**
  * Hops of a `Forwarded` header (RFC 7239): the `for` of each element.
  *
- * @param text the header's value, however long or hostile; at most 64 elements of 512 characters are read
+ * @param text the header's value, however long or hostile; at most its last 16,384 characters are read
  * @returns from the right, at most 64: the canonical address, or undefined for an element that hides it
  * (`for=_hidden`, `for=unknown`), has no `for` or more than one, or is malformed
  */
 export function* forwarded(text: string): Generator<string | undefined, void> {
-  let end = text.length
+  const list = text.slice(-MAX_FORWARDED_LENGTH)
+  let end = list.length
   for (let hops = 0; hops < MAX_HOPS && end >= 0; hops++) {
-    const start = elementStart(text, end)
-    yield start === undefined ? undefined : forOf(text.slice(start, end))
-    if (start === undefined) return
-    end = start - 1
+    const start = elementStart(list, end)
+    const isCut = start === 0 && list.length < text.length
+    yield start === undefined || isCut ? undefined : forOf(list.slice(start, end))
+    end = (start ?? 0) - 1
   }
 }
 
 /**
- * Where the element that ends at `end` starts: behind the nearest comma that is in no quoted string. In a
- * well-formed element the quotes pair up from the right as they do from the left.
+ * Where the element that ends at `end` starts: behind the nearest comma that is in no quoted string.
  *
- * @returns undefined if that is too far away, or a quoted string has no beginning
+ * From the right, the first quote ends a quoted string. All others in it have a backslash before them, and the
+ * one that begins it has `=`: there is no need to count backslashes.
+ *
+ * @returns undefined if a quoted string has no beginning
  */
 function elementStart(text: string, end: number): number | undefined {
-  const floor = Math.max(0, end - MAX_ELEMENT_LENGTH)
   let isQuoted = false
-  for (let i = end - 1; i >= floor; i--) {
+  for (let i = end - 1; i >= 0; i--) {
     const code = text.charCodeAt(i)
     if (code === COMMA && !isQuoted) return i + 1
-    if (code === QUOTE) isQuoted = !isQuoted || isEscaped(text, i, floor)
+    if (code === QUOTE) isQuoted = !isQuoted || text.charCodeAt(i - 1) === BACKSLASH
   }
-  return floor === 0 && !isQuoted ? 0 : undefined
-}
-
-/** Whether an odd number of backslashes stands before `at`. Each is looked at for one quote only. */
-function isEscaped(text: string, at: number, floor: number): boolean {
-  let i = at - 1
-  while (i >= floor && text.charCodeAt(i) === BACKSLASH) i--
-  return (at - 1 - i) % 2 === 1
+  return isQuoted ? undefined : 0
 }
 
 /** One `name=value`: the value a quoted string, or all that needs no quotes, and what we know needs them. */

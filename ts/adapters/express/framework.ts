@@ -26,6 +26,7 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
       if (peer === undefined || !followsProxies(request)) return peer
       return clientOf([peer, ...request.ips.reverse()])
     },
+    followsProxies,
     setHeader: (response, name, value) => {
       response.setHeader(name, value)
     },

@@ -14,15 +14,18 @@ export function fastifyFramework(
   app: FastifyInstance,
   warnings: Warnings,
 ): Framework<FastifyRequest, FastifyReply> {
-  let followsProxies: boolean | undefined
+  let isNamed: boolean | undefined
+  const followsProxies = (request: FastifyRequest): boolean => {
+    isNamed ??= isProxyNamed(app, request, warnings)
+    return isNamed
+  }
   return {
     socket: (request) => request.raw.socket,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
-    client: (request) => {
-      followsProxies ??= isProxyNamed(app, request, warnings)
-      return followsProxies ? clientOf(request.ips ?? []) : peerOf(request.raw)
-    },
+    client: (request) =>
+      followsProxies(request) ? clientOf(request.ips ?? []) : peerOf(request.raw),
+    followsProxies,
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },

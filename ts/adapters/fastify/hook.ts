@@ -59,13 +59,15 @@ function end(
   const goOn = (isAnswered: boolean): void => {
     if (!isAnswered) next(refusal)
   }
+  // Fastify takes nothing, and falsy values, for leave to go on.
+  const fail = (error: unknown): void => next(error instanceof Error ? error : refusal)
   let answered: Answer<boolean> = false
   try {
     answered = guard.answer(refusal, request, reply)
   } catch (error) {
-    next(error as Error)
+    fail(error)
     return
   }
-  if (answered instanceof Promise) answered.then(goOn, next)
+  if (answered instanceof Promise) answered.then(goOn, fail)
   else goOn(answered)
 }

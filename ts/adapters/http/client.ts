@@ -1,13 +1,14 @@
 import type { Trust } from '../../address/trust.ts'
 import type { Framework } from './framework.ts'
 import type { Facts } from './keys.ts'
-import type { Warnings } from './warning.ts'
+import type { WarningCode, Warnings } from './warning.ts'
 
 /** Who sent a request: what sockets and headers say, believed as far as they may be. */
 export class Client<Request, Response> implements Facts<Request> {
   readonly #framework: Framework<Request, Response>
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings
+  #isWarned = false
 
   /** @param trust in place of the framework's own proxy setting */
   constructor(
@@ -37,17 +38,21 @@ export class Client<Request, Response> implements Facts<Request> {
 
   /** A proxy that nobody named makes one caller of all its clients. Or somebody forges: that is harmless. */
   warnOfStrayHeader(request: Request): void {
-    if (this.#warnings.has(STRAY) || this.#trust !== undefined) return
-    const headers = this.#framework.headers(request)
-    if (headers['x-forwarded-for'] === undefined) return
-    this.#warnings.tell(
-      STRAY,
-      'a request has X-Forwarded-For, which is not believed: no proxy is trusted. Behind a proxy all ' +
-        'clients now share one budget. Name the proxy: trust: "10.0.0.0/8", or the server\'s own setting',
-    )
+    if (this.#isWarned || this.#framework.headers(request)['x-forwarded-for'] === undefined) return
+    // Said at most once, and not again where the proxy setting itself has been complained about.
+    this.#isWarned = true
+    if (this.#trust !== undefined || this.#framework.followsProxies(request)) return
+    if (!PROXY_WARNINGS.some((code) => this.#warnings.has(code))) this.#warnings.tell(STRAY, ADVICE)
   }
 }
 
 const STRAY = 'RATETHROTTLE_STRAY_FORWARDED_FOR'
+const ADVICE =
+  'a request has X-Forwarded-For, which is not believed: no proxy is trusted. Behind a proxy all clients ' +
+  'now share one budget. Name the proxy: trust: "10.0.0.0/8", or the server\'s own setting'
+const PROXY_WARNINGS: readonly WarningCode[] = [
+  'RATETHROTTLE_PERMISSIVE_PROXY',
+  'RATETHROTTLE_HOP_COUNT',
+]
 /** Whoever asks over a Unix-domain socket, which has no address. */
 export const UNIX = 'unix'

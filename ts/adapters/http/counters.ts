@@ -4,13 +4,17 @@ import { readLimits } from '../../limit/parse.ts'
 import { type Budget, Budgets, type OpenTier, openBudget } from './budget.ts'
 import type { BudgetSource } from './charging.ts'
 import { Escalation } from './escalation.ts'
+import { warnOfSeveralProcesses } from './per-process.ts'
 import type { ReadOptions } from './read.ts'
+import type { Warnings } from './warning.ts'
 
 /** Opens the counters that the options ask for. */
 export function openCounters<Request, Response>(
   options: ReadOptions<Request, Response>,
+  warnings: Warnings,
 ): BudgetSource<Request> {
-  const { limits, policy, keyTimeoutMs } = options
+  const { limits, policy, keyTimeoutMs, store } = options
+  warnOfSeveralProcesses(store.storage, warnings)
   const open = (found: LimitInput): Budget => openBudget(found, policy, opener(options))
   if (typeof limits === 'function') return new Budgets(limits, open, keyTimeoutMs)
   checkNames(readLimits(limits).length, policy)

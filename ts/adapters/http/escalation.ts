@@ -76,7 +76,12 @@ export class Escalation implements Tier {
     const { remaining } = this.#strikes.check(key)
     const step = Math.min(MOST_STRIKES - remaining, this.#stepsMs.length) - 1
     const ms = this.#stepsMs[step] as number
-    this.#blocked.block(key, ms)
+    try {
+      this.#blocked.block(key, ms)
+    } catch {
+      // No slot left but those of blocked keys: the denial stands, the next one tries again.
+      return denied
+    }
     const longer: Decision = {
       ...denied,
       remaining: 0,

@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Decision } from '../../decision.ts'
+import { settle } from './answer.ts'
 import type { Warnings } from './warning.ts'
 
 /** A request that was decided about. */
@@ -73,10 +74,14 @@ export class Events<Request> {
   }
 
   #call<Event>(hook: ((event: Event) => void) | undefined, event: Event): void {
-    try {
-      hook?.(event)
-    } catch {
+    const failed = (): void =>
       this.#warnings.tell('RATETHROTTLE_HOOK_FAILED', 'onAdmit, onDeny or onError threw')
+    try {
+      const answer = settle<unknown>(hook?.(event))
+      // Nobody waits for an async hook, and one that rejects must not end the process.
+      if (answer instanceof Promise) answer.catch(failed)
+    } catch {
+      failed()
     }
   }
 }

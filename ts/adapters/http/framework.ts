@@ -22,6 +22,8 @@ export interface Framework<Request, Response> {
    * `undefined` when there is none: the socket is gone.
    */
   client(request: Request): string | undefined
+  /** Whether the framework's own setting names proxies that are believed. */
+  followsProxies(request: Request): boolean
   readonly setHeader: SetHeader<Response>
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
   isOver(response: Response): boolean

@@ -51,7 +51,7 @@ export class Guard<Request extends object, Response extends object> {
     this.#caller = new Caller(read, client, report)
     this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
     this.#reply = new Reply(read, framework)
-    this.#source = openCounters(read)
+    this.#source = openCounters(read, warnings)
     this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
   }
 

@@ -56,8 +56,8 @@ export class Holds {
     // Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish.
     return then(tier.peek(key, cost), (seen) => {
       const line = this.#linesOf(tier).get(key)
-      const isWorthWaiting = seen.retryAfterMs !== Number.POSITIVE_INFINITY && !isOver()
-      if (seen.allowed || line === undefined || !isWorthWaiting) {
+      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && !isOver()
+      if (seen.allowed || line === undefined || line.held === 0 || !canHelp) {
         return this.#charge(tier, key, cost)
       }
       const turn = new Promise<void>((resolve) => line.waiting.push(resolve))

@@ -105,9 +105,22 @@ export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunctio
 export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('allOf', sources)
   return (request, facts) => {
-    const parts = sources.map((source) => settle(source(request, facts)))
+    const parts = sources.map((source) => attempt(source, request, facts))
     if (parts.some((part) => part instanceof Promise)) return Promise.all(parts).then(joined)
     return joined(parts as Key[])
+  }
+}
+
+/** A throw as a rejection: thrown on, it would leave rejections of other parts to nobody. */
+function attempt<Request>(
+  source: KeyFunction<Request>,
+  request: Request,
+  facts: Facts<Request>,
+): Answer<Key> {
+  try {
+    return settle(source(request, facts))
+  } catch (error) {
+    return Promise.reject(error)
   }
 }
 

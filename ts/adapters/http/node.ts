@@ -37,6 +37,7 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   client: peerOf,
+  followsProxies: () => false,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },

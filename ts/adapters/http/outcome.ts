@@ -1,4 +1,5 @@
 import { mustBe } from '../../errors.ts'
+import { settle } from './answer.ts'
 import type { Exchange, Framework } from './framework.ts'
 import type { Hold } from './hold.ts'
 
@@ -61,7 +62,12 @@ function isCounted<Request>(
   report: (request: Request, error: unknown) => void,
 ): boolean {
   try {
-    return counts(outcome) !== false
+    const answer = settle<unknown>(counts(outcome))
+    if (!(answer instanceof Promise)) return answer !== false
+    // Left alone, one that rejects would end the process.
+    answer.catch((error: unknown) => report(outcome.request, error))
+    report(outcome.request, new TypeError('countWhen must answer at once, not with a promise'))
+    return true
   } catch (error) {
     report(outcome.request, error)
     return true

@@ -1,7 +1,7 @@
 import type { Warnings } from './warning.ts'
 
-/** Addresses for documentation (RFC 5737): no proxy of anybody's. */
-const NOBODY = '203.0.113.1'
+/** Addresses for documentation (RFC 5737, RFC 3849), one of each kind: no proxy of anybody's. */
+const NOBODY = ['203.0.113.1', '2001:db8::1']
 
 /** Whether a framework believes a peer that it has never been told of. */
 export type Believes = (address: string, hop: number) => boolean
@@ -17,7 +17,7 @@ export function namesProxies(setting: unknown, believes: Believes, warnings: War
     warnings.tell('RATETHROTTLE_HOP_COUNT', `${COUNT} ${ADVICE}`)
     return false
   }
-  if (!believes(NOBODY, 0)) return true
+  if (!NOBODY.some((address) => believes(address, 0))) return true
   warnings.tell('RATETHROTTLE_PERMISSIVE_PROXY', `${EVERYBODY} ${ADVICE}`)
   return false
 }

@@ -89,6 +89,10 @@ function readWhat<Request, Response>(own: HttpOptions<Request, Response>) {
   if (typeof cost === 'number') integer(cost, 0, Number.MAX_SAFE_INTEGER, 'cost')
   else readFunction(cost, 'cost')
   const isStepped = Array.isArray(blockFor)
+  // A delayed request would be one that waits for its turn and for its outcome at once.
+  if (slowDown !== undefined && (isStepped || readCountWhen(own.countWhen) !== undefined)) {
+    throw new TypeError('slowDown excludes countWhen and a blockFor with steps')
+  }
   return {
     limits,
     cost: cost as HttpOptions<Request>['cost'],

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http'
+import { allOf } from 'ratethrottle/express'
+import { describe, expect, it } from 'vitest'
+import { run } from '../fixtures/child.ts'
+import { randomFor } from '../fixtures/random.ts'
+import { FRAMEWORKS, serve } from './serve.ts'
+import { ask, statuses } from './wire.ts'
+
+describe.each(FRAMEWORKS)('%s', (name) => {
+  it('H13 parts of a key are joined without ambiguity', async () => {
+    const part = (header: string) => (request: IncomingMessage) => String(request.headers[header])
+    const { port } = await serve(name, { limits: '1/day', key: allOf(part('x-a'), part('x-b')) })
+    const pairs = [
+      ['a:b', 'c'],
+      ['a', 'b:c'],
+      ['1:a', '1:b'],
+      ['1:a1', ':b'],
+      ['', 'x'],
+      ['3:a:b', 'c'],
+    ]
+    for (const [a = '', b = ''] of pairs) {
+      const headers = { 'x-a': a, 'x-b': b }
+      // Nothing is no part: such a caller has no key.
+      expect(await statuses(port, 2, { headers }), a).toEqual(a === '' ? [400, 400] : [200, 429])
+    }
+  })
+
+  it('H14 a caller who chooses his key shares no budget with another route', async () => {
+    const key = ({ headers }: IncomingMessage): string => String(headers['x-key'])
+    const limits = { limits: '1/day', key }
+    const routes = [
+      { path: '/a', limits },
+      { path: '/a-b', limits: { ...limits } },
+    ]
+    const { port } = await serve(name, {}, { routes })
+    const asks = (path: string, key: string) => ask(port, { path, headers: { 'x-key': key } })
+    expect((await asks('/a', 'b-K')).status).toBe(200)
+    expect((await asks('/a-b', 'K')).status).toBe(200)
+    expect((await asks('/a-b', 'K')).status).toBe(429)
+  })
+
+  it('H17, H20 names that objects answer to, and bytes that others obey, are keys like any other', async () => {
+    const key = ({ headers }: IncomingMessage): string =>
+      decodeURIComponent(String(headers['x-key']))
+    const before = Object.getOwnPropertyNames(Object.prototype).sort()
+    const { port } = await serve(name, { limits: '1/day', key, headers: 'both' })
+    const names = [
+      ...before,
+      'prototype',
+      'a\0b',
+      'a\0c',
+      'a\r\nx: y',
+      '\u001b[2J',
+      '{a}',
+      '{}',
+      '\ud83d\ude00',
+    ]
+    for (const value of names) {
+      const question = {
+        headers: { 'x-key': encodeURIComponent(value), constructor: value.length > 9 ? 'x' : 'y' },
+      }
+      const { status, headers } = await ask(port, question)
+      expect(status, value).toBe(200)
+      expect(JSON.stringify(headers)).not.toContain('x: y')
+      expect((await ask(port, question)).status).toBe(429)
+    }
+    expect(Object.getOwnPropertyNames(Object.prototype).sort()).toEqual(before)
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
+  })
+})
+
+it('H13 100,000 random lists of parts: two keys are equal exactly if the lists are', () => {
+  const random = randomFor('parts of keys')
+  const nobody = { client: () => undefined, header: () => undefined }
+  const letters = ['a', ':', '1', '2', '0', '\0', 'é', '\ud83d', ',', '_']
+  const seen = new Map<string, string>()
+  for (let i = 0; i < 100_000; i++) {
+    const parts = Array.from({ length: random.integer(1, 4) }, () =>
+      Array.from({ length: random.integer(1, 4) }, () => random.pick(letters)).join(''),
+    )
+    const key = String(allOf(...parts.map((part) => () => part))({}, nobody))
+    const list = JSON.stringify(parts)
+    if (seen.has(key)) expect(seen.get(key)).toBe(list)
+    seen.set(key, list)
+  }
+  expect(new Set(seen.values()).size).toBe(seen.size)
+})
+
+it('H19 keys cut from long headers hold none of them', async () => {
+  const { code, out, err } = await run('hazards/pinned.mjs', [], {}, ['--expose-gc'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const { admitted, grownMb } = JSON.parse(out)
+  expect(admitted).toBe(6_000)
+  expect(grownMb).toBeLessThan(5)
+})

@@ -1,0 +1,97 @@
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
+import { connect } from 'node:net'
+
+/** What a server answered. */
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** What to ask. */
+export interface Question {
+  readonly path?: string
+  readonly method?: string
+  readonly headers?: Record<string, string | string[]>
+  readonly body?: string
+  /** The client's own address: any of 127.0.0.0/8 will do. */
+  readonly from?: string
+  readonly host?: string
+  readonly signal?: AbortSignal
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 200 })
+
+/** One request over a socket that is kept for others. */
+export function ask(port: number, question: Question = {}): Promise<Answer> {
+  const { path = '/', method = 'GET', headers = {}, body, from, host = '127.0.0.1' } = question
+  const { signal } = question
+  return new Promise((resolve, reject) => {
+    const options = { host, port, path, method, headers, agent, localAddress: from, signal }
+    const call = request(options as object, (response) => {
+      let text = ''
+      response.on('data', (data) => {
+        text += data
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text })
+      })
+    })
+    call.on('error', reject)
+    call.end(body)
+  })
+}
+
+/** The same request so many times, one after another: the statuses. */
+export async function statuses(
+  port: number,
+  count: number,
+  question?: Question,
+): Promise<number[]> {
+  const seen: number[] = []
+  for (let i = 0; i < count; i++) seen.push((await ask(port, question)).status)
+  return seen
+}
+
+/** How many of them were answered with 200. */
+export async function admitted(port: number, questions: readonly Question[]): Promise<number> {
+  let count = 0
+  for (const question of questions) if ((await ask(port, question)).status === 200) count++
+  return count
+}
+
+/** The text of one request, as it goes over the wire. */
+export function text(path = '/', headers: Record<string, string> = {}, method = 'GET'): string {
+  const lines = Object.entries({ host: 'localhost', ...headers }).map(([k, v]) => `${k}: ${v}\r\n`)
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`
+}
+
+/**
+ * Requests in a row on one socket, none waiting for the answer of another: the statuses in their order.
+ * Bodies must not look like heads; those of our servers don't.
+ */
+export function pipeline(port: number, texts: readonly string[], from?: string): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const seen: number[] = []
+    let rest = ''
+    const socket = connect({ host: '127.0.0.1', port, localAddress: from } as never)
+    socket.setEncoding('latin1')
+    socket.on('data', (data) => {
+      rest += data
+      for (const [, status] of rest.matchAll(/HTTP\/1\.1 (\d{3}) [^\n]*\n/g)) {
+        seen.push(Number(status))
+      }
+      rest = rest.slice(rest.lastIndexOf('\n') + 1)
+      if (seen.length >= texts.length) socket.end()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(seen))
+    socket.write(texts.join(''), 'latin1')
+  })
+}
+
+/** The numbers from 0 to `count` - 1, turned into something. */
+export function times<T>(count: number, make: (i: number) => T): T[] {
+  return Array.from({ length: count }, (_, i) => make(i))
+}

@@ -1,0 +1,201 @@
+import { channel } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FakeClock } from 'ratethrottle'
+import { allOf, byHeader, byIp, byUser, firstOf } from 'ratethrottle/http'
+import { describe, expect, it } from 'vitest'
+import { ADAPTERS, type Options, serve } from './serve.ts'
+
+const plan = (headers: Record<string, string>) => ({ headers })
+/** Each adapter has a request of its own; Hono's has its headers elsewhere. */
+const header = (request: Options, name: string) =>
+  request.req?.header?.(name) ?? request.headers?.[name]
+
+describe.each(ADAPTERS)('%s', (adapter) => {
+  it('limits from a function of the request: a plan each, false for none', async () => {
+    const limits = (request: unknown) => {
+      const name = header(request, 'plan')
+      if (name === 'free') return '1/hour'
+      return name === 'pro' ? { count: 2, windowMs: 3_600_000 } : false
+    }
+    const { statuses } = await serve(adapter, { limits })
+    expect(await statuses(2, '/', plan({ plan: 'free' }))).toEqual([200, 429])
+    expect(await statuses(3, '/', plan({ plan: 'pro' }))).toEqual([200, 200, 429])
+    expect(await statuses(3)).toEqual([200, 200, 200])
+  })
+
+  it('a limits function that fails, or says what is none, serves nobody and tells nothing', async () => {
+    const errors: unknown[] = []
+    const onError = ({ error }: { error: unknown }) => errors.push(error)
+    const limits = (request: unknown) => {
+      if (header(request, 'plan') === 'none') return undefined
+      throw new Error('secret: the database is down')
+    }
+    const { ask, runs } = await serve(adapter, { limits, onError })
+    for (const headers of [{}, { plan: 'none' }] as Record<string, string>[]) {
+      const { status, body } = await ask('/', { headers })
+      expect(status).toBe(500)
+      expect(body).not.toContain('secret')
+    }
+    expect([runs(), errors.length]).toEqual([0, 2])
+  })
+
+  it('cost: a number, or a function, also one that promises', async () => {
+    const cost = async (request: unknown) => Number(header(request, 'units') ?? 1)
+    const { statuses } = await serve(adapter, { limits: '5/hour', cost })
+    expect(await statuses(2, '/', plan({ units: '2' }))).toEqual([200, 200])
+    expect(await statuses(1, '/', plan({ units: '2' }))).toEqual([429])
+    expect(await statuses(2)).toEqual([200, 429])
+    const fixed = await serve(adapter, { limits: '5/hour', cost: 5 })
+    expect(await fixed.statuses(2)).toEqual([200, 429])
+  })
+
+  it('methods: only these count, and HEAD is a GET', async () => {
+    const { statuses } = await serve(adapter, { limits: '1/hour', methods: ['post'] })
+    expect(await statuses(3)).toEqual([200, 200, 200])
+    expect(await statuses(2, '/', { method: 'POST' })).toEqual([200, 429])
+    const get = await serve(adapter, { limits: '1/hour', methods: ['GET'] })
+    expect(await get.statuses(2, '/', { method: 'HEAD' })).toEqual([200, 429])
+    expect(await get.statuses(2, '/', { method: 'POST' })).toEqual([200, 200])
+  })
+
+  it('allow and deny lists, and skip', async () => {
+    const allow = ['127.0.0.2/31']
+    const options = { limits: '1/hour', allow, deny: '127.0.0.9', skip: isHealth }
+    const { ask, statuses, runs } = await serve(adapter, options)
+    expect(await statuses(2)).toEqual([200, 429])
+    expect(await statuses(3, '/', { localAddress: '127.0.0.3' })).toEqual([200, 200, 200])
+    const before = runs()
+    const denied = await ask('/', { localAddress: '127.0.0.9' })
+    expect([denied.status, runs()]).toEqual([403, before])
+    expect(await statuses(2, '/', plan({ health: 'yes' }))).toEqual([200, 200])
+  })
+
+  it('keys: the first of several, all of them together, and who has none', async () => {
+    const key = firstOf(byHeader('x-api-key'), byIp())
+    const { statuses } = await serve(adapter, { limits: '1/hour', key })
+    expect(await statuses(2, '/', plan({ 'x-api-key': 'a' }))).toEqual([200, 429])
+    expect(await statuses(2, '/', plan({ 'x-api-key': '127.0.0.1' }))).toEqual([200, 429])
+    expect(await statuses(2)).toEqual([200, 429])
+    const both = allOf(byHeader('a'), byHeader('b'))
+    const pair = await serve(adapter, { limits: '1/hour', key: both })
+    expect(await pair.statuses(1, '/', plan({ a: 'x:', b: 'y' }))).toEqual([200])
+    expect(await pair.statuses(1, '/', plan({ a: 'x', b: ':y' }))).toEqual([200])
+    expect(await pair.statuses(1, '/', plan({ a: 'x' }))).toEqual([400])
+    const shared = await serve(adapter, { limits: '1/hour', key: both, missingKey: 'shared' })
+    expect(await shared.statuses(2)).toEqual([200, 429])
+    const address = await serve(adapter, { limits: '1/hour', key: both, missingKey: 'ip' })
+    expect(await address.statuses(2)).toEqual([200, 429])
+    expect(await address.statuses(1, '/', { localAddress: '127.0.0.2' })).toEqual([200])
+  })
+
+  it('users by any spelling, by a promise; one that never comes leaves the address', async () => {
+    const id = (request: unknown) => {
+      const user = header(request, 'user')
+      return user === 'never' ? new Promise<string>(() => {}) : Promise.resolve(user)
+    }
+    const key = firstOf(byUser(id, { normalize: 'trim-lower' }), byIp())
+    const options = { limits: '1/hour', key, keyTimeoutMs: 30, onError: () => {} }
+    const { statuses } = await serve(adapter, options)
+    expect(await statuses(1, '/', plan({ user: 'Ada' }))).toEqual([200])
+    expect(await statuses(1, '/', plan({ user: 'ADA' }))).toEqual([429])
+    expect(await statuses(2, '/', plan({ user: 'never' }))).toEqual([200, 429])
+  })
+
+  it('blockFor in steps: each time longer, told truly, and forgotten after a day', async () => {
+    const clock = new FakeClock()
+    const blockFor = ['1 minute', '10 minutes']
+    const { ask, statuses } = await serve(adapter, { limits: '1/second', blockFor, clock })
+    for (const seconds of [60, 600, 600]) {
+      expect(await statuses(1)).toEqual([200])
+      expect((await ask()).headers['retry-after']).toBe(String(seconds))
+      clock.advance(seconds * 1000 - 1)
+      expect((await ask()).headers['retry-after']).toBe('1')
+      clock.advance(1)
+    }
+    clock.advance(86_400_000)
+    expect(await statuses(1)).toEqual([200])
+    expect((await ask()).headers['retry-after']).toBe('60')
+  })
+
+  it('slowDown: what would be refused waits, up to a cap', async () => {
+    const options = { limits: '20/second', burst: undefined, slowDown: '150 ms' }
+    const { ask, statuses } = await serve(adapter, options)
+    await statuses(20)
+    const start = performance.now()
+    const answers = await Promise.all([ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask()])
+    const served = answers.filter(({ status }) => status === 200).length
+    expect(served).toBeGreaterThanOrEqual(2)
+    expect(served).toBeLessThan(8)
+    expect(performance.now() - start).toBeGreaterThan(80)
+  })
+
+  it('dryRun decides and reports, refuses nobody and says nothing', async () => {
+    const denied: unknown[] = []
+    const options = {
+      limits: '1/hour',
+      dryRun: true,
+      onDeny: (event: unknown) => denied.push(event),
+    }
+    const { ask, statuses } = await serve(adapter, options)
+    expect(await statuses(3)).toEqual([200, 200, 200])
+    expect(denied).toMatchObject([{ dryRun: true, decision: { allowed: false } }, {}])
+    expect((await ask()).headers).not.toHaveProperty('x-ratelimit-limit')
+  })
+
+  it('status, message, problem and handler shape the refusal', async () => {
+    const shape = async (options: object) => {
+      const { ask } = await serve(adapter, { limits: '1/hour', ...options })
+      await ask()
+      return ask()
+    }
+    const plain = await shape({ status: 503, message: 'Slow down' })
+    expect([plain.status, JSON.parse(plain.body).message]).toEqual([503, 'Slow down'])
+    const problem = await shape({ problem: true, policy: 'hourly' })
+    expect(problem.headers['content-type']).toContain('application/problem+json')
+    expect(JSON.parse(problem.body)).toEqual({
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+      title: 'Too Many Requests',
+      status: 429,
+      detail: 'Rate limit exceeded, retry in 3600 seconds',
+      'violated-policies': ['hourly'],
+    })
+    const handled = await shape({ handler: HANDLERS[adapter] })
+    expect([handled.status, handled.body]).toEqual([418, 'wait 3600'])
+    expect(handled.headers['retry-after']).toBe('3600')
+  })
+
+  it('hooks and channels are told; a hook that throws harms nobody', async () => {
+    const seen: string[] = []
+    const listen = () => seen.push('channel')
+    const deny = channel('ratethrottle:deny')
+    deny.subscribe(listen)
+    const options = {
+      limits: '1/hour',
+      onAdmit: ({ key, decision }: Options) => seen.push(`admit ${key} ${decision.remaining}`),
+      onDeny: () => {
+        seen.push('deny')
+        throw new Error('hook')
+      },
+    }
+    const { statuses } = await serve(adapter, options)
+    expect(await statuses(2)).toEqual([200, 429])
+    deny.unsubscribe(listen)
+    expect(seen).toEqual(['admit 127.0.0.1 0', 'deny', 'channel'])
+  })
+})
+
+const isHealth = async (request: unknown) => {
+  await sleep(1)
+  return header(request, 'health') === 'yes'
+}
+
+const HANDLERS: Record<(typeof ADAPTERS)[number], (...args: Options[]) => unknown> = {
+  fastify: (_, reply, error) => reply.code(418).send(`wait ${error.retryAfter}`),
+  express: (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
+  'express-4': (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
+  http: (_, res, error) => {
+    res.statusCode = 418
+    res.end(`wait ${error.retryAfter}`)
+  },
+  hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
+}

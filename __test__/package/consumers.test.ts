@@ -1,0 +1,36 @@
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { compile, NODENEXT } from './compile.ts'
+import { NODES, runIn } from './place.ts'
+import type { ProjectName } from './projects.ts'
+import { nameOf, SUBPATHS } from './subpaths.ts'
+
+type Programs = typeof SUBPATHS
+
+const EXPRESS = SUBPATHS.filter(([subpath]) => subpath === './express')
+const ALL: readonly (readonly [ProjectName, Programs])[] = [
+  ['all', SUBPATHS],
+  ['express4', EXPRESS],
+  ['express5', EXPRESS],
+]
+const USERS = ALL.filter(([, programs]) => programs.length > 0)
+/** Both forms of a program: what compiles has to run, so that the types tell no tales. */
+const FORMS = ['cjs', 'mjs']
+
+describe.each(USERS)('in project %s', (project, programs) => {
+  let out: string
+
+  beforeAll(async () => {
+    const subpaths = programs.map(([subpath]) => subpath)
+    out = await compile(project, 'consumers', 7, NODENEXT, subpaths)
+  })
+
+  describe.each(NODES)('on Node %i', (node) => {
+    describe.each(FORMS)('as .%s', (form) => {
+      it.each(programs)('a program that uses %s runs', async (subpath, { prints }) => {
+        const program = join(out, `${nameOf(subpath)}.${form}`)
+        expect(await runIn(project, node, program)).toBe(`${prints}\n`)
+      })
+    })
+  })
+})

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest'
+import { NODES, runIn } from './place.ts'
+import type { ProjectName } from './projects.ts'
+import { MANIFEST, SUBPATHS, type Subpath, specifierOf } from './subpaths.ts'
+
+/** What the probes print. */
+interface Loaded {
+  readonly callable: boolean
+  readonly names: readonly string[]
+  /** The packages whose files were loaded. */
+  readonly loaded: readonly string[]
+  /** Names that `import` and `require` give different things for. */
+  readonly other?: readonly string[]
+}
+
+const FORMS = [
+  ['require', 'require.cjs'],
+  ['import', 'import.mjs'],
+] as const
+
+const UNSEEN = 'promised in subpaths.ts, and not there; for `export =` see ts/adapters/fastify.ts'
+const FOREIGN =
+  'only the subpath itself may be loaded: take types from a framework, by `import type`'
+
+describe.each(NODES)('on Node %i', (node) => {
+  describe.each(FORMS)('%s', (_form, probe) => {
+    const load = async (project: ProjectName, subpath: string): Promise<Loaded> =>
+      JSON.parse(await runIn(project, node, probe, specifierOf(subpath)))
+
+    it.each(SUBPATHS)('of %s gives what is promised', async (subpath, promised) => {
+      const { callable, names, loaded, other = [] } = await load('all', subpath)
+      expect(names, UNSEEN).toEqual(expect.arrayContaining([...promised.names]))
+      expect(callable).toBe(promised.callable ?? false)
+      expect(other, 'one copy of the state, however it is loaded').toEqual([])
+      if (!promised.loads) expect(loaded, FOREIGN).toEqual(['ratethrottle'])
+    })
+
+    it.each(SUBPATHS)(
+      'of %s works without any framework, or says what to install',
+      async (subpath, promised) => {
+        const answer = await load('bare', subpath).catch((error: Error) => error)
+        if (!(answer instanceof Error)) expect(answer.loaded, FOREIGN).toEqual(['ratethrottle'])
+        else if (!tellsWhatToInstall(answer, promised)) expect.fail(`${FOREIGN}\n${answer.message}`)
+      },
+    )
+  })
+
+  it('import and require share the budget of one name', async () => {
+    expect(await runIn('all', node, 'state.mjs')).toBe('true true false false\n')
+  })
+})
+
+it('no framework can be found where none is installed', async () => {
+  const peers = Object.keys(MANIFEST.peerDependencies)
+  const advice = 'a node_modules above the temporary folder has them: set TMPDIR to another'
+  expect(await runIn('bare', NODES[0] ?? 0, 'absent.cjs', ...peers), advice).toBe('\n')
+})
+
+/** A subpath without a peer has nothing to ask for, and must not fail. */
+function tellsWhatToInstall(error: Error, { peer }: Subpath): boolean {
+  return peer !== undefined && new RegExp(`npm install.* ${peer}\\b`).test(error.message)
+}

@@ -1,0 +1,95 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const ROOT = process.cwd()
+
+/** What a subpath promises to whoever loads it. */
+export interface Subpath {
+  /** What it exports at least, by name, from `import` and `require` alike. */
+  readonly names: readonly string[]
+  /** Whether the module is a function: what `require` gives, and the default of `import`. */
+  readonly callable?: true
+  /** The package that its user has to have; loading the subpath must not load it, but for `loads`. */
+  readonly peer?: string
+  /** The peer is more than types to it, and may be loaded with it. */
+  readonly loads?: true
+  /** What its program in `consumers` prints. */
+  readonly prints: string
+}
+
+const SERVED = '200 200 429'
+
+/** Every subpath that there is to be; the tests take those that package.json exports. */
+const PROMISED: Record<string, Subpath> = {
+  '.': {
+    names: ['RateLimiter', 'createLimiter', 'parseLimits', 'RateLimitExceeded', 'FakeClock'],
+    prints: 'true true false',
+  },
+  './fastify': { names: ['rateThrottle'], callable: true, peer: 'fastify', prints: SERVED },
+  './express': {
+    names: ['rateThrottle', 'byIp', 'byUser', 'byHeader', 'firstOf'],
+    peer: 'express',
+    prints: `${SERVED} / 200 429`,
+  },
+  './http': { names: ['rateThrottle'], prints: SERVED },
+  './hono': { names: ['rateThrottle'], peer: 'hono', prints: SERVED },
+  './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
+  './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
+  './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },
+}
+
+/** One target of package.json's `exports`. */
+export interface Target {
+  readonly types: string
+  readonly default: string
+}
+
+interface Manifest {
+  readonly main: string
+  readonly types: string
+  readonly exports: Record<string, Target | string>
+  readonly typesVersions: Record<'*', Record<string, string[]>>
+  readonly scripts: Record<string, string>
+  readonly dependencies?: object
+  readonly peerDependencies: Record<string, string>
+  readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>
+}
+
+/** The package's own package.json. */
+export const MANIFEST: Manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+
+/** What package.json exports, but for package.json. */
+export const TARGETS: readonly (readonly [string, Target])[] = Object.entries(
+  MANIFEST.exports,
+).filter((entry): entry is [string, Target] => typeof entry[1] === 'object')
+
+/** What the exported subpaths promise. A subpath that promises nothing stops the test. */
+export const SUBPATHS: readonly (readonly [string, Subpath])[] = TARGETS.map(([subpath]) => [
+  subpath,
+  promiseOf(subpath),
+])
+
+function promiseOf(subpath: string): Subpath {
+  const promised = PROMISED[subpath]
+  const consumer = consumerOf(subpath)
+  if (promised !== undefined && existsSync(join(ROOT, consumer))) return promised
+  throw new Error(
+    `package.json exports "${subpath}", and nothing tests it: say in __test__/package/subpaths.ts ` +
+      `what it promises, and write a program that uses it, ${consumer}`,
+  )
+}
+
+/** The program that uses a subpath as its users would, from the root of the checkout. */
+export function consumerOf(subpath: string): string {
+  return `__test__/package/consumers/${nameOf(subpath)}.ts`
+}
+
+/** `index`, or the subpath without its `./`. */
+export function nameOf(subpath: string): string {
+  return subpath === '.' ? 'index' : subpath.slice('./'.length)
+}
+
+/** What a user writes behind `from`. */
+export function specifierOf(subpath: string): string {
+  return `ratethrottle${subpath.slice(1)}`
+}

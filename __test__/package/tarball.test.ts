@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, inject, it } from 'vitest'
+import { MANIFEST, nameOf, SUBPATHS, TARGETS } from './subpaths.ts'
+
+const ROOT = process.cwd()
+const tarball = inject('tarball')
+const files = tarball.files.map((file) => file.path)
+
+/** Everything that may be in it: the compiled layer, the addon with its loader, and three texts. */
+const EXPECTED = [
+  /^(LICENSE|README\.md|package\.json)$/,
+  /^dist\/.+\.(js|d\.ts)$/,
+  /^crate\/napi\/binding\.(cjs|d\.cts)$/,
+  /^crate\/napi\/ratethrottle\.[\w-]+\.node$/,
+]
+
+it('nothing is in it that no user needs', () => {
+  const { size, unpackedSize } = tarball
+  console.log(`${files.length} files, ${kilo(size)} packed, ${kilo(unpackedSize)} unpacked`)
+  const strangers = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)))
+  expect(strangers, '"files" in package.json takes in too much').toEqual([])
+})
+
+it('every compiled file has a source', () => {
+  const compiled = files.filter((file) => file.startsWith('dist/'))
+  const orphans = compiled.filter((file) => !existsSync(join(ROOT, sourceOf(file))))
+  expect(orphans, 'left from sources that are gone: rm -r dist && npm run build:ts').toEqual([])
+})
+
+it('one addon is in it, for this machine', () => {
+  expect(files.filter((file) => file.endsWith('.node'))).toHaveLength(1)
+})
+
+it('whatever package.json points at is in it', () => {
+  const targets = TARGETS.flatMap(([, target]) => [target.types, target.default])
+  const pointed = [MANIFEST.main, MANIFEST.types, ...targets].map((path) => path.replace('./', ''))
+  expect(files).toEqual(expect.arrayContaining(pointed))
+})
+
+it.each(TARGETS)('types come first for %s, as TypeScript wants them', (_subpath, target) => {
+  expect(Object.keys(target)[0]).toBe('types')
+})
+
+it('every file that a compiled file asks for is in it', () => {
+  const asked = files.filter((file) => file.startsWith('dist/')).flatMap(requestsOf)
+  expect(asked.length).toBeGreaterThan(0)
+  expect(asked.filter((path) => !files.includes(path))).toEqual([])
+})
+
+it("TypeScript's node10 resolution, which reads no exports, is told of every subpath", () => {
+  const subpaths = TARGETS.filter(([subpath]) => subpath !== '.')
+  const expected = subpaths.map(([subpath, { types }]) => [nameOf(subpath), [types]])
+  const advice = 'package.json needs a line in typesVersions for each subpath in exports'
+  expect(MANIFEST.typesVersions['*'], advice).toEqual(Object.fromEntries(expected))
+})
+
+it('it needs nothing at run time, and asks for no peer', () => {
+  const peers = SUBPATHS.flatMap(([, { peer }]) => peer ?? [])
+  expect(MANIFEST.dependencies).toBeUndefined()
+  const advice = 'a subpath has a peer that peerDependencies do not name'
+  expect(Object.keys(MANIFEST.peerDependencies), advice).toEqual(expect.arrayContaining(peers))
+  for (const peer of Object.keys(MANIFEST.peerDependencies)) {
+    expect(MANIFEST.peerDependenciesMeta[peer], `${peer} must be optional`).toEqual({
+      optional: true,
+    })
+  }
+})
+
+it('nothing runs when it is installed', () => {
+  const scripts = ['preinstall', 'install', 'postinstall']
+  expect(scripts.filter((name) => name in MANIFEST.scripts)).toEqual([])
+})
+
+it('every subpath that the README shows is exported', () => {
+  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const shown = [...readme.matchAll(/['`]ratethrottle\/([\w-]+)['`]/g)].map(
+    ([, name]) => `./${name}`,
+  )
+  expect(shown).toContain('./fastify')
+  expect(Object.keys(MANIFEST.exports)).toEqual(expect.arrayContaining(shown))
+})
+
+/** The relative files that a compiled file requires, or takes types from. */
+function requestsOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const requests = [...text.matchAll(/(?:require\(|from |import\()["'](\.[^"']+)["']/g)]
+  const extension = file.endsWith('.d.ts') ? '.d.ts' : '.js'
+  return requests.map(([, path = '']) => join(file, '..', path.replace(/\.[jt]s$/, extension)))
+}
+
+function sourceOf(file: string): string {
+  return file.replace('dist/', 'ts/').replace(/\.(js|d\.ts)$/, '.ts')
+}
+
+function kilo(bytes: number): string {
+  return `${Math.round(bytes / 1000)} kB`
+}

@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createConnection, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { onTestFinished } from 'vitest'
+
+const SETTINGS = [
+  '--bind',
+  '127.0.0.1',
+  '--save',
+  '',
+  '--appendonly',
+  'no',
+  '--protected-mode',
+  'no',
+]
+const START_MS = 10_000
+
+/** A redis-server that a test has started for itself. */
+export interface Server {
+  readonly port: number
+  readonly url: string
+  /** A client of the test's own, with ioredis' defaults. */
+  readonly admin: Redis
+  /** Freezes, thaws, or kills it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
+  /** After it was killed: starts it again, empty, on the same port. */
+  restart(...settings: string[]): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+/** Starts a server; a test that is not told to keep it stops it at its end. */
+export async function startServer(...settings: string[]): Promise<Server> {
+  const server = new OwnServer(await freePort(), settings)
+  await server.start()
+  return server
+}
+
+/** Starts a server for one test. */
+export async function serverForTest(...settings: string[]): Promise<Server> {
+  const server = await startServer(...settings)
+  onTestFinished(() => server.stop())
+  return server
+}
+
+class OwnServer implements Server {
+  readonly port: number
+  readonly #settings: readonly string[]
+  readonly #directory: string = mkdtempSync(join(tmpdir(), 'ratethrottle-redis-'))
+  #process: ChildProcess | undefined
+  #admin: Redis | undefined
+
+  constructor(port: number, settings: readonly string[]) {
+    this.port = port
+    this.#settings = settings
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}/0`
+  }
+
+  get admin(): Redis {
+    this.#admin ??= new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
+    this.#admin.on('error', () => {})
+    return this.#admin
+  }
+
+  async start(settings: readonly string[] = this.#settings): Promise<void> {
+    const where = ['--port', String(this.port), '--dir', this.#directory]
+    const child = spawn('redis-server', [...SETTINGS, ...where, ...settings], { stdio: 'ignore' })
+    this.#process = child
+    await new Promise((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', (cause) => {
+        const message =
+          'these tests need redis-server: install the package "redis-server" (or "redis")'
+        reject(new Error(message, { cause }))
+      })
+    })
+    await untilListening(this.port)
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
+    this.#process?.kill(signal)
+  }
+
+  async restart(...settings: string[]): Promise<void> {
+    await this.#ended('SIGKILL')
+    await this.start([...this.#settings, ...settings])
+  }
+
+  async stop(): Promise<void> {
+    this.#admin?.disconnect()
+    await this.#ended('SIGKILL')
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+
+  async #ended(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const closed = once(child, 'exit')
+    child.kill(signal)
+    await closed
+  }
+}
+
+/** Waits until somebody listens on the port. */
+export async function untilListening(port: number): Promise<void> {
+  const end = Date.now() + START_MS
+  while (!(await isListening(port))) {
+    if (Date.now() > end) throw new Error(`redis-server does not listen on port ${port}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  const socket = createConnection(port, '127.0.0.1')
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

@@ -1,0 +1,79 @@
+import { byHeader, byIp, byUser, FakeClock, firstOf } from 'ratethrottle'
+import { describe, expect, it } from 'vitest'
+import { type Asked, type Options, SERVERS, type Served, serve, times } from './servers.ts'
+
+const ADA = { headers: { 'x-user': 'ada' } }
+const BOB = { headers: { 'x-user': 'bob' } }
+/** What a login would leave behind; the seed's page has `current_user` for it. */
+const currentUser = (request: Asked): string | undefined => request.headers['x-user']?.toString()
+
+function twoPerHour(framework: Parameters<typeof serve>[0], key: Options['key']): Promise<Served> {
+  const options = { clock: new FakeClock(), ...(key === undefined ? {} : { key }) }
+  return serve(framework, { options, routes: [{ path: '/', limits: '2/hour' }] })
+}
+
+describe.each(SERVERS)('%s: key', (framework) => {
+  it.each([
+    ['by default', undefined],
+    ['with byIp', byIp()],
+  ])('by address, %s: each address has its own budget', async (_, key) => {
+    const { statuses } = await twoPerHour(framework, key)
+    expect(await statuses(3, '/', { from: '127.0.0.1' })).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(3, '/', { from: '127.0.0.2' })).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(1, '/', { from: '127.0.0.1' })).toEqual([429])
+  })
+
+  it.each([
+    ['with byUser', firstOf(byUser(currentUser), byIp())],
+    [
+      'with a function',
+      (request: Asked & { ip?: string; socket?: { remoteAddress?: string } }) => {
+        const user = currentUser(request)
+        return user === undefined
+          ? `ip:${request.ip ?? request.socket?.remoteAddress}`
+          : `user:${user}`
+      },
+    ],
+    [
+      'with an async function',
+      firstOf(
+        byUser(async (request: Asked) => currentUser(request)),
+        byIp(),
+      ),
+    ],
+  ])('by user, guests by address, %s', async (_, key) => {
+    const { statuses } = await twoPerHour(framework, key as Options['key'])
+    expect(await statuses(3, '/', ADA)).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(1, '/', { ...ADA, from: '127.0.0.2' })).toEqual([429])
+    expect(await statuses(3, '/', BOB)).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(3)).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(3, '/', { from: '127.0.0.2' })).toEqual(times(2, 200, 1, 429))
+  })
+
+  it('a user who is named like an address is not that address', async () => {
+    const { statuses } = await twoPerHour(framework, firstOf(byUser(currentUser), byIp()))
+    const posing = { headers: { 'x-user': '127.0.0.1' } }
+    expect(await statuses(3, '/', posing)).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(2)).toEqual([200, 200])
+  })
+
+  it('by API key, requests without one by address', async () => {
+    const { statuses } = await twoPerHour(framework, firstOf(byHeader('X-API-Key'), byIp()))
+    const withKey = (key: string, from?: string) => ({
+      headers: { 'x-api-key': key },
+      ...(from === undefined ? {} : { from }),
+    })
+    expect(await statuses(3, '/', withKey('one'))).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(1, '/', withKey('one', '127.0.0.2'))).toEqual([429])
+    expect(await statuses(3, '/', withKey('two'))).toEqual(times(2, 200, 1, 429))
+    // An empty header is no key.
+    expect(await statuses(1, '/', withKey(''))).toEqual([200])
+    expect(await statuses(2)).toEqual([200, 429])
+  })
+
+  it('no key at all is refused with 400, and never unlimited', async () => {
+    const { statuses, runs } = await twoPerHour(framework, byHeader('x-api-key'))
+    expect(await statuses(3)).toEqual(times(3, 400))
+    expect(runs()).toBe(0)
+  })
+})

@@ -1,0 +1,66 @@
+import express, { type ErrorRequestHandler, type Express, type Request } from 'express'
+import {
+  byIp,
+  byUser,
+  firstOf,
+  RateLimitExceeded,
+  type RateThrottleOptions,
+  rateThrottle,
+} from 'ratethrottle/express'
+
+/**
+ * The complete example of RateThrottle's Flask page, as an Express app, 4 or 5.
+ *
+ * @param options in place of those below, such as a test's clock
+ */
+export function buildService(options: RateThrottleOptions = {}): Express {
+  const app = express()
+
+  // The counters are in this process, unless RATELIMIT_STORAGE_URL says where else.
+  const limiter = rateThrottle({
+    key: firstOf(byUser(userOf), byIp()),
+    // The exact log, as on that page (RateThrottle calls it sliding_window): never more than the count in
+    // any minute. Leave it out for the default, a token bucket, which needs less memory.
+    algorithm: 'sliding-log',
+    ...options,
+  })
+
+  // Public endpoints: strict limits
+  app.get('/api/public', limiter.limit('100/minute'), (_request, response) => {
+    response.json({ data: 'public' })
+  })
+
+  // Authenticated endpoints: higher limits
+  app.get('/api/protected', limiter.limit('1000/minute'), (_request, response) => {
+    response.json({ data: 'protected' })
+  })
+
+  // Expensive operations: very strict
+  app.post('/api/report', limiter.limit(['10/minute', '50/hour']), (_request, response) => {
+    response.json({ status: 'processing' })
+  })
+
+  // Custom error handler: Express knows it by its four arguments, and it comes after the routes
+  const tooManyRequests: ErrorRequestHandler = (error, _request, response, next) => {
+    if (!(error instanceof RateLimitExceeded)) {
+      next(error)
+      return
+    }
+    response.status(429).json({ error: 'Rate limit exceeded', retry_after: error.retryAfter })
+  }
+  app.use(tooManyRequests)
+
+  return app
+}
+
+/**
+ * The id of the user; guests have none and are known by their address. A demonstration: a real service
+ * takes the user from a session or a token that it has verified, never from a header that anybody can write.
+ */
+function userOf(request: Request): string | undefined {
+  return request.get('x-user')
+}
+
+if (require.main === module) {
+  buildService().listen(3000)
+}

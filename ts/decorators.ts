@@ -1,0 +1,129 @@
+/** Limits on methods: see {@link limit}. */
+
+import type { Decision } from './decision.ts'
+import { limitMethod, type Method, rulesOf } from './decorators/limited.ts'
+import type {
+  AnyArgs,
+  LimitDecorator,
+  LimiterOptions,
+  LimitOptions,
+  MethodLimiter,
+} from './decorators/options.ts'
+import { type RuleMaker, readRule } from './decorators/rule.ts'
+import { mustBe } from './errors.ts'
+import type { LimitInput } from './limit/limit.ts'
+import type { CheckedLimits } from './limit/literal.ts'
+import { RateLimiter } from './limiter.ts'
+
+export type {
+  CallOptions,
+  LimitDecorator,
+  LimiterOptions,
+  LimitOptions,
+  MethodLimiter,
+} from './decorators/options.ts'
+
+/** What a method returns that waits for a limiter behind a network. */
+export type Later = PromiseLike<unknown> | AsyncGenerator<unknown, unknown, unknown>
+
+/**
+ * Limits how often a method runs: any method of a class, with standard decorators and with those of
+ * TypeScript's `experimentalDecorators`.
+ *
+ * ```ts
+ * class Mailer {
+ *   @limit('100/minute')
+ *   @limit('5/hour', { key: (to) => to })
+ *   async send(to: string, text: string) { ... }
+ * }
+ * ```
+ *
+ * A call that is denied does not run the method: it throws a `RateLimitExceeded`; of an async method it
+ * rejects, and of an async generator the first `next()` does. Several decorators one below the other are
+ * checked in written order, and charged all or none. What the method itself throws is passed on as it is,
+ * and gives nothing back.
+ *
+ * @param limits one or several limits, such as `'10/minute'` or `['10/second', '1000/hour']`
+ * @param options those of a `RateLimiter`, `key` and `cost`
+ * @throws InvalidLimit, TypeError or RangeError, when the class is defined, naming the argument. And a
+ * call throws a TypeError when `key` throws or returns neither a string nor a safe integer.
+ */
+export function limit<
+  const L extends LimitInput,
+  // biome-ignore lint/suspicious/noExplicitAny: where the method is not known, it may be any
+  This = any,
+  Args extends AnyArgs = AnyArgs,
+>(limits: CheckedLimits<L>, options?: LimitOptions<This, Args>): LimitDecorator<This, Args>
+/**
+ * Limits a method by a limiter that exists already, such as one whose counters are in Redis. If that
+ * answers with promises, the method has to return a promise, or be an async generator.
+ *
+ * ```ts
+ * class Mailer {
+ *   @limit({ limiter: redisLimiter, key: (to) => `mail:${to}` })
+ *   async send(to: string, text: string) { ... }
+ * }
+ * ```
+ */
+export function limit<
+  Limiter extends MethodLimiter,
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  This = any,
+  Args extends AnyArgs = AnyArgs,
+>(
+  options: LimiterOptions<This, Args, Limiter>,
+): LimitDecorator<This, Args, ReturnType<Limiter['check']> extends Decision ? unknown : Later>
+export function limit(limits: unknown, options?: unknown): (...target: unknown[]) => unknown {
+  const makeRule = readRule(limits, options)
+  return (target, context, descriptor) =>
+    typeof context === 'object' && context !== null
+      ? decorate(makeRule, target, context)
+      : decorateLegacy(makeRule, context, descriptor)
+}
+
+/**
+ * The limiters of a method, in the order they are checked in: to look at, or to reset in a test.
+ *
+ * ```ts
+ * const [limiter] = limitersOf(Mailer.prototype.send)
+ * if (limiter instanceof RateLimiter) limiter.reset('send')   // without a key function: the method's name
+ * ```
+ *
+ * @returns none if the method is not limited, or if a decorator of another make hides that it is
+ */
+export function limitersOf(method: object): readonly (RateLimiter | MethodLimiter)[] {
+  return rulesOf(method).map((rule) => rule.limiter)
+}
+
+/**
+ * Closes the limiters that were made for a method, and frees their memory; the method can't be called any
+ * more. Limiters that were handed to `limit` stay open. There is no need for it at the end of a process.
+ *
+ * ```ts
+ * closeLimiters(Mailer.prototype.send)
+ * ```
+ */
+export function closeLimiters(method: object): void {
+  for (const { limiter, isOwn } of rulesOf(method)) {
+    if (isOwn && limiter instanceof RateLimiter) limiter.close()
+  }
+}
+
+function decorate(makeRule: RuleMaker, method: unknown, context: object): Method {
+  const { kind, name } = context as Partial<ClassMethodDecoratorContext>
+  if (kind !== 'method' || typeof method !== 'function') throw misplaced(kind)
+  return limitMethod(method as Method, makeRule(String(name)))
+}
+
+/** Changes the descriptor and returns it too: TypeScript takes the result, Nest's applyDecorators does not. */
+function decorateLegacy(makeRule: RuleMaker, name: unknown, descriptor: unknown): object {
+  const isMethod = typeof (descriptor as PropertyDescriptor | undefined)?.value === 'function'
+  if (!isMethod) throw misplaced(name)
+  const method = descriptor as { value: Method }
+  method.value = limitMethod(method.value, makeRule(String(name)))
+  return method
+}
+
+function misplaced(where: unknown): TypeError {
+  return new TypeError(mustBe('@limit', 'on a method of a class', where))
+}

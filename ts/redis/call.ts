@@ -1,0 +1,61 @@
+import type { Waiting } from './deadline.ts'
+import { StoreFailure } from './failure.ts'
+import type { Gate } from './gate.ts'
+import type { Script } from './script/script.ts'
+
+/** What a script is asked. */
+export interface Question {
+  readonly script: Script
+  /** Name of the state: the only key the script touches. */
+  readonly name: string
+  /** Check, peek, refund, block or delete. */
+  readonly op: 'c' | 'p' | 'r' | 'b' | 'd'
+  readonly amount: number
+  /** The arguments that are the same for each call of a limiter. */
+  readonly tail: readonly string[]
+}
+
+/** A question under way. It is answered once: by Redis, by a failure, or by its deadline. */
+export class Call implements Waiting {
+  settled = false
+  /** Where it was sent, once it was. */
+  gate: Gate | undefined
+  /** Whether it was sent a second time, because the first was certain to have done nothing. */
+  repeated = false
+  sentAt = 0
+  readonly question: Question
+  /** `performance.now()` at which nobody waits any more. */
+  readonly dueAt: number
+  readonly #resolve: (numbers: readonly number[]) => void
+  readonly #reject: (failure: StoreFailure) => void
+
+  constructor(
+    question: Question,
+    dueAt: number,
+    resolve: (numbers: readonly number[]) => void,
+    reject: (failure: StoreFailure) => void,
+  ) {
+    this.question = question
+    this.dueAt = dueAt
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  answer(numbers: readonly number[]): void {
+    if (this.settled) return
+    this.settled = true
+    this.gate?.succeeded()
+    this.#resolve(numbers)
+  }
+
+  fail(failure: StoreFailure): void {
+    if (this.settled) return
+    this.settled = true
+    this.gate?.failed(failure.reason, this.question.name)
+    this.#reject(failure)
+  }
+
+  expire(): void {
+    this.fail(new StoreFailure('timeout'))
+  }
+}

@@ -1,0 +1,78 @@
+/** Somebody who waits for an answer. */
+export interface Waiting {
+  /** Whether it has its answer, or has been told that there will be none. */
+  settled: boolean
+  /** Tells it that time is up. */
+  expire(): void
+}
+
+/** Longest list of the settled that is kept before they are let go of. */
+const ROOM = 1_024
+
+/**
+ * Deadlines that are all equally far away, so the one set first is due first: one timer for all of them,
+ * and next to nothing for each.
+ */
+export class Deadlines {
+  /** Milliseconds from the start of a call. */
+  readonly ms: number
+  readonly #calls: Waiting[] = []
+  readonly #dueAt: number[] = []
+  #first = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(ms: number) {
+    this.ms = ms
+  }
+
+  /** @param now `performance.now()` */
+  add(call: Waiting, now: number): void {
+    this.#calls.push(call)
+    this.#dueAt.push(now + this.ms)
+    if (this.#timer === undefined) this.#arm(this.ms)
+  }
+
+  /** Ends everybody's wait. */
+  expireAll(): void {
+    for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
+    this.#dueAt.length = 0
+    this.#first = 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /**
+   * Where the event loop was held up, answers lie in the socket unread when the timer fires. They are read
+   * before anybody is told that there was none.
+   */
+  readonly #wake = (): void => {
+    setImmediate(this.#expireDue)
+  }
+
+  readonly #expireDue = (): void => {
+    this.#timer = undefined
+    const now = performance.now()
+    while (this.#first < this.#calls.length) {
+      const call = this.#calls[this.#first] as Waiting
+      const rest = (this.#dueAt[this.#first] as number) - now
+      if (!call.settled && rest > 0) {
+        this.#arm(rest)
+        break
+      }
+      this.#first++
+      if (!call.settled) call.expire()
+    }
+    this.#tidy()
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(this.#wake, Math.floor(ms))
+  }
+
+  #tidy(): void {
+    if (this.#first < ROOM && this.#first < this.#calls.length) return
+    this.#calls.splice(0, this.#first)
+    this.#dueAt.splice(0, this.#first)
+    this.#first = 0
+  }
+}

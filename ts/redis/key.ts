@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto'
+import { mustBe } from '../errors.ts'
+
+/** Most characters of a key that stand in the name of its state; longer ones are hashed. */
+const LONGEST_IN_FULL = 128
+/** What ends a hash tag, what escaping itself needs, and what is no text. */
+const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
+const PLAIN = /^[\w.:@/-]*$/
+const MAX_PREFIX_LENGTH = 256
+
+/** Default of `keyPrefix`. */
+export const DEFAULT_PREFIX = 'ratethrottle:'
+
+/**
+ * Names the state of a key in Redis: `<prefix><name>:<policy>:{<key>}`.
+ *
+ * Different keys have different names, lone surrogates and all. The braces are the only ones, so that
+ * Redis Cluster puts all that belongs to a key into one slot.
+ *
+ * @param prefix as {@link readPrefix} returns it
+ */
+export function namer(prefix: string, name: string, mark: string): (key: string) => string {
+  const before = `${prefix}${escaped(name)}:${mark}:{`
+  return (key) => `${before}${tagOf(key)}}`
+}
+
+/** The name of what is not about one key. */
+export function sharedName(prefix: string, what: string): string {
+  return `${prefix}{${what}}`
+}
+
+/**
+ * Checks a `keyPrefix`.
+ *
+ * @throws TypeError or RangeError unless it is a text of at most 256 characters without braces: the first
+ * brace of a name decides on its slot
+ */
+export function readPrefix(value: unknown): string {
+  const accepted = `a text of at most ${MAX_PREFIX_LENGTH} characters without { and }`
+  if (value === undefined) return DEFAULT_PREFIX
+  if (typeof value !== 'string') throw new TypeError(mustBe('keyPrefix', accepted, value))
+  const tagged = value.includes('{') || value.includes('}')
+  if (tagged || value.length > MAX_PREFIX_LENGTH || !value.isWellFormed()) {
+    throw new RangeError(mustBe('keyPrefix', accepted, value))
+  }
+  return value
+}
+
+function tagOf(key: string): string {
+  if (key.length > LONGEST_IN_FULL) {
+    // Unit by unit, so that texts which differ in a lone surrogate only have different hashes.
+    return `%-${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('base64url')}`
+  }
+  if (key === '') return '%'
+  return PLAIN.test(key) ? key : escaped(key)
+}
+
+function escaped(text: string): string {
+  return text.replace(UNSAFE, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

@@ -1,0 +1,174 @@
+import type { Decision } from '../decision.ts'
+import { RateLimitExceeded } from '../exceeded.ts'
+import type { Limit, LimitInput } from '../limit/limit.ts'
+import type { CheckedLimits } from '../limit/literal.ts'
+import { readLimits } from '../limit/parse.ts'
+import { RateLimiter } from '../limiter.ts'
+import type { Algorithm } from '../options.ts'
+import type { Standing, Tier } from '../tier.ts'
+import type { WaitOptions } from '../wait.ts'
+import { checkDuration, checkKey, checkWhole } from './argument.ts'
+import { type RedisLimiterOptions, resolveRedisOptions } from './options.ts'
+import { Queues } from './queue.ts'
+import type { RedisStorage } from './storage.ts'
+import { Store } from './store.ts'
+import type { RedisLimiterStats } from './tally.ts'
+
+/**
+ * Limits how often a key may do something, for all processes that share a Redis.
+ *
+ * ```ts
+ * const limiter = new RedisLimiter('100/minute', { url: 'redis://127.0.0.1:6379/0', name: 'api' })
+ * if (!(await limiter.allow('user:42'))) refuse()
+ * ```
+ *
+ * Decides as {@link RateLimiter} does, from the clock of Redis, in one round trip whatever the number of
+ * limits. Limiters with the same `keyPrefix`, `name`, limits and algorithm share their counters.
+ *
+ * While Redis does not answer, `onError` decides; no call takes longer than `deadlineMs`, and none rejects
+ * because of Redis. Wrong arguments reject with a TypeError or RangeError that names them.
+ */
+export class RedisLimiter<const L extends LimitInput = LimitInput> implements Tier {
+  /** The limits, parsed. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  /** How requests are counted. */
+  readonly algorithm: Algorithm
+  /** The connection. Other limiters that are given it share it. */
+  readonly storage: RedisStorage
+  readonly #outages: () => number
+  readonly #store: Store
+  readonly #queues: Queues
+  #closed = false
+
+  /**
+   * Connects in the background: a Redis that is away neither blocks nor throws.
+   *
+   * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
+   * @param options see {@link RedisLimiterOptions}
+   * @throws InvalidLimit, TypeError or RangeError naming the argument and what is accepted; Error with code
+   * MISSING_IOREDIS
+   */
+  constructor(limits: CheckedLimits<L>, options: RedisLimiterOptions) {
+    this.limits = readLimits(limits)
+    const resolved = resolveRedisOptions(options)
+    const { algorithm, burst, blockForMs, clock } = resolved
+    // The native core has the last word on what can be counted exactly.
+    new RateLimiter(this.limits, { algorithm, burst, blockFor: blockForMs, capacity: 1 }).close()
+    this.algorithm = algorithm
+    this.storage = resolved.storage
+    const connection = this.storage.hold()
+    this.#outages = () => connection.servers.outages
+    this.#store = new Store(this.limits, resolved, connection)
+    this.#queues = new Queues(this, clock)
+  }
+
+  /** Charges `cost` (default 1) and says in full what that left, or why not. */
+  check(key: string, cost = 1): Promise<Decision> {
+    try {
+      this.#check(key, cost, 'cost')
+      const known = cost === 1 ? this.#store.recall(key) : undefined
+      return known === undefined ? this.#store.check(key, cost) : Promise.resolve(known)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Charges `cost` (default 1) and says whether it was admitted. */
+  async allow(key: string, cost = 1): Promise<boolean> {
+    const { allowed } = await this.check(key, cost)
+    return allowed
+  }
+
+  /** What {@link check} would answer now. Changes nothing. */
+  async peek(key: string, cost = 1): Promise<Decision> {
+    this.#check(key, cost, 'cost')
+    return this.#store.peek(key, cost)
+  }
+
+  /**
+   * Charges `cost` (default 1).
+   *
+   * @throws RateLimitExceeded if it is denied
+   */
+  async consume(key: string, cost = 1): Promise<Decision> {
+    const decision = await this.check(key, cost)
+    if (!decision.allowed) throw new RateLimitExceeded(decision)
+    return decision
+  }
+
+  /**
+   * Waits until `cost` is admitted: first come, first served for each key among the callers of this
+   * limiter. Other processes wait in lines of their own.
+   *
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, or nothing would; the signal's reason
+   * when it is aborted. Nothing is charged in either case.
+   */
+  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
+    this.#check(key, 1, 'cost')
+    return this.#queues.wait(key, options)
+  }
+
+  /** Gives back `units` (default 1) to every limit, never more than the key owes. */
+  async refund(key: string, units = 1): Promise<void> {
+    this.#check(key, units, 'units')
+    await this.#store.refund(key, units)
+  }
+
+  /** Forgets the key, its block included. */
+  async reset(key: string): Promise<void> {
+    this.#check(key, 0, 'cost')
+    await this.#store.reset(key)
+  }
+
+  /**
+   * Denies the key for `ms` milliseconds from now on, whatever its limits say; replaces an earlier block.
+   *
+   * @param ms 1 to 10 years
+   */
+  async block(key: string, ms: number): Promise<void> {
+    this.#check(key, 0, 'cost')
+    checkDuration(ms)
+    await this.#store.block(key, ms)
+  }
+
+  /** How each limit stood when `decision` was taken, in the order of `limits`. Asks nobody. */
+  standings(key: string, decision: Decision): readonly Standing[] {
+    return this.#store.standings(key, decision)
+  }
+
+  /** What this limiter has been through, in this process. */
+  stats(): RedisLimiterStats {
+    const { asked, deniedLocally, leased, failures } = this.#store.tally
+    return {
+      asked,
+      deniedLocally,
+      leased,
+      failures: { ...failures },
+      outages: this.#outages(),
+      processes: this.#store.processes,
+    }
+  }
+
+  /**
+   * Lets go of the connection, which is closed with the last limiter that shares it; the counters stay in
+   * Redis until they mean nothing any more. Whoever waits is turned away. Every later call but `close`
+   * rejects with an Error with code CLOSED.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#queues.close(closedError('the limiter was closed while waiting'))
+    this.#store.close()
+    await this.storage.letGo()
+  }
+
+  #check(key: unknown, amount: unknown, name: string): void {
+    if (this.#closed) throw closedError('the limiter is closed; make a new one')
+    checkKey(key)
+    checkWhole(amount, name)
+  }
+}
+
+function closedError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'CLOSED' })
+}

@@ -1,0 +1,154 @@
+import { mustBe } from '../errors.ts'
+import { readDuration } from '../limit/duration.ts'
+import {
+  LIMITER_OPTIONS,
+  ownOptions,
+  type RateLimiterOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../options.ts'
+import { isClient, type RedisClient } from './client.ts'
+import type { StoreListener } from './event.ts'
+import { readPrefix } from './key.ts'
+import { REDIS_OPTIONS } from './names.ts'
+import { type RedisStorage, storageOf } from './storage.ts'
+
+/** What decides while Redis does not. */
+export type OnError =
+  /** A native limiter in this process, with this process's share of the limits. */
+  | 'local'
+  /** Nothing: everything is admitted, without any bound. */
+  | 'open'
+  /** Nothing: everything is denied. */
+  | 'closed'
+
+/** Units taken from Redis ahead of need. */
+export interface LeaseOptions {
+  /** Most units of a key that a process holds at once: 1 to 1,000,000. */
+  readonly size: number
+  /** Longest a process holds them: `'1 second'`, or milliseconds. Default: 1 second. */
+  readonly ttl?: string | number | undefined
+}
+
+/** Options of a limiter whose counters live in Redis, but for where. */
+export interface RedisOptions extends RateLimiterOptions {
+  /** Begins the name of every key in Redis: at most 256 characters, no braces. Default: `'ratethrottle:'`. */
+  readonly keyPrefix?: string | undefined
+  /** What decides while Redis does not. Default: `'local'`. */
+  readonly onError?: OnError | undefined
+  /** Longest a decision takes, in milliseconds, whatever happens to Redis: 1 to 60,000. Default: 50. */
+  readonly deadlineMs?: number | undefined
+  /**
+   * Whether a denied key is denied without asking Redis again, until the time that Redis named; or for how
+   * long at most. Another process's refund or reset of the key is seen no earlier. Default: true.
+   */
+  readonly localDenials?: boolean | string | number | undefined
+  /** Takes units from Redis in batches, so that most checks ask nobody. Default: off. */
+  readonly lease?: LeaseOptions | undefined
+  /**
+   * Processes that share the limits, for `onError: 'local'`. Default: as many as were seen alive while
+   * Redis answered, 1 if it never has.
+   */
+  readonly processes?: number | undefined
+  /** Is told when Redis stops or begins to decide. */
+  readonly onStoreChange?: StoreListener | undefined
+}
+
+/** Options of a `RedisLimiter`. Exactly one of `url`, `client` and `storage` says where Redis is. */
+export interface RedisLimiterOptions extends RedisOptions {
+  /** `redis:`, `rediss:`, `redis+sentinel:` or `redis+cluster:`. A secret: never printed. */
+  readonly url?: string | undefined
+  /** A client of ioredis, `Redis` or `Cluster`; what is used is a copy of its connection. */
+  readonly client?: RedisClient | undefined
+  /** Another limiter's `storage`, to share its connection. */
+  readonly storage?: RedisStorage | string | RedisClient | undefined
+}
+
+/** A lease with its default filled in. */
+export interface ResolvedLease {
+  readonly size: number
+  readonly ttlMs: number
+}
+
+/** Options with every default filled in. */
+export interface ResolvedRedisOptions extends ResolvedOptions {
+  readonly storage: RedisStorage
+  readonly keyPrefix: string
+  readonly onError: OnError
+  readonly deadlineMs: number
+  /** 0 is off. */
+  readonly localDenialsMs: number
+  readonly lease: ResolvedLease | undefined
+  readonly processes: number | undefined
+  readonly onStoreChange: StoreListener | undefined
+}
+
+const WHERE = ['url', 'client', 'storage']
+
+/** Checks options and fills in the defaults. Each is read once; unknown ones are refused. */
+export function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
+  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...WHERE])
+  const { keyPrefix, onError, deadlineMs, localDenials, lease, processes, onStoreChange } = own
+  return {
+    ...resolveOptions(without(own, [...REDIS_OPTIONS, ...WHERE])),
+    keyPrefix: readPrefix(keyPrefix),
+    onError: readOnError(onError),
+    deadlineMs: readInteger(deadlineMs ?? 50, 60_000, 'deadlineMs'),
+    localDenialsMs: readLocalDenials(localDenials),
+    lease: lease === undefined ? undefined : readLease(lease),
+    processes: processes === undefined ? undefined : readInteger(processes, 1_000_000, 'processes'),
+    onStoreChange: readListener(onStoreChange),
+    storage: readStorage(own),
+  }
+}
+
+function without<T extends object>(options: T, names: readonly string[]): RateLimiterOptions {
+  const rest = Object.entries(options).filter(([name]) => !names.includes(name))
+  return Object.fromEntries(rest)
+}
+
+function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorage {
+  const given = [url, client, storage].filter((where) => where !== undefined)
+  if (given.length !== 1) {
+    throw new TypeError(`one of url, client and storage must be given, not ${given.length} of them`)
+  }
+  // Shown by its type only: it may be a URL with a password in it.
+  if (url !== undefined && typeof url !== 'string')
+    throw new TypeError(mustBe('url', 'a text', url))
+  if (client !== undefined && !isClient(client)) {
+    throw new TypeError(mustBe('client', 'a client of ioredis', typeof client))
+  }
+  return storageOf(given[0])
+}
+
+function readOnError(value: unknown = 'local'): OnError {
+  if (value === 'local' || value === 'open' || value === 'closed') return value
+  throw new RangeError(mustBe('onError', '"local", "open" or "closed"', value))
+}
+
+function readLocalDenials(value: unknown = true): number {
+  if (value === true) return Number.POSITIVE_INFINITY
+  return value === false ? 0 : readDuration(value, 'localDenials')
+}
+
+function readLease(value: unknown): ResolvedLease {
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(mustBe('lease', 'an object { size, ttl }', value))
+  }
+  const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
+  return { size: readInteger(size, 1_000_000, 'lease.size'), ttlMs: readDuration(ttl, 'lease.ttl') }
+}
+
+function readInteger(value: unknown, max: number, name: string): number {
+  const accepted = `an integer from 1 to ${max}`
+  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
+  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+    throw new RangeError(mustBe(name, accepted, value))
+  }
+  return value
+}
+
+function readListener(value: unknown): StoreListener | undefined {
+  if (value === undefined || typeof value === 'function') return value as StoreListener | undefined
+  throw new TypeError(mustBe('onStoreChange', 'a function', value))
+}

@@ -1,0 +1,69 @@
+import type { Decision } from '../decision.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { Standing } from '../tier.ts'
+
+/** Numbers of a reply before those of each limit. */
+const SHARED = 5
+/** A script that found itself too late says this and its time, and has done nothing. */
+const LATE = -2
+
+/** Read only when somebody wants them. */
+const standingsOf = new WeakMap<Decision, readonly number[]>()
+
+/**
+ * The reply of a script as numbers.
+ *
+ * @returns undefined for anything but a list of numbers: a client may have been told to hand out texts
+ */
+export function readNumbers(reply: unknown): readonly number[] | undefined {
+  if (!Array.isArray(reply) || reply.length < 2) return undefined
+  const numbers = typeof reply[0] === 'number' ? (reply as number[]) : reply.map(Number)
+  return numbers.every(Number.isSafeInteger) ? numbers : undefined
+}
+
+/** The server's time in microseconds, if that is all the script said. */
+export function lateness(numbers: readonly number[]): number | undefined {
+  return numbers[0] === LATE ? numbers[1] : undefined
+}
+
+/** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
+export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
+  const [allowed, remaining = 0, retry = 0, resetMs = 0] = numbers
+  const policy = limits.length === 1 ? 0 : (numbers[4] ?? 0)
+  const decision: Decision = {
+    allowed: allowed === 1,
+    limit: (limits[policy] as Limit).count,
+    remaining,
+    resetMs,
+    retryAfterMs: orNever(retry),
+    policy,
+  }
+  standingsOf.set(decision, numbers)
+  return decision
+}
+
+/** How each limit stood when the decision was taken, if it came from Redis. */
+export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
+  const numbers = standingsOf.get(decision)
+  if (numbers === undefined) return undefined
+  if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[4] ?? 0) }]
+  return readStandings(numbers, limits)
+}
+
+/** Another decision on the same state. */
+export function sameStandings(from: Decision, to: Decision): Decision {
+  const standings = standingsOf.get(from)
+  if (standings !== undefined) standingsOf.set(to, standings)
+  return to
+}
+
+function readStandings(numbers: readonly number[], limits: number): readonly Standing[] {
+  return Array.from({ length: limits }, (_, limit) => {
+    const [remaining = 0, moreMs = 0] = numbers.slice(SHARED + 2 * limit)
+    return { remaining, moreMs: orNever(moreMs) }
+  })
+}
+
+function orNever(ms: number): number {
+  return ms < 0 ? Number.POSITIVE_INFINITY : ms
+}

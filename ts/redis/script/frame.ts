@@ -1,0 +1,181 @@
+/*
+ * What the scripts of all algorithms have in common. A script is one call: it reads the key's state, decides
+ * about all limits together, and writes either all of them or nothing.
+ *
+ *   KEYS[1]  the state of one key under one policy
+ *   ARGV[1]  c(heck), p(eek), r(efund), b(lock) or d(elete)
+ *   ARGV[2]  cost, units, or milliseconds of the block
+ *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none.
+ *            With 0 or a minus sign before it, the server's time comes as the reply's last number
+ *   ARGV[4]  `blockFor` in milliseconds
+ *   ARGV[5…] three numbers for each limit; then, in tests only, the time in microseconds
+ *
+ * Lua counts in doubles, and up to 2^52 a quotient of whole numbers rounds down or up as it should: it is off
+ * by less than what it is away from the next whole number.
+ * The text never depends on a limit or a key, so a server caches one script for each algorithm.
+ */
+
+/** Reads the arguments and the clock. Whoever is too late finds nothing done: no charge comes as a ghost. */
+const HEAD = `
+local op, cost, key = ARGV[1], tonumber(ARGV[2]), KEYS[1]
+local limits = math.floor((#ARGV - 4) / 3)
+local shown = tonumber(ARGV[5 + 3 * limits])
+local now = shown
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+local till = tonumber(ARGV[3])
+if till ~= 0 and now > math.abs(till) then return { -2, now } end
+local us = now % 1000
+local ms = (now - us) / 1000
+local text = redis.pcall(GET)
+`
+
+/** For several limits, and whatever else is not the usual case. */
+const BODY = `
+local fmod, huge = math.fmod, math.huge
+local a, b, c = {}, {}, {}
+for i = 1, limits do
+  a[i], b[i], c[i] = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), tonumber(ARGV[3 * i + 4])
+end
+local blocked, healed = 0, false
+local left, wait, reset, more = {}, {}, {}, {}
+
+local function ceil(n, by)
+  return math.ceil(n / by)
+end
+local function ticks(per_ms)
+  return ms * per_ms + math.floor(us * per_ms / 1000)
+end
+`
+
+/**
+ * Loads and saves what the algorithms keep in one short text: a letter, the block, and a record for each
+ * limit. Anything else under the key is foreign or broken, and taken for a key never seen.
+ */
+export const RECORDS: string = `
+local x, y, z = {}, {}, {}
+local function load()
+  if type(text) ~= 'string' or #text ~= 8 + SIZE * limits or text:sub(1, 1) ~= LETTER then
+    return
+  end
+  blocked = struct.unpack('>I7', text, 2)
+  for i = 1, limits do
+    x[i], y[i], z[i] = struct.unpack(FORMAT, text, 9 + SIZE * (i - 1))
+  end
+end
+local function save(rest)
+  local parts = { LETTER, struct.pack('>I7', blocked) }
+  for i = 1, limits do parts[i + 2] = struct.pack(FORMAT, x[i] or 0, y[i] or 0, z[i] or 0) end
+  redis.call('SET', key, table.concat(parts), 'PX', rest)
+end
+`
+
+/**
+ * Decides, as `crate/core/src/limiter.rs` does. Answers { allowed, remaining, retry after, reset }, and then,
+ * for one limit, when it will have more; for several, which one decides, and for each what it has left and
+ * when it will have more. -1 is for ever.
+ */
+const DECIDE = `
+local function look(units)
+  local free = true
+  for i = 1, limits do
+    left[i], wait[i], reset[i] = read(i, units)
+    if wait[i] > 0 then free = false end
+  end
+  return free
+end
+
+local function keep()
+  local rest = ceil(math.max(0, blocked - now), 1000)
+  for i = 1, limits do rest = math.max(rest, reset[i]) end
+  if rest == 0 then
+    redis.call('DEL', key)
+  else
+    if shown then rest = rest + 3600000 end
+    save(rest)
+  end
+end
+
+local function answer(allowed, block)
+  local deciding, least, longest = 1, huge, 0
+  for i = 1, limits do
+    if allowed and left[i] < left[deciding] then deciding = i end
+    if not allowed and wait[i] > wait[deciding] then deciding = i end
+    least, longest = math.min(least, left[i]), math.max(longest, reset[i])
+    more[i] = block > 0 and block or again(i, left[i] + 1)
+    if block > 0 then left[i] = 0 end
+  end
+  local retry = 0
+  if not allowed then retry = math.max(wait[deciding], block) end
+  if block > 0 then least, longest = 0, math.max(longest, block) end
+  if retry == huge then retry = -1 end
+  local reply = { allowed and 1 or 0, least, retry, longest, deciding - 1 }
+  for i = 1, limits do
+    if more[i] == huge then more[i] = -1 end
+    if limits > 1 then reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] end
+  end
+  if limits == 1 then reply[5] = more[1] end
+  if till <= 0 then reply[#reply + 1] = now end
+  return reply
+end
+
+if op == 'd' then
+  redis.call('DEL', key)
+  return { 0, 0 }
+end
+load()
+if op == 'r' then
+  look(0)
+  give(cost)
+  look(0)
+  keep()
+  return { 0, 0 }
+end
+if op == 'b' then
+  look(0)
+  blocked = now + cost * 1000
+  keep()
+  return { 0, 0 }
+end
+if cost == 0 then op, cost = 'p', 1 end
+local free = look(cost)
+local block = ceil(math.max(0, blocked - now), 1000)
+if block > 0 then
+  if healed and op == 'c' then keep() end
+  return answer(false, block)
+end
+if free then
+  if op == 'c' then
+    charge(cost)
+    look(0)
+    keep()
+  end
+  return answer(true, 0)
+end
+local denied = answer(false, 0)
+local penalty = tonumber(ARGV[4])
+if op == 'c' and penalty > 0 and denied[3] >= 0 then
+  blocked = now + penalty * 1000
+  keep()
+  return answer(false, penalty)
+end
+if healed and op == 'c' then keep() end
+return denied
+`
+
+/**
+ * The whole script of an algorithm.
+ *
+ * @param get how the state is read
+ * @param usual decides the usual case without building anything up: a check against one limit, of a key that
+ * is not blocked. What it does not return from goes on to the rest, and comes to the same.
+ * @param algorithm defines load, save, read, again, charge and give
+ */
+export function framed(get: string, usual: string, algorithm: string): string {
+  return `${HEAD.replace('GET', get)}${usual}${BODY}${algorithm}${DECIDE}`
+}
+
+/** How a state in one short text is read. */
+export const WHOLE = "'GET', key"

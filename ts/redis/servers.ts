@@ -1,0 +1,146 @@
+import { Census, HEARTBEAT_MS, proveAlive } from './census.ts'
+import type { Link } from './client.ts'
+import { announce, type StoreListener } from './event.ts'
+import { type FailureReason, failureOf, StoreFailure } from './failure.ts'
+import { Gate, type GateKeeper } from './gate.ts'
+import { slotOf, tagIn } from './slot.ts'
+import { within } from './within.ts'
+
+/** A probe may take longer than a decision: it holds up nobody. */
+const PROBE_MS = 250
+
+/** The servers behind a connection: which of them answer, and how many processes they serve. */
+export class Servers implements GateKeeper {
+  readonly listeners: Set<StoreListener> = new Set()
+  readonly #link: Link
+  readonly #started: () => void
+  /** Of the connection as a whole. */
+  readonly #main: Gate
+  /** One for each server of a cluster. */
+  readonly #nodes = new Map<string, Gate>()
+  readonly #censuses = new Map<string, Census>()
+  readonly #reasons = new Map<Gate, FailureReason>()
+  readonly #heartbeat: NodeJS.Timeout
+  #outages = 0
+
+  /** @param started called whenever the connection as a whole is back */
+  constructor(link: Link, started: () => void) {
+    this.#link = link
+    this.#started = started
+    this.#main = new Gate('', this, false)
+    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS).unref()
+    link.on('ready', () => this.#main.probeNow())
+    link.on('close', () => this.#main.shut('disconnected'))
+  }
+
+  /** How often a server stopped answering. */
+  get outages(): number {
+    return this.#outages
+  }
+
+  /** The gate before the server that holds `name`. */
+  gateOf(name: string): Gate {
+    if (this.#link.isCluster !== true || !this.#main.open) return this.#main
+    const slot = slotOf(`${this.#link.options.keyPrefix ?? ''}${name}`)
+    const node = this.#link.slots?.[slot]?.[0] ?? ''
+    if (node === '') return this.#main
+    return this.#nodes.get(node) ?? this.#newNode(node)
+  }
+
+  /** The count of processes that use this prefix, from now on. */
+  census(prefix: string): Census {
+    const known = this.#censuses.get(prefix)
+    if (known !== undefined) return known
+    const census = new Census(prefix)
+    this.#censuses.set(prefix, census)
+    if (this.#main.open) void this.#count(census).catch(() => {})
+    return census
+  }
+
+  /** The connection could not be had in time for the first who asked. */
+  giveUpStart(): void {
+    this.shut(this.#main, 'disconnected')
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat)
+    const ready = this.#link.status === 'ready' && this.#main.open
+    for (const gate of [this.#main, ...this.#nodes.values()]) gate.close()
+    if (!ready) return
+    const censuses = [...this.#censuses.values()]
+    const leave = (): Promise<unknown> =>
+      Promise.allSettled(censuses.map((census) => census.leave(this.#link)))
+    await within(PROBE_MS, leave).catch(() => {})
+  }
+
+  /** See {@link GateKeeper}. */
+  shut(gate: Gate, reason: FailureReason): void {
+    this.#outages++
+    this.#reasons.set(gate, reason)
+    if (reason === 'timeout') this.#link.refreshSlotsCache?.()
+    announce({ available: false, reason, node: gate.node, downMs: 0 }, this.listeners)
+  }
+
+  /** See {@link GateKeeper}. */
+  async probe(gate: Gate): Promise<void> {
+    if (this.#link.status !== 'ready') throw new StoreFailure('disconnected')
+    await within(PROBE_MS, () => this.#prove(gate)).catch((error: unknown) => {
+      const { reason, word } = failureOf(error)
+      if (this.#reasons.has(gate)) this.#reasons.set(gate, reason)
+      if (reason === 'timeout' || word === 'READONLY') this.#reconnect(gate)
+      throw error
+    })
+  }
+
+  /** See {@link GateKeeper}. */
+  opened(gate: Gate, downMs: number): void {
+    const reason = this.#reasons.get(gate)
+    this.#reasons.delete(gate)
+    if (gate === this.#main) this.#started()
+    // Nobody was told that it is away before it was there for the first time.
+    if (reason === undefined) return
+    announce({ available: true, reason, node: gate.node, downMs }, this.listeners)
+  }
+
+  async #prove(gate: Gate): Promise<void> {
+    if (gate === this.#main && this.#link.isCluster !== true) {
+      await Promise.all([...this.#censuses.values()].map((census) => this.#count(census)))
+    } else if (gate !== this.#main) {
+      await proveAlive(this.#link, `ratethrottle:probe:{${tagIn(gate.sample)}}`, gate.skew)
+    }
+  }
+
+  async #count(census: Census): Promise<void> {
+    await census.take(this.#link, this.gateOf(census.name).skew)
+  }
+
+  /** Says that this process lives; what fails here counts as a call that failed. */
+  async #beat(): Promise<void> {
+    for (const census of this.#censuses.values()) {
+      const gate = this.gateOf(census.name)
+      if (!gate.open) continue
+      await within(PROBE_MS, () => this.#count(census)).catch((error: unknown) => {
+        gate.failed(failureOf(error).reason, census.name)
+      })
+    }
+  }
+
+  #newNode(node: string): Gate {
+    const gate = new Gate(node, this, true)
+    this.#nodes.set(node, gate)
+    return gate
+  }
+
+  /** A server that is silent or was demoted is left: another may have taken its place. */
+  #reconnect(gate: Gate): void {
+    const { isCluster, nodes, refreshSlotsCache } = this.#link
+    if (isCluster !== true) {
+      this.#link.disconnect(true)
+      return
+    }
+    refreshSlotsCache?.call(this.#link)
+    const links = nodes?.call(this.#link, 'master') ?? []
+    const stuck = links.find(({ options: { host, port } }) => `${host}:${port}` === gate.node)
+    stuck?.disconnect(true)
+  }
+}

@@ -1,0 +1,160 @@
+import type { Clock } from '../clock.ts'
+import type { Decision } from '../decision.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { Standing } from '../tier.ts'
+import type { Question } from './call.ts'
+import type { Census } from './census.ts'
+import type { Connection } from './connection.ts'
+import { Deadlines } from './deadline.ts'
+import { Denials } from './denials.ts'
+import { failureOf } from './failure.ts'
+import { Fallback } from './fallback.ts'
+import { namer } from './key.ts'
+import type { ResolvedRedisOptions } from './options.ts'
+import { readReply, standingsAt } from './reply.ts'
+import { decidingScript, type Script } from './script/script.ts'
+import { Tally } from './tally.ts'
+import { termsOf } from './terms.ts'
+
+/** One limiter's counters: asks Redis, and decides without it where Redis has said enough or says nothing. */
+export class Store {
+  readonly tally: Tally = new Tally()
+  readonly #limits: readonly Limit[]
+  readonly #connection: Connection
+  readonly #census: Census
+  readonly #options: ResolvedRedisOptions
+  readonly #fallback: Fallback
+  readonly #denials: Denials | undefined
+  readonly #deadlines: Deadlines
+  readonly #script: Script
+  readonly #nameOf: (key: string) => string
+  readonly #tail: readonly string[]
+  readonly #clock: Clock | undefined
+
+  constructor(limits: readonly Limit[], options: ResolvedRedisOptions, connection: Connection) {
+    const { algorithm, burst, blockForMs, keyPrefix, name = '', localDenialsMs } = options
+    const terms = termsOf(limits, algorithm, burst)
+    this.#limits = limits
+    this.#options = options
+    this.#connection = connection
+    this.#census = connection.servers.census(keyPrefix)
+    this.#fallback = new Fallback(limits, options, () => this.processes)
+    this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs)
+    this.#deadlines = new Deadlines(options.deadlineMs)
+    this.#script = decidingScript(algorithm)
+    this.#nameOf = namer(keyPrefix, name, terms.mark)
+    this.#tail = [String(blockForMs), ...terms.numbers]
+    this.#clock = options.clock
+    if (options.onStoreChange !== undefined) {
+      connection.servers.listeners.add(options.onStoreChange)
+    }
+  }
+
+  /** Processes that share the limits: as told, as counted, or just this one. */
+  get processes(): number {
+    return this.#options.processes ?? Math.max(1, this.#census.processes)
+  }
+
+  /** Whether Redis would be asked now about this key. */
+  isAsked(key: string): boolean {
+    return this.#connection.isOpen(this.#nameOf(key))
+  }
+
+  /** The denial that Redis has named for this key before, if it still holds. */
+  recall(key: string): Decision | undefined {
+    if (this.#denials?.any !== true) return undefined
+    const known = this.#denials.find(key, this.#now())
+    if (known !== undefined) this.tally.deniedLocally++
+    return known
+  }
+
+  async check(key: string, cost: number): Promise<Decision> {
+    const askedAt = this.#now()
+    try {
+      const decision = readReply(await this.#ask('c', key, cost), this.#limits)
+      if (!decision.allowed && cost === 1) this.#remember(key, decision, askedAt)
+      return decision
+    } catch (error) {
+      this.#note(error)
+      return this.#fallback.check(key, cost)
+    }
+  }
+
+  async peek(key: string, cost: number): Promise<Decision> {
+    try {
+      return readReply(await this.#ask('p', key, cost), this.#limits)
+    } catch (error) {
+      this.#note(error)
+      return this.#fallback.peek(key, cost)
+    }
+  }
+
+  /** Gives back to whoever charged: to Redis while it answers, else to what decides in its place. */
+  async refund(key: string, units: number): Promise<void> {
+    this.#denials?.forget(key)
+    await this.#tell('r', key, units, () => this.#fallback.refund(key, units))
+  }
+
+  async block(key: string, ms: number): Promise<void> {
+    this.#denials?.forget(key)
+    await this.#tell('b', key, ms, () => this.#fallback.block(key, ms))
+  }
+
+  async reset(key: string): Promise<void> {
+    this.#denials?.forget(key)
+    this.#fallback.reset(key)
+    await this.#tell('d', key, 0, () => {})
+  }
+
+  /** What came with the decision; a fallback's decision speaks for all limits. */
+  standings(key: string, decision: Decision): readonly Standing[] {
+    const known = standingsAt(decision, this.#limits.length) ?? this.#fallback.standings(key)
+    if (known !== undefined) return known
+    const { remaining, resetMs } = decision
+    return this.#limits.map(() => ({ remaining, moreMs: resetMs }))
+  }
+
+  close(): void {
+    if (this.#options.onStoreChange !== undefined) {
+      this.#connection.servers.listeners.delete(this.#options.onStoreChange)
+    }
+    this.#deadlines.expireAll()
+    this.#fallback.close()
+  }
+
+  #ask(op: Question['op'], key: string, amount: number): Promise<readonly number[]> {
+    this.tally.asked++
+    const tail = this.#clock === undefined ? this.#tail : this.#timed(this.#clock)
+    const question = { script: this.#script, name: this.#nameOf(key), op, amount, tail }
+    return this.#connection.ask(question, this.#deadlines)
+  }
+
+  async #tell(op: Question['op'], key: string, amount: number, instead: () => void): Promise<void> {
+    try {
+      await this.#ask(op, key, amount)
+    } catch (error) {
+      this.#note(error)
+      instead()
+    }
+  }
+
+  /** With `blockFor`, until the block ends: another denial after that begins another block. */
+  #remember(key: string, decision: Decision, askedAt: number): void {
+    if (this.#denials === undefined) return
+    const [first] = this.#options.blockForMs > 0 ? this.standings(key, decision) : []
+    const ms = Math.min(decision.retryAfterMs, first?.moreMs ?? decision.retryAfterMs)
+    this.#denials.remember(key, decision, ms, askedAt, this.#now())
+  }
+
+  #note(error: unknown): void {
+    this.tally.failed(failureOf(error).reason)
+  }
+
+  #timed(clock: Clock): readonly string[] {
+    return [...this.#tail, String(Math.round(clock.now() * 1000))]
+  }
+
+  #now(): number {
+    return this.#clock === undefined ? performance.now() : this.#clock.now()
+  }
+}

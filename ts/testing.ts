@@ -1,0 +1,56 @@
+import type { Clock } from './clock.ts'
+import type { LimitInput } from './limit/limit.ts'
+import type { CheckedLimits } from './limit/literal.ts'
+import { RateLimiter } from './limiter.ts'
+import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+
+export { FakeClock } from './clock.ts'
+
+/**
+ * A clock for tests that fake the timers of JavaScript: vitest, jest (the modern ones) and sinon.
+ *
+ * A limiter's own clock can't be faked: its native side asks the operating system, and no JavaScript runs
+ * on the way. This one asks `Date.now()` and sets `setTimeout`, both looked up in each call, so it shows
+ * whatever a test has put in their place. `Date` has to be among what is faked; by default it is.
+ *
+ * ```ts
+ * vi.useFakeTimers()
+ * const limiter = new RateLimiter('1/minute', { clock: timersClock })
+ * limiter.allow('k')               // true
+ * limiter.allow('k')               // false
+ * vi.advanceTimersByTime(60_000)
+ * limiter.allow('k')               // true
+ * ```
+ *
+ * Not for production: `Date` steps when the system's time is put right.
+ */
+export const timersClock: Required<Clock> = Object.freeze({
+  now: () => Date.now(),
+  setTimer: (wake: () => void, ms: number) => {
+    const timer = setTimeout(wake, ms)
+    return () => clearTimeout(timer)
+  },
+})
+
+/**
+ * A limiter that follows fake timers: a `RateLimiter` whose clock is {@link timersClock}, unless the
+ * options name another.
+ *
+ * ```ts
+ * vi.useFakeTimers()
+ * const limiter = testLimiter('1/second')
+ * const second = limiter.wait('k').then(() => limiter.wait('k'))
+ * await vi.advanceTimersByTimeAsync(1_000)
+ * await second
+ * ```
+ *
+ * @param limits as for a `RateLimiter`
+ * @param options as for a `RateLimiter`
+ */
+export function testLimiter<const L extends LimitInput>(
+  limits: CheckedLimits<L>,
+  options: RateLimiterOptions = {},
+): RateLimiter<L> {
+  const { clock = timersClock, ...rest } = ownOptions(options, LIMITER_OPTIONS)
+  return new RateLimiter<L>(limits, { ...rest, clock })
+}
