@@ -10,21 +10,14 @@ describe('createLimiter', () => {
     }
   })
 
-  it('names the tiers that are to come, and never prints an address', () => {
-    for (const storage of [
-      'shared:api',
-      'redis://user:secret@host/0',
-      'rediss://user:secret@host',
-      'redis',
-    ]) {
-      const open = () => createLimiter({ limits: '2/minute', storage })
-      expect(open).toThrow(expect.objectContaining({ code: 'NOT_AVAILABLE' }))
-      expect(open).toThrow(storage.split(':')[0])
-      expect(open).not.toThrow('secret')
-    }
-    expect(() =>
-      createLimiter({ limits: '2/minute', storage: 'mongodb://user:secret@host' }),
-    ).toThrow(RangeError)
+  it('names the tier that is to come, and never prints an address', () => {
+    const open = () => createLimiter({ limits: '2/minute', storage: 'shared:api' })
+    expect(open).toThrow(expect.objectContaining({ code: 'NOT_AVAILABLE' }))
+    expect(open).toThrow('shared')
+    const foreign = () =>
+      createLimiter({ limits: '2/minute', storage: 'mongodb://user:secret@host' })
+    expect(foreign).toThrow(RangeError)
+    expect(foreign).not.toThrow('secret')
     expect(() => createLimiter({ limits: '2/minute', storage: 5 as unknown as string })).toThrow(
       'storage',
     )

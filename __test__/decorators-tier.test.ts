@@ -112,3 +112,11 @@ it('a limiter that answers at once leaves the method as it is: it answers at onc
   expect([one(), other()]).toEqual(['ran', 'ran'])
   expect(one, 'both share the budget of the key').toThrow(RateLimitExceeded)
 })
+
+it('closing the limiters of a method leaves those alone that were handed to it', () => {
+  const limiter = new RateLimiter('9/hour')
+  const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
+  const limited = limit({ limiter })({ m: () => 'ran' }.m, context)
+  closeLimiters(limited)
+  expect(limited()).toBe('ran')
+})

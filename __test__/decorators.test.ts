@@ -1,55 +1,12 @@
-import {
-  type Decision,
-  FakeClock,
-  InvalidLimit,
-  RateLimitExceeded,
-  RateLimiter,
-} from 'ratethrottle'
-import { closeLimiters, limit, limitersOf } from 'ratethrottle/decorators'
+import { FakeClock, RateLimitExceeded, RateLimiter } from 'ratethrottle'
+import { closeLimiters, limitersOf } from 'ratethrottle/decorators'
 import { describe, expect, it } from 'vitest'
+import { admitted, admittedOfParallel, own, thrownBy } from './fixtures/calls.ts'
 import { type Decorators, loadDecorated } from './fixtures/compile.ts'
 import type * as Classes from './fixtures/decorated/classes.ts'
-import type * as Private from './fixtures/decorated/private.ts'
-
-/** How often `act` ran without being denied, of so many times; anything but a denial is an error. */
-function admitted(times: number, act: () => unknown): number {
-  let count = 0
-  for (let i = 0; i < times; i++) {
-    try {
-      act()
-      count += 1
-    } catch (error) {
-      if (!(error instanceof RateLimitExceeded)) throw error
-    }
-  }
-  return count
-}
-
-async function admittedOfParallel(times: number, act: () => Promise<unknown>): Promise<number> {
-  const results = await Promise.allSettled(Array.from({ length: times }, act))
-  const reasons = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []))
-  for (const reason of reasons) expect(reason).toBeInstanceOf(RateLimitExceeded)
-  return times - reasons.length
-}
-
-function thrownBy(act: () => unknown): unknown {
-  try {
-    act()
-  } catch (error) {
-    return error
-  }
-  throw new Error('nothing was thrown')
-}
-
-function own(method: object): RateLimiter[] {
-  return limitersOf(method) as RateLimiter[]
-}
 
 describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) => {
-  const { everyKind, stacked, keyed, define, defineWith } = loadDecorated<typeof Classes>(
-    decorators,
-    'classes',
-  )
+  const { everyKind, stacked } = loadDecorated<typeof Classes>(decorators, 'classes')
 
   describe('one limit', () => {
     it('a sync method runs exactly N times of N + k, for all objects of the class together', () => {
@@ -238,179 +195,17 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
     })
   })
 
-  describe('keys and costs', () => {
-    it('a key by argument', () => {
-      const object = new (keyed('2/hour'))(1)
-      expect(admitted(5, () => object.byArgument('ada'))).toBe(2)
-      expect(admitted(5, () => object.byArgument('bob'))).toBe(2)
-    })
-
-    it('a key by this, a number', () => {
-      const Keyed = keyed('2/hour')
-      expect(admitted(5, () => new Keyed(1).byObject())).toBe(2)
-      expect(admitted(5, () => new Keyed(2).byObject())).toBe(2)
-      expect(own(Keyed.prototype.byObject)[0]?.peek('1').remaining).toBe(0)
-    })
-
-    it('a cost by argument', () => {
-      const object = new (keyed('10/hour'))(1)
-      expect(admitted(5, () => object.costly(4))).toBe(2)
-      expect(admitted(5, () => object.costly(1))).toBe(2)
-    })
-
-    it('a cost that is none is refused, and not taken for 1', () => {
-      const Keyed = keyed('10/hour')
-      const object = new Keyed(1)
-      for (const cost of [undefined, null, '1', 1n]) {
-        expect(() => object.costly(cost as never)).toThrow(TypeError)
-      }
-      for (const cost of [-1, 0.5, Number.NaN]) {
-        expect(() => object.costly(cost)).toThrow(/^cost must be .*, not /)
-      }
-      expect(own(Keyed.prototype.costly)[0]?.peek('costly').remaining).toBe(10)
-    })
-
-    it('a key that is none, or a key function that throws: a TypeError that names key', () => {
-      const Keyed = keyed('5/hour')
-      const object = new Keyed(1)
-      const cause = new Error('of the key function')
-      const fail = () => {
-        throw cause
-      }
-      const keys = [undefined, null, true, {}, 1.5, Number.NaN, 2 ** 53, 1n, Symbol('s'), fail]
-      for (const key of keys) {
-        const error = thrownBy(() => object.byAnything(key)) as Error
-        expect(error).toBeInstanceOf(TypeError)
-        expect(error.message).toMatch(/\bkey\b/)
-        if (key === fail) expect(error.cause).toBe(cause)
-      }
-      expect(object.runs).toBe(0)
-      const left = own(Keyed.prototype.byAnything)[0]?.peek('byAnything').remaining
-      expect(left, 'the other decorator was not charged').toBe(2)
-    })
-  })
-
-  describe('the class is not defined when', () => {
-    it('its limits are wrong', () => {
-      expect(() => define('10/fortnight')).toThrow(InvalidLimit)
-      expect(() => define('0/minute')).toThrow(InvalidLimit)
-      expect(() => define({ count: 1 })).toThrow(/^limits.windowMs must be/)
-      expect(() => define(undefined)).toThrow(/^limits must be/)
-    })
-
-    it('an option is wrong', () => {
-      const wrong: [unknown, RegExp][] = [
-        [{ algorithm: 'magic' }, /^algorithm must be/],
-        [{ burst: 0 }, /^burst must be/],
-        [{ key: 'name' }, /^key must be a function/],
-        [{ cost: -1 }, /^cost must be/],
-        [{ cost: '1' }, /^cost must be/],
-        [{ costs: 1 }, /^unknown option "costs"/],
-        [null, /^options must be an object/],
-      ]
-      for (const [options, message] of wrong) {
-        expect(() => define('1/minute', options)).toThrow(message)
-      }
-    })
-
-    it('the limiter is none, or stands beside limits', () => {
-      for (const limiter of [undefined, null, 'redis:', {}, { check() {} }]) {
-        expect(() => defineWith({ limiter })).toThrow(/^limiter must be a limiter/)
-      }
-      const limiter = new RateLimiter('1/s')
-      expect(() => defineWith({ limiter, burst: 2 })).toThrow(/^unknown option "burst"/)
-      expect(() => define('1/minute', { limiter })).toThrow(/^unknown option "limiter"/)
-      expect(() => define({ limiter }, {})).toThrow(/^options must be left out/)
-    })
-  })
-
   it('limitersOf finds the limiters, and closeLimiters closes those of the method', () => {
     const Kinds = everyKind('5/hour')
     const { sync, later } = Kinds.prototype
     expect(own(sync)).toHaveLength(1)
     expect(own(sync)[0]?.limits).toEqual([{ count: 5, windowMs: 3_600_000 }])
-    expect(limitersOf(define)).toEqual([])
+    expect(limitersOf(Kinds)).toEqual([])
     closeLimiters(sync)
     closeLimiters(sync)
-    closeLimiters(define)
+    closeLimiters(Kinds)
     const error = thrownBy(() => new Kinds().sync(1))
     expect(error).toMatchObject({ code: 'CLOSED' })
     expect(own(later)[0]?.peek('later').remaining).toBe(5)
-  })
-})
-
-describe('private methods', () => {
-  const { hidden } = loadDecorated<typeof Private>('standard', 'private')
-
-  it('are limited, static ones too', () => {
-    const Hidden = hidden('3/hour')
-    const object = new Hidden()
-    expect([object.method(1), Hidden.shared(1)]).toEqual([2, 3])
-    expect(admitted(9, () => object.method(1))).toBe(2)
-    expect(admitted(9, () => Hidden.shared(1))).toBe(2)
-  })
-
-  it('keep their names, and show their limiters to their class', () => {
-    const object = new (hidden('3/hour'))()
-    expect(object.names()).toEqual(['#method', '#shared'])
-    expect(object.limiters()).toBe(1)
-  })
-})
-
-describe('by hand', () => {
-  const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
-  const method = { m: (by: number) => by }.m
-
-  it('a decorator is kept and used twice: each method has a limiter of its own', () => {
-    const twice = limit('1/hour')
-    const [one, other] = [twice(method, context), twice(method, context)]
-    expect([one(1), other(2)]).toEqual([1, 2])
-    expect([thrownBy(() => one(1)), thrownBy(() => other(1))]).toHaveLength(2)
-  })
-
-  it('wrong limits throw before there is a method', () => {
-    expect(() => limit('10/fortnight' as string)).toThrow(InvalidLimit)
-  })
-
-  it('on anything but a method: a TypeError', () => {
-    const decorate = limit('1/hour') as (...target: unknown[]) => unknown
-    for (const kind of ['class', 'getter', 'setter', 'field', 'accessor']) {
-      expect(() => decorate(method, { kind, name: 'm' })).toThrow(/^@limit must be on a method/)
-    }
-    for (const target of [[class {}], [{}, 'm'], [{}, 'm', { get: method }], [{}, 'm', 0]]) {
-      expect(() => decorate(...target)).toThrow(/^@limit must be on a method/)
-    }
-  })
-
-  it('a legacy decorator changes the descriptor it is given, as callers do who drop its answer', () => {
-    const descriptor = { value: method, writable: true, enumerable: false, configurable: true }
-    const answer: unknown = limit('1/hour')({}, 'm', descriptor)
-    expect(answer).toBe(descriptor)
-    expect(descriptor.value(1)).toBe(1)
-    expect(thrownBy(() => descriptor.value(1))).toBeInstanceOf(RateLimitExceeded)
-  })
-
-  it('what other decorators hang on the method, before or after, is found on the limited one', () => {
-    const plain = { m: () => 1 }.m
-    const limited = limit('1/hour')(limit('1/hour')(plain, context), context)
-    Object.assign(plain, { path: '/m' })
-    expect(limited).toHaveProperty('path', '/m')
-  })
-
-  it('a foreign decorator in between: both limit, each on its own', () => {
-    const counted = limit('1/hour')(method, context)
-    const traced = (by: number) => counted(by)
-    const limited = limit('9/hour')(traced, context)
-    expect(admitted(5, () => limited(1))).toBe(1)
-    expect(limitersOf(limited)).toHaveLength(1)
-  })
-
-  it('several limits in one decorator, and a decision per call', () => {
-    const seen: Decision[] = []
-    const limiter = new RateLimiter(['5/hour', '3/day'])
-    const limited = limit({ limiter, key: (by: number) => by })(method, context)
-    expect(admitted(9, () => limited(7))).toBe(3)
-    seen.push(limiter.peek('7'))
-    expect(seen).toMatchObject([{ allowed: false, policy: 1 }])
   })
 })

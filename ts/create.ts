@@ -31,8 +31,10 @@ export interface CreateRedisLimiterOptions<L extends LimitInput = LimitInput>
 /** Options of {@link openTier}: those of a limiter, and where its state lives. */
 export interface OpenTierOptions extends RateLimiterOptions {
   readonly storage?: unknown
-  readonly keyPrefix?: unknown
-  readonly onError?: unknown
+  /** Those of a limiter in Redis; in memory they mean nothing, but for the prefix. */
+  readonly forRedis: Omit<RedisOptions, keyof RateLimiterOptions>
+  /** Stands in for a name in a store that others use too. */
+  readonly identity: string
 }
 
 const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS]
@@ -63,9 +65,10 @@ export function createLimiter(
 
 /** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
 export function openTier(limits: readonly Limit[], options: OpenTierOptions): Tier {
-  const { storage, keyPrefix, onError, ...rest } = options
-  if (!isRedis(storage)) return openInMemory(limits, { ...rest, keyPrefix: keyPrefix as string })
-  return openInRedis(limits, storage, { ...rest, keyPrefix, onError } as RedisOptions)
+  const { storage, forRedis, identity, ...rest } = options
+  const { keyPrefix } = forRedis
+  if (!isRedis(storage)) return openInMemory(limits, { ...rest, keyPrefix })
+  return openInRedis(limits, storage, { ...rest, ...forRedis, name: rest.name ?? identity })
 }
 
 /** Whoever keeps counters in memory never loads what talks to Redis. */

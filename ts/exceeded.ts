@@ -19,6 +19,10 @@ export class RateLimitExceeded extends Error {
   readonly code = 'RATE_LIMIT_EXCEEDED'
   /** HTTP status: 429, Too Many Requests, unless another was asked for. */
   readonly statusCode: number
+  /** The same, as http-errors calls it: Nest answers 500 to errors without it. */
+  readonly status: number
+  /** That clients may read the message, as http-errors calls it. */
+  readonly expose = true
   /** Seconds to wait, rounded up, so that obeying them is enough; `Infinity` when waiting won't help. */
   readonly retryAfter: number
   /** The decision in full. */
@@ -33,6 +37,7 @@ export class RateLimitExceeded extends Error {
     const seconds = Math.ceil(decision.retryAfterMs / 1000)
     super(message ?? inWords(seconds))
     this.statusCode = statusCode
+    this.status = statusCode
     this.retryAfter = seconds
     this.decision = decision
   }

@@ -42,6 +42,8 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   readonly limits: readonly Limit[]
   /** How requests are counted. */
   readonly algorithm: Algorithm
+  /** Where the state lives, as option `storage` of adapters and of `createLimiter` takes it. */
+  readonly storage = 'memory:'
   /**
    * The hot path: charges `cost` (default 1) and says whether it was admitted. Allocates nothing, and
    * needs no `this`.

@@ -26,19 +26,20 @@ function answer(i) {
   const flat = (text) => Buffer.from(text).toString('latin1')
   const headers = { 'x-padded': flat(padded), 'x-forwarded-for': flat(forwarded) }
   const request = { method: 'GET', url: '/', headers, socket }
-  let ended
+  const listeners = {}
   const response = {
     statusCode: 200,
     headersSent: false,
     destroyed: false,
     writableFinished: true,
     setHeader() {},
-    once: (_, listener) => {
-      ended = listener
+    once: (event, listener) => {
+      listeners[event] = listener
     },
+    off() {},
   }
   const isAdmitted = byKey.admit(request, response) && byIp.admit(request, response)
-  ended()
+  listeners.finish()
   return isAdmitted
 }
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingHttpHeaders, request, type Server } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { serve as serveHono } from '@hono/node-server'
 import express, { type Request, type Response } from 'express'
-import express4 from 'express-4'
 import Fastify from 'fastify'
 import { Hono } from 'hono'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
@@ -11,6 +11,8 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { afterEach } from 'vitest'
+
+const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 
 /** Every adapter. */
 export const ADAPTERS = ['fastify', 'express', 'express-4', 'http', 'hono'] as const
@@ -82,7 +84,7 @@ const START: Record<Adapter, (options: Options, handle: Handle) => Promise<numbe
     return (app.server.address() as AddressInfo).port
   },
   express: (options, handle) => startExpress(express(), options, handle),
-  'express-4': (options, handle) => startExpress(express4() as never, options, handle),
+  'express-4': (options, handle) => startExpress(express4(), options, handle),
   http: async (options, handle) => {
     const limiter = forHttp(options)
     const listener = limiter.wrap(async (req, res) => {

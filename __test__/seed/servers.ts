@@ -1,6 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach } from 'vitest'
+import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { type Built, build, type Framework, type Site } from './sites.ts'
 
 export type { Asked, Framework, Options, Site } from './sites.ts'
@@ -109,4 +109,16 @@ export function times(...counts: number[]): number[] {
 /** `X-RateLimit-Limit` and `-Remaining`. */
 export function figures({ headers }: Answer): unknown[] {
   return [headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']]
+}
+
+/** Keeps the warnings of this code off the screen, in tests that cause them; there must be no others. */
+export function expectWarnings(code: string): void {
+  beforeEach(() => {
+    const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    return () => {
+      const codes = emit.mock.calls.map(([, options]) => (options as { code?: string }).code)
+      emit.mockRestore()
+      expect(codes.filter((seen) => seen !== code)).toEqual([])
+    }
+  })
 }

@@ -43,6 +43,10 @@ export interface Site {
   readonly onError?: (error: unknown) => { readonly status: number; readonly body: object }
 }
 
+interface Closable {
+  close(): void
+}
+
 /** A server that does not listen yet. */
 export interface Built {
   readonly server: Server
@@ -59,19 +63,26 @@ export async function build(
   const counted = site.routes.map((route) => ({ ...route, run: counting(route, ran) }))
   const copy = { ...site, routes: counted }
   if (framework === 'Fastify 5') return buildFastify(copy)
-  if (framework === 'node:http') return ofListener(buildHttp(copy))
+  const limiters: Closable[] = []
+  if (framework === 'node:http') return ofListener(buildHttp(copy, limiters), limiters)
   const name = framework === 'Express 4' ? 'express-4' : 'express'
   const { default: make } = (await import(name)) as { default: typeof express }
-  return ofListener(buildExpress(copy, make()))
+  return ofListener(buildExpress(copy, make(), limiters), limiters)
 }
 
-/** What a listener answers, as a server. */
-export function ofListener(listener: Parameters<typeof createServer>[1]): Built {
+/** What a listener answers, as a server that closes its limiters with itself. */
+export function ofListener(
+  listener: Parameters<typeof createServer>[1],
+  limiters: readonly Closable[] = [],
+): Built {
   const server = createServer(listener)
   return {
     server,
     listen: (target) => new Promise((resolve) => server.listen(target, resolve)),
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: async () => {
+      await new Promise((resolve) => server.close(resolve))
+      for (const limiter of limiters) limiter.close()
+    },
   }
 }
 
@@ -108,7 +119,7 @@ async function buildFastify({ options = {}, routes, trustProxy, onError }: Site)
       url: path,
       config: { ...(limits === undefined ? {} : { rateLimit: limits as LimitInput }) },
       preHandler: stacked.map((more) => app.rateThrottle(more as LimitInput)),
-      handler: async (request: FastifyRequest) => run?.(request),
+      handler: (request: FastifyRequest) => run?.(request),
     })
   }
   return ofFastify(app)
@@ -117,13 +128,16 @@ async function buildFastify({ options = {}, routes, trustProxy, onError }: Site)
 function buildExpress(
   { options = {}, routes, trustProxy, onError }: Site,
   app: express.Express,
+  opened: Closable[],
 ): express.Express {
   if (trustProxy !== undefined) app.set('trust proxy', trustProxy)
   const limiter = forExpress(options as RateThrottleOptions)
+  opened.push(limiter)
   if (options.limits !== undefined) app.use(limiter)
   for (const { path, method = 'GET', limits, stacked = [], run } of routes) {
     const all = limits === undefined ? stacked : [limits, ...stacked]
     const limiters = all.map((more) => limiter.limit(more as LimitInput))
+    opened.push(...limiters)
     // Written out: Express 4 passes on what is thrown, not what a promise is rejected with.
     const handler: RequestHandler = (request: Request, response) => {
       const found = run?.(request)
@@ -141,7 +155,10 @@ function buildExpress(
   return app
 }
 
-function buildHttp({ options = {}, routes }: Site): Parameters<typeof createServer>[1] {
+function buildHttp(
+  { options = {}, routes }: Site,
+  opened: Closable[],
+): Parameters<typeof createServer>[1] {
   const { limits: everywhere, ...more } = options
   const listeners = routes.map(({ path, method = 'GET', limits, stacked = [], run }) => {
     const all = limits === undefined ? stacked : [limits, ...stacked]
@@ -149,6 +166,7 @@ function buildHttp({ options = {}, routes }: Site): Parameters<typeof createServ
       const own = isOptions(given) ? given : { limits: given }
       return forHttp({ ...more, ...own } as HttpOptions)
     })
+    opened.push(...limiters)
     const listener: Parameters<typeof createServer>[1] = (request, response) => {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify(run?.(request)))
@@ -163,7 +181,10 @@ function buildHttp({ options = {}, routes }: Site): Parameters<typeof createServ
     if (found === undefined) response.writeHead(404).end()
     else found.listener(request, response)
   }
-  return everywhere === undefined ? route : forHttp(options as HttpOptions).wrap(route)
+  if (everywhere === undefined) return route
+  const limiter = forHttp(options as HttpOptions)
+  opened.push(limiter)
+  return limiter.wrap(route)
 }
 
 function isOptions(given: LimitInput | Options): given is Options {

@@ -6,6 +6,7 @@ import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 import { Guard } from './http/guard.ts'
+import { identityByTurn } from './http/identity.ts'
 import { send } from './http/node.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
@@ -95,7 +96,9 @@ function makeGuard(
   options: RateThrottleOptions,
   warnings: Warnings,
 ): Guard<Request, Response> | undefined {
-  if (options.limits !== undefined) return new Guard(options, expressFramework(warnings), warnings)
+  if (options.limits !== undefined) {
+    return new Guard(options, expressFramework(warnings), warnings, identityByTurn())
+  }
   readHttpOptions(options)
   return undefined
 }

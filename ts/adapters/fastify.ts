@@ -12,6 +12,7 @@ import type { LimitInput } from '../limit/limit.ts'
 import { fastifyFramework } from './fastify/framework.ts'
 import { Guards, type Options } from './fastify/guards.ts'
 import { hookOf } from './fastify/hook.ts'
+import { identityByTurn } from './http/identity.ts'
 import type { HttpOptions } from './http/options.ts'
 import { Warnings } from './http/warning.ts'
 
@@ -72,7 +73,7 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
   if (!app.hasRequestDecorator('rateLimit')) app.decorateRequest('rateLimit', null)
   if (!app.hasDecorator('rateThrottle')) {
     app.decorate('rateThrottle', (limits) => {
-      const guard = guards.make(limits)
+      const guard = guards.make(limits, identityByTurn())
       return hookOf(() => guard)
     })
   }

@@ -5,7 +5,8 @@ import type { Decision } from '../decision.ts'
 import type { RateLimitExceeded } from '../exceeded.ts'
 import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
-import { isOver, onEnd, peerOf } from './http/node.ts'
+import { identityByTurn } from './http/identity.ts'
+import { isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
 import { bodyOf } from './http/reply.ts'
 import { Warnings } from './http/warning.ts'
@@ -44,7 +45,12 @@ interface NodeBindings {
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
 export function rateThrottle(options: RateThrottleOptions): MiddlewareHandler {
-  const guard = new Guard(withResponses(ownHttpOptions(options)), HONO, new Warnings())
+  const guard = new Guard(
+    withResponses(ownHttpOptions(options)),
+    HONO,
+    new Warnings(),
+    identityByTurn(),
+  )
   return async (c, next) => {
     const refusal = await guard.decide(c, c)
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
@@ -65,6 +71,11 @@ const HONO: Framework<Context, Context> = {
   socket: (c) => nodeOf(c).incoming?.socket,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
+  version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
+  leaveBody: (c) => {
+    const { incoming } = nodeOf(c)
+    if (incoming !== undefined) leaveBody(incoming)
+  },
   client: (c) => {
     const { incoming } = nodeOf(c)
     return incoming === undefined ? undefined : peerOf(incoming)

@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Answer } from '../tier.ts'
 import { Guard } from './http/guard.ts'
+import { identityByTurn } from './http/identity.ts'
 import { NODE, send } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
 import { bodyOf } from './http/reply.ts'
@@ -43,7 +44,7 @@ export interface RateThrottle {
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
 export function rateThrottle(options: RateThrottleOptions): RateThrottle {
-  const guard = new Guard(ownHttpOptions(options), NODE, new Warnings())
+  const guard = new Guard(ownHttpOptions(options), NODE, new Warnings(), identityByTurn())
   const admit: RateThrottle['admit'] = (request, response) => {
     const refusal = guard.decide(request, response)
     if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)

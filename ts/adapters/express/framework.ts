@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { clientOf } from '../../address/trust.ts'
 import type { Framework } from '../http/framework.ts'
-import { isOver, onEnd, peerOf, send } from '../http/node.ts'
+import { isOver, leaveBody, onEnd, peerOf, send } from '../http/node.ts'
 import { type Believes, namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 
@@ -21,6 +21,8 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     socket: (request) => request.socket,
     headers: (request) => request.headers,
     method: (request) => request.method,
+    version: (request) => request.httpVersionMajor,
+    leaveBody,
     client: (request) => {
       const peer = peerOf(request)
       if (peer === undefined || !followsProxies(request)) return peer

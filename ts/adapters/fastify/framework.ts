@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientOf } from '../../address/trust.ts'
 import type { Framework } from '../http/framework.ts'
-import { isOver, onEnd, peerOf } from '../http/node.ts'
+import { isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 
@@ -23,6 +23,8 @@ export function fastifyFramework(
     socket: (request) => request.raw.socket,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
+    version: (request) => request.raw.httpVersionMajor,
+    leaveBody: (request) => leaveBody(request.raw),
     client: (request) =>
       followsProxies(request) ? clientOf(request.ips ?? []) : peerOf(request.raw),
     followsProxies,

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { LimitInput } from '../../limit/limit.ts'
 import type { Framework } from '../http/framework.ts'
 import { Guard } from '../http/guard.ts'
+import { identityOf } from '../http/identity.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from '../http/options.ts'
 import { readHttpOptions } from '../http/read.ts'
 import type { Warnings } from '../http/warning.ts'
@@ -75,11 +76,14 @@ export class Guards {
   }
 
   /** A guard beside those of the routes. What the plugin's options say holds for it too, but their limits. */
-  make(rateLimit: LimitInput | Options): FastifyGuard {
-    return this.#keep({
-      ...inheritedFrom(this.#options),
-      ...asHttpOptions(rateLimit, 'config.rateLimit'),
-    })
+  make(rateLimit: LimitInput | Options, place: string): FastifyGuard {
+    return this.#keep(
+      {
+        ...inheritedFrom(this.#options),
+        ...asHttpOptions(rateLimit, 'config.rateLimit'),
+      },
+      place,
+    )
   }
 
   close(): void {
@@ -94,14 +98,15 @@ export class Guards {
       other.rateLimit === rateLimit && other.constraints === constraints
     const known = routes.find(same)
     if (known !== undefined) return known.guard
-    const guard = rateLimit === false ? undefined : this.make(rateLimit)
+    const place = routes.length === 0 ? name : `${name} ${routes.length}`
+    const guard = rateLimit === false ? undefined : this.make(rateLimit, place)
     this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
     return guard
   }
 
   #makeGlobal(): FastifyGuard | undefined {
     const { limits, burst, name, scope, policy } = this.#options
-    if (limits !== undefined) return this.#keep(this.#options)
+    if (limits !== undefined) return this.#keep(this.#options, 'global')
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
       throw new TypeError(`${option} belongs beside the limits it is for`)
@@ -110,8 +115,8 @@ export class Guards {
     return undefined
   }
 
-  #keep(options: Options): FastifyGuard {
-    const guard = new Guard(options, this.#framework, this.#warnings)
+  #keep(options: Options, place: string): FastifyGuard {
+    const guard = new Guard(options, this.#framework, this.#warnings, identityOf(place))
     this.#own.push(guard)
     return guard
   }

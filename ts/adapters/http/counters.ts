@@ -12,22 +12,26 @@ import type { Warnings } from './warning.ts'
 export function openCounters<Request, Response>(
   options: ReadOptions<Request, Response>,
   warnings: Warnings,
+  identity: string,
 ): BudgetSource<Request> {
-  const { limits, policy, keyTimeoutMs, store } = options
-  warnOfSeveralProcesses(store.storage, warnings)
-  const open = (found: LimitInput): Budget => openBudget(found, policy, opener(options))
+  const { limits, policy, keyTimeoutMs, storage } = options
+  warnOfSeveralProcesses(storage, warnings)
+  const open = (found: LimitInput): Budget => openBudget(found, policy, opener(options, identity))
   if (typeof limits === 'function') return new Budgets(limits, open, keyTimeoutMs)
   checkNames(readLimits(limits).length, policy)
   return open(limits as LimitInput)
 }
 
-/** A scope with limits that depend on the request has one name for each set of them. */
-function opener<Request, Response>(options: ReadOptions<Request, Response>): OpenTier {
-  const { limits: input, limiter, store, stepsMs } = options
+/** With limits that depend on the request, each set of them has counters, and so a name, of its own. */
+function opener<Request, Response>(
+  options: ReadOptions<Request, Response>,
+  identity: string,
+): OpenTier {
+  const { limits: input, limiter, storage, forRedis, stepsMs } = options
   return (limits) => {
     const isNamed = typeof input === 'function' && limiter.name !== undefined
     const name = isNamed ? `${limiter.name} ${textOf(limits)}` : limiter.name
-    const tier = openTier(limits, { ...limiter, ...store, name })
+    const tier = openTier(limits, { ...limiter, storage, forRedis, identity, name })
     return stepsMs === undefined ? tier : new Escalation(tier, stepsMs, limiter.clock)
   }
 }

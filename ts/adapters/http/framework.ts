@@ -17,6 +17,10 @@ export interface Framework<Request, Response> {
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
+  /** Of HTTP: 1 or 2. */
+  version(request: Request): number
+  /** Sees to it that Node reads nothing more of a body that nobody wants. */
+  leaveBody(request: Request): void
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
    * `undefined` when there is none: the socket is gone.

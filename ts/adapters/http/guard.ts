@@ -12,7 +12,7 @@ import { giveBack, isCharged, keepPassage, type Passage, passageOf } from './pas
 import { type ReadOptions, readHttpOptions } from './read.ts'
 import { RequestRefused } from './refused.ts'
 import { Reply } from './reply.ts'
-import { Warnings } from './warning.ts'
+import type { Warnings } from './warning.ts'
 
 /** Why a request is not served, as an error for the framework; `undefined` if it may pass. */
 export type Refusal = Error | undefined
@@ -33,11 +33,15 @@ export class Guard<Request extends object, Response extends object> {
   readonly #events: Events<Request>
   readonly #reply: Reply<Request, Response>
 
-  /** @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted */
+  /**
+   * @param identity tells the counters of this guard from those of others in one store
+   * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
+   */
   constructor(
     options: HttpOptions<Request, Response>,
     framework: Framework<Request, Response>,
-    warnings: Warnings = new Warnings(),
+    warnings: Warnings,
+    identity: string,
   ) {
     const read = readHttpOptions(options)
     const events = new Events<Request>(read.hooks, warnings)
@@ -51,7 +55,7 @@ export class Guard<Request extends object, Response extends object> {
     this.#caller = new Caller(read, client, report)
     this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
     this.#reply = new Reply(read, framework)
-    this.#source = openCounters(read, warnings)
+    this.#source = openCounters(read, warnings, identity)
     this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
   }
 

@@ -89,12 +89,15 @@ export class Holds {
     const voidAt = this.#now() + decision.resetMs
     return new Hold((isCounted) => {
       const isVoid = isCounted || this.#now() >= voidAt
-      return then(isVoid ? undefined : tier.refund(key, cost), () => {
-        const line = this.#linesOf(tier).get(key)
-        if (line !== undefined) line.held--
-        this.#wake(tier, key)
-      })
+      if (isVoid) this.#free(tier, key)
+      else return freeing(tier.refund.bind(tier, key, cost), () => this.#free(tier, key))
     })
+  }
+
+  #free(tier: Tier, key: string): void {
+    const line = this.#linesOf(tier).get(key)
+    if (line !== undefined) line.held--
+    this.#wake(tier, key)
   }
 
   /** Whoever waited in vain lets the next one try: nobody else would. */
@@ -117,4 +120,17 @@ export class Holds {
     this.#lines.set(tier, known)
     return known
   }
+}
+
+/** Refunds, and then frees in any case: behind a refund that failed nobody must wait for ever. */
+function freeing(refund: () => Answer<void>, free: () => void): Answer<void> {
+  let refunded: Answer<void>
+  try {
+    refunded = refund()
+  } catch (error) {
+    free()
+    throw error
+  }
+  if (refunded instanceof Promise) return refunded.finally(free)
+  free()
 }

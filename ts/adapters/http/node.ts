@@ -1,25 +1,82 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { socketAddress } from '../../address/address.ts'
 import { UNIX } from './client.ts'
 import type { Ending, Framework } from './framework.ts'
 
-/** Who a socket says is at its other end, canonical. */
+/** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
+const ADDRESS: unique symbol = Symbol('ratethrottle.address')
+
+/** Who is at the other end of a request's socket, canonical. */
 export function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string | undefined {
-  const address = socket?.remoteAddress
-  if (address !== undefined) return socketAddress(address)
-  return socket?.destroyed === false ? UNIX : undefined
+  const known = (socket as { [ADDRESS]?: string } | undefined)?.[ADDRESS]
+  return known ?? askPeer(socket)
 }
 
-/** Calls `ended` when the response has been sent, or can't be. */
+function askPeer(
+  socket: (IncomingMessage['socket'] & { [ADDRESS]?: string }) | undefined,
+): string | undefined {
+  const address = socket?.remoteAddress
+  if (socket === undefined || address === undefined) {
+    return socket?.destroyed === false ? UNIX : undefined
+  }
+  const canonical = socketAddress(address)
+  socket[ADDRESS] = canonical
+  return canonical
+}
+
+/** Calls `ended` once, when the response has been sent, or can't be. */
 export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): void {
-  response.once('close', () => {
-    ended(response.writableFinished ? response.statusCode : undefined)
+  const sent = (): void => {
+    response.off('close', gone)
+    leave(response, gone)
+    ended(response.statusCode)
+  }
+  const gone = (): void => {
+    response.off('finish', sent)
+    response.off('close', gone)
+    leave(response, gone)
+    ended(undefined)
+  }
+  response.once('finish', sent)
+  response.once('close', gone)
+  if (response.socket === null) enqueue(response, gone)
+}
+
+/**
+ * Responses that wait behind others on their connection: Node gives a socket to one at a time, and tells
+ * the others nothing when it closes. One listener for all of them, because there may be thousands.
+ */
+const QUEUED = new WeakMap<Socket, Set<() => void>>()
+
+function enqueue({ req: { socket } }: ServerResponse, gone: () => void): void {
+  const known = QUEUED.get(socket)
+  if (known !== undefined) {
+    known.add(gone)
+    return
+  }
+  const queue = new Set([gone])
+  QUEUED.set(socket, queue)
+  socket.once('close', () => {
+    for (const leaves of queue) leaves()
   })
+}
+
+function leave(response: ServerResponse, gone: () => void): void {
+  QUEUED.get(response.req?.socket)?.delete(gone)
 }
 
 /** Whether nothing can be answered any more. */
 export function isOver(response: ServerResponse): boolean {
-  return response.headersSent || response.destroyed
+  if (response.headersSent || response.destroyed) return true
+  return response.socket === null && response.req.socket?.destroyed
+}
+
+/**
+ * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
+ */
+export function leaveBody(request: IncomingMessage): void {
+  request.read(0)
 }
 
 /** Answers in full. */
@@ -36,6 +93,8 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   socket: (request) => request.socket,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
+  version: (request) => request.httpVersionMajor,
+  leaveBody,
   client: peerOf,
   followsProxies: () => false,
   setHeader: (response, name, value) => {

@@ -5,6 +5,8 @@ import type { RateLimitExceeded } from '../../exceeded.ts'
 import type { HeaderStyle } from '../../headers.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from '../../options.ts'
+import type { RedisOptions } from '../../redis/index.ts'
+import { REDIS_OPTIONS } from '../../redis/names.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
 import type { Hooks } from './events.ts'
@@ -23,6 +25,7 @@ export type Handler<Request, Response> = (
 export interface HttpOptions<Request, Response = never>
   extends Omit<RateLimiterOptions, 'blockFor' | 'shared'>,
     Omit<Hooks<Request>, 'onError'>,
+    Omit<RedisSettings, 'onError'>,
     Settings {
   /** One or several limits: all of them are charged, or none. Or a function of the request, for plans. */
   readonly limits?: LimitInput | LimitsFunction<Request> | undefined
@@ -74,18 +77,19 @@ export interface HttpOptions<Request, Response = never>
   readonly onStoreError?: StoreErrorPolicy | undefined
   /** Where the counters live: a URL, or the `storage` of a limiter. Default: `'memory:'`. */
   readonly storage?: string | object | undefined
-  /** In front of all keys of a store that others use too. */
-  readonly keyPrefix?: string | undefined
 }
 
+/** Options of a limiter in Redis that one in memory does not have. */
+export type RedisSettings = Omit<RedisOptions, keyof RateLimiterOptions>
+
 /** While the store fails: count in this process, admit, or deny. */
-export type StoreErrorPolicy = 'local' | 'open' | 'closed'
+export type StoreErrorPolicy = NonNullable<RedisOptions['onError']>
 
 const OWN = [
   ...['limits', 'key', 'cost', 'trust', 'methods', 'skip', 'allow', 'deny', 'scope', 'countWhen'],
   ...['slowDown', 'missingKey', 'onKeyError', 'keyTimeoutMs', 'headers', 'policy', 'status'],
   ...['message', 'problem', 'handler', 'dryRun', 'onAdmit', 'onDeny', 'onError', 'onStoreError'],
-  ...['storage', 'keyPrefix'],
+  ...['storage', ...REDIS_OPTIONS.filter((name) => name !== 'onError')],
 ]
 const KNOWN = [...OWN, ...LIMITER_OPTIONS.filter((name) => name !== 'shared'), ...SETTINGS]
 /**

@@ -5,12 +5,13 @@ import { checkPolicyName, type HeaderStyle, readHeaderStyle } from '../../header
 import { readDuration } from '../../limit/duration.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { type RateLimiterOptions, resolveOptions } from '../../options.ts'
+import { REDIS_OPTIONS } from '../../redis/names.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
 import type { Hooks } from './events.ts'
 import { countedAs, type Skip } from './filter.ts'
 import { byIp, type KeyFunction } from './keys.ts'
-import { type Handler, type HttpOptions, ownHttpOptions } from './options.ts'
+import { type Handler, type HttpOptions, ownHttpOptions, type RedisSettings } from './options.ts'
 import { type Counts, readCountWhen } from './outcome.ts'
 
 const DEFAULT_TIMEOUT_MS = 1000
@@ -45,8 +46,9 @@ export interface ReadOptions<Request, Response> {
   readonly hooks: Hooks<Request>
   /** For the limiter itself. */
   readonly limiter: RateLimiterOptions
-  /** For the store. */
-  readonly store: { storage?: unknown; keyPrefix?: unknown; onError?: unknown }
+  readonly storage: unknown
+  /** For a limiter in Redis. */
+  readonly forRedis: RedisSettings
 }
 
 /** @throws TypeError or RangeError that names the option, its value and what is accepted */
@@ -132,11 +134,16 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
     clock,
   }
   resolveOptions(limiter)
-  const { storage, keyPrefix, onError, onStoreError } = own
-  return {
-    limiter,
-    store: { storage, keyPrefix, onError: typeof onError === 'string' ? onError : onStoreError },
-  }
+  return { limiter, storage: own.storage, forRedis: readForRedis(own) }
+}
+
+/** Those that were given. The limiter checks them, if there is to be one in Redis. */
+function readForRedis<Request, Response>(own: HttpOptions<Request, Response>): RedisSettings {
+  const { onError, onStoreError } = own
+  const policy = typeof onError === 'string' ? onError : onStoreError
+  const given = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
+  const known = given.filter(([name, value]) => name !== 'onError' && value !== undefined)
+  return { ...Object.fromEntries(known), ...(policy === undefined ? {} : { onError: policy }) }
 }
 
 function readSteps(steps: readonly unknown[]): readonly number[] {

@@ -46,7 +46,10 @@ export class Reply<Request extends object, Response extends object> {
 
   /** Answers as the options say. False if they do not. */
   answer(refusal: Error, { request, response }: Exchange<Request, Response>): Answer<boolean> {
-    if (!(refusal instanceof RateLimitExceeded)) return false
+    if (!(refusal instanceof RateLimitExceeded)) {
+      if (!this.#framework.isOver(response)) this.#closeIfLong(request, response)
+      return false
+    }
     const { handler, problem } = this.#options
     if (handler !== undefined) return then(settle(handler(request, response, refusal)), () => true)
     if (!problem) return false
@@ -61,7 +64,10 @@ export class Reply<Request extends object, Response extends object> {
     const headers = this.#framework.headers(request)
     const isLong = Number(headers['content-length'] ?? 0) > MAX_IGNORED_BODY
     if (!isLong && headers['transfer-encoding'] === undefined) return
+    // HTTP/2 has no such header: there a stream ends alone.
+    if (this.#framework.version(request) !== 1) return
     this.#framework.setHeader(response, 'connection', 'close')
+    this.#framework.leaveBody(request)
   }
 
   #showDraft(passage: Passage, response: Response): Answer<void> {

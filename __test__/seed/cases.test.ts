@@ -1,0 +1,187 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import type express from 'express'
+import type { Express } from 'express'
+import Fastify from 'fastify'
+import { FakeClock, RateLimitExceeded } from 'ratethrottle'
+import { rateThrottle as forExpress } from 'ratethrottle/express'
+import forFastify from 'ratethrottle/fastify'
+import { describe, expect, it } from 'vitest'
+import {
+  expectWarnings,
+  FRAMEWORKS,
+  figures,
+  type Options,
+  SERVERS,
+  type Site,
+  serve,
+  serveBuilt,
+  times,
+} from './servers.ts'
+import { ofFastify, ofListener } from './sites.ts'
+
+expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
+
+describe('H1 a limiter made before its app and attached later', () => {
+  it('Fastify 5: holds for routes from before, and has headers', async () => {
+    const app = Fastify()
+    app.get('/', () => ({ path: '/' }))
+    app.register(forFastify, { limits: '2/minute', clock: new FakeClock() })
+    const { ask, statuses } = await serveBuilt(ofFastify(app))
+    expect(figures(await ask())).toEqual(['2', '1'])
+    expect(await statuses(2)).toEqual([200, 429])
+  })
+
+  it.each(['express', 'express-4'])(
+    '%s: holds, has headers, and is one budget in two apps',
+    async (name) => {
+      const limiter = forExpress({ limits: '2/minute', clock: new FakeClock() })
+      const { default: make } = (await import(name)) as { default: typeof express }
+      const apps = [make(), make()] as [Express, Express]
+      for (const app of apps)
+        app.use(limiter).get('/', (_request, response) => void response.json({}))
+      const [one, other] = await Promise.all(apps.map((app) => serveBuilt(ofListener(app))))
+      expect(figures((await one?.ask()) ?? expect.fail())).toEqual(['2', '1'])
+      expect(await other?.statuses(2)).toEqual([200, 429])
+    },
+  )
+})
+
+describe.each(SERVERS)('%s:', (framework) => {
+  const site = (limits: Site['routes'][number]['limits'], more: object = {}): Site => ({
+    options: { clock: new FakeClock() },
+    routes: [{ path: '/', ...(limits === undefined ? {} : { limits }), ...more }],
+  })
+
+  it.each([
+    ['"100/minute"', '100/minute', 100],
+    ['50 per 60 seconds in numbers', { count: 50, windowMs: 60_000 }, 50],
+    ['both in a list', ['100/minute', { count: 50, windowMs: 60_000 }], 50],
+  ])('H2 %s is a limit', async (_, limits, count) => {
+    const { statuses, ask } = await serve(framework, site(limits))
+    expect(figures(await ask())).toEqual([`${count}`, `${count - 1}`])
+    expect(await statuses(count)).toEqual(times(count - 1, 200, 1, 429))
+  })
+
+  it("H3 under the limit the handler's result is unchanged; the second request of one is not served", async () => {
+    const result = { text: 'Grüße\n"\\', list: [1, null, { deep: true }], nothing: '' }
+    const run = () => result
+    const limited = await serve(framework, site('1/minute', { run }))
+    const free = await serve(framework, site(undefined, { run }))
+    const [ours, bare] = [await limited.ask(), await free.ask()]
+    expect(ours.body).toBe(bare.body)
+    expect(JSON.parse(ours.body)).toEqual(result)
+    const added = Object.keys(ours.headers).filter((header) => !(header in bare.headers))
+    expect(added.sort()).toEqual(
+      ['limit', 'remaining', 'reset'].map((name) => `x-ratelimit-${name}`),
+    )
+    expect((await limited.ask()).status).toBe(429)
+    expect(limited.runs()).toBe(1)
+  })
+
+  it('H4 a limit on POST leaves GET alone', async () => {
+    const options: Options = { clock: new FakeClock(), limits: '2/minute', methods: ['POST'] }
+    const routes = [{ path: '/' }, { path: '/', method: 'POST' }] as const
+    const { ask, statuses } = await serve(framework, { options, routes })
+    expect(await statuses(5)).toEqual(times(5, 200))
+    expect(figures(await ask())).toEqual([undefined, undefined])
+    expect(await statuses(3, '/', { method: 'POST' })).toEqual(times(2, 200, 1, 429))
+    expect(await statuses(2)).toEqual([200, 200])
+  })
+
+  it('H6 a WebSocket passes, and costs nothing', async () => {
+    const options = { clock: new FakeClock(), limits: '1/minute' }
+    const { server, port, statuses } = await serve(framework, { options, routes: [{ path: '/' }] })
+    server.on('upgrade', (_request, socket) => {
+      socket.end(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      )
+    })
+    for (let i = 0; i < 3; i++) expect(await upgrade(port)).toMatch(/^HTTP\/1\.1 101 /)
+    expect(await statuses(2)).toEqual([200, 429])
+  })
+
+  it.each(['203.0.113.7', '', ' , ', 'unknown', '::1', '[::1]:80', '%00', '1.2.3.4'.repeat(500)])(
+    'H7 with X-Forwarded-For "%s" a request is still served',
+    async (chain) => {
+      for (const trust of [undefined, 'loopback']) {
+        const options = { limits: '9/minute', ...(trust === undefined ? {} : { trust }) }
+        const { ask } = await serve(framework, { options, routes: [{ path: '/' }] })
+        expect((await ask('/', { headers: { 'x-forwarded-for': chain } })).status).toBe(200)
+      }
+    },
+  )
+
+  it('4.2.1 limit N: exactly N are served, then 429 without the handler, headers and body right', async () => {
+    const { ask, runs } = await serve(framework, site('5/hour'))
+    for (let left = 4; left >= 0; left--) {
+      const { status, body, ...answer } = await ask()
+      expect([status, body]).toEqual([200, '{"path":"/"}'])
+      expect(figures({ status, body, ...answer })).toEqual(['5', `${left}`])
+    }
+    for (let i = 0; i < 5; i++) {
+      const answer = await ask()
+      expect([answer.status, ...figures(answer)]).toEqual([429, '5', '0'])
+      expect(answer.headers['retry-after']).toBe('720')
+      expect(JSON.parse(answer.body)).toMatchObject({
+        code: 'RATE_LIMIT_EXCEEDED',
+        statusCode: 429,
+      })
+    }
+    expect(runs()).toBe(5)
+  })
+
+  it.each([
+    ['H5 -1', '-1/minute', /-1\/minute/],
+    ['H5 -1 in numbers', { count: -1, windowMs: 60_000 }, /count.*-1/],
+    ['4.2.8 an unknown unit', '7/fortnight', /fortnight/],
+    ['4.2.8 zero', '0/minute', /0\/minute/],
+    ['4.2.8 no text', '', /limit/i],
+    ['4.2.8 no limit', [], /limit/],
+    ['4.2.8 a number', 5, /limit.*5/],
+    ['4.2.8 an unknown strategy', { limits: '5/minute', algorithm: 'sliding_widow' }, /widow/],
+    ['4.2.8 an unknown option', { limits: '5/minute', windowMs: 5 }, /windowMs/],
+    ['4.2.8 options of the wrong kind', { limits: '5/minute', blockFor: 'often' }, /blockFor/],
+  ])('%s stops the start wherever it stands', async (_, wrong, reason) => {
+    const limits = wrong as Options['limits'] & string
+    await expect(serve(framework, site(limits))).rejects.toThrow(reason)
+    await expect(serve(framework, site(undefined, { stacked: [limits] }))).rejects.toThrow(reason)
+    const given = typeof wrong === 'object' && 'limits' in wrong ? wrong : { limits }
+    const options = given as Options
+    await expect(serve(framework, { options, routes: [] })).rejects.toThrow(reason)
+  })
+})
+
+it('4.2.8 Fastify 5: a wrong limit of a route from before the plugin refuses each request', async () => {
+  let runs = 0
+  const app = Fastify()
+  const config = { rateLimit: '7/fortnight' as '7/day' }
+  app.get('/', { config }, () => ({ runs: ++runs }))
+  await app.register(forFastify, { limits: '100/minute' })
+  const { statuses } = await serveBuilt(ofFastify(app))
+  expect(await statuses(3)).toEqual(times(3, 500))
+  expect(runs).toBe(0)
+})
+
+describe.each(FRAMEWORKS)('%s:', (framework) => {
+  it('H3 what is not served is a 429 error', async () => {
+    const errors: unknown[] = []
+    const { statuses } = await serve(framework, {
+      routes: [{ path: '/', limits: '1/minute' }],
+      onError: (error) => {
+        errors.push(error)
+        return { status: (error as RateLimitExceeded).statusCode, body: {} }
+      },
+    })
+    expect(await statuses(2)).toEqual([200, 429])
+    expect(errors).toEqual([expect.any(RateLimitExceeded)])
+  })
+})
+
+async function upgrade(port: number): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+  const [head] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return head.toString('latin1')
+}
