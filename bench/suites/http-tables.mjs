@@ -30,6 +30,7 @@ function rivalNotes(rows, name) {
     const theirs = find(rows, name, rival)?.addedUsPerReq
     // Noise may leave nothing added: a share of that says nothing.
     if (ours === undefined || theirs === undefined || theirs <= 0) return []
+    if (ours <= 0) return [`${OURS} adds nothing, ${rival} ${theirs.toFixed(1)} µs.`]
     return [`${OURS} adds ${percent(ours / theirs)} of what ${rival} adds.`]
   })
 }
