@@ -31,6 +31,7 @@ export class Client {
 
   /** Sends `count` requests one after the other, each of which must be answered with `status`. */
   send(count, status) {
+    if (this.#socket.destroyed) throw new Error('the server closed a connection between rounds')
     this.#left = count
     this.#status = String(status)
     return new Promise((resolve, reject) => {

@@ -1,14 +1,14 @@
 import { CommandError, helpText, readCommand } from './command.mjs'
 import { report } from './progress.mjs'
 import { writeRecord } from './record.mjs'
-import { fastify } from './suites/fastify.mjs'
+import { http } from './suites/http.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
 import { redis } from './suites/redis.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, fastify, redis]
+const SUITES = [local, threads, memory, http, redis]
 
 try {
   await main()

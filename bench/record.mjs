@@ -10,6 +10,7 @@ const RIVALS = [
   'express-rate-limit',
   '@fastify/rate-limit',
   'fastify',
+  'express',
   'benchmark',
 ]
 
@@ -17,7 +18,7 @@ const RIVALS = [
 const CONTESTS = [
   { suite: 'local', ours: 'ratethrottle.allow', field: 'nsPerOp', unit: 'ns' },
   { suite: 'memory', ours: 'ratethrottle', field: 'bytesPerKey', unit: 'bytes per key' },
-  { suite: 'fastify', ours: 'ratethrottle', field: 'addedUsPerReq', unit: 'µs added per request' },
+  { suite: 'http', ours: 'ratethrottle', field: 'addedUsPerReq', unit: 'µs added per request' },
 ]
 /** The floor under a native limiter is no limiter, and `check` is ours too. */
 const NO_RIVALS = ['noop', 'ratethrottle.check']

@@ -1,15 +1,14 @@
 import { Client } from '../client.mjs'
-import { readTask, serveLane } from '../lane.mjs'
+import { serveLane } from '../lane.mjs'
 
 const CONNECTIONS = 50
 
-const { status } = readTask()
 const clientsByPort = new Map()
 
 serveLane({ fire })
 
 /** Sends `requests` to one server over its open connections; answers the seconds it took. */
-async function fire({ port, requests }) {
+async function fire({ port, requests, status }) {
   const clients = await clientsOf(port)
   const share = Math.ceil(requests / clients.length)
   const start = performance.now()

@@ -1,17 +1,8 @@
 import fastify from 'fastify'
-import { ADMIT, DENY } from '../limits.mjs'
-
-const HELLO = { hello: 'world' }
-
-/** What a limiter's refusal looks like, answered by hand: the denied bare server says as much. */
-const REFUSAL = {
-  statusCode: 429,
-  error: 'Too Many Requests',
-  message: 'Rate limit exceeded, retry in 1 day',
-}
+import { HELLO, REFUSAL } from './http-answers.mjs'
 
 const PLUGINS = {
-  bare: async () => {},
+  bare: () => {},
   ratethrottle: async (app, limit) => {
     const { default: rateThrottle } = await import('ratethrottle/fastify')
     await app.register(rateThrottle, { limits: limit.text })
@@ -20,14 +11,20 @@ const PLUGINS = {
     const { default: rateLimit } = await import('@fastify/rate-limit')
     await app.register(rateLimit, { max: count, timeWindow: windowMs })
   },
+  'rate-limiter-flexible': async (app, limit) => {
+    app.addHook('onRequest', (await import('./http-flexible.mjs')).createHook(limit))
+  },
+  map: async (app, limit) => {
+    app.addHook('onRequest', (await import('./http-map.mjs')).createHook(limit))
+  },
 }
 
-/** One route behind one limiter, headers as each plugin sends them by default. */
-export async function createApp(subject, outcome) {
+/** One route behind one limiter, headers as each sends them by default. Answers the listening server. */
+export async function startFastify({ subject, limit, refuses, host }) {
   const app = fastify()
-  await PLUGINS[subject](app, outcome === 'admit' ? ADMIT : DENY)
-  if (subject === 'bare' && outcome === 'deny')
-    app.get('/', (_, reply) => reply.code(429).send(REFUSAL))
+  await PLUGINS[subject](app, limit)
+  if (refuses) app.get('/', (_, reply) => reply.code(429).send(REFUSAL))
   else app.get('/', async () => HELLO)
-  return app
+  await app.listen({ host, port: 0 })
+  return app.server
 }
