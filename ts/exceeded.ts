@@ -43,7 +43,8 @@ export class RateLimitExceeded extends Error {
   }
 }
 
-function inWords(seconds: number): string {
+/** How long to wait, in words. */
+export function inWords(seconds: number): string {
   if (seconds === Number.POSITIVE_INFINITY) {
     return 'Rate limit exceeded: this request costs more than the limit ever admits'
   }

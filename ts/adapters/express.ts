@@ -5,12 +5,12 @@ import type { Answer } from '../tier.ts'
 import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
+import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { send } from './http/node.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
-import { bodyOf } from './http/reply.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'
@@ -106,7 +106,7 @@ function makeGuard(
 /** Nobody goes on with a request that was answered here. */
 function end(
   guard: Guard<Request, Response>,
-  refusal: Error | undefined,
+  refusal: Refusal,
   request: Request,
   response: Response,
   next: (error?: unknown) => void,
@@ -119,7 +119,7 @@ function end(
     if (!isAnswered) refuse(refusal, request, response, next)
   }
   // Express takes nothing, falsy values and the word "route" for leave to go on.
-  const fail = (error: unknown): void => next(error instanceof Error ? error : refusal)
+  const fail = (error: unknown): void => next(error instanceof Error ? error : errorOf(refusal))
   let answered: Answer<boolean> = false
   try {
     answered = guard.answer(refusal, request, response)
@@ -133,14 +133,11 @@ function end(
 
 /** What Express itself makes of an error is a page of HTML, with its stack unless in production. */
 function refuse(
-  refusal: Error,
+  refusal: NonNullable<Refusal>,
   request: Request,
   response: Response,
   next: (error?: unknown) => void,
 ): void {
-  if (hasErrorHandler(request.app)) next(refusal)
-  else {
-    const { statusCode } = refusal as Error & { statusCode: number }
-    send(response, statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-  }
+  if (hasErrorHandler(request.app)) next(errorOf(refusal))
+  else send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
 }

@@ -12,6 +12,7 @@ import type { LimitInput } from '../limit/limit.ts'
 import { fastifyFramework } from './fastify/framework.ts'
 import { Guards, type Options } from './fastify/guards.ts'
 import { hookOf } from './fastify/hook.ts'
+import { Watch } from './fastify/watch.ts'
 import { identityByTurn } from './http/identity.ts'
 import type { HttpOptions } from './http/options.ts'
 import { Warnings } from './http/warning.ts'
@@ -69,18 +70,24 @@ const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) 
 function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void {
   const stage = readStage(hook)
   const warnings = new Warnings()
-  const guards = new Guards(options, fastifyFramework(app, warnings), warnings)
+  const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
+  const watch = new Watch(app, hasEarlyRoutes)
+  const framework = fastifyFramework(app, warnings)
+  const guards = new Guards(options, framework, warnings, hasEarlyRoutes)
   if (!app.hasRequestDecorator('rateLimit')) app.decorateRequest('rateLimit', null)
   if (!app.hasDecorator('rateThrottle')) {
     app.decorate('rateThrottle', (limits) => {
       const guard = guards.make(limits, identityByTurn())
-      return hookOf(() => guard)
+      return hookOf(() => guard, watch)
     })
   }
-  app.addHook('onRoute', (route: RouteOptions) => guards.prepare(route))
+  app.addHook('onRoute', (route: RouteOptions) => {
+    guards.prepare(route)
+    watch.see(route)
+  })
   app.addHook(
     stage as 'onRequest',
-    hookOf((request) => guards.of(request)),
+    hookOf((request) => guards.of(request), watch),
   )
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
     guards.close()

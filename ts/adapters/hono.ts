@@ -2,13 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
-import type { RateLimitExceeded } from '../exceeded.ts'
+import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
-import { bodyOf } from './http/reply.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'
@@ -56,7 +55,7 @@ export function rateThrottle(options: RateThrottleOptions): MiddlewareHandler {
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
     if (refusal !== undefined) {
       if (await guard.answer(refusal, c, c)) return c.res
-      throw Object.assign(refusal, { getResponse: () => responseOf(refusal) })
+      throw Object.assign(errorOf(refusal), { getResponse: () => responseOf(refusal) })
     }
     await next()
     for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
@@ -103,8 +102,8 @@ function nodeOf(c: Context): NodeBindings {
   return (c.env ?? {}) as NodeBindings
 }
 
-function responseOf(refusal: Error): Response {
-  const { statusCode: status } = refusal as RateLimitExceeded
+function responseOf(refusal: NonNullable<Refusal>): Response {
+  const { statusCode: status } = refusal
   const headers = { 'content-type': 'application/json; charset=utf-8' }
   return new Response(bodyOf(refusal), { status, headers })
 }

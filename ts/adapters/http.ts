@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Answer } from '../tier.ts'
+import { bodyOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { NODE, send } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
-import { bodyOf } from './http/reply.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'
@@ -69,16 +69,14 @@ export function rateThrottle(options: RateThrottleOptions): RateThrottle {
 /** Answers a refused request. A handler of the user's that fails is answered for, too. */
 function settle(
   guard: Guard<IncomingMessage, ServerResponse>,
-  refusal: Error | undefined,
+  refusal: Refusal,
   request: IncomingMessage,
   response: ServerResponse,
 ): Answer<boolean> {
   if (refusal === undefined) return true
   const goOn = (isAnswered: boolean): boolean => {
-    if (!isAnswered) {
-      const { statusCode } = refusal as Error & { statusCode: number }
-      send(response, statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-    }
+    if (isAnswered) return false
+    send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
     return false
   }
   try {

@@ -5,6 +5,7 @@ import type { Framework } from '../http/framework.ts'
 import { isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
+import { symbolOf } from './watch.ts'
 
 /** A client and a proxy for documentation (RFC 5737), to see what a proxy setting makes of them. */
 const PROBE = { 'x-forwarded-for': '198.51.100.1' }
@@ -46,14 +47,10 @@ function isProxyNamed(app: FastifyInstance, request: FastifyRequest, warnings: W
 }
 
 /** Fastify takes a number of hops for nobody since 5.12.1, without a word. Only its own options tell. */
-function settingOf(app: object): unknown {
-  for (let at: object | null = app; at !== null; at = Object.getPrototypeOf(at)) {
-    const symbols = Object.getOwnPropertySymbols(at)
-    const options = symbols.find(({ description }) => description === 'fastify.options')
-    if (options !== undefined)
-      return (at as Record<symbol, { trustProxy?: unknown }>)[options]?.trustProxy
-  }
-  return undefined
+function settingOf(app: FastifyInstance): unknown {
+  const options = symbolOf(app, 'fastify.options')
+  if (options === undefined) return undefined
+  return (app as unknown as Record<symbol, { trustProxy?: unknown }>)[options]?.trustProxy
 }
 
 /** Asks Fastify's own getter about a request that comes from this address. */

@@ -40,6 +40,8 @@ export class Guards {
   readonly #declared = new Map<string, Declared[]>()
   readonly #early = new WeakMap<object, { readonly guard: FastifyGuard | undefined }>()
   readonly #own: FastifyGuard[] = []
+  /** No route has limits of its own: then nobody has to ask which route a request is for. */
+  #isGlobal: boolean
   /** Where a route's guard stands among its configuration. */
   readonly #symbol = Symbol('ratethrottle.guard')
 
@@ -47,7 +49,9 @@ export class Guards {
     options: Options,
     framework: Framework<FastifyRequest, FastifyReply>,
     warnings: Warnings,
+    hasEarlyRoutes: boolean,
   ) {
+    this.#isGlobal = !hasEarlyRoutes
     this.#options = ownHttpOptions(options)
     this.#framework = framework
     this.#warnings = warnings
@@ -64,6 +68,7 @@ export class Guards {
 
   /** The guard of the route that a request is for: its own, or the plugin's. */
   of(request: FastifyRequest): FastifyGuard | undefined {
+    if (this.#isGlobal) return this.#global
     const config = request.routeOptions.config as unknown as Config | undefined
     if (config === undefined) return this.#global
     if (this.#symbol in config) return config[this.#symbol]
@@ -93,6 +98,7 @@ export class Guards {
   #declare(config: Config, name: string, constraints?: unknown): FastifyGuard | undefined {
     const rateLimit = Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
     if (rateLimit === undefined) return this.#global
+    this.#isGlobal = false
     const routes = this.#declared.get(name) ?? []
     const same = (other: Declared): boolean =>
       other.rateLimit === rateLimit && other.constraints === constraints

@@ -5,13 +5,24 @@ import type {
   onRequestHookHandler,
 } from 'fastify'
 import type { Answer } from '../../tier.ts'
+import { bodyOf, Denial, errorOf, type Refusal } from '../http/denial.ts'
 import type { FastifyGuard } from './guards.ts'
+import type { Watch } from './watch.ts'
 
 /** The guard of a request, if it has one. */
 type GuardOf = (request: FastifyRequest) => FastifyGuard | undefined
 
+/** A request on its way through a hook. */
+interface Passing {
+  readonly guard: FastifyGuard
+  readonly watch: Watch
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly next: HookHandlerDoneFunction
+}
+
 /** A hook of any stage: `preParsing` has the payload before the function that says it is done. */
-export function hookOf(guardOf: GuardOf): onRequestHookHandler {
+export function hookOf(guardOf: GuardOf, watch: Watch): onRequestHookHandler {
   const hook = (
     request: FastifyRequest,
     reply: FastifyReply,
@@ -27,40 +38,31 @@ export function hookOf(guardOf: GuardOf): onRequestHookHandler {
       next(error as Error)
       return
     }
-    run(guard, request, reply, next)
+    const refusal = guard?.decide(request, reply)
+    if (refusal === undefined || guard === undefined) next()
+    else wait({ guard, watch, request, reply, next }, refusal)
   }
   return hook as onRequestHookHandler
 }
 
-function run(
-  guard: FastifyGuard | undefined,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  next: HookHandlerDoneFunction,
-): void {
-  const refusal = guard?.decide(request, reply)
-  if (refusal === undefined || guard === undefined) next()
-  else if (!(refusal instanceof Promise)) end(guard, refusal, request, reply, next)
-  else void refusal.then((found) => end(guard, found, request, reply, next))
+function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
+  if (!(refusal instanceof Promise)) refuse(passing, refusal)
+  else {
+    void refusal.then((found) => {
+      if (found === undefined) passing.next()
+      else refuse(passing, found)
+    })
+  }
 }
 
 /** Nobody goes on with a request that was answered here. */
-function end(
-  guard: FastifyGuard,
-  refusal: Error | undefined,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  next: HookHandlerDoneFunction,
-): void {
-  if (refusal === undefined) {
-    next()
-    return
-  }
+function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
+  const { guard, request, reply, next } = passing
   const goOn = (isAnswered: boolean): void => {
-    if (!isAnswered) next(refusal)
+    if (!isAnswered) hand(passing, refusal)
   }
   // Fastify takes nothing, and falsy values, for leave to go on.
-  const fail = (error: unknown): void => next(error instanceof Error ? error : refusal)
+  const fail = (error: unknown): void => next(error instanceof Error ? error : errorOf(refusal))
   let answered: Answer<boolean> = false
   try {
     answered = guard.answer(refusal, request, reply)
@@ -71,3 +73,11 @@ function end(
   if (answered instanceof Promise) answered.then(goOn, fail)
   else goOn(answered)
 }
+
+/** To the server's error handling. Where nobody listens there, the same answer without an error. */
+function hand({ watch, request, reply, next }: Passing, refusal: NonNullable<Refusal>): void {
+  if (!(refusal instanceof Denial) || watch.isOn(request)) next(errorOf(refusal))
+  else reply.code(refusal.statusCode).type(JSON_TYPE).send(bodyOf(refusal))
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'

@@ -5,7 +5,7 @@ import type { Budget, Budgets } from './budget.ts'
 import type { Exchange, Framework } from './framework.ts'
 import { type Hold, Holds } from './hold.ts'
 import { settleAtEnd } from './outcome.ts'
-import { type BudgetOwner, Passage, passageOf } from './passage.ts'
+import { type BudgetOwner, Passage } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 import { chargeSlowly } from './slow.ts'
 
@@ -113,14 +113,13 @@ export class Charging<Request extends object, Response extends object> {
   }
 
   #passage(
-    { request }: Exchange<Request, Response>,
+    { before }: Exchange<Request, Response>,
     budget: Budget,
     key: string,
     cost: number | undefined,
     decision: Decision,
     hold?: Hold,
   ): Passage {
-    const before = passageOf(request)
     return new Passage(this.#owner, budget, key, cost, decision, hold, this.#isShown, before)
   }
 }

@@ -9,6 +9,7 @@ export class Client<Request, Response> implements Facts<Request> {
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings
   #isWarned = false
+  #seen = 0
 
   /** @param trust in place of the framework's own proxy setting */
   constructor(
@@ -38,14 +39,24 @@ export class Client<Request, Response> implements Facts<Request> {
 
   /** A proxy that nobody named makes one caller of all its clients. Or somebody forges: that is harmless. */
   warnOfStrayHeader(request: Request): void {
-    if (this.#isWarned || this.#framework.headers(request)['x-forwarded-for'] === undefined) return
+    if (this.#isWarned || !this.#isLookedAt()) return
+    if (this.#framework.headers(request)['x-forwarded-for'] === undefined) return
     // Said at most once, and not again where the proxy setting itself has been complained about.
     this.#isWarned = true
     if (this.#trust !== undefined || this.#framework.followsProxies(request)) return
     if (!PROXY_WARNINGS.some((code) => this.#warnings.has(code))) this.#warnings.tell(STRAY, ADVICE)
   }
+
+  /** Not at each request: having node:http make an object of the headers costs more than deciding. */
+  #isLookedAt(): boolean {
+    this.#seen++
+    return this.#seen <= FIRST_LOOKS || this.#seen % LATER_LOOKS === 0
+  }
 }
 
+/** Which requests are looked at: so many at first, later one of so many. */
+const FIRST_LOOKS = 64
+const LATER_LOOKS = 256
 const STRAY = 'RATETHROTTLE_STRAY_FORWARDED_FOR'
 const ADVICE =
   'a request has X-Forwarded-For, which is not believed: no proxy is trusted. Behind a proxy all clients ' +

@@ -1,11 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import type { SetHeader } from '../../headers.ts'
+import type { Passage } from './passage.ts'
 
 /** A request and its response. */
 export interface Exchange<Request, Response> {
   readonly request: Request
   readonly response: Response
+  /** What the request was charged before. */
+  readonly before: Passage | undefined
 }
 
 /** How a response ended: with this status, or `undefined` when the client had gone before. */

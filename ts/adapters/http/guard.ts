@@ -4,18 +4,16 @@ import { Caller } from './caller.ts'
 import { type BudgetSource, Charging } from './charging.ts'
 import { Client } from './client.ts'
 import { openCounters } from './counters.ts'
+import type { Refusal } from './denial.ts'
 import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './filter.ts'
 import type { Exchange, Framework } from './framework.ts'
 import type { HttpOptions } from './options.ts'
-import { giveBack, isCharged, keepPassage, type Passage, passageOf } from './passage.ts'
+import { giveBack, isCharged, keepPassage, type Passage, RequestDecision } from './passage.ts'
 import { type ReadOptions, readHttpOptions } from './read.ts'
 import { RequestRefused } from './refused.ts'
 import { Reply } from './reply.ts'
 import type { Warnings } from './warning.ts'
-
-/** Why a request is not served, as an error for the framework; `undefined` if it may pass. */
-export type Refusal = Error | undefined
 
 /**
  * One or several limits on the requests that somebody guards with it. No framework in it.
@@ -66,7 +64,9 @@ export class Guard<Request extends object, Response extends object> {
    */
   decide(request: Request, response: Response): Answer<Refusal> {
     try {
-      const refusal = this.#decide({ request, response })
+      const before = RequestDecision.lastOf(request)
+      if (before !== undefined && isCharged(this.#owner, before)) return undefined
+      const refusal = this.#decide({ request, response, before })
       if (!(refusal instanceof Promise)) return refusal
       return refusal.catch((error: unknown) => this.#failed(request, error))
     } catch (error) {
@@ -77,10 +77,10 @@ export class Guard<Request extends object, Response extends object> {
   /**
    * Answers a refused request, if the options say how.
    *
-   * @returns whether they do: if not, the error goes through the framework's error handling
+   * @returns whether they do: if not, its error goes through the framework's error handling
    */
-  answer(refusal: Error, request: Request, response: Response): Answer<boolean> {
-    return this.#reply.answer(refusal, { request, response })
+  answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
+    return this.#reply.answer(refusal, request, response)
   }
 
   /** Forgets a key, its block included, under limits that do not depend on the request. */
@@ -97,7 +97,6 @@ export class Guard<Request extends object, Response extends object> {
 
   #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
     const { request } = exchange
-    if (isCharged(this.#owner, passageOf(request))) return undefined
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)
     const verdict = this.#filter.judge(request)
@@ -143,11 +142,11 @@ export class Guard<Request extends object, Response extends object> {
   #refuse(exchange: Exchange<Request, Response>, passage: Passage): Answer<Refusal> {
     const { before } = passage
     const shown =
-      before == null
+      before === undefined
         ? this.#reply.show(passage, exchange.response)
         : then(giveBack(before), () => this.#reply.show(passage, exchange.response))
-    if (shown instanceof Promise) return shown.then(() => this.#reply.refuse(passage, exchange))
-    return this.#reply.refuse(passage, exchange)
+    if (shown instanceof Promise) return shown.then(() => this.#reply.deny(passage, exchange))
+    return this.#reply.deny(passage, exchange)
   }
 
   /** A client is told nothing of what went wrong, and is not served. In a dry run it is. */

@@ -1,13 +1,11 @@
-import { RateLimitExceeded } from '../../exceeded.ts'
 import { setLegacyHeaders, standingItem } from '../../headers.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
+import { Denial, type Refusal } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { type Passage, passageOf, tightest } from './passage.ts'
+import { type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
-import type { RequestRefused } from './refused.ts'
 
-const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 /** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
 const MAX_IGNORED_BODY = 65_536
 
@@ -26,35 +24,37 @@ export class Reply<Request extends object, Response extends object> {
     const { headers } = this.#options
     if (!passage.isShown || this.#framework.isOver(response)) return
     // A tighter limit has written its figures already.
-    if (headers !== 'draft' && (passage.before == null || tightest(passage) === passage)) {
+    if (headers !== 'draft' && (passage.before === undefined || tightest(passage) === passage)) {
       setLegacyHeaders(passage.decision, response, this.#framework.setHeader)
     }
     if (headers !== 'legacy') return this.#showDraft(passage, response)
   }
 
-  /** The error of a denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-  refuse({ decision }: Passage, { request, response }: Exchange<Request, Response>): Error {
-    const error = this.#withoutStack(decision)
-    const { retryAfter } = error
-    if (this.#framework.isOver(response)) return error
+  /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
+  deny(passage: Passage, { request, response }: Exchange<Request, Response>): Denial {
+    const denial = new Denial(passage, this.#options)
+    if (this.#framework.isOver(response)) return denial
+    const { retryAfter } = denial
     if (retryAfter !== Number.POSITIVE_INFINITY) {
       this.#framework.setHeader(response, 'retry-after', String(retryAfter))
     }
     this.#closeIfLong(request, response)
-    return error
+    return denial
   }
 
   /** Answers as the options say. False if they do not. */
-  answer(refusal: Error, { request, response }: Exchange<Request, Response>): Answer<boolean> {
-    if (!(refusal instanceof RateLimitExceeded)) {
+  answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
+    if (!(refusal instanceof Denial)) {
       if (!this.#framework.isOver(response)) this.#closeIfLong(request, response)
       return false
     }
     const { handler, problem } = this.#options
-    if (handler !== undefined) return then(settle(handler(request, response, refusal)), () => true)
+    if (handler !== undefined) {
+      return then(settle(handler(request, response, refusal.toError())), () => true)
+    }
     if (!problem) return false
-    const body = JSON.stringify(problemOf(refusal, passageOf(request)))
     this.#framework.setHeader(response, 'cache-control', 'no-store')
+    const body = refusal.toProblem()
     this.#framework.send(response, refusal.statusCode, 'application/problem+json', body)
     return true
   }
@@ -79,38 +79,12 @@ export class Reply<Request extends object, Response extends object> {
       this.#framework.setHeader(response, 'ratelimit', standings)
     })
   }
-
-  /** A denial is no bug: where it was made interests nobody, and finding out costs more than deciding. */
-  #withoutStack(decision: Passage['decision']): RateLimitExceeded {
-    const limit = Error.stackTraceLimit
-    Error.stackTraceLimit = 0
-    try {
-      return new RateLimitExceeded(decision, this.#options.message, this.#options.status)
-    } finally {
-      Error.stackTraceLimit = limit
-    }
-  }
-}
-
-/** The body of a refusal where the framework makes none: the same for all, and nothing of the request. */
-export function bodyOf(refusal: Error): string {
-  const { statusCode, code } = refusal as RequestRefused | RateLimitExceeded
-  return JSON.stringify({ statusCode, code, message: refusal.message })
-}
-
-/** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
-function problemOf(refusal: RateLimitExceeded, passage: Passage | null | undefined): object {
-  const { statusCode: status, message: detail, decision } = refusal
-  const violated = passage?.budget.policies[decision.policy]?.name
-  const policies = violated === undefined ? [] : [violated]
-  const title = 'Too Many Requests'
-  return { type: QUOTA_EXCEEDED, title, status, detail, 'violated-policies': policies }
 }
 
 /** All that are shown, in the order in which they were decided. */
 function chain(passage: Passage): Passage[] {
   const shown: Passage[] = []
-  for (let at: Passage | null | undefined = passage; at != null; at = at.before) {
+  for (let at: Passage | undefined = passage; at !== undefined; at = at.before) {
     if (at.isShown) shown.unshift(at)
   }
   return shown

@@ -1,0 +1,86 @@
+import { STATUS_CODES } from 'node:http'
+import { inWords, RateLimitExceeded } from '../../exceeded.ts'
+import type { Passage } from './passage.ts'
+import { RequestRefused } from './refused.ts'
+
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+
+/** How denials are worded. */
+export interface Wording {
+  readonly status: number
+  readonly message: string | undefined
+}
+
+/**
+ * Why a request is not served, as its limits see it.
+ *
+ * No Error yet: making one costs more than deciding, and where nobody looks at it the answer needs none.
+ */
+export class Denial {
+  readonly statusCode: number
+  readonly #passage: Passage
+  readonly #message: string | undefined
+
+  constructor(passage: Passage, { status, message }: Wording) {
+    this.statusCode = status
+    this.#passage = passage
+    this.#message = message
+  }
+
+  /** Whole seconds, rounded up. */
+  get retryAfter(): number {
+    return Math.ceil(this.#passage.decision.retryAfterMs / 1000)
+  }
+
+  /** For whoever handles errors. Where it was made interests nobody, so it has no stack. */
+  toError(): RateLimitExceeded {
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
+    try {
+      return new RateLimitExceeded(this.#passage.decision, this.#message, this.statusCode)
+    } finally {
+      Error.stackTraceLimit = limit
+    }
+  }
+
+  /** What Fastify makes of the error: JSON. */
+  toJSONText(): string {
+    return jsonOf(this.statusCode, 'RATE_LIMIT_EXCEEDED', this.#text())
+  }
+
+  /** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
+  toProblem(): string {
+    const { budget, decision } = this.#passage
+    const name = budget.policies[decision.policy]?.name
+    return JSON.stringify({
+      type: QUOTA_EXCEEDED,
+      title: 'Too Many Requests',
+      status: this.statusCode,
+      detail: this.#text(),
+      'violated-policies': name === undefined ? [] : [name],
+    })
+  }
+
+  #text(): string {
+    return this.#message ?? inWords(this.retryAfter)
+  }
+}
+
+/** Why a request is not served; `undefined` if it may pass. */
+export type Refusal = Denial | RequestRefused | undefined
+
+/** A refusal for whoever handles errors. */
+export function errorOf(refusal: Denial | RequestRefused): RateLimitExceeded | RequestRefused {
+  return refusal instanceof RequestRefused ? refusal : refusal.toError()
+}
+
+/** The body of a refusal where the framework makes none: the same for all, and nothing of the request. */
+export function bodyOf(refusal: Denial | RequestRefused): string {
+  if (!(refusal instanceof RequestRefused)) return refusal.toJSONText()
+  return jsonOf(refusal.statusCode, refusal.code, refusal.message)
+}
+
+function jsonOf(statusCode: number, code: string, message: string): string {
+  const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
+  return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":${JSON.stringify(message)}}`
+}
