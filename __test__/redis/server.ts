@@ -44,9 +44,14 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Starts a server; a test that is not told to keep it stops it at its end. */
+/** Starts a server on a free port. Whoever does stops it. */
 export async function startServer(...settings: string[]): Promise<Server> {
-  const server = new OwnServer(await freePort(), settings)
+  return startServerOn(await freePort(), ...settings)
+}
+
+/** Starts a server on this port. Whoever does stops it. */
+export async function startServerOn(port: number, ...settings: string[]): Promise<Server> {
+  const server = new OwnServer(port, settings)
   await server.start()
   return server
 }
@@ -57,6 +62,13 @@ export async function serverForTest(...settings: string[]): Promise<Server> {
   onTestFinished(() => server.stop())
   return server
 }
+
+const running = new Set<ChildProcess>()
+
+// Where a test file ends in the middle, no server outlives it.
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 class OwnServer implements Server {
   readonly port: number
@@ -75,8 +87,10 @@ class OwnServer implements Server {
   }
 
   get admin(): Redis {
-    this.#admin ??= new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
-    this.#admin.on('error', () => {})
+    if (this.#admin === undefined) {
+      this.#admin = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
+      this.#admin.on('error', () => {})
+    }
     return this.#admin
   }
 
@@ -84,6 +98,8 @@ class OwnServer implements Server {
     const where = ['--port', String(this.port), '--dir', this.#directory]
     const child = spawn('redis-server', [...SETTINGS, ...where, ...settings], { stdio: 'ignore' })
     this.#process = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     await new Promise((resolve, reject) => {
       child.once('spawn', resolve)
       child.once('error', (cause) => {

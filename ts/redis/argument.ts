@@ -33,11 +33,15 @@ export function checkWhole(value: unknown, name: string): asserts value is numbe
 
 /** @throws TypeError or RangeError with code INVALID_ARGUMENT unless it is a length of time */
 export function checkDuration(ms: unknown): asserts ms is number {
+  const expected = 'expected a whole number of milliseconds, 1 to 10 years'
+  if (ms === undefined) throw refusal(TypeError, `ms: ${ms}; ${expected}`)
   checkWhole(ms, 'ms')
-  if (ms < 1 || ms > MAX_WINDOW_MS) {
-    const expected = 'expected a whole number of milliseconds, 1 to 10 years'
-    throw refusal(RangeError, `ms: ${ms}; ${expected}`)
-  }
+  if (ms < 1 || ms > MAX_WINDOW_MS) throw refusal(RangeError, `ms: ${ms}; ${expected}`)
+}
+
+/** The native core's error for a limiter that was closed. */
+export function closedError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'CLOSED' })
 }
 
 function refusal(Kind: ErrorConstructor, message: string): Error {

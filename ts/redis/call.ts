@@ -8,8 +8,8 @@ export interface Question {
   readonly script: Script
   /** Name of the state: the only key the script touches. */
   readonly name: string
-  /** Check, peek, refund, block or delete. */
-  readonly op: 'c' | 'p' | 'r' | 'b' | 'd'
+  /** Check, peek, refund, block or delete; or the units that a check may charge beyond its cost. */
+  readonly op: 'c' | 'p' | 'r' | 'b' | 'd' | number
   readonly amount: number
   /** The arguments that are the same for each call of a limiter. */
   readonly tail: readonly string[]

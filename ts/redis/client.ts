@@ -54,15 +54,20 @@ const ONCE = {
   monitor: false,
   stringNumbers: false,
 }
+/**
+ * Of a cluster, connections to servers are opened on first use, and the first call waits for that. What
+ * waits too long finds the deadline that it carries passed.
+ */
+const ONCE_OF_A_CLUSTER = { ...ONCE, enableOfflineQueue: true }
 const ONCE_IN_A_CLUSTER = {
-  enableOfflineQueue: false,
+  enableOfflineQueue: true,
   clusterRetryStrategy: pause,
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
-  slotsRefreshTimeout: SILENCE_MS,
+  slotsRefreshTimeout: 500,
   slotsRefreshInterval: 5_000,
   scaleReads: 'master',
-  redisOptions: ONCE,
+  redisOptions: ONCE_OF_A_CLUSTER,
 }
 
 /** Milliseconds before trying to connect again, jittered: a hundred processes do not come back in step. */
@@ -99,7 +104,7 @@ export function linkTo(address: Address): Link {
     case 'cluster':
       return new Redis.Cluster([...address.hosts], {
         ...ONCE_IN_A_CLUSTER,
-        redisOptions: { ...ONCE, ...address.credentials },
+        redisOptions: { ...ONCE_OF_A_CLUSTER, ...address.credentials },
         lazyConnect: true,
       })
     case 'sentinel':

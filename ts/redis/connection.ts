@@ -74,8 +74,8 @@ export class Connection {
     call.gate = gate
     call.sentAt = now
     this.#corks.cork()
-    const deadline = gate.skew.deadline(call.dueAt)
-    this.#link.evalsha(script.sha, 1, name, op, amount, deadline, ...tail).then(
+    const deadline = gate.skew.deadline(call.dueAt, now)
+    this.#link.evalsha(script.sha, '1', name, `${op} ${amount} ${deadline}`, ...tail).then(
       (reply) => this.#answered(call, reply),
       (error: unknown) => this.#failed(call, error, deadline),
     )
@@ -115,7 +115,7 @@ export class Connection {
       return
     }
     const { script, name, op, amount, tail } = call.question
-    this.#link.eval(script.text, 1, name, op, amount, deadline, ...tail).then(
+    this.#link.eval(script.text, '1', name, `${op} ${amount} ${deadline}`, ...tail).then(
       (reply) => this.#answered(call, reply),
       (again: unknown) => call.fail(failureOf(again)),
     )

@@ -27,6 +27,7 @@ export class Deadlines {
 
   /** @param now `performance.now()` */
   add(call: Waiting, now: number): void {
+    this.#letGo()
     this.#calls.push(call)
     this.#dueAt.push(now + this.ms)
     if (this.#timer === undefined) this.#arm(this.ms)
@@ -62,14 +63,16 @@ export class Deadlines {
       this.#first++
       if (!call.settled) call.expire()
     }
-    this.#tidy()
+    this.#letGo()
   }
 
   #arm(ms: number): void {
     this.#timer = setTimeout(this.#wake, Math.floor(ms))
   }
 
-  #tidy(): void {
+  /** Of the settled, as far as they come first: answers come about in the order of the calls. */
+  #letGo(): void {
+    while (this.#calls[this.#first]?.settled === true) this.#first++
     if (this.#first < ROOM && this.#first < this.#calls.length) return
     this.#calls.splice(0, this.#first)
     this.#dueAt.splice(0, this.#first)

@@ -2,6 +2,7 @@ import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Standing } from '../tier.ts'
+import { closedError } from './argument.ts'
 import type { OnError, ResolvedRedisOptions } from './options.ts'
 
 /** What a denial of a limiter that cannot know says: ask again in a second. */
@@ -23,6 +24,7 @@ export class Fallback {
   #local: RateLimiter | undefined
   #share = 0
   #usedAt = 0
+  #closed = false
 
   /** @param processes how many share the limits now, at least 1 */
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, processes: () => number) {
@@ -59,6 +61,7 @@ export class Fallback {
   }
 
   close(): void {
+    this.#closed = true
     this.#local?.close()
     this.#local = undefined
   }
@@ -84,7 +87,9 @@ export class Fallback {
     }
   }
 
+  /** Whoever was still waiting for Redis when the limiter was closed has no answer. */
   #limiter(): RateLimiter {
+    if (this.#closed) throw closedError('the limiter was closed while waiting')
     const now = performance.now()
     const forgotten = now - this.#usedAt > this.#horizonMs
     this.#usedAt = now

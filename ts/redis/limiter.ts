@@ -7,12 +7,17 @@ import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import type { Standing, Tier } from '../tier.ts'
 import type { WaitOptions } from '../wait.ts'
-import { checkDuration, checkKey, checkWhole } from './argument.ts'
+import { checkDuration, checkKey, checkWhole, closedError } from './argument.ts'
+import { Leases } from './lease.ts'
 import { type RedisLimiterOptions, resolveRedisOptions } from './options.ts'
 import { Queues } from './queue.ts'
 import type { RedisStorage } from './storage.ts'
 import { Store } from './store.ts'
 import type { RedisLimiterStats } from './tally.ts'
+
+/** Answers that need not be made anew. */
+const YES = Promise.resolve(true)
+const NO = Promise.resolve(false)
 
 /**
  * Limits how often a key may do something, for all processes that share a Redis.
@@ -38,6 +43,8 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   readonly #outages: () => number
   readonly #store: Store
   readonly #queues: Queues
+  readonly #leases: Leases | undefined
+  readonly #leaseSize: number
   #closed = false
 
   /**
@@ -51,7 +58,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   constructor(limits: CheckedLimits<L>, options: RedisLimiterOptions) {
     this.limits = readLimits(limits)
     const resolved = resolveRedisOptions(options)
-    const { algorithm, burst, blockForMs, clock } = resolved
+    const { algorithm, burst, blockForMs, clock, lease } = resolved
     // The native core has the last word on what can be counted exactly.
     new RateLimiter(this.limits, { algorithm, burst, blockFor: blockForMs, capacity: 1 }).close()
     this.algorithm = algorithm
@@ -60,23 +67,31 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
     this.#outages = () => connection.servers.outages
     this.#store = new Store(this.limits, resolved, connection)
     this.#queues = new Queues(this, clock)
+    this.#leases = lease === undefined ? undefined : new Leases(this.#store, lease)
+    this.#leaseSize = lease?.size ?? 0
   }
 
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
   check(key: string, cost = 1): Promise<Decision> {
     try {
       this.#check(key, cost, 'cost')
-      const known = cost === 1 ? this.#store.recall(key) : undefined
-      return known === undefined ? this.#store.check(key, cost) : Promise.resolve(known)
+      const known = this.#known(key, cost)
+      return known === undefined ? this.#ask(key, cost) : Promise.resolve(known)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   /** Charges `cost` (default 1) and says whether it was admitted. */
-  async allow(key: string, cost = 1): Promise<boolean> {
-    const { allowed } = await this.check(key, cost)
-    return allowed
+  allow(key: string, cost = 1): Promise<boolean> {
+    try {
+      this.#check(key, cost, 'cost')
+      const known = this.#known(key, cost)
+      if (known === undefined) return this.#ask(key, cost).then(isAllowed)
+      return known.allowed ? YES : NO
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** What {@link check} would answer now. Changes nothing. */
@@ -117,6 +132,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   /** Forgets the key, its block included. */
   async reset(key: string): Promise<void> {
     this.#check(key, 0, 'cost')
+    this.#leases?.drop(key)
     await this.#store.reset(key)
   }
 
@@ -128,6 +144,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   async block(key: string, ms: number): Promise<void> {
     this.#check(key, 0, 'cost')
     checkDuration(ms)
+    this.#leases?.drop(key)
     await this.#store.block(key, ms)
   }
 
@@ -158,8 +175,21 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
     if (this.#closed) return
     this.#closed = true
     this.#queues.close(closedError('the limiter was closed while waiting'))
+    await this.#leases?.close()
     this.#store.close()
     await this.storage.letGo()
+  }
+
+  /** What is decided without asking anybody. */
+  #known(key: string, cost: number): Decision | undefined {
+    if (cost === 0) return undefined
+    const leased = this.#leases?.serve(key, cost)
+    return leased ?? (cost === 1 ? this.#store.recall(key) : undefined)
+  }
+
+  #ask(key: string, cost: number): Promise<Decision> {
+    const isLeased = this.#leases !== undefined && cost > 0 && cost <= this.#leaseSize
+    return isLeased ? this.#leases.take(key, cost) : this.#store.check(key, cost)
   }
 
   #check(key: unknown, amount: unknown, name: string): void {
@@ -169,6 +199,6 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   }
 }
 
-function closedError(message: string): Error {
-  return Object.assign(new Error(message), { code: 'CLOSED' })
+function isAllowed({ allowed }: Decision): boolean {
+  return allowed
 }

@@ -7,8 +7,30 @@ const SHARED = 5
 /** A script that found itself too late says this and its time, and has done nothing. */
 const LATE = -2
 
-/** Read only when somebody wants them. */
-const standingsOf = new WeakMap<Decision, readonly number[]>()
+/** A decision of Redis. The reply it was made from goes with it, for whoever wants to know more. */
+class Answer implements Decision {
+  readonly allowed: boolean
+  readonly limit: number
+  readonly remaining: number
+  readonly resetMs: number
+  readonly retryAfterMs: number
+  readonly policy: number
+  readonly #numbers: readonly number[]
+
+  constructor(decision: Decision, numbers: readonly number[]) {
+    this.allowed = decision.allowed
+    this.limit = decision.limit
+    this.remaining = decision.remaining
+    this.resetMs = decision.resetMs
+    this.retryAfterMs = decision.retryAfterMs
+    this.policy = decision.policy
+    this.#numbers = numbers
+  }
+
+  static numbersOf(decision: Decision): readonly number[] | undefined {
+    return #numbers in decision ? decision.#numbers : undefined
+  }
+}
 
 /**
  * The reply of a script as numbers.
@@ -28,23 +50,21 @@ export function lateness(numbers: readonly number[]): number | undefined {
 
 /** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
 export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  const [allowed, remaining = 0, retry = 0, resetMs = 0] = numbers
+  const [allowed = 0, remaining = 0, retry = 0, resetMs = 0] = numbers
   const policy = limits.length === 1 ? 0 : (numbers[4] ?? 0)
-  const decision: Decision = {
-    allowed: allowed === 1,
-    limit: (limits[policy] as Limit).count,
-    remaining,
-    resetMs,
-    retryAfterMs: orNever(retry),
-    policy,
-  }
-  standingsOf.set(decision, numbers)
-  return decision
+  const { count: limit } = limits[policy] as Limit
+  const decision = { allowed: allowed > 0, limit, remaining, resetMs, policy }
+  return new Answer({ ...decision, retryAfterMs: orNever(retry) }, numbers)
+}
+
+/** Units that the script has charged, if it was to say. */
+export function chargedUnits(numbers: readonly number[]): number {
+  return Math.max(0, numbers[0] ?? 0)
 }
 
 /** How each limit stood when the decision was taken, if it came from Redis. */
 export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
-  const numbers = standingsOf.get(decision)
+  const numbers = Answer.numbersOf(decision)
   if (numbers === undefined) return undefined
   if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[4] ?? 0) }]
   return readStandings(numbers, limits)
@@ -52,9 +72,8 @@ export function standingsAt(decision: Decision, limits: number): readonly Standi
 
 /** Another decision on the same state. */
 export function sameStandings(from: Decision, to: Decision): Decision {
-  const standings = standingsOf.get(from)
-  if (standings !== undefined) standingsOf.set(to, standings)
-  return to
+  const numbers = Answer.numbersOf(from)
+  return numbers === undefined ? to : new Answer(to, numbers)
 }
 
 function readStandings(numbers: readonly number[], limits: number): readonly Standing[] {

@@ -7,7 +7,9 @@ import { slotOf, tagIn } from './slot.ts'
 import { within } from './within.ts'
 
 /** A probe may take longer than a decision: it holds up nobody. */
-const PROBE_MS = 250
+const PROBE_MS = 1_000
+/** Of one server of a cluster it may take less: it is asked again once another may have taken over. */
+const NODE_PROBE_MS = 250
 
 /** The servers behind a connection: which of them answer, and how many processes they serve. */
 export class Servers implements GateKeeper {
@@ -84,9 +86,9 @@ export class Servers implements GateKeeper {
   /** See {@link GateKeeper}. */
   async probe(gate: Gate): Promise<void> {
     if (this.#link.status !== 'ready') throw new StoreFailure('disconnected')
-    await within(PROBE_MS, () => this.#prove(gate)).catch((error: unknown) => {
+    const ms = gate === this.#main ? PROBE_MS : NODE_PROBE_MS
+    await within(ms, () => this.#prove(gate)).catch((error: unknown) => {
       const { reason, word } = failureOf(error)
-      if (this.#reasons.has(gate)) this.#reasons.set(gate, reason)
       if (reason === 'timeout' || word === 'READONLY') this.#reconnect(gate)
       throw error
     })

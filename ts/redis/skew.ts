@@ -17,6 +17,8 @@ export class Skew {
   #beforeMs = Number.POSITIVE_INFINITY
   #since = 0
   #learnedAt = 0
+  #writtenMs = 0
+  #written = ''
 
   /**
    * @param sentAt `performance.now()` when the call left
@@ -40,14 +42,33 @@ export class Skew {
   }
 
   /**
-   * A script's third argument: the server's time in microseconds at `at` or a little later, 0 when nothing
-   * is known, negative to be told the time.
+   * A script's third argument: the server's time in microseconds at `at` or a little later, negative to be
+   * told the time.
+   *
+   * @param now `performance.now()`, as `at` is
    */
-  deadline(at: number): string {
+  deadline(at: number, now: number): string {
     const ahead = Math.min(this.#leastMs, this.#beforeMs)
-    if (ahead === Number.POSITIVE_INFINITY) return '0'
-    const age = at - this.#learnedAt
-    const us = Math.ceil((at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT) * 1000)
-    return age > FRESH_MS ? `-${us}` : `${us}`
+    if (ahead === Number.POSITIVE_INFINITY) return guess(at - now)
+    const age = now - this.#learnedAt
+    const ms = Math.ceil(at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT)
+    return age > FRESH_MS ? `-${ms}000` : this.#text(ms)
   }
+
+  /** Many calls are due in one millisecond; writing out a large number is dear. */
+  #text(ms: number): string {
+    if (ms !== this.#writtenMs) {
+      this.#writtenMs = ms
+      this.#written = `${ms}000`
+    }
+    return this.#written
+  }
+}
+
+/**
+ * Servers mostly show the time of day, as we do. Where one is ahead, the call is refused as late, untouched,
+ * and sent again with what was learned.
+ */
+function guess(aheadMs: number): string {
+  return `-${Math.ceil((Date.now() + aheadMs + MARGIN_MS) * 1000)}`
 }

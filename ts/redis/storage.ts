@@ -5,12 +5,13 @@ import { Connection } from './connection.ts'
 
 const ACCEPTED = 'a URL such as "redis://127.0.0.1:6379/0", a client of ioredis or a RedisStorage'
 
-/** One storage for each client that was handed in: its limiters share a connection. */
+/** One storage for each client that was handed in, and for each URL in use: their limiters share it. */
 const byClient = new WeakMap<object, RedisStorage>()
+const byUrl = new Map<string, RedisStorage>()
 
 /**
  * Where limiters keep their counters: one connection to Redis, shared by all limiters of the process that
- * are given the same storage, and closed with the last of them.
+ * are given the same storage, client or URL, and closed with the last of them.
  *
  * ```ts
  * const api = new RedisLimiter('100/minute', { url: 'redis://127.0.0.1:6379/0', name: 'api' })
@@ -51,6 +52,7 @@ export class RedisStorage {
     if (this.#holders > 0) return
     const connection = this.#connection
     this.#connection = undefined
+    for (const [url, storage] of byUrl) if (storage === this) byUrl.delete(url)
     await connection?.close()
   }
 }
@@ -58,8 +60,9 @@ export class RedisStorage {
 /** The storage that a user names: by URL, by a client, or itself. */
 export function storageOf(source: unknown): RedisStorage {
   if (source instanceof RedisStorage) return source
-  if (!isClient(source)) return new RedisStorage(source as string)
-  const known = byClient.get(source) ?? new RedisStorage(source)
-  byClient.set(source, known)
-  return known
+  const known = isClient(source) ? byClient.get(source) : byUrl.get(source as string)
+  const storage = known ?? new RedisStorage(source as string)
+  if (isClient(source)) byClient.set(source, storage)
+  else byUrl.set(source as string, storage)
+  return storage
 }

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
@@ -10,14 +11,18 @@ import { Denials } from './denials.ts'
 import { failureOf } from './failure.ts'
 import { Fallback } from './fallback.ts'
 import { namer } from './key.ts'
+import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
-import { readReply, standingsAt } from './reply.ts'
+import { chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
 import { termsOf } from './terms.ts'
 
+/** How long decisions without Redis may go on before the event loop gets a turn. */
+const TURN_MS = 10
+
 /** One limiter's counters: asks Redis, and decides without it where Redis has said enough or says nothing. */
-export class Store {
+export class Store implements Lender {
   readonly tally: Tally = new Tally()
   readonly #limits: readonly Limit[]
   readonly #connection: Connection
@@ -30,6 +35,7 @@ export class Store {
   readonly #nameOf: (key: string) => string
   readonly #tail: readonly string[]
   readonly #clock: Clock | undefined
+  #turnedAt = 0
 
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, connection: Connection) {
     const { algorithm, burst, blockForMs, keyPrefix, name = '', localDenialsMs } = options
@@ -43,7 +49,7 @@ export class Store {
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
-    this.#tail = [String(blockForMs), ...terms.numbers]
+    this.#tail = [[blockForMs, ...terms.numbers].join(' ')]
     this.#clock = options.clock
     if (options.onStoreChange !== undefined) {
       connection.servers.listeners.add(options.onStoreChange)
@@ -75,8 +81,23 @@ export class Store {
       if (!decision.allowed && cost === 1) this.#remember(key, decision, askedAt)
       return decision
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       return this.#fallback.check(key, cost)
+    }
+  }
+
+  /** Takes units in advance; what decides in Redis' place grants only what is asked for. */
+  async borrow(key: string, least: number, most: number): Promise<Grant> {
+    const askedAt = this.#now()
+    try {
+      const numbers = await this.#ask(most, key, least)
+      const decision = readReply(numbers, this.#limits)
+      if (!decision.allowed && least === 1) this.#remember(key, decision, askedAt)
+      return { decision, granted: chargedUnits(numbers) }
+    } catch (error) {
+      await this.#note(error)
+      const decision = this.#fallback.check(key, least)
+      return { decision, granted: decision.allowed ? least : 0 }
     }
   }
 
@@ -84,7 +105,7 @@ export class Store {
     try {
       return readReply(await this.#ask('p', key, cost), this.#limits)
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       return this.#fallback.peek(key, cost)
     }
   }
@@ -114,6 +135,11 @@ export class Store {
     return this.#limits.map(() => ({ remaining, moreMs: resetMs }))
   }
 
+  /** See {@link Lender}. */
+  served(): void {
+    this.tally.leased++
+  }
+
   close(): void {
     if (this.#options.onStoreChange !== undefined) {
       this.#connection.servers.listeners.delete(this.#options.onStoreChange)
@@ -133,7 +159,7 @@ export class Store {
     try {
       await this.#ask(op, key, amount)
     } catch (error) {
-      this.#note(error)
+      await this.#note(error)
       instead()
     }
   }
@@ -146,8 +172,16 @@ export class Store {
     this.#denials.remember(key, decision, ms, askedAt, this.#now())
   }
 
-  #note(error: unknown): void {
+  /**
+   * Counts, and lets the event loop turn now and then: a caller that asks in a loop would otherwise never
+   * let in the news that Redis is back.
+   */
+  async #note(error: unknown): Promise<void> {
     this.tally.failed(failureOf(error).reason)
+    const now = performance.now()
+    if (now - this.#turnedAt < TURN_MS) return
+    await turn()
+    this.#turnedAt = performance.now()
   }
 
   #timed(clock: Clock): readonly string[] {

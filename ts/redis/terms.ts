@@ -83,9 +83,7 @@ function shortest(limits: readonly Limit[]): number {
   return limits.findIndex((limit) => limit.windowMs === least)
 }
 
-/** `leaky-bucket` and `token-bucket` are one meter under two names, and may share a budget. */
 function markOf(algorithm: Algorithm, numbers: readonly string[]): string {
-  const kind = algorithm === 'leaky-bucket' ? 'token-bucket' : algorithm
-  const hash = createHash('sha256').update(`${kind} ${numbers.join(' ')}`)
+  const hash = createHash('sha256').update(`${algorithm} ${numbers.join(' ')}`)
   return hash.digest('base64url').slice(0, 10)
 }

@@ -3,12 +3,16 @@
  * about all limits together, and writes either all of them or nothing.
  *
  *   KEYS[1]  the state of one key under one policy
- *   ARGV[1]  c(heck), p(eek), r(efund), b(lock) or d(elete)
- *   ARGV[2]  cost, units, or milliseconds of the block
- *   ARGV[3]  time of the server's clock in microseconds after which nobody waits for the answer; 0 for none.
- *            With 0 or a minus sign before it, the server's time comes as the reply's last number
- *   ARGV[4]  `blockFor` in milliseconds
- *   ARGV[5…] three numbers for each limit; then, in tests only, the time in microseconds
+ *   ARGV[1]  three words: what, how much, and until when
+ *            what: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
+ *            charge if there are more than it costs
+ *            how much: cost, units, or milliseconds of the block
+ *            until when: time of the server's clock in microseconds after which nobody waits for the answer;
+ *            with a minus sign before it, the server's time comes as the reply's last number
+ *   ARGV[2]  `blockFor` in milliseconds, and three numbers for each limit
+ *   ARGV[3]  in tests only: the time in microseconds
+ *
+ * Few arguments of several words each: a client spends more on an argument than a server on a word.
  *
  * Lua counts in doubles, and up to 2^52 a quotient of whole numbers rounds down or up as it should: it is off
  * by less than what it is away from the next whole number.
@@ -17,16 +21,16 @@
 
 /** Reads the arguments and the clock. Whoever is too late finds nothing done: no charge comes as a ghost. */
 const HEAD = `
-local op, cost, key = ARGV[1], tonumber(ARGV[2]), KEYS[1]
-local limits = math.floor((#ARGV - 4) / 3)
-local shown = tonumber(ARGV[5 + 3 * limits])
+local op, cost, till = ARGV[1]:match('(%w+) (%d+) (%-?%d+)')
+local penalty, first, second, third, more_limits = ARGV[2]:match('(%d+) (%d+) (%d+) (%d+)(.*)')
+cost, till, penalty = tonumber(cost), tonumber(till), tonumber(penalty)
+local key, shown = KEYS[1], tonumber(ARGV[3])
 local now = shown
 if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000000 + time[2]
 end
-local till = tonumber(ARGV[3])
-if till ~= 0 and now > math.abs(till) then return { -2, now } end
+if not shown and now > math.abs(till) then return { -2, now } end
 local us = now % 1000
 local ms = (now - us) / 1000
 local text = redis.pcall(GET)
@@ -35,10 +39,11 @@ local text = redis.pcall(GET)
 /** For several limits, and whatever else is not the usual case. */
 const BODY = `
 local fmod, huge = math.fmod, math.huge
-local a, b, c = {}, {}, {}
-for i = 1, limits do
-  a[i], b[i], c[i] = tonumber(ARGV[3 * i + 2]), tonumber(ARGV[3 * i + 3]), tonumber(ARGV[3 * i + 4])
+local a, b, c = { tonumber(first) }, { tonumber(second) }, { tonumber(third) }
+for x, y, z in more_limits:gmatch('(%d+) (%d+) (%d+)') do
+  a[#a + 1], b[#b + 1], c[#c + 1] = tonumber(x), tonumber(y), tonumber(z)
 end
+local limits = #a
 local blocked, healed = 0, false
 local left, wait, reset, more = {}, {}, {}, {}
 
@@ -98,6 +103,7 @@ local function keep()
   end
 end
 
+local charged = 1
 local function answer(allowed, block)
   local deciding, least, longest = 1, huge, 0
   for i = 1, limits do
@@ -111,7 +117,7 @@ local function answer(allowed, block)
   if not allowed then retry = math.max(wait[deciding], block) end
   if block > 0 then least, longest = 0, math.max(longest, block) end
   if retry == huge then retry = -1 end
-  local reply = { allowed and 1 or 0, least, retry, longest, deciding - 1 }
+  local reply = { allowed and charged or 0, least, retry, longest, deciding - 1 }
   for i = 1, limits do
     if more[i] == huge then more[i] = -1 end
     if limits > 1 then reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] end
@@ -121,9 +127,13 @@ local function answer(allowed, block)
   return reply
 end
 
+local function done()
+  return till > 0 and { 0, 0, 0 } or { 0, now }
+end
+
 if op == 'd' then
   redis.call('DEL', key)
-  return { 0, 0 }
+  return done()
 end
 load()
 if op == 'r' then
@@ -131,16 +141,23 @@ if op == 'r' then
   give(cost)
   look(0)
   keep()
-  return { 0, 0 }
+  return done()
 end
 if op == 'b' then
   look(0)
   blocked = now + cost * 1000
   keep()
-  return { 0, 0 }
+  return done()
 end
 if cost == 0 then op, cost = 'p', 1 end
 local free = look(cost)
+local most = tonumber(op)
+if most then
+  op = 'c'
+  for i = 1, limits do most = math.min(most, left[i]) end
+  if free then cost = math.max(cost, most) end
+  charged = cost
+end
 local block = ceil(math.max(0, blocked - now), 1000)
 if block > 0 then
   if healed and op == 'c' then keep() end
@@ -155,7 +172,6 @@ if free then
   return answer(true, 0)
 end
 local denied = answer(false, 0)
-local penalty = tonumber(ARGV[4])
 if op == 'c' and penalty > 0 and denied[3] >= 0 then
   blocked = now + penalty * 1000
   keep()

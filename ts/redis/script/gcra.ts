@@ -9,8 +9,8 @@ import { framed, RECORDS, WHOLE } from './frame.ts'
  * it owes its depth, and is written anew, so that a step of an hour costs nobody an hour.
  */
 const USUAL = `
-if limits == 1 and op == 'c' and cost > 0 then
-  local per_ms, token, depth = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+if more_limits == '' and op == 'c' and cost > 0 then
+  local per_ms, token, depth = tonumber(first), tonumber(second), tonumber(third)
   local part = math.floor(us * per_ms / 1000)
   local owed, usual = 0, not text
   if text and #text == 17 and text:byte() == 71 then

@@ -10,9 +10,9 @@ import { framed, RECORDS, WHOLE } from './frame.ts'
  * current one.
  */
 const USUAL = `
-if limits == 1 and op == 'c' and cost > 0 then
-  local count, per_ms = tonumber(ARGV[5]), tonumber(ARGV[7])
-  local window = tonumber(ARGV[6]) * per_ms
+if more_limits == '' and op == 'c' and cost > 0 then
+  local count, per_ms = tonumber(first), tonumber(third)
+  local window = tonumber(second) * per_ms
   local at = ms * per_ms + math.floor(us * per_ms / 1000)
   local past = at % window
   local index, rest = (at - past) / window, window - past

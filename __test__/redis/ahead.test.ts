@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { FakeClock } from 'ratethrottle'
+import type { RedisLimiter } from 'ratethrottle/redis'
+import { describe, expect, it } from 'vitest'
+import { limiterForTest, untilExact } from './faults.ts'
+import { serverForTest } from './server.ts'
+
+const PATIENT = { deadlineMs: 10_000 }
+
+describe('denials that are remembered', () => {
+  it('a key that is denied until T asks nobody until T, and is admitted at T', async () => {
+    const server = await serverForTest()
+    const clock = new FakeClock(1_000_000)
+    const limiter = limiterForTest('2/minute', { url: server.url, clock, ...PATIENT })
+    await limiter.check('k', 2)
+    const denied = await limiter.check('k')
+    expect(denied.retryAfterMs).toBe(30_000)
+    const { asked } = limiter.stats()
+    for (let second = 0; second < 29; second++) {
+      clock.advance(1_000)
+      const { retryAfterMs, resetMs } = await limiter.check('k')
+      expect([retryAfterMs, resetMs]).toEqual([29_000 - 1_000 * second, 59_000 - 1_000 * second])
+      expect(await limiter.allow('k')).toBe(false)
+    }
+    expect(limiter.stats()).toMatchObject({ asked, deniedLocally: 58 })
+    clock.advance(999)
+    expect(await limiter.allow('k')).toBe(false)
+    clock.advance(1)
+    expect(await limiter.allow('k')).toBe(true)
+  })
+
+  it('a refund or reset of our own is seen at once; off by option, or for no longer than told', async () => {
+    const server = await serverForTest()
+    const limiter = limiterForTest('1/minute', { url: server.url, ...PATIENT })
+    for (const forgive of [() => limiter.refund('k'), () => limiter.reset('k')]) {
+      await limiter.check('k')
+      expect(await limiter.allow('k')).toBe(false)
+      expect(await limiter.allow('k')).toBe(false)
+      await forgive()
+      expect(await limiter.allow('k')).toBe(true)
+    }
+    const off = limiterForTest('1/minute', { url: server.url, localDenials: false, ...PATIENT })
+    const { asked } = off.stats()
+    for (let i = 0; i < 5; i++) expect(await off.allow('k')).toBe(false)
+    expect(off.stats()).toMatchObject({ asked: asked + 5, deniedLocally: 0 })
+    const brief = limiterForTest('1/minute', { url: server.url, localDenials: '50ms', ...PATIENT })
+    for (let i = 0; i < 5; i++) expect(await brief.allow('k')).toBe(false)
+    await limiter.reset('k')
+    await sleep(60)
+    expect(await brief.allow('k')).toBe(true)
+  })
+
+  it('memory is bounded: 20,000 denied keys, of which the latest 10,000 are remembered', async () => {
+    const server = await serverForTest()
+    const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
+    const keys = Array.from({ length: 20_000 }, (_, i) => `k${i}`)
+    for (const _ of [1, 2]) await Promise.all(keys.map((key) => limiter.allow(key)))
+    const { asked } = limiter.stats()
+    await Promise.all(keys.slice(10_000).map((key) => limiter.allow(key)))
+    expect(limiter.stats()).toMatchObject({ asked, deniedLocally: 10_000 })
+  })
+})
+
+describe('leases', () => {
+  it('most calls ask nobody, and all processes together admit exactly the limit', async () => {
+    const server = await serverForTest()
+    const options = { url: server.url, algorithm: 'fixed-window', ...PATIENT } as const
+    const lease = { size: 100, ttl: 5_000 }
+    // Two connections, as two processes would have.
+    const limiters = ['0', '00'].map((db) =>
+      limiterForTest('5000/hour', {
+        ...options,
+        url: `redis://127.0.0.1:${server.port}/${db}`,
+        lease,
+      }),
+    )
+    let admitted = 0
+    const work = async (limiter: RedisLimiter<string>): Promise<void> => {
+      for (let i = 0; i < 250; i++) if (await limiter.allow('k')) admitted++
+    }
+    await Promise.all(
+      limiters.flatMap((limiter) => Array.from({ length: 16 }, () => work(limiter))),
+    )
+    await Promise.all(limiters.map((limiter) => limiter.close()))
+    // 8,000 calls for 5,000 units: whatever one process held in the end, it has given back.
+    const rest = limiterForTest('5000/hour', options)
+    const { remaining } = await rest.peek('k')
+    expect(admitted + remaining).toBe(5_000)
+    expect(remaining).toBeLessThan(200)
+    const asked = limiters.reduce((sum, limiter) => sum + limiter.stats().asked, 0)
+    expect(asked).toBeLessThan(admitted / 10)
+  })
+
+  it('unused units come back when the lease ends', async () => {
+    const server = await serverForTest()
+    const limiter = limiterForTest('1000/hour', {
+      url: server.url,
+      algorithm: 'fixed-window',
+      lease: { size: 50, ttl: 100 },
+      ...PATIENT,
+    })
+    const other = limiterForTest('1000/hour', {
+      url: server.url,
+      algorithm: 'fixed-window',
+      ...PATIENT,
+    })
+    for (let i = 0; i < 120; i++) await limiter.check('k')
+    await sleep(400)
+    expect((await other.peek('k')).remaining).toBe(880)
+  })
+
+  it('near the limit a batch is what is left, and denials name the wait', async () => {
+    const server = await serverForTest()
+    const limiter = limiterForTest('10/hour', {
+      url: server.url,
+      algorithm: 'fixed-window',
+      lease: { size: 100 },
+      ...PATIENT,
+    })
+    await untilExact(limiter)
+    const answers = await Promise.all(Array.from({ length: 30 }, () => limiter.check('k')))
+    expect(answers.filter(({ allowed }) => allowed)).toHaveLength(10)
+    const denied = await limiter.check('k')
+    expect(denied.remaining).toBe(0)
+    expect(denied.retryAfterMs).toBeGreaterThan(3_590_000)
+    expect((await limiter.check('k', 11)).retryAfterMs).toBe(Number.POSITIVE_INFINITY)
+  })
+})

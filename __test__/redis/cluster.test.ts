@@ -1,0 +1,136 @@
+import { Cluster } from 'ioredis'
+import type { RedisLimiter, StoreChange } from 'ratethrottle/redis'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { ALGORITHMS } from '../fixtures/algorithms.ts'
+import { startCluster, type TestCluster } from './cluster.ts'
+import { failures, limiterForTest, load, sleep, until } from './faults.ts'
+import { race } from './race.ts'
+
+const { RATETHROTTLE_CALLS: given } = process.env
+/** Calls of each process. `npm run test:redis` makes 10,000. */
+const CALLS = Number(given ?? 500)
+const PATIENT = { deadlineMs: 10_000 }
+
+let cluster: TestCluster
+
+beforeAll(async () => {
+  cluster = await startCluster()
+}, 60_000)
+afterAll(() => cluster.stop())
+
+describe('Redis Cluster', () => {
+  it('8 processes, one key, each algorithm: exactly the limit is admitted', async () => {
+    expect(await race(cluster.url, ALGORITHMS, { calls: CALLS })).toEqual({
+      admitted: ALGORITHMS.map(() => 1_000),
+      failures: 0,
+    })
+  })
+
+  it('keys are spread, and each check touches one slot', async () => {
+    const limiter = limiterForTest('5/hour; 7/day', { url: cluster.url, ...PATIENT })
+    const answers = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => limiter.check(`user {${i}} of many`)),
+    )
+    expect(answers.every(({ allowed, remaining }) => allowed && remaining === 4)).toBe(true)
+    expect(failures(limiter)).toBe(0)
+    const held = await Promise.all(cluster.servers.map(({ admin }) => admin.dbsize()))
+    expect(held.filter((keys) => keys > 50)).toHaveLength(6)
+  })
+
+  it("a user's Cluster client is left alone, also with auto-pipelining", async () => {
+    const client = new Cluster(
+      cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port })),
+      { enableAutoPipelining: true, keyPrefix: 'app:' },
+    )
+    onTestFinished(() => client.disconnect())
+    const limiter = limiterForTest('5/hour', { client, name: 'auto', ...PATIENT })
+    const answers = await Promise.all(Array.from({ length: 9 }, () => limiter.allow('k')))
+    expect(answers.filter((allowed) => allowed)).toHaveLength(5)
+    expect(failures(limiter)).toBe(0)
+    await limiter.close()
+    expect(await client.ping()).toBe('PONG')
+  })
+
+  it('H68: a slot that moves back and forth costs no error and no unit', async () => {
+    const limiter = limiterForTest('400/hour', { url: cluster.url, name: 'moving', ...PATIENT })
+    await limiter.check('moved', 0)
+    const slot = await slotOf('moved')
+    let asked = 0
+    let admitted = 0
+    let moving = true
+    const asking = Array.from({ length: 8 }, async () => {
+      while (moving || asked < 600) {
+        asked++
+        if (await limiter.allow('moved')) admitted++
+        await sleep(1)
+      }
+    })
+    for (let move = 0; move < 6; move++) await migrate(slot)
+    moving = false
+    await Promise.all(asking)
+    expect([admitted, failures(limiter)]).toEqual([400, 0])
+  })
+
+  it('H59: a primary freezes; its keys are exact again soon after the replica took over', async () => {
+    const changes: StoreChange[] = []
+    const limiter = limiterForTest('100000/hour', {
+      url: cluster.url,
+      name: 'frozen',
+      onStoreChange: (change) => changes.push(change),
+    })
+    await until(async () => (await exactly(limiter, 'frozen')) && (await exactly(limiter, 'other')))
+    const stuck = await cluster.ownerOf(await slotOf('frozen'))
+    stuck.signal('SIGSTOP')
+    const start = performance.now()
+    const frozen = await load(limiter, { key: 'frozen', perSecond: 200, ms: 1_000 })
+    expect(frozen.errors).toBe(0)
+    expect(frozen.longestMs).toBeLessThan(200)
+    await until(() => exactly(limiter, 'frozen'), 20_000, 'a replica')
+    const awayMs = performance.now() - start
+    console.log(`H59: ${Math.round(awayMs)} ms without exact service at a node timeout of 2000 ms`)
+    expect(awayMs).toBeLessThan(10_000)
+    expect(changes[0]).toMatchObject({ available: false, node: `127.0.0.1:${stuck.port}` })
+    stuck.signal('SIGCONT')
+    await until(() => exactly(limiter, 'frozen'), 10_000)
+  })
+})
+
+/** Whether Redis itself decides about this key. */
+async function exactly(limiter: RedisLimiter<string>, key: string): Promise<boolean> {
+  const before = failures(limiter)
+  await limiter.check(key, 0)
+  return failures(limiter) === before
+}
+
+async function slotOf(tag: string): Promise<number> {
+  return Number(await cluster.servers[0]?.admin.call('CLUSTER', 'KEYSLOT', tag))
+}
+
+/** Moves a slot to another primary, key by key, as redis-cli does. */
+async function migrate(slot: number): Promise<void> {
+  const from = await cluster.ownerOf(slot)
+  const to = await otherPrimary(from.port)
+  const [fromId, toId] = await Promise.all(
+    [from, to].map(({ admin }) => admin.call('CLUSTER', 'MYID')),
+  )
+  await to.admin.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(fromId))
+  await from.admin.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(toId))
+  await sleep(50)
+  const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[]
+  if (keys.length > 0) {
+    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+  }
+  await sleep(50)
+  for (const { admin } of [to, from]) {
+    await admin.call('CLUSTER', 'SETSLOT', slot, 'NODE', String(toId))
+  }
+  await until(async () => (await cluster.ownerOf(slot)).port === to.port)
+}
+
+async function otherPrimary(port: number): Promise<(typeof cluster.servers)[number]> {
+  for (const server of cluster.servers) {
+    const role = (await server.admin.role()) as unknown[]
+    if (server.port !== port && role[0] === 'master') return server
+  }
+  throw new Error('no other primary')
+}

@@ -1,0 +1,91 @@
+import { RedisLimiter, type RedisLimiterOptions } from 'ratethrottle/redis'
+import { onTestFinished } from 'vitest'
+
+/** A limiter that is closed at the end of the test. */
+export function limiterForTest(limits: string, options: RedisLimiterOptions): RedisLimiter<string> {
+  const limiter = new RedisLimiter(limits, options)
+  onTestFinished(() => limiter.close())
+  return limiter
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** Waits for something to become true. */
+export async function until(
+  true_: () => boolean | Promise<boolean>,
+  ms = 10_000,
+  what = 'it',
+): Promise<void> {
+  const end = performance.now() + ms
+  while (!(await true_())) {
+    if (performance.now() > end) throw new Error(`${what} did not come true in ${ms} ms`)
+    await sleep(10)
+  }
+}
+
+/** Waits until Redis decides: a call that it answered. */
+export async function untilExact(limiter: RedisLimiter<string>, ms = 5_000): Promise<void> {
+  await until(async () => {
+    const before = failures(limiter)
+    await limiter.check('is it back?', 0)
+    return failures(limiter) === before
+  }, ms)
+}
+
+/** Calls that Redis did not decide. */
+export function failures(limiter: RedisLimiter<string>): number {
+  return Object.values(limiter.stats().failures).reduce((sum, count) => sum + count, 0)
+}
+
+/** What came of a load of calls. */
+export interface Load {
+  readonly calls: number
+  readonly admitted: number
+  /** Calls that rejected, which none may. */
+  readonly errors: number
+  /** Milliseconds a call took: the slowest, and the slowest of all but one in a thousand. */
+  readonly longestMs: number
+  readonly p999Ms: number
+}
+
+/** Calls of one key at an even rate, each timed. */
+export async function load(
+  limiter: RedisLimiter<string>,
+  { key = 'k', perSecond = 500, ms = 1_000, cost = 1 },
+): Promise<Load> {
+  const times: number[] = []
+  const tally = { admitted: 0, errors: 0 }
+  const calls: Promise<void>[] = []
+  const start = performance.now()
+  for (let asked = 0; performance.now() - start < ms; await sleep(2)) {
+    const due = ((performance.now() - start) * perSecond) / 1_000
+    for (; asked < due; asked++) calls.push(timed(limiter, key, cost, times, tally))
+  }
+  await Promise.all(calls)
+  times.sort((a, b) => a - b)
+  return {
+    ...tally,
+    calls: times.length,
+    longestMs: times.at(-1) ?? 0,
+    p999Ms: times[Math.ceil(times.length * 0.999) - 1] ?? 0,
+  }
+}
+
+async function timed(
+  limiter: RedisLimiter<string>,
+  key: string,
+  cost: number,
+  times: number[],
+  tally: { admitted: number; errors: number },
+): Promise<void> {
+  const start = performance.now()
+  try {
+    const { allowed } = await limiter.check(key, cost)
+    if (allowed) tally.admitted++
+  } catch {
+    tally.errors++
+  }
+  times.push(performance.now() - start)
+}
