@@ -30,7 +30,7 @@ export function onEnd(response: ServerResponse, ended: (ending: Ending) => void)
   const sent = (): void => {
     response.off('close', gone)
     leave(response, gone)
-    ended(response.statusCode)
+    ended(isCutOff(response) ? undefined : response.statusCode)
   }
   const gone = (): void => {
     response.off('finish', sent)
@@ -66,9 +66,22 @@ function leave(response: ServerResponse, gone: () => void): void {
   QUEUED.get(response.req?.socket)?.delete(gone)
 }
 
+/** A response of HTTP/2 is no stream itself: it has one. */
+interface Streamed {
+  readonly stream?: { readonly destroyed: boolean; readonly rstCode?: number } | undefined
+}
+
+/** HTTP/2 calls a response finished that its client has reset. */
+function isCutOff(response: ServerResponse): boolean {
+  const { stream } = response as Streamed
+  return stream !== undefined && (!response.writableEnded || (stream.rstCode ?? 0) !== 0)
+}
+
 /** Whether nothing can be answered any more. */
 export function isOver(response: ServerResponse): boolean {
   if (response.headersSent || response.destroyed) return true
+  const { stream } = response as Streamed
+  if (stream !== undefined) return stream.destroyed
   return response.socket === null && response.req.socket?.destroyed
 }
 
