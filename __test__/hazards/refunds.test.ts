@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 import { Holds } from '../../dist/adapters/http/hold.js'
+import { Lines } from '../../dist/adapters/http/lines.js'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { FRAMEWORKS, type Result, serve } from './serve.ts'
 import { ask, statuses, text, times } from './wire.ts'
@@ -123,7 +124,8 @@ it('H85, H86 behind a refund that fails, others are answered all the same', asyn
     const ask = () => (left > 0 ? open : denied)
     const tier = { peek: ask, refund, check: () => (left-- > 0 ? open : denied) } as never
     const holds = new Holds(() => 0)
-    const take = () => holds.take(tier, 'k', 1, () => false)
+    const budget = { tier, lines: new Lines() } as never
+    const take = () => holds.take(budget, 'k', 1, () => false)
     const { hold } = await take()
     const others = [take(), take(), take()]
     await expect(Promise.resolve().then(() => hold?.settle(false))).rejects.toThrow('down')

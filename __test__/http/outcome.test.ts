@@ -1,5 +1,9 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import express from 'express'
 import { FakeClock } from 'ratethrottle'
+import { rateThrottle } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
 import { ADAPTERS, serve } from './serve.ts'
 
@@ -122,4 +126,39 @@ it('blockFor does not punish those who wait for their turn', async () => {
   const options = { limits: '2/hour', countWhen: 'failure', blockFor: '1 hour' }
   const { ask } = await serve('express', options, handle)
   expect(tally(await many(12, () => ask()))).toEqual({ 200: 12 })
+})
+
+it('limiters of one scope wait for each other, and for time', async () => {
+  const limiter = rateThrottle({ limits: '2/hour', scope: 'waiting', countWhen: 'failure' })
+  const other = limiter.limit({ limits: '2/hour', scope: 'waiting' })
+  const app = express()
+  const slow = async (_: unknown, res: { send(body: string): void }) => {
+    await sleep(10)
+    res.send('done')
+  }
+  app.get('/a', limiter, slow)
+  app.get('/b', other, slow)
+  const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+  const answers = await Promise.all(['/a', '/b', '/a', '/b', '/a', '/b'].map(ask))
+  expect(tally(answers)).toEqual({ 200: 6 })
+  server.closeAllConnections()
+  server.close()
+})
+
+it('a unit that time has freed goes to whoever waits, though its holder is still busy', async () => {
+  const handle = async (path: string) => {
+    if (path === '/slow') await sleep(600)
+    return 200
+  }
+  const options = { limits: '1/200ms', countWhen: 'failure' }
+  const { ask } = await serve('express', options, handle)
+  const start = performance.now()
+  const slow = ask('/slow')
+  await sleep(20)
+  expect((await ask('/quick')).status).toBe(200)
+  expect(performance.now() - start).toBeLessThan(550)
+  expect((await slow).status).toBe(200)
 })

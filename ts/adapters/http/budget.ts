@@ -4,6 +4,7 @@ import type { Limit, LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import type { Answer, Tier } from '../../tier.ts'
 import { settle, then, within } from './answer.ts'
+import type { Lines } from './lines.ts'
 
 /** Limits that depend on who asks, such as a plan's; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -16,23 +17,21 @@ export interface Budget {
   readonly policies: readonly Policy[]
   /** `RateLimit-Policy`, which never changes. */
   readonly policyText: string
+  /** Those who wait for units that others hold. */
+  readonly lines: Lines
 }
 
-/** Makes counters for limits. */
-export type OpenTier = (limits: readonly Limit[]) => Tier
+/** Makes counters for limits, and the lines of those who wait for them. */
+export type Open = (limits: readonly Limit[]) => Pick<Budget, 'tier' | 'lines'>
 
 /** So many different sets of limits one function may return: each has a table of its own. */
 const MOST_BUDGETS = 256
 
 /** @param names for the limits in turn; those without get one from their figures */
-export function openBudget(
-  limits: LimitInput,
-  names: readonly string[],
-  openTier: OpenTier,
-): Budget {
+export function openBudget(limits: LimitInput, names: readonly string[], open: Open): Budget {
   const parsed = readLimits(limits)
   const policies = parsed.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
-  return { tier: openTier(parsed), policies, policyText: policies.map(policyItem).join(', ') }
+  return { ...open(parsed), policies, policyText: policies.map(policyItem).join(', ') }
 }
 
 /** The budgets of limits that a function names: each set of limits is parsed and opened once. */

@@ -94,7 +94,7 @@ export class Charging<Request extends object, Response extends object> {
     cost: number | undefined,
   ): Answer<Passage> {
     const isOver = (): boolean => this.#framework.isOver(exchange.response)
-    return then(holds.take(budget.tier, key, cost, isOver), ({ decision, hold }) => {
+    return then(holds.take(budget, key, cost, isOver), ({ decision, hold }) => {
       if (hold !== undefined) this.#settleLater(hold, exchange)
       return this.#passage(exchange, budget, key, cost, decision, hold)
     })

@@ -1,9 +1,10 @@
 import { openTier } from '../../create.ts'
 import type { Limit, LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
-import { type Budget, Budgets, type OpenTier, openBudget } from './budget.ts'
+import { type Budget, Budgets, type Open, openBudget } from './budget.ts'
 import type { BudgetSource } from './charging.ts'
 import { Escalation } from './escalation.ts'
+import { Lines } from './lines.ts'
 import { warnOfSeveralProcesses } from './per-process.ts'
 import type { ReadOptions } from './read.ts'
 import type { Warnings } from './warning.ts'
@@ -26,14 +27,27 @@ export function openCounters<Request, Response>(
 function opener<Request, Response>(
   options: ReadOptions<Request, Response>,
   identity: string,
-): OpenTier {
+): Open {
   const { limits: input, limiter, storage, forRedis, stepsMs } = options
   return (limits) => {
     const isNamed = typeof input === 'function' && limiter.name !== undefined
     const name = isNamed ? `${limiter.name} ${textOf(limits)}` : limiter.name
     const tier = openTier(limits, { ...limiter, storage, forRedis, identity, name })
-    return stepsMs === undefined ? tier : new Escalation(tier, stepsMs, limiter.clock)
+    return {
+      tier: stepsMs === undefined ? tier : new Escalation(tier, stepsMs, limiter.clock),
+      lines: linesOf(name),
+    }
   }
+}
+
+/** Those of a name: budgets that share counters share the lines of those who wait for them. */
+const LINES = new Map<string, Lines>()
+
+function linesOf(name: string | undefined): Lines {
+  if (name === undefined) return new Lines()
+  const lines = LINES.get(name) ?? new Lines()
+  LINES.set(name, lines)
+  return lines
 }
 
 function textOf(limits: readonly Limit[]): string {

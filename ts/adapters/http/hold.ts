@@ -1,6 +1,7 @@
 import type { Decision } from '../../decision.ts'
-import type { Answer, Tier } from '../../tier.ts'
+import type { Answer } from '../../tier.ts'
 import { then } from './answer.ts'
+import type { Budget } from './budget.ts'
 
 /** A charge that is given back unless the request turns out to count. */
 export class Hold {
@@ -29,22 +30,20 @@ export interface Held {
   readonly hold: Hold | undefined
 }
 
-/** Who holds units of a key now, and who waits for one of them to be given back. */
-interface Line {
-  held: number
-  readonly waiting: (() => void)[]
-}
+/** Whoever has waited so long for others' outcome is refused: some handler hangs. */
+const LONGEST_WAIT_MS = 30_000
+/** setTimeout takes no less. */
+const SHORTEST_WAIT_MS = 1
 
 /**
  * Charges requests that may turn out not to count.
  *
  * Each is charged before its handler runs, so no number of parallel requests passes a limit. When a key
- * has nothing left but holds, the next request is not refused: it waits until one of them is settled, is
- * admitted if that one did not count, and refused if none is left that might be given back.
+ * has nothing left but holds, the next request is not refused: it waits until one of them is settled or
+ * time has freed a unit, is admitted if there is one, and refused if none is left that might be given back.
  */
 export class Holds {
   readonly #now: () => number
-  readonly #lines = new WeakMap<Tier, Map<string, Line>>()
 
   /** @param now milliseconds of the tier's clock */
   constructor(now: () => number) {
@@ -52,74 +51,57 @@ export class Holds {
   }
 
   /** @param isOver whether the client has gone meanwhile */
-  take(tier: Tier, key: string, cost: number | undefined, isOver: () => boolean): Answer<Held> {
+  take(
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+    isOver: () => boolean,
+    until: number = performance.now() + LONGEST_WAIT_MS,
+  ): Answer<Held> {
     // Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish.
-    return then(tier.peek(key, cost), (seen) => {
-      const line = this.#linesOf(tier).get(key)
-      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && !isOver()
-      if (seen.allowed || line === undefined || line.held === 0 || !canHelp) {
-        return this.#charge(tier, key, cost)
-      }
-      const turn = new Promise<void>((resolve) => line.waiting.push(resolve))
-      return turn
-        .then(() => this.take(tier, key, cost, isOver))
-        .then(
-          (held) => this.#passOn(tier, key, held),
-          (error) => {
-            this.#wake(tier, key)
-            throw error
-          },
-        )
+    return then(budget.tier.peek(key, cost), (seen) => {
+      const ms = Math.min(seen.retryAfterMs, until - performance.now())
+      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && ms > 0 && !isOver()
+      const turn =
+        seen.allowed || !canHelp
+          ? undefined
+          : budget.lines.turn(key, Math.max(ms, SHORTEST_WAIT_MS))
+      if (turn === undefined) return this.#charge(budget, key, cost)
+      const taken = turn.then(() => this.take(budget, key, cost, isOver, until))
+      return taken.then(
+        (held) => passOn(budget, key, held),
+        (error) => {
+          budget.lines.wake(key)
+          throw error
+        },
+      )
     })
   }
 
-  #charge(tier: Tier, key: string, cost: number | undefined): Answer<Held> {
-    return then(tier.check(key, cost), (decision) => {
+  #charge(budget: Budget, key: string, cost: number | undefined): Answer<Held> {
+    return then(budget.tier.check(key, cost), (decision) => {
       if (!decision.allowed || cost === 0) return { decision, hold: undefined }
-      const lines = this.#linesOf(tier)
-      const line = lines.get(key) ?? { held: 0, waiting: [] }
-      line.held++
-      lines.set(key, line)
-      return { decision, hold: this.#hold(tier, key, cost, decision) }
+      budget.lines.hold(key)
+      return { decision, hold: this.#hold(budget, key, cost, decision) }
     })
   }
 
   /** After `resetMs` nothing is left of a charge: a later refund would give back what others owe. */
-  #hold(tier: Tier, key: string, cost: number | undefined, decision: Decision): Hold {
+  #hold({ tier, lines }: Budget, key: string, cost: number | undefined, decision: Decision): Hold {
     const voidAt = this.#now() + decision.resetMs
+    const free = (): void => lines.free(key)
     return new Hold((isCounted) => {
       const isVoid = isCounted || this.#now() >= voidAt
-      if (isVoid) this.#free(tier, key)
-      else return freeing(tier.refund.bind(tier, key, cost), () => this.#free(tier, key))
+      if (isVoid) free()
+      else return freeing(tier.refund.bind(tier, key, cost), free)
     })
   }
+}
 
-  #free(tier: Tier, key: string): void {
-    const line = this.#linesOf(tier).get(key)
-    if (line !== undefined) line.held--
-    this.#wake(tier, key)
-  }
-
-  /** Whoever waited in vain lets the next one try: nobody else would. */
-  #passOn(tier: Tier, key: string, held: Held): Held {
-    if (held.hold === undefined) this.#wake(tier, key)
-    return held
-  }
-
-  #wake(tier: Tier, key: string): void {
-    const lines = this.#linesOf(tier)
-    const line = lines.get(key)
-    if (line === undefined) return
-    const next = line.waiting.shift()
-    if (line.held === 0 && line.waiting.length === 0) lines.delete(key)
-    next?.()
-  }
-
-  #linesOf(tier: Tier): Map<string, Line> {
-    const known = this.#lines.get(tier) ?? new Map<string, Line>()
-    this.#lines.set(tier, known)
-    return known
-  }
+/** Whoever waited in vain lets the next one try: nobody else would. */
+function passOn({ lines }: Budget, key: string, held: Held): Held {
+  if (held.hold === undefined) lines.wake(key)
+  return held
 }
 
 /** Refunds, and then frees in any case: behind a refund that failed nobody must wait for ever. */
