@@ -6,7 +6,7 @@ import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
+import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
 import { type HttpOptions, ownHttpOptions } from './http/options.ts'
 import { Warnings } from './http/warning.ts'
 
@@ -71,6 +71,10 @@ const HONO: Framework<Context, Context> = {
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
   version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
+  hasLongBody: (c) => {
+    const { incoming } = nodeOf(c)
+    return incoming !== undefined && hasLongBody(incoming)
+  },
   leaveBody: (c) => {
     const { incoming } = nodeOf(c)
     if (incoming !== undefined) leaveBody(incoming)

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { clientOf } from '../../address/trust.ts'
 import type { Framework } from '../http/framework.ts'
-import { isOver, leaveBody, onEnd, peerOf, send } from '../http/node.ts'
+import { hasLongBody, isOver, leaveBody, onEnd, peerOf, send } from '../http/node.ts'
 import { type Believes, namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 
@@ -22,6 +22,7 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     headers: (request) => request.headers,
     method: (request) => request.method,
     version: (request) => request.httpVersionMajor,
+    hasLongBody,
     leaveBody,
     client: (request) => {
       const peer = peerOf(request)

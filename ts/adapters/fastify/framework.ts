@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientOf } from '../../address/trust.ts'
 import type { Framework } from '../http/framework.ts'
-import { isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
+import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 import { symbolOf } from './watch.ts'
@@ -25,6 +25,7 @@ export function fastifyFramework(
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
     version: (request) => request.raw.httpVersionMajor,
+    hasLongBody: (request) => hasLongBody(request.raw),
     leaveBody: (request) => leaveBody(request.raw),
     client: (request) =>
       followsProxies(request) ? clientOf(request.ips ?? []) : peerOf(request.raw),

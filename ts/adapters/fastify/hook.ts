@@ -77,7 +77,7 @@ function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
 /** To the server's error handling. Where nobody listens there, the same answer without an error. */
 function hand({ watch, request, reply, next }: Passing, refusal: NonNullable<Refusal>): void {
   if (!(refusal instanceof Denial) || watch.isOn(request)) next(errorOf(refusal))
-  else reply.code(refusal.statusCode).type(JSON_TYPE).send(bodyOf(refusal))
+  else reply.code(refusal.statusCode).header('content-type', JSON_TYPE).send(bodyOf(refusal))
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8'

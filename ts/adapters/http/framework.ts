@@ -22,6 +22,8 @@ export interface Framework<Request, Response> {
   method(request: Request): string
   /** Of HTTP: 1 or 2. */
   version(request: Request): number
+  /** Whether a request announces a body that is too long to read and forget. */
+  hasLongBody(request: Request): boolean
   /** Sees to it that Node reads nothing more of a body that nobody wants. */
   leaveBody(request: Request): void
   /**

@@ -85,6 +85,22 @@ export function isOver(response: ServerResponse): boolean {
   return response.socket === null && response.req.socket?.destroyed
 }
 
+/** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
+const MAX_IGNORED_BODY = 65_536
+const LENGTH = 'content-length'
+const CODING = 'transfer-encoding'
+
+/** From the headers as they came: having Node make an object of them costs more than to deny. */
+export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === CODING.length && name.toLowerCase() === CODING) return true
+    const isLength = name.length === LENGTH.length && name.toLowerCase() === LENGTH
+    if (isLength && Number(rawHeaders[i + 1]) > MAX_IGNORED_BODY) return true
+  }
+  return false
+}
+
 /**
  * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
  */
@@ -107,6 +123,7 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,
+  hasLongBody,
   leaveBody,
   client: peerOf,
   followsProxies: () => false,

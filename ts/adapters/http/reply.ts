@@ -6,9 +6,6 @@ import type { Exchange, Framework } from './framework.ts'
 import { type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 
-/** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
-const MAX_IGNORED_BODY = 65_536
-
 /** What clients are told: headers, and the answer to a refused request. */
 export class Reply<Request extends object, Response extends object> {
   readonly #options: ReadOptions<Request, Response>
@@ -61,11 +58,8 @@ export class Reply<Request extends object, Response extends object> {
 
   /** Denied is denied before the body: a server must not have to read a gigabyte to say no. */
   #closeIfLong(request: Request, response: Response): void {
-    const headers = this.#framework.headers(request)
-    const isLong = Number(headers['content-length'] ?? 0) > MAX_IGNORED_BODY
-    if (!isLong && headers['transfer-encoding'] === undefined) return
     // HTTP/2 has no such header: there a stream ends alone.
-    if (this.#framework.version(request) !== 1) return
+    if (this.#framework.version(request) !== 1 || !this.#framework.hasLongBody(request)) return
     this.#framework.setHeader(response, 'connection', 'close')
     this.#framework.leaveBody(request)
   }
