@@ -85,14 +85,15 @@ export function isClient(value: unknown): value is RedisClient {
 
 /**
  * A connection of our own to where the client is connected to. The client itself is left alone: no command
- * is defined on it, and it is never closed.
+ * is defined on it, and it is never closed. It gathers nothing into pipelines: what is asked in one turn is
+ * sent in one write anyway, and waits for no answer to come first.
  */
 export function linkLike(client: RedisClient): Link {
   const { isCluster } = client as unknown as Link
   const { duplicate } = client as unknown as { duplicate(...args: unknown[]): unknown }
   const link = isCluster
     ? duplicate.call(client, [], { ...ONCE_IN_A_CLUSTER, lazyConnect: true })
-    : duplicate.call(client, { ...ONCE, lazyConnect: true })
+    : duplicate.call(client, { ...ONCE, lazyConnect: true, enableAutoPipelining: false })
   if (!isClient(link)) throw new TypeError(mustBe('client', 'a client of ioredis', client))
   return link as unknown as Link
 }
