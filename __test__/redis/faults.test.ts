@@ -68,7 +68,7 @@ describe('H58, H65: Redis freezes', () => {
     expect(units).toBeLessThanOrEqual(before.calls + after.calls)
   })
 
-  it('without the deadline in the script, what was asked of a frozen Redis would be charged', async () => {
+  it('a burst that was asked of a frozen Redis is not charged when it thaws', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
