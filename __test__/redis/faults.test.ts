@@ -155,6 +155,21 @@ describe('H61, H62: Redis refuses', () => {
     await untilExact(limiter, 2_000)
   })
 
+  it('eviction under allkeys-lru: no error; what was evicted is as if never seen', async () => {
+    const server = await serverForTest('--maxmemory', '3mb', '--maxmemory-policy', 'allkeys-lru')
+    const options = { url: server.url, algorithm: 'fixed-window', deadlineMs: 10_000 } as const
+    const limiter = limiterForTest('3/hour', options)
+    await untilExact(limiter)
+    for (let batch = 0; batch < 40; batch++) {
+      const keys = Array.from({ length: 500 }, (_, i) => `flood ${batch} ${i}`)
+      const answers = await Promise.all(keys.map((key) => limiter.allow(key)))
+      expect(answers.every((allowed) => allowed)).toBe(true)
+    }
+    expect(failures(limiter)).toBe(0)
+    const stats = await server.admin.info('stats')
+    expect(Number(/evicted_keys:(\d+)/.exec(stats)?.[1])).toBeGreaterThan(0)
+  })
+
   it('BUSY with a script of somebody else', async () => {
     const server = await serverForTest('--busy-reply-threshold', '100')
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
