@@ -13,6 +13,8 @@ export interface TestCluster {
   readonly servers: readonly Server[]
   /** The server that holds a slot now. */
   ownerOf(slot: number): Promise<Server>
+  /** Replicas that are connected, as every server sees it: the fewest of all. */
+  replicas(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -49,15 +51,20 @@ export async function startCluster(): Promise<TestCluster> {
     url: `redis+cluster://${hosts.slice(0, 3).join(',')}`,
     servers,
     ownerOf: (slot) => ownerOf(servers, slot),
+    replicas: async () =>
+      Math.min(...(await Promise.all(servers.map(({ admin }) => replicasOf(admin))))),
     stop,
   }
 }
 
 async function isWhole(admin: Redis): Promise<boolean> {
   const info = String(await admin.call('CLUSTER', 'INFO'))
-  const nodes = String(await admin.call('CLUSTER', 'NODES'))
-  const replicas = nodes.split('\n').filter((line) => /slave .* connected$/.test(line))
-  return info.includes('cluster_state:ok') && replicas.length === 3
+  return info.includes('cluster_state:ok') && (await replicasOf(admin)) === 3
+}
+
+async function replicasOf(admin: Redis): Promise<number> {
+  const nodes = String(await admin.call('CLUSTER', 'NODES').catch(() => ''))
+  return nodes.split('\n').filter((line) => /slave (?!.*fail).* connected$/.test(line)).length
 }
 
 async function ownerOf(servers: readonly Server[], slot: number): Promise<Server> {

@@ -28,7 +28,7 @@ describe('H57: Redis is down when we start', () => {
     const port = await freePort()
     const url = `redis://127.0.0.1:${port}`
     const limiter = limiterForTest('100/hour', { url, algorithm: 'fixed-window' })
-    const down = await load(limiter, { perSecond: 1_000, ms: 1_000 })
+    const down = await load(limiter, { perSecond: 1_000, ms: 1_000, fault: 'down at start' })
     expect(down.errors).toBe(0)
     expect(down.admitted).toBe(100)
     expect(down.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
@@ -52,7 +52,7 @@ describe('H58, H65: Redis freezes', () => {
     await untilExact(limiter)
     const before = await load(limiter, { ms: 500 })
     server.signal('SIGSTOP')
-    const frozen = await load(limiter, { ms: 1_500 })
+    const frozen = await load(limiter, { ms: 1_500, fault: 'frozen' })
     server.signal('SIGCONT')
     await untilExact(limiter)
     const after = await load(limiter, { ms: 500 })
@@ -68,7 +68,7 @@ describe('H58, H65: Redis freezes', () => {
     expect(units).toBeLessThanOrEqual(before.calls + after.calls)
   })
 
-  it('without the deadline in the script, what was asked of a frozen Redis would be charged', async () => {
+  it('a burst that was asked of a frozen Redis is not charged when it thaws', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -88,7 +88,7 @@ describe('H60, H57: Redis is killed and comes back', () => {
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
     server.signal('SIGKILL')
-    const down = await load(limiter, { ms: 1_000 })
+    const down = await load(limiter, { ms: 1_000, fault: 'killed' })
     expect([down.errors, down.admitted]).toEqual([0, down.calls])
     expect(down.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
     await server.restart()
@@ -122,7 +122,7 @@ describe('H64: the connection is cut before the answer', () => {
     const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
     wire.silent = true
-    const silent = await load(limiter, { ms: 1_000 })
+    const silent = await load(limiter, { ms: 1_000, fault: 'half-open socket' })
     expect(silent.errors).toBe(0)
     expect(silent.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
     wire.silent = false
@@ -136,7 +136,7 @@ describe('H61, H62: Redis refuses', () => {
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
     await server.admin.replicaof('127.0.0.1', await freePort())
-    const demoted = await load(limiter, { ms: 500 })
+    const demoted = await load(limiter, { ms: 500, fault: 'READONLY' })
     expect([demoted.errors, demoted.admitted]).toEqual([0, demoted.calls])
     expect(demoted.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
     await server.admin.replicaof('NO', 'ONE')
@@ -148,11 +148,26 @@ describe('H61, H62: Redis refuses', () => {
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
     await server.admin.config('SET', 'maxmemory', '1')
-    const full = await load(limiter, { ms: 300 })
+    const full = await load(limiter, { ms: 300, fault: 'OOM' })
     expect([full.errors, full.admitted]).toEqual([0, full.calls])
     expect(limiter.stats().failures.refused).toBeGreaterThan(0)
     await server.admin.config('SET', 'maxmemory', '0')
     await untilExact(limiter, 2_000)
+  })
+
+  it('eviction under allkeys-lru: no error; what was evicted is as if never seen', async () => {
+    const server = await serverForTest('--maxmemory', '3mb', '--maxmemory-policy', 'allkeys-lru')
+    const options = { url: server.url, algorithm: 'fixed-window', deadlineMs: 10_000 } as const
+    const limiter = limiterForTest('3/hour', options)
+    await untilExact(limiter)
+    for (let batch = 0; batch < 40; batch++) {
+      const keys = Array.from({ length: 500 }, (_, i) => `flood ${batch} ${i}`)
+      const answers = await Promise.all(keys.map((key) => limiter.allow(key)))
+      expect(answers.every((allowed) => allowed)).toBe(true)
+    }
+    expect(failures(limiter)).toBe(0)
+    const stats = await server.admin.info('stats')
+    expect(Number(/evicted_keys:(\d+)/.exec(stats)?.[1])).toBeGreaterThan(0)
   })
 
   it('BUSY with a script of somebody else', async () => {
@@ -162,7 +177,7 @@ describe('H61, H62: Redis refuses', () => {
     const killer = server.admin.duplicate()
     await killer.ping()
     const endless = server.admin.eval('while true do end', 0).catch(() => {})
-    const busy = await load(limiter, { ms: 600 })
+    const busy = await load(limiter, { ms: 600, fault: 'BUSY' })
     expect([busy.errors, busy.admitted]).toEqual([0, busy.calls])
     expect(busy.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
     await killer.script('KILL')
@@ -184,7 +199,7 @@ describe('H61, H62: Redis refuses', () => {
       '--loading-process-events-interval-bytes',
       '1024',
     )
-    const loading = await load(limiter, { ms: 500 })
+    const loading = await load(limiter, { ms: 500, fault: 'LOADING' })
     expect([loading.errors, loading.admitted]).toEqual([0, loading.calls])
     expect(loading.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)
     await untilExact(limiter)
@@ -291,11 +306,11 @@ describe('H75, H77: what is said of an outage', () => {
 
 describe('H76: others stall', () => {
   it('a stall of 200 ms does not delay the answers', async () => {
-    const server = await serverForTest()
+    const server = await serverForTest('--enable-debug-command', 'yes')
     const limiter = limiterForTest('100000/hour', { url: server.url })
     await untilExact(limiter)
-    const stall = server.admin.debug('SLEEP', '0.2').catch(() => {})
-    const stalled = await load(limiter, { ms: 400 })
+    const stall = server.admin.debug('SLEEP', '0.2')
+    const stalled = await load(limiter, { ms: 400, fault: 'stall of 200 ms' })
     await stall
     expect(stalled.errors).toBe(0)
     expect(stalled.longestMs).toBeLessThan(DEADLINE_MS + LATE_MS)

@@ -50,10 +50,10 @@ export interface Load {
   readonly p999Ms: number
 }
 
-/** Calls of one key at an even rate, each timed. */
+/** Calls of one key at an even rate, each timed. With a name for the fault, its figures are printed. */
 export async function load(
   limiter: RedisLimiter<string>,
-  { key = 'k', perSecond = 500, ms = 1_000, cost = 1 },
+  { key = 'k', perSecond = 500, ms = 1_000, cost = 1, fault = '' },
 ): Promise<Load> {
   const times: number[] = []
   const tally = { admitted: 0, errors: 0 }
@@ -65,12 +65,13 @@ export async function load(
   }
   await Promise.all(calls)
   times.sort((a, b) => a - b)
-  return {
-    ...tally,
-    calls: times.length,
-    longestMs: times.at(-1) ?? 0,
-    p999Ms: times[Math.ceil(times.length * 0.999) - 1] ?? 0,
+  const longestMs = times.at(-1) ?? 0
+  const p999Ms = times[Math.ceil(times.length * 0.999) - 1] ?? 0
+  if (fault !== '') {
+    const figures = `${times.length} calls, p99.9 ${p999Ms.toFixed(1)} ms, longest ${longestMs.toFixed(1)} ms`
+    console.log(`${fault}: ${figures}`)
   }
+  return { ...tally, calls: times.length, longestMs, p999Ms }
 }
 
 async function timed(

@@ -70,6 +70,22 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
+/** Starts a redis-server with these arguments. */
+export async function launch(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn('redis-server', args, { stdio: 'ignore' })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  await new Promise((resolve, reject) => {
+    child.once('spawn', resolve)
+    child.once('error', (cause) => {
+      const message =
+        'these tests need redis-server: install the package "redis-server" (or "redis")'
+      reject(new Error(message, { cause }))
+    })
+  })
+  return child
+}
+
 class OwnServer implements Server {
   readonly port: number
   readonly #settings: readonly string[]
@@ -96,18 +112,7 @@ class OwnServer implements Server {
 
   async start(settings: readonly string[] = this.#settings): Promise<void> {
     const where = ['--port', String(this.port), '--dir', this.#directory]
-    const child = spawn('redis-server', [...SETTINGS, ...where, ...settings], { stdio: 'ignore' })
-    this.#process = child
-    running.add(child)
-    child.once('exit', () => running.delete(child))
-    await new Promise((resolve, reject) => {
-      child.once('spawn', resolve)
-      child.once('error', (cause) => {
-        const message =
-          'these tests need redis-server: install the package "redis-server" (or "redis")'
-        reject(new Error(message, { cause }))
-      })
-    })
+    this.#process = await launch([...SETTINGS, ...where, ...settings])
     await untilListening(this.port)
   }
 

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { Redis as Redis5 } from 'ioredis-5'
+import type { Decision } from 'ratethrottle'
 import { RedisLimiter } from 'ratethrottle/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
@@ -86,6 +88,20 @@ describe('what goes over the wire', () => {
     expect(keys).toHaveLength(1)
     expect(keys[0]).toMatch(/^app:ratethrottle::[\w-]{10}:\{k\}$/)
   })
+})
+
+it('works with a client of ioredis 5 as with one of 6', async () => {
+  const server = await serverForTest()
+  const client = new Redis5(server.port, '127.0.0.1', { keyPrefix: 'app:', stringNumbers: true })
+  onTestFinished(() => client.disconnect())
+  const limiter = limiterForTest('3/hour; 5/day', { client, ...PATIENT })
+  const answers = await Promise.all(Array.from({ length: 5 }, () => limiter.check('k')))
+  expect(answers.map(({ remaining }) => remaining)).toEqual([2, 1, 0, 0, 0])
+  expect(limiter.standings('k', answers[0] as Decision).map(({ remaining }) => remaining)).toEqual([
+    2, 4,
+  ])
+  await limiter.reset('k')
+  expect([await limiter.allow('k'), failures(limiter)]).toEqual([true, 0])
 })
 
 describe('what stays in Redis', () => {

@@ -31,7 +31,7 @@ interface Library {
   readonly Cluster: new (nodes: object[], options: object) => Link
 }
 
-/** How long a socket may stay silent while it owes an answer. */
+/** Of a cluster: how long a socket may stay silent while it owes an answer. */
 const SILENCE_MS = 1_000
 const CONNECT_MS = 2_000
 
@@ -47,7 +47,8 @@ const ONCE = {
   enableReadyCheck: true,
   reconnectOnError: null,
   commandTimeout: undefined,
-  socketTimeout: SILENCE_MS,
+  // Silence is noticed by whoever waits: a timer for each command would cost more than the command.
+  socketTimeout: undefined,
   connectTimeout: CONNECT_MS,
   retryStrategy: pause,
   readOnly: false,
@@ -58,7 +59,7 @@ const ONCE = {
  * Of a cluster, connections to servers are opened on first use, and the first call waits for that. What
  * waits too long finds the deadline that it carries passed.
  */
-const ONCE_OF_A_CLUSTER = { ...ONCE, enableOfflineQueue: true }
+const ONCE_OF_A_CLUSTER = { ...ONCE, enableOfflineQueue: true, socketTimeout: SILENCE_MS }
 const ONCE_IN_A_CLUSTER = {
   enableOfflineQueue: true,
   clusterRetryStrategy: pause,
@@ -84,14 +85,15 @@ export function isClient(value: unknown): value is RedisClient {
 
 /**
  * A connection of our own to where the client is connected to. The client itself is left alone: no command
- * is defined on it, and it is never closed.
+ * is defined on it, and it is never closed. It gathers nothing into pipelines: what is asked in one turn is
+ * sent in one write anyway, and waits for no answer to come first.
  */
 export function linkLike(client: RedisClient): Link {
   const { isCluster } = client as unknown as Link
   const { duplicate } = client as unknown as { duplicate(...args: unknown[]): unknown }
   const link = isCluster
     ? duplicate.call(client, [], { ...ONCE_IN_A_CLUSTER, lazyConnect: true })
-    : duplicate.call(client, { ...ONCE, lazyConnect: true })
+    : duplicate.call(client, { ...ONCE, lazyConnect: true, enableAutoPipelining: false })
   if (!isClient(link)) throw new TypeError(mustBe('client', 'a client of ioredis', client))
   return link as unknown as Link
 }

@@ -75,7 +75,7 @@ export class Connection {
     call.sentAt = now
     this.#corks.cork()
     const deadline = gate.skew.deadline(call.dueAt, now)
-    this.#link.evalsha(script.sha, '1', name, `${op} ${amount} ${deadline}`, ...tail).then(
+    this.#link.evalsha(script.sha, '1', name, wordsOf(op, amount, deadline), ...tail).then(
       (reply) => this.#answered(call, reply),
       (error: unknown) => this.#failed(call, error, deadline),
     )
@@ -115,7 +115,7 @@ export class Connection {
       return
     }
     const { script, name, op, amount, tail } = call.question
-    this.#link.eval(script.text, '1', name, `${op} ${amount} ${deadline}`, ...tail).then(
+    this.#link.eval(script.text, '1', name, wordsOf(op, amount, deadline), ...tail).then(
       (reply) => this.#answered(call, reply),
       (again: unknown) => call.fail(failureOf(again)),
     )
@@ -137,4 +137,9 @@ export class Connection {
     this.servers.giveUpStart()
     for (const call of early) call.fail(new StoreFailure('unavailable'))
   }
+}
+
+/** A script's first argument: a check of one unit, which most are, says only until when. */
+function wordsOf(op: Question['op'], amount: number, deadline: string): string {
+  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
 }

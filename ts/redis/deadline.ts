@@ -73,9 +73,14 @@ export class Deadlines {
   /** Of the settled, as far as they come first: answers come about in the order of the calls. */
   #letGo(): void {
     while (this.#calls[this.#first]?.settled === true) this.#first++
-    if (this.#first < ROOM && this.#first < this.#calls.length) return
-    this.#calls.splice(0, this.#first)
-    this.#dueAt.splice(0, this.#first)
-    this.#first = 0
+    if (this.#first === this.#calls.length) {
+      this.#calls.length = 0
+      this.#dueAt.length = 0
+      this.#first = 0
+    } else if (this.#first >= ROOM) {
+      this.#calls.splice(0, this.#first)
+      this.#dueAt.splice(0, this.#first)
+      this.#first = 0
+    }
   }
 }

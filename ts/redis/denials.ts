@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import { sameStandings } from './reply.ts'
+import { agedReply } from './reply.ts'
 
 /** Denied keys that are remembered at once; the oldest make room. */
 const ROOM = 10_000
@@ -33,7 +33,7 @@ export class Denials {
   find(key: string, now: number): Decision | undefined {
     const denial = this.#known.get(key)
     if (denial === undefined) return undefined
-    if (now < denial.until) return aged(denial, now - denial.at)
+    if (now < denial.until) return agedReply(denial.decision, now - denial.at)
     this.#known.delete(key)
     return undefined
   }
@@ -66,17 +66,4 @@ export class Denials {
     const [oldest] = this.#known.keys()
     if (oldest !== undefined) this.#known.delete(oldest)
   }
-}
-
-/** The decision as it reads some time later. */
-function aged({ decision }: Denial, ms: number): Decision {
-  const later: Decision = {
-    allowed: false,
-    limit: decision.limit,
-    remaining: 0,
-    resetMs: Math.max(1, Math.ceil(decision.resetMs - ms)),
-    retryAfterMs: Math.max(1, Math.ceil(decision.retryAfterMs - ms)),
-    policy: decision.policy,
-  }
-  return sameStandings(decision, later)
 }

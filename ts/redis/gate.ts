@@ -4,7 +4,7 @@ import { Skew } from './skew.ts'
 /** Failures in a row after which Redis is no longer asked. */
 const PATIENCE = 3
 const FIRST_PROBE_MS = 50
-const LAST_PROBE_MS = 500
+const LAST_PROBE_MS = 250
 
 /** What is done about a gate that shuts, probes and opens. */
 export interface GateKeeper {

@@ -17,13 +17,13 @@ class Answer implements Decision {
   readonly policy: number
   readonly #numbers: readonly number[]
 
-  constructor(decision: Decision, numbers: readonly number[]) {
-    this.allowed = decision.allowed
-    this.limit = decision.limit
-    this.remaining = decision.remaining
-    this.resetMs = decision.resetMs
-    this.retryAfterMs = decision.retryAfterMs
-    this.policy = decision.policy
+  constructor(numbers: readonly number[], policy: number, limit: number) {
+    this.allowed = (numbers[0] as number) > 0
+    this.limit = limit
+    this.remaining = numbers[1] as number
+    this.resetMs = numbers[3] as number
+    this.retryAfterMs = orNever(numbers[2] as number)
+    this.policy = policy
     this.#numbers = numbers
   }
 
@@ -40,7 +40,8 @@ class Answer implements Decision {
 export function readNumbers(reply: unknown): readonly number[] | undefined {
   if (!Array.isArray(reply) || reply.length < 2) return undefined
   const numbers = typeof reply[0] === 'number' ? (reply as number[]) : reply.map(Number)
-  return numbers.every(Number.isSafeInteger) ? numbers : undefined
+  for (let i = 0; i < numbers.length; i++) if (!Number.isSafeInteger(numbers[i])) return undefined
+  return numbers
 }
 
 /** The server's time in microseconds, if that is all the script said. */
@@ -50,11 +51,16 @@ export function lateness(numbers: readonly number[]): number | undefined {
 
 /** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
 export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  const [allowed = 0, remaining = 0, retry = 0, resetMs = 0] = numbers
-  const policy = limits.length === 1 ? 0 : (numbers[4] ?? 0)
-  const { count: limit } = limits[policy] as Limit
-  const decision = { allowed: allowed > 0, limit, remaining, resetMs, policy }
-  return new Answer({ ...decision, retryAfterMs: orNever(retry) }, numbers)
+  const policy = limits.length === 1 ? 0 : (numbers[4] as number)
+  return new Answer(numbers, policy, (limits[policy] as Limit).count)
+}
+
+/** A denial as it reads some time later, if nothing has happened to the key since. */
+export function agedReply(denial: Decision, ms: number): Decision {
+  const numbers = [...(Answer.numbersOf(denial) ?? [])]
+  numbers[2] = Math.max(1, Math.ceil(denial.retryAfterMs - ms))
+  numbers[3] = Math.max(1, Math.ceil(denial.resetMs - ms))
+  return new Answer(numbers, denial.policy, denial.limit)
 }
 
 /** Units that the script has charged, if it was to say. */
@@ -68,12 +74,6 @@ export function standingsAt(decision: Decision, limits: number): readonly Standi
   if (numbers === undefined) return undefined
   if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[4] ?? 0) }]
   return readStandings(numbers, limits)
-}
-
-/** Another decision on the same state. */
-export function sameStandings(from: Decision, to: Decision): Decision {
-  const numbers = Answer.numbersOf(from)
-  return numbers === undefined ? to : new Answer(to, numbers)
 }
 
 function readStandings(numbers: readonly number[], limits: number): readonly Standing[] {

@@ -8,6 +8,8 @@ import { within } from './within.ts'
 
 /** A probe may take longer than a decision: it holds up nobody. */
 const PROBE_MS = 1_000
+/** How long a server may take between accepting a connection and being ready. */
+const HANDSHAKE_MS = 2_000
 /** Of one server of a cluster it may take less: it is asked again once another may have taken over. */
 const NODE_PROBE_MS = 250
 
@@ -24,6 +26,8 @@ export class Servers implements GateKeeper {
   readonly #reasons = new Map<Gate, FailureReason>()
   readonly #heartbeat: NodeJS.Timeout
   #outages = 0
+  /** Since when a connection that was made waits to become ready; 0 when none does. */
+  #waitingSince = 0
 
   /** @param started called whenever the connection as a whole is back */
   constructor(link: Link, started: () => void) {
@@ -85,7 +89,11 @@ export class Servers implements GateKeeper {
 
   /** See {@link GateKeeper}. */
   async probe(gate: Gate): Promise<void> {
-    if (this.#link.status !== 'ready') throw new StoreFailure('disconnected')
+    if (this.#link.status !== 'ready') {
+      this.#restartStuck()
+      throw new StoreFailure('disconnected')
+    }
+    this.#waitingSince = 0
     const ms = gate === this.#main ? PROBE_MS : NODE_PROBE_MS
     await within(ms, () => this.#prove(gate)).catch((error: unknown) => {
       const { reason, word } = failureOf(error)
@@ -102,6 +110,17 @@ export class Servers implements GateKeeper {
     // Nobody was told that it is away before it was there for the first time.
     if (reason === undefined) return
     announce({ available: true, reason, node: gate.node, downMs }, this.listeners)
+  }
+
+  /** A connection that was made and then heard nothing is tried anew. */
+  #restartStuck(): void {
+    const now = performance.now()
+    if (this.#link.status !== 'connect') this.#waitingSince = 0
+    else if (this.#waitingSince === 0) this.#waitingSince = now
+    else if (now - this.#waitingSince > HANDSHAKE_MS) {
+      this.#waitingSince = 0
+      this.#link.disconnect(true)
+    }
   }
 
   async #prove(gate: Gate): Promise<void> {

@@ -49,7 +49,8 @@ export class Store implements Lender {
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
-    this.#tail = [[blockForMs, ...terms.numbers].join(' ')]
+    const [first, second, third, ...further] = terms.numbers
+    this.#tail = [first, second, third, [blockForMs, ...further].join(' ')] as string[]
     this.#clock = options.clock
     if (options.onStoreChange !== undefined) {
       connection.servers.listeners.add(options.onStoreChange)

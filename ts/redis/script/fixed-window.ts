@@ -8,9 +8,9 @@ import { framed, RECORDS, WHOLE } from './frame.ts'
  * is taken to open now.
  */
 const USUAL = `
-if more_limits == '' and op == 'c' and cost > 0 then
-  local count, per_ms = tonumber(first), tonumber(third)
-  local window = tonumber(second) * per_ms
+if is_one and op == 'c' and cost > 0 then
+  local count, per_ms = first, third
+  local window = second * per_ms
   local at = ms * per_ms + math.floor(us * per_ms / 1000)
   local start, used, usual = at, 0, not text
   if text and #text == 19 and text:byte() == 70 then

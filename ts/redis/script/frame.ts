@@ -3,16 +3,15 @@
  * about all limits together, and writes either all of them or nothing.
  *
  *   KEYS[1]  the state of one key under one policy
- *   ARGV[1]  three words: what, how much, and until when
- *            what: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
- *            charge if there are more than it costs
- *            how much: cost, units, or milliseconds of the block
+ *   ARGV[1]  until when, how much, and what, the latter two only if it is not a check of one unit
  *            until when: time of the server's clock in microseconds after which nobody waits for the answer;
  *            with a minus sign before it, the server's time comes as the reply's last number
- *   ARGV[2]  `blockFor` in milliseconds, and three numbers for each limit
- *   ARGV[3]  in tests only: the time in microseconds
- *
- * Few arguments of several words each: a client spends more on an argument than a server on a word.
+ *            how much: cost, units, or milliseconds of the block
+ *            what: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
+ *            charge if there are more than it costs
+ *   ARGV[2…4]  three numbers for the first limit
+ *   ARGV[5]  `blockFor` in milliseconds, and three numbers for each further limit
+ *   ARGV[6]  in tests only: the time in microseconds
  *
  * Lua counts in doubles, and up to 2^52 a quotient of whole numbers rounds down or up as it should: it is off
  * by less than what it is away from the next whole number.
@@ -21,10 +20,14 @@
 
 /** Reads the arguments and the clock. Whoever is too late finds nothing done: no charge comes as a ghost. */
 const HEAD = `
-local op, cost, till = ARGV[1]:match('(%w+) (%d+) (%-?%d+)')
-local penalty, first, second, third, more_limits = ARGV[2]:match('(%d+) (%d+) (%d+) (%d+)(.*)')
-cost, till, penalty = tonumber(cost), tonumber(till), tonumber(penalty)
-local key, shown = KEYS[1], tonumber(ARGV[3])
+local till, cost, op = tonumber(ARGV[1]), 1, 'c'
+if not till then
+  till, cost, op = ARGV[1]:match('(%-?%d+) (%d+) (%w+)')
+  till, cost = tonumber(till), tonumber(cost)
+end
+local first, second, third = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local is_one = ARGV[5] == '0' or not ARGV[5]:find(' ', 1, true)
+local key, shown = KEYS[1], tonumber(ARGV[6])
 local now = shown
 if not now then
   local time = redis.call('TIME')
@@ -39,8 +42,10 @@ local text = redis.pcall(GET)
 /** For several limits, and whatever else is not the usual case. */
 const BODY = `
 local fmod, huge = math.fmod, math.huge
-local a, b, c = { tonumber(first) }, { tonumber(second) }, { tonumber(third) }
-for x, y, z in more_limits:gmatch('(%d+) (%d+) (%d+)') do
+local a, b, c = { first }, { second }, { third }
+local penalty, further = ARGV[5]:match('(%d+)(.*)')
+penalty = tonumber(penalty)
+for x, y, z in further:gmatch('(%d+) (%d+) (%d+)') do
   a[#a + 1], b[#b + 1], c[#c + 1] = tonumber(x), tonumber(y), tonumber(z)
 end
 local limits = #a

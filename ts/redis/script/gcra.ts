@@ -9,8 +9,8 @@ import { framed, RECORDS, WHOLE } from './frame.ts'
  * it owes its depth, and is written anew, so that a step of an hour costs nobody an hour.
  */
 const USUAL = `
-if more_limits == '' and op == 'c' and cost > 0 then
-  local per_ms, token, depth = tonumber(first), tonumber(second), tonumber(third)
+if is_one and op == 'c' and cost > 0 then
+  local per_ms, token, depth = first, second, third
   local part = math.floor(us * per_ms / 1000)
   local owed, usual = 0, not text
   if text and #text == 17 and text:byte() == 71 then

@@ -10,9 +10,9 @@ import { framed, RECORDS, WHOLE } from './frame.ts'
  * current one.
  */
 const USUAL = `
-if more_limits == '' and op == 'c' and cost > 0 then
-  local count, per_ms = tonumber(first), tonumber(third)
-  local window = tonumber(second) * per_ms
+if is_one and op == 'c' and cost > 0 then
+  local count, per_ms = first, third
+  local window = second * per_ms
   local at = ms * per_ms + math.floor(us * per_ms / 1000)
   local past = at % window
   local index, rest = (at - past) / window, window - past

@@ -1,0 +1,65 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { limiterForTest, load, sleep, until, untilExact } from './faults.ts'
+import { freePort, launch, type Server, serverForTest, untilListening } from './server.ts'
+
+/** A Sentinel that watches one primary and fails over after half a second. */
+async function startSentinel(primary: Server): Promise<number> {
+  const port = await freePort()
+  const directory = mkdtempSync(join(tmpdir(), 'ratethrottle-sentinel-'))
+  const file = join(directory, 'sentinel.conf')
+  const lines = [
+    `port ${port}`,
+    'bind 127.0.0.1',
+    `dir ${directory}`,
+    `sentinel monitor limits 127.0.0.1 ${primary.port} 1`,
+    'sentinel down-after-milliseconds limits 500',
+    'sentinel failover-timeout limits 3000',
+  ]
+  writeFileSync(file, `${lines.join('\n')}\n`)
+  const child = await launch([file, '--sentinel'])
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  })
+  await untilListening(port)
+  return port
+}
+
+it('Sentinel: the primary is killed, and the replica that takes over has the counts', async () => {
+  const primary = await serverForTest()
+  const replica = await serverForTest('--replicaof', '127.0.0.1', String(primary.port))
+  await until(async () => (await replica.admin.info('replication')).includes('link_status:up'))
+  const sentinel = await startSentinel(primary)
+  const url = `redis+sentinel://127.0.0.1:${sentinel}/limits`
+  const limiter = limiterForTest('1000/hour', { url, algorithm: 'fixed-window' })
+  await untilExact(limiter)
+  for (let i = 0; i < 50; i++) await limiter.check('counted')
+  // Sentinel asks its primary for replicas every ten seconds; until it knows one, it can't fail over.
+  await sleep(500)
+  await until(async () => {
+    const replicas = await sentinelSees(sentinel)
+    return replicas === 1
+  }, 20_000)
+  primary.signal('SIGKILL')
+  const start = performance.now()
+  const away = await load(limiter, { ms: 1_000, fault: 'Sentinel failover' })
+  expect(away.errors).toBe(0)
+  await untilExact(limiter, 20_000)
+  console.log(`Sentinel: exact again after ${Math.round(performance.now() - start)} ms`)
+  // Replication is asynchronous, but there was time: nothing is forgotten.
+  expect((await limiter.peek('counted')).remaining).toBe(950)
+})
+
+async function sentinelSees(port: number): Promise<number> {
+  const { Redis } = await import('ioredis')
+  const client = new Redis(port, '127.0.0.1', { protocol: 2 })
+  try {
+    const replicas = (await client.call('SENTINEL', 'REPLICAS', 'limits')) as unknown[]
+    return replicas.length
+  } finally {
+    client.disconnect()
+  }
+}
