@@ -109,10 +109,12 @@ describe('countWhen: requests that wait for their turn', () => {
     app.get('/y', b, slowly, a, answer)
     const base = await listen(app)
     const signal = AbortSignal.timeout(20_000)
-    const both = ['/x', '/y'].map((path) => fetch(base + path, { signal }).then(
-      ({ status }) => status,
-      () => 'never answered',
-    ))
+    const both = ['/x', '/y'].map((path) =>
+      fetch(base + path, { signal }).then(
+        ({ status }) => status,
+        () => 'never answered',
+      ),
+    )
     const statuses = await Promise.all(both)
     expect(statuses).not.toContain('never answered')
   }, 30_000)
