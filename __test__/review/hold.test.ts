@@ -108,7 +108,7 @@ describe('countWhen: requests that wait for their turn', () => {
     app.get('/x', a, slowly, b, answer)
     app.get('/y', b, slowly, a, answer)
     const base = await listen(app)
-    const signal = AbortSignal.timeout(20_000)
+    const signal = AbortSignal.timeout(45_000)
     const both = ['/x', '/y'].map((path) =>
       fetch(base + path, { signal }).then(
         ({ status }) => status,
@@ -117,5 +117,5 @@ describe('countWhen: requests that wait for their turn', () => {
     )
     const statuses = await Promise.all(both)
     expect(statuses).not.toContain('never answered')
-  }, 30_000)
+  }, 60_000)
 })
