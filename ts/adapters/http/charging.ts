@@ -123,6 +123,16 @@ export class Charging<Request extends object, Response extends object> {
     decision: Decision,
     hold?: Hold,
   ): Passage {
-    return new Passage(this.#owner, budget, key, cost, decision, hold, this.#isShown, before)
+    return new Passage(
+      this.#owner,
+      budget,
+      key,
+      cost,
+      decision,
+      hold,
+      this.#isShown,
+      this.#options.dryRun,
+      before,
+    )
   }
 }

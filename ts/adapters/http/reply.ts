@@ -3,7 +3,7 @@ import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
 import { Denial, type Refusal } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { type Passage, tightest } from './passage.ts'
+import { isShown, type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 
 /** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
@@ -24,7 +24,10 @@ export class Reply<Request extends object, Response extends object> {
     const { headers } = this.#options
     if (!passage.isShown || this.#framework.isOver(response)) return
     // A tighter limit has written its figures already.
-    if (headers !== 'draft' && (passage.before === undefined || tightest(passage) === passage)) {
+    if (
+      headers !== 'draft' &&
+      (passage.before === undefined || tightest(passage, isShown) === passage)
+    ) {
       setLegacyHeaders(passage.decision, response, this.#framework.setHeader)
     }
     if (headers !== 'legacy') return this.#showDraft(passage, response)
