@@ -45,13 +45,15 @@ export class Reply<Request extends object, Response extends object> {
     return denial
   }
 
-  /** Answers as the options say. False if they do not. */
+  /** Answers as the options say. False if they do not; true if there is nothing to answer any more. */
   answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
     if (!(refusal instanceof Denial)) {
       if (!this.#framework.isOver(response)) this.#closeIfLong(request, response)
       return false
     }
     const { handler, problem } = this.#options
+    // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
+    if (this.#framework.isOver(response)) return true
     if (handler !== undefined) {
       return then(settle(handler(request, response, refusal.toError())), () => true)
     }
