@@ -73,7 +73,7 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
   const watch = new Watch(app, hasEarlyRoutes)
   const framework = fastifyFramework(app, warnings)
-  const guards = new Guards(options, framework, warnings, hasEarlyRoutes)
+  const guards = new Guards(options, framework, warnings, hasEarlyRoutes, turnOf(app))
   if (!app.hasRequestDecorator('rateLimit')) app.decorateRequest('rateLimit', null)
   if (!app.hasDecorator('rateThrottle')) {
     app.decorate('rateThrottle', (limits) => {
@@ -93,6 +93,16 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
     guards.close()
     closed()
   })
+}
+
+/** How many times each server has been given the plugin. */
+const TIMES = new WeakMap<object, number>()
+
+/** Where the counters of a plugin are in a store: those of the second beside those of the first. */
+function turnOf({ server }: FastifyInstance): string {
+  const times = (TIMES.get(server) ?? 0) + 1
+  TIMES.set(server, times)
+  return times === 1 ? '' : `${times}: `
 }
 
 function readStage(hook: unknown): Stage {

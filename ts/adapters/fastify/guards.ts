@@ -35,6 +35,7 @@ export class Guards {
   readonly #options: Options
   readonly #framework: Framework<FastifyRequest, FastifyReply>
   readonly #warnings: Warnings
+  readonly #prefix: string
   readonly #global: FastifyGuard | undefined
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
@@ -45,12 +46,15 @@ export class Guards {
   /** Where a route's guard stands among its configuration. */
   readonly #symbol = Symbol('ratethrottle.guard')
 
+  /** @param prefix tells the counters of several plugins in one server apart */
   constructor(
     options: Options,
     framework: Framework<FastifyRequest, FastifyReply>,
     warnings: Warnings,
     hasEarlyRoutes: boolean,
+    prefix: string,
   ) {
+    this.#prefix = prefix
     this.#isGlobal = !hasEarlyRoutes
     this.#options = ownHttpOptions(options)
     this.#framework = framework
@@ -122,7 +126,12 @@ export class Guards {
   }
 
   #keep(options: Options, place: string): FastifyGuard {
-    const guard = new Guard(options, this.#framework, this.#warnings, identityOf(place))
+    const guard = new Guard(
+      options,
+      this.#framework,
+      this.#warnings,
+      identityOf(this.#prefix + place),
+    )
     this.#own.push(guard)
     return guard
   }
