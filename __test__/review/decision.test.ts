@@ -101,12 +101,6 @@ it('limits from a function: one budget for one set of limits, however it is writ
   expect(statuses).toEqual([200, 200, 429, 429])
 })
 
-it('options for Redis without a Redis stop the start', () => {
-  for (const options of [{ deadlineMs: 50 }, { onStoreError: 'open' }, { onError: 'closed' }]) {
-    expect(() => forHttp({ limits: '1/hour', ...(options as object) })).toThrow(/Redis/)
-  }
-})
-
 it('cost above the limit: finite headers', async () => {
   const limiter = forHttp({ limits: '2/hour', cost: 5, headers: 'both' })
   const base = await listen(limiter.wrap((_, res) => res.end('done')))
