@@ -8,7 +8,7 @@ import { warnOfEarlierRoutes } from './express/late.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { send } from './http/node.ts'
+import { isOver, send } from './http/node.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
@@ -138,6 +138,8 @@ function refuse(
   response: Response,
   next: (error?: unknown) => void,
 ): void {
+  // Error handlers would answer once more, and Express then cuts the connection.
+  if (isOver(response)) return
   if (hasErrorHandler(request.app)) next(errorOf(refusal))
   else send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
 }

@@ -45,7 +45,7 @@ export class Reply<Request extends object, Response extends object> {
     return denial
   }
 
-  /** Answers as the options say. False if they do not; true if there is nothing to answer any more. */
+  /** Answers as the options say. False if they do not. */
   answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
     if (!(refusal instanceof Denial)) {
       if (!this.#framework.isOver(response)) this.#closeIfLong(request, response)
@@ -53,7 +53,7 @@ export class Reply<Request extends object, Response extends object> {
     }
     const { handler, problem } = this.#options
     // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
-    if (this.#framework.isOver(response)) return true
+    if (this.#framework.isOver(response)) return false
     if (handler !== undefined) {
       return then(settle(handler(request, response, refusal.toError())), () => true)
     }
