@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { Holds } from '../../dist/adapters/http/hold.js'
+import { Asker, Holds } from '../../dist/adapters/http/hold.js'
 import { Lines } from '../../dist/adapters/http/lines.js'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { FRAMEWORKS, type Result, serve } from './serve.ts'
@@ -64,6 +64,9 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     const { port } = await serve(name, options, { routes: [{ path: '/', run }] })
     const stay = (): Promise<unknown> => ask(port, { headers: { 'x-stays': 'yes' } })
     await crowd(600, () => (random.chance(0.5) ? stay() : abort(port, random)))
+    expect(aborted).toBeLessThanOrEqual(20)
+    // Those that hung up in the line ran no handler and took no unit: what is left is left for these.
+    for (let i = 0; i < 200 && aborted < 20; i++) await abort(port, random)
     await expect.poll(() => aborted).toBe(20)
     expect(await statuses(port, 2)).toEqual([429, 429])
   })
@@ -125,7 +128,16 @@ it('H85, H86 behind a refund that fails, others are answered all the same', asyn
     const tier = { peek: ask, refund, check: () => (left-- > 0 ? open : denied) } as never
     const holds = new Holds(() => 0)
     const budget = { tier, lines: new Lines() } as never
-    const take = () => holds.take(budget, 'k', 1, () => false)
+    const take = () =>
+      holds.take(
+        budget,
+        'k',
+        1,
+        new Asker(
+          () => false,
+          () => {},
+        ),
+      )
     const { hold } = await take()
     const others = [take(), take(), take()]
     await expect(Promise.resolve().then(() => hold?.settle(false))).rejects.toThrow('down')

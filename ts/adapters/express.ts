@@ -5,10 +5,11 @@ import type { Answer } from '../tier.ts'
 import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
+import type { LimitsFunction } from './http/budget.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { send } from './http/node.ts'
+import { isOver, send } from './http/node.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
@@ -36,7 +37,7 @@ export interface RateThrottle extends RequestHandler {
    * Middleware with limits of its own, for a route or a router. What these options say holds for it too,
    * but their limits: `app.get('/search', limiter.limit('10/minute'), search)`.
    */
-  limit(limits: LimitInput | RateThrottleOptions): RateThrottle
+  limit(limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions): RateThrottle
   /** Forgets a key, its block included. */
   reset(key: string): Answer<void>
   /** Lets go of the counters. Requests after that are answered 500. */
@@ -80,7 +81,7 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
     else void refusal.then((found) => end(guard, found, request, response, next))
   }
   const more = {
-    limit: (limits: LimitInput | RateThrottleOptions) =>
+    limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) =>
       makeMiddleware({ ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }, warnings),
     reset: (key: string) => guard?.reset(key),
     close: () => guard?.close(),
@@ -138,6 +139,8 @@ function refuse(
   response: Response,
   next: (error?: unknown) => void,
 ): void {
+  // Error handlers would answer once more, and Express then cuts the connection.
+  if (isOver(response)) return
   if (hasErrorHandler(request.app)) next(errorOf(refusal))
   else send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
 }

@@ -13,6 +13,7 @@ import { fastifyFramework } from './fastify/framework.ts'
 import { Guards, type Options } from './fastify/guards.ts'
 import { hookOf } from './fastify/hook.ts'
 import { Watch } from './fastify/watch.ts'
+import type { LimitsFunction } from './http/budget.ts'
 import { identityByTurn } from './http/identity.ts'
 import type { HttpOptions } from './http/options.ts'
 import { Warnings } from './http/warning.ts'
@@ -31,7 +32,11 @@ type Stage = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** This route's own limits in place of the plugin's, `false` for none at all. */
-    rateLimit?: LimitInput | HttpOptions<FastifyRequest, FastifyReply> | false
+    rateLimit?:
+      | LimitInput
+      | LimitsFunction<FastifyRequest>
+      | HttpOptions<FastifyRequest, FastifyReply>
+      | false
   }
   interface FastifyRequest {
     /** The decision about this request: of several limits the tightest. `null` if none was asked. */
@@ -40,7 +45,10 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** A hook with limits of its own, beside those of the plugin and the route: `preHandler: app.rateThrottle('5/minute')`. */
     rateThrottle(
-      limits: LimitInput | HttpOptions<FastifyRequest, FastifyReply>,
+      limits:
+        | LimitInput
+        | LimitsFunction<FastifyRequest>
+        | HttpOptions<FastifyRequest, FastifyReply>,
     ): onRequestHookHandler
   }
 }
@@ -73,7 +81,7 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
   const watch = new Watch(app, hasEarlyRoutes)
   const framework = fastifyFramework(app, warnings)
-  const guards = new Guards(options, framework, warnings, hasEarlyRoutes)
+  const guards = new Guards(options, framework, warnings, hasEarlyRoutes, turnOf(app))
   if (!app.hasRequestDecorator('rateLimit')) app.decorateRequest('rateLimit', null)
   if (!app.hasDecorator('rateThrottle')) {
     app.decorate('rateThrottle', (limits) => {
@@ -93,6 +101,16 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
     guards.close()
     closed()
   })
+}
+
+/** How many times each server has been given the plugin. */
+const TIMES = new WeakMap<object, number>()
+
+/** Where the counters of a plugin are in a store: those of the second beside those of the first. */
+function turnOf({ server }: FastifyInstance): string {
+  const times = (TIMES.get(server) ?? 0) + 1
+  TIMES.set(server, times)
+  return times === 1 ? '' : `${times}: `
 }
 
 function readStage(hook: unknown): Stage {

@@ -79,10 +79,14 @@ function settle(
     send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
     return false
   }
+  const fail = (error: unknown): boolean => {
+    guard.report(request, error)
+    return goOn(false)
+  }
   try {
     const answered = guard.answer(refusal, request, response)
-    return answered instanceof Promise ? answered.then(goOn, () => goOn(false)) : goOn(answered)
-  } catch {
-    return goOn(false)
+    return answered instanceof Promise ? answered.then(goOn, fail) : goOn(answered)
+  } catch (error) {
+    return fail(error)
   }
 }

@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { LimitInput } from '../../limit/limit.ts'
+import { settle, then } from '../http/answer.ts'
+import type { LimitsFunction } from '../http/budget.ts'
 import type { Framework } from '../http/framework.ts'
 import { Guard } from '../http/guard.ts'
 import { identityOf } from '../http/identity.ts'
@@ -10,7 +12,7 @@ import type { Warnings } from '../http/warning.ts'
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
 /** A route's own limits in place of the plugin's; `false` for none. */
-export type RouteLimit = LimitInput | Options | false
+export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | Options | false
 /** A guard of Fastify's requests. */
 export type FastifyGuard = Guard<FastifyRequest, FastifyReply>
 
@@ -35,6 +37,7 @@ export class Guards {
   readonly #options: Options
   readonly #framework: Framework<FastifyRequest, FastifyReply>
   readonly #warnings: Warnings
+  readonly #prefix: string
   readonly #global: FastifyGuard | undefined
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
@@ -45,12 +48,15 @@ export class Guards {
   /** Where a route's guard stands among its configuration. */
   readonly #symbol = Symbol('ratethrottle.guard')
 
+  /** @param prefix tells the counters of several plugins in one server apart */
   constructor(
     options: Options,
     framework: Framework<FastifyRequest, FastifyReply>,
     warnings: Warnings,
     hasEarlyRoutes: boolean,
+    prefix: string,
   ) {
+    this.#prefix = prefix
     this.#isGlobal = !hasEarlyRoutes
     this.#options = ownHttpOptions(options)
     this.#framework = framework
@@ -81,7 +87,7 @@ export class Guards {
   }
 
   /** A guard beside those of the routes. What the plugin's options say holds for it too, but their limits. */
-  make(rateLimit: LimitInput | Options, place: string): FastifyGuard {
+  make(rateLimit: Exclude<RouteLimit, false>, place: string): FastifyGuard {
     return this.#keep(
       {
         ...inheritedFrom(this.#options),
@@ -122,9 +128,31 @@ export class Guards {
   }
 
   #keep(options: Options, place: string): FastifyGuard {
-    const guard = new Guard(options, this.#framework, this.#warnings, identityOf(place))
+    const guard = new Guard(
+      withReplies(options),
+      this.#framework,
+      this.#warnings,
+      identityOf(this.#prefix + place),
+    )
     this.#own.push(guard)
     return guard
+  }
+}
+
+/** As with Fastify's own error handlers: the status is set, and what they return is sent. */
+function withReplies({ handler, ...options }: Options): Options {
+  if (typeof handler !== 'function') return { ...options, handler }
+  return {
+    ...options,
+    handler: (request, reply, error) => {
+      reply.code(error.statusCode)
+      const answer = handler(request, reply, error)
+      // A reply is a thenable that says when it has been sent.
+      if (answer === reply) return undefined
+      return then(settle(answer), (body) => {
+        if (body !== undefined && !reply.sent) reply.send(body)
+      })
+    },
   }
 }
 

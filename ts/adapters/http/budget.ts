@@ -40,6 +40,7 @@ export class Budgets<Request> {
   readonly #open: (limits: LimitInput) => Budget
   readonly #timeoutMs: number
   readonly #byText = new Map<string, Budget>()
+  readonly #bySpelling = new Map<string, Budget>()
   readonly #byObject = new WeakMap<object, Budget>()
 
   constructor(
@@ -66,20 +67,30 @@ export class Budgets<Request> {
 
   #budget(limits: LimitInput | false): Budget | undefined {
     if (limits === false) return undefined
-    if (typeof limits === 'string') return this.#byText.get(limits) ?? this.#opened(limits, limits)
+    if (typeof limits === 'string') return this.#bySpelling.get(limits) ?? this.#spelt(limits)
     if (typeof limits !== 'object' || limits === null) {
       const accepted = 'limits, or false for none'
       throw new TypeError(mustBe('what the limits function returns', accepted, limits))
     }
     const known = this.#byObject.get(limits)
     if (known !== undefined) return known
-    const text = readLimits(limits).map(({ count, windowMs }) => `${count}/${windowMs}ms`)
-    const budget = this.#byText.get(text.join(';')) ?? this.#opened(limits, text.join(';'))
+    const budget = this.#opened(limits)
     this.#byObject.set(limits, budget)
     return budget
   }
 
-  #opened(limits: LimitInput, text: string): Budget {
+  #spelt(limits: string): Budget {
+    const budget = this.#opened(limits)
+    if (this.#bySpelling.size < MOST_BUDGETS) this.#bySpelling.set(limits, budget)
+    return budget
+  }
+
+  /** One for one set of limits, however it is written. */
+  #opened(limits: LimitInput): Budget {
+    const parsed = readLimits(limits)
+    const text = parsed.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
+    const known = this.#byText.get(text)
+    if (known !== undefined) return known
     if (this.#byText.size >= MOST_BUDGETS) {
       throw new RangeError(
         `the limits function has returned more than ${MOST_BUDGETS} sets of limits`,

@@ -3,7 +3,7 @@ import type { Answer } from '../../tier.ts'
 import { settle, then, within } from './answer.ts'
 import type { Budget, Budgets } from './budget.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { type Hold, Holds } from './hold.ts'
+import { Asker, type Hold, Holds } from './hold.ts'
 import { settleAtEnd } from './outcome.ts'
 import { type BudgetOwner, Passage } from './passage.ts'
 import type { ReadOptions } from './read.ts'
@@ -93,8 +93,11 @@ export class Charging<Request extends object, Response extends object> {
     key: string,
     cost: number | undefined,
   ): Answer<Passage> {
-    const isOver = (): boolean => this.#framework.isOver(exchange.response)
-    return then(holds.take(budget, key, cost, isOver), ({ decision, hold }) => {
+    const asker = new Asker(
+      () => this.#framework.isOver(exchange.response),
+      (gone) => this.#framework.onEnd(exchange.response, gone),
+    )
+    return then(holds.take(budget, key, cost, asker), ({ decision, hold }) => {
       if (hold !== undefined) this.#settleLater(hold, exchange)
       return this.#passage(exchange, budget, key, cost, decision, hold)
     })
@@ -120,6 +123,16 @@ export class Charging<Request extends object, Response extends object> {
     decision: Decision,
     hold?: Hold,
   ): Passage {
-    return new Passage(this.#owner, budget, key, cost, decision, hold, this.#isShown, before)
+    return new Passage(
+      this.#owner,
+      budget,
+      key,
+      cost,
+      decision,
+      hold,
+      this.#isShown,
+      this.#options.dryRun,
+      before,
+    )
   }
 }

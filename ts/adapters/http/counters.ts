@@ -33,10 +33,11 @@ function opener<Request, Response>(
     const isNamed = typeof input === 'function' && limiter.name !== undefined
     const name = isNamed ? `${limiter.name} ${textOf(limits)}` : limiter.name
     const tier = openTier(limits, { ...limiter, storage, forRedis, identity, name })
-    return {
-      tier: stepsMs === undefined ? tier : new Escalation(tier, stepsMs, limiter.clock),
-      lines: linesOf(name),
-    }
+    const lines = linesOf(name)
+    if (stepsMs === undefined) return { tier, lines }
+    const { keyPrefix = '' } = forRedis
+    const shared = name === undefined ? undefined : `${keyPrefix}${name} ${textOf(limits)}`
+    return { tier: new Escalation(tier, stepsMs, limiter.clock, shared), lines }
   }
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
 import type { Decision } from '../../decision.ts'
 import type { Limit } from '../../limit/limit.ts'
@@ -6,15 +7,17 @@ import type { Answer, Standing, Tier } from '../../tier.ts'
 import type { WaitOptions } from '../../wait.ts'
 import { then } from './answer.ts'
 
-/** How long an offence is remembered. */
+/** How long an offence is remembered once its block is over. */
 const MEMORY_MS = 86_400_000
+const MOST_MEMORY_MS = 365 * 86_400_000
 const MOST_STRIKES = 1000
 
 /**
  * Blocks a key for longer each time it passes a limit: `blockFor: ['1 minute', '10 minutes', '1 day']`.
  *
- * Each block begins with a denial by the limits; the last step is for all that follow. A key that has not
- * been blocked for a day starts anew. What it remembers lives in this process, in bounded memory.
+ * Each block begins with a denial by the limits; the last step is for all that follow. A key starts anew
+ * when it has not been blocked for a day, and for as long as the longest step besides. What it remembers
+ * lives in this process, in bounded memory.
  */
 export class Escalation implements Tier {
   readonly limits: readonly Limit[]
@@ -23,13 +26,25 @@ export class Escalation implements Tier {
   readonly #strikes: RateLimiter
   readonly #blocked: RateLimiter
 
-  constructor(tier: Tier, stepsMs: readonly number[], clock: Clock | undefined) {
+  /** @param name of the budget, if others share it: they share what is remembered, too */
+  constructor(
+    tier: Tier,
+    stepsMs: readonly number[],
+    clock: Clock | undefined,
+    name: string | undefined,
+  ) {
     this.limits = tier.limits
     this.#tier = tier
     this.#stepsMs = stepsMs
-    const limit: Limit = { count: MOST_STRIKES, windowMs: MEMORY_MS }
-    this.#strikes = new RateLimiter(limit, { algorithm: 'fixed-window', clock })
-    this.#blocked = new RateLimiter(limit, { clock })
+    const windowMs = Math.min(MEMORY_MS + Math.max(...stepsMs), MOST_MEMORY_MS)
+    const limit: Limit = { count: MOST_STRIKES, windowMs }
+    const named = (what: string) => (name === undefined ? {} : { name: nameOf(what, name) })
+    this.#strikes = new RateLimiter(limit, {
+      algorithm: 'fixed-window',
+      clock,
+      ...named('strikes'),
+    })
+    this.#blocked = new RateLimiter(limit, { clock, ...named('blocked') })
   }
 
   check(key: string, cost?: number): Answer<Decision> {
@@ -73,9 +88,7 @@ export class Escalation implements Tier {
   }
 
   #punish(key: string, denied: Decision): Answer<Decision> {
-    const { remaining } = this.#strikes.check(key)
-    const step = Math.min(MOST_STRIKES - remaining, this.#stepsMs.length) - 1
-    const ms = this.#stepsMs[step] as number
+    const ms = this.#stepsMs[this.#strike(key) - 1] as number
     try {
       this.#blocked.block(key, ms)
     } catch {
@@ -88,6 +101,23 @@ export class Escalation implements Tier {
       resetMs: Math.max(denied.resetMs, ms),
       retryAfterMs: Math.max(denied.retryAfterMs, ms),
     }
+    // It replaces an earlier block: one that another process began must not end the sooner for it.
+    if (denied.retryAfterMs >= ms) return longer
     return then(this.#tier.block(key, ms), () => longer)
   }
+
+  /** Which step it is now. Each offence opens the window anew: it is the last one that is remembered. */
+  #strike(key: string): number {
+    const { limit, remaining } = this.#strikes.peek(key)
+    const strikes = Math.min(limit - remaining + 1, this.#stepsMs.length, MOST_STRIKES)
+    this.#strikes.reset(key)
+    this.#strikes.check(key, strikes)
+    return strikes
+  }
+}
+
+/** One that fits, and that is no name of a budget: those are not hashed. */
+function nameOf(what: string, name: string): string {
+  const digest = createHash('sha256').update(Buffer.from(name, 'utf16le')).digest('base64url')
+  return `ratethrottle ${what} ${digest}`
 }

@@ -83,6 +83,11 @@ export class Guard<Request extends object, Response extends object> {
     return this.#reply.answer(refusal, request, response)
   }
 
+  /** Tells of an error where the framework has nobody to tell. */
+  report(request: Request, error: unknown): void {
+    this.#events.failed(request, error)
+  }
+
   /** Forgets a key, its block included, under limits that do not depend on the request. */
   reset(key: string): Answer<void> {
     if ('tier' in this.#source) return this.#source.tier.reset(key)

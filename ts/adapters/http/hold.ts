@@ -30,6 +30,35 @@ export interface Held {
   readonly hold: Hold | undefined
 }
 
+/** Whoever asks, as far as a line has to know: whether the client is still there. */
+export class Asker {
+  /** Leaves the line, if it is in one. */
+  leave: (() => void) | undefined
+  #isGone = false
+  #listens = false
+  readonly #isOver: () => boolean
+  readonly #onGone: (gone: () => void) => void
+
+  constructor(isOver: () => boolean, onGone: (gone: () => void) => void) {
+    this.#isOver = isOver
+    this.#onGone = onGone
+  }
+
+  get isGone(): boolean {
+    return this.#isGone || this.#isOver()
+  }
+
+  /** From now on it leaves the line when the client goes. */
+  listen(): void {
+    if (this.#listens) return
+    this.#listens = true
+    this.#onGone(() => {
+      this.#isGone = true
+      this.leave?.()
+    })
+  }
+}
+
 /** Whoever has waited so long for others' outcome is refused: some handler hangs. */
 const LONGEST_WAIT_MS = 30_000
 /** setTimeout takes no less. */
@@ -41,6 +70,7 @@ const SHORTEST_WAIT_MS = 1
  * Each is charged before its handler runs, so no number of parallel requests passes a limit. When a key
  * has nothing left but holds, the next request is not refused: it waits until one of them is settled or
  * time has freed a unit, is admitted if there is one, and refused if none is left that might be given back.
+ * One whose client goes meanwhile leaves the line at once, and is charged nothing.
  */
 export class Holds {
   readonly #now: () => number
@@ -50,24 +80,27 @@ export class Holds {
     this.#now = now
   }
 
-  /** @param isOver whether the client has gone meanwhile */
   take(
     budget: Budget,
     key: string,
     cost: number | undefined,
-    isOver: () => boolean,
+    asker: Asker,
     until: number = performance.now() + LONGEST_WAIT_MS,
   ): Answer<Held> {
     // Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish.
     return then(budget.tier.peek(key, cost), (seen) => {
       const ms = Math.min(seen.retryAfterMs, until - performance.now())
-      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && ms > 0 && !isOver()
+      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && ms > 0 && !asker.isGone
       const turn =
         seen.allowed || !canHelp
           ? undefined
-          : budget.lines.turn(key, Math.max(ms, SHORTEST_WAIT_MS))
+          : budget.lines.turn(key, Math.max(ms, SHORTEST_WAIT_MS), asker)
       if (turn === undefined) return this.#charge(budget, key, cost)
-      const taken = turn.then(() => this.take(budget, key, cost, isOver, until))
+      const taken = turn.then(() =>
+        asker.isGone
+          ? { decision: seen, hold: undefined }
+          : this.take(budget, key, cost, asker, until),
+      )
       return taken.then(
         (held) => passOn(budget, key, held),
         (error) => {

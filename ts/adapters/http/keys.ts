@@ -48,7 +48,7 @@ const DEFAULT_IPV6_BITS = 64
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** By the client's address: IPv4 as it is, IPv6 by network. */
-export function byIp(options: IpOptions = {}): KeyFunction<unknown> {
+export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Request> {
   const { trust: input, ipv6 = DEFAULT_IPV6_BITS } = ownOptions(options, ['trust', 'ipv6'])
   const bits = checkBits(ipv6)
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
@@ -75,7 +75,10 @@ export function byUser<Request>(
 }
 
 /** By a header such as `x-api-key`, where a request has it. Anybody can write one: check it as well. */
-export function byHeader(name: string, options: SpellingOptions = {}): KeyFunction<unknown> {
+export function byHeader<Request = unknown>(
+  name: string,
+  options: SpellingOptions = {},
+): KeyFunction<Request> {
   if (typeof name !== 'string' || !TOKEN.test(name)) {
     throw new TypeError(mustBe('byHeader', "given a header's name", name))
   }

@@ -5,6 +5,12 @@ interface Line {
   readonly waiting: Set<() => void>
 }
 
+/** Somebody in a line. */
+export interface Waiting {
+  leave: (() => void) | undefined
+  listen(): void
+}
+
 /** So many requests of one key may wait at once: each keeps a connection and its memory. */
 const MOST_WAITING = 1000
 
@@ -38,7 +44,7 @@ export class Lines {
    *
    * @returns nothing if waiting is of no use: nobody holds a unit, or too many wait already
    */
-  turn(key: string, ms: number): Promise<void> | undefined {
+  turn(key: string, ms: number, asker: Waiting): Promise<void> | undefined {
     const line = this.#lines.get(key)
     if (line === undefined || line.held === 0 || line.waiting.size >= MOST_WAITING) return undefined
     return new Promise((resolve) => {
@@ -50,6 +56,8 @@ export class Lines {
       }
       const timer = setTimeout(go, ms)
       line.waiting.add(go)
+      asker.leave = go
+      asker.listen()
     })
   }
 

@@ -17,6 +17,8 @@ export class Passage {
   readonly hold: Hold | undefined
   /** Whether clients are told of it. */
   readonly isShown: boolean
+  /** Whether it only reports. */
+  readonly isDry: boolean
   readonly before: Passage | undefined
 
   constructor(
@@ -27,6 +29,7 @@ export class Passage {
     decision: Decision,
     hold: Hold | undefined,
     isShown: boolean,
+    isDry: boolean,
     before: Passage | undefined,
   ) {
     this.owner = owner
@@ -36,6 +39,7 @@ export class Passage {
     this.decision = decision
     this.hold = hold
     this.isShown = isShown
+    this.isDry = isDry
     this.before = before
   }
 }
@@ -77,9 +81,9 @@ interface Limited {
   rateLimit?: Decision | null
 }
 
-/** Leaves the decision with the request; of several the tightest that clients are told of. */
+/** Leaves the decision with the request; of several the tightest that is no dry run. */
 export function keepPassage(request: object, passage: Passage): void {
-  const { decision } = passage.before === undefined ? passage : tightest(passage)
+  const { decision } = passage.before === undefined ? passage : tightest(passage, isBinding)
   const limited = request as Limited
   limited.rateLimit = new RequestDecision(decision, passage)
 }
@@ -96,12 +100,21 @@ export function giveBack(passage: Passage | undefined): Answer<void> {
 }
 
 /** The denying one, or the one with least left; of equals the one with the longer wait. */
-export function tightest(passage: Passage): Passage {
+export function tightest(passage: Passage, isMeant: (passage: Passage) => boolean): Passage {
   let found = passage
   for (let at = passage.before; at !== undefined; at = at.before) {
-    if (!found.isShown || (at.isShown && isTighter(at.decision, found.decision))) found = at
+    if (!isMeant(found) || (isMeant(at) && isTighter(at.decision, found.decision))) found = at
   }
   return found
+}
+
+/** Whether clients are told of it. */
+export function isShown(passage: Passage): boolean {
+  return passage.isShown
+}
+
+function isBinding(passage: Passage): boolean {
+  return !passage.isDry
 }
 
 function unwind({ hold, budget, key, cost, decision }: Passage): Answer<void> {

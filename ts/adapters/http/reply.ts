@@ -3,7 +3,7 @@ import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
 import { Denial, type Refusal } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { type Passage, tightest } from './passage.ts'
+import { isShown, type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 
 /** What clients are told: headers, and the answer to a refused request. */
@@ -21,7 +21,10 @@ export class Reply<Request extends object, Response extends object> {
     const { headers } = this.#options
     if (!passage.isShown || this.#framework.isOver(response)) return
     // A tighter limit has written its figures already.
-    if (headers !== 'draft' && (passage.before === undefined || tightest(passage) === passage)) {
+    if (
+      headers !== 'draft' &&
+      (passage.before === undefined || tightest(passage, isShown) === passage)
+    ) {
       setLegacyHeaders(passage.decision, response, this.#framework.setHeader)
     }
     if (headers !== 'legacy') return this.#showDraft(passage, response)
@@ -46,6 +49,8 @@ export class Reply<Request extends object, Response extends object> {
       return false
     }
     const { handler, problem } = this.#options
+    // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
+    if (this.#framework.isOver(response)) return false
     if (handler !== undefined) {
       return then(settle(handler(request, response, refusal.toError())), () => true)
     }

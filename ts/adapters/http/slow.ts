@@ -16,8 +16,13 @@ export function chargeSlowly(
   onGone: (gone: () => void) => void,
 ): Answer<Decision> {
   const { key, cost } = charge
-  return then(tier.peek(key, cost), (seen) => {
-    if (seen.allowed || seen.retryAfterMs > maxDelayMs) return tier.check(key, cost)
+  const peeked = tier.peek(key, cost)
+  const isRemote = peeked instanceof Promise
+  return then(peeked, (seen) => {
+    // What a remote tier says may be out of date: of those who ask at once each would be let in, and most
+    // refused. Its own queue lets in one after the other.
+    const isOpen = seen.allowed && !isRemote
+    if (isOpen || (!seen.allowed && seen.retryAfterMs > maxDelayMs)) return tier.check(key, cost)
     const controller = new AbortController()
     onGone(() => controller.abort())
     const { signal } = controller

@@ -1,0 +1,111 @@
+import express from 'express'
+import Fastify from 'fastify'
+import { rateThrottle } from 'ratethrottle/express'
+import forFastify from 'ratethrottle/fastify'
+import { rateThrottle as forHttp } from 'ratethrottle/http'
+import { expect, it } from 'vitest'
+import { listen } from './listen.ts'
+
+it('req.rateLimit is the tightest decision, also of limits without headers', async () => {
+  const limiter = rateThrottle({ limits: '100/minute' })
+  const app = express()
+  const seen: unknown[] = []
+  app.use(limiter)
+  app.get('/', limiter.limit({ limits: '2/hour', headers: false }), (req, res) => {
+    seen.push([req.rateLimit?.limit, req.rateLimit?.allowed])
+    res.send('done')
+  })
+  app.use(((_error, req, res, _next) => {
+    seen.push([req.rateLimit?.limit, req.rateLimit?.allowed])
+    res.status(429).send('no')
+  }) as express.ErrorRequestHandler)
+  const base = await listen(app)
+  for (let i = 0; i < 3; i++) {
+    const { headers } = await fetch(base)
+    expect(headers.get('x-ratelimit-limit')).toBe('100')
+  }
+  expect(seen).toEqual([
+    [2, true],
+    [2, true],
+    [2, false],
+  ])
+})
+
+it('node:http: a handler that throws is told of', async () => {
+  const errors: unknown[] = []
+  const limiter = forHttp({
+    limits: '1/hour',
+    handler: () => {
+      throw new Error('mine')
+    },
+    onError: ({ error }) => errors.push((error as Error).message),
+  })
+  const base = await listen(limiter.wrap((_, res) => res.end('done')))
+  await fetch(base)
+  expect((await fetch(base)).status).toBe(429)
+  expect(errors).toEqual(['mine'])
+})
+
+it('fastify: what a handler returns is sent, as Fastify does everywhere', async () => {
+  const app = Fastify()
+  await app.register(forFastify, {
+    limits: '1/hour',
+    handler: async (_request, reply, error) => {
+      reply.code(error.statusCode)
+      return { error: 'slow down' }
+    },
+  })
+  app.get('/', async () => 'done')
+  await app.ready()
+  await app.inject('/')
+  const late = new Promise((resolve) => setTimeout(resolve, 1000, 'never answered'))
+  const answer = await Promise.race([app.inject('/').then((r) => [r.statusCode, r.json()]), late])
+  expect(answer).toEqual([429, { error: 'slow down' }])
+})
+
+it('a response that somebody ended meanwhile is left alone', async () => {
+  const called: string[] = []
+  const limiter = rateThrottle({
+    limits: '1/hour',
+    key: () => new Promise((resolve) => setTimeout(resolve, 50, 'k')),
+    handler: (_req, res) => {
+      called.push('handler')
+      res.status(429).send('no')
+    },
+  })
+  const app = express()
+  app.use((req, res, next) => {
+    if (req.path === '/late') setTimeout(() => res.status(503).send('late'), 10)
+    next()
+  })
+  app.use(limiter)
+  app.get('/', (_, res) => void res.send('done'))
+  app.use(((error, _req, _res, next) => {
+    called.push(String(error))
+    next(error)
+  }) as express.ErrorRequestHandler)
+  const base = await listen(app)
+  await fetch(base)
+  expect((await fetch(`${base}/late`)).status).toBe(503)
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  expect(called).toEqual([])
+})
+
+it('limits from a function: one budget for one set of limits, however it is written', async () => {
+  let turn = 0
+  const spellings = ['2/hour', ['2/hour'], '2 per hour', { count: 2, windowMs: 3_600_000 }] as const
+  const limiter = forHttp({ limits: () => spellings[turn++ % 4] as '2/hour' })
+  const base = await listen(limiter.wrap((_, res) => res.end('done')))
+  const statuses = []
+  for (let i = 0; i < 4; i++) statuses.push((await fetch(base)).status)
+  expect(statuses).toEqual([200, 200, 429, 429])
+})
+
+it('cost above the limit: finite headers', async () => {
+  const limiter = forHttp({ limits: '2/hour', cost: 5, headers: 'both' })
+  const base = await listen(limiter.wrap((_, res) => res.end('done')))
+  const { headers, status } = await fetch(base)
+  expect(status).toBe(429)
+  expect(Number.isFinite(Number(headers.get('x-ratelimit-reset')))).toBe(true)
+  expect(headers.get('ratelimit')).not.toContain('Infinity')
+})

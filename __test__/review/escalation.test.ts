@@ -1,0 +1,58 @@
+import express from 'express'
+import { FakeClock } from 'ratethrottle'
+import { rateThrottle } from 'ratethrottle/express'
+import { expect, it } from 'vitest'
+import { serve } from '../http/serve.ts'
+import { listen } from './listen.ts'
+
+it('steps of one scope are one ladder, and no route shortens the block of another', async () => {
+  const clock = new FakeClock()
+  const limiter = rateThrottle({})
+  const app = express()
+  const otp = () =>
+    limiter.limit({
+      limits: '1/second',
+      algorithm: 'fixed-window',
+      scope: 'review-steps',
+      blockFor: ['1 minute', '1 hour'],
+      clock,
+    })
+  const answer = (_: express.Request, res: express.Response) => {
+    res.send('done')
+  }
+  app.get('/a', otp(), answer)
+  app.get('/b', otp(), answer)
+  const base = await listen(app)
+  const ask = async (path: string) => {
+    const { status, headers } = await fetch(base + path)
+    return [status, headers.get('retry-after')]
+  }
+  expect(await ask('/a')).toEqual([200, null])
+  expect(await ask('/a')).toEqual([429, '60'])
+  clock.advance(60_001)
+  expect(await ask('/a')).toEqual([200, null])
+  expect(await ask('/a')).toEqual([429, '3600'])
+  // Blocked for an hour. Asking elsewhere is no way out.
+  expect((await ask('/b'))[0]).toBe(429)
+  clock.advance(61_000)
+  expect((await ask('/a'))[0]).toBe(429)
+})
+
+it('a key that was blocked within the last day does not start anew', async () => {
+  const clock = new FakeClock()
+  const { ask } = await serve('http', {
+    limits: '1/second',
+    algorithm: 'fixed-window',
+    blockFor: ['1 minute', '1 day'],
+    clock,
+  })
+  const waits: (string | undefined)[] = []
+  for (let i = 0; i < 4; i++) {
+    await ask()
+    const { headers } = await ask()
+    waits.push(headers['retry-after'])
+    clock.advance(Number(headers['retry-after']) * 1000 + 1)
+  }
+  // "The last step is for all that follow."
+  expect(waits).toEqual(['60', '86400', '86400', '86400'])
+})

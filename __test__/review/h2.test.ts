@@ -1,0 +1,59 @@
+import { connect, constants } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
+import forFastify from 'ratethrottle/fastify'
+import { expect, it, onTestFinished } from 'vitest'
+
+async function serveHttp2(options: object, handlerMs: number) {
+  const app = Fastify({ http2: true })
+  let runs = 0
+  await app.register(forFastify, options)
+  app.get('/', async () => {
+    runs++
+    await sleep(handlerMs)
+    return 'done'
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+  onTestFinished(async () => {
+    session.destroy()
+    await app.close()
+  })
+  const ask = (resetAfterMs?: number): Promise<number> =>
+    new Promise((resolve) => {
+      const call = session.request({ ':path': '/' })
+      let status = 0
+      call.on('response', (headers) => {
+        status = Number(headers[':status'])
+      })
+      call.on('error', () => {})
+      call.on('close', () => resolve(status))
+      call.resume()
+      if (resetAfterMs === undefined) return
+      setTimeout(() => call.close(constants.NGHTTP2_CANCEL), resetAfterMs)
+    })
+  return { ask, runs: () => runs }
+}
+
+it('HTTP/2: streams that are reset earn nothing (H86)', async () => {
+  const { ask, runs } = await serveHttp2({ limits: '5/day', countWhen: 'failure' }, 150)
+  for (let i = 0; i < 10; i++) await Promise.all([1, 2, 3, 4].map(() => ask(30)))
+  await sleep(200)
+  expect(runs()).toBe(5)
+  expect(await ask()).toBe(429)
+})
+
+it('HTTP/2: a stream that is reset before it was charged holds nothing for ever', async () => {
+  const key = async () => {
+    await sleep(60)
+    return 'k'
+  }
+  const { ask } = await serveHttp2({ limits: '3/second', countWhen: 'failure', key }, 0)
+  await Promise.all([1, 2, 3].map(() => ask(20)))
+  await sleep(100)
+  const late = sleep(3_000).then(() => 'never answered')
+  const seen: unknown[] = []
+  for (let i = 0; i < 4; i++) seen.push(await Promise.race([ask(), late]))
+  expect(seen).not.toContain('never answered')
+}, 15_000)

@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import express from 'express'
+import { rateThrottle } from 'ratethrottle/express'
+import { describe, expect, it } from 'vitest'
+import { serve } from '../http/serve.ts'
+import { listen } from './listen.ts'
+
+const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
+
+describe('countWhen: requests that wait for their turn', () => {
+  it('leave the line when their client has gone: a hostile one must not fill memory', async () => {
+    let finish = () => {}
+    const until = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    let seen = 0
+    const denied: unknown[] = []
+    const options = {
+      ...OPTIONS,
+      skip: () => {
+        seen++
+        return false
+      },
+      onDeny: () => denied.push(1),
+    }
+    const { ask, runs } = await serve('http', options, async () => {
+      await until
+      return 200
+    })
+    const held = Promise.all([ask(), ask()])
+    while (runs() < 2) await sleep(1)
+    const controller = new AbortController()
+    const gone = Array.from({ length: 50 }, () =>
+      ask('/', { signal: controller.signal }).catch(() => 'gone'),
+    )
+    while (seen < 52) await sleep(1)
+    controller.abort()
+    await Promise.all(gone)
+    await sleep(50)
+    // Told of before anything is settled: they wait no longer.
+    expect(denied).toHaveLength(50)
+    finish()
+    expect((await held).map(({ status }) => status)).toEqual([200, 200])
+    expect(runs()).toBe(2)
+  })
+
+  it('that have gone while waiting are charged nothing', async () => {
+    let finish = () => {}
+    const until = new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    let seen = 0
+    const options = {
+      ...OPTIONS,
+      skip: () => {
+        seen++
+        return false
+      },
+    }
+    const { ask, runs, statuses } = await serve('express', options, async (path) => {
+      if (path === '/slow') await until
+      return path === '/bad' ? 400 : 200
+    })
+    const held = Promise.all([ask('/slow'), ask('/slow')])
+    while (runs() < 2) await sleep(1)
+    const controller = new AbortController()
+    const gone = Array.from({ length: 5 }, () =>
+      ask('/', { signal: controller.signal }).catch(() => 'gone'),
+    )
+    while (seen < 7) await sleep(1)
+    controller.abort()
+    await Promise.all(gone)
+    await sleep(20)
+    finish()
+    await held
+    // Both good ones were given back, and no handler ran for those who had gone.
+    expect(runs()).toBe(2)
+    expect(await statuses(3, '/bad')).toEqual([400, 400, 429])
+  })
+
+  it('one scope is one line: a good request on another route is not refused', async () => {
+    const limiter = rateThrottle({})
+    const app = express()
+    const otp = () => limiter.limit({ ...OPTIONS, scope: 'review-hold' })
+    const answer = async (_: express.Request, res: express.Response) => {
+      await sleep(30)
+      res.send('done')
+    }
+    app.get('/a', otp(), answer)
+    app.get('/b', otp(), answer)
+    const base = await listen(app)
+    const paths = ['/a', '/a', '/b', '/b', '/a', '/b']
+    const statuses = await Promise.all(paths.map(async (path) => (await fetch(base + path)).status))
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 200])
+  })
+
+  it('in lines that wait for each other, nobody waits for ever', async () => {
+    const limiter = rateThrottle()
+    const app = express()
+    const slowly = (_: express.Request, __: express.Response, next: () => void) => {
+      setTimeout(next, 30)
+    }
+    const a = limiter.limit({ limits: '1/hour', countWhen: 'failure' })
+    const b = limiter.limit({ limits: '1/hour', countWhen: 'failure' })
+    const answer = (_: express.Request, res: express.Response) => {
+      res.send('done')
+    }
+    app.get('/x', a, slowly, b, answer)
+    app.get('/y', b, slowly, a, answer)
+    const base = await listen(app)
+    const signal = AbortSignal.timeout(45_000)
+    const both = ['/x', '/y'].map((path) =>
+      fetch(base + path, { signal }).then(
+        ({ status }) => status,
+        () => 'never answered',
+      ),
+    )
+    const statuses = await Promise.all(both)
+    expect(statuses).not.toContain('never answered')
+  }, 60_000)
+})
