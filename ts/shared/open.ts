@@ -1,6 +1,6 @@
 import { type Native, type OpenOptions, open } from '../binding.ts'
-import type { OnMismatch } from '../options.ts'
 import { printable } from '../errors.ts'
+import type { OnMismatch } from '../options.ts'
 import { tell } from './warn.ts'
 
 /** Why there may be no shared state: each is documented in docs/shared.md. */
