@@ -50,7 +50,8 @@ export function freshName(): string {
 
 afterAll(() => {
   for (const { file, table } of binding.sharedList()) {
-    if (table !== undefined && made.includes(table.name)) binding.sharedRemove(file)
+    const isOurs = made.some((name) => table?.name === name || table?.name.startsWith(`${name} `))
+    if (isOurs) binding.sharedRemove(file)
   }
 })
 

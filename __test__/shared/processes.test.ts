@@ -39,6 +39,7 @@ it('a limiter and a storage of the same name are one state', async () => {
   one.close()
   const memory = new RateLimiter('10/day', { name })
   expect(memory.peek('k').remaining).toBe(10)
+  memory.close()
 })
 
 it('a ban outlives every process that knew of it', async () => {
@@ -52,6 +53,7 @@ it('a ban outlives every process that knew of it', async () => {
   }
   const limiter = new RateLimiter('3/day', { ...options, shared: true })
   expect(limiter.peek('k').retryAfterMs).toBeGreaterThan(3_590_000)
+  limiter.close()
 })
 
 it('other settings are another state, and whoever comes second is told', async () => {
