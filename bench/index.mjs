@@ -4,10 +4,11 @@ import { writeRecord } from './record.mjs'
 import { fastify } from './suites/fastify.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
+import { processes } from './suites/processes.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, fastify]
+const SUITES = [local, threads, processes, memory, fastify]
 
 try {
   await main()
