@@ -3,6 +3,7 @@
 //! was made on what the one before it left. That is linearizability, without a search.
 
 use crate::child::{FIXED, Job, start};
+use crate::figure;
 use crate::place::{KINDS, Place, kind, open, policy};
 use ratethrottle_core::{At, Encoding, write_down, written_down};
 use std::collections::HashMap;
@@ -56,7 +57,7 @@ fn the_exchanges_of_all_processes_form_one_path_for_each_slot() {
         assert_eq!(charges, admitted, "{name}");
         checked += edges.len();
     }
-    println!("figure: {checked} exchanges of 4 processes checked to form one path per slot");
+    figure("exchanges that form one path for each slot", checked as u64);
 }
 
 /// What is wrong with the edges, if they are not one path for each place.

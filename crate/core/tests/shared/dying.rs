@@ -1,6 +1,7 @@
 //! A process dies after its k-th exchange, for every k there is: what it leaves behind needs no repair.
 
 use crate::child::{FIXED, Job, start};
+use crate::figure;
 use crate::place::{KINDS, Place, kind, open, policy};
 use ratethrottle_core::{At, Encoding, Limiter, die_after};
 use std::io::Read;
@@ -34,9 +35,7 @@ fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
             deaths += 1;
         }
     }
-    println!(
-        "figure: {deaths} deaths after the k-th exchange, for every k of a script of all calls"
-    );
+    figure("deaths after the k-th exchange, every k", deaths);
 }
 
 /// What is left of the hot key's limit, and whether strangers still find a slot.

@@ -2,6 +2,7 @@
 
 use crate::child::{Job, admits, start};
 use crate::place::{KINDS, Place};
+use crate::{asked, figure};
 use std::io::Read;
 
 const PROCESSES: u64 = 4;
@@ -9,8 +10,7 @@ const THREADS: u64 = 2;
 
 #[test]
 fn four_processes_of_two_threads_admit_exactly_the_limit() {
-    let checks: u64 =
-        std::env::var("PROVE_EXACT").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let checks = asked("PROVE_EXACT", 20_000);
     let mut decisions = 0;
     for (name, ..) in KINDS {
         let count = if name == "sliding-log" { 1_000 } else { 40_000 };
@@ -34,9 +34,7 @@ fn four_processes_of_two_threads_admit_exactly_the_limit() {
             decisions += PROCESSES * THREADS * checks;
         }
     }
-    println!(
-        "figure: {decisions} decisions of 4 processes x 2 threads, exactly N admitted each time"
-    );
+    figure("decisions", decisions);
 }
 
 pub(crate) fn job(job: &Job) {

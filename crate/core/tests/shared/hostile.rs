@@ -2,6 +2,7 @@
 //! decided on, in bounded time and inside its own memory.
 
 use crate::place::{KINDS, Place, open, policy};
+use crate::{asked, figure};
 use ratethrottle_core::shared::{LABEL_BYTES, Label};
 use ratethrottle_core::{Encoding, Limiter, Monotonic};
 use std::fs::{self, OpenOptions};
@@ -24,17 +25,13 @@ impl Random {
     }
 }
 
-fn rounds(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
 #[test]
 fn labels_of_any_bytes_are_refused_or_sound() {
     let place = Place::new();
     drop(open(&place.0, &policy(KINDS[0].1, 10, 1_000, 100)).unwrap());
     let good = fs::read(place.file()).unwrap()[..LABEL_BYTES].to_vec();
     let mut random = Random(1);
-    let rounds = rounds("PROVE_LABELS", 20_000);
+    let rounds = asked("PROVE_LABELS", 20_000);
     let mut accepted = 0;
     for _ in 0..rounds {
         let mut page = good.clone();
@@ -54,12 +51,13 @@ fn labels_of_any_bytes_are_refused_or_sound() {
             assert!(label.page().is_some());
         }
     }
-    println!("figure: {rounds} mutated labels read, {accepted} of them unchanged where it counts");
+    figure("mutated labels read", rounds);
+    println!("{accepted} of them unchanged where it counts");
 }
 
 #[test]
 fn tables_of_any_bytes_are_decided_on() {
-    let decisions = rounds("PROVE_HOSTILE", 20_000);
+    let decisions = asked("PROVE_HOSTILE", 20_000);
     let mut random = Random(2);
     for (name, kind, _) in KINDS {
         for fill in 0..6 {
@@ -91,7 +89,7 @@ fn tables_of_any_bytes_are_decided_on() {
             assert!(limiter.is_current(), "{name}");
         }
     }
-    println!("figure: {} decisions on tables of arbitrary bytes", 2 * decisions);
+    figure("decisions on tables of arbitrary bytes", 2 * decisions);
 }
 
 fn ask(limiter: &Limiter, calls: u64, random: &mut Random) {

@@ -22,3 +22,13 @@ mod log;
 mod place;
 mod storm;
 mod trust;
+
+/// A line that `scripts/prove.mjs` adds up.
+fn figure(what: &str, count: u64) {
+    println!("\nfigure {what}: {count}");
+}
+
+/// How much of something to do: little as a test, more as a proof.
+fn asked(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}

@@ -4,6 +4,7 @@
 use crate::child::{Job, admits, now, start};
 use crate::log::{Log, Record, most_in_a_window, read};
 use crate::place::{KINDS, Place, kind, open, policy};
+use crate::{asked, figure};
 use ratethrottle_core::{Encoding, Monotonic};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::time::{ClockId, clock_gettime};
@@ -37,7 +38,7 @@ struct Outcome {
 }
 
 fn kills() -> u64 {
-    std::env::var("PROVE_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
+    asked("PROVE_KILLS", 100)
 }
 
 #[test]
@@ -57,9 +58,9 @@ fn no_window_holds_more_than_it_may_while_processes_are_killed() {
         decided += decisions(&outcome.records);
         admitted += admissions(&outcome.records);
     }
-    println!(
-        "figure: {killed} kills at random instants, {decided} decisions, {admitted} admissions, 0 violations"
-    );
+    figure("kills", killed);
+    figure("decisions", decided);
+    figure("admissions in the log", admitted);
 }
 
 #[test]
@@ -77,7 +78,9 @@ fn nothing_is_admitted_twice_while_processes_are_killed() {
     // Who was killed between a decision and its record took one unit along, for each of its threads.
     assert!(logged + left <= count, "{logged} and {left}");
     assert!(logged + left + 2 * outcome.kills >= count, "{logged} and {left}");
-    println!("figure: {} kills, {logged} + {left} of {count} admitted", outcome.kills);
+    figure("kills", outcome.kills);
+    figure("decisions", decisions(&outcome.records));
+    figure("admissions in the log", logged);
 }
 
 #[test]

@@ -87,6 +87,20 @@ fn a_file_that_was_tampered_with_is_refused_by_name_and_left_alone() {
 }
 
 #[test]
+fn a_file_of_another_user_is_refused_where_a_test_may_make_one() {
+    let place = Place::new();
+    drop(open(&place.0, &usual()).unwrap());
+    let nobody = std::os::unix::fs::chown(place.file(), Some(65_534), None);
+    // Only root gives files away; `__test__/shared/trust.test.ts` does it with real users.
+    if here().uid != 0 || nobody.is_err() {
+        return;
+    }
+    let (trouble, what) = trouble(open(&place.0, &usual()));
+    assert_eq!(trouble, Trouble::Untrusted);
+    assert_eq!(what, "it belongs to user 65534, not to user 0");
+}
+
+#[test]
 fn every_byte_of_the_label_that_is_flipped_is_noticed() {
     let place = Place::new();
     drop(open(&place.0, &usual()).unwrap());
