@@ -35,3 +35,10 @@ it('a port that is none is named', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--once'], { PORT: 'abc' })
   expect([code, err]).toEqual([2, 'PORT must be an integer from 0 to 65535, not "abc"\n'])
 })
+
+it('a Node cluster that shares admits exactly the limit, over all of its processes', async () => {
+  const { code, out, err } = await run('../examples/cluster-shared.mjs')
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out).toMatch(/\d+ processes admitted 1000 of 1500 requests; the limit is 1000\n$/)
+  expect(out.match(/^process \d+ admitted [1-9]/gm)?.length).toBeGreaterThan(1)
+})

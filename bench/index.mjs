@@ -4,11 +4,12 @@ import { writeRecord } from './record.mjs'
 import { http } from './suites/http.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
+import { processes } from './suites/processes.mjs'
 import { redis } from './suites/redis.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, http, redis]
+const SUITES = [local, threads, memory, http, redis, processes]
 
 try {
   await main()

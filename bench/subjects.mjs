@@ -5,6 +5,10 @@
 const LOADERS = {
   'ratethrottle.allow': async () => (await import('./peers/ratethrottle.mjs')).createAllow,
   'ratethrottle.check': async () => (await import('./peers/ratethrottle.mjs')).createCheck,
+  'ratethrottle.shared': async () => (await import('./peers/ratethrottle.mjs')).createShared,
+  'ratethrottle.redis': async () => (await import('./peers/ratethrottle.mjs')).createRedis,
+  'rate-limiter-flexible.cluster': async () =>
+    (await import('./peers/rate-limiter-flexible.mjs')).createCluster,
   noop: async () => (await import('./peers/noop.mjs')).createNoop,
   'map-fixed': async () => (await import('./peers/map.mjs')).createMapFixed,
   'map-sliding': async () => (await import('./peers/map.mjs')).createMapSliding,

@@ -18,6 +18,11 @@ export function noKey(): LastKey {
   return { text: NONE }
 }
 
+/** No key any more: the native side has forgotten it. */
+export function forget(last: LastKey): void {
+  last.text = NONE
+}
+
 /**
  * Spares reading and hashing a key that is the same as the last one: a burst from one caller is what a
  * limiter sees most of when it matters.

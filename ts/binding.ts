@@ -3,7 +3,15 @@ import binding, { type OpenOptions } from '#binding'
 /** The bare functions of one limiter, and the numbers that the last of them left behind. */
 export type Native = ReturnType<typeof binding.open>
 
+/** Something that lies where shared tables live. */
+export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
+
 export type { OpenOptions }
+
+/** Whatever lies where this user's shared tables live. Changes nothing. */
+export const sharedList: () => SharedEntry[] = binding.sharedList
+/** Removes a file from there, unless processes are attached to it. */
+export const sharedRemove: (file: string) => void = binding.sharedRemove
 
 /**
  * Makes a native limiter, or joins the one of the same name.
@@ -15,11 +23,14 @@ export function open(options: OpenOptions): Native {
     // No prototype: the border would take from a polluted one what is left out here.
     return binding.open(Object.assign(Object.create(null) as OpenOptions, options))
   } catch (error) {
-    throw toRangeError(error)
+    throw asItIsKnown(error)
   }
 }
 
-function toRangeError(error: unknown): unknown {
+/** What is wrong with an argument is a RangeError; what is wrong with the system is not. */
+function asItIsKnown(error: unknown): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error
-  return Object.assign(new RangeError(error.message), { code: error.code })
+  const code = String(error.code)
+  if (code.startsWith('SHARED_') || code === 'NOT_AVAILABLE') return error
+  return Object.assign(new RangeError(error.message), { code })
 }

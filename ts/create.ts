@@ -5,7 +5,7 @@ import { RateLimiter } from './limiter.ts'
 import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
 import { REDIS_OPTIONS } from './redis/names.ts'
-import { isRedis, type RedisUrl } from './storage.ts'
+import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage.ts'
 import type { Tier } from './tier.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
@@ -14,7 +14,10 @@ export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
     Settings {
   /** One or several limits. */
   readonly limits: CheckedLimits<L>
-  /** Where the state lives: `'memory:'`, in this process. Default: `'memory:'`. */
+  /**
+   * Where the state lives: `'memory:'`, in this process, or `'shared:name'`, common to all processes of this
+   * user on this host. Default: `'memory:'`.
+   */
   readonly storage?: string | undefined
 }
 
@@ -41,8 +44,8 @@ const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SET
 /**
  * Makes a limiter from plain data, such as a configuration file.
  *
- * @throws Error with code NOT_AVAILABLE for a tier that this version does not have; MISSING_IOREDIS for one
- * in Redis where the package ioredis is not installed
+ * @throws Error with code MISSING_IOREDIS for a state in Redis where the package ioredis is not installed; for
+ * a shared one with a code of docs/shared.md
  */
 export function createLimiter<const L extends LimitInput>(
   options: CreateRedisLimiterOptions<L>,
@@ -60,15 +63,19 @@ export function createLimiter(
   if (forRedis !== undefined) {
     throw new TypeError(`option "${forRedis}" is for a storage in Redis`)
   }
-  return openInMemory(limits as LimitInput, rest as RateLimiterOptions)
+  return openOnHost(limits as LimitInput, storage, rest as RateLimiterOptions)
 }
 
 /** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
 export function openTier(limits: readonly Limit[], options: OpenTierOptions): Tier {
   const { storage, forRedis, identity, ...rest } = options
   const { keyPrefix } = forRedis
-  if (!isRedis(storage)) return openInMemory(limits, { ...rest, keyPrefix })
-  return openInRedis(limits, storage, { ...rest, ...forRedis, name: rest.name ?? identity })
+  if (isRedis(storage)) {
+    return openInRedis(limits, storage, { ...rest, ...forRedis, name: rest.name ?? identity })
+  }
+  const isShared = sharedSpace(storage) !== undefined
+  const name = isShared ? (rest.name ?? identity) : rest.name
+  return openOnHost(limits, storage, { ...rest, name, keyPrefix })
 }
 
 /** Whoever keeps counters in memory never loads what talks to Redis. */
@@ -78,11 +85,17 @@ function openInRedis(limits: LimitInput, storage: object | string, options: obje
 }
 
 /** A prefix keeps apart what has one name: here limiters, in Redis their keys. */
-function openInMemory<const L extends LimitInput>(
+function openOnHost<const L extends LimitInput>(
   limits: CheckedLimits<L>,
+  storage: unknown,
   { keyPrefix = '', ...options }: RateLimiterOptions & { keyPrefix?: string | undefined },
 ): RateLimiter<L> {
   const { name } = options
   const prefixed = name === undefined ? undefined : `${keyPrefix}${name}`
-  return new RateLimiter(limits, { ...options, name: prefixed })
+  const space = sharedSpace(storage)
+  if (space === undefined && storage !== undefined && options.shared === true) {
+    throw new TypeError('shared: true excludes the storage "memory:"')
+  }
+  if (space === undefined) return new RateLimiter(limits, { ...options, name: prefixed })
+  return new RateLimiter(limits, { ...options, name: nameIn(space, prefixed), shared: true })
 }

@@ -39,7 +39,7 @@ export interface Configured {
  * The options without `RATELIMIT_*` settings in them, these as the options they stand for. What is given
  * as an option goes before a setting among the options, and that before the environment.
  *
- * @throws TypeError, RangeError or NOT_AVAILABLE, naming the setting that is unknown or impossible
+ * @throws TypeError or RangeError, naming the setting that is unknown or impossible
  */
 export function withSettings<T extends object>(options: T): Omit<T, keyof Settings> & Configured {
   const given = new Map<string, unknown>(Object.entries(options))

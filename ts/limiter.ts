@@ -1,12 +1,19 @@
-import { again, type Charge, noKey, timed } from './again.ts'
-import { type Native, open } from './binding.ts'
+import { again, type Charge, forget, noKey, timed } from './again.ts'
+import { type Native, type OpenOptions, open } from './binding.ts'
 import type { Clock } from './clock.ts'
 import { type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './exceeded.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
-import { type Algorithm, type RateLimiterOptions, resolveOptions } from './options.ts'
+import {
+  type Algorithm,
+  type RateLimiterOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from './options.ts'
+import { openShared } from './shared/open.ts'
+import { watchShared } from './shared/watch.ts'
 import type { Standing, Tier } from './tier.ts'
 import { Lines, type WaitOptions } from './wait.ts'
 
@@ -43,7 +50,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   /** How requests are counted. */
   readonly algorithm: Algorithm
   /** Where the state lives, as option `storage` of adapters and of `createLimiter` takes it. */
-  readonly storage = 'memory:'
+  readonly storage: 'memory:' | `shared:${string}`
   /**
    * The hot path: charges `cost` (default 1) and says whether it was admitted. Allocates nothing, and
    * needs no `this`.
@@ -52,31 +59,35 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   readonly #native: Native
   readonly #check: Charge
   readonly #clock: Clock | undefined
+  readonly #endWatch: (() => void) | undefined
   #lines: Lines | undefined
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
    * @param options see {@link RateLimiterOptions}
-   * @throws InvalidLimit, TypeError or RangeError naming the argument, the value and what is accepted
+   * @throws InvalidLimit, TypeError or RangeError naming the argument, the value and what is accepted; with
+   * `shared` an Error with one of the codes of docs/shared.md
    */
   constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
     this.limits = readLimits(limits)
-    const { algorithm, burst, blockForMs, capacity, name, clock } = resolveOptions(options)
+    const resolved = resolveOptions(options)
+    const { algorithm, name, shared, onMismatch, clock } = resolved
     this.algorithm = algorithm
     this.#clock = clock
-    this.#native = open({
-      counts: this.limits.map((limit) => limit.count),
-      windowsMs: this.limits.map((limit) => limit.windowMs),
-      algorithm,
-      blockForMs,
-      capacity: capacity ?? defaultCapacity(this.limits, algorithm),
-      ...(burst === undefined ? {} : { burst }),
-      ...(name === undefined ? {} : { name }),
-    })
+    const toOpen = forNative(this.limits, resolved)
+    const sharedName = shared ? name : undefined
+    this.storage = sharedName === undefined ? 'memory:' : `shared:${sharedName}`
+    this.#native =
+      sharedName === undefined
+        ? open(toOpen)
+        : openShared({ ...toOpen, name: sharedName }, onMismatch)
     const last = noKey()
     const { allow, check } = this.#native
     this.allow = clock === undefined ? again(allow, last) : timed(allow, clock)
     this.#check = clock === undefined ? again(check, last) : timed(check, clock)
+    if (sharedName !== undefined) {
+      this.#endWatch = watchShared(this.#native, sharedName, () => forget(last))
+    }
   }
 
   /** Charges `cost` and says in full what that left, or why not. */
@@ -146,7 +157,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
     this.#native.block(key, ms, ...this.#now())
   }
 
-  /** What this limiter has been through, all threads that share it together. */
+  /** What this limiter has been through, all threads and processes that share it together. */
   stats(): LimiterStats {
     this.#native.stats()
     const [evictions = 0, overflows = 0, bytes = 0] = this.#native.wide
@@ -159,6 +170,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
    */
   close(): void {
     this.#native.close()
+    this.#endWatch?.()
     this.#lines?.close(
       Object.assign(new Error('the limiter was closed while waiting'), { code: 'CLOSED' }),
     )
@@ -167,6 +179,19 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   /** The last argument of a native call: what the injected clock shows, or nothing. */
   #now(): [] | [number] {
     return this.#clock === undefined ? [] : [this.#clock.now()]
+  }
+}
+
+function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOptions {
+  const { algorithm, burst, blockForMs, capacity, name } = options
+  return {
+    counts: limits.map((limit) => limit.count),
+    windowsMs: limits.map((limit) => limit.windowMs),
+    algorithm,
+    blockForMs,
+    capacity: capacity ?? defaultCapacity(limits, algorithm),
+    ...(burst === undefined ? {} : { burst }),
+    ...(name === undefined ? {} : { name }),
   }
 }
 

@@ -21,6 +21,9 @@ export type AlgorithmInput =
   | 'sliding-counter'
   | 'sliding_counter'
 
+/** What to do where there is no shared state that can be trusted. */
+export type OnMismatch = 'error' | 'private'
+
 /** Options of a {@link RateLimiter}. */
 export interface RateLimiterOptions {
   /** How requests are counted. Default: `'token-bucket'`. */
@@ -40,8 +43,16 @@ export interface RateLimiterOptions {
   readonly capacity?: number | undefined
   /** One state for all worker_threads of the process that use this name. Default: a state of its own. */
   readonly name?: string | undefined
-  /** Tier `shared`: one state for all processes of the host. Not available in this version. */
+  /**
+   * Tier `shared`: one state for all processes of this user on this host that use the same `name` and the
+   * same limits. Takes no `clock`: they must all have one time. Default: false.
+   */
   readonly shared?: boolean | undefined
+  /**
+   * When there is no shared state to be had that can be trusted: fail, or count in this process alone,
+   * with a warning. Only with `shared`. Default: `'error'`.
+   */
+  readonly onMismatch?: OnMismatch | undefined
   /** Where the time comes from. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined
 }
@@ -53,6 +64,8 @@ export interface ResolvedOptions {
   readonly blockForMs: number
   readonly capacity: number | undefined
   readonly name: string | undefined
+  readonly shared: boolean
+  readonly onMismatch: OnMismatch
   readonly clock: Clock | undefined
 }
 
@@ -69,7 +82,9 @@ const ALGORITHMS_IN_WORDS =
 const MAX_BURST = 1_000_000_000
 const MAX_CAPACITY = 134_217_728
 const MAX_NAME_LENGTH = 128
-const KNOWN = ['algorithm', 'burst', 'blockFor', 'capacity', 'name', 'shared', 'clock']
+const KNOWN = [
+  ...['algorithm', 'burst', 'blockFor', 'capacity', 'name', 'shared', 'onMismatch', 'clock'],
+]
 
 /** Names of the options, for whoever has options of its own beside them. */
 export const LIMITER_OPTIONS: readonly string[] = KNOWN
@@ -79,14 +94,15 @@ export const LIMITER_OPTIONS: readonly string[] = KNOWN
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  const { algorithm, burst, blockFor, capacity, name, shared, clock } = ownOptions(options, KNOWN)
-  checkShared(shared)
+  const own = ownOptions(options, KNOWN)
+  const { algorithm, burst, blockFor, capacity, name, clock } = own
   return {
     algorithm: algorithm === undefined ? 'token-bucket' : readAlgorithm(algorithm),
     burst: burst === undefined ? undefined : readInteger(burst, MAX_BURST, 'burst'),
     blockForMs: readBlockFor(blockFor),
     capacity: capacity === undefined ? undefined : readInteger(capacity, MAX_CAPACITY, 'capacity'),
     name: name === undefined ? undefined : readName(name),
+    ...readShared(own),
     clock: clock === undefined ? undefined : readClock(clock),
   }
 }
@@ -155,14 +171,24 @@ function readClock(value: unknown): Clock {
   return value as Clock
 }
 
-function checkShared(value: unknown): void {
-  if (value === undefined || value === false) return
-  if (value !== true) throw new TypeError(mustBe('shared', 'true or false', value))
-  throw notAvailable('shared: true', 'shared')
+function readShared({ shared, onMismatch, name, clock }: RateLimiterOptions): {
+  shared: boolean
+  onMismatch: OnMismatch
+} {
+  if (shared !== undefined && typeof shared !== 'boolean') {
+    throw new TypeError(mustBe('shared', 'true or false', shared))
+  }
+  if (shared === true && name === undefined) {
+    throw new TypeError('shared: true needs a name: it is what processes find each other by')
+  }
+  if (shared === true && clock !== undefined) {
+    throw new TypeError('shared and clock exclude each other: processes must all have one time')
+  }
+  if (shared !== true && onMismatch !== undefined) throw new TypeError('onMismatch needs shared')
+  return { shared: shared === true, onMismatch: readOnMismatch(onMismatch) }
 }
 
-/** The error for a tier that this version does not have. */
-export function notAvailable(what: string, tier: string): Error {
-  const message = `${what}: the tier "${tier}" is not available in this version; use "memory:"`
-  return Object.assign(new Error(message), { code: 'NOT_AVAILABLE' })
+function readOnMismatch(value: unknown = 'error'): OnMismatch {
+  if (value === 'error' || value === 'private') return value
+  throw new RangeError(mustBe('onMismatch', '"error" or "private"', value))
 }

@@ -1,5 +1,5 @@
+import { createHash } from 'node:crypto'
 import { mustBe } from './errors.ts'
-import { notAvailable } from './options.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 
 /** A URL of Redis, `redis+sentinel:` and `redis+cluster:` included. */
@@ -7,15 +7,16 @@ export type RedisUrl = `redis:${string}` | `rediss:${string}` | `redis${string}+
 
 const REDIS = /^rediss?(\+(sentinel|cluster))?$/
 const STORAGE =
-  '"memory:", a URL with redis:, rediss:, redis+sentinel: or redis+cluster:, ' +
-  'the storage of a RedisLimiter or a client of ioredis ("shared:" is to come)'
+  '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel: or redis+cluster:, ' +
+  'the storage of a RedisLimiter or a client of ioredis'
+const MAX_SPACE_LENGTH = 80
+const MAX_NAME_LENGTH = 128
 
 /**
  * Whether the state lives in Redis; if not, in memory.
  *
  * @param name of the option or setting, for the message
- * @throws TypeError, RangeError, or Error with code NOT_AVAILABLE, unless there is such a storage. A URL is
- * never shown: it may hold a password.
+ * @throws TypeError or RangeError unless there is such a storage. A URL is never shown: it may hold a password.
  */
 export function isRedis(
   storage: unknown,
@@ -26,12 +27,40 @@ export function isRedis(
   if (typeof storage !== 'string') throw new TypeError(mustBe(name, STORAGE, storage))
   const [scheme = '', rest] = splitScheme(storage)
   if (REDIS.test(scheme)) return true
-  if (scheme === 'shared') throw notAvailable(`${name}: "shared:"`, 'shared')
+  if (scheme === 'shared') return checkSpace(rest, name)
   if (scheme !== 'memory') {
     throw new RangeError(mustBe(name, STORAGE, `${scheme.slice(0, 16)}...`))
   }
   if (rest !== '' && rest !== '//') throw new RangeError(mustBe(name, STORAGE, 'memory:...'))
   return false
+}
+
+/** The name in `shared:name`; nothing where the state is not shared by processes. */
+export function sharedSpace(storage: unknown): string | undefined {
+  if (typeof storage !== 'string') return undefined
+  const [scheme, rest] = splitScheme(storage)
+  return scheme === 'shared' ? withoutSlashes(rest) : undefined
+}
+
+/** The name of one of several limiters that are shared in one storage. */
+export function nameIn(space: string, name: string | undefined): string {
+  if (name === undefined) return space
+  const whole = `${space} ${name}`
+  if (whole.length <= MAX_NAME_LENGTH) return whole
+  const short = createHash('sha256').update(Buffer.from(name, 'utf16le')).digest('base64url')
+  return `${space} ${short}`
+}
+
+function checkSpace(rest: string, name: string): false {
+  const space = withoutSlashes(rest)
+  if (space !== '' && space.length <= MAX_SPACE_LENGTH && space.isWellFormed()) return false
+  const accepted = `"shared:" and a name of 1 to ${MAX_SPACE_LENGTH} characters, such as "shared:api"`
+  throw new RangeError(mustBe(name, accepted, `shared:${rest}`))
+}
+
+/** As in a URL. */
+function withoutSlashes(rest: string): string {
+  return rest.startsWith('//') ? rest.slice(2) : rest
 }
 
 function splitScheme(storage: string): [string, string] {

@@ -1,4 +1,4 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { RateLimiterCluster, RateLimiterMemory } from 'rate-limiter-flexible'
 import { awaitedLoops, burstLoops } from '../loop.mjs'
 
 const SECOND_MS = 1000
@@ -23,6 +23,13 @@ export function createGetFirst(limit) {
   return peer(limiter, (key) =>
     limiter.get(key).then((held) => (exhausted(held) ? null : limiter.consume(key))),
   )
+}
+
+/** The state is in the cluster's primary, which needs a `RateLimiterClusterMaster`. Asked through IPC. */
+export function createCluster({ count, windowMs, name }) {
+  const duration = windowMs / SECOND_MS
+  const limiter = new RateLimiterCluster({ points: count, duration, keyPrefix: name })
+  return { take: (key) => limiter.consume(key).then(() => true, refuses) }
 }
 
 const open = ({ count, windowMs }) =>

@@ -15,6 +15,21 @@ export function createAllow(limit) {
   return peer(limiter, (key) => limiter.allow(key))
 }
 
+/** As `createAllow`, on the table that processes share. */
+export function createShared({ text, keys, name }) {
+  const capacity = Math.max(keys, LEAST_CAPACITY)
+  const limiter = new RateLimiter(text, { capacity, name, shared: true })
+  return peer(limiter, (key) => limiter.allow(key))
+}
+
+/** The state is in Redis; promises. */
+export async function createRedis({ text, name, url }) {
+  const { RedisLimiter } = await import('ratethrottle/redis')
+  // Else a denied key would not be asked for at all.
+  const limiter = new RedisLimiter(text, { url, name, localDenials: false })
+  return { take: (key) => limiter.allow(key), close: () => limiter.close() }
+}
+
 /** The last Decision is kept in sight, or the compiler could leave out the object that users get. */
 export function createCheck(limit) {
   const limiter = openLimiter(limit)

@@ -13,7 +13,7 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 export declare function noop(): (key?: string) => boolean
 
 /** Makes a limiter, or joins the one of the same name, and binds its functions. */
-export declare function open(options: OpenOptions): { allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }
+export declare function open(options: OpenOptions): { allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }
 
 /** What a limiter is made from. The TypeScript layer has checked and filled in everything. */
 export interface OpenOptions {
@@ -31,4 +31,49 @@ export interface OpenOptions {
   capacity: number
   /** Shared by all threads that ask for the same name. */
   name?: string
+  /** Also by all processes of this user. */
+  shared?: boolean
+}
+
+/** Something that lies where shared tables live: a table, or why it is none. */
+export interface SharedEntry {
+  file: string
+  table?: SharedTable
+  flaw?: string
+}
+
+/** One limit of a shared table. */
+export interface SharedLimit {
+  count: number
+  windowMs: number
+  slots: number
+  owing: number
+  denied: number
+  blocked: number
+  expired: number
+  claimed: number
+}
+
+/** Whatever lies where this user's shared tables live. Changes nothing. */
+export declare function sharedList(): Array<SharedEntry>
+
+/** Removes a file from there, unless processes are attached to it. */
+export declare function sharedRemove(file: string): void
+
+/** A table that processes share. */
+export interface SharedTable {
+  name: string
+  algorithm: string
+  burst?: number
+  blockForMs: number
+  capacity: number
+  bytes: number
+  generation: number
+  madeMs: number
+  inode: number
+  /** Why its times mean nothing here, if they don't. */
+  foreign?: string
+  limits: Array<SharedLimit>
+  evictions: number
+  overflows: number
 }

@@ -88,6 +88,9 @@ const WHERE = ['url', 'client', 'storage']
 /** Checks options and fills in the defaults. Each is read once; unknown ones are refused. */
 export function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
   const own = ownOptions(options, [...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...WHERE])
+  if (own.shared !== undefined && own.shared !== false) {
+    throw new TypeError('shared is for processes of one host: it excludes a storage in Redis')
+  }
   const { keyPrefix, onError, deadlineMs, localDenials, lease, processes, onStoreChange } = own
   return {
     ...resolveOptions(without(own, [...REDIS_OPTIONS, ...WHERE])),

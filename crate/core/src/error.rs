@@ -24,6 +24,66 @@ pub enum Error {
     Random,
     /// A limiter of this name exists in the process, with other settings.
     Name,
+    /// The table that processes share could not be had.
+    Shared(Box<Shared>),
+}
+
+/// Why there is no shared table: what is in the way, where, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// What kind of trouble it is.
+    pub trouble: Trouble,
+    /// Where.
+    pub path: String,
+    /// What was found there, or what the system said.
+    pub what: String,
+}
+
+/// The kinds of trouble with a shared table, each with a code that programs can compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// No shared tables on this system yet.
+    Unavailable,
+    /// A file or directory that this user's own processes can't have left there like that.
+    Untrusted,
+    /// A sound file whose users count on another clock or with another layout.
+    Mismatch,
+    /// No room for the whole of it.
+    NoSpace,
+    /// The system refused something else.
+    Failed,
+    /// It is not to be removed while processes are attached to it.
+    InUse,
+    /// There is none of this name.
+    Missing,
+}
+
+impl Trouble {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable => "NOT_AVAILABLE",
+            Self::Untrusted => "SHARED_UNTRUSTED",
+            Self::Mismatch => "SHARED_MISMATCH",
+            Self::NoSpace => "SHARED_NO_SPACE",
+            Self::Failed => "SHARED_FAILED",
+            Self::InUse => "SHARED_IN_USE",
+            Self::Missing => "SHARED_MISSING",
+        }
+    }
+
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::Unavailable => "use \"memory:\", or Redis",
+            Self::Untrusted => {
+                "look at who made it, then remove it (npx ratethrottle shared remove)"
+            }
+            Self::Mismatch => "use another name, or stop the processes that use this one",
+            Self::NoSpace => "use a smaller capacity, or give it more room (docker run --shm-size)",
+            Self::Failed => "the shared tier needs /proc, and /dev/shm as a tmpfs",
+            Self::InUse => "stop the processes that use it first",
+            Self::Missing => "npx ratethrottle shared list shows those there are",
+        }
+    }
 }
 
 impl Error {
@@ -38,7 +98,15 @@ impl Error {
             Self::Memory { .. } => "OUT_OF_MEMORY",
             Self::Random => "NO_RANDOM_BYTES",
             Self::Name => "NAME_IN_USE",
+            Self::Shared(shared) => shared.trouble.code(),
         }
+    }
+}
+
+impl Shared {
+    /// The error.
+    pub(crate) fn error(trouble: Trouble, path: String, what: impl Into<String>) -> Error {
+        Error::Shared(Box::new(Self { trouble, path, what: what.into() }))
     }
 }
 
@@ -78,6 +146,10 @@ impl fmt::Display for Error {
                 "name: a limiter of this name exists in this process with other limits, algorithm, \
                  burst, blockFor or capacity; use the same settings or another name"
             ),
+            Self::Shared(shared) => {
+                let Shared { trouble, path, what } = &**shared;
+                write!(f, "shared: {path}: {what}; {}", trouble.advice())
+            }
         }
     }
 }

@@ -46,6 +46,12 @@ impl Secret {
         Self { k0, k1 }
     }
 
+    /// Its two words, for the label of a table that processes share.
+    #[must_use]
+    pub(crate) const fn words(self) -> [u64; 2] {
+        [self.k0, self.k1]
+    }
+
     /// SipHash-1-3 with 128 bits of output: specified, keyed, and the same on every machine.
     #[inline(always)]
     #[must_use]

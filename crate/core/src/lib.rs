@@ -5,7 +5,8 @@
 //! 1. [`Nanos`], [`Limit`], [`Decision`], [`Error`]: plain values.
 //! 2. [`algorithm`]: pure steps over one state word.
 //! 3. [`table`]: which word is whose; the only place where threads meet.
-//! 4. [`Limiter`]: several limits at once, blocks; [`Registry`]: limiters by name.
+//! 4. [`shared`]: where processes find the same memory.
+//! 5. [`Limiter`]: several limits at once, blocks; [`Registry`]: limiters by name.
 
 #![deny(unsafe_code)]
 
@@ -24,13 +25,15 @@ mod policy;
 mod probe;
 #[cfg(not(loom))]
 mod registry;
+#[cfg(not(loom))]
+pub mod shared;
 mod siphash;
 pub mod table;
 
 pub use atomic::AtomicU64;
 pub use clock::{At, Between, Clock, Monotonic, Ratchet};
 pub use decision::{Decision, NEVER, Reading, Standing};
-pub use error::Error;
+pub use error::{Error, Shared, Trouble};
 pub use key::{Encoding, Key, Secret};
 pub use limit::{Limit, MAX_COUNT, MAX_WINDOW_MS};
 #[cfg(not(loom))]
@@ -38,7 +41,9 @@ pub use limiter::Limiter;
 pub use nanos::Nanos;
 #[cfg(not(loom))]
 pub use policy::{Kind, MAX_CAPACITY, MAX_LIMITS, Policy};
+#[cfg(all(feature = "probe", target_os = "linux"))]
+pub use probe::die_after;
 #[cfg(feature = "probe")]
-pub use probe::lost_exchanges;
+pub use probe::{lost_exchanges, write_down, written_down};
 #[cfg(not(loom))]
 pub use registry::Registry;

@@ -6,14 +6,25 @@ use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
 use crate::policy::{MAX_LIMITS, Policy};
-use crate::table::{Heap, Layout, Receipt, Table};
+use crate::shared::{Here, Mapping, Place, Segment, Wanted};
+use crate::table::{Heap, Layout, Memory, Receipt, Table};
+use std::sync::Arc;
 
 /// One or several limits on the same keys.
 #[derive(Debug)]
 pub struct Limiter {
     policy: Policy,
     secret: Secret,
-    tables: Vec<(Limit, Table<Heap>)>,
+    tables: Vec<(Limit, Table<Memory>)>,
+    share: Option<Share>,
+}
+
+/// What a limiter has in common with other processes.
+#[derive(Debug)]
+struct Share {
+    mapping: Arc<Mapping>,
+    generation: u64,
+    rivals: usize,
 }
 
 /// What each limit says, in the order of the limits.
@@ -26,11 +37,52 @@ impl Limiter {
             let layout = Layout::for_keys(policy.capacity, algorithm.ring_words());
             let heap = Heap::zeroed(layout.words())?;
             let bytes = layout.words().saturating_mul(size_of::<u64>());
-            let table = Table::new(heap, layout, algorithm, limit);
+            let table = Table::new(heap.into(), layout, algorithm, limit);
             Ok((limit, table.ok_or(Error::Memory { bytes })?))
         };
         let tables = policy.algorithms()?.into_iter().map(make).collect::<Result<_, Error>>()?;
-        Ok(Self { secret: Secret::random()?, tables, policy })
+        Ok(Self { secret: Secret::random()?, tables, policy, share: None })
+    }
+
+    /// The limiter that all processes of this user share under this name.
+    ///
+    /// `before`: how many there were before, as far as whoever asks knows.
+    pub fn shared(name: &str, policy: &Policy, before: u64) -> Result<Self, Error> {
+        Self::attached(&Here::usual()?, &Wanted::new(name, policy)?.after(before))
+    }
+
+    /// The limiter that is shared at this place.
+    pub fn attached(place: &impl Place, wanted: &Wanted) -> Result<Self, Error> {
+        let Segment { mapping, secret, generation, rivals } = place.attach(wanted)?;
+        let starts: Vec<usize> = wanted.starts().collect();
+        let short = || Error::Memory { bytes: wanted.bytes() };
+        let make = |((limit, algorithm, layout), start): (&(Limit, _, Layout), usize)| {
+            let memory = Memory::mapped(Arc::clone(&mapping), start, layout.words());
+            let memory = memory.ok_or_else(short)?;
+            let table = Table::new(memory, *layout, Clone::clone(algorithm), *limit);
+            Ok((*limit, table.ok_or_else(short)?))
+        };
+        let tables = wanted.tables.iter().zip(starts).map(make).collect::<Result<_, Error>>()?;
+        let share = Some(Share { mapping, generation, rivals });
+        Ok(Self { policy: wanted.policy.clone(), secret, tables, share })
+    }
+
+    /// Whether what this limiter counts on is what other processes find: always so for one in memory.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.share.as_ref().is_none_or(|share| share.mapping.is_current())
+    }
+
+    /// How many shared tables of the same name are in use with other settings.
+    #[must_use]
+    pub fn rivals(&self) -> usize {
+        self.share.as_ref().map_or(0, |share| share.rivals)
+    }
+
+    /// How many shared tables of this name and policy there were before, as far as is known.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.share.as_ref().map_or(0, |share| share.generation)
     }
 
     /// What the limiter was made from.

@@ -1,5 +1,6 @@
-//! Counts lost compare-and-swaps in test builds, so that a concurrency test can show that its
-//! threads did collide before it believes the count. Compiles to nothing otherwise.
+//! What only test builds do: count lost compare-and-swaps, so that a concurrency test can show that its
+//! threads did collide before it believes the count; die after the k-th exchange; and write down each
+//! exchange, for a checker. Compiles to nothing otherwise.
 
 #[cfg(feature = "probe")]
 static LOST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -17,4 +18,66 @@ pub(crate) fn lost() {
 #[must_use]
 pub fn lost_exchanges() -> u64 {
     LOST.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[cfg(feature = "probe")]
+static FUSE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// Kills this process, as SIGKILL does, right after its k-th exchange from now on. 0 is never.
+#[cfg(all(feature = "probe", target_os = "linux"))]
+pub fn die_after(exchanges: u64) {
+    FUSE.store(exchanges, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(feature = "probe")]
+static IS_WRITING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+#[cfg(feature = "probe")]
+static WRITTEN: std::sync::Mutex<Vec<[u64; 3]>> = std::sync::Mutex::new(Vec::new());
+
+/// From now on writes down each exchange of a state word that succeeds.
+#[cfg(feature = "probe")]
+pub fn write_down() {
+    IS_WRITING.store(true, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// What has been written down: where in its page the word lies, what it was, and what it became.
+#[cfg(feature = "probe")]
+#[must_use]
+pub fn written_down() -> Vec<[u64; 3]> {
+    std::mem::take(&mut WRITTEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+/// A state word was exchanged.
+#[inline(always)]
+#[cfg_attr(
+    not(feature = "probe"),
+    expect(unused_variables, reason = "a release build has no probe")
+)]
+pub(crate) fn exchanged(word: &crate::atomic::AtomicU64, from: u64, to: u64) {
+    #[cfg(feature = "probe")]
+    if IS_WRITING.load(std::sync::atomic::Ordering::Relaxed) {
+        let place = std::ptr::from_ref(word).addr() as u64 & 4095;
+        let mut written = WRITTEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        written.push([place, from, to]);
+    }
+    stepped();
+}
+
+/// Some word was exchanged, or not.
+#[inline(always)]
+pub(crate) fn stepped() {
+    #[cfg(all(feature = "probe", target_os = "linux"))]
+    {
+        use std::sync::atomic::Ordering;
+        let left = FUSE.load(Ordering::Relaxed);
+        if left > 0 {
+            FUSE.store(left.wrapping_sub(1), Ordering::Relaxed);
+            if left == 1 {
+                let _ = rustix::process::kill_process(
+                    rustix::process::getpid(),
+                    rustix::process::Signal::KILL,
+                );
+            }
+        }
+    }
 }

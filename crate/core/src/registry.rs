@@ -19,19 +19,29 @@ impl Registry {
         Self { names: Mutex::new(None) }
     }
 
-    /// The limiter of this name, made from `policy` if there is none yet.
+    /// The limiter of this name, made from `policy` by `make` if there is none yet.
     ///
     /// Fails when the name is in use with another policy: two parts of a program that disagree on
-    /// a limit must hear of it.
-    pub fn open(&self, name: &str, policy: Policy) -> Result<Arc<Limiter>, Error> {
+    /// a limit must hear of it. A limiter that is not what other processes find any more is made anew.
+    pub fn open(
+        &self,
+        name: &str,
+        policy: Policy,
+        make: impl FnOnce(&str, Policy) -> Result<Limiter, Error>,
+    ) -> Result<Arc<Limiter>, Error> {
         // A thread that panicked while it held the map left it whole: every change is one call.
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.get_or_insert_with(HashMap::new);
         if let Some(limiter) = names.get(name).and_then(Weak::upgrade) {
-            return if *limiter.policy() == policy { Ok(limiter) } else { Err(Error::Name) };
+            if *limiter.policy() != policy {
+                return Err(Error::Name);
+            }
+            if limiter.is_current() {
+                return Ok(limiter);
+            }
         }
         names.retain(|_, limiter| limiter.strong_count() > 0);
-        let limiter = Arc::new(Limiter::new(policy)?);
+        let limiter = Arc::new(make(name, policy)?);
         names.insert(name.to_owned(), Arc::downgrade(&limiter));
         Ok(limiter)
     }

@@ -178,6 +178,12 @@ fn stats(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     Ok(None)
 }
 
+fn renew(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    let tie = call.handle.renew().ok_or(Failure::Closed)?;
+    call.handle.write_tie(tie);
+    Ok(None)
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "all of these have one shape")]
 fn close(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.handle.close();
@@ -209,7 +215,7 @@ macro_rules! exports {
     };
 }
 
-exports!(allow, check, peek, standing, refund, reset, block, stats, close);
+exports!(allow, check, peek, standing, refund, reset, block, stats, renew, close);
 
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///

@@ -1,6 +1,7 @@
 //! What the functions of one limiter share: the limiter, its clock, and where details are written.
 #![expect(unsafe_code, reason = "raw N-API: memory shared with a Float64Array")]
 
+use crate::open::reopen;
 use napi::sys;
 use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet, Standing};
 use std::cell::{Cell, RefCell};
@@ -20,18 +21,32 @@ struct Numbers {
     small: [i32; DETAILS + 1],
 }
 
+/// What became of a limiter's tie to those of other processes.
+#[derive(Clone, Copy)]
+pub(crate) enum Tie {
+    /// As it was.
+    Held,
+    /// Somebody removed what was shared; all share something new now.
+    Renewed,
+    /// What was shared is gone and can't be had anew: this process counts for itself.
+    Lost,
+}
+
 /// One `RateLimiter` object of one thread. Lives as long as any of its functions.
 pub(crate) struct Handle {
     limiter: RefCell<Option<Arc<Limiter>>>,
+    /// The name under which processes share it.
+    shared: Option<String>,
     ratchet: Ratchet,
     last_key: Cell<Option<Key>>,
     details: Details,
 }
 
 impl Handle {
-    pub(crate) fn new(limiter: Arc<Limiter>, details: Details) -> Self {
+    pub(crate) fn new(limiter: Arc<Limiter>, shared: Option<String>, details: Details) -> Self {
         Self {
             limiter: RefCell::new(Some(limiter)),
+            shared,
             ratchet: Ratchet::default(),
             last_key: Cell::new(None),
             details,
@@ -53,6 +68,26 @@ impl Handle {
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&Limiter) -> T) -> Option<T> {
         self.limiter.borrow().as_deref().map(act)
+    }
+
+    /// Sees to it that processes that share go on sharing when somebody has removed the file.
+    pub(crate) fn renew(&self) -> Option<Tie> {
+        let limiter = self.limiter.borrow().clone()?;
+        let Some(name) = self.shared.as_ref().filter(|_| !limiter.is_current()) else {
+            return Some(Tie::Held);
+        };
+        let before = limiter.generation().saturating_add(1);
+        let Ok(limiter) = reopen(name, limiter.policy().clone(), before) else {
+            return Some(Tie::Lost);
+        };
+        self.limiter.replace(Some(limiter));
+        // Hashed with the secret of the table that is gone.
+        self.last_key.set(None);
+        Some(Tie::Renewed)
+    }
+
+    pub(crate) fn write_tie(&self, tie: Tie) {
+        self.details.write_wide([f64::from(tie as u8), 0.0, 0.0, 0.0, 0.0]);
     }
 
     /// Lets go of the limiter. Its memory is free when no other handle holds it.
@@ -106,7 +141,9 @@ impl Handle {
     pub(crate) fn write_stats(&self, limiter: &Limiter) {
         let (evictions, overflows) = (limiter.evictions(), limiter.overflows());
         let bytes = limiter.bytes();
-        self.details.write_wide([number(evictions), number(overflows), number(bytes), 0.0, 0.0]);
+        let (rivals, generation) = (limiter.rivals() as u64, limiter.generation());
+        let numbers = [evictions, overflows, bytes, rivals, generation];
+        self.details.write_wide(numbers.map(number));
     }
 }
 

@@ -10,4 +10,5 @@ mod border;
 mod handle;
 mod open;
 mod probe;
+mod survey;
 mod text;

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// Named limiters of this process. Never torn down: threads come and go, the process owns it.
 static REGISTRY: Registry = Registry::new();
+/// Those that this process shares with others. The same name there is another limiter.
+static SHARED: Registry = Registry::new();
 
 /// What a limiter is made from. The TypeScript layer has checked and filled in everything.
 #[napi(object)]
@@ -31,20 +33,30 @@ pub struct OpenOptions {
     pub capacity: f64,
     /// Shared by all threads that ask for the same name.
     pub name: Option<String>,
+    /// Also by all processes of this user.
+    pub shared: Option<bool>,
 }
 
 /// Makes a limiter, or joins the one of the same name, and binds its functions.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
+    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
 )]
 pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
     let policy = policy(&options).map_err(report)?;
-    let limiter = match &options.name {
-        Some(name) => REGISTRY.open(name, policy),
-        None => Limiter::new(policy).map(Arc::new),
+    let shared = options.name.as_ref().filter(|_| options.shared == Some(true));
+    let limiter = match (shared, &options.name) {
+        (Some(name), _) => reopen(name, policy, 0),
+        (None, Some(name)) => REGISTRY.open(name, policy, |_, policy| Limiter::new(policy)),
+        (None, None) => Limiter::new(policy).map(Arc::new),
     };
-    functions(env, limiter.map_err(report)?).ok_or_else(refused)
+    functions(env, limiter.map_err(report)?, shared.cloned()).ok_or_else(refused)
+}
+
+/// The limiter of this name that processes share: what this one has of it already, as long as it is
+/// what others find.
+pub(crate) fn reopen(name: &str, policy: Policy, before: u64) -> Result<Arc<Limiter>, Error> {
+    SHARED.open(name, policy, |name, policy| Limiter::shared(name, &policy, before))
 }
 
 /// The empty native call, for benchmarks: what crossing the border costs.
@@ -59,7 +71,7 @@ fn refused() -> napi::Error<&'static str> {
     napi::Error::new("INTERNAL", "Node refused to make a function")
 }
 
-fn report(error: Error) -> napi::Error<&'static str> {
+pub(crate) fn report(error: Error) -> napi::Error<&'static str> {
     napi::Error::new(error.code(), error.to_string())
 }
 
@@ -94,10 +106,10 @@ const fn whole(number: f64) -> u64 {
     number as u64
 }
 
-fn functions(env: Env, limiter: Arc<Limiter>) -> Option<Object<'static>> {
+fn functions(env: Env, limiter: Arc<Limiter>, shared: Option<String>) -> Option<Object<'static>> {
     let raw = env.raw();
     let (details, [wide, small]) = Details::new(raw)?;
-    let handle = Rc::new(Handle::new(limiter, details));
+    let handle = Rc::new(Handle::new(limiter, shared, details));
     let mut object = Object::new(&env).ok()?;
     for &(name, callback) in FUNCTIONS {
         set(&mut object, raw, name.to_str().ok()?, bind(raw, name, callback, &handle)?)?;

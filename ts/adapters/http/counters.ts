@@ -1,6 +1,7 @@
 import { openTier } from '../../create.ts'
 import type { Limit, LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
+import { sharedSpace } from '../../storage.ts'
 import { type Budget, Budgets, type Open, openBudget } from './budget.ts'
 import type { BudgetSource } from './charging.ts'
 import { Escalation } from './escalation.ts'
@@ -30,8 +31,9 @@ function opener<Request, Response>(
 ): Open {
   const { limits: input, limiter, storage, forRedis, stepsMs } = options
   return (limits) => {
-    const isNamed = typeof input === 'function' && limiter.name !== undefined
-    const name = isNamed ? `${limiter.name} ${textOf(limits)}` : limiter.name
+    const base = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
+    const isNamed = typeof input === 'function' && base !== undefined
+    const name = isNamed ? `${base} ${textOf(limits)}` : base
     const tier = openTier(limits, { ...limiter, storage, forRedis, identity, name })
     const lines = linesOf(name)
     if (stepsMs === undefined) return { tier, lines }

@@ -75,7 +75,10 @@ export interface HttpOptions<Request, Response = never>
   readonly onError?: Hooks<Request>['onError'] | StoreErrorPolicy | undefined
   /** What to do when the store fails, where `onError` is a function. */
   readonly onStoreError?: StoreErrorPolicy | undefined
-  /** Where the counters live: a URL, or the `storage` of a limiter. Default: `'memory:'`. */
+  /**
+   * Where the counters live: `'memory:'`, `'shared:api'` for all processes of this host, a URL, or the `storage`
+   * of a limiter. Default: `'memory:'`.
+   */
   readonly storage?: string | object | undefined
 }
 

@@ -11,6 +11,6 @@ export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): vo
   warnings.tell(
     'RATETHROTTLE_PER_PROCESS',
     'this is one of several processes and counts for itself: together they admit as many times the limit. ' +
-      'Give them one storage, such as storage: "redis://..."',
+      'Give them one storage, such as storage: "shared:api" or "redis://..."',
   )
 }

@@ -125,7 +125,7 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
   if (name !== undefined && scope !== undefined) {
     throw new TypeError('name and scope exclude each other: a scope is a name for a budget')
   }
-  const limiter: RateLimiterOptions = {
+  const checked: RateLimiterOptions = {
     algorithm,
     burst,
     blockFor: Array.isArray(blockFor) ? undefined : (blockFor as string | number | undefined),
@@ -133,7 +133,9 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
     name: scope === undefined ? name : `scope:${scope}`,
     clock,
   }
-  resolveOptions(limiter)
+  resolveOptions(checked)
+  const { onMismatch } = own
+  const limiter = onMismatch === undefined ? checked : { ...checked, onMismatch }
   return { limiter, storage: own.storage, forRedis: readForRedis(own) }
 }
 

@@ -74,7 +74,9 @@ impl<'a> Ring<'a> {
             if same(old, target) || word.load(Ordering::Acquire) != seen {
                 return;
             }
-            if cell.compare_exchange(old, target, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let won = cell.compare_exchange(old, target, Ordering::AcqRel, Ordering::Acquire);
+            crate::probe::stepped();
+            if won.is_ok() {
                 return;
             }
         }

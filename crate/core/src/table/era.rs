@@ -96,6 +96,7 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         // Lost only to somebody who has cleared for the same era.
         let _ =
             mark.compare_exchange(seen, era.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed);
+        crate::probe::stepped();
     }
 
     fn clear_set(&self, set: usize, all: bool, now: Nanos) {

@@ -10,16 +10,22 @@
 //!     nowhere to claim? the word that strangers share
 //! ```
 
+mod census;
 mod claim;
 mod era;
 #[cfg(not(loom))]
 mod heap;
+#[cfg(not(loom))]
+mod memory;
 mod overflow;
 mod region;
 mod word;
 
+pub use census::Census;
 #[cfg(not(loom))]
 pub use heap::Heap;
+#[cfg(not(loom))]
+pub use memory::Memory;
 pub use region::{Layout, OVERFLOW, WAYS};
 
 use crate::algorithm::{Algorithm, Gcra, Ring, State, Verdict};

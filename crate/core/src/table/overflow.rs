@@ -38,7 +38,9 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
     /// The new value, or `None` when `next` denies.
     fn exchange_shared(&self, key: Key, next: impl Fn(u64) -> Option<u64>) -> Option<u64> {
         let word = self.shared(key)?;
-        word.fetch_update(Ordering::AcqRel, Ordering::Acquire, &next).ok().and_then(&next)
+        let before = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, &next).ok();
+        crate::probe::stepped();
+        before.and_then(&next)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below OVERFLOW")]

@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { RateLimiter } from 'ratethrottle'
+import { afterAll, expect, it } from 'vitest'
+import { ROOT } from '../fixtures/child.ts'
+import { actAndStay, DIRECTORY, fileOf, freshName } from './place.ts'
+
+const MAIN = join(ROOT, 'dist/cli/main.js')
+const exec = promisify(execFile)
+
+async function shared(...args: string[]) {
+  try {
+    const { stdout, stderr } = await exec(process.execPath, [MAIN, 'shared', ...args])
+    return { code: 0, out: stdout, err: stderr }
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+    return { code, out: stdout, err: stderr }
+  }
+}
+
+const strange = join(DIRECTORY, `odd \u001b[31m${process.pid}`)
+afterAll(() => fs.rmSync(strange, { force: true }))
+
+it('lists what there is: who is attached, how full it is, who is denied', async () => {
+  const name = freshName()
+  const limiter = new RateLimiter('4/day', { name, shared: true, capacity: 1_000 })
+  for (let i = 0; i < 100; i++) limiter.allow(`k${i}`, i < 10 ? 4 : 1)
+  limiter.block('banned', 60_000)
+  const [child] = await actAndStay({ limits: '4/day', options: { name, capacity: 1_000 } })
+  const { out } = await shared('list', '--json')
+  const [entry] = JSON.parse(out).filter((found: { name?: string }) => found.name === name)
+  expect(entry).toMatchObject({ capacity: 1_000, algorithm: 'token-bucket', evictions: 0 })
+  expect(entry.limits).toMatchObject([{ count: 4, owing: 90, denied: 10, blocked: 1 }])
+  expect(entry.processes.toSorted()).toEqual([process.pid, child.pid].toSorted())
+  const line = (await shared('list')).out.split('\n').find((found) => found.includes(name))
+  expect(line?.trim().split(/ {2,}/)).toEqual([
+    `"${name}"`,
+    '4/86400000ms token-bucket',
+    ...['2', '1000', '10.1 %', '10', '1', '0'],
+  ])
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  limiter.close()
+})
+
+it('shows one, and removes it once nobody is attached to it', async () => {
+  const name = freshName()
+  const limiter = new RateLimiter('4/day', { name, shared: true })
+  const shown = await shared('show', name)
+  expect(shown.out).toMatch(/^processes +\d+$/m)
+  expect(shown.out).toContain('0 owing, 0 denied, 0 blocked')
+  const file = fileOf(name)
+  const refused = await shared('remove', name)
+  expect(refused).toMatchObject({ code: 1, out: '' })
+  expect(refused.err).toContain('processes are attached to it')
+  limiter.close()
+  expect(await shared('remove', name)).toMatchObject({ code: 0, err: '' })
+  expect(fs.existsSync(file)).toBe(false)
+  expect(await shared('remove', name)).toMatchObject({ code: 1 })
+})
+
+it('control characters are never printed, whoever put them there', async () => {
+  const name = `${freshName()} \u001b[31m\u009b\u202e\n`
+  const limiter = new RateLimiter('4/day', { name, shared: true })
+  fs.writeFileSync(strange, 'odd')
+  const told = [
+    ...['list', 'frob', '\u001b[31m'].map((verb) => shared(verb)),
+    ...[shared('list', '--json'), shared('show', name), shared('show', '\u001b[31m')],
+    ...[shared('show', name, '--json'), shared('list', '--\u001b[31m')],
+  ]
+  for (const { out, err } of await Promise.all(told)) {
+    expect(`${out}${err}`).toMatch(/^[\n\x20-\x7e]+$/)
+  }
+  limiter.close()
+  expect((await shared('remove', name)).code).toBe(0)
+})
+
+it('what is not to be trusted is shown with the reason, and can be removed', async () => {
+  fs.writeFileSync(strange, 'odd', { mode: 0o644 })
+  const { out } = await shared('list')
+  expect(out).toContain('not to be trusted: its mode is 0644, not 0600')
+  expect(await shared('remove', strange.split('/').at(-1) ?? '')).toMatchObject({ code: 0 })
+  expect(fs.existsSync(strange)).toBe(false)
+})
+
+it('what it does not know it says, with how it is used', async () => {
+  for (const args of [['frob'], ['show'], ['list', 'x'], ['list', '--frob'], ['show', 'a', 'b']]) {
+    const { code, out, err } = await shared(...args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toContain('Usage: ratethrottle shared list')
+  }
+  expect((await shared('--help')).out).toContain('Usage')
+})

@@ -1,0 +1,71 @@
+//! A directory of a test's own, and limiters in it.
+
+use ratethrottle_core::shared::{Directory, Host, Wanted};
+use ratethrottle_core::{Error, Kind, Limit, Limiter, Policy, Trouble};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The name of an algorithm, and how many it admits at most in a window.
+type Known = (&'static str, Kind, fn(u64) -> u64);
+
+/// Every algorithm, and how many it may admit in any window of its own length, given the count.
+pub(crate) const KINDS: [Known; 5] = [
+    ("token-bucket", Kind::TokenBucket, |n| 2 * n - 1),
+    ("leaky-bucket", Kind::LeakyBucket, |n| 2 * n - 1),
+    ("sliding-window", Kind::SlidingWindow, |n| 2 * n - 1),
+    ("sliding-log", Kind::SlidingLog, |n| n),
+    ("fixed-window", Kind::FixedWindow, |n| 2 * n),
+];
+
+pub(crate) fn kind(name: &str) -> Kind {
+    KINDS.iter().find(|(known, ..)| *known == name).unwrap().1
+}
+
+/// Removed with everything in it when the test ends.
+pub(crate) struct Place(pub(crate) PathBuf);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let turn = MADE.fetch_add(1, Ordering::Relaxed);
+        Self(PathBuf::from(format!("/dev/shm/ratethrottle-test-{}-{turn}", std::process::id())))
+    }
+
+    /// The only file there.
+    pub(crate) fn file(&self) -> PathBuf {
+        let mut files = fs::read_dir(&self.0).unwrap();
+        files.next().unwrap().unwrap().path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn policy(kind: Kind, count: u64, window_ms: u64, capacity: usize) -> Policy {
+    let limits = vec![Limit::new(count, window_ms).unwrap()];
+    Policy { limits, kind, burst: None, block_for_ms: 0, capacity }
+}
+
+pub(crate) fn here() -> Host {
+    Host::current().unwrap()
+}
+
+pub(crate) fn open(path: &Path, policy: &Policy) -> Result<Limiter, Error> {
+    open_as(path, here(), policy)
+}
+
+pub(crate) fn open_as(path: &Path, host: Host, policy: &Policy) -> Result<Limiter, Error> {
+    Limiter::attached(&Directory::open(path, host)?, &Wanted::new("api", policy)?)
+}
+
+/// What kind of trouble it is, and what is said of it.
+pub(crate) fn trouble(result: Result<Limiter, Error>) -> (Trouble, String) {
+    match result {
+        Err(Error::Shared(shared)) => (shared.trouble, shared.what),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,295 @@
+//! Whom an attaching process believes: nobody of whom anything is not as it must be.
+
+use crate::place::{Place, here, open, open_as, policy, trouble};
+use ratethrottle_core::shared::{Contents, Directory, Host, LAYOUT_VERSION, Place as _};
+use ratethrottle_core::{At, Clock, Encoding, Error, Kind, Monotonic, Nanos, Policy, Trouble};
+use std::fs::{self, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+fn usual() -> Policy {
+    policy(Kind::TokenBucket, 10, 3_600_000, 1_000)
+}
+
+fn admitted(limiter: &ratethrottle_core::Limiter, checks: u64) -> usize {
+    let key = limiter.key(b"k", Encoding::Utf8);
+    (0..checks).filter(|_| limiter.allow(key, 1, &At(Nanos(1)))).count()
+}
+
+#[test]
+fn two_attachments_are_one_state_which_outlives_both() {
+    let place = Place::new();
+    let first = open(&place.0, &usual()).unwrap();
+    assert_eq!(admitted(&first, 7), 7);
+    let second = open(&place.0, &usual()).unwrap();
+    assert_eq!(admitted(&second, 7), 3);
+    drop((first, second));
+    assert_eq!(admitted(&open(&place.0, &usual()).unwrap(), 7), 0);
+}
+
+#[test]
+fn every_byte_is_reserved_before_the_file_has_a_name() {
+    let place = Place::new();
+    let _limiter = open(&place.0, &usual()).unwrap();
+    let found = fs::metadata(place.file()).unwrap();
+    assert!(found.blocks() * 512 >= found.size(), "{} of {}", found.blocks() * 512, found.size());
+    assert_eq!(found.mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(&place.0).unwrap().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn a_file_that_was_tampered_with_is_refused_by_name_and_left_alone() {
+    type Tamper = fn(&std::path::Path);
+    let cases: [(&str, Tamper); 9] = [
+        ("it is 0 bytes long", |file| fs::write(file, "").unwrap()),
+        ("it is 4096 bytes long", |file| {
+            OpenOptions::new().write(true).open(file).unwrap().set_len(4096).unwrap();
+        }),
+        ("bytes long, not", |file| {
+            let length = fs::metadata(file).unwrap().len();
+            OpenOptions::new().write(true).open(file).unwrap().set_len(length + 1).unwrap();
+        }),
+        ("it is no file of ratethrottle's", |file| {
+            let mut bytes = fs::read(file).unwrap();
+            bytes.iter_mut().zip((1_u8..=251).cycle()).for_each(|(byte, noise)| *byte ^= noise);
+            fs::write(file, bytes).unwrap();
+        }),
+        ("its mode is 0660, not 0600", |file| {
+            fs::set_permissions(file, Permissions::from_mode(0o660)).unwrap();
+        }),
+        ("it has 2 names", |file| fs::hard_link(file, file.with_extension("2")).unwrap()),
+        ("it is a symbolic link", |file| {
+            fs::rename(file, file.with_extension("moved")).unwrap();
+            symlink(file.with_extension("moved"), file).unwrap();
+        }),
+        ("it is a directory", |file| {
+            fs::remove_file(file).unwrap();
+            fs::create_dir(file).unwrap();
+        }),
+        ("it is not a plain file", |file| {
+            fs::remove_file(file).unwrap();
+            let status =
+                std::process::Command::new("mkfifo").args(["-m", "600"]).arg(file).status();
+            assert!(status.unwrap().success());
+        }),
+    ];
+    for (expected, tamper) in cases {
+        let place = Place::new();
+        drop(open(&place.0, &usual()).unwrap());
+        let file = place.file();
+        tamper(&file);
+        let before = fs::symlink_metadata(&file).unwrap();
+        let (trouble, what) = trouble(open(&place.0, &usual()));
+        assert_eq!(trouble, Trouble::Untrusted, "{what}");
+        assert!(what.contains(expected), "{what}; expected {expected}");
+        let after = fs::symlink_metadata(&file).unwrap();
+        assert_eq!((before.ino(), before.size()), (after.ino(), after.size()));
+    }
+}
+
+#[test]
+fn a_file_of_another_user_is_refused_where_a_test_may_make_one() {
+    let place = Place::new();
+    drop(open(&place.0, &usual()).unwrap());
+    let nobody = std::os::unix::fs::chown(place.file(), Some(65_534), None);
+    // Only root gives files away; `__test__/shared/trust.test.ts` does it with real users.
+    if here().uid != 0 || nobody.is_err() {
+        return;
+    }
+    let (trouble, what) = trouble(open(&place.0, &usual()));
+    assert_eq!(trouble, Trouble::Untrusted);
+    assert_eq!(what, "it belongs to user 65534, not to user 0");
+}
+
+#[test]
+fn every_byte_of_the_label_that_is_flipped_is_noticed() {
+    let place = Place::new();
+    drop(open(&place.0, &usual()).unwrap());
+    let bytes = fs::read(place.file()).unwrap();
+    for at in (0..600).chain([1_000, 2_000, 4_095]) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        fs::write(place.file(), flipped).unwrap();
+        let (trouble, what) = trouble(open(&place.0, &usual()));
+        assert_eq!(trouble, Trouble::Untrusted, "byte {at}: {what}");
+    }
+    fs::write(place.file(), bytes).unwrap();
+    assert!(open(&place.0, &usual()).is_ok());
+}
+
+#[test]
+fn a_directory_of_other_rights_or_of_another_user_is_refused() {
+    let place = Place::new();
+    fs::create_dir(&place.0).unwrap();
+    for mode in [0o755, 0o770, 0o1777] {
+        fs::set_permissions(&place.0, Permissions::from_mode(mode)).unwrap();
+        let (trouble, what) = trouble(open(&place.0, &usual()));
+        assert_eq!(trouble, Trouble::Untrusted);
+        assert_eq!(what, format!("its mode is {mode:04o}, not 0700"));
+    }
+    fs::set_permissions(&place.0, Permissions::from_mode(0o700)).unwrap();
+    let other = Host { uid: here().uid + 1, ..here() };
+    let (trouble, what) = trouble(open_as(&place.0, other, &usual()));
+    assert_eq!(trouble, Trouble::Untrusted);
+    assert!(what.contains("it belongs to user"), "{what}");
+}
+
+#[test]
+fn a_build_with_another_layout_has_a_file_of_its_own() {
+    let place = Place::new();
+    let ours = open(&place.0, &usual()).unwrap();
+    let next = Host { layout: LAYOUT_VERSION + 1, ..here() };
+    let theirs = open_as(&place.0, next.clone(), &usual()).unwrap();
+    assert_eq!((admitted(&ours, 20), admitted(&theirs, 20)), (10, 10));
+    // Even under the other's name it is not believed.
+    let files: Vec<_> = fs::read_dir(&place.0).unwrap().map(|file| file.unwrap().path()).collect();
+    let (mine, other): (Vec<_>, Vec<_>) = files.iter().partition(|file| {
+        file.file_name().unwrap().to_str().unwrap().starts_with(&format!("v{LAYOUT_VERSION}-"))
+    });
+    fs::rename(other[0], mine[0]).unwrap();
+    let (trouble, what) = trouble(open(&place.0, &usual()));
+    assert_eq!(trouble, Trouble::Mismatch);
+    assert_eq!(what, "its layout is version 2, and ours 1");
+}
+
+#[test]
+fn the_file_of_another_name_or_policy_is_not_believed() {
+    let place = Place::new();
+    drop(open(&place.0, &usual()).unwrap());
+    let file = place.file();
+    let other = policy(Kind::TokenBucket, 11, 3_600_000, 1_000);
+    drop(open(&place.0, &other).unwrap());
+    let theirs = place.file();
+    assert_ne!(file, theirs, "nobody held it, so the new one removed it");
+    fs::rename(theirs, file).unwrap();
+    let (trouble, what) = trouble(open(&place.0, &usual()));
+    assert_eq!(
+        (trouble, what.as_str()),
+        (Trouble::Mismatch, "it is for another name or other settings")
+    );
+}
+
+#[test]
+fn a_stale_file_is_replaced_unless_somebody_counts_with_it() {
+    let stale = [
+        Host { boot: [1, 2], ..here() },
+        Host { time_namespace: here().time_namespace + 1, ..here() },
+    ];
+    for host in stale {
+        let place = Place::new();
+        let old = open_as(&place.0, host, &usual()).unwrap();
+        assert_eq!(admitted(&old, 20), 10);
+        let inode = fs::metadata(place.file()).unwrap().ino();
+        assert_eq!(trouble(open(&place.0, &usual())).0, Trouble::Mismatch);
+        assert_eq!(fs::metadata(place.file()).unwrap().ino(), inode);
+        drop(old);
+        let new = open(&place.0, &usual()).unwrap();
+        assert_eq!((admitted(&new, 20), new.generation()), (10, 1));
+    }
+}
+
+#[test]
+fn new_settings_are_another_state_and_the_old_one_goes_with_its_last_user() {
+    let place = Place::new();
+    let old = open(&place.0, &usual()).unwrap();
+    let changed = policy(Kind::TokenBucket, 20, 3_600_000, 1_000);
+    let new = open(&place.0, &changed).unwrap();
+    assert_eq!((old.rivals(), new.rivals()), (0, 1));
+    assert_eq!((admitted(&old, 30), admitted(&new, 30)), (10, 20));
+    drop((old, new));
+    assert_eq!(fs::read_dir(&place.0).unwrap().count(), 2);
+    let third = policy(Kind::TokenBucket, 30, 3_600_000, 1_000);
+    assert_eq!(open(&place.0, &third).unwrap().rivals(), 0);
+    assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1);
+}
+
+#[test]
+fn a_live_file_that_is_removed_is_noticed_and_goes_on_until_it_is_left() {
+    let place = Place::new();
+    let old = open(&place.0, &usual()).unwrap();
+    assert!(old.is_current());
+    fs::remove_file(place.file()).unwrap();
+    assert!(!old.is_current());
+    assert_eq!(admitted(&old, 20), 10);
+    assert_eq!(admitted(&open(&place.0, &usual()).unwrap(), 20), 10);
+}
+
+#[test]
+fn a_live_file_that_is_truncated_is_no_signal() {
+    for kind in [Kind::TokenBucket, Kind::SlidingLog] {
+        for left in [0, 4_096, 8_192] {
+            let place = Place::new();
+            let policy = policy(kind, 10, 3_600_000, 1_000);
+            let limiter = open(&place.0, &policy).unwrap();
+            assert_eq!(admitted(&limiter, 20), 10);
+            let file = OpenOptions::new().write(true).open(place.file()).unwrap();
+            file.set_len(left).unwrap();
+            assert!(!limiter.is_current());
+            let keys = (0..200_u32).map(|n| limiter.key(&n.to_le_bytes(), Encoding::Utf8));
+            assert!(keys.into_iter().all(|key| limiter.allow(key, 1, &At(Nanos(1)))));
+            assert!(open(&place.0, &policy).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_attached_file_is_not_removed_and_a_strange_one_is() {
+    let place = Place::new();
+    let limiter = open(&place.0, &usual()).unwrap();
+    let directory = Directory::open(&place.0, here()).unwrap();
+    let name = place.file().file_name().unwrap().to_str().unwrap().to_owned();
+    let removed = |name: &str| match directory.remove(name) {
+        Err(Error::Shared(shared)) => Some(shared.trouble),
+        other => other.map(|()| None).unwrap(),
+    };
+    assert_eq!(removed(&name), Some(Trouble::InUse));
+    drop(limiter);
+    assert_eq!(removed(&name), None);
+    assert_eq!(removed(&name), Some(Trouble::Missing));
+    assert_eq!(removed("../../etc/passwd"), Some(Trouble::Missing));
+    symlink("/etc/passwd", place.0.join("link")).unwrap();
+    fs::write(place.0.join("odd"), "odd").unwrap();
+    fs::create_dir(place.0.join("directory")).unwrap();
+    for odd in ["link", "odd", "directory"] {
+        assert_eq!(removed(odd), None, "{odd}");
+    }
+}
+
+#[test]
+fn the_survey_counts_without_changing_anything() {
+    let place = Place::new();
+    let limiter = open(&place.0, &usual()).unwrap();
+    let key = |n: u32| limiter.key(&n.to_le_bytes(), Encoding::Utf8);
+    (0..30).for_each(|n| assert!(limiter.allow(key(n), if n < 20 { 1 } else { 10 }, &Monotonic)));
+    assert!(limiter.block(key(40), 60_000, &Monotonic));
+    fs::write(place.0.join("odd"), "odd").unwrap();
+    let before = fs::read(place.file());
+    let found = Directory::open(&place.0, here()).unwrap().list(Monotonic.now()).unwrap();
+    assert_eq!(before.unwrap(), fs::read(place.file()).unwrap());
+    let mut sound = 0;
+    for entry in found {
+        match entry.contents {
+            Contents::Unsound(what) => assert_eq!(what, "its mode is 0644, not 0600"),
+            Contents::Sound(table) => {
+                sound += 1;
+                let census = table.tables[0];
+                assert_eq!((census.owing, census.denied, census.blocked), (20, 10, 1));
+                assert_eq!((table.name.as_str(), table.foreign.as_deref()), ("api", None));
+            }
+        }
+    }
+    assert_eq!(sound, 1);
+}
+
+#[test]
+fn racing_to_make_it_all_find_the_same_one() {
+    for _ in 0..20 {
+        let place = Place::new();
+        let admitted: usize = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, 10);
+    }
+}
