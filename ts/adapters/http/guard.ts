@@ -9,7 +9,7 @@ import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './filter.ts'
 import type { Exchange, Framework } from './framework.ts'
 import type { HttpOptions } from './options.ts'
-import { giveBack, isCharged, keepPassage, type Passage, RequestDecision } from './passage.ts'
+import { earlier, giveBack, keepPassage, type Passage, RequestDecision } from './passage.ts'
 import { type ReadOptions, readHttpOptions } from './read.ts'
 import { RequestRefused } from './refused.ts'
 import { Reply } from './reply.ts'
@@ -65,8 +65,13 @@ export class Guard<Request extends object, Response extends object> {
   decide(request: Request, response: Response): Answer<Refusal> {
     try {
       const before = RequestDecision.lastOf(request)
-      if (before !== undefined && isCharged(this.#owner, before)) return undefined
-      const refusal = this.#decide({ request, response, before })
+      const exchange = { request, response, before }
+      // By whichever key it asked: a guard counts a request once. Those of a scope may ask by several.
+      const known =
+        before === undefined || typeof this.#owner === 'string'
+          ? undefined
+          : earlier(this.#owner, before)
+      const refusal = known === undefined ? this.#decide(exchange) : this.#repeat(exchange, known)
       if (!(refusal instanceof Promise)) return refusal
       return refusal.catch((error: unknown) => this.#failed(request, error))
     } catch (error) {
@@ -123,10 +128,22 @@ export class Guard<Request extends object, Response extends object> {
   }
 
   #charge(exchange: Exchange<Request, Response>, key: string): Answer<Refusal> {
+    if (exchange.before !== undefined && typeof this.#owner === 'string') {
+      const known = earlier(this.#owner, exchange.before, key)
+      if (known !== undefined) return this.#repeat(exchange, known)
+    }
     const passage = this.#charging.charge(exchange, key)
     return passage instanceof Promise
       ? passage.then((found) => this.#conclude(exchange, found))
       : this.#conclude(exchange, passage)
+  }
+
+  /** As before, but that a denial which was only reported is one now. */
+  #repeat(exchange: Exchange<Request, Response>, known: Passage): Answer<Refusal> {
+    if (known.decision.allowed || this.#options.dryRun) return undefined
+    if (!known.isDry) return this.#reply.deny(known, exchange)
+    this.#events.denied(exchange.request, known.key, known.decision, false)
+    return then(giveBack(exchange.before), () => this.#reply.deny(known, exchange))
   }
 
   #conclude(exchange: Exchange<Request, Response>, passage: Passage | undefined): Answer<Refusal> {

@@ -88,10 +88,20 @@ export function keepPassage(request: object, passage: Passage): void {
   limited.rateLimit = new RequestDecision(decision, passage)
 }
 
-/** Whether this budget was already asked about the request: one request is charged once. */
-export function isCharged(owner: BudgetOwner, passage: Passage | undefined): boolean {
-  for (let at = passage; at !== undefined; at = at.before) if (at.owner === owner) return true
-  return false
+/**
+ * What this budget said about the request before: one request is charged once.
+ *
+ * @param key if one owner may have asked by several
+ */
+export function earlier(
+  owner: BudgetOwner,
+  passage: Passage | undefined,
+  key?: string,
+): Passage | undefined {
+  for (let at = passage; at !== undefined; at = at.before) {
+    if (at.owner === owner && (key === undefined || at.key === key)) return at
+  }
+  return undefined
 }
 
 /** Gives back what budgets before this one charged: several limits are charged all or none. */
