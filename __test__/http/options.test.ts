@@ -159,6 +159,8 @@ describe.each(ADAPTERS)('%s', (adapter) => {
       detail: 'Rate limit exceeded, retry in 3600 seconds',
       'violated-policies': ['hourly'],
     })
+    const forgetful = await shape({ handler: FORGETFUL[adapter] })
+    expect([forgetful.status, forgetful.body]).toEqual([429, 'wait'])
     const handled = await shape({ handler: HANDLERS[adapter] })
     expect([handled.status, handled.body]).toEqual([418, 'wait 3600'])
     expect(handled.headers['retry-after']).toBe('3600')
@@ -198,4 +200,13 @@ const HANDLERS: Record<(typeof ADAPTERS)[number], (...args: Options[]) => unknow
     res.end(`wait ${error.retryAfter}`)
   },
   hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
+}
+
+/** They say nothing of a status. */
+const FORGETFUL: typeof HANDLERS = {
+  fastify: () => 'wait',
+  express: (_, res) => res.send('wait'),
+  'express-4': (_, res) => res.send('wait'),
+  http: (_, res) => res.end('wait'),
+  hono: (c) => c.text('wait'),
 }

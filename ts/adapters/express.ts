@@ -40,7 +40,7 @@ export interface RateThrottle extends RequestHandler {
   limit(limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions): RateThrottle
   /** Forgets a key, its block included. */
   reset(key: string): Answer<void>
-  /** Lets go of the counters. Requests after that are answered 500. */
+  /** Lets go of the counters, those of its `limit(...)` included. Requests after that are answered 500. */
   close(): void
 }
 
@@ -67,6 +67,7 @@ export function rateThrottle(options: RateThrottleOptions = {}): RateThrottle {
 
 function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
   const guard = makeGuard(options, warnings)
+  const children: RateThrottle[] = []
   let isMet = false
   const middleware: RequestHandler = (request, response, next) => {
     if (guard === undefined) {
@@ -81,10 +82,17 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
     else void refusal.then((found) => end(guard, found, request, response, next))
   }
   const more = {
-    limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) =>
-      makeMiddleware({ ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }, warnings),
+    limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) => {
+      const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
+      const child = makeMiddleware(own, warnings)
+      children.push(child)
+      return child
+    },
     reset: (key: string) => guard?.reset(key),
-    close: () => guard?.close(),
+    close: () => {
+      guard?.close()
+      for (const child of children) child.close()
+    },
   }
   return Object.assign(middleware, more)
 }

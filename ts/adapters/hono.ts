@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import type { Ending, Framework } from './http/framework.ts'
@@ -86,6 +86,9 @@ const HONO: Framework<Context, Context> = {
   followsProxies: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
+  },
+  setStatus: (c, status) => {
+    c.status(status as StatusCode)
   },
   isOver: (c) => {
     const { outgoing } = nodeOf(c)

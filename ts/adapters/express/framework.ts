@@ -33,6 +33,9 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     setHeader: (response, name, value) => {
       response.setHeader(name, value)
     },
+    setStatus: (response, status) => {
+      if (!isOver(response)) response.statusCode = status
+    },
     isOver,
     onEnd,
     send,

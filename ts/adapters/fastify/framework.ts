@@ -33,6 +33,9 @@ export function fastifyFramework(
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },
+    setStatus: (reply, status) => {
+      if (!reply.sent) reply.code(status)
+    },
     isOver: (reply) => reply.sent || isOver(reply.raw),
     onEnd: (reply, ended) => onEnd(reply.raw, ended),
     send: (reply, status, type, body) => {

@@ -139,13 +139,12 @@ export class Guards {
   }
 }
 
-/** As with Fastify's own error handlers: the status is set, and what they return is sent. */
+/** As with Fastify's own error handlers: what they return is sent. */
 function withReplies({ handler, ...options }: Options): Options {
   if (typeof handler !== 'function') return { ...options, handler }
   return {
     ...options,
     handler: (request, reply, error) => {
-      reply.code(error.statusCode)
       const answer = handler(request, reply, error)
       // A reply is a thenable that says when it has been sent.
       if (answer === reply) return undefined

@@ -34,6 +34,7 @@ export interface Framework<Request, Response> {
   /** Whether the framework's own setting names proxies that are believed. */
   followsProxies(request: Request): boolean
   readonly setHeader: SetHeader<Response>
+  setStatus(response: Response, status: number): void
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
   isOver(response: Response): boolean
   /** Calls `ended` once, when the response has been sent or can't be. */

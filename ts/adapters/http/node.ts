@@ -130,6 +130,9 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },
+  setStatus: (response, status) => {
+    if (!isOver(response)) response.statusCode = status
+  },
   isOver,
   onEnd,
   send,

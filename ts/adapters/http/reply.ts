@@ -52,6 +52,8 @@ export class Reply<Request extends object, Response extends object> {
     // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
     if (this.#framework.isOver(response)) return false
     if (handler !== undefined) {
+      // A handler that forgets the status must not answer a refusal with 200.
+      this.#framework.setStatus(response, refusal.statusCode)
       return then(settle(handler(request, response, refusal.toError())), () => true)
     }
     if (!problem) return false
