@@ -35,6 +35,12 @@ const MUTANTS = [
     to: 'Self::new(Kind::Claimed, self.generation(), ms)',
   },
   {
+    name: 'a slot is believed whatever its generation',
+    file: 'table/claim.rs',
+    from: '(tag(fingerprint, s.generation()) == seen && s.kind() != Kind::Free).then_some(s)',
+    to: '(s.kind() != Kind::Free).then_some(s)',
+  },
+  {
     name: 'the log forgets after half a window',
     file: 'algorithm/sliding_log.rs',
     from: 'age.is_none_or(|age| age >= self.window)',
