@@ -10,6 +10,7 @@ const SHARED = [...CORE, '--features', 'probe', '--test', 'shared']
 const LONG = {
   PROVE_KILLS: '1000',
   PROVE_EXACT: '1250000',
+  PROVE_CONTACT: '40000',
   PROVE_LABELS: '2000000',
   PROVE_HOSTILE: '3000000',
 }
@@ -28,9 +29,7 @@ const steps = values.short
       shared(name, SHORT),
     )
   : [
-      ...['storm', 'exact', 'dying', 'chain', 'hostile', 'trust', 'log'].map((name) =>
-        shared(name, LONG),
-      ),
+      ...CHECKS.map((name) => shared(name, LONG)),
       {
         name: 'protocol model, every interleaving, and its mutants',
         args: [...CORE, '--release', '--test', 'protocol_model', '--', '--include-ignored'],

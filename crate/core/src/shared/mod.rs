@@ -19,7 +19,9 @@
 //! 4. Who is attached is known from the lock, which the kernel drops at any death. No process ids.
 //! 5. A file that is truncated under us is replaced by empty memory of our own: see `sigbus`.
 
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "to come on other systems"))]
 mod label;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "to come on other systems"))]
 mod place;
 mod policy;
 

@@ -13,7 +13,11 @@ const COUNT: u64 = 900;
 const WINDOW_MS: u64 = 3_600_000;
 const CAPACITY: usize = 1;
 const PROCESSES: u64 = 4;
-const CHECKS: u64 = 1_000;
+const THREADS: u64 = 2;
+/// Few keys that are charged often, and more keys than there are slots, claimed again and again: but no
+/// slot 256 times, or its words would recur.
+const HISTORIES: [(u64, u64); 7] =
+    [(3, 1_000), (40, 30), (40, 30), (40, 30), (40, 30), (40, 30), (40, 30)];
 
 /// An exchange of the word at `place`.
 #[derive(Clone, Copy, Debug)]
@@ -27,35 +31,37 @@ struct Edge {
 fn the_exchanges_of_all_processes_form_one_path_for_each_slot() {
     let mut checked = 0;
     for (name, ..) in KINDS {
-        let place = Place::new();
-        let _held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
-        let figures = (name, COUNT, WINDOW_MS, CAPACITY);
-        let children: Vec<_> =
-            (0..PROCESSES).map(|_| start("chain", &place, figures, &[])).collect();
-        let (mut edges, mut admitted) = (Vec::new(), 0);
-        for mut child in children {
-            let mut out = String::new();
-            child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-            assert!(child.wait().unwrap().success());
-            let numbers = |line: &str| -> Vec<u64> {
-                line.split(' ').skip(1).map(|word| word.parse().unwrap()).collect()
-            };
-            for line in out.lines() {
-                match line.split(' ').next() {
-                    Some("edge") => {
-                        let [place, from, to] = numbers(line)[..] else { panic!("{line}") };
-                        edges.push(Edge { place, from, to });
+        for (keys, checks) in HISTORIES {
+            let place = Place::new();
+            let _held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+            let figures = (name, COUNT, WINDOW_MS, CAPACITY);
+            let children: Vec<_> =
+                (0..PROCESSES).map(|_| start("chain", &place, figures, &[keys, checks])).collect();
+            let (mut edges, mut admitted) = (Vec::new(), 0);
+            for mut child in children {
+                let mut out = String::new();
+                child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+                assert!(child.wait().unwrap().success());
+                let numbers = |line: &str| -> Vec<u64> {
+                    line.split(' ').skip(1).map(|word| word.parse().unwrap()).collect()
+                };
+                for line in out.lines() {
+                    match line.split(' ').next() {
+                        Some("edge") => {
+                            let [place, from, to] = numbers(line)[..] else { panic!("{line}") };
+                            edges.push(Edge { place, from, to });
+                        }
+                        Some("sum") => admitted += numbers(line)[0],
+                        _ => {}
                     }
-                    Some("sum") => admitted += numbers(line)[0],
-                    _ => {}
                 }
             }
+            assert_eq!(flaw(&edges), None, "{name}");
+            // Conservation: as many exchanges to a live word as admissions were answered.
+            let charges = edges.iter().filter(|edge| edge.to >> 62 == 1).count() as u64;
+            assert_eq!(charges, admitted, "{name}");
+            checked += edges.len();
         }
-        assert_eq!(flaw(&edges), None, "{name}");
-        // Conservation: as many exchanges to a live word as admissions were answered.
-        let charges = edges.iter().filter(|edge| edge.to >> 62 == 1).count() as u64;
-        assert_eq!(charges, admitted, "{name}");
-        checked += edges.len();
     }
     figure("exchanges that form one path for each slot", checked as u64);
 }
@@ -91,16 +97,16 @@ fn the_chain_checker_finds_a_lost_update_and_a_word_from_nowhere() {
 
 pub(crate) fn job(job: &Job) {
     let limiter = job.limiter();
+    let (keys, checks) = (job.number(0), job.number(1));
     write_down();
     let admitted: u64 = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..2_u64)
+        let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let limiter = &limiter;
                 scope.spawn(move || {
-                    // A few keys only: no slot may be claimed 256 times.
-                    let key = |n: u64| limiter.key(&(n % 3).to_le_bytes(), Encoding::Utf8);
-                    let ask = |n: u64| limiter.allow(key(n + thread), 1, &At(FIXED));
-                    (0..CHECKS).filter(|n| ask(*n)).count() as u64
+                    let key = |n: u64| limiter.key(&(n % keys).to_le_bytes(), Encoding::Utf8);
+                    let ask = |n: u64| limiter.allow(key(n * 7 + thread), 1, &At(FIXED));
+                    (0..checks).filter(|n| ask(*n)).count() as u64
                 })
             })
             .collect();

@@ -67,6 +67,8 @@ fn enter() {
     let job = Job(line.split(' ').map(str::to_owned).collect());
     match job.0[0].as_str() {
         "exact" => crate::exact::job(&job),
+        "contact" => crate::contact::contact(&job),
+        "fresh" => crate::contact::fresh(&job),
         "storm" => crate::storm::job(&job),
         #[cfg(feature = "probe")]
         "dying" => crate::dying::job(&job),

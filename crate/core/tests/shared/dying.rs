@@ -2,7 +2,8 @@
 
 use crate::child::{FIXED, Job, start};
 use crate::figure;
-use crate::place::{KINDS, Place, kind, open, policy};
+use crate::place::{KINDS, Place, here, kind, open, policy};
+use ratethrottle_core::shared::{Contents, Directory, Place as _};
 use ratethrottle_core::{At, Encoding, Limiter, die_after};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +27,9 @@ fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
             child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
             let status = child.wait().unwrap();
             let answered = out.matches("hot admitted").count() as u64;
-            check(&held, answered, &format!("{name}, k = {k}"));
+            let when = format!("{name}, k = {k}");
+            check(&held, answered, &when);
+            assert_eq!(claimed(&place), 0, "{when}: a claim was left");
             if status.success() {
                 assert!(k > 20, "{name}: only {k} exchanges");
                 break;
@@ -46,11 +49,21 @@ fn check(held: &Limiter, answered: u64, when: &str) {
     assert!(answered + left + 1 >= COUNT, "{when}: {answered} answered and {left} left");
     let later = At(ratethrottle_core::Nanos(FIXED.0 + 30_000_000));
     let before = held.overflows();
-    let strangers = (0..5_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
+    // So many that every slot is wanted: one that a dead claim holds is the first to go.
+    let strangers = (0..64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
     for key in strangers {
         assert!(held.allow(key, 1, &later), "{when}: a stranger was refused");
     }
     assert_eq!(held.overflows(), before, "{when}: a slot was lost");
+}
+
+fn claimed(place: &Place) -> u64 {
+    let found = Directory::open(&place.0, here()).unwrap().list(FIXED).unwrap();
+    let claimed = found.iter().map(|entry| match &entry.contents {
+        Contents::Sound(sound) => sound.tables[0].claimed,
+        Contents::Unsound(why) => panic!("{why}"),
+    });
+    claimed.sum()
 }
 
 /// Every call, with claims, evictions and blocks. The hot key is charged three units early, so it owes

@@ -14,6 +14,7 @@
 #[cfg(feature = "probe")]
 mod chain;
 mod child;
+mod contact;
 #[cfg(feature = "probe")]
 mod dying;
 mod exact;

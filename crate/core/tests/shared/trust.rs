@@ -293,3 +293,36 @@ fn racing_to_make_it_all_find_the_same_one() {
         assert_eq!(admitted, 10);
     }
 }
+
+#[test]
+fn racing_to_replace_a_stale_one_all_find_the_same_one() {
+    for _ in 0..10 {
+        let place = Place::new();
+        drop(open_as(&place.0, Host { boot: [1, 2], ..here() }, &usual()).unwrap());
+        let admitted: usize = std::thread::scope(|scope| {
+            let racers: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
+                .collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, 10);
+    }
+}
+
+#[test]
+fn racing_with_other_settings_nobody_loses_what_others_hold() {
+    for _ in 0..10 {
+        let place = Place::new();
+        std::thread::scope(|scope| {
+            for n in 1..9 {
+                let path = &place.0;
+                scope.spawn(move || {
+                    let policy = policy(Kind::TokenBucket, 1 + n % 4, 3_600_000, 100);
+                    for _ in 0..10 {
+                        assert!(open(path, &policy).unwrap().is_current());
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! The user's own directory, and how a process finds or makes a shared table in it.
 
-use super::file::{Spot, check, is_alone, join_lock, open, read_at};
+use super::file::{Spot, check, is_alone, join_lock, leave_lock, open, read_at};
 use super::{Host, Mapping};
 use crate::error::{Error, Shared, Trouble};
 use crate::key::Secret;
@@ -122,11 +122,30 @@ impl Directory {
         label: &Label,
         what: &str,
     ) -> Result<Found, Error> {
+        leave_lock(file);
+        for _ in 0..TRIES {
+            // Others that start at the same time look at it too, each for an instant.
+            match self.unlink_alone(file, spot)? {
+                Some(true) => return Ok(Found::Absent(label.generation.saturating_add(1))),
+                Some(false) => return Ok(Found::Moved),
+                None => sleep(PAUSE),
+            }
+        }
+        Err(spot.error(Trouble::Mismatch, what))
+    }
+
+    /// Removes a file that nobody is attached to: `None` if somebody is, `Some(false)` if it was removed
+    /// before. Looks again once it has the lock: the name may be that of another file by now.
+    fn unlink_alone(&self, file: &OwnedFd, spot: &Spot<'_>) -> Result<Option<bool>, Error> {
         if !is_alone(file) {
-            return Err(spot.error(Trouble::Mismatch, what));
+            return Ok(None);
+        }
+        let found = fstat(file).map_err(|error| spot.failed("fstat", error))?;
+        if found.st_nlink == 0 {
+            return Ok(Some(false));
         }
         self.unlink(spot)?;
-        Ok(Found::Absent(label.generation.saturating_add(1)))
+        Ok(Some(true))
     }
 
     pub(super) fn unlink(&self, spot: &Spot<'_>) -> Result<(), Error> {
@@ -211,11 +230,7 @@ impl Directory {
         if label.is_none_or(|label| label.name != name) {
             return false;
         }
-        let is_used = !is_alone(&found);
-        if clean && !is_used {
-            let _ = self.unlink(&spot);
-        }
-        is_used
+        if clean { self.unlink_alone(&found, &spot) == Ok(None) } else { !is_alone(&found) }
     }
 
     pub(super) fn names(&self) -> Result<Vec<String>, Error> {
@@ -282,10 +297,14 @@ impl Place for Directory {
             Err(_) => return self.unlink(&spot),
         };
         let is_sound = check(&opened, &spot, self.host.uid).is_ok() && is_whole(&opened, &spot);
-        if is_sound && !is_alone(&opened) {
-            return Err(spot.error(Trouble::InUse, "processes are attached to it"));
+        if !is_sound {
+            return self.unlink(&spot);
         }
-        self.unlink(&spot)
+        match self.unlink_alone(&opened, &spot)? {
+            Some(true) => Ok(()),
+            Some(false) => missing(),
+            None => Err(spot.error(Trouble::InUse, "processes are attached to it")),
+        }
     }
 }
 

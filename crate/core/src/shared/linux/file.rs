@@ -86,6 +86,11 @@ pub(super) fn join_lock(file: &OwnedFd, spot: &Spot<'_>) -> Result<(), Error> {
     Err(spot.error(Trouble::Failed, "another process has been holding its lock alone"))
 }
 
+/// Takes part no longer.
+pub(super) fn leave_lock(file: &OwnedFd) {
+    let _ = flock(file, FlockOperation::NonBlockingUnlock);
+}
+
 /// Whether nobody else is attached. If so nobody can be, until the file is closed.
 pub(super) fn is_alone(file: &OwnedFd) -> bool {
     flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
