@@ -137,10 +137,11 @@ export function readAlgorithm(value: unknown, name = 'algorithm'): Algorithm {
   return known
 }
 
-function readInteger(value: unknown, max: number, name: string): number {
-  const accepted = `an integer from 1 to ${max}`
+/** @throws TypeError or RangeError that names the option unless it is an integer from `min` (1) to `max` */
+export function readInteger(value: unknown, max: number, name: string, min = 1): number {
+  const accepted = `an integer from ${min} to ${max}`
   if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw new RangeError(mustBe(name, accepted, value))
   }
   return value

@@ -5,6 +5,7 @@ import {
   ownOptions,
   type RateLimiterOptions,
   type ResolvedOptions,
+  readInteger,
   resolveOptions,
 } from '../options.ts'
 import { isClient, type RedisClient } from './client.ts'
@@ -140,15 +141,6 @@ function readLease(value: unknown): ResolvedLease {
   }
   const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
   return { size: readInteger(size, 1_000_000, 'lease.size'), ttlMs: readDuration(ttl, 'lease.ttl') }
-}
-
-function readInteger(value: unknown, max: number, name: string): number {
-  const accepted = `an integer from 1 to ${max}`
-  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
-    throw new RangeError(mustBe(name, accepted, value))
-  }
-  return value
 }
 
 function readListener(value: unknown): StoreListener | undefined {

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { clientOf } from '../../address/trust.ts'
 import type { Framework } from '../http/framework.ts'
-import { hasLongBody, isOver, leaveBody, onEnd, peerOf, send } from '../http/node.ts'
+import { NODE, peerOf } from '../http/node.ts'
 import { type Believes, namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 
@@ -18,26 +18,12 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     return isNamed
   }
   return {
-    socket: (request) => request.socket,
-    headers: (request) => request.headers,
-    method: (request) => request.method,
-    version: (request) => request.httpVersionMajor,
-    hasLongBody,
-    leaveBody,
+    ...NODE,
     client: (request) => {
       const peer = peerOf(request)
       if (peer === undefined || !followsProxies(request)) return peer
       return clientOf([peer, ...request.ips.reverse()])
     },
     followsProxies,
-    setHeader: (response, name, value) => {
-      response.setHeader(name, value)
-    },
-    setStatus: (response, status) => {
-      if (!isOver(response)) response.statusCode = status
-    },
-    isOver,
-    onEnd,
-    send,
   }
 }

@@ -4,7 +4,7 @@ import { mustBe } from '../../errors.ts'
 import { checkPolicyName, type HeaderStyle, readHeaderStyle } from '../../headers.ts'
 import { readDuration } from '../../limit/duration.ts'
 import type { LimitInput } from '../../limit/limit.ts'
-import { type RateLimiterOptions, resolveOptions } from '../../options.ts'
+import { type RateLimiterOptions, readInteger, resolveOptions } from '../../options.ts'
 import { REDIS_OPTIONS } from '../../redis/names.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
@@ -82,13 +82,13 @@ function readWho<Request, Response>(own: HttpOptions<Request, Response>) {
     deny: deny === undefined ? undefined : readRanges(deny, 'deny'),
     missingKey: oneOf(own.missingKey ?? 'deny', ['deny', 'shared', 'ip'], 'missingKey'),
     onKeyError: oneOf(own.onKeyError ?? 'ip', ['ip', 'deny'], 'onKeyError'),
-    keyTimeoutMs: integer(own.keyTimeoutMs ?? DEFAULT_TIMEOUT_MS, 1, 60_000, 'keyTimeoutMs'),
+    keyTimeoutMs: readInteger(own.keyTimeoutMs ?? DEFAULT_TIMEOUT_MS, 60_000, 'keyTimeoutMs'),
   }
 }
 
 function readWhat<Request, Response>(own: HttpOptions<Request, Response>) {
   const { limits, cost, scope, blockFor, slowDown } = own
-  if (typeof cost === 'number') integer(cost, 0, Number.MAX_SAFE_INTEGER, 'cost')
+  if (typeof cost === 'number') readInteger(cost, Number.MAX_SAFE_INTEGER, 'cost', 0)
   else readFunction(cost, 'cost')
   const isStepped = Array.isArray(blockFor)
   // A delayed request would be one that waits for its turn and for its outcome at once.
@@ -112,7 +112,7 @@ function readAnswer<Request, Response>(own: HttpOptions<Request, Response>) {
     policy: names.map((name, i) =>
       checkPolicyName(name, names.length > 1 ? `policy[${i}]` : 'policy'),
     ),
-    status: status === undefined ? 429 : integer(status, 400, 599, 'status'),
+    status: status === undefined ? 429 : readInteger(status, 599, 'status', 400),
     message: message === undefined ? undefined : readText(message, MAX_MESSAGE_LENGTH, 'message'),
     problem: readBoolean(problem, 'problem'),
     handler: readFunction(handler, 'handler'),
@@ -188,11 +188,4 @@ function oneOf<T extends string>(value: unknown, words: readonly T[], name: stri
   const found = words.find((word) => word === value)
   if (found !== undefined) return found
   throw new RangeError(mustBe(name, words.map((word) => `"${word}"`).join(' or '), value))
-}
-
-function integer(value: unknown, min: number, max: number, name: string): number {
-  const accepted = `an integer from ${min} to ${max}`
-  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return value
-  throw new RangeError(mustBe(name, accepted, value))
 }
