@@ -1,5 +1,5 @@
 //! What only test builds do: count lost compare-and-swaps, so that a concurrency test can show that its
-//! threads did collide before it believes the count; die after the k-th exchange; and write down each
+//! threads did collide before it believes the count; die or pause after the k-th exchange; and write down each
 //! exchange, for a checker. Compiles to nothing otherwise.
 
 #[cfg(feature = "probe")]
@@ -23,9 +23,19 @@ pub fn lost_exchanges() -> u64 {
 #[cfg(feature = "probe")]
 static FUSE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
+#[cfg(feature = "probe")]
+static PAUSE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
 /// Kills this process, as SIGKILL does, right after its k-th exchange from now on. 0 is never.
 #[cfg(all(feature = "probe", target_os = "linux"))]
 pub fn die_after(exchanges: u64) {
+    FUSE.store(exchanges, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Calls `pause` there instead, once: it returns when the process is to go on.
+#[cfg(all(feature = "probe", target_os = "linux"))]
+pub fn pause_after(exchanges: u64, pause: fn()) {
+    let _ = PAUSE.set(pause);
     FUSE.store(exchanges, std::sync::atomic::Ordering::SeqCst);
 }
 
@@ -73,11 +83,18 @@ pub(crate) fn stepped() {
         if left > 0 {
             FUSE.store(left.wrapping_sub(1), Ordering::Relaxed);
             if left == 1 {
-                let _ = rustix::process::kill_process(
-                    rustix::process::getpid(),
-                    rustix::process::Signal::KILL,
-                );
+                burn();
             }
         }
+    }
+}
+
+#[cold]
+#[cfg(all(feature = "probe", target_os = "linux"))]
+fn burn() {
+    use rustix::process::{Signal, getpid, kill_process};
+    match PAUSE.get() {
+        Some(pause) => pause(),
+        None => _ = kill_process(getpid(), Signal::KILL),
     }
 }

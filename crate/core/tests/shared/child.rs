@@ -25,6 +25,7 @@ pub(crate) fn start(
     Command::new(std::env::current_exe().unwrap())
         .args(["child::enter", "--exact", "--nocapture", "--test-threads=1"])
         .env(VARIABLE, words.join(" "))
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -72,6 +73,8 @@ fn enter() {
         "storm" => crate::storm::job(&job),
         #[cfg(feature = "probe")]
         "dying" => crate::dying::job(&job),
+        #[cfg(feature = "probe")]
+        "stopping" => crate::stopping::job(&job),
         #[cfg(feature = "probe")]
         "chain" => crate::chain::job(&job),
         role => panic!("{role}"),

@@ -21,6 +21,8 @@ mod exact;
 mod hostile;
 mod log;
 mod place;
+#[cfg(feature = "probe")]
+mod stopping;
 mod storm;
 mod trust;
 
