@@ -1,7 +1,7 @@
 // The proof that the shared tier holds: npm run prove (about half an hour), npm run prove -- --short (CI).
 // Runs the checks of crate/core/tests/shared for long, adds up the figures they print, and exits with 1 if
 // any of them found anything. What each of them is stands in docs/proof.md.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { cpus, release } from 'node:os'
 import { parseArgs } from 'node:util'
 
@@ -48,6 +48,7 @@ const steps = values.short
         args: [...CORE, '--release', '--test', 'protocol_model', '--', '--include-ignored'],
       },
       { name: 'loom, three preemptions', command: ['node', 'scripts/loom.mjs', '3'] },
+      ...addressSanitizer(),
     ]
 
 const figures = new Map()
@@ -55,6 +56,21 @@ let [passed, violations] = [0, 0]
 const chosen = values['shared-only'] ? steps.filter(({ name }) => name.startsWith('shared')) : steps
 for (const step of chosen) await run(step)
 report()
+
+/** Needs a nightly compiler; without one it is left out, and said so. */
+function addressSanitizer() {
+  const { status } = spawnSync('cargo', ['+nightly', '--version'])
+  if (status !== 0) {
+    console.log('== no nightly compiler here, so no run under the address sanitizer')
+    return []
+  }
+  const target = `${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-unknown-linux-gnu`
+  const args = ['+nightly', ...SHARED, '--target', target, '--', '--nocapture', '--test-threads=1']
+  const RUSTFLAGS = '-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer'
+  const checks = ['hostile', 'dying', 'stopping', 'contact', 'chain', 'exact', 'trust']
+  const env = { RUSTFLAGS, CARGO_TARGET_DIR: 'target/asan', PROVE_HOSTILE: '1000000' }
+  return [{ name: 'address sanitizer', args: [...args, ...checks], env }]
+}
 
 function run({ name, args, command = ['cargo', ...args], env = {} }) {
   const started = Date.now()

@@ -103,6 +103,7 @@ impl Error {
     }
 }
 
+#[cfg(not(loom))]
 impl Shared {
     /// The error.
     pub(crate) fn error(trouble: Trouble, path: String, what: impl Into<String>) -> Error {

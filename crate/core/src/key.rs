@@ -47,6 +47,7 @@ impl Secret {
     }
 
     /// Its two words, for the label of a table that processes share.
+    #[cfg(not(loom))]
     #[must_use]
     pub(crate) const fn words(self) -> [u64; 2] {
         [self.k0, self.k1]
