@@ -12,6 +12,7 @@ const DEFAULT_HANDLER = 'defaultErrorHandler'
 export class Watch {
   readonly #hooks: symbol | undefined
   #isAlwaysOn: boolean
+  #default: FastifyInstance['errorHandler'] | undefined
 
   /** @param hasEarlyRoutes whether there are routes of which nothing is known */
   constructor(app: FastifyInstance, hasEarlyRoutes: boolean) {
@@ -26,11 +27,17 @@ export class Watch {
 
   isOn({ server, log }: FastifyRequest): boolean {
     if (this.#isAlwaysOn || this.#hooks === undefined) return true
-    if (server.errorHandler.name !== DEFAULT_HANDLER) return true
+    if (server.errorHandler !== this.#default && !this.#isDefault(server.errorHandler)) return true
     const hooks = (server as unknown as Record<symbol, { readonly onError?: unknown[] }>)[
       this.#hooks
     ]
     return hooks?.onError?.length !== 0 || isLogging(log)
+  }
+
+  #isDefault(handler: FastifyInstance['errorHandler']): boolean {
+    if (handler.name !== DEFAULT_HANDLER) return false
+    this.#default = handler
+    return true
   }
 }
 

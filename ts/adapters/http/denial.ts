@@ -6,9 +6,23 @@ import { RequestRefused } from './refused.ts'
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
 /** How denials are worded. */
-export interface Wording {
+export class Wording {
   readonly status: number
   readonly message: string | undefined
+  readonly #head: string
+  readonly #message: string | undefined
+
+  constructor(status: number, message: string | undefined) {
+    this.status = status
+    this.message = message
+    this.#head = headOf(status, 'RATE_LIMIT_EXCEEDED')
+    this.#message = message === undefined ? undefined : JSON.stringify(message)
+  }
+
+  /** As JSON. In front of a flood of denials there is no time to make it anew: only the seconds differ. */
+  toJSONText(seconds: number): string {
+    return `${this.#head}${this.#message ?? `"${inWords(seconds)}"`}}`
+  }
 }
 
 /**
@@ -19,12 +33,12 @@ export interface Wording {
 export class Denial {
   readonly statusCode: number
   readonly #passage: Passage
-  readonly #message: string | undefined
+  readonly #wording: Wording
 
-  constructor(passage: Passage, { status, message }: Wording) {
-    this.statusCode = status
+  constructor(passage: Passage, wording: Wording) {
+    this.statusCode = wording.status
     this.#passage = passage
-    this.#message = message
+    this.#wording = wording
   }
 
   /** Whole seconds, rounded up. */
@@ -37,7 +51,8 @@ export class Denial {
     const limit = Error.stackTraceLimit
     Error.stackTraceLimit = 0
     try {
-      return new RateLimitExceeded(this.#passage.decision, this.#message, this.statusCode)
+      const { status, message } = this.#wording
+      return new RateLimitExceeded(this.#passage.decision, message, status)
     } finally {
       Error.stackTraceLimit = limit
     }
@@ -45,7 +60,7 @@ export class Denial {
 
   /** What Fastify makes of the error: JSON. */
   toJSONText(): string {
-    return jsonOf(this.statusCode, 'RATE_LIMIT_EXCEEDED', this.#text())
+    return this.#wording.toJSONText(this.retryAfter)
   }
 
   /** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
@@ -56,13 +71,9 @@ export class Denial {
       type: QUOTA_EXCEEDED,
       title: 'Too Many Requests',
       status: this.statusCode,
-      detail: this.#text(),
+      detail: this.#wording.message ?? inWords(this.retryAfter),
       'violated-policies': name === undefined ? [] : [name],
     })
-  }
-
-  #text(): string {
-    return this.#message ?? inWords(this.retryAfter)
   }
 }
 
@@ -77,10 +88,12 @@ export function errorOf(refusal: Denial | RequestRefused): RateLimitExceeded | R
 /** The body of a refusal where the framework makes none: the same for all, and nothing of the request. */
 export function bodyOf(refusal: Denial | RequestRefused): string {
   if (!(refusal instanceof RequestRefused)) return refusal.toJSONText()
-  return jsonOf(refusal.statusCode, refusal.code, refusal.message)
+  const { statusCode, code, message } = refusal
+  return `${headOf(statusCode, code)}${JSON.stringify(message)}}`
 }
 
-function jsonOf(statusCode: number, code: string, message: string): string {
+/** What Fastify makes of an error, as far as the message. */
+function headOf(statusCode: number, code: string): string {
   const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
-  return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":${JSON.stringify(message)}}`
+  return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":`
 }

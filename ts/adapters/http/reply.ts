@@ -1,7 +1,7 @@
 import { setLegacyHeaders, standingItem } from '../../headers.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
-import { Denial, type Refusal } from './denial.ts'
+import { Denial, type Refusal, Wording } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
 import { isShown, type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
@@ -10,10 +10,12 @@ import type { ReadOptions } from './read.ts'
 export class Reply<Request extends object, Response extends object> {
   readonly #options: ReadOptions<Request, Response>
   readonly #framework: Framework<Request, Response>
+  readonly #wording: Wording
 
   constructor(options: ReadOptions<Request, Response>, framework: Framework<Request, Response>) {
     this.#options = options
     this.#framework = framework
+    this.#wording = new Wording(options.status, options.message)
   }
 
   /** Sets the headers of the decision that is `passage`, and of those before it. */
@@ -32,7 +34,7 @@ export class Reply<Request extends object, Response extends object> {
 
   /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
   deny(passage: Passage, { request, response }: Exchange<Request, Response>): Denial {
-    const denial = new Denial(passage, this.#options)
+    const denial = new Denial(passage, this.#wording)
     if (this.#framework.isOver(response)) return denial
     const { retryAfter } = denial
     if (retryAfter !== Number.POSITIVE_INFINITY) {
