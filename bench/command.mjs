@@ -28,7 +28,14 @@ export function readCommand(words, suites) {
   assertKnown('subject', filter.subjects, picked.flatMap(subjectsOf))
   const plans = picked.map((suite) => toPlan(suite, filter, { rounds, node }))
   const { json, record, help } = values
-  return { json, record, help, nodeVersion: askVersion(node), plans: keepRunnable(plans) }
+  return {
+    json,
+    record,
+    help,
+    nodeVersion: askVersion(node),
+    plans: keepRunnable(plans),
+    suites: suites.length,
+  }
 }
 
 export function helpText(suites) {

@@ -27,7 +27,8 @@ const NO_RIVALS = ['noop', 'ratethrottle.check']
 export function writeRecord({ rows, tables, command }) {
   mkdirSync(FOLDER, { recursive: true })
   const date = new Date().toISOString().slice(0, 10)
-  const name = `${date}-${slug(cpus()[0].model)}-node${command.nodeVersion.split('.')[0].slice(1)}`
+  const machine = `${slug(cpus()[0].model)}-node${command.nodeVersion.split('.')[0].slice(1)}`
+  const name = `${date}-${machine}${suitesOf(command)}`
   const page = [
     `# ${date}: ${cpus()[0].model}, Node ${command.nodeVersion}\n`,
     header(command),
@@ -38,6 +39,11 @@ export function writeRecord({ rows, tables, command }) {
   writeFileSync(new URL(`${name}.md`, FOLDER), `${page.join('\n').trim()}\n`)
   if (rows.some(isLocal)) drawChart(name, rows, command)
   return `bench/record/${name}.md`
+}
+
+/** Part of the suites has a page of its own: it does not replace that of a whole run of the same day. */
+function suitesOf({ plans, suites }) {
+  return plans.length === suites ? '' : `-${plans.map(({ suite }) => suite.name).join('-')}`
 }
 
 /** The README shows `latest.svg`: only a whole `local` suite may replace it. */
