@@ -50,7 +50,7 @@ fn check(held: &Limiter, answered: u64, when: &str) {
     let later = At(ratethrottle_core::Nanos(FIXED.0 + 30_000_000));
     let before = held.overflows();
     // So many that every slot is wanted: one that a dead claim holds is the first to go.
-    let strangers = (0..64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
+    let strangers = (1..=64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
     for key in strangers {
         assert!(held.allow(key, 1, &later), "{when}: a stranger was refused");
     }
