@@ -126,7 +126,7 @@ it('H85, H86 behind a refund that fails, others are answered all the same', asyn
     let left = 1
     const ask = () => (left > 0 ? open : denied)
     const tier = { peek: ask, refund, check: () => (left-- > 0 ? open : denied) } as never
-    const holds = new Holds(() => 0)
+    const holds = new Holds(() => 0, 30_000)
     const budget = { tier, lines: new Lines() } as never
     const take = () =>
       holds.take(

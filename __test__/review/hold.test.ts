@@ -95,7 +95,7 @@ describe('countWhen: requests that wait for their turn', () => {
   })
 
   it('in lines that wait for each other, nobody waits for ever', async () => {
-    const limiter = rateThrottle()
+    const limiter = rateThrottle({ outcomeTimeoutMs: 500 })
     const app = express()
     const slowly = (_: express.Request, __: express.Response, next: () => void) => {
       setTimeout(next, 30)
@@ -108,7 +108,7 @@ describe('countWhen: requests that wait for their turn', () => {
     app.get('/x', a, slowly, b, answer)
     app.get('/y', b, slowly, a, answer)
     const base = await listen(app)
-    const signal = AbortSignal.timeout(45_000)
+    const signal = AbortSignal.timeout(10_000)
     const both = ['/x', '/y'].map((path) =>
       fetch(base + path, { signal }).then(
         ({ status }) => status,

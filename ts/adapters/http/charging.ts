@@ -39,7 +39,7 @@ export class Charging<Request extends object, Response extends object> {
     this.#report = report
     this.#isShown = headers !== false && !dryRun
     const now = (): number => limiter.clock?.now() ?? performance.now()
-    this.#holds = counts === undefined ? undefined : new Holds(now)
+    this.#holds = counts === undefined ? undefined : new Holds(now, options.outcomeTimeoutMs)
     const isFixed = 'tier' in source && typeof cost !== 'function'
     this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
   }

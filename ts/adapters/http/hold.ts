@@ -59,8 +59,6 @@ export class Asker {
   }
 }
 
-/** Whoever has waited so long for others' outcome is refused: some handler hangs. */
-const LONGEST_WAIT_MS = 30_000
 /** setTimeout takes no less. */
 const SHORTEST_WAIT_MS = 1
 
@@ -74,10 +72,15 @@ const SHORTEST_WAIT_MS = 1
  */
 export class Holds {
   readonly #now: () => number
+  readonly #longestWaitMs: number
 
-  /** @param now milliseconds of the tier's clock */
-  constructor(now: () => number) {
+  /**
+   * @param now milliseconds of the tier's clock
+   * @param longestWaitMs whoever has waited so long for others' outcome is refused: some handler hangs
+   */
+  constructor(now: () => number, longestWaitMs: number) {
     this.#now = now
+    this.#longestWaitMs = longestWaitMs
   }
 
   take(
@@ -85,7 +88,7 @@ export class Holds {
     key: string,
     cost: number | undefined,
     asker: Asker,
-    until: number = performance.now() + LONGEST_WAIT_MS,
+    until: number = performance.now() + this.#longestWaitMs,
   ): Answer<Held> {
     // Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish.
     return then(budget.tier.peek(key, cost), (seen) => {

@@ -47,6 +47,8 @@ export interface HttpOptions<Request, Response = never>
   readonly scope?: string | undefined
   /** Which requests count, decided when the response ends. Default: `'always'`. */
   readonly countWhen?: CountWhen<Request> | undefined
+  /** With `countWhen`: longest wait for others' outcome, in milliseconds. Default: 30,000. */
+  readonly outcomeTimeoutMs?: number | undefined
   /** After a denial, deny the key for this long; a list takes the next step each time. Default: off. */
   readonly blockFor?: string | number | readonly (string | number)[] | undefined
   /** Delays what would be refused, for this long at most; what takes longer is refused. Default: off. */
@@ -90,6 +92,7 @@ export type StoreErrorPolicy = NonNullable<RedisOptions['onError']>
 
 const OWN = [
   ...['limits', 'key', 'cost', 'trust', 'methods', 'skip', 'allow', 'deny', 'scope', 'countWhen'],
+  ...['outcomeTimeoutMs'],
   ...['slowDown', 'missingKey', 'onKeyError', 'keyTimeoutMs', 'headers', 'policy', 'status'],
   ...['message', 'problem', 'handler', 'dryRun', 'onAdmit', 'onDeny', 'onError', 'onStoreError'],
   ...['storage', ...REDIS_OPTIONS.filter((name) => name !== 'onError')],

@@ -31,6 +31,7 @@ export interface ReadOptions<Request, Response> {
   readonly deny: AddressRanges | undefined
   readonly scope: string | undefined
   readonly counts: Counts<Request> | undefined
+  readonly outcomeTimeoutMs: number
   readonly stepsMs: readonly number[] | undefined
   readonly slowDownMs: number | undefined
   readonly missingKey: MissingKey
@@ -62,6 +63,7 @@ export function readHttpOptions<Request, Response>(
     ...readWhat(own),
     ...readAnswer(own),
     counts: readCountWhen<Request>(own.countWhen),
+    outcomeTimeoutMs: readInteger(own.outcomeTimeoutMs ?? 30_000, 600_000, 'outcomeTimeoutMs'),
     hooks: {
       onAdmit: readFunction(onAdmit, 'onAdmit'),
       onDeny: readFunction(onDeny, 'onDeny'),
