@@ -2,8 +2,8 @@ import express from 'express'
 import { FakeClock } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
-import { serve } from '../http/serve.ts'
 import { listen } from './listen.ts'
+import { serve } from './serve.ts'
 
 it('steps of one scope are one ladder, and no route shortens the block of another', async () => {
   const clock = new FakeClock()

@@ -3,9 +3,9 @@ import Fastify from 'fastify'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { serve } from '../http/serve.ts'
 import { type Server, startServer } from '../redis/server.ts'
 import { listen } from './listen.ts'
+import { serve } from './serve.ts'
 
 let redis: Server
 beforeAll(async () => {

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
-import { serve } from '../http/serve.ts'
 import { listen } from './listen.ts'
+import { serve } from './serve.ts'
 
 const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
 
