@@ -120,24 +120,11 @@ function end(
   response: Response,
   next: (error?: unknown) => void,
 ): void {
-  if (refusal === undefined) {
-    next()
-    return
+  if (refusal === undefined) next()
+  else {
+    const hand = (): void => refuse(refusal, request, response, next)
+    guard.refuse(refusal, { request, response }, hand, next)
   }
-  const goOn = (isAnswered: boolean): void => {
-    if (!isAnswered) refuse(refusal, request, response, next)
-  }
-  // Express takes nothing, falsy values and the word "route" for leave to go on.
-  const fail = (error: unknown): void => next(error instanceof Error ? error : errorOf(refusal))
-  let answered: Answer<boolean> = false
-  try {
-    answered = guard.answer(refusal, request, response)
-  } catch (error) {
-    fail(error)
-    return
-  }
-  if (answered instanceof Promise) answered.then(goOn, fail)
-  else goOn(answered)
 }
 
 /** What Express itself makes of an error is a page of HTML, with its stack unless in production. */

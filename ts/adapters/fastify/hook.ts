@@ -58,20 +58,7 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
 /** Nobody goes on with a request that was answered here. */
 function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
   const { guard, request, reply, next } = passing
-  const goOn = (isAnswered: boolean): void => {
-    if (!isAnswered) hand(passing, refusal)
-  }
-  // Fastify takes nothing, and falsy values, for leave to go on.
-  const fail = (error: unknown): void => next(error instanceof Error ? error : errorOf(refusal))
-  let answered: Answer<boolean> = false
-  try {
-    answered = guard.answer(refusal, request, reply)
-  } catch (error) {
-    fail(error)
-    return
-  }
-  if (answered instanceof Promise) answered.then(goOn, fail)
-  else goOn(answered)
+  guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), next)
 }
 
 /** To the server's error handling. Where nobody listens there, the same answer without an error. */

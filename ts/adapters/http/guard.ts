@@ -4,7 +4,7 @@ import { Caller } from './caller.ts'
 import { type BudgetSource, Charging } from './charging.ts'
 import { Client } from './client.ts'
 import { openCounters } from './counters.ts'
-import type { Refusal } from './denial.ts'
+import { errorOf, type Refusal } from './denial.ts'
 import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './filter.ts'
 import type { Exchange, Framework } from './framework.ts'
@@ -86,6 +86,34 @@ export class Guard<Request extends object, Response extends object> {
    */
   answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
     return this.#reply.answer(refusal, request, response)
+  }
+
+  /**
+   * Sees to a refused request: answers it if the options say how, else has it handed on, once either way.
+   *
+   * @param hand to whoever answers errors, or answers
+   * @param fail told why a handler of the user's failed. Always an Error: frameworks take nothing, falsy
+   * values and words like "route" for leave to go on
+   */
+  refuse(
+    refusal: NonNullable<Refusal>,
+    { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
+    hand: () => void,
+    fail: (error: Error) => void,
+  ): void {
+    const goOn = (isAnswered: boolean): void => {
+      if (!isAnswered) hand()
+    }
+    const failed = (error: unknown): void => fail(error instanceof Error ? error : errorOf(refusal))
+    let answered: Answer<boolean> = false
+    try {
+      answered = this.answer(refusal, request, response)
+    } catch (error) {
+      failed(error)
+      return
+    }
+    if (answered instanceof Promise) answered.then(goOn, failed)
+    else goOn(answered)
   }
 
   /** Tells of an error where the framework has nobody to tell. */
