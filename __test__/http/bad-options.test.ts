@@ -1,0 +1,40 @@
+import { rateThrottle } from 'ratethrottle/http'
+import { expect, it } from 'vitest'
+import type { Options } from './serve.ts'
+
+/** One wrong option each, and what the error has to say of it. */
+const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
+  [{ blockFor: [] }, 'blockFor must have at least one step'],
+  [{ blockFor: ['1 minute', 'soon'] }, 'blockFor[1]'],
+  [{ slowDown: '1 second', countWhen: 'failure' }, 'slowDown excludes'],
+  [{ slowDown: '1 second', blockFor: ['1 minute'] }, 'slowDown excludes'],
+  [{ slowDown: -1 }, 'slowDown'],
+  [{ name: 'a', scope: 'b' }, 'name and scope'],
+  [{ scope: '' }, /scope .*not ""/],
+  [{ policy: ['a', 'b'] }, 'policy has 2 names for 1 limits'],
+  [{ policy: 'naïve' }, /policy .*printable ASCII/],
+  [{ status: 200 }, /status .*from 400 to 599, not 200/],
+  [{ message: '' }, 'message'],
+  [{ cost: -1 }, /cost .*from 0 .*not -1/],
+  [{ cost: 1.5 }, 'cost'],
+  [{ keyTimeoutMs: 0 }, 'keyTimeoutMs'],
+  [{ outcomeTimeoutMs: 0 }, 'outcomeTimeoutMs'],
+  [{ methods: [] }, 'methods'],
+  [{ methods: ['PO ST'] }, 'methods[0]'],
+  [{ headers: 'draft-7' }, /headers .*"draft"/],
+  [{ countWhen: 'sometimes' }, 'countWhen'],
+  [{ missingKey: 'skip' }, /missingKey .*"deny"/],
+  [{ onKeyError: 'open' }, /onKeyError .*"ip"/],
+  [{ key: 'user' }, /key .*a function, not "user"/],
+  [{ dryRun: 1 }, 'dryRun'],
+  [{ problem: 'yes' }, 'problem'],
+  [{ handler: 'text' }, 'handler'],
+  [{ onDeny: true }, 'onDeny'],
+  [{ trust: true }, 'trust'],
+  [{ allow: '10.0.0.0/33' }, 'allow'],
+  [{ deny: [7] }, 'deny[0]'],
+]
+
+it.each(WRONG)('%j stops the start, and is named', (wrong, says) => {
+  expect(() => rateThrottle({ limits: '1/hour', ...wrong })).toThrow(says)
+})
