@@ -1,10 +1,11 @@
 import { request } from 'node:http'
-import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2'
+import { connect as connectHttp2 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import Fastify from 'fastify'
 import rateThrottle from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
+import { stream } from '../fixtures/http2.ts'
 import { FRAMEWORKS, serve, serveNode } from './serve.ts'
 import { ask, pipeline, text, times } from './wire.ts'
 
@@ -115,22 +116,6 @@ async function serveHttp2(options: object, handlerMs?: number) {
     await app.close()
   }
   return { app, session, close, runs: () => runs }
-}
-
-/** The status of one stream; that of one that is reset after some milliseconds is 0. */
-function stream(session: ClientHttp2Session, resetAfterMs?: number): Promise<number> {
-  return new Promise((resolve) => {
-    const call = session.request({ ':path': '/' })
-    let status = 0
-    call.on('response', (headers) => {
-      status = Number(headers[':status'])
-    })
-    call.on('error', () => {})
-    call.on('close', () => resolve(status))
-    call.resume()
-    if (resetAfterMs === undefined) return
-    setTimeout(() => call.close(constants.NGHTTP2_CANCEL), resetAfterMs)
-  })
 }
 
 it('H88 1,000 HTTP/2 streams on one connection: exactly N, with the headers', async () => {

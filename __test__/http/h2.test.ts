@@ -1,9 +1,10 @@
-import { connect, constants } from 'node:http2'
+import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import forFastify from 'ratethrottle/fastify'
 import { expect, it, onTestFinished } from 'vitest'
+import { stream } from '../fixtures/http2.ts'
 
 async function serveHttp2(options: object, handlerMs: number) {
   const app = Fastify({ http2: true })
@@ -20,19 +21,7 @@ async function serveHttp2(options: object, handlerMs: number) {
     session.destroy()
     await app.close()
   })
-  const ask = (resetAfterMs?: number): Promise<number> =>
-    new Promise((resolve) => {
-      const call = session.request({ ':path': '/' })
-      let status = 0
-      call.on('response', (headers) => {
-        status = Number(headers[':status'])
-      })
-      call.on('error', () => {})
-      call.on('close', () => resolve(status))
-      call.resume()
-      if (resetAfterMs === undefined) return
-      setTimeout(() => call.close(constants.NGHTTP2_CANCEL), resetAfterMs)
-    })
+  const ask = (resetAfterMs?: number) => stream(session, resetAfterMs)
   return { ask, runs: () => runs }
 }
 
