@@ -50,6 +50,29 @@ export function mustBe(name: string, accepted: string, value: unknown): string {
   return `${name} must be ${accepted}, not ${printable(value)}`
 }
 
+/** Codes of the errors for what a caller or an operator passes: docs/reference/errors.md explains each. */
+export type InputErrorCode = 'INVALID_ARGUMENT' | 'INVALID_OPTION'
+
+/**
+ * The error for an argument or option that is not accepted: `burst must be an integer from 1, got "5"`.
+ *
+ * A `TypeError` for a value of the wrong type, else a `RangeError`; both carry the `code`.
+ *
+ * @param name the argument or option, as the caller wrote it
+ * @param accepted what is accepted, in words
+ * @param value what was given; printed by {@link printable}, so hostile text is escaped and cut
+ */
+export function invalid(
+  Kind: typeof TypeError | typeof RangeError,
+  code: InputErrorCode,
+  name: string,
+  accepted: string,
+  value: unknown,
+): TypeError | RangeError {
+  const error = new Kind(`${name} must be ${accepted}, got ${printable(value)}`)
+  return Object.assign(error, { code })
+}
+
 /**
  * Any value as text for an error message: at most 64 characters, printable ASCII only, in bounded time.
  *
