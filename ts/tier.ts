@@ -13,6 +13,14 @@ export interface Standing {
   readonly moreMs: number
 }
 
+/** Whether the store decides, and if not, why. */
+export interface StoreStatus {
+  /** False while decisions are made without the store. Counters in memory are always available. */
+  readonly available: boolean
+  /** A code such as `'ECONNREFUSED'` or `'timeout'`, never an address or a secret; `undefined` when available. */
+  readonly reason: string | undefined
+}
+
 /**
  * Where the counters live, as whoever asks sees it: adapters know this and no particular tier.
  * `RateLimiter` answers at once; a tier behind a network answers with promises.
@@ -33,5 +41,15 @@ export interface Tier {
    * round trip: a remote tier answers from what came with the decision.
    */
   standings(key: string, decision: Decision): Answer<readonly Standing[]>
+  /**
+   * Waits for the first connection, and says how it went. Never rejects. A tier without it needs no
+   * connection: ask with {@link readiness}.
+   */
+  ready?(): Promise<StoreStatus>
   close(): Answer<void>
+}
+
+/** Whether a tier's store can be asked: at once where the counters are in this process. */
+export async function readiness(tier: Tier): Promise<StoreStatus> {
+  return (await tier.ready?.()) ?? { available: true, reason: undefined }
 }
