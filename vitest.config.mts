@@ -12,6 +12,9 @@ export default defineConfig({
     maxWorkers: 2,
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
     testTimeout: 120_000,
+    hookTimeout: 60_000,
+    // No test file outlives its limit, whatever it does to the event loop or the timers.
+    setupFiles: ['__test__/watchdog.ts'],
     typecheck: {
       enabled: true,
       include: ['__test__/types/**/*.test-d.ts'],

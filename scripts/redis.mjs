@@ -1,50 +1,66 @@
-// Sees to it that the tests find redis-server and redis-cli: installs them with the system's package manager
-// where there is one that we may use, and names what to install where there is not.
+// Makes sure that the programs which the tests start are there: redis-server, redis-cli and valgrind.
+//
+// A missing one is installed with the system's package manager where this runs as root or with CI set. On a
+// terminal the user is asked first. Anywhere else the command that installs it is named, and the run ends
+// with 1. sudo is used with CI set (without a password), or after the user has said yes; never unasked.
 import { spawnSync } from 'node:child_process'
+import { createInterface } from 'node:readline/promises'
 
-const NEEDED = ['redis-server', 'redis-cli']
+const PROGRAMS = ['redis-server', 'redis-cli', 'valgrind']
+const APT = ['install', '-y', '--no-install-recommends']
+/** For each package manager: how it installs, and which packages hold the programs. */
 const MANAGERS = [
-  ['apt-get', [['update'], ['install', '-y', '--no-install-recommends', 'redis-server']]],
-  ['dnf', [['install', '-y', 'redis']]],
-  ['apk', [['add', 'redis']]],
-  ['pacman', [['-Sy', '--noconfirm', 'redis']]],
-  ['brew', [['install', 'redis']]],
+  { name: 'apt-get', before: [['update']], install: APT, redis: 'redis-server' },
+  { name: 'dnf', before: [], install: ['install', '-y'], redis: 'redis' },
+  { name: 'apk', before: [], install: ['add'], redis: 'redis' },
+  { name: 'pacman', before: [], install: ['-Sy', '--noconfirm'], redis: 'redis' },
+  { name: 'brew', before: [], install: ['install'], redis: 'redis' },
 ]
 
-function runs(command) {
-  return spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0
+function runs(program) {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
 }
 
-function missing() {
-  return NEEDED.filter((command) => !runs(command))
+function missingPrograms() {
+  return PROGRAMS.filter((program) => !runs(program))
 }
 
-/** As root, or with a sudo that asks for nothing; brew refuses to be root. */
-function asRoot(manager) {
-  if (manager === 'brew' || process.getuid?.() === 0) return [manager]
-  return ['sudo', '-n', manager]
+function packagesOf(programs, manager) {
+  return [...new Set(programs.map((program) => (program === 'valgrind' ? program : manager.redis)))]
 }
 
-function install([manager, steps]) {
-  const [command, ...before] = asRoot(manager)
+/** The commands that install these programs. brew refuses to be root; the others need to be. */
+function commandsFor(programs, manager) {
+  const isRoot = manager.name === 'brew' || process.getuid?.() === 0
+  const sudo = isRoot ? [] : process.env.CI ? ['sudo', '-n'] : ['sudo']
+  const steps = [...manager.before, [...manager.install, ...packagesOf(programs, manager)]]
+  return steps.map((step) => [...sudo, manager.name, ...step])
+}
+
+async function mayInstall(missing) {
+  if (process.getuid?.() === 0 || process.env.CI) return true
+  if (!process.stdin.isTTY) return false
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const answer = await terminal.question(`The tests need ${missing.join(', ')}. Install? [y/N] `)
+  terminal.close()
+  return /^y(es)?$/i.test(answer.trim())
+}
+
+const missing = missingPrograms()
+const manager = missing.length === 0 ? undefined : MANAGERS.find(({ name }) => runs(name))
+const commands = manager === undefined ? [] : commandsFor(missing, manager)
+if (commands.length > 0 && (await mayInstall(missing))) {
+  console.error(`${missing.join(', ')} not found: installing with ${manager.name}`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const step of steps) {
+  for (const [command, ...args] of commands) {
     // Its output goes to stderr: stdout is for the runners' reports.
-    spawnSync(command, [...before, ...step], { env, stdio: ['ignore', 2, 2] })
+    spawnSync(command, args, { env, stdio: ['inherit', 2, 2] })
   }
 }
-
-if (missing().length > 0) {
-  const manager = MANAGERS.find(([name]) => runs(name))
-  if (manager !== undefined) {
-    console.error(`${missing().join(' and ')} not found: installing with ${manager[0]}`)
-    install(manager)
-  }
-}
-if (missing().length > 0) {
-  console.error(
-    `the tests need ${missing().join(' and ')}: install the package "redis-server" (Debian, Ubuntu) or ` +
-      '"redis" (Fedora, Alpine, Arch, Homebrew)',
-  )
+const still = missingPrograms()
+if (still.length > 0) {
+  const how = commands.map((command) => command.join(' ')).join(' && ')
+  const packages = 'the packages "redis-server" (or "redis") and "valgrind"'
+  console.error(`the tests need ${still.join(', ')}. To install them: ${how || packages}`)
   process.exit(1)
 }
