@@ -1,11 +1,11 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { Answer } from '../tier.ts'
 import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 import type { LimitsFunction } from './http/budget.ts'
+import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
@@ -31,17 +31,16 @@ declare global {
   }
 }
 
-/** Middleware that limits requests, and makes more of its kind. */
-export interface RateThrottle extends RequestHandler {
+/**
+ * Middleware that limits requests, and makes more of its kind. `ready` and `close` speak for those, too;
+ * `reset` and `peek` ask the limits of this one alone.
+ */
+export interface RateThrottle extends RequestHandler, Controls {
   /**
    * Middleware with limits of its own, for a route or a router. What these options say holds for it too,
    * but their limits: `app.get('/search', limiter.limit('10/minute'), search)`.
    */
   limit(limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions): RateThrottle
-  /** Forgets a key, its block included. */
-  reset(key: string): Answer<void>
-  /** Lets go of the counters, those of its `limit(...)` included. Requests after that are answered 500. */
-  close(): void
 }
 
 /**
@@ -71,7 +70,7 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
   let isMet = false
   const middleware: RequestHandler = (request, response, next) => {
     if (guard === undefined) {
-      next(new TypeError(NO_LIMITS))
+      next(noLimits())
       return
     }
     if (!isMet) warnOfEarlierRoutes(request, middleware, warnings)
@@ -88,17 +87,9 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
       children.push(child)
       return child
     },
-    reset: (key: string) => guard?.reset(key),
-    close: () => {
-      guard?.close()
-      for (const child of children) child.close()
-    },
   }
-  return Object.assign(middleware, more)
+  return Object.assign(middleware, more, controlsOf(guard, children))
 }
-
-const NO_LIMITS =
-  "rateThrottle was given no limits, so it can't be a middleware: only its limit(...) makes some"
 
 /** Without limits there is nothing to guard; the options are checked all the same. */
 function makeGuard(

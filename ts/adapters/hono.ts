@@ -2,12 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
+import type { LimitInput } from '../limit/limit.ts'
+import type { LimitsFunction } from './http/budget.ts'
+import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
-import { type HttpOptions, ownHttpOptions } from './http/options.ts'
+import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
+import { readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'
@@ -23,6 +27,18 @@ declare module 'hono' {
     /** The decision about this request: of several limits the tightest. */
     rateLimit: Decision | null | undefined
   }
+}
+
+/**
+ * Middleware that limits requests, and makes more of its kind. `ready` and `close` speak for those, too;
+ * `reset` and `peek` ask the limits of this one alone.
+ */
+export interface RateThrottle extends MiddlewareHandler, Controls {
+  /**
+   * Middleware with limits of its own, for a route. What these options say holds for it too, but their
+   * limits: `app.get('/search', limiter.limit('10/minute'), search)`.
+   */
+  limit(limits: LimitInput | LimitsFunction<Context> | RateThrottleOptions): RateThrottle
 }
 
 /** What @hono/node-server puts in `c.env`. */
@@ -43,14 +59,15 @@ interface NodeBindings {
  *
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
-export function rateThrottle(options: RateThrottleOptions): MiddlewareHandler {
-  const guard = new Guard(
-    withResponses(ownHttpOptions(options)),
-    HONO,
-    new Warnings(),
-    identityByTurn(),
-  )
-  return async (c, next) => {
+export function rateThrottle(options: RateThrottleOptions = {}): RateThrottle {
+  return makeMiddleware(ownHttpOptions(options), new Warnings())
+}
+
+function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
+  const guard = makeGuard(options, warnings)
+  const children: RateThrottle[] = []
+  const middleware: MiddlewareHandler = async (c, next) => {
+    if (guard === undefined) throw noLimits()
     const refusal = await guard.decide(c, c)
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
     if (refusal !== undefined) {
@@ -61,6 +78,25 @@ export function rateThrottle(options: RateThrottleOptions): MiddlewareHandler {
     for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
     return
   }
+  const limit: RateThrottle['limit'] = (limits) => {
+    const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
+    const child = makeMiddleware(own, warnings)
+    children.push(child)
+    return child
+  }
+  return Object.assign(middleware, { limit }, controlsOf(guard, children))
+}
+
+/** Without limits there is nothing to guard; the options are checked all the same. */
+function makeGuard(
+  options: RateThrottleOptions,
+  warnings: Warnings,
+): Guard<Context, Context> | undefined {
+  if (options.limits !== undefined) {
+    return new Guard(withResponses(options), HONO, warnings, identityByTurn())
+  }
+  readHttpOptions(options)
+  return undefined
 }
 
 /** Who waits for the end of a request that is no `node:http` request, as in `app.request()`. */

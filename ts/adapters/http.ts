@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Answer } from '../tier.ts'
+import { type Controls, controlsOf } from './http/controls.ts'
 import { bodyOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
@@ -16,7 +17,7 @@ export { RequestRefused } from './http/refused.ts'
 export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>
 
 /** Limits for the requests of a `node:http` server. */
-export interface RateThrottle {
+export interface RateThrottle extends Controls {
   /**
    * Decides about a request. One that may pass is yours to answer; any other has been answered.
    *
@@ -25,10 +26,6 @@ export interface RateThrottle {
   admit(request: IncomingMessage, response: ServerResponse): Answer<boolean>
   /** A listener that only sees the requests that may pass. */
   wrap(listener: RequestListener): RequestListener
-  /** Forgets a key, its block included. */
-  reset(key: string): Answer<void>
-  /** Lets go of the counters. Requests after that are answered 500. */
-  close(): void
 }
 
 /**
@@ -61,8 +58,7 @@ export function rateThrottle(options: RateThrottleOptions): RateThrottle {
         })
       }
     },
-    reset: (key) => guard.reset(key),
-    close: () => guard.close(),
+    ...controlsOf(guard),
   }
 }
 

@@ -1,7 +1,7 @@
-import { mustBe } from '../../errors.ts'
+import { invalid, mustBe } from '../../errors.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, within } from './answer.ts'
-import { byIp, type Facts, isNone, type KeyFunction } from './keys.ts'
+import { byIp, type Facts, isNone, type Key, type KeyFunction } from './keys.ts'
 import { RequestRefused } from './refused.ts'
 
 /** What to do without a key: refuse (400), put all of these requests in one budget, or take the address. */
@@ -20,6 +20,7 @@ export interface CallerOptions<Request> {
 /** No key function can answer this: it would have to be a text that starts with NUL. */
 const SHARED = '\0shared'
 const MAX_KEY_LENGTH = 1_048_576
+const ACCEPTED = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
 const BY_IP = byIp()
 
 /** Names the caller of each request, come what may: there is a key, or the request is refused. */
@@ -52,6 +53,18 @@ export class Caller<Request> {
     return key instanceof Promise ? this.#later(request, key) : this.#read(request, key)
   }
 
+  /**
+   * The name that counters know a key by, as a key function returns it.
+   *
+   * @throws TypeError with the code INVALID_ARGUMENT for what names no caller
+   */
+  named(key: Key): string {
+    if (isNone(key) && this.#options.missingKey === 'shared') return SHARED
+    const name = isNone(key) ? undefined : nameOf(key)
+    if (name === undefined) throw invalid(TypeError, 'INVALID_ARGUMENT', 'key', ACCEPTED, key)
+    return name
+  }
+
   async #later(request: Request, promise: Promise<unknown>): Promise<string> {
     let key: unknown
     try {
@@ -64,13 +77,12 @@ export class Caller<Request> {
 
   #read(request: Request, key: unknown): string {
     if (isNone(key)) return this.#missing(request)
-    if (Number.isSafeInteger(key)) return String(key)
-    if (typeof key === 'string' && key.length <= MAX_KEY_LENGTH) return key
-    const accepted = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
+    const name = nameOf(key)
+    if (name !== undefined) return name
     const shown = typeof key === 'string' ? `one of ${key.length}` : key
     return this.#failed(
       request,
-      new TypeError(mustBe('what the key function returns', accepted, shown)),
+      new TypeError(mustBe('what the key function returns', ACCEPTED, shown)),
     )
   }
 
@@ -92,4 +104,9 @@ export class Caller<Request> {
   #address(request: Request): string | undefined {
     return BY_IP(request, this.#facts) as string | undefined
   }
+}
+
+function nameOf(key: unknown): string | undefined {
+  if (typeof key === 'string') return key.length <= MAX_KEY_LENGTH ? key : undefined
+  return Number.isSafeInteger(key) ? String(key) : undefined
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../../clock.ts'
 import type { Decision } from '../../decision.ts'
 import type { Limit } from '../../limit/limit.ts'
 import { RateLimiter } from '../../limiter.ts'
-import type { Answer, Standing, Tier } from '../../tier.ts'
+import { type Answer, readiness, type Standing, type StoreStatus, type Tier } from '../../tier.ts'
 import type { WaitOptions } from '../../wait.ts'
 import { then } from './answer.ts'
 
@@ -79,6 +79,10 @@ export class Escalation implements Tier {
 
   wait(key: string, options?: WaitOptions): Promise<Decision> {
     return this.#tier.wait(key, options)
+  }
+
+  ready(): Promise<StoreStatus> {
+    return readiness(this.#tier)
   }
 
   close(): Answer<void> {

@@ -1,13 +1,16 @@
-import type { Answer } from '../../tier.ts'
+import type { Decision } from '../../decision.ts'
+import { type Answer, readiness, type StoreStatus, type Tier } from '../../tier.ts'
 import { then } from './answer.ts'
 import { Caller } from './caller.ts'
 import { type BudgetSource, Charging } from './charging.ts'
 import { Client } from './client.ts'
+import { AVAILABLE, type Controls } from './controls.ts'
 import { openCounters } from './counters.ts'
 import { errorOf, type Refusal } from './denial.ts'
 import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './filter.ts'
 import type { Exchange, Framework } from './framework.ts'
+import type { Key } from './keys.ts'
 import type { HttpOptions } from './options.ts'
 import { earlier, giveBack, keepPassage, type Passage, RequestDecision } from './passage.ts'
 import { type ReadOptions, readHttpOptions } from './read.ts'
@@ -20,7 +23,7 @@ import type { Warnings } from './warning.ts'
  *
  * Answers at once when the counters are in this process and no function of the user's is asynchronous.
  */
-export class Guard<Request extends object, Response extends object> {
+export class Guard<Request extends object, Response extends object> implements Controls {
   readonly #options: ReadOptions<Request, Response>
   readonly #owner: symbol | string
   readonly #client: Client<Request, Response>
@@ -121,16 +124,28 @@ export class Guard<Request extends object, Response extends object> {
     this.#events.failed(request, error)
   }
 
-  /** Forgets a key, its block included, under limits that do not depend on the request. */
-  reset(key: string): Answer<void> {
-    if ('tier' in this.#source) return this.#source.tier.reset(key)
-    throw new TypeError('reset: limits that depend on the request have no common counters')
+  reset(key: Key): Answer<void> {
+    return this.#tier().reset(this.#caller.named(key))
   }
 
-  /** Lets go of the counters. */
+  peek(key: Key): Answer<Decision> {
+    return this.#tier().peek(this.#caller.named(key))
+  }
+
+  async ready(): Promise<StoreStatus> {
+    return 'tier' in this.#source ? readiness(this.#source.tier) : AVAILABLE
+  }
+
   close(): void {
     if ('tier' in this.#source) void this.#source.tier.close()
     else this.#source.close()
+  }
+
+  /** The counters, where all requests have the same. */
+  #tier(): Tier {
+    if ('tier' in this.#source) return this.#source.tier
+    const message = 'limits that depend on the request have no common counters'
+    throw Object.assign(new TypeError(message), { code: 'LIMITS_DEPEND_ON_REQUEST' })
   }
 
   #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
