@@ -1,7 +1,5 @@
 import { createServer } from 'node:http'
-import rivalFastify from '@fastify/rate-limit'
 import express from 'express'
-import rivalExpress from 'express-rate-limit'
 import Fastify from 'fastify'
 import { FakeClock } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/express'
@@ -151,46 +149,4 @@ it('7: Express: routes from before the limiter are told of', async () => {
   expect(await statuses(port, 2)).toEqual([200, 429])
   await pause(1)
   expect(codes).toContain('RATETHROTTLE_LATE')
-})
-
-describe('the rivals, in the versions of our lock file', () => {
-  const config = (options: object) => ({ config: { rateLimit: options } })
-  const count = async (app: ReturnType<typeof Fastify>, paths: string[]): Promise<number> => {
-    let count = 0
-    for (const path of paths) if ((await app.inject(path)).statusCode === 200) count++
-    await app.close()
-    return count
-  }
-
-  it('4, 6: @fastify/rate-limit gives each route of a group its own budget, and runs one limit a request', async () => {
-    const app = Fastify()
-    await app.register(rivalFastify, { max: 100 })
-    const group = config({ max: 3, groupId: 'one', timeWindow: 60_000 })
-    for (const path of ['/a', '/b']) app.get(path, group, () => 'ok')
-    app.get('/hooked', { preHandler: app.rateLimit({ max: 2 }) }, () => 'ok')
-    const paths = [...times(6, (i) => (i % 2 ? '/a' : '/b')), ...times(4, () => '/hooked')]
-    expect(await count(app, paths)).toBe(6 + 4)
-  })
-
-  it('7, 8: @fastify/rate-limit leaves routes alone that did not wait, and forgives in a flood', async () => {
-    const early = Fastify()
-    early.register(rivalFastify, { max: 1 })
-    early.get('/', () => 'ok')
-    expect(await count(early, ['/', '/', '/'])).toBe(3)
-    const app = Fastify()
-    const keyGenerator = (request: { query: unknown }): string => JSON.stringify(request.query)
-    await app.register(rivalFastify, { max: 1, cache: 100, keyGenerator })
-    app.get('/', () => 'ok')
-    const flood = times(150, (i) => `/?other=${i}`)
-    expect(await count(app, ['/?me', '/?me', ...flood, '/?me'])).toBe(1 + 150 + 1)
-  })
-
-  it('12: express-rate-limit refuses parallel good requests', async () => {
-    const app = express()
-    app.use(rivalExpress({ limit: 5, skipSuccessfulRequests: true, validate: false }))
-    app.get('/', (_, response) => void pause(20).then(() => response.send('ok')))
-    const { port } = await listen(createServer(app))
-    const seen = await Promise.all(times(10, () => ask(port)))
-    expect(seen.filter(({ status }) => status === 429)).toHaveLength(5)
-  })
 })

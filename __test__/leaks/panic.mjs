@@ -1,19 +1,17 @@
-// With the test build of the addon: a panic inside each function becomes an error, and the next call works.
-import { createRequire } from 'node:module'
-import { RateLimiter } from 'ratethrottle'
+// With the test build of the addon: a panic inside each native function becomes an error, and the next call
+// works. The functions are those that the addon has, so a new one is tested without being named here.
+import binding from '#binding'
 
-const binding = createRequire(import.meta.url)('../../crate/napi/binding.cjs')
-const limiter = new RateLimiter('100/minute')
-const uses = {
-  allow: () => limiter.allow('k'),
-  check: () => limiter.check('k'),
-  peek: () => limiter.peek('k'),
-  refund: () => limiter.refund('k'),
-  reset: () => limiter.reset('k'),
-  block: () => limiter.block('other', 1),
-  stats: () => limiter.stats(),
-}
-for (const [name, use] of Object.entries(uses)) {
+const options = { algorithm: 'token-bucket', blockForMs: 0, capacity: 100 }
+const native = binding.open({ ...options, counts: [100], windowsMs: [60_000] })
+const ARGUMENTS = { block: ['other', 1], standing: ['key', 0], stats: [], renew: [], close: [] }
+const isFunction = (name) => typeof native[name] === 'function'
+const names = Object.keys(native).filter(isFunction)
+// After close every other function refuses.
+const inOrder = [...names.filter((name) => name !== 'close'), 'close']
+
+for (const name of inOrder) {
+  const use = () => native[name](...(ARGUMENTS[name] ?? ['key']))
   use()
   binding.panicNext()
   try {
