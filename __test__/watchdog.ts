@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 
-const LIMIT_MS = Number(process.env['RATETHROTTLE_FILE_LIMIT_MS'] ?? 300_000)
+const { RATETHROTTLE_FILE_LIMIT_MS: LIMIT_MS = '300000' } = process.env
 
 const watchdog = `
   const { writeSync } = require('node:fs')
