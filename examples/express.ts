@@ -53,12 +53,17 @@ export function buildService(options: RateThrottleOptions = {}): Express {
   return app
 }
 
+/** Users that this service knows. */
+const USERS: ReadonlySet<string> = new Set(['ada', 'bob', 'eve'])
+
 /**
- * The id of the user; guests have none and are known by their address. A demonstration: a real service
- * takes the user from a session or a token that it has verified, never from a header that anybody can write.
+ * The id of the user; guests have none and are known by their address, and so is who claims an unknown name: a
+ * new name for each request would otherwise be a new budget. A demonstration: a real service takes the user
+ * from a session or a token that it has verified.
  */
 function userOf(request: Request): string | undefined {
-  return request.get('x-user')
+  const name = request.get('x-user')
+  return name !== undefined && USERS.has(name) ? name : undefined
 }
 
 if (require.main === module) {

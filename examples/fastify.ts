@@ -41,12 +41,17 @@ export async function buildService(options: Options = {}): Promise<FastifyInstan
   return app
 }
 
+/** Users that this service knows. */
+const USERS: ReadonlySet<string> = new Set(['ada', 'bob', 'eve'])
+
 /**
- * The id of the user; guests have none and are known by their address. A demonstration: a real service
- * takes the user from a session or a token that it has verified, never from a header that anybody can write.
+ * The id of the user; guests have none and are known by their address, and so is who claims an unknown name: a
+ * new name for each request would otherwise be a new budget. A demonstration: a real service takes the user
+ * from a session or a token that it has verified.
  */
 function userOf(request: FastifyRequest): string | undefined {
-  return request.headers['x-user']?.toString()
+  const name = request.headers['x-user']?.toString()
+  return name !== undefined && USERS.has(name) ? name : undefined
 }
 
 if (require.main === module) {

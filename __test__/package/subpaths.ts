@@ -18,6 +18,11 @@ export interface Subpath {
 }
 
 const SERVED = '200 200 429'
+/** What every HTTP adapter exports. */
+const ADAPTER = [
+  ...['rateThrottle', 'byIp', 'byUser', 'byHeader', 'firstOf', 'allOf'],
+  ...['RateLimitExceeded', 'RequestRefused', 'TRUST_EVERYBODY'],
+]
 
 /** Every subpath that there is to be; the tests take those that package.json exports. */
 const PROMISED: Record<string, Subpath> = {
@@ -25,14 +30,14 @@ const PROMISED: Record<string, Subpath> = {
     names: ['RateLimiter', 'createLimiter', 'parseLimits', 'RateLimitExceeded', 'FakeClock'],
     prints: 'true true false',
   },
-  './fastify': { names: ['rateThrottle'], callable: true, peer: 'fastify', prints: SERVED },
+  './fastify': { names: ADAPTER, callable: true, peer: 'fastify', prints: SERVED },
   './express': {
-    names: ['rateThrottle', 'byIp', 'byUser', 'byHeader', 'firstOf'],
+    names: ADAPTER,
     peer: 'express',
     prints: `${SERVED} / 200 429`,
   },
-  './http': { names: ['rateThrottle'], prints: SERVED },
-  './hono': { names: ['rateThrottle'], peer: 'hono', prints: SERVED },
+  './http': { names: ADAPTER, prints: SERVED },
+  './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
   './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },

@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from 'express'
 import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
+import type { CheckedLimits } from '../limit/literal.ts'
 import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
@@ -10,7 +11,13 @@ import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { isOver, send } from './http/node.ts'
-import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
+import {
+  asHttpOptions,
+  type CheckedOptions,
+  type HttpOptions,
+  inheritedFrom,
+  ownHttpOptions,
+} from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
 
@@ -40,7 +47,10 @@ export interface RateThrottle extends RequestHandler, Controls {
    * Middleware with limits of its own, for a route or a router. What these options say holds for it too,
    * but their limits: `app.get('/search', limiter.limit('10/minute'), search)`.
    */
-  limit(limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions): RateThrottle
+  limit<const L extends LimitInput>(limits: CheckedLimits<L>): RateThrottle
+  limit<const L extends LimitInput>(
+    options: LimitsFunction<Request> | CheckedOptions<L, Request, Response>,
+  ): RateThrottle
 }
 
 /**
@@ -60,8 +70,10 @@ export interface RateThrottle extends RequestHandler, Controls {
  *
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
-export function rateThrottle(options: RateThrottleOptions = {}): RateThrottle {
-  return makeMiddleware(ownHttpOptions(options), new Warnings())
+export function rateThrottle<const L extends LimitInput>(
+  options: CheckedOptions<L, Request, Response> = {},
+): RateThrottle {
+  return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
 }
 
 function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {

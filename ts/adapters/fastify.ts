@@ -4,18 +4,24 @@ import type {
   FastifyReply,
   HookHandlerDoneFunction,
   onRequestHookHandler,
+  RouteGenericInterface,
   RouteOptions,
 } from 'fastify'
+import { TRUST_EVERYBODY } from '../address/trust.ts'
 import type { Decision } from '../decision.ts'
 import { mustBe } from '../errors.ts'
+import { RateLimitExceeded as Exceeded } from '../exceeded.ts'
 import type { LimitInput } from '../limit/limit.ts'
+import type { CheckedLimits } from '../limit/literal.ts'
 import { fastifyFramework } from './fastify/framework.ts'
 import { Guards, type Options } from './fastify/guards.ts'
-import { hookOf } from './fastify/hook.ts'
+import { type RateThrottleHook as Hook, hookOf } from './fastify/hook.ts'
 import { Watch } from './fastify/watch.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { identityByTurn } from './http/identity.ts'
-import type { HttpOptions } from './http/options.ts'
+import { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
+import type { CheckedOptions, HttpOptions } from './http/options.ts'
+import { RequestRefused as Refused } from './http/refused.ts'
 import { Warnings } from './http/warning.ts'
 
 /** Options of the plugin. */
@@ -42,14 +48,21 @@ declare module 'fastify' {
     /** The decision about this request: of several limits the tightest. `null` if none was asked. */
     rateLimit: Decision | null
   }
-  interface FastifyInstance {
-    /** A hook with limits of its own, beside those of the plugin and the route: `preHandler: app.rateThrottle('5/minute')`. */
-    rateThrottle(
-      limits:
-        | LimitInput
-        | LimitsFunction<FastifyRequest>
-        | HttpOptions<FastifyRequest, FastifyReply>,
-    ): onRequestHookHandler
+  interface FastifyInstance<RawServer, RawRequest, RawReply> {
+    /**
+     * A hook with limits of its own, beside those of the plugin and the route, for any stage before the
+     * handler: `preHandler: app.rateThrottle('5/minute')`.
+     */
+    rateThrottle<const L extends LimitInput>(limits: CheckedLimits<L>): Hook
+    rateThrottle<const L extends LimitInput>(
+      options:
+        | LimitsFunction<FastifyRequest<RouteGenericInterface, RawServer, RawRequest>>
+        | CheckedOptions<
+            L,
+            FastifyRequest<RouteGenericInterface, RawServer, RawRequest>,
+            FastifyReply<RouteGenericInterface, RawServer, RawRequest, RawReply>
+          >,
+    ): Hook
   }
 }
 
@@ -95,7 +108,7 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void
   })
   app.addHook(
     stage as 'onRequest',
-    hookOf((request) => guards.of(request), watch),
+    hookOf((request) => guards.of(request), watch) as onRequestHookHandler,
   )
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
     guards.close()
@@ -121,19 +134,60 @@ function readStage(hook: unknown): Stage {
 
 const STAGES: readonly Stage[] = ['onRequest', 'preParsing', 'preValidation', 'preHandler']
 
+/** What all adapters export, here as properties of the plugin: the module is the plugin itself. */
+interface Shared {
+  readonly RateLimitExceeded: typeof Exceeded
+  readonly RequestRefused: typeof Refused
+  readonly TRUST_EVERYBODY: typeof TRUST_EVERYBODY
+  readonly allOf: typeof allOf
+  readonly byHeader: typeof byHeader
+  readonly byIp: typeof byIp
+  readonly byUser: typeof byUser
+  readonly firstOf: typeof firstOf
+}
+
+const SHARED: Shared = {
+  RateLimitExceeded: Exceeded,
+  RequestRefused: Refused,
+  TRUST_EVERYBODY,
+  allOf,
+  byHeader,
+  byIp,
+  byUser,
+  firstOf,
+}
+
 /** What fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
 const plugin: typeof rateThrottle & {
   rateThrottle: typeof rateThrottle
   default: typeof rateThrottle
-} = Object.assign(rateThrottle, {
+} & Shared = Object.assign(rateThrottle, {
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: 'ratethrottle',
   [Symbol.for('plugin-meta')]: { name: 'ratethrottle', fastify: '5.x' },
+  ...SHARED,
   rateThrottle,
   default: rateThrottle,
 })
 
-// Node looks for this text, never runs on it: without it an ES module could import the default only.
+/** Types by the names that they have in the other adapters. It has no values, so it is no more than types. */
+declare namespace plugin {
+  export type RateLimitExceeded = Exceeded
+  export type RequestRefused = Refused
+  export type RateThrottleHook = Hook
+  export type RateThrottleOptions = PluginOptions
+}
+
+// Node takes the names that an ES module can import from this text, before it runs anything. `export =` then
+// replaces what is set here, so each name has to be a property of the plugin as well.
 exports.rateThrottle = rateThrottle
+exports.RateLimitExceeded = Exceeded
+exports.RequestRefused = Refused
+exports.TRUST_EVERYBODY = TRUST_EVERYBODY
+exports.allOf = allOf
+exports.byHeader = byHeader
+exports.byIp = byIp
+exports.byUser = byUser
+exports.firstOf = firstOf
 
 export = plugin

@@ -3,6 +3,7 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
+import type { CheckedLimits } from '../limit/literal.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
@@ -10,7 +11,13 @@ import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
-import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from './http/options.ts'
+import {
+  asHttpOptions,
+  type CheckedOptions,
+  type HttpOptions,
+  inheritedFrom,
+  ownHttpOptions,
+} from './http/options.ts'
 import { readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
 
@@ -38,7 +45,10 @@ export interface RateThrottle extends MiddlewareHandler, Controls {
    * Middleware with limits of its own, for a route. What these options say holds for it too, but their
    * limits: `app.get('/search', limiter.limit('10/minute'), search)`.
    */
-  limit(limits: LimitInput | LimitsFunction<Context> | RateThrottleOptions): RateThrottle
+  limit<const L extends LimitInput>(limits: CheckedLimits<L>): RateThrottle
+  limit<const L extends LimitInput>(
+    options: LimitsFunction<Context> | CheckedOptions<L, Context, Context>,
+  ): RateThrottle
 }
 
 /** What @hono/node-server puts in `c.env`. */
@@ -59,8 +69,10 @@ interface NodeBindings {
  *
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
-export function rateThrottle(options: RateThrottleOptions = {}): RateThrottle {
-  return makeMiddleware(ownHttpOptions(options), new Warnings())
+export function rateThrottle<const L extends LimitInput>(
+  options: CheckedOptions<L, Context, Context> = {},
+): RateThrottle {
+  return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
 }
 
 function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
@@ -78,7 +90,9 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
     for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
     return
   }
-  const limit: RateThrottle['limit'] = (limits) => {
+  const limit = (
+    limits: LimitInput | LimitsFunction<Context> | RateThrottleOptions,
+  ): RateThrottle => {
     const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
     const child = makeMiddleware(own, warnings)
     children.push(child)

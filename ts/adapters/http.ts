@@ -1,11 +1,12 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { LimitInput } from '../limit/limit.ts'
 import type { Answer } from '../tier.ts'
 import { type Controls, controlsOf } from './http/controls.ts'
 import { bodyOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { NODE, send } from './http/node.ts'
-import { type HttpOptions, ownHttpOptions } from './http/options.ts'
+import { type CheckedOptions, type HttpOptions, ownHttpOptions } from './http/options.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'
@@ -40,8 +41,11 @@ export interface RateThrottle extends Controls {
  *
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
-export function rateThrottle(options: RateThrottleOptions): RateThrottle {
-  const guard = new Guard(ownHttpOptions(options), NODE, new Warnings(), identityByTurn())
+export function rateThrottle<const L extends LimitInput>(
+  options: CheckedOptions<L, IncomingMessage, ServerResponse>,
+): RateThrottle {
+  const own = ownHttpOptions(options as RateThrottleOptions)
+  const guard = new Guard(own, NODE, new Warnings(), identityByTurn())
   const admit: RateThrottle['admit'] = (request, response) => {
     const refusal = guard.decide(request, response)
     if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)

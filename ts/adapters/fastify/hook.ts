@@ -1,9 +1,4 @@
-import type {
-  FastifyReply,
-  FastifyRequest,
-  HookHandlerDoneFunction,
-  onRequestHookHandler,
-} from 'fastify'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Answer } from '../../tier.ts'
 import { bodyOf, Denial, errorOf, type Refusal } from '../http/denial.ts'
 import type { FastifyGuard } from './guards.ts'
@@ -11,6 +6,21 @@ import type { Watch } from './watch.ts'
 
 /** The guard of a request, if it has one. */
 type GuardOf = (request: FastifyRequest) => FastifyGuard | undefined
+
+/**
+ * A hook for any stage before the handler, of any kind of server: it asks little of the requests, because
+ * those of HTTP/2, of a logger of one's own and of a type provider have types of their own.
+ */
+export interface RateThrottleHook {
+  (request: AnyExchange, reply: AnyExchange, done: (error?: Error) => void): void
+  /** As a `preParsing` hook. */
+  (request: AnyExchange, reply: AnyExchange, payload: object, done: (error?: Error) => void): void
+}
+
+/** A request or a reply. */
+interface AnyExchange {
+  readonly raw: object
+}
 
 /** A request on its way through a hook. */
 interface Passing {
@@ -22,7 +32,7 @@ interface Passing {
 }
 
 /** A hook of any stage: `preParsing` has the payload before the function that says it is done. */
-export function hookOf(guardOf: GuardOf, watch: Watch): onRequestHookHandler {
+export function hookOf(guardOf: GuardOf, watch: Watch): RateThrottleHook {
   const hook = (
     request: FastifyRequest,
     reply: FastifyReply,
@@ -42,7 +52,7 @@ export function hookOf(guardOf: GuardOf, watch: Watch): onRequestHookHandler {
     if (refusal === undefined || guard === undefined) next()
     else wait({ guard, watch, request, reply, next }, refusal)
   }
-  return hook as onRequestHookHandler
+  return hook as RateThrottleHook
 }
 
 function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {

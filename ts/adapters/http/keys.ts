@@ -74,7 +74,11 @@ export function byUser<Request>(
   return (request) => then(settle(id(request)), (found) => prefixed('user:', spell, found))
 }
 
-/** By a header such as `x-api-key`, where a request has it. Anybody can write one: check it as well. */
+/**
+ * By a header, where a request has it: for one that a proxy of yours sets. A client that can write it gets a
+ * new budget with each value, also within `firstOf` and `allOf`. So look an API key up, and count by what
+ * was found: `byUser((req) => customers.get(req.headers['x-api-key']))`.
+ */
 export function byHeader<Request = unknown>(
   name: string,
   options: SpellingOptions = {},
@@ -87,7 +91,7 @@ export function byHeader<Request = unknown>(
   return (request, facts) => prefixed(`header:${header}:`, spell, facts.header(request, header))
 }
 
-/** By the first of these that finds a key: `firstOf(byUser(id), byHeader('x-api-key'), byIp())`. */
+/** By the first of these that finds a key: users by id, guests by address with `firstOf(byUser(id), byIp())`. */
 export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('firstOf', sources)
   const from = (index: number, request: Request, facts: Facts<Request>): Answer<Key> => {

@@ -4,6 +4,7 @@ import { mustBe } from '../../errors.ts'
 import type { RateLimitExceeded } from '../../exceeded.ts'
 import type { HeaderStyle } from '../../headers.ts'
 import type { LimitInput } from '../../limit/limit.ts'
+import type { CheckedLimits } from '../../limit/literal.ts'
 import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from '../../options.ts'
 import type { RedisOptions } from '../../redis/index.ts'
 import { REDIS_OPTIONS } from '../../redis/names.ts'
@@ -82,6 +83,14 @@ export interface HttpOptions<Request, Response = never>
    * of a limiter. Default: `'memory:'`.
    */
   readonly storage?: string | object | undefined
+}
+
+/** {@link HttpOptions} in which limits that are known to the letter are checked by the compiler. */
+export type CheckedOptions<L extends LimitInput, Request, Response = never> = Omit<
+  HttpOptions<Request, Response>,
+  'limits'
+> & {
+  readonly limits?: CheckedLimits<L> | LimitsFunction<Request> | undefined
 }
 
 /** Options of a limiter in Redis that one in memory does not have. */
