@@ -105,7 +105,8 @@ describe('RateLimitExceeded', () => {
   })
 
   it('rounds seconds up, and says when waiting will not help', () => {
-    const decision = { allowed: false, limit: 1, remaining: 0, resetMs: 1, policy: 0 }
+    const reset = { resetMs: 1, limitResetMs: 1, retryAfter: undefined }
+    const decision = { allowed: false, limit: 1, remaining: 0, ...reset, policy: 0 }
     expect(new RateLimitExceeded({ ...decision, retryAfterMs: 1 }).retryAfter).toBe(1)
     expect(new RateLimitExceeded({ ...decision, retryAfterMs: 1_001 }).retryAfter).toBe(2)
     const never = new RateLimitExceeded({ ...decision, retryAfterMs: Number.POSITIVE_INFINITY })

@@ -17,12 +17,14 @@ it('a decision is a record of its own: keeping or changing it changes no other',
   expect(other.remaining).toBe(1_000)
 })
 
-it('has six fields, plain and enumerable, whatever the answer', () => {
+it('has eight fields, plain and enumerable, whatever the answer', () => {
   const limiter = new RateLimiter('1/minute', { clock })
-  const fields = ['allowed', 'limit', 'policy', 'remaining', 'resetMs', 'retryAfterMs']
+  const times = ['resetMs', 'retryAfter', 'retryAfterMs']
+  const fields = ['allowed', 'limit', 'limitResetMs', 'policy', 'remaining', ...times]
   const answers = [limiter.check('k'), limiter.check('k'), limiter.peek('k'), limiter.check('k', 2)]
   for (const answer of answers) expect(Object.keys(answer).sort()).toEqual(fields)
-  expect(limiter.check('k', 2).retryAfterMs).toBe(Number.POSITIVE_INFINITY)
+  const never = { retryAfterMs: Number.POSITIVE_INFINITY, retryAfter: undefined }
+  expect(limiter.check('k', 2)).toMatchObject(never)
 })
 
 it('survives the limiter and the collection of its memory', () => {
@@ -34,7 +36,9 @@ it('survives the limiter and the collection of its memory', () => {
     limit: 5,
     remaining: 4,
     resetMs: 12_000,
+    limitResetMs: 12_000,
     retryAfterMs: 0,
+    retryAfter: 0,
     policy: 0,
   })
 })
@@ -56,10 +60,17 @@ describe('where numbers outgrow 32 bits', () => {
 
   it.each(cases)('$algorithm says $windowMs ms exactly', ({ algorithm, windowMs }) => {
     const limiter = new RateLimiter({ count: 1, windowMs }, { algorithm, clock: new FakeClock() })
-    const still = { limit: 1, remaining: 0, resetMs: windowMs, policy: 0 }
-    expect(limiter.check('k')).toEqual({ ...still, allowed: true, retryAfterMs: 0 })
-    expect(limiter.check('k')).toEqual({ ...still, allowed: false, retryAfterMs: windowMs })
-    expect(limiter.peek('k')).toEqual({ ...still, allowed: false, retryAfterMs: windowMs })
+    const resets = { resetMs: windowMs, limitResetMs: windowMs }
+    const admitted = { allowed: true, retryAfterMs: 0, retryAfter: 0 }
+    const denied = {
+      allowed: false,
+      retryAfterMs: windowMs,
+      retryAfter: Math.ceil(windowMs / 1000),
+    }
+    const still = { limit: 1, remaining: 0, ...resets, policy: 0 }
+    expect(limiter.check('k')).toEqual({ ...still, ...admitted })
+    expect(limiter.check('k')).toEqual({ ...still, ...denied })
+    expect(limiter.peek('k')).toEqual({ ...still, ...denied })
   })
 
   it.each([border - 1, border, border + 1])('a block of %d ms is told exactly', (ms) => {
@@ -79,7 +90,7 @@ describe('where numbers outgrow 32 bits', () => {
     }
   })
 
-  it('either side of the border has the same six fields', () => {
+  it('either side of the border has the same eight fields', () => {
     const fields = [border - 1, border].map((windowMs) => {
       const limiter = new RateLimiter({ count: 1, windowMs }, { clock })
       return Object.keys(limiter.check('k')).sort()

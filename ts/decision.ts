@@ -1,15 +1,19 @@
-/** What a limiter answers about one key. Times are whole milliseconds, rounded up. */
+/** What a limiter answers about one key. Times are rounded up: waiting that long is never too short. */
 export interface Decision {
   /** Whether the cost was charged (for a peek: would be charged now). */
   readonly allowed: boolean
   /** Count of the limit that decides: the one that denies longest, else the one with least left. */
   readonly limit: number
-  /** Units that would be admitted right now, one by one, by every limit. */
+  /** Whole units that would be admitted right now, one by one, by every limit. */
   readonly remaining: number
-  /** Time until the key is as if never seen. */
+  /** Milliseconds until the key has recovered completely, under all limits. */
   readonly resetMs: number
-  /** 0 when allowed. Waiting exactly this long is admitted, if nobody else asks; `Infinity` when never. */
+  /** Milliseconds until the limit that decides has recovered; never less than a finite `retryAfterMs`. */
+  readonly limitResetMs: number
+  /** Milliseconds. 0 when allowed. Waiting exactly this long is admitted, if no other caller asks; `Infinity` when never. */
   readonly retryAfterMs: number
+  /** The same in whole seconds, for a `Retry-After` header. 0 when allowed; `undefined` when never. */
+  readonly retryAfter: number | undefined
   /** Index of the limit that decides. */
   readonly policy: number
 }
@@ -22,14 +26,16 @@ export interface Details {
 
 /** Reads what the native call left behind. The order is that of `crate/napi/src/handle.rs`. */
 export function readDecision(allowed: boolean, { small, wide }: Details): Decision {
-  if (small[5] !== 0) return readWide(allowed, wide)
+  if (small[7] !== 0) return readWide(allowed, wide)
   return {
     allowed,
     limit: small[0] as number,
     remaining: small[1] as number,
     resetMs: small[2] as number,
-    retryAfterMs: small[3] as number,
-    policy: small[4] as number,
+    limitResetMs: small[3] as number,
+    retryAfterMs: small[4] as number,
+    retryAfter: small[5] as number,
+    policy: small[6] as number,
   }
 }
 
@@ -38,12 +44,33 @@ export function readDecision(allowed: boolean, { small, wide }: Details): Decisi
  * have it keep the numbers of all decisions as doubles, each allocated apart.
  */
 function readWide(allowed: boolean, wide: Float64Array): Decision {
+  const retryAfter = wide[5] as number
   return {
-    policy: wide[4] as number,
+    policy: wide[6] as number,
     allowed,
     limit: wide[0] as number,
     remaining: wide[1] as number,
     resetMs: wide[2] as number,
-    retryAfterMs: wide[3] as number,
+    limitResetMs: wide[3] as number,
+    retryAfterMs: wide[4] as number,
+    retryAfter: retryAfter === Number.POSITIVE_INFINITY ? undefined : retryAfter,
+  }
+}
+
+/** What `Retry-After` says of so many milliseconds: whole seconds, rounded up; nothing when never. */
+export function retryAfterOf(ms: number): number | undefined {
+  return ms === Number.POSITIVE_INFINITY ? undefined : Math.ceil(ms / 1000)
+}
+
+/** The decision as a denial that lasts for at least `ms`, as under a block. */
+export function deniedFor(decision: Decision, ms: number): Decision {
+  const retryAfterMs = Math.max(decision.retryAfterMs, ms)
+  return {
+    ...decision,
+    allowed: false,
+    resetMs: Math.max(decision.resetMs, ms),
+    limitResetMs: Math.max(decision.limitResetMs, ms),
+    retryAfterMs,
+    retryAfter: retryAfterOf(retryAfterMs),
   }
 }

@@ -145,7 +145,16 @@ it('H85, H86 behind a refund that fails, others are answered all the same', asyn
   }
 })
 
-const open = { allowed: true, limit: 1, remaining: 1, resetMs: 1, retryAfterMs: 0, policy: 0 }
+const open = {
+  allowed: true,
+  limit: 1,
+  remaining: 1,
+  resetMs: 1,
+  limitResetMs: 1,
+  retryAfterMs: 0,
+  retryAfter: 0,
+  policy: 0,
+}
 const throwing = (): never => {
   throw new Error('down')
 }

@@ -262,7 +262,9 @@ describe('H66: the policy is the one that was chosen', () => {
       limit: 2,
       remaining: 0,
       resetMs: 1_000,
+      limitResetMs: 1_000,
       retryAfterMs: 1_000,
+      retryAfter: 1,
       policy: 0,
     })
     expect((await local.check('k')).limit).toBe(10)

@@ -22,18 +22,23 @@ interface Denial {
  */
 export class Denials {
   readonly #longestMs: number
+  readonly #limits: number
   readonly #known = new Map<string, Denial>()
 
-  /** @param longestMs how long a denial is believed at most; Infinity for as long as Redis said */
-  constructor(longestMs: number) {
+  /**
+   * @param longestMs how long a denial is believed at most; Infinity for as long as Redis said
+   * @param limits how many limits a decision is about
+   */
+  constructor(longestMs: number, limits: number) {
     this.#longestMs = longestMs
+    this.#limits = limits
   }
 
   /** The denial that Redis would answer at `now`. */
   find(key: string, now: number): Decision | undefined {
     const denial = this.#known.get(key)
     if (denial === undefined) return undefined
-    if (now < denial.until) return agedReply(denial.decision, now - denial.at)
+    if (now < denial.until) return agedReply(denial.decision, now - denial.at, this.#limits)
     this.#known.delete(key)
     return undefined
   }

@@ -1,4 +1,4 @@
-import type { Decision } from '../decision.ts'
+import { type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Standing } from '../tier.ts'
@@ -82,7 +82,9 @@ export class Fallback {
       limit,
       remaining: allowed ? limit : 0,
       resetMs: ms,
+      limitResetMs: ms,
       retryAfterMs: ms,
+      retryAfter: retryAfterOf(ms),
       policy: 0,
     }
   }

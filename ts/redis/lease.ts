@@ -149,7 +149,9 @@ function newLease(): Lease {
     limit: 0,
     remaining: 0,
     resetMs: 0,
+    limitResetMs: 0,
     retryAfterMs: 0,
+    retryAfter: 0,
     policy: 0,
   }
   return { units: 0, until: 0, decision, takenAt: 0, used: 0, waiting: 0, fetching: undefined }
@@ -157,12 +159,15 @@ function newLease(): Lease {
 
 /** As Redis said when the batch was taken, with what is left of it. */
 function decisionOf({ decision, units, takenAt }: Lease, now: number): Decision {
+  const since = now - takenAt
   return {
     allowed: true,
     limit: decision.limit,
     remaining: decision.remaining + units,
-    resetMs: Math.max(1, Math.ceil(decision.resetMs - (now - takenAt))),
+    resetMs: Math.max(1, Math.ceil(decision.resetMs - since)),
+    limitResetMs: Math.max(1, Math.ceil(decision.limitResetMs - since)),
     retryAfterMs: 0,
+    retryAfter: 0,
     policy: decision.policy,
   }
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Decision } from '../decision.ts'
+import { type Decision, deniedFor } from '../decision.ts'
 import { RateLimitExceeded } from '../exceeded.ts'
 import { ownOptions } from '../options.ts'
 import { checkMaxWait, checkSignal, type WaitOptions, withTimers } from '../wait.ts'
@@ -104,8 +104,7 @@ export class Queues {
     await this.#pause(turn, patience, before)
     if (this.#clock.now() < turn.deadline) return
     const seen = await this.#asked.peek(turn.key, turn.cost)
-    const denied = { ...seen, allowed: false, retryAfterMs: Math.max(1, seen.retryAfterMs) }
-    throw new RateLimitExceeded(denied)
+    throw new RateLimitExceeded(deniedFor(seen, 1))
   }
 
   /** For so long, or until what is waited for is done. Rejects when the turn is given up. */

@@ -1,9 +1,27 @@
-import type { Decision } from '../decision.ts'
+import { type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Standing } from '../tier.ts'
 
-/** Numbers of a reply before those of each limit. */
-const SHARED = 5
+/*
+ * A reply, as `script/frame.ts` makes it:
+ *
+ *   allowed, remaining, retry after, reset, more or policy, the deciding limit's own reset, the block
+ *
+ * With one limit the fifth number is when there will be more, and an admission may end with it. With several it
+ * is the deciding limit, and for each limit follow what it has left and when it will have more. A server's
+ * time comes last, if it was asked for: then the numbers are even in number.
+ * Times are milliseconds, -1 is never.
+ */
+const ALLOWED = 0
+const REMAINING = 1
+const RETRY = 2
+const RESET = 3
+const MORE = 4
+const POLICY = 4
+const LIMIT_RESET = 5
+const BLOCK = 6
+/** Numbers before those of each of several limits. */
+const SHARED = 7
 /** A script that found itself too late says this and its time, and has done nothing. */
 const LATE = -2
 
@@ -13,16 +31,21 @@ class Answer implements Decision {
   readonly limit: number
   readonly remaining: number
   readonly resetMs: number
+  readonly limitResetMs: number
   readonly retryAfterMs: number
+  readonly retryAfter: number | undefined
   readonly policy: number
   readonly #numbers: readonly number[]
 
-  constructor(numbers: readonly number[], policy: number, limit: number) {
-    this.allowed = (numbers[0] as number) > 0
+  constructor(numbers: readonly number[], policy: number, limit: number, isOne: boolean) {
+    const retryAfterMs = orNever(numbers[RETRY] as number)
+    this.allowed = (numbers[ALLOWED] as number) > 0
     this.limit = limit
-    this.remaining = numbers[1] as number
-    this.resetMs = numbers[3] as number
-    this.retryAfterMs = orNever(numbers[2] as number)
+    this.remaining = numbers[REMAINING] as number
+    this.resetMs = numbers[RESET] as number
+    this.limitResetMs = numbers[isOne ? RESET : LIMIT_RESET] as number
+    this.retryAfterMs = retryAfterMs
+    this.retryAfter = retryAfterOf(retryAfterMs)
     this.policy = policy
     this.#numbers = numbers
   }
@@ -46,33 +69,48 @@ export function readNumbers(reply: unknown): readonly number[] | undefined {
 
 /** The server's time in microseconds, if that is all the script said. */
 export function lateness(numbers: readonly number[]): number | undefined {
-  return numbers[0] === LATE ? numbers[1] : undefined
+  return numbers[ALLOWED] === LATE ? numbers[1] : undefined
 }
 
 /** The decision that a reply means. Its standings are kept beside it, for as long as it lives. */
 export function readReply(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  const policy = limits.length === 1 ? 0 : (numbers[4] as number)
-  return new Answer(numbers, policy, (limits[policy] as Limit).count)
+  const isOne = limits.length === 1
+  const policy = isOne ? 0 : (numbers[POLICY] as number)
+  return new Answer(numbers, policy, (limits[policy] as Limit).count, isOne)
 }
 
 /** A denial as it reads some time later, if nothing has happened to the key since. */
-export function agedReply(denial: Decision, ms: number): Decision {
+export function agedReply(denial: Decision, ms: number, limits: number): Decision {
   const numbers = [...(Answer.numbersOf(denial) ?? [])]
-  numbers[2] = Math.max(1, Math.ceil(denial.retryAfterMs - ms))
-  numbers[3] = Math.max(1, Math.ceil(denial.resetMs - ms))
-  return new Answer(numbers, denial.policy, denial.limit)
+  for (const place of timesIn(limits)) {
+    const time = numbers[place] as number
+    if (time > 0) numbers[place] = Math.max(1, Math.ceil(time - ms))
+  }
+  return new Answer(numbers, denial.policy, denial.limit, limits === 1)
+}
+
+/** Milliseconds for which a denied key is blocked, whatever its limits say. */
+export function blockMsIn(denial: Decision): number {
+  return Answer.numbersOf(denial)?.[BLOCK] ?? 0
+}
+
+/** Where a reply has times that pass. */
+function timesIn(limits: number): readonly number[] {
+  const shared = [RETRY, RESET, LIMIT_RESET, BLOCK]
+  if (limits === 1) return [...shared, MORE]
+  return [...shared, ...Array.from({ length: limits }, (_, limit) => SHARED + 2 * limit + 1)]
 }
 
 /** Units that the script has charged, if it was to say. */
 export function chargedUnits(numbers: readonly number[]): number {
-  return Math.max(0, numbers[0] ?? 0)
+  return Math.max(0, numbers[ALLOWED] ?? 0)
 }
 
 /** How each limit stood when the decision was taken, if it came from Redis. */
 export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
   const numbers = Answer.numbersOf(decision)
   if (numbers === undefined) return undefined
-  if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[4] ?? 0) }]
+  if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[MORE] ?? 0) }]
   return readStandings(numbers, limits)
 }
 

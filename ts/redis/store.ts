@@ -13,7 +13,7 @@ import { Fallback } from './fallback.ts'
 import { namer } from './key.ts'
 import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
-import { chargedUnits, readReply, standingsAt } from './reply.ts'
+import { blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
 import { termsOf } from './terms.ts'
@@ -45,7 +45,7 @@ export class Store implements Lender {
     this.#connection = connection
     this.#census = connection.servers.census(keyPrefix)
     this.#fallback = new Fallback(limits, options, () => this.processes)
-    this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs)
+    this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits.length)
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
@@ -168,8 +168,8 @@ export class Store implements Lender {
   /** With `blockFor`, until the block ends: another denial after that begins another block. */
   #remember(key: string, decision: Decision, askedAt: number): void {
     if (this.#denials === undefined) return
-    const [first] = this.#options.blockForMs > 0 ? this.standings(key, decision) : []
-    const ms = Math.min(decision.retryAfterMs, first?.moreMs ?? decision.retryAfterMs)
+    const blockMs = this.#options.blockForMs > 0 ? blockMsIn(decision) : 0
+    const ms = blockMs > 0 ? Math.min(decision.retryAfterMs, blockMs) : decision.retryAfterMs
     this.#denials.remember(key, decision, ms, askedAt, this.#now())
   }
 

@@ -10,7 +10,7 @@ pub struct Reading {
     pub remaining: u64,
     /// How long to wait until the asked cost is admitted; 0 now, [`NEVER`] when it exceeds the limit.
     pub retry_ms: u64,
-    /// How long until the key is as if never seen.
+    /// How long until the key has recovered completely.
     pub reset_ms: u64,
 }
 
@@ -23,8 +23,10 @@ pub struct Decision {
     pub limit: u64,
     /// Units that every limit would admit right now.
     pub remaining: u64,
-    /// Milliseconds until every limit is as if the key had never been seen.
+    /// Milliseconds until the key has recovered completely, under every limit.
     pub reset_ms: u64,
+    /// Milliseconds until the deciding limit alone has; not less than a finite `retry_ms`.
+    pub limit_reset_ms: u64,
     /// Milliseconds after which the same cost is admitted if nobody else asks; [`NEVER`] if it can't be.
     pub retry_ms: u64,
     /// Index of the deciding limit.
@@ -36,6 +38,6 @@ pub struct Decision {
 pub struct Standing {
     /// Units that this limit alone would admit right now.
     pub remaining: u64,
-    /// Milliseconds until it would admit one more than that; [`NEVER`] when it holds its most.
+    /// Milliseconds until it would admit one more than that, blocks included; [`NEVER`] when it holds its most.
     pub more_ms: u64,
 }

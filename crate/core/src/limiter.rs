@@ -170,7 +170,12 @@ impl Limiter {
         let (_, table) = self.tables.get(index)?;
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
-            return Some(Standing { remaining: 0, more_ms: blocked_us.div_ceil(1_000) });
+            // The block may end before the limit itself admits a unit again.
+            let own_ms = table.peek(key, 1, clock).retry_ms;
+            return Some(Standing {
+                remaining: 0,
+                more_ms: blocked_us.div_ceil(1_000).max(own_ms),
+            });
         }
         let remaining = table.peek(key, 1, clock).remaining;
         let more_ms = table.peek(key, remaining.saturating_add(1), clock).retry_ms;
@@ -348,6 +353,7 @@ impl Limiter {
             limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
             remaining: all().map(|reading| reading.remaining).min().unwrap_or(0),
             reset_ms: all().map(|reading| reading.reset_ms).max().unwrap_or(0),
+            limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
             retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
             policy: deciding.map_or(0, |(index, _, _)| index),
         }
@@ -370,6 +376,7 @@ const fn one(limit: Limit, reading: Reading, allowed: bool) -> Decision {
         limit: limit.count(),
         remaining: reading.remaining,
         reset_ms: reading.reset_ms,
+        limit_reset_ms: reading.reset_ms,
         retry_ms: if allowed { 0 } else { reading.retry_ms },
         policy: 0,
     }
@@ -381,6 +388,7 @@ fn extended(denied: Decision, block_ms: u64) -> Decision {
         remaining: 0,
         retry_ms: denied.retry_ms.max(block_ms),
         reset_ms: denied.reset_ms.max(block_ms),
+        limit_reset_ms: denied.limit_reset_ms.max(block_ms),
         ..denied
     }
 }

@@ -9,8 +9,8 @@ use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-/// Limit, remaining, reset, retry-after, index of the policy.
-const DETAILS: usize = 5;
+/// Limit, remaining, reset, the limit's own reset, retry-after, that in seconds, index of the policy.
+const DETAILS: usize = 7;
 
 /// What JavaScript reads after a call. Small numbers are integers, because an object made of doubles
 /// costs JavaScript an allocation for each of them.
@@ -87,7 +87,7 @@ impl Handle {
     }
 
     pub(crate) fn write_tie(&self, tie: Tie) {
-        self.details.write_wide([f64::from(tie as u8), 0.0, 0.0, 0.0, 0.0]);
+        self.write_first([f64::from(tie as u8)]);
     }
 
     /// Lets go of the limiter. Its memory is free when no other handle holds it.
@@ -107,7 +107,9 @@ impl Handle {
     )]
     #[inline(always)]
     pub(crate) fn write_decision(&self, decision: &Decision) {
-        let Decision { limit, remaining, reset_ms, retry_ms, policy, .. } = *decision;
+        let Decision { limit, remaining, reset_ms, limit_reset_ms, retry_ms, policy, .. } =
+            *decision;
+        // The limit's own reset is part of the whole one, and never greater.
         if (limit | remaining | reset_ms | retry_ms) >> 31 != 0 {
             return self.write_wide(decision);
         }
@@ -115,7 +117,9 @@ impl Handle {
             limit as i32,
             remaining as i32,
             reset_ms as i32,
+            limit_reset_ms as i32,
             retry_ms as i32,
+            retry_ms.div_ceil(1_000) as i32,
             policy as i32,
             0,
         ]);
@@ -127,15 +131,16 @@ impl Handle {
             number(decision.limit),
             number(decision.remaining),
             milliseconds(decision.reset_ms),
+            milliseconds(decision.limit_reset_ms),
             milliseconds(decision.retry_ms),
+            seconds(decision.retry_ms),
             number(decision.policy as u64),
         ]);
-        self.details.write_small([0, 0, 0, 0, 0, 1]);
+        self.details.write_small([0, 0, 0, 0, 0, 0, 0, 1]);
     }
 
     pub(crate) fn write_standing(&self, standing: Standing) {
-        let numbers = [number(standing.remaining), milliseconds(standing.more_ms), 0.0, 0.0, 0.0];
-        self.details.write_wide(numbers);
+        self.write_first([number(standing.remaining), milliseconds(standing.more_ms)]);
     }
 
     pub(crate) fn write_stats(&self, limiter: &Limiter) {
@@ -143,7 +148,16 @@ impl Handle {
         let bytes = limiter.bytes();
         let (rivals, generation) = (limiter.rivals() as u64, limiter.generation());
         let numbers = [evictions, overflows, bytes, rivals, generation];
-        self.details.write_wide(numbers.map(number));
+        self.write_first(numbers.map(number));
+    }
+
+    /// Writes the first numbers and leaves the rest 0.
+    fn write_first<const N: usize>(&self, first: [f64; N]) {
+        let mut numbers = [0.0; DETAILS];
+        for (number, value) in numbers.iter_mut().zip(first) {
+            *number = value;
+        }
+        self.details.write_wide(numbers);
     }
 }
 
@@ -157,6 +171,11 @@ const fn number(n: u64) -> f64 {
 #[inline(always)]
 const fn milliseconds(ms: u64) -> f64 {
     if ms == NEVER { f64::INFINITY } else { number(ms) }
+}
+
+/// Whole seconds, rounded up.
+const fn seconds(ms: u64) -> f64 {
+    if ms == NEVER { f64::INFINITY } else { number(ms.div_ceil(1_000)) }
 }
 
 /// The memory under a `Float64Array` and an `Int32Array`, kept from collection for as long as we may write to it.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import type { Decision } from '../../decision.ts'
+import { type Decision, deniedFor } from '../../decision.ts'
 import type { Limit } from '../../limit/limit.ts'
 import { RateLimiter } from '../../limiter.ts'
 import { type Answer, readiness, type Standing, type StoreStatus, type Tier } from '../../tier.ts'
@@ -99,12 +99,7 @@ export class Escalation implements Tier {
       // No slot left but those of blocked keys: the denial stands, the next one tries again.
       return denied
     }
-    const longer: Decision = {
-      ...denied,
-      remaining: 0,
-      resetMs: Math.max(denied.resetMs, ms),
-      retryAfterMs: Math.max(denied.retryAfterMs, ms),
-    }
+    const longer = { ...deniedFor(denied, ms), remaining: 0 }
     // It replaces an earlier block: one that another process began must not end the sooner for it.
     if (denied.retryAfterMs >= ms) return longer
     return then(this.#tier.block(key, ms), () => longer)

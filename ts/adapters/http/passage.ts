@@ -54,7 +54,9 @@ export class RequestDecision implements Decision {
   readonly limit: number
   readonly remaining: number
   readonly resetMs: number
+  readonly limitResetMs: number
   readonly retryAfterMs: number
+  readonly retryAfter: number | undefined
   readonly policy: number
   readonly #last: Passage
 
@@ -63,7 +65,9 @@ export class RequestDecision implements Decision {
     this.limit = decision.limit
     this.remaining = decision.remaining
     this.resetMs = decision.resetMs
+    this.limitResetMs = decision.limitResetMs
     this.retryAfterMs = decision.retryAfterMs
+    this.retryAfter = decision.retryAfter
     this.policy = decision.policy
     this.#last = last
   }
@@ -136,5 +140,5 @@ function unwind({ hold, budget, key, cost, decision }: Passage): Answer<void> {
 function isTighter(one: Decision, other: Decision): boolean {
   if (one.allowed !== other.allowed) return other.allowed
   if (one.remaining !== other.remaining) return one.remaining < other.remaining
-  return one.resetMs > other.resetMs
+  return one.limitResetMs > other.limitResetMs
 }

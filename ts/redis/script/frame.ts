@@ -83,9 +83,7 @@ end
 `
 
 /**
- * Decides, as `crate/core/src/limiter.rs` does. Answers { allowed, remaining, retry after, reset }, and then,
- * for one limit, when it will have more; for several, which one decides, and for each what it has left and
- * when it will have more. -1 is for ever.
+ * Decides, as `crate/core/src/limiter.rs` does. Answers what stands in `../reply.ts`. -1 is for ever.
  */
 const DECIDE = `
 local function look(units)
@@ -115,19 +113,22 @@ local function answer(allowed, block)
     if allowed and left[i] < left[deciding] then deciding = i end
     if not allowed and wait[i] > wait[deciding] then deciding = i end
     least, longest = math.min(least, left[i]), math.max(longest, reset[i])
-    more[i] = block > 0 and block or again(i, left[i] + 1)
     if block > 0 then left[i] = 0 end
+    more[i] = math.max(block, again(i, left[i] + 1))
   end
   local retry = 0
   if not allowed then retry = math.max(wait[deciding], block) end
   if block > 0 then least, longest = 0, math.max(longest, block) end
   if retry == huge then retry = -1 end
-  local reply = { allowed and charged or 0, least, retry, longest, deciding - 1 }
   for i = 1, limits do
     if more[i] == huge then more[i] = -1 end
-    if limits > 1 then reply[4 + 2 * i], reply[5 + 2 * i] = left[i], more[i] end
   end
-  if limits == 1 then reply[5] = more[1] end
+  local own = math.max(reset[deciding], block)
+  local reply = { allowed and charged or 0, least, retry, longest, more[1], own, block }
+  if limits > 1 then
+    reply[5] = deciding - 1
+    for i = 1, limits do reply[6 + 2 * i], reply[7 + 2 * i] = left[i], more[i] end
+  end
   if till <= 0 then reply[#reply + 1] = now end
   return reply
 end

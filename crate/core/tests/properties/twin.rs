@@ -39,6 +39,7 @@ impl Twin {
             limit: self.count,
             remaining: self.free(at),
             reset_ms: self.wait(at, self.most),
+            limit_reset_ms: self.wait(at, self.most),
             retry_ms,
             policy: 0,
         }
