@@ -53,6 +53,7 @@ describe('denials that are remembered', () => {
   it('memory is bounded: 20,000 denied keys, of which the latest 10,000 are remembered', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
+    await limiter.ready()
     const keys = Array.from({ length: 20_000 }, (_, i) => `k${i}`)
     for (const _ of [1, 2]) await Promise.all(keys.map((key) => limiter.allow(key)))
     const { asked } = limiter.stats()

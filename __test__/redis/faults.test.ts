@@ -27,7 +27,8 @@ describe('H57: Redis is down when we start', () => {
   it('decides locally, within the deadline, and is exact soon after Redis is up', async () => {
     const port = await freePort()
     const url = `redis://127.0.0.1:${port}`
-    const limiter = limiterForTest('100/hour', { url, algorithm: 'fixed-window' })
+    const options = { url, algorithm: 'fixed-window', connectTimeoutMs: DEADLINE_MS } as const
+    const limiter = limiterForTest('100/hour', options)
     const down = await load(limiter, { perSecond: 1_000, ms: 1_000, fault: 'down at start' })
     expect(down.errors).toBe(0)
     expect(down.admitted).toBe(100)

@@ -1,3 +1,4 @@
+import type { StoreStatus } from '../tier.ts'
 import { Call, type Question } from './call.ts'
 import type { Link } from './client.ts'
 import { Corks } from './corks.ts'
@@ -6,6 +7,7 @@ import { failureOf, isScriptLost, StoreFailure } from './failure.ts'
 import type { Gate } from './gate.ts'
 import { lateness, readNumbers } from './reply.ts'
 import { Servers } from './servers.ts'
+import { type Parked, Start } from './start.ts'
 
 /**
  * Our connection to Redis.
@@ -18,39 +20,47 @@ export class Connection {
   readonly servers: Servers
   readonly #link: Link
   readonly #corks: Corks
-  /** Who asks before Redis has answered for the first time waits, as far as the deadlines allow. */
-  #early: Call[] | undefined = []
+  readonly #started: Promise<void>
+  /** Until Redis has answered for the first time, or has been waited for long enough. */
+  #start: Start | undefined
 
   constructor(link: Link) {
     this.#link = link
     this.#corks = new Corks(link)
-    this.servers = new Servers(link, () => this.#start())
+    this.servers = new Servers(link, () => this.#begin())
+    this.#start = new Start(() => this.#giveUpStart())
+    this.#started = this.#start.over
     link.on('error', () => {})
     link.connect().catch(() => {})
   }
 
   /** Whether the server that holds `name` would be asked. */
   isOpen(name: string): boolean {
-    return this.#early !== undefined || this.servers.gateOf(name).open
+    return this.#start !== undefined || this.servers.gateOf(name).open
+  }
+
+  /** One more limiter, which lets its callers wait for the first connection for so many milliseconds. */
+  join(connectTimeoutMs: number): void {
+    this.#start?.wait(connectTimeoutMs)
+  }
+
+  /** Waits for the first connection, if there was none yet, and says whether Redis decides. */
+  async ready(): Promise<StoreStatus> {
+    await this.#started
+    return this.servers.status
   }
 
   /**
-   * What the script answers. Whatever becomes of the connection, it resolves or rejects within the deadline.
+   * What the script answers. Whatever becomes of the connection, it resolves or rejects within the deadline;
+   * before the first connection, within the time for connecting.
    *
    * @throws StoreFailure
    */
-  ask(question: Question, deadlines: Deadlines): Promise<readonly number[]> {
+  ask(question: Question, deadlines: Deadlines, connecting: Deadlines): Promise<readonly number[]> {
     const now = performance.now()
     return new Promise((resolve, reject) => {
-      const early = this.#early
-      if (early !== undefined) {
-        const giveUp = (failure: StoreFailure): void => {
-          reject(failure)
-          this.#giveUpStart()
-        }
-        const call = new Call(question, now + deadlines.ms, resolve, giveUp)
-        early.push(call)
-        deadlines.add(call, now)
+      if (this.#start !== undefined) {
+        this.#start.park({ question, deadlines, resolve, reject }, connecting, now)
         return
       }
       const gate = this.servers.gateOf(question.name)
@@ -67,6 +77,7 @@ export class Connection {
   async close(): Promise<void> {
     await this.servers.close()
     this.#link.disconnect()
+    this.#endStart()
   }
 
   #send(call: Call, gate: Gate, now: number): void {
@@ -121,21 +132,25 @@ export class Connection {
     )
   }
 
-  #start(): void {
-    const early = this.#early ?? []
-    this.#early = undefined
+  /** Redis answers: those who have waited for that are sent. */
+  #begin(): void {
     const now = performance.now()
-    for (const call of early) {
-      if (!call.settled) this.#send(call, this.servers.gateOf(call.question.name), now)
+    for (const parked of this.#endStart()) {
+      this.#send(parked.call(now), this.servers.gateOf(parked.question.name), now)
     }
   }
 
   #giveUpStart(): void {
-    const early = this.#early
-    if (early === undefined) return
-    this.#early = undefined
+    if (this.#start === undefined) return
+    const parked = this.#endStart()
     this.servers.giveUpStart()
-    for (const call of early) call.fail(new StoreFailure('unavailable'))
+    for (const caller of parked) caller.turnAway()
+  }
+
+  #endStart(): readonly Parked[] {
+    const parked = this.#start?.finish() ?? []
+    this.#start = undefined
+    return parked
   }
 }
 

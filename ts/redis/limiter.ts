@@ -5,9 +5,10 @@ import type { CheckedLimits } from '../limit/literal.ts'
 import { readLimits } from '../limit/parse.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
-import type { Standing, Tier } from '../tier.ts'
+import type { Standing, StoreStatus, Tier } from '../tier.ts'
 import type { WaitOptions } from '../wait.ts'
 import { checkDuration, checkKey, checkWhole, closedError } from './argument.ts'
+import type { Connection } from './connection.ts'
 import { Leases } from './lease.ts'
 import { type RedisLimiterOptions, resolveRedisOptions } from './options.ts'
 import { Queues } from './queue.ts'
@@ -30,8 +31,8 @@ const NO = Promise.resolve(false)
  * Decides as {@link RateLimiter} does, from the clock of Redis, in one round trip whatever the number of
  * limits. Limiters with the same `keyPrefix`, `name`, limits and algorithm share their counters.
  *
- * While Redis does not answer, `onError` decides; no call takes longer than `deadlineMs`, and none rejects
- * because of Redis. Wrong arguments reject with a TypeError or RangeError that names them.
+ * While Redis does not answer, `onError` decides; no call takes longer than `deadlineMs`, or before the first
+ * connection than `connectTimeoutMs`, and none rejects because of Redis. Wrong arguments reject with a TypeError or RangeError that names them.
  */
 export class RedisLimiter<const L extends LimitInput = LimitInput> implements Tier {
   /** The limits, parsed. All of them are charged, or none. */
@@ -40,7 +41,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
   readonly algorithm: Algorithm
   /** The connection. Other limiters that are given it share it. */
   readonly storage: RedisStorage
-  readonly #outages: () => number
+  readonly #connection: Connection
   readonly #store: Store
   readonly #queues: Queues
   readonly #leases: Leases | undefined
@@ -64,7 +65,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
     this.algorithm = algorithm
     this.storage = resolved.storage
     const connection = this.storage.hold()
-    this.#outages = () => connection.servers.outages
+    this.#connection = connection
     this.#store = new Store(this.limits, resolved, connection)
     this.#queues = new Queues(this, clock)
     this.#leases = lease === undefined ? undefined : new Leases(this.#store, lease)
@@ -148,6 +149,15 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
     await this.#store.block(key, ms)
   }
 
+  /**
+   * Waits for the first connection, at most `connectTimeoutMs`, and says whether Redis decides. Never rejects,
+   * and never waits once Redis has answered or could not be had in time.
+   */
+  async ready(): Promise<StoreStatus> {
+    if (this.#closed) return { available: false, reason: 'closed' }
+    return this.#connection.ready()
+  }
+
   /** How each limit stood when `decision` was taken, in the order of `limits`. Asks nobody. */
   standings(key: string, decision: Decision): readonly Standing[] {
     return this.#store.standings(key, decision)
@@ -161,7 +171,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
       deniedLocally,
       leased,
       failures: { ...failures },
-      outages: this.#outages(),
+      outages: this.#connection.servers.outages,
       processes: this.#store.processes,
     }
   }

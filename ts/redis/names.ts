@@ -3,6 +3,7 @@ export const REDIS_OPTIONS: readonly string[] = [
   'keyPrefix',
   'onError',
   'deadlineMs',
+  'connectTimeoutMs',
   'localDenials',
   'lease',
   'processes',

@@ -37,8 +37,16 @@ export interface RedisOptions extends RateLimiterOptions {
   readonly keyPrefix?: string | undefined
   /** What decides while Redis does not. Default: `'local'`. */
   readonly onError?: OnError | undefined
-  /** Longest a decision takes, in milliseconds, whatever happens to Redis: 1 to 60,000. Default: 50. */
+  /**
+   * Longest a decision takes once there was a connection, in milliseconds, whatever happens to Redis: 1 to
+   * 60,000. Default: 50.
+   */
   readonly deadlineMs?: number | undefined
+  /**
+   * Longest a decision waits for the first connection of the process, in milliseconds: 1 to 60,000.
+   * Default: 2,000. Afterwards `deadlineMs` holds. At most 1,000 calls wait for one key, 10,000 in all.
+   */
+  readonly connectTimeoutMs?: number | undefined
   /**
    * Whether a denied key is denied without asking Redis again, until the time that Redis named; or for how
    * long at most. Another process's refund or reset of the key is seen no earlier. Default: true.
@@ -77,6 +85,7 @@ export interface ResolvedRedisOptions extends ResolvedOptions {
   readonly keyPrefix: string
   readonly onError: OnError
   readonly deadlineMs: number
+  readonly connectTimeoutMs: number
   /** 0 is off. */
   readonly localDenialsMs: number
   readonly lease: ResolvedLease | undefined
@@ -92,12 +101,14 @@ export function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedis
   if (own.shared !== undefined && own.shared !== false) {
     throw new TypeError('shared is for processes of one host: it excludes a storage in Redis')
   }
-  const { keyPrefix, onError, deadlineMs, localDenials, lease, processes, onStoreChange } = own
+  const { keyPrefix, onError, localDenials, lease, processes, onStoreChange } = own
+  const { deadlineMs = 50, connectTimeoutMs = 2_000 } = own
   return {
     ...resolveOptions(without(own, [...REDIS_OPTIONS, ...WHERE])),
     keyPrefix: readPrefix(keyPrefix),
     onError: readOnError(onError),
-    deadlineMs: readInteger(deadlineMs ?? 50, 60_000, 'deadlineMs'),
+    deadlineMs: readInteger(deadlineMs, 60_000, 'deadlineMs'),
+    connectTimeoutMs: readInteger(connectTimeoutMs, 60_000, 'connectTimeoutMs'),
     localDenialsMs: readLocalDenials(localDenials),
     lease: lease === undefined ? undefined : readLease(lease),
     processes: processes === undefined ? undefined : readInteger(processes, 1_000_000, 'processes'),

@@ -1,3 +1,4 @@
+import type { StoreStatus } from '../tier.ts'
 import { Census, HEARTBEAT_MS, proveAlive } from './census.ts'
 import type { Link } from './client.ts'
 import { announce, type StoreListener } from './event.ts'
@@ -42,6 +43,16 @@ export class Servers implements GateKeeper {
   /** How often a server stopped answering. */
   get outages(): number {
     return this.#outages
+  }
+
+  /** Whether Redis decides about any key, and if not, why. */
+  get status(): StoreStatus {
+    const shut = [...this.#nodes.values()].filter((gate) => !gate.open)
+    const all = this.#nodes.size > 0 && shut.length === this.#nodes.size
+    const gate = this.#main.open && all ? shut[0] : this.#main
+    if (gate?.open === true) return { available: true, reason: undefined }
+    const reason = (gate && this.#reasons.get(gate)) ?? 'disconnected'
+    return { available: false, reason }
   }
 
   /** The gate before the server that holds `name`. */
@@ -126,9 +137,19 @@ export class Servers implements GateKeeper {
   async #prove(gate: Gate): Promise<void> {
     if (gate === this.#main && this.#link.isCluster !== true) {
       await Promise.all([...this.#censuses.values()].map((census) => this.#count(census)))
-    } else if (gate !== this.#main) {
+    } else if (gate === this.#main) {
+      await this.#connectNodes()
+    } else {
       await proveAlive(this.#link, `ratethrottle:probe:{${tagIn(gate.sample)}}`, gate.skew)
     }
+  }
+
+  /** Servers of a cluster are connected to on first use, and that would come out of the first call's time. */
+  async #connectNodes(): Promise<void> {
+    const nodes = this.#link.nodes?.('master') ?? []
+    const connected = nodes.map((node) => node.status === 'ready' || node.connect())
+    // One that is away has a gate of its own, and does not keep the others shut.
+    await within(NODE_PROBE_MS, () => Promise.allSettled(connected)).catch(() => {})
   }
 
   async #count(census: Census): Promise<void> {

@@ -31,6 +31,8 @@ export class Store implements Lender {
   readonly #fallback: Fallback
   readonly #denials: Denials | undefined
   readonly #deadlines: Deadlines
+  /** Before the first connection. */
+  readonly #connecting: Deadlines
   readonly #script: Script
   readonly #nameOf: (key: string) => string
   readonly #tail: readonly string[]
@@ -47,6 +49,8 @@ export class Store implements Lender {
     this.#fallback = new Fallback(limits, options, () => this.processes)
     this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits.length)
     this.#deadlines = new Deadlines(options.deadlineMs)
+    this.#connecting = new Deadlines(options.connectTimeoutMs)
+    connection.join(options.connectTimeoutMs)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
     const [first, second, third, ...further] = terms.numbers
@@ -146,6 +150,7 @@ export class Store implements Lender {
       this.#connection.servers.listeners.delete(this.#options.onStoreChange)
     }
     this.#deadlines.expireAll()
+    this.#connecting.expireAll()
     this.#fallback.close()
   }
 
@@ -153,7 +158,7 @@ export class Store implements Lender {
     this.tally.asked++
     const tail = this.#clock === undefined ? this.#tail : this.#timed(this.#clock)
     const question = { script: this.#script, name: this.#nameOf(key), op, amount, tail }
-    return this.#connection.ask(question, this.#deadlines)
+    return this.#connection.ask(question, this.#deadlines, this.#connecting)
   }
 
   async #tell(op: Question['op'], key: string, amount: number, instead: () => void): Promise<void> {
