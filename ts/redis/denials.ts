@@ -1,21 +1,25 @@
 import type { Decision } from '../decision.ts'
+import { flat } from '../flat.ts'
+import { tableKey } from './key.ts'
 import { agedReply } from './reply.ts'
 
 /** Denied keys that are remembered at once; the oldest make room. */
 const ROOM = 10_000
-/** A key longer than this is not remembered: together they would take too much memory. */
-const LONGEST_KEY = 1_024
 
 interface Denial {
+  /** The key, or what stands for it. */
+  readonly name: string
   readonly decision: Decision
   /** Until when the key is certain to be denied. */
   readonly until: number
   /** When the decision was heard: its times count from here, and so are never too short. */
   readonly at: number
+  /** Where in the ring it is. */
+  readonly place: number
 }
 
 /**
- * Keys that Redis has denied, until the time it named: for so long nobody needs to ask it.
+ * Keys that Redis has denied, until the time it named: for that long it need not be asked.
  *
  * Only denials of one unit are kept. They say that nothing is left until then; what a greater cost has to
  * wait for, Redis has to be asked. Times are those of `performance.now()`, or of an injected clock.
@@ -24,9 +28,12 @@ export class Denials {
   readonly #longestMs: number
   readonly #limits: number
   readonly #known = new Map<string, Denial>()
+  /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
+  readonly #ring: (Denial | undefined)[] = []
+  #next = 0
 
   /**
-   * @param longestMs how long a denial is believed at most; Infinity for as long as Redis said
+   * @param longestMs how long a denial is believed at most
    * @param limits how many limits a decision is about
    */
   constructor(longestMs: number, limits: number) {
@@ -36,10 +43,10 @@ export class Denials {
 
   /** The denial that Redis would answer at `now`. */
   find(key: string, now: number): Decision | undefined {
-    const denial = this.#known.get(key)
+    const denial = this.#known.get(tableKey(key))
     if (denial === undefined) return undefined
     if (now < denial.until) return agedReply(denial.decision, now - denial.at, this.#limits)
-    this.#known.delete(key)
+    this.#remove(denial)
     return undefined
   }
 
@@ -57,18 +64,26 @@ export class Denials {
    */
   remember(key: string, decision: Decision, ms: number, askedAt: number, now: number): void {
     const until = askedAt + Math.min(ms - 1, this.#longestMs)
-    if (!(until > now) || key.length > LONGEST_KEY) return
-    this.#known.delete(key)
-    if (this.#known.size >= ROOM) this.#forgetOldest()
-    this.#known.set(key, { decision, until, at: now })
+    if (!(until > now)) return
+    const name = flat(tableKey(key))
+    const before = this.#known.get(name)
+    if (before !== undefined) this.#remove(before)
+    const place = this.#next
+    const oldest = this.#ring[place]
+    if (oldest !== undefined) this.#remove(oldest)
+    const denial = { name, decision, until, at: now, place }
+    this.#ring[place] = denial
+    this.#known.set(name, denial)
+    this.#next = (place + 1) % ROOM
   }
 
   forget(key: string): void {
-    this.#known.delete(key)
+    const denial = this.#known.get(tableKey(key))
+    if (denial !== undefined) this.#remove(denial)
   }
 
-  #forgetOldest(): void {
-    const [oldest] = this.#known.keys()
-    if (oldest !== undefined) this.#known.delete(oldest)
+  #remove({ name, place }: Denial): void {
+    this.#known.delete(name)
+    this.#ring[place] = undefined
   }
 }

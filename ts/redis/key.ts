@@ -6,6 +6,8 @@ const LONGEST_IN_FULL = 128
 /** What ends a hash tag, what escaping itself needs, and what is no text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
 const PLAIN = /^[\w.:@/-]*$/
+/** What the name of a hashed key begins with, and that of no other. */
+const HASHED = '%-'
 const MAX_PREFIX_LENGTH = 256
 
 /** Default of `keyPrefix`. */
@@ -46,13 +48,24 @@ export function readPrefix(value: unknown): string {
   return value
 }
 
+/**
+ * What stands for a key in the tables of what this process remembers: the key itself, or of a long one its
+ * hash, so that a table with a bound in entries has one in bytes.
+ */
+export function tableKey(key: string): string {
+  return key.length > LONGEST_IN_FULL || key.startsWith(HASHED) ? hashOf(key) : key
+}
+
 function tagOf(key: string): string {
-  if (key.length > LONGEST_IN_FULL) {
-    // Unit by unit, so that texts which differ in a lone surrogate only have different hashes.
-    return `%-${createHash('sha256').update(Buffer.from(key, 'utf16le')).digest('base64url')}`
-  }
+  if (key.length > LONGEST_IN_FULL) return hashOf(key)
   if (key === '') return '%'
   return PLAIN.test(key) ? key : escaped(key)
+}
+
+/** Unit by unit, so that texts which differ in a lone surrogate only have different hashes. */
+function hashOf(key: string): string {
+  const hash = createHash('sha256').update(Buffer.from(key, 'utf16le'))
+  return `${HASHED}${hash.digest('base64url')}`
 }
 
 function escaped(text: string): string {

@@ -48,8 +48,9 @@ export interface RedisOptions extends RateLimiterOptions {
    */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * Whether a denied key is denied without asking Redis again, until the time that Redis named; or for how
-   * long at most. Another process's refund or reset of the key is seen no earlier. Default: true.
+   * Whether a denied key is denied without asking Redis again, until the time that Redis named, but for at
+   * most 30 seconds; or for how long at most. Another process's refund or reset of the key is seen no later
+   * than that. Default: true.
    */
   readonly localDenials?: boolean | string | number | undefined
   /** Takes units from Redis in batches, so that most checks ask nobody. Default: off. */
@@ -93,6 +94,8 @@ export interface ResolvedRedisOptions extends ResolvedOptions {
   readonly onStoreChange: StoreListener | undefined
 }
 
+/** After so long an operator's reset in another process is seen, whatever a denial said. */
+const LONGEST_DENIAL_MS = 30_000
 const WHERE = ['url', 'client', 'storage']
 
 /** Checks options and fills in the defaults. Each is read once; unknown ones are refused. */
@@ -142,7 +145,7 @@ function readOnError(value: unknown = 'local'): OnError {
 }
 
 function readLocalDenials(value: unknown = true): number {
-  if (value === true) return Number.POSITIVE_INFINITY
+  if (value === true) return LONGEST_DENIAL_MS
   return value === false ? 0 : readDuration(value, 'localDenials')
 }
 
