@@ -1,3 +1,4 @@
+import { type AsyncLimiter, AsyncRateLimiter } from './async.ts'
 import { SETTINGS, type Settings, withSettings } from './environment.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
@@ -16,7 +17,8 @@ export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
   readonly limits: CheckedLimits<L>
   /**
    * Where the state lives: `'memory:'`, in this process, or `'shared:name'`, common to all processes of this
-   * user on this host. Default: `'memory:'`.
+   * user on this host. Default: the setting RATELIMIT_STORAGE_URL of the environment, else `'memory:'`. A text
+   * that is known at run time only may also be a URL of Redis.
    */
   readonly storage?: string | undefined
 }
@@ -41,10 +43,18 @@ export interface OpenTierOptions extends RateLimiterOptions {
 }
 
 const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS]
+
 /**
- * Makes a limiter from plain data, such as a configuration file.
+ * Makes a limiter from plain data, such as a configuration file. Its counters live where `storage` says, or
+ * the setting RATELIMIT_STORAGE_URL of the environment; it is asked in one way wherever that is.
  *
- * @throws Error with code MISSING_IOREDIS for a state in Redis where the package ioredis is not installed; for
+ * ```ts
+ * const limiter = createLimiter({ limits: '100/minute', storage: 'redis://127.0.0.1:6379/0' })
+ * await limiter.ready()
+ * if (!(await limiter.check('user:42')).allowed) refuse()
+ * ```
+ *
+ * @throws InvalidLimit, TypeError or RangeError naming the option and what is accepted; Error with code MISSING_IOREDIS for a state in Redis where the package ioredis is not installed; for
  * a shared one with a code of docs/shared.md
  */
 export function createLimiter<const L extends LimitInput>(
@@ -52,10 +62,10 @@ export function createLimiter<const L extends LimitInput>(
 ): RedisLimiter<L>
 export function createLimiter<const L extends LimitInput>(
   options: CreateLimiterOptions<L>,
-): RateLimiter<L>
+): AsyncLimiter
 export function createLimiter(
   options: CreateLimiterOptions | CreateRedisLimiterOptions,
-): RateLimiter | RedisLimiter {
+): AsyncLimiter {
   const own = ownOptions(options, KNOWN)
   const { limits, storage, headers: _headers, ...rest } = withSettings(own)
   if (isRedis(storage)) return openInRedis(limits as LimitInput, storage, rest)
@@ -63,7 +73,7 @@ export function createLimiter(
   if (forRedis !== undefined) {
     throw new TypeError(`option "${forRedis}" is for a storage in Redis`)
   }
-  return openOnHost(limits as LimitInput, storage, rest as RateLimiterOptions)
+  return new AsyncRateLimiter(openOnHost(limits as LimitInput, storage, rest as RateLimiterOptions))
 }
 
 /** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */

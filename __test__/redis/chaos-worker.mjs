@@ -43,7 +43,7 @@ for (let turn = 0; running; turn++) {
   const key = turn % KEYS
   const before = failures(limiter)
   const start = now()
-  const allowed = await limiter.allow(`key ${key}`)
+  const { allowed } = await limiter.check(`key ${key}`)
   asked++
   if (allowed) record(key, failures(limiter) > before, start, now())
   if (bug === 'forgets' && Math.random() < 0.001) await limiter.reset(`key ${key}`)

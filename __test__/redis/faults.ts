@@ -1,3 +1,4 @@
+import type { AsyncLimiter } from 'ratethrottle'
 import { RedisLimiter, type RedisLimiterOptions } from 'ratethrottle/redis'
 import { onTestFinished } from 'vitest'
 
@@ -89,4 +90,9 @@ async function timed(
     tally.errors++
   }
   times.push(performance.now() - start)
+}
+
+/** Whether one unit of the key is admitted, and charged. */
+export async function admits(limiter: AsyncLimiter, key: string): Promise<boolean> {
+  return (await limiter.check(key)).allowed
 }

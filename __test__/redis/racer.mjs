@@ -15,7 +15,7 @@ for (const limiter of limiters) {
   let left = Number(calls)
   let here = 0
   const work = async () => {
-    while (left-- > 0) if (await limiter.allow('raced')) here++
+    while (left-- > 0) if ((await limiter.check('raced')).allowed) here++
   }
   await Promise.all(Array.from({ length: 32 }, work))
   admitted.push(here)

@@ -31,11 +31,11 @@ it('a limiter and a storage of the same name are one state', async () => {
   const limiter = createLimiter({ limits: '10/day', storage: `shared:${name}` })
   const one = new RateLimiter('10/day', { name, shared: true })
   expect([limiter.storage, one.storage]).toEqual([`shared:${name}`, `shared:${name}`])
-  expect([limiter.allow('k', 4), one.peek('k').remaining]).toEqual([true, 6])
+  expect([(await limiter.check('k', 4)).allowed, one.peek('k').remaining]).toEqual([true, 6])
   expect(await act({ limits: '10/day', options: { name }, checks: 9 })).toMatchObject({
     admitted: 6,
   })
-  limiter.close()
+  await limiter.close()
   one.close()
   const memory = new RateLimiter('10/day', { name })
   expect(memory.peek('k').remaining).toBe(10)

@@ -1,10 +1,12 @@
 import {
+  type AsyncLimiter,
   createLimiter,
   type Decision,
   FakeClock,
   type LimitInput,
   parseLimits,
   RateLimiter,
+  type StoreStatus,
 } from 'ratethrottle'
 import { expectTypeOf, test } from 'vitest'
 
@@ -25,7 +27,11 @@ test('what must compile', () => {
   expectTypeOf(new RateLimiter(text)).toExtend<RateLimiter<string>>()
   new RateLimiter(['10/second', '1000/hour'], { algorithm: 'sliding_window' })
   new RateLimiter({ count: 1, windowMs: 1 })
-  createLimiter({ limits: '100/minute', storage: 'memory:' })
+  const created = createLimiter({ limits: '100/minute', storage: 'memory:' })
+  expectTypeOf(created).toEqualTypeOf<AsyncLimiter>()
+  expectTypeOf(created.check('k')).toEqualTypeOf<Promise<Decision>>()
+  expectTypeOf(created.ready()).toEqualTypeOf<Promise<StoreStatus>>()
+  expectTypeOf<Decision['retryAfter']>().toEqualTypeOf<number | undefined>()
   parseLimits('1000/hour; 20/second')
 })
 
@@ -43,6 +49,13 @@ test('what must not', () => {
   limiter.allow(42)
   // @ts-expect-error decisions are read only
   limiter.check('k').allowed = true
+  const created = createLimiter({ limits: '10/s' })
+  // @ts-expect-error what answers with promises has no allow
+  if (!created.allow('k')) return
+  // @ts-expect-error a promise has no allowed
+  if (!created.check('k').allowed) return
+  // @ts-expect-error a promise is always true
+  if (created.check('k')) return
   // @ts-expect-error no limits
   createLimiter({ storage: 'memory:' })
 })

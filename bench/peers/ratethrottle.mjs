@@ -27,7 +27,8 @@ export async function createRedis({ text, name, url }) {
   const { RedisLimiter } = await import('ratethrottle/redis')
   // Else a denied key would not be asked for at all.
   const limiter = new RedisLimiter(text, { url, name, localDenials: false })
-  return { take: (key) => limiter.allow(key), close: () => limiter.close() }
+  const take = async (key) => (await limiter.check(key)).allowed
+  return { take, close: () => limiter.close() }
 }
 
 /** The last Decision is kept in sight, or the compiler could leave out the object that users get. */

@@ -38,7 +38,7 @@ async function ours(client, options, count = COUNT) {
   const limits = { count, windowMs: WINDOW_MS }
   const limiter = new RedisLimiter(limits, { client, deadlineMs: DEADLINE_MS, ...options })
   await limiter.check('connected?', 0)
-  return (key) => limiter.allow(key)
+  return async (key) => (await limiter.check(key)).allowed
 }
 
 async function flexible(client, options, points = COUNT) {

@@ -1,3 +1,4 @@
+import { type AsyncLimiter, refuseAllow } from '../async.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../exceeded.ts'
 import type { Limit, LimitInput } from '../limit/limit.ts'
@@ -5,7 +6,7 @@ import type { CheckedLimits } from '../limit/literal.ts'
 import { readLimits } from '../limit/parse.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
-import type { Standing, StoreStatus, Tier } from '../tier.ts'
+import type { Standing, StoreStatus } from '../tier.ts'
 import type { WaitOptions } from '../wait.ts'
 import { checkDuration, checkKey, checkWhole, closedError } from './argument.ts'
 import type { Connection } from './connection.ts'
@@ -16,25 +17,28 @@ import type { RedisStorage } from './storage.ts'
 import { Store } from './store.ts'
 import type { RedisLimiterStats } from './tally.ts'
 
-/** Answers that need not be made anew. */
-const YES = Promise.resolve(true)
-const NO = Promise.resolve(false)
-
 /**
  * Limits how often a key may do something, for all processes that share a Redis.
  *
  * ```ts
  * const limiter = new RedisLimiter('100/minute', { url: 'redis://127.0.0.1:6379/0', name: 'api' })
- * if (!(await limiter.allow('user:42'))) refuse()
+ * if (!(await limiter.check('user:42')).allowed) refuse()
  * ```
  *
  * Decides as {@link RateLimiter} does, from the clock of Redis, in one round trip whatever the number of
  * limits. Limiters with the same `keyPrefix`, `name`, limits and algorithm share their counters.
+ * It has no `allow`, see {@link AsyncLimiter}.
  *
  * While Redis does not answer, `onError` decides; no call takes longer than `deadlineMs`, or before the first
  * connection than `connectTimeoutMs`, and none rejects because of Redis. Wrong arguments reject with a TypeError or RangeError that names them.
  */
-export class RedisLimiter<const L extends LimitInput = LimitInput> implements Tier {
+export class RedisLimiter<const L extends LimitInput = LimitInput>
+  implements AsyncLimiter<RedisLimiterStats>
+{
+  static {
+    refuseAllow(RedisLimiter.prototype)
+  }
+
   /** The limits, parsed. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
@@ -78,18 +82,6 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
       this.#check(key, cost, 'cost')
       const known = this.#known(key, cost)
       return known === undefined ? this.#ask(key, cost) : Promise.resolve(known)
-    } catch (error) {
-      return Promise.reject(error)
-    }
-  }
-
-  /** Charges `cost` (default 1) and says whether it was admitted. */
-  allow(key: string, cost = 1): Promise<boolean> {
-    try {
-      this.#check(key, cost, 'cost')
-      const known = this.#known(key, cost)
-      if (known === undefined) return this.#ask(key, cost).then(isAllowed)
-      return known.allowed ? YES : NO
     } catch (error) {
       return Promise.reject(error)
     }
@@ -207,8 +199,4 @@ export class RedisLimiter<const L extends LimitInput = LimitInput> implements Ti
     checkKey(key)
     checkWhole(amount, name)
   }
-}
-
-function isAllowed({ allowed }: Decision): boolean {
-  return allowed
 }

@@ -1,4 +1,5 @@
 import {
+  type AsyncLimiter,
   createLimiter,
   type Decision,
   FakeClock,
@@ -18,5 +19,6 @@ try {
   answers.push(!(error instanceof RateLimitExceeded))
 }
 const limits: number = parseLimits('1000/hour; 20/second').length
-createLimiter({ limits: '100/minute', storage: 'memory:' }).close()
+const created: AsyncLimiter = createLimiter({ limits: '100/minute', storage: 'memory:' })
+void created.close()
 if (limits === 2) console.log(answers.join(' '))
