@@ -6,7 +6,11 @@ import { freshName } from '../shared/place.ts'
 import { diagnosticsOf } from './compiled.ts'
 
 /** A limiter of unknown make, so that this file compiles whatever it has. */
-type Any = Record<string, (...args: unknown[]) => unknown>
+type Any = Partial<Record<Method, (...args: unknown[]) => unknown>> & { storage?: object }
+type Method = (typeof METHODS)[number] | 'allow' | 'stats' | 'close'
+
+const METHODS = ['check', 'peek', 'consume', 'wait', 'refund', 'reset', 'ready', 'block'] as const
+const ENVIRONMENT: { RATELIMIT_STORAGE_URL?: string } = process.env
 
 const STORAGES = ['memory:', `shared:${freshName()}`] as const
 const closing: (() => unknown)[] = []
@@ -23,7 +27,7 @@ function quiet(answer: unknown): unknown {
 }
 
 afterEach(async () => {
-  delete process.env.RATELIMIT_STORAGE_URL
+  delete ENVIRONMENT.RATELIMIT_STORAGE_URL
   for (const close of closing.splice(0).reverse()) await close()
 })
 
@@ -55,13 +59,13 @@ function admittedCarelessly(limiter: Any, ask: (limiter: Any) => unknown): numbe
 describe('a promise is never taken for a boolean', () => {
   test('U1: with a setting of the environment that names Redis, forgetting await admits nothing', async () => {
     const server = await redis()
-    process.env.RATELIMIT_STORAGE_URL = server.url
+    ENVIRONMENT.RATELIMIT_STORAGE_URL = server.url
     const limiter = created({})
-    delete process.env.RATELIMIT_STORAGE_URL
+    delete ENVIRONMENT.RATELIMIT_STORAGE_URL
     expect(admittedCarelessly(limiter, (it) => quiet(it.allow?.('k')))).toBe(0)
     const careless = (it: Any): unknown => (quiet(it.check?.('k', 0)) as Careless).allowed
     expect(admittedCarelessly(limiter, careless)).toBe(0)
-    expect((limiter.storage as unknown as object).constructor.name).toBe('RedisStorage')
+    expect(limiter.storage?.constructor.name).toBe('RedisStorage')
   })
 
   test('U1: a RedisLimiter without await admits nothing either, from its first call on', async () => {
@@ -96,11 +100,10 @@ describe('one shape in every tier', () => {
     async (storage) => {
       const url = storage === 'redis' ? (await redis()).url : storage
       const limiter = created({ storage: url, name: `n${Math.random()}` })
-      const names = ['check', 'peek', 'consume', 'wait', 'refund', 'reset', 'ready', 'block']
-      const answers = names.map((name) =>
+      const answers = METHODS.map((name) =>
         quiet(limiter[name]?.('k', ...(name === 'block' ? [9] : []))),
       )
-      expect(names.filter((_, index) => !(answers[index] instanceof Promise))).toEqual([])
+      expect(METHODS.filter((_, index) => !(answers[index] instanceof Promise))).toEqual([])
       await Promise.all(answers)
       expect(limiter.stats?.()).not.toBeInstanceOf(Promise)
       expect(await limiter.ready?.()).toEqual({ available: true, reason: undefined })
@@ -110,7 +113,7 @@ describe('one shape in every tier', () => {
 
   test('U1: a wrong argument rejects, and never throws, alike in every tier', async () => {
     const { url } = await redis()
-    const calls: [string, ...unknown[]][] = [
+    const calls: [Method, ...unknown[]][] = [
       ['check', 5],
       ['peek', 'k', -1],
       ['consume', 'k', '1'],
