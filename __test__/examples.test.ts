@@ -2,23 +2,31 @@ import { expect, it } from 'vitest'
 import { run } from './fixtures/child.ts'
 
 const EXPECTED = [
-  ['GET /api/public', 'ip:127.0.0.1', 130, 100],
-  ['GET /api/public', 'ip:127.0.0.2', 60, 60],
-  ['GET /api/public', 'user:ada', 120, 100],
-  ['GET /api/protected', 'user:ada', 300, 300],
-  ['GET /api/protected', 'user:bob', 1_100, 1_000],
-  ['POST /api/report', 'user:ada', 15, 10],
-  ['POST /api/report', 'ip:127.0.0.3', 12, 10],
+  ['GET /api/public', '100/minute', 'ip:127.0.0.1', 130, 100],
+  ['GET /api/public', '100/minute', 'ip:127.0.0.2', 60, 60],
+  ['GET /api/public', '100/minute', 'user:ada', 120, 100],
+  ['GET /api/protected', '1000/minute', 'user:ada', 300, 300],
+  ['GET /api/protected', '1000/minute', 'user:bob', 1_100, 1_000],
+  ['POST /api/report', '10/minute, 50/hour', 'user:ada', 15, 10],
+  ['POST /api/report', '10/minute, 50/hour', 'ip:127.0.0.3', 12, 10],
 ] as const
 
 it('npm start -- --once prints who was admitted how often, and is right', async () => {
   const { code, out, err } = await run('../examples/start.mjs', ['--once'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const rows = out.split('\n').slice(2, 2 + EXPECTED.length)
-  for (const [index, [route, client, sent, admitted]] of EXPECTED.entries()) {
+  for (const [index, [route, limit, client, sent, admitted]] of EXPECTED.entries()) {
     const cells = rows[index]?.trim().split(/ {2,}/)
     const retry = sent === admitted ? '-' : expect.stringMatching(/^\d+ s$/)
-    expect(cells).toEqual([route, client, `${sent}`, `${admitted}`, `${sent - admitted}`, retry])
+    expect(cells).toEqual([
+      route,
+      limit,
+      client,
+      `${sent}`,
+      `${admitted}`,
+      `${sent - admitted}`,
+      retry,
+    ])
   }
   expect(out).toMatch(/[\d,]+ checks per second of limiter.allow/)
   expect(out).toMatch(/[\d,]+ checks per second of limiter.check/)

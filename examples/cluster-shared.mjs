@@ -22,7 +22,10 @@ async function serve() {
   const app = Fastify()
   const limits = { count: LIMIT, windowMs: 3_600_000 }
   // The whole difference to a service of one process is the storage.
-  await app.register(rateThrottle, { limits, storage: process.env.STORAGE, scope: 'example' })
+  // A token bucket would admit one more for every 3.6 seconds that the run takes.
+  const algorithm = 'fixed-window'
+  const { STORAGE: storage } = process.env
+  await app.register(rateThrottle, { limits, algorithm, storage, scope: 'example' })
   app.get('/', () => ({ pid: process.pid }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   process.send({ port: app.server.address().port })

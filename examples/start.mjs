@@ -4,6 +4,12 @@ import { parseArgs } from 'node:util'
 import { RateLimiter } from 'ratethrottle'
 import { buildService } from './dist/fastify.js'
 
+/** The limits of examples/fastify.ts. */
+const LIMITS = {
+  '/api/public': '100/minute',
+  '/api/protected': '1000/minute',
+  '/api/report': '10/minute, 50/hour',
+}
 /** One client's burst, and how much of it the limits of examples/fastify.ts admit. */
 const BURSTS = [
   { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 130, admitted: 100 },
@@ -62,10 +68,11 @@ async function sendBurst(port, burst) {
 }
 
 function printTable(rows) {
-  const head = ['route', 'client', 'sent', 'admitted', 'denied', 'first Retry-After']
+  const head = ['route', 'limit', 'client', 'sent', 'admitted', 'denied', 'first Retry-After']
   const cells = rows.map((row) =>
     [
       `${row.method} ${row.path}`,
+      LIMITS[row.path],
       row.client,
       row.sent,
       row.admitted,

@@ -29,10 +29,18 @@ export function isRedis(
   if (REDIS.test(scheme)) return true
   if (scheme === 'shared') return checkSpace(rest, name)
   if (scheme !== 'memory') {
-    throw new RangeError(mustBe(name, STORAGE, `${scheme.slice(0, 16)}...`))
+    throw new RangeError(`${name} must be ${STORAGE}, got ${withoutSecrets(scheme, rest)}`)
   }
   if (rest !== '' && rest !== '//') throw new RangeError(mustBe(name, STORAGE, 'memory:...'))
   return false
+}
+
+/** Of a URL its scheme; nothing of any other text: it may be a password that was meant to go elsewhere. */
+function withoutSecrets(scheme: string, rest: string): string {
+  const isUrl = rest.startsWith('//') && /^[a-z][a-z+.-]{0,15}$/.test(scheme)
+  return isUrl
+    ? `"${scheme}:..."`
+    : 'a text without any of these (it is not shown, as it may hold a password)'
 }
 
 /** The name in `shared:name`; nothing where the state is not shared by processes. */
@@ -55,7 +63,7 @@ function checkSpace(rest: string, name: string): false {
   const space = withoutSlashes(rest)
   if (space !== '' && space.length <= MAX_SPACE_LENGTH && space.isWellFormed()) return false
   const accepted = `"shared:" and a name of 1 to ${MAX_SPACE_LENGTH} characters, such as "shared:api"`
-  throw new RangeError(mustBe(name, accepted, `shared:${rest}`))
+  throw new RangeError(mustBe(name, accepted, space === '' ? 'shared:' : 'shared:...'))
 }
 
 /** As in a URL. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
 import { printable } from '../errors.ts'
+import { ascii } from './ascii.ts'
 import { list, remove, show } from './shared.ts'
 
 const USAGE = `Usage: ratethrottle shared list | show <name> | remove <name>
@@ -30,8 +31,8 @@ function run(given: string[]): number {
     process.stdout.write(text)
     return 0
   } catch (error) {
-    // Ours are safe to print; others carry nothing of what a name holds.
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    // A path in it has a file's name, which may hold anything.
+    process.stderr.write(`${ascii(error instanceof Error ? error.message : String(error))}\n`)
     return FAILED
   }
 }

@@ -1,5 +1,6 @@
 import { type SharedEntry, sharedList, sharedRemove } from '../binding.ts'
 import { printable } from '../errors.ts'
+import { asciiLines } from './ascii.ts'
 import { attachedTo } from './attached.ts'
 import { columns } from './columns.ts'
 
@@ -98,10 +99,5 @@ function described({ file, table, flaw }: SharedEntry): object {
 
 /** JSON escapes the control characters there are in ASCII; some terminals obey others too. */
 function toJson(value: unknown): string {
-  const ascii = JSON.stringify(value, undefined, 2).replace(/[^\n\x20-\x7e]/g, escapeUnit)
-  return `${ascii}\n`
-}
-
-function escapeUnit(unit: string): string {
-  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return `${asciiLines(JSON.stringify(value, undefined, 2))}\n`
 }

@@ -5,9 +5,15 @@ import { UNITS_IN_WORDS, unitMs } from './units.ts'
 
 /** Longest duration text, in UTF-16 code units. */
 const MAX_TEXT_LENGTH = 64
-const MULTIPLE =
-  'a whole number of units from 1, without leading zeros (for example "10/15 minutes")'
-const UNIT = `a unit: ${UNITS_IN_WORDS} (for example "100/minute")`
+const MULTIPLE = 'a whole number of units from 1, without leading zeros'
+const UNIT = `a unit: ${UNITS_IN_WORDS}`
+/** What a window looks like where it is written: examples for the messages. */
+interface Examples {
+  readonly multiple: string
+  readonly unit: string
+}
+const OF_LIMITS: Examples = { multiple: '10/15 minutes', unit: '100/minute' }
+const OF_DURATIONS: Examples = { multiple: '15 minutes', unit: '5 minutes' }
 const WINDOW = 'a window of at most 10 years of 365 days'
 const DURATION = 'a duration such as "5 minutes", or whole milliseconds from 1 to 10 years'
 
@@ -33,27 +39,38 @@ function readText(text: string, name: string): number {
     throw new InvalidLimit(text, MAX_TEXT_LENGTH, `at most ${MAX_TEXT_LENGTH} characters`, name)
   }
   const scanner = new Scanner(text, name)
-  const ms = readWindow(scanner)
+  const ms = readWindow(scanner, OF_DURATIONS)
   scanner.skipBlanks()
   if (scanner.next !== '') scanner.fail('the end')
   return ms
 }
 
-/** Reads a window's length: a number of units, or one unit. Blanks before it are skipped. */
-export function readWindow(scanner: Scanner): number {
+/**
+ * Reads a window's length: a number of units, or one unit. Blanks before it are skipped.
+ *
+ * @param examples what messages show. Default: limits
+ */
+export function readWindow(
+  scanner: Scanner,
+  { multiple: many, unit }: Examples = OF_LIMITS,
+): number {
   scanner.skipBlanks()
   const start = scanner.position
   const hasMultiple = scanner.next >= '0' && scanner.next <= '9'
-  const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, MULTIPLE) : 1
+  const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, like(MULTIPLE, many)) : 1
   scanner.skipBlanks()
-  const windowMs = multiple * readUnit(scanner)
+  const windowMs = multiple * readUnit(scanner, like(UNIT, unit))
   if (windowMs > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
   return windowMs
 }
 
-function readUnit(scanner: Scanner): number {
+function readUnit(scanner: Scanner, expected: string): number {
   const start = scanner.position
-  return unitMs(scanner.takeWord()) ?? scanner.fail(UNIT, start)
+  return unitMs(scanner.takeWord()) ?? scanner.fail(expected, start)
+}
+
+function like(expected: string, example: string): string {
+  return `${expected} (for example "${example}")`
 }
 
 /**

@@ -55,8 +55,9 @@ pub struct SharedEntry {
 /// Whatever lies where this user's shared tables live. Changes nothing.
 #[napi(catch_unwind)]
 pub fn shared_list() -> Result<Vec<SharedEntry>, napi::Error<&'static str>> {
-    let found = Here::usual().and_then(|place| place.list(Monotonic.now()));
-    Ok(found.map_err(report)?.into_iter().map(entry).collect())
+    let Some(place) = Here::look().map_err(report)? else { return Ok(Vec::new()) };
+    let found = place.list(Monotonic.now()).map_err(report)?;
+    Ok(found.into_iter().map(entry).collect())
 }
 
 /// Removes a file from there, unless processes are attached to it.

@@ -23,6 +23,10 @@ impl Place for Nowhere {
         Err(Shared::error(Trouble::Unavailable, std::env::consts::OS.to_owned(), what))
     }
 
+    fn look() -> Result<Option<Self>, Error> {
+        Self::usual().map(Some)
+    }
+
     fn attach(&self, _: &Wanted) -> Result<Segment, Error> {
         match *self {}
     }

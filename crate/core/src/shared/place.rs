@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub trait Place: Sized {
     /// The one that all processes of this user find.
     fn usual() -> Result<Self, Error>;
+    /// The same, if it is there. Makes nothing.
+    fn look() -> Result<Option<Self>, Error>;
     /// The memory of this name and policy: what others use already, or else new.
     fn attach(&self, wanted: &Wanted) -> Result<Segment, Error>;
     /// Whatever lies there. Changes nothing.

@@ -45,21 +45,28 @@ enum Found {
 impl Directory {
     /// Opens the directory, and makes it if need be. It is believed only if it is this user's alone.
     pub fn open(path: &Path, host: Host) -> Result<Self, Error> {
-        let failed = |call: &str, error: Errno| {
-            Shared::error(Trouble::Failed, path.display().to_string(), format!("{call}: {error}"))
-        };
         match mkdir(path, Mode::from_raw_mode(MODE)) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed("mkdir", error)),
+            Err(error) => return Err(failed(path, "mkdir", error)),
         }
+        let removed = || failed(path, "open", Errno::NOENT);
+        Self::existing(path, host)?.ok_or_else(removed)
+    }
+
+    /// Opens the directory; `None` if there is none.
+    fn existing(path: &Path, host: Host) -> Result<Option<Self>, Error> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
         let untrusted = |what| Shared::error(Trouble::Untrusted, path.display().to_string(), what);
-        let fd = openat(CWD, path, flags, Mode::empty()).map_err(|error| match error {
-            Errno::LOOP | Errno::NOTDIR => untrusted("it is not a directory".to_owned()),
-            Errno::ACCESS => untrusted("this user may not open it".to_owned()),
-            error => failed("open", error),
-        })?;
-        let found = fstat(&fd).map_err(|error| failed("fstat", error))?;
+        let fd = match openat(CWD, path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                return Err(untrusted("it is not a directory".to_owned()));
+            }
+            Err(Errno::ACCESS) => return Err(untrusted("this user may not open it".to_owned())),
+            Err(error) => return Err(failed(path, "open", error)),
+        };
+        let found = fstat(&fd).map_err(|error| failed(path, "fstat", error))?;
         if found.st_uid != host.uid {
             let (other, uid) = (found.st_uid, host.uid);
             return Err(untrusted(format!("it belongs to user {other}, not to user {uid}")));
@@ -69,7 +76,7 @@ impl Directory {
         if FileType::from_raw_mode(found.st_mode) != FileType::Directory || mode & !MODE != 0 {
             return Err(untrusted(format!("its mode is {mode:04o}, not {MODE:04o}")));
         }
-        Ok(Self { fd, path: path.to_owned(), host })
+        Ok(Some(Self { fd, path: path.to_owned(), host }))
     }
 
     pub(super) fn spot<'a>(&'a self, file: &'a str) -> Spot<'a> {
@@ -250,8 +257,12 @@ impl Directory {
 impl Place for Directory {
     fn usual() -> Result<Self, Error> {
         let host = Host::current()?;
-        let name = format!("ratethrottle-{}", host.uid);
-        Self::open(&Path::new(SHARED_MEMORY).join(name), host)
+        Self::open(&usual_path(&host), host)
+    }
+
+    fn look() -> Result<Option<Self>, Error> {
+        let host = Host::current()?;
+        Self::existing(&usual_path(&host), host)
     }
 
     fn attach(&self, wanted: &Wanted) -> Result<Segment, Error> {
@@ -306,6 +317,14 @@ impl Place for Directory {
             None => Err(spot.error(Trouble::InUse, "processes are attached to it")),
         }
     }
+}
+
+fn usual_path(host: &Host) -> PathBuf {
+    Path::new(SHARED_MEMORY).join(format!("ratethrottle-{}", host.uid))
+}
+
+fn failed(path: &Path, call: &str, error: Errno) -> Error {
+    Shared::error(Trouble::Failed, path.display().to_string(), format!("{call}: {error}"))
 }
 
 /// Whether the file is as long as its label says.
