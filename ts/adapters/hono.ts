@@ -1,16 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
-import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
+import { honoFramework, tellEnd } from './hono/framework.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
-import type { Ending, Framework } from './http/framework.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from './http/node.ts'
 import {
   asHttpOptions,
   type CheckedOptions,
@@ -51,12 +48,6 @@ export interface RateThrottle extends MiddlewareHandler, Controls {
   ): RateThrottle
 }
 
-/** What @hono/node-server puts in `c.env`. */
-interface NodeBindings {
-  readonly incoming?: IncomingMessage
-  readonly outgoing?: ServerResponse
-}
-
 /**
  * Limits the requests of a Hono app on Node (`@hono/node-server`).
  *
@@ -87,7 +78,7 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
       throw Object.assign(errorOf(refusal), { getResponse: () => responseOf(refusal) })
     }
     await next()
-    for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
+    tellEnd(c)
     return
   }
   const limit = (
@@ -107,56 +98,10 @@ function makeGuard(
   warnings: Warnings,
 ): Guard<Context, Context> | undefined {
   if (options.limits !== undefined) {
-    return new Guard(withResponses(options), HONO, warnings, identityByTurn())
+    return new Guard(withResponses(options), honoFramework(warnings), warnings, identityByTurn())
   }
   readHttpOptions(options)
   return undefined
-}
-
-/** Who waits for the end of a request that is no `node:http` request, as in `app.request()`. */
-const ENDINGS = new WeakMap<Context, ((ending: Ending) => void)[]>()
-
-const HONO: Framework<Context, Context> = {
-  socket: (c) => nodeOf(c).incoming?.socket,
-  headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
-  method: (c) => c.req.method,
-  version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
-  hasLongBody: (c) => {
-    const { incoming } = nodeOf(c)
-    return incoming !== undefined && hasLongBody(incoming)
-  },
-  leaveBody: (c) => {
-    const { incoming } = nodeOf(c)
-    if (incoming !== undefined) leaveBody(incoming)
-  },
-  client: (c) => {
-    const { incoming } = nodeOf(c)
-    return incoming === undefined ? undefined : peerOf(incoming)
-  },
-  followsProxies: () => false,
-  setHeader: (c, name, value) => {
-    c.header(name, value)
-  },
-  setStatus: (c, status) => {
-    c.status(status as StatusCode)
-  },
-  isOver: (c) => {
-    const { outgoing } = nodeOf(c)
-    return outgoing !== undefined && isOver(outgoing)
-  },
-  onEnd: (c, ended) => {
-    const { outgoing } = nodeOf(c)
-    if (outgoing !== undefined) onEnd(outgoing, ended)
-    else ENDINGS.set(c, [...(ENDINGS.get(c) ?? []), ended])
-  },
-  send: (c, status, type, body) => {
-    c.header('content-type', type)
-    c.res = c.body(body, status as ContentfulStatusCode)
-  },
-}
-
-function nodeOf(c: Context): NodeBindings {
-  return (c.env ?? {}) as NodeBindings
 }
 
 function responseOf(refusal: NonNullable<Refusal>): Response {

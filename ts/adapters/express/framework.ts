@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { clientOf } from '../../address/trust.ts'
+import { UNIX } from '../http/client.ts'
 import type { Framework } from '../http/framework.ts'
 import { NODE, peerOf } from '../http/node.ts'
 import { type Believes, namesProxies } from '../http/proxy.ts'
@@ -21,7 +22,7 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     ...NODE,
     client: (request) => {
       const peer = peerOf(request)
-      if (peer === undefined || !followsProxies(request)) return peer
+      if (peer === undefined || peer === UNIX || !followsProxies(request)) return peer
       return clientOf([peer, ...request.ips.reverse()])
     },
     followsProxies,

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientOf } from '../../address/trust.ts'
+import { UNIX } from '../http/client.ts'
 import type { Framework } from '../http/framework.ts'
 import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
@@ -21,14 +22,18 @@ export function fastifyFramework(
     return isNamed
   }
   return {
-    socket: (request) => request.raw.socket,
+    peer: (request) => peerOf(request.raw),
+    isGone: (request) => peerOf(request.raw) === undefined,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
     version: (request) => request.raw.httpVersionMajor,
     hasLongBody: (request) => hasLongBody(request.raw),
     leaveBody: (request) => leaveBody(request.raw),
-    client: (request) =>
-      followsProxies(request) ? clientOf(request.ips ?? []) : peerOf(request.raw),
+    client: (request) => {
+      const peer = peerOf(request.raw)
+      if (peer === undefined || peer === UNIX || !followsProxies(request)) return peer
+      return clientOf(request.ips ?? [])
+    },
     followsProxies,
     setHeader: (reply, name, value) => {
       reply.header(name, value)

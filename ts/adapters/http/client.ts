@@ -24,11 +24,10 @@ export class Client<Request, Response> implements Facts<Request> {
 
   client(request: Request, trust: Trust | undefined = this.#trust): string | undefined {
     if (trust === undefined) return this.#framework.client(request)
-    const socket = this.#framework.socket(request)
-    const peer = socket?.remoteAddress
-    // Nobody is there any more, or who is came over a Unix-domain socket.
-    if (peer === undefined && socket?.destroyed !== false) return undefined
-    return trust.resolve(peer, this.#framework.headers(request)) ?? UNIX
+    const peer = this.#framework.peer(request)
+    if (peer === undefined) return undefined
+    const address = peer === UNIX ? undefined : peer
+    return trust.resolve(address, this.#framework.headers(request)) ?? UNIX
   }
 
   header(request: Request, name: string): string | undefined {

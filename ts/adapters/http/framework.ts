@@ -1,5 +1,4 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Socket } from 'node:net'
 import type { SetHeader } from '../../headers.ts'
 import type { Passage } from './passage.ts'
 
@@ -16,7 +15,13 @@ export type Ending = number | undefined
 
 /** All that the core needs to know of a framework's requests and responses. */
 export interface Framework<Request, Response> {
-  socket(request: Request): Socket | undefined
+  /**
+   * Who is at the other end of the connection: a canonical address, or `unix` where there are none.
+   * `undefined` if the client has gone and can't be named any more.
+   */
+  peer(request: Request): string | undefined
+  /** Whether the client has gone and can't be named any more. */
+  isGone(request: Request): boolean
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
@@ -28,7 +33,7 @@ export interface Framework<Request, Response> {
   leaveBody(request: Request): void
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
-   * `undefined` when there is none: the socket is gone.
+   * `undefined` when there is none: the client has gone.
    */
   client(request: Request): string | undefined
   /** Whether the framework's own setting names proxies that are believed. */

@@ -29,6 +29,8 @@ export class Guard<Request extends object, Response extends object> implements C
   readonly #client: Client<Request, Response>
   readonly #caller: Caller<Request>
   readonly #filter: Filter<Request, Response> | undefined
+  /** Asked where a client that has gone could be served. It can't where the address alone is its key. */
+  readonly #isGone: ((request: Request) => boolean) | undefined
   readonly #source: BudgetSource<Request>
   readonly #charging: Charging<Request, Response>
   readonly #events: Events<Request>
@@ -55,6 +57,9 @@ export class Guard<Request extends object, Response extends object> implements C
     this.#events = events
     this.#caller = new Caller(read, client, report)
     this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
+    const isNamedAnyway =
+      this.#filter === undefined && options.key === undefined && read.missingKey === 'deny'
+    this.#isGone = isNamedAnyway ? undefined : framework.isGone
     this.#reply = new Reply(read, framework)
     this.#source = openCounters(read, warnings, identity)
     this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
@@ -150,6 +155,7 @@ export class Guard<Request extends object, Response extends object> implements C
 
   #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
     const { request } = exchange
+    if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)
     const verdict = this.#filter.judge(request)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../../address/address.ts'
 import { UNIX } from './client.ts'
 import type { Ending, Framework } from './framework.ts'
@@ -7,22 +7,60 @@ import type { Ending, Framework } from './framework.ts'
 /** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
 
-/** Who is at the other end of a request's socket, canonical. */
-export function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string | undefined {
-  const known = (socket as { [ADDRESS]?: string } | undefined)?.[ADDRESS]
-  return known ?? askPeer(socket)
+type Known = Socket & { [ADDRESS]?: string }
+
+/** Who sent a request, as far as its socket knows. */
+type Sent = Pick<IncomingMessage, 'socket' | 'httpVersionMajor'>
+
+/**
+ * Who is at the other end of a request's socket: a canonical address, or {@link UNIX} where there are none.
+ * `undefined` if the client has gone and can't be named any more.
+ */
+export function peerOf(request: Sent): string | undefined {
+  if (request.httpVersionMajor > 1 && isAdrift(request)) return undefined
+  const known = (request.socket as Known | undefined)?.[ADDRESS]
+  return known ?? askPeer(request.socket)
 }
 
-function askPeer(
-  socket: (IncomingMessage['socket'] & { [ADDRESS]?: string }) | undefined,
-): string | undefined {
+function askPeer(socket: Known | undefined): string | undefined {
   const address = socket?.remoteAddress
   if (socket === undefined || address === undefined) {
-    return socket?.destroyed === false ? UNIX : undefined
+    return socket?.destroyed === false && isWithoutAddresses(socket) ? UNIX : undefined
   }
   const canonical = socketAddress(address)
   socket[ADDRESS] = canonical
   return canonical
+}
+
+/** What Node keeps below a socket. TLS has a handle of its own, around that of the connection. */
+interface Handle {
+  readonly getpeername?: unknown
+  readonly _parent?: Handle
+}
+
+/**
+ * Whether a socket never had an address, like that of a Unix-domain socket or a stream in this process. A TCP
+ * connection that its client has just reset tells no address either, and is not destroyed yet.
+ */
+function isWithoutAddresses(socket: Socket): boolean {
+  // The server's own end outlives a reset, but on macOS.
+  if (socket.localAddress !== undefined) return false
+  let handle = (socket as { readonly _handle?: Handle | null })._handle ?? undefined
+  while (handle?._parent !== undefined) handle = handle._parent
+  // Not documented, but it is what Node itself asks for an address.
+  if (handle !== undefined) return handle.getpeername === undefined
+  return !(socket instanceof Socket) || !listensOnNetwork(socket)
+}
+
+function listensOnNetwork(socket: Socket): boolean {
+  const { server } = socket as { readonly server?: Pick<Server, 'address'> }
+  return server !== undefined && typeof server.address() !== 'string'
+}
+
+/** HTTP/2: a stream outlives its session by a moment, in which its `socket` is the stream itself. */
+function isAdrift(request: Sent): boolean {
+  const { stream } = request as Streamed
+  return stream !== undefined && stream.session?.destroyed !== false
 }
 
 /** Calls `ended` once, when the response has been sent, or can't be. */
@@ -66,9 +104,15 @@ function leave(response: ServerResponse, gone: () => void): void {
   QUEUED.get(response.req?.socket)?.delete(gone)
 }
 
-/** A response of HTTP/2 is no stream itself: it has one. */
+/** A request or a response of HTTP/2 is no stream itself: it has one. */
 interface Streamed {
-  readonly stream?: { readonly destroyed: boolean; readonly rstCode?: number } | undefined
+  readonly stream?:
+    | {
+        readonly destroyed: boolean
+        readonly rstCode?: number
+        readonly session?: { readonly destroyed: boolean } | undefined
+      }
+    | undefined
 }
 
 /** HTTP/2 calls a response finished that its client has reset. */
@@ -119,7 +163,8 @@ export function send(response: ServerResponse, status: number, type: string, bod
 
 /** `node:http` as it is, and what frameworks have of it. */
 export const NODE: Framework<IncomingMessage, ServerResponse> = {
-  socket: (request) => request.socket,
+  peer: peerOf,
+  isGone: (request) => peerOf(request) === undefined,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,
