@@ -8,6 +8,7 @@ import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './re
 import { REDIS_OPTIONS } from './redis/names.ts'
 import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage.ts'
 import type { Tier } from './tier.ts'
+import { LimiterForEach, type VariableLimiter } from './variable.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -86,6 +87,32 @@ export function openTier(limits: readonly Limit[], options: OpenTierOptions): Ti
   const isShared = sharedSpace(storage) !== undefined
   const name = isShared ? (rest.name ?? identity) : rest.name
   return openOnHost(limits, storage, { ...rest, name, keyPrefix })
+}
+
+/**
+ * Opens counters for limits that change from one call to the next, wherever the storage says.
+ *
+ * @throws as a limiter with these options does, for any limits
+ */
+export function openVariable(options: OpenTierOptions): VariableLimiter {
+  const { storage, forRedis, identity, ...rest } = options
+  if (isRedis(storage)) {
+    const redis = require('./redis/variable.js') as typeof import('./redis/variable.ts')
+    const name = rest.name ?? identity
+    return new redis.RedisVariableLimiter({
+      ...rest,
+      ...forRedis,
+      name,
+      storage: storage as RedisStorage,
+    })
+  }
+  const base = sharedSpace(storage) === undefined ? rest.name : (rest.name ?? identity)
+  return new LimiterForEach((limits, text) => {
+    return openTier(limits, {
+      ...options,
+      name: base === undefined ? undefined : `${base} ${text}`,
+    })
+  })
 }
 
 /** Whoever keeps counters in memory never loads what talks to Redis. */

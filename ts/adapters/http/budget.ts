@@ -2,9 +2,12 @@ import { mustBe } from '../../errors.ts'
 import { defaultName, type Policy, policyItem } from '../../headers.ts'
 import type { Limit, LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
-import type { Answer, Tier } from '../../tier.ts'
+import type { Answer, StoreStatus, Tier } from '../../tier.ts'
+import type { VariableLimiter } from '../../variable.ts'
 import { settle, then, within } from './answer.ts'
+import { AVAILABLE } from './controls.ts'
 import type { Lines } from './lines.ts'
+import { Recent } from './recent.ts'
 
 /** Limits that depend on who asks, such as a plan's; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -15,41 +18,41 @@ export type LimitsFunction<Request> = (
 export interface Budget {
   readonly tier: Tier
   readonly policies: readonly Policy[]
-  /** `RateLimit-Policy`, which never changes. */
+  /** `RateLimit-Policy` of these limits. */
   readonly policyText: string
   /** Those who wait for units that others hold. */
   readonly lines: Lines
 }
 
-/** Makes counters for limits, and the lines of those who wait for them. */
-export type Open = (limits: readonly Limit[]) => Pick<Budget, 'tier' | 'lines'>
-
-/** So many different sets of limits one function may return: each has a table of its own. */
-const MOST_BUDGETS = 256
-
 /** @param names for the limits in turn; those without get one from their figures */
-export function openBudget(limits: LimitInput, names: readonly string[], open: Open): Budget {
-  const parsed = readLimits(limits)
-  const policies = parsed.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
-  return { ...open(parsed), policies, policyText: policies.map(policyItem).join(', ') }
+export function budgetOf(tier: Tier, lines: Lines, names: readonly string[]): Budget {
+  const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
+  return { tier, lines, policies, policyText: policies.map(policyItem).join(', ') }
 }
 
-/** The budgets of limits that a function names: each set of limits is parsed and opened once. */
+/** The budgets of limits that a function names. They share one state: see {@link VariableLimiter}. */
 export class Budgets<Request> {
   readonly #limits: LimitsFunction<Request>
-  readonly #open: (limits: LimitInput) => Budget
+  readonly #counters: VariableLimiter
+  readonly #lines: Lines
+  readonly #names: readonly string[]
   readonly #timeoutMs: number
-  readonly #byText = new Map<string, Budget>()
-  readonly #bySpelling = new Map<string, Budget>()
-  readonly #byObject = new WeakMap<object, Budget>()
+  readonly #bySpelling = new Recent<Budget>()
+  /** One for one set of limits, however it is written. */
+  readonly #byFigures = new Recent<Budget>()
 
+  /** @param names for the limits in turn, whatever they are */
   constructor(
     limits: LimitsFunction<Request>,
-    open: (limits: LimitInput) => Budget,
+    counters: VariableLimiter,
+    lines: Lines,
+    names: readonly string[],
     timeoutMs: number,
   ) {
     this.#limits = limits
-    this.#open = open
+    this.#counters = counters
+    this.#lines = lines
+    this.#names = names
     this.#timeoutMs = timeoutMs
   }
 
@@ -61,8 +64,17 @@ export class Budgets<Request> {
     return then(patient, (found) => this.#budget(found))
   }
 
+  /** Forgets the key, whatever its limits were. */
+  reset(key: string): Answer<void> {
+    return this.#counters.reset(key)
+  }
+
+  async ready(): Promise<StoreStatus> {
+    return (await this.#counters.ready?.()) ?? AVAILABLE
+  }
+
   close(): void {
-    for (const { tier } of this.#byText.values()) tier.close()
+    void this.#counters.close()
   }
 
   #budget(limits: LimitInput | false): Budget | undefined {
@@ -72,32 +84,28 @@ export class Budgets<Request> {
       const accepted = 'limits, or false for none'
       throw new TypeError(mustBe('what the limits function returns', accepted, limits))
     }
-    const known = this.#byObject.get(limits)
-    if (known !== undefined) return known
-    const budget = this.#opened(limits)
-    this.#byObject.set(limits, budget)
-    return budget
+    // An object may hold other figures than the last time.
+    return this.#counted(limits)
   }
 
   #spelt(limits: string): Budget {
-    const budget = this.#opened(limits)
-    if (this.#bySpelling.size < MOST_BUDGETS) this.#bySpelling.set(limits, budget)
+    const budget = this.#counted(limits)
+    this.#bySpelling.set(limits, budget)
     return budget
   }
 
-  /** One for one set of limits, however it is written. */
-  #opened(limits: LimitInput): Budget {
+  #counted(limits: LimitInput): Budget {
     const parsed = readLimits(limits)
-    const text = parsed.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
-    const known = this.#byText.get(text)
+    const figures = figuresOf(parsed)
+    const known = this.#byFigures.get(figures)
     if (known !== undefined) return known
-    if (this.#byText.size >= MOST_BUDGETS) {
-      throw new RangeError(
-        `the limits function has returned more than ${MOST_BUDGETS} sets of limits`,
-      )
-    }
-    const budget = this.#open(limits)
-    this.#byText.set(text, budget)
+    const budget = budgetOf(this.#counters.with(parsed), this.#lines, this.#names)
+    this.#byFigures.set(figures, budget)
     return budget
   }
+}
+
+/** Limits as a text, one for one set of them. */
+export function figuresOf(limits: readonly Limit[]): string {
+  return limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
 }

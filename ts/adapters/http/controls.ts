@@ -9,11 +9,14 @@ export interface Controls {
    *
    * @param key what the key function returns for the caller, a number included: by default the address
    * (an IPv6 address by network, `2001:db8::/64`); docs/http.md lists the forms
-   * @throws TypeError with the code INVALID_ARGUMENT for what is no key, or LIMITS_DEPEND_ON_REQUEST where
-   * the limits come from a function
+   * @throws TypeError with the code INVALID_ARGUMENT for what is no key
    */
   reset(key: Key): Answer<void>
-  /** How the key stands now. Changes nothing. Takes a key, and throws, as `reset` does. */
+  /**
+   * How the key stands now. Changes nothing. Takes a key, and throws, as `reset` does.
+   *
+   * @throws TypeError with the code LIMITS_DEPEND_ON_REQUEST where the limits come from a function
+   */
   peek(key: Key): Answer<Decision>
   /**
    * Waits for the first connection to the store, and says whether the store can be asked. Never rejects.

@@ -1,13 +1,15 @@
-import { openTier } from '../../create.ts'
-import type { Limit, LimitInput } from '../../limit/limit.ts'
+import { openTier, openVariable } from '../../create.ts'
+import type { LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import { sharedSpace } from '../../storage.ts'
-import { type Budget, Budgets, type Open, openBudget } from './budget.ts'
+import type { VariableLimiter } from '../../variable.ts'
+import { Budgets, budgetOf, figuresOf } from './budget.ts'
 import type { BudgetSource } from './charging.ts'
 import { Escalation } from './escalation.ts'
 import { Lines } from './lines.ts'
 import { warnOfSeveralProcesses } from './per-process.ts'
 import type { ReadOptions } from './read.ts'
+import { VariableEscalation } from './variable-escalation.ts'
 import type { Warnings } from './warning.ts'
 
 /** Opens the counters that the options ask for. */
@@ -16,31 +18,35 @@ export function openCounters<Request, Response>(
   warnings: Warnings,
   identity: string,
 ): BudgetSource<Request> {
-  const { limits, policy, keyTimeoutMs, storage } = options
+  const { limits, policy, keyTimeoutMs, storage, limiter, forRedis, stepsMs } = options
   warnOfSeveralProcesses(storage, warnings)
-  const open = (found: LimitInput): Budget => openBudget(found, policy, opener(options, identity))
-  if (typeof limits === 'function') return new Budgets(limits, open, keyTimeoutMs)
-  checkNames(readLimits(limits).length, policy)
-  return open(limits as LimitInput)
+  const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
+  const toOpen = { ...limiter, storage, forRedis, identity, name }
+  const lines = linesOf(name)
+  if (typeof limits === 'function') {
+    const counters = withSteps(openVariable(toOpen), options, name)
+    return new Budgets(limits, counters, lines, policy, keyTimeoutMs)
+  }
+  const parsed = readLimits(limits as LimitInput)
+  checkNames(parsed.length, policy)
+  const tier = openTier(parsed, toOpen)
+  if (stepsMs === undefined) return budgetOf(tier, lines, policy)
+  const shared =
+    name === undefined ? undefined : `${forRedis.keyPrefix ?? ''}${name} ${figuresOf(parsed)}`
+  return budgetOf(new Escalation(tier, stepsMs, limiter.clock, shared), lines, policy)
 }
 
-/** With limits that depend on the request, each set of them has counters, and so a name, of its own. */
-function opener<Request, Response>(
-  options: ReadOptions<Request, Response>,
-  identity: string,
-): Open {
-  const { limits: input, limiter, storage, forRedis, stepsMs } = options
-  return (limits) => {
-    const base = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
-    const isNamed = typeof input === 'function' && base !== undefined
-    const name = isNamed ? `${base} ${textOf(limits)}` : base
-    const tier = openTier(limits, { ...limiter, storage, forRedis, identity, name })
-    const lines = linesOf(name)
-    if (stepsMs === undefined) return { tier, lines }
-    const { keyPrefix = '' } = forRedis
-    const shared = name === undefined ? undefined : `${keyPrefix}${name} ${textOf(limits)}`
-    return { tier: new Escalation(tier, stepsMs, limiter.clock, shared), lines }
-  }
+/** Limits of one function share what is remembered of their offenders. */
+function withSteps<Request, Response>(
+  counters: VariableLimiter,
+  { stepsMs, limiter, forRedis }: ReadOptions<Request, Response>,
+  name: string | undefined,
+): VariableLimiter {
+  if (stepsMs === undefined) return counters
+  const shared = name === undefined ? undefined : `${forRedis.keyPrefix ?? ''}${name}`
+  return new VariableEscalation(counters, (tier) => {
+    return new Escalation(tier, stepsMs, limiter.clock, shared)
+  })
 }
 
 /** Those of a name: budgets that share counters share the lines of those who wait for them. */
@@ -51,10 +57,6 @@ function linesOf(name: string | undefined): Lines {
   const lines = LINES.get(name) ?? new Lines()
   LINES.set(name, lines)
   return lines
-}
-
-function textOf(limits: readonly Limit[]): string {
-  return limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
 }
 
 function checkNames(limits: number, names: readonly string[]): void {

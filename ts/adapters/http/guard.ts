@@ -4,7 +4,7 @@ import { then } from './answer.ts'
 import { Caller } from './caller.ts'
 import { type BudgetSource, Charging } from './charging.ts'
 import { Client } from './client.ts'
-import { AVAILABLE, type Controls } from './controls.ts'
+import type { Controls } from './controls.ts'
 import { openCounters } from './counters.ts'
 import { errorOf, type Refusal } from './denial.ts'
 import { Events } from './events.ts'
@@ -130,7 +130,8 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   reset(key: Key): Answer<void> {
-    return this.#tier().reset(this.#caller.named(key))
+    const named = this.#caller.named(key)
+    return 'tier' in this.#source ? this.#source.tier.reset(named) : this.#source.reset(named)
   }
 
   peek(key: Key): Answer<Decision> {
@@ -138,7 +139,7 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   async ready(): Promise<StoreStatus> {
-    return 'tier' in this.#source ? readiness(this.#source.tier) : AVAILABLE
+    return 'tier' in this.#source ? readiness(this.#source.tier) : this.#source.ready()
   }
 
   close(): void {

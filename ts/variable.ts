@@ -1,0 +1,43 @@
+import type { Limit } from './limit/limit.ts'
+import type { Answer, StoreStatus, Tier } from './tier.ts'
+
+/**
+ * Counters of callers whose limits may change from one call to the next, such as those of a plan.
+ *
+ * What a key has used stays used when its limits change. All limits share one state, so no number of
+ * different limits is too large, and none of them costs memory of its own.
+ */
+export interface VariableLimiter {
+  /** The counters as these limits see them. Cheap: keeps nothing that would have to be closed. */
+  with(limits: readonly Limit[]): Tier
+  /** Forgets the key under all limits, its block included. */
+  reset(key: string): Answer<void>
+  /** As {@link Tier.ready}. */
+  ready?(): Promise<StoreStatus>
+  close(): Answer<void>
+}
+
+/** One limiter for each set of limits. */
+export class LimiterForEach implements VariableLimiter {
+  readonly #open: (limits: readonly Limit[], text: string) => Tier
+  readonly #limiters = new Map<string, Tier>()
+
+  constructor(open: (limits: readonly Limit[], text: string) => Tier) {
+    this.#open = open
+  }
+
+  with(limits: readonly Limit[]): Tier {
+    const text = limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
+    const limiter = this.#limiters.get(text) ?? this.#open(limits, text)
+    this.#limiters.set(text, limiter)
+    return limiter
+  }
+
+  reset(key: string): void {
+    for (const limiter of this.#limiters.values()) void limiter.reset(key)
+  }
+
+  close(): void {
+    for (const limiter of this.#limiters.values()) void limiter.close()
+  }
+}
