@@ -1,6 +1,7 @@
 import type { Decision } from './decision.ts'
-import { mustBe } from './errors.ts'
+import { invalid, mustBe } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
+import type { Algorithm } from './options.ts'
 import type { Standing } from './tier.ts'
 
 /**
@@ -16,6 +17,12 @@ export type SetHeader<Response> = (response: Response, name: string, value: stri
 export interface Policy {
   readonly name: string
   readonly limit: Limit
+}
+
+/** A limiter as far as headers speak of it: every tier's has this. */
+export interface LimiterShown {
+  readonly limits: readonly Limit[]
+  readonly algorithm: Algorithm
 }
 
 const STYLES: readonly unknown[] = ['legacy', 'draft', 'both', false]
@@ -37,18 +44,88 @@ export function readHeaderStyle(value: unknown): HeaderStyle {
 }
 
 /**
- * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up).
- * The only place where the wall clock is read: no decision depends on it.
+ * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up), all three of
+ * the limit that decides. The only place where the wall clock is read: no decision depends on it.
+ *
+ * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
  */
 export function setLegacyHeaders<Response>(
   decision: Decision,
+  remaining: number,
   response: Response,
   set: SetHeader<Response>,
 ): void {
   // As text: a number would be turned into text twice on its way out, once to be checked.
   set(response, 'x-ratelimit-limit', String(decision.limit))
-  set(response, 'x-ratelimit-remaining', String(decision.remaining))
-  set(response, 'x-ratelimit-reset', String(Math.ceil((Date.now() + decision.resetMs) / 1000)))
+  set(response, 'x-ratelimit-remaining', String(remaining))
+  set(response, 'x-ratelimit-reset', String(resetAt(decision)))
+}
+
+/** Never before what `Retry-After` says, which is rounded to whole seconds by itself. */
+function resetAt({ limitResetMs, retryAfter }: Decision): number {
+  const ms = Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
+  return Math.ceil((Date.now() + ms) / 1000)
+}
+
+/**
+ * The headers that the adapters set, for a response that is made by hand.
+ *
+ * ```ts
+ * const decision = await limiter.check(key)
+ * for (const [name, value] of Object.entries(rateLimitHeaders(limiter, decision))) response.setHeader(name, value)
+ * ```
+ *
+ * @param limiter the limiter that decided, a `RateLimiter` or an `AsyncLimiter`
+ * @param style `'legacy'` for the three `x-ratelimit-` headers of the limit that decides, `'draft'` for
+ * `ratelimit-policy` with every limit and `ratelimit` with the one that decides, or `'both'`. Default: `'legacy'`
+ * @returns names in lower case, and `retry-after` on a denial, unless waiting does not help
+ * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style
+ */
+export function rateLimitHeaders(
+  limiter: LimiterShown,
+  decision: Decision,
+  style: Exclude<HeaderStyle, false> = 'legacy',
+): Record<string, string> {
+  if (typeof style !== 'string' || !STYLES.includes(style)) {
+    const Kind = typeof style === 'string' ? RangeError : TypeError
+    throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
+  }
+  const headers: Record<string, string> = {}
+  if (style !== 'draft') {
+    setLegacyHeaders(decision, decision.remaining, headers, (all, name, value) => {
+      all[name] = value
+    })
+  }
+  if (style !== 'legacy') {
+    const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
+    const policy = policies[decision.policy]
+    headers['ratelimit-policy'] = policies.map(policyItem).join(', ')
+    if (policy !== undefined) {
+      Object.assign(headers, {
+        ratelimit: standingItem(policy.name, standingOf(decision, limiter)),
+      })
+    }
+  }
+  if (!decision.allowed && decision.retryAfter !== undefined) {
+    headers['retry-after'] = String(decision.retryAfter)
+  }
+  return headers
+}
+
+/**
+ * How the deciding limit stands, as far as its decision tells: a bucket gains unit after unit, a window gives
+ * back all at once, and of the other two it is only known when all is back.
+ */
+function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): Standing {
+  const { allowed, remaining, limitResetMs, retryAfterMs, policy } = decision
+  if (!allowed && Number.isFinite(retryAfterMs)) return { remaining, moreMs: retryAfterMs }
+  const limit = limits[policy]
+  const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  if (limitResetMs === 0) return { remaining, moreMs: Number.POSITIVE_INFINITY }
+  if (!isBucket || limit === undefined) return { remaining, moreMs: limitResetMs }
+  const missing = (limit.burst ?? limit.count) - remaining
+  const later = ((missing - 1) * limit.windowMs) / limit.count
+  return { remaining, moreMs: Math.max(1, limitResetMs - later) }
 }
 
 /** One member of `RateLimit-Policy`: name, quota, and the window if it is one of whole seconds. */

@@ -123,10 +123,10 @@ describe('parseLimits', () => {
     parseLimits(undefined)
     // @ts-expect-error a limit without a window
     parseLimits({ count: 5 })
-    // @ts-expect-error a limit with more than the two properties
-    parseLimits({ count: 5, windowMs: 1_000, burst: 9 })
+    // @ts-expect-error a limit with a property that limits do not have
+    parseLimits({ count: 5, windowMs: 1_000, most: 9 })
     // @ts-expect-error the same in an array
-    parseLimits([{ count: 5, windowMs: 1_000, burst: 9 }])
+    parseLimits([{ count: 5, windowMs: 1_000, most: 9 }])
   })
 })
 

@@ -6,6 +6,11 @@ export interface Limit {
   readonly count: number
   /** Length of the window in milliseconds: an integer from 1 to {@link MAX_WINDOW_MS}. */
   readonly windowMs: number
+  /**
+   * Units that the bucket holds: an integer from 1 to {@link MAX_COUNT}. For token-bucket and leaky-bucket.
+   * Default: the count.
+   */
+  readonly burst?: number | undefined
 }
 
 /**

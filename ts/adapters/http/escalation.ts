@@ -27,6 +27,9 @@ export class Escalation implements Tier {
   readonly #blocked: RateLimiter
 
   /** @param name of the budget, if others share it: they share what is remembered, too */
+  /** Denials that began a block: what the limits alone said, and for how long the block lasts. */
+  readonly #begun = new WeakMap<Decision, { readonly denied: Decision; readonly ms: number }>()
+
   constructor(
     tier: Tier,
     stepsMs: readonly number[],
@@ -60,7 +63,11 @@ export class Escalation implements Tier {
   }
 
   standings(key: string, decision: Decision): Answer<readonly Standing[]> {
-    return this.#tier.standings(key, decision)
+    const block = this.#begun.get(decision)
+    if (block === undefined) return this.#tier.standings(key, decision)
+    return then(this.#tier.standings(key, block.denied), (standings) =>
+      standings.map((standing) => underBlock(standing, block.ms)),
+    )
   }
 
   refund(key: string, units?: number): Answer<void> {
@@ -100,6 +107,7 @@ export class Escalation implements Tier {
       return denied
     }
     const longer = { ...deniedFor(denied, ms), remaining: 0 }
+    this.#begun.set(longer, { denied, ms })
     // It replaces an earlier block: one that another process began must not end the sooner for it.
     if (denied.retryAfterMs >= ms) return longer
     return then(this.#tier.block(key, ms), () => longer)
@@ -113,6 +121,11 @@ export class Escalation implements Tier {
     this.#strikes.check(key, strikes)
     return strikes
   }
+}
+
+/** A limit that has units left would admit one as soon as the block is over. */
+function underBlock({ remaining, moreMs }: Standing, ms: number): Standing {
+  return { remaining: 0, moreMs: remaining > 0 ? ms : Math.max(moreMs, ms) }
 }
 
 /** One that fits, and that is no name of a budget: those are not hashed. */

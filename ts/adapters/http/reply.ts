@@ -23,13 +23,19 @@ export class Reply<Request extends object, Response extends object> {
     const { headers } = this.#options
     if (!passage.isShown || this.#framework.isOver(response)) return
     // A tighter limit has written its figures already.
-    if (
-      headers !== 'draft' &&
-      (passage.before === undefined || tightest(passage, isShown) === passage)
-    ) {
-      setLegacyHeaders(passage.decision, response, this.#framework.setHeader)
+    const isTightest = passage.before === undefined || tightest(passage, isShown) === passage
+    if (headers === 'draft' || !isTightest) return this.#showRest(passage, response)
+    const { decision } = passage
+    const { setHeader } = this.#framework
+    if (isMixed(passage)) {
+      return then(remainingOf(passage), (remaining) => {
+        if (this.#framework.isOver(response)) return
+        setLegacyHeaders(decision, remaining, response, setHeader)
+        return this.#showRest(passage, response)
+      })
     }
-    if (headers !== 'legacy') return this.#showDraft(passage, response)
+    setLegacyHeaders(decision, decision.remaining, response, setHeader)
+    return this.#showRest(passage, response)
   }
 
   /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
@@ -73,6 +79,10 @@ export class Reply<Request extends object, Response extends object> {
     this.#framework.leaveBody(request)
   }
 
+  #showRest(passage: Passage, response: Response): Answer<void> {
+    if (this.#options.headers !== 'legacy') return this.#showDraft(passage, response)
+  }
+
   #showDraft(passage: Passage, response: Response): Answer<void> {
     const shown = chain(passage)
     const policies = shown.map(({ budget }) => budget.policyText)
@@ -82,6 +92,23 @@ export class Reply<Request extends object, Response extends object> {
       this.#framework.setHeader(response, 'ratelimit', standings)
     })
   }
+}
+
+/**
+ * Whether the limit that denies may have more left than another one: several units can be refused by a limit
+ * that still has some.
+ */
+function isMixed({ decision, cost, budget }: Passage): boolean {
+  return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
+}
+
+/** What is left of the limit that decides. */
+function remainingOf({ budget, key, decision }: Passage): Answer<number> {
+  const { policy, remaining } = decision
+  return then(
+    budget.tier.standings(key, decision),
+    (standings) => standings[policy]?.remaining ?? remaining,
+  )
 }
 
 /** All that are shown, in the order in which they were decided. */
