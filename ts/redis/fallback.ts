@@ -1,69 +1,74 @@
 import { type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import { RateLimiter } from '../limiter.ts'
 import type { Standing } from '../tier.ts'
 import { closedError } from './argument.ts'
+import type { Circle } from './circle.ts'
+import { type Local, localFor } from './local.ts'
 import type { OnError, ResolvedRedisOptions } from './options.ts'
 
 /** What a denial of a limiter that cannot know says: ask again in a second. */
 const UNKNOWN_MS = 1_000
 
+let isTold = false
+
 /**
  * Decides while Redis does not.
  *
- * `local` is a native limiter with this process's share of each limit, rounded up: P processes together
+ * `local` counts in this process, up to this process's share of each limit, rounded up: P processes together
  * admit at most P - 1 units more than the limit. It is kept from one outage to the next, so that a Redis
  * that comes and goes grants no fresh budget each time.
  */
 export class Fallback {
   readonly #policy: OnError
   readonly #limits: readonly Limit[]
-  readonly #options: ResolvedRedisOptions
-  readonly #processes: () => number
-  readonly #horizonMs: number
-  #local: RateLimiter | undefined
-  #share = 0
-  #usedAt = 0
-  #closed = false
+  readonly #open: () => ReturnType<typeof localFor>
+  #held: ReturnType<typeof localFor> | undefined
+  #isClosed = false
 
-  /** @param processes how many share the limits now, at least 1 */
-  constructor(limits: readonly Limit[], options: ResolvedRedisOptions, processes: () => number) {
+  /**
+   * @param circle the processes that share the limits
+   * @param parts into how many parts the limits are cut now, of which this process has one
+   */
+  constructor(
+    limits: readonly Limit[],
+    options: ResolvedRedisOptions,
+    circle: Circle,
+    parts: () => number,
+  ) {
     this.#policy = options.onError
     this.#limits = limits
-    this.#options = options
-    this.#processes = processes
-    this.#horizonMs = 2 * Math.max(...limits.map((limit) => limit.windowMs))
+    this.#open = () => localFor(circle, limits, options, parts)
   }
 
   check(key: string, cost: number): Decision {
-    return this.#asWhole(this.#policy === 'local' ? this.#limiter().check(key, cost) : undefined)
+    return this.#asWhole(this.#local()?.check(key, cost))
   }
 
   peek(key: string, cost: number): Decision {
-    return this.#asWhole(this.#policy === 'local' ? this.#limiter().peek(key, cost) : undefined)
+    return this.#asWhole(this.#local()?.peek(key, cost))
   }
 
   /** How each of this process's shares stands, if they were ever used. */
   standings(key: string): readonly Standing[] | undefined {
-    return this.#local?.standings(key)
+    return this.#held?.local.standings(key)
   }
 
   refund(key: string, units: number): void {
-    this.#local?.refund(key, units)
+    this.#held?.local.refund(key, units)
   }
 
   block(key: string, ms: number): void {
-    if (this.#policy === 'local') this.#limiter().block(key, ms)
+    this.#local()?.block(key, ms)
   }
 
   reset(key: string): void {
-    this.#local?.reset(key)
+    this.#held?.local.reset(key)
   }
 
   close(): void {
-    this.#closed = true
-    this.#local?.close()
-    this.#local = undefined
+    this.#isClosed = true
+    this.#held?.letGo()
+    this.#held = undefined
   }
 
   /** The limit is reported as it was set, not as this process's share of it. */
@@ -72,8 +77,9 @@ export class Fallback {
     return { ...decision, limit: this.#limits[decision.policy]?.count ?? decision.limit }
   }
 
-  /** `open` and `closed` know of no limit: the first one is named. */
+  /** `open` and `closed` know of no limit: the first one is named. Nor does `local` without memory. */
   #blind(): Decision {
+    if (this.#policy === 'local') tellNoMemory()
     const allowed = this.#policy === 'open'
     const limit = this.#limits[0]?.count ?? 0
     const ms = allowed ? 0 : UNKNOWN_MS
@@ -89,48 +95,21 @@ export class Fallback {
     }
   }
 
-  /** Whoever was still waiting for Redis when the limiter was closed has no answer. */
-  #limiter(): RateLimiter {
-    if (this.#closed) throw closedError('the limiter was closed while waiting')
-    const now = performance.now()
-    const forgotten = now - this.#usedAt > this.#horizonMs
-    this.#usedAt = now
-    const share = this.#processes()
-    if (this.#local !== undefined && (share === this.#share || !forgotten)) return this.#local
-    this.#local?.close()
-    this.#share = share
-    this.#local = this.#make(share)
-    return this.#local
-  }
-
-  #make(share: number): RateLimiter {
-    try {
-      return this.#open(share)
-    } catch {
-      // A share may have no divisor in common with the window, and then be more than the core can count.
-      return this.#open(wholeShare(this.#limits, share))
-    }
-  }
-
-  #open(share: number): RateLimiter {
-    const { algorithm, burst, blockForMs, capacity, clock } = this.#options
-    const limits = this.#limits.map(({ count, windowMs }) => ({
-      count: Math.ceil(count / share),
-      windowMs,
-    }))
-    return new RateLimiter(limits, {
-      algorithm,
-      burst: burst === undefined ? undefined : Math.ceil(burst / share),
-      blockFor: blockForMs,
-      capacity,
-      clock,
-    })
+  /** A caller that was still waiting for Redis when the limiter was closed has no answer. */
+  #local(): Local | undefined {
+    if (this.#policy !== 'local') return undefined
+    if (this.#isClosed) throw closedError('the limiter was closed while waiting')
+    this.#held ??= this.#open()
+    return this.#held.local
   }
 }
 
-/** The greatest number of shares up to `share` into which every count divides. */
-function wholeShare(limits: readonly Limit[], share: number): number {
-  let parts = share
-  while (limits.some(({ count }) => count % parts !== 0)) parts--
-  return parts
+/** Once in a process. */
+function tellNoMemory(): void {
+  if (isTold) return
+  isTold = true
+  process.emitWarning(
+    'there is no memory for a local limiter, so a limiter with onError "local" denies while Redis is away; set a smaller capacity',
+    { type: 'RateThrottleWarning', code: 'RATETHROTTLE_NO_LOCAL' },
+  )
 }

@@ -22,8 +22,13 @@ export const DEFAULT_PREFIX = 'ratethrottle:'
  * @param prefix as {@link readPrefix} returns it
  */
 export function namer(prefix: string, name: string, mark: string): (key: string) => string {
-  const before = `${prefix}${escaped(name)}:${mark}:{`
+  const before = `${prefix}${groupOf(name, mark)}:{`
   return (key) => `${before}${tagOf(key)}}`
+}
+
+/** Tells limiters with one prefix apart that do not share their counters. */
+export function groupOf(name: string, mark: string): string {
+  return `${escaped(name)}:${mark}`
 }
 
 /** The name of what is not about one key. */

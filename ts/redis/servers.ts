@@ -1,5 +1,6 @@
 import type { StoreStatus } from '../tier.ts'
-import { Census, HEARTBEAT_MS, proveAlive } from './census.ts'
+import { Census, PULSE_MS, proveAlive } from './census.ts'
+import type { Circle } from './circle.ts'
 import type { Link } from './client.ts'
 import { announce, type StoreListener } from './event.ts'
 import { type FailureReason, failureOf, StoreFailure } from './failure.ts'
@@ -26,6 +27,8 @@ export class Servers implements GateKeeper {
   readonly #censuses = new Map<string, Census>()
   readonly #reasons = new Map<Gate, FailureReason>()
   readonly #heartbeat: NodeJS.Timeout
+  #soon: NodeJS.Immediate | undefined
+  #isCounted = false
   #outages = 0
   /** Since when a connection that was made waits to become ready; 0 when none does. */
   #waitingSince = 0
@@ -35,7 +38,7 @@ export class Servers implements GateKeeper {
     this.#link = link
     this.#started = started
     this.#main = new Gate('', this, false)
-    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS).unref()
+    this.#heartbeat = setInterval(() => void this.#beat(), PULSE_MS).unref()
     link.on('ready', () => this.#main.probeNow())
     link.on('close', () => this.#main.shut('disconnected'))
   }
@@ -64,14 +67,22 @@ export class Servers implements GateKeeper {
     return this.#nodes.get(node) ?? this.#newNode(node)
   }
 
-  /** The count of processes that use this prefix, from now on. */
-  census(prefix: string): Census {
-    const known = this.#censuses.get(prefix)
-    if (known !== undefined) return known
-    const census = new Census(prefix)
+  /** Whether this process was never counted, and so knows of no other. */
+  get isAlone(): boolean {
+    return !this.#isCounted
+  }
+
+  /**
+   * The processes that share the limits of one more limiter, counted from now on.
+   *
+   * @param limits what tells limits with this prefix apart
+   */
+  circle(prefix: string, limits: string): { readonly circle: Circle; letGo(): void } {
+    const census = this.#censuses.get(prefix) ?? new Census(prefix)
     this.#censuses.set(prefix, census)
-    if (this.#main.open) void this.#count(census).catch(() => {})
-    return census
+    const circle = census.join(limits)
+    if (circle.processes === 0) this.#beatSoon(census)
+    return { circle, letGo: () => census.letGo(limits) }
   }
 
   /** The connection could not be had in time for the first who asked. */
@@ -81,6 +92,7 @@ export class Servers implements GateKeeper {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat)
+    clearImmediate(this.#soon)
     const ready = this.#link.status === 'ready' && this.#main.open
     for (const gate of [this.#main, ...this.#nodes.values()]) gate.close()
     if (!ready) return
@@ -117,7 +129,13 @@ export class Servers implements GateKeeper {
   opened(gate: Gate, downMs: number): void {
     const reason = this.#reasons.get(gate)
     this.#reasons.delete(gate)
-    if (gate === this.#main) this.#started()
+    if (gate === this.#main) {
+      this.#started()
+      // Elsewhere it was the counting that has proved that the server answers.
+      if (this.#link.isCluster === true) {
+        for (const census of this.#censuses.values()) this.#beatSoon(census)
+      }
+    }
     // Nobody was told that it is away before it was there for the first time.
     if (reason === undefined) return
     announce({ available: true, reason, node: gate.node, downMs }, this.listeners)
@@ -154,13 +172,25 @@ export class Servers implements GateKeeper {
 
   async #count(census: Census): Promise<void> {
     await census.take(this.#link, this.gateOf(census.name).skew)
+    this.#isCounted = true
+    if (census.isDue(performance.now())) this.#beatSoon(census)
+  }
+
+  /** Once for all limiters that are made in one turn of the event loop. */
+  #beatSoon(census: Census): void {
+    if (!this.#main.open) return
+    census.hurry()
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      void this.#beat()
+    }).unref()
   }
 
   /** Says that this process lives; what fails here counts as a call that failed. */
   async #beat(): Promise<void> {
     for (const census of this.#censuses.values()) {
       const gate = this.gateOf(census.name)
-      if (!gate.open) continue
+      if (!gate.open || !census.isDue(performance.now())) continue
       await within(PROBE_MS, () => this.#count(census)).catch((error: unknown) => {
         gate.failed(failureOf(error).reason, census.name)
       })

@@ -4,13 +4,13 @@ import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Standing } from '../tier.ts'
 import type { Question } from './call.ts'
-import type { Census } from './census.ts'
+import type { Circle } from './circle.ts'
 import type { Connection } from './connection.ts'
 import { Deadlines } from './deadline.ts'
 import { Denials } from './denials.ts'
 import { failureOf } from './failure.ts'
 import { Fallback } from './fallback.ts'
-import { namer } from './key.ts'
+import { groupOf, namer } from './key.ts'
 import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
 import { blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
@@ -26,7 +26,9 @@ export class Store implements Lender {
   readonly tally: Tally = new Tally()
   readonly #limits: readonly Limit[]
   readonly #connection: Connection
-  readonly #census: Census
+  /** The processes that share the limits. */
+  readonly #circle: Circle
+  readonly #letGoOfCircle: () => void
   readonly #options: ResolvedRedisOptions
   readonly #fallback: Fallback
   readonly #denials: Denials | undefined
@@ -45,8 +47,10 @@ export class Store implements Lender {
     this.#limits = limits
     this.#options = options
     this.#connection = connection
-    this.#census = connection.servers.census(keyPrefix)
-    this.#fallback = new Fallback(limits, options, () => this.processes)
+    const { circle, letGo } = connection.servers.circle(keyPrefix, groupOf(name, terms.mark))
+    this.#circle = circle
+    this.#letGoOfCircle = letGo
+    this.#fallback = new Fallback(limits, options, circle, () => this.#parts)
     this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits.length)
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#connecting = new Deadlines(options.connectTimeoutMs)
@@ -63,7 +67,13 @@ export class Store implements Lender {
 
   /** Processes that share the limits: as told, as counted, or just this one. */
   get processes(): number {
-    return this.#options.processes ?? Math.max(1, this.#census.processes)
+    return this.#options.processes ?? Math.max(1, this.#circle.processes)
+  }
+
+  /** Into how many parts the limits are cut without Redis: a process that never reached it counts alone. */
+  get #parts(): number {
+    if (this.#options.processes !== undefined) return this.#options.processes
+    return this.#connection.servers.isAlone ? 1 : this.#circle.parts
   }
 
   /** Whether Redis would be asked now about this key. */
@@ -152,6 +162,7 @@ export class Store implements Lender {
     this.#deadlines.expireAll()
     this.#connecting.expireAll()
     this.#fallback.close()
+    this.#letGoOfCircle()
   }
 
   #ask(op: Question['op'], key: string, amount: number): Promise<readonly number[]> {

@@ -68,8 +68,7 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
 /** Nobody goes on with a request that was answered here. */
 function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
   const { guard, request, reply, next } = passing
-  const fail = (error: Error): void => next(error)
-  void guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), fail)
+  guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), next)
 }
 
 /** To the server's error handling. Where nobody listens there, the same answer without an error. */

@@ -48,8 +48,14 @@ export class Denial {
 
   /** For whoever handles errors. Where it was made interests nobody, so it has no stack. */
   toError(): RateLimitExceeded {
-    const { status, message } = this.#wording
-    return withoutStack(() => new RateLimitExceeded(this.#passage.decision, message, status))
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
+    try {
+      const { status, message } = this.#wording
+      return new RateLimitExceeded(this.#passage.decision, message, status)
+    } finally {
+      Error.stackTraceLimit = limit
+    }
   }
 
   /** What Fastify makes of the error: JSON. */
@@ -68,17 +74,6 @@ export class Denial {
       detail: this.#wording.message ?? inWords(this.retryAfter),
       'violated-policies': name === undefined ? [] : [name],
     })
-  }
-}
-
-/** Makes an error at a fraction of the cost: the stack is the most of it. */
-export function withoutStack<E extends Error>(make: () => E): E {
-  const limit = Error.stackTraceLimit
-  Error.stackTraceLimit = 0
-  try {
-    return make()
-  } finally {
-    Error.stackTraceLimit = limit
   }
 }
 

@@ -1,0 +1,240 @@
+import type { Clock } from '../clock.ts'
+import { type Decision, deniedFor } from '../decision.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { RateLimiter } from '../limiter.ts'
+import type { Standing } from '../tier.ts'
+import type { Circle } from './circle.ts'
+import { tableKey } from './key.ts'
+import type { ResolvedRedisOptions } from './options.ts'
+import { openShare, partOf, type Share } from './share.ts'
+import type { TableTerms } from './table.ts'
+
+/** Shares of different sizes that are kept, so that what was granted of each stays granted. */
+const MOST_SHARES = 4
+
+let named = 0
+
+interface Held {
+  readonly local: Local
+  holders: number
+}
+
+const byCircle = new WeakMap<Circle, Map<string, Held>>()
+
+/**
+ * What counts for these limits in this process. Limiters that share their counters in Redis share them here.
+ *
+ * @param parts as {@link Local} takes it
+ * @returns and what lets go of it again
+ */
+export function localFor(
+  circle: Circle,
+  limits: readonly Limit[],
+  options: ResolvedRedisOptions,
+  parts: () => number,
+): { readonly local: Local; letGo(): void } {
+  const { blockForMs, capacity, clock, processes } = options
+  const locals = byCircle.get(circle) ?? new Map<string, Held>()
+  byCircle.set(circle, locals)
+  const name = [
+    blockForMs,
+    capacity,
+    processes,
+    clock === undefined ? '' : nameOfClock(clock),
+  ].join()
+  const held = locals.get(name) ?? { local: new Local(limits, options, parts), holders: 0 }
+  locals.set(name, held)
+  held.holders++
+  const letGo = (): void => {
+    if (--held.holders > 0) return
+    locals.delete(name)
+    held.local.close()
+  }
+  return { local: held.local, letGo }
+}
+
+const clocks = new WeakMap<Clock, number>()
+
+function nameOfClock(clock: Clock): number {
+  const known = clocks.get(clock) ?? ++named
+  clocks.set(clock, known)
+  return known
+}
+
+/**
+ * Counts in this process, up to this process's share of the limits.
+ *
+ * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
+ * granted until its window has passed: a new share is no new budget.
+ */
+export class Local {
+  readonly #limits: readonly Limit[]
+  readonly #terms: TableTerms
+  readonly #parts: () => number
+  readonly #horizonMs: number
+  /** Before each key: limiters of the same kind share their tables. */
+  readonly #prefix: string = `${++named} `
+  /** The one in use comes first. */
+  #shares: Share[] = []
+
+  /** @param parts into how many parts the limits are cut now, at least 1; Infinity for the least there is */
+  constructor(limits: readonly Limit[], options: ResolvedRedisOptions, parts: () => number) {
+    const { algorithm, burst, blockForMs, capacity, clock } = options
+    this.#limits = limits
+    this.#terms = { limits, algorithm, burst, blockForMs, capacity, clock }
+    this.#parts = parts
+    this.#horizonMs = Math.max(blockForMs, 2 * Math.max(...limits.map((limit) => limit.windowMs)))
+  }
+
+  /** Undefined if there is no memory to count in. */
+  check(key: string, cost: number): Decision | undefined {
+    return this.#ask(key, cost, cost > 0)
+  }
+
+  /** Undefined if there is no memory to count in. */
+  peek(key: string, cost: number): Decision | undefined {
+    return this.#ask(key, cost, false)
+  }
+
+  /** How each of this process's shares stands, if they were ever used. */
+  standings(key: string): readonly Standing[] | undefined {
+    const [share] = this.#shares
+    if (share === undefined) return undefined
+    const name = this.#nameOf(key)
+    const own = share.table.limiter.standings(name)
+    if (this.#isPlain(this.#parts())) return own
+    const room = this.#room(name, share, own)
+    return own.map(({ moreMs }, limit) => ({ remaining: Math.max(0, room[limit] ?? 0), moreMs }))
+  }
+
+  refund(key: string, units: number): void {
+    const name = this.#nameOf(key)
+    let rest = units
+    for (const share of this.#shares) {
+      const back = Math.min(rest, Math.max(...usedOf(share, name)))
+      if (back > 0) share.table.limiter.refund(name, back)
+      rest -= back
+    }
+  }
+
+  block(key: string, ms: number): void {
+    const share = this.#share()
+    if (share === undefined) return
+    share.keepUntil = Math.max(share.keepUntil, performance.now() + ms)
+    share.table.limiter.block(this.#nameOf(key), ms)
+  }
+
+  reset(key: string): void {
+    for (const { table } of this.#shares) table.limiter.reset(this.#nameOf(key))
+  }
+
+  close(): void {
+    for (const { table } of this.#shares.splice(0)) table.letGo()
+  }
+
+  #nameOf(key: string): string {
+    return this.#prefix + tableKey(key)
+  }
+
+  #ask(key: string, cost: number, charges: boolean): Decision | undefined {
+    const share = this.#share()
+    if (share === undefined) return undefined
+    const name = this.#nameOf(key)
+    const { limiter } = share.table
+    if (!this.#isPlain(this.#parts())) return this.#weigh(name, Math.max(1, cost), charges, share)
+    return charges ? limiter.check(name, cost) : limiter.peek(name, cost)
+  }
+
+  /** Decides on what is left of the share beside what was granted of others. */
+  #weigh(name: string, cost: number, charges: boolean, share: Share): Decision {
+    const { limiter } = share.table
+    const room = this.#room(name, share, limiter.standings(name))
+    const least = Math.min(...room)
+    const seen = limiter.peek(name, cost)
+    if (!seen.allowed) {
+      const denied = charges ? limiter.check(name, cost) : seen
+      return { ...denied, remaining: Math.max(0, Math.min(denied.remaining, least)) }
+    }
+    if (least >= cost) {
+      const decision = charges ? limiter.check(name, cost) : seen
+      return { ...decision, remaining: least - (charges ? cost : 0) }
+    }
+    return this.#denied(name, seen, room, charges)
+  }
+
+  /** What was granted before is too much. It is certain to have passed when the other shares are whole again. */
+  #denied(name: string, seen: Decision, room: readonly number[], charges: boolean): Decision {
+    const [share, ...others] = this.#shares
+    const late = share?.parts === this.#parts() ? others : this.#shares
+    const waits = late.map(({ table }) => table.limiter.peek(name).resetMs)
+    const { blockForMs } = this.#terms
+    const blocks = charges && blockForMs > 0
+    if (blocks) blockIn(share?.table.limiter, name, blockForMs)
+    const ms = Math.max(1, ...waits, blocks ? blockForMs : 0)
+    const least = Math.min(...room)
+    const policy = room.indexOf(least)
+    const limit = this.#limits[policy]?.count ?? seen.limit
+    return { ...deniedFor(seen, ms), limit, policy, remaining: Math.max(0, least) }
+  }
+
+  /** Units of each limit that are left of the share, less what was granted of others and still counts. */
+  #room(name: string, share: Share, own: readonly Standing[]): readonly number[] {
+    const others = this.#shares.slice(1).map((other) => usedOf(other, name))
+    const parts = this.#parts()
+    const part = share.parts === parts ? undefined : partOf(this.#limits, parts)
+    return own.map(({ remaining }, limit) => {
+      const whole = share.table.whole[limit] ?? 0
+      const beyond = Math.max(0, whole - (part?.[limit] ?? whole))
+      return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
+    })
+  }
+
+  #share(): Share | undefined {
+    const now = performance.now()
+    const parts = this.#parts()
+    const [first] = this.#shares
+    const share = this.#isPlain(parts) ? first : this.#pick(parts, now)
+    if (share !== undefined) share.keepUntil = Math.max(share.keepUntil, now + this.#horizonMs)
+    return share
+  }
+
+  /** Whether there is one share only, and of this size. */
+  #isPlain(parts: number): boolean {
+    return this.#shares.length === 1 && this.#shares[0]?.parts === parts
+  }
+
+  /** The share of this size, which comes first from now on. Those that mean nothing any more are let go. */
+  #pick(parts: number, now: number): Share | undefined {
+    const share =
+      this.#shares.find((known) => known.parts === parts) ??
+      (this.#shares.length < MOST_SHARES ? openShare(this.#terms, parts) : undefined) ??
+      this.#nearest(parts)
+    if (share === undefined) return undefined
+    const kept = this.#shares.filter((other) => other !== share && now < other.keepUntil)
+    for (const other of this.#shares) {
+      if (other !== share && !kept.includes(other)) other.table.letGo()
+    }
+    this.#shares = [share, ...kept]
+    return share
+  }
+
+  /** The least of those that are large enough, else the largest there is. */
+  #nearest(parts: number): Share | undefined {
+    const fewest = [...this.#shares].sort((a, b) => b.parts - a.parts)
+    return fewest.find((share) => share.parts <= parts) ?? fewest.at(-1)
+  }
+}
+
+/** Units of each limit that were granted and still count. */
+function usedOf({ table }: Share, name: string): readonly number[] {
+  const standings = table.limiter.standings(name)
+  return standings.map(({ remaining }, limit) => (table.whole[limit] ?? 0) - remaining)
+}
+
+function blockIn(limiter: RateLimiter | undefined, name: string, ms: number): void {
+  try {
+    limiter?.block(name, ms)
+  } catch {
+    // The table is full of blocked keys: the denial stands without one.
+  }
+}

@@ -1,0 +1,58 @@
+import type { Limit } from '../limit/limit.ts'
+import { type Table, type TableTerms, tableFor } from './table.ts'
+
+/** One part of the limits, and what was granted of it. */
+export interface Share {
+  /** Into how many parts the limits are cut. */
+  readonly parts: number
+  readonly table: Table
+  /** `performance.now()` after which nothing that was granted counts any more. */
+  keepUntil: number
+}
+
+/** Significant digits to which a part is rounded down if the core cannot count it as it is. */
+const DIGITS = [15, 3, 2, 1]
+
+/**
+ * Opens the table for one of `parts` equal parts, each rounded up to a whole unit.
+ *
+ * @returns undefined if there is no memory for it
+ */
+export function openShare(terms: TableTerms, parts: number): Share | undefined {
+  for (const digits of DIGITS) {
+    try {
+      const table = tableFor(cut(terms, parts, digits))
+      return { parts, table, keepUntil: 0 }
+    } catch {
+      // A part may have no divisor in common with the window, and then be more than the core can count.
+    }
+  }
+  return undefined
+}
+
+/** One part of each limit, rounded up. */
+export function partOf(limits: readonly Limit[], parts: number): readonly number[] {
+  return limits.map(({ count }) => part(count, parts))
+}
+
+function cut(terms: TableTerms, parts: number, digits: number): TableTerms {
+  const { limits, burst } = terms
+  return {
+    ...terms,
+    limits: limits.map(({ count, windowMs }) => ({
+      count: rounded(part(count, parts), digits),
+      windowMs,
+    })),
+    burst: burst === undefined ? undefined : rounded(part(burst, parts), digits),
+  }
+}
+
+function part(count: number, parts: number): number {
+  return Math.max(1, Math.ceil(count / parts))
+}
+
+/** Rounded down, so that all parts together are never more than the whole. */
+function rounded(count: number, digits: number): number {
+  const step = 10 ** Math.max(0, String(count).length - digits)
+  return Math.floor(count / step) * step
+}

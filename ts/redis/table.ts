@@ -1,0 +1,87 @@
+import type { Clock } from '../clock.ts'
+import type { Limit } from '../limit/limit.ts'
+import { RateLimiter } from '../limiter.ts'
+import type { Algorithm } from '../options.ts'
+
+/** So many tables may have the usual size at once; further ones are small. */
+const MOST_LARGE = 32
+const LARGE_KEYS = 100_000
+const LARGE_BYTES = 16 * 1024 * 1024
+const SMALL_KEYS = 1_000
+const SMALL_BYTES = 256 * 1024
+
+/** What a table counts. */
+export interface TableTerms {
+  readonly limits: readonly Limit[]
+  readonly algorithm: Algorithm
+  readonly burst: number | undefined
+  readonly blockForMs: number
+  /** Keys it should have room for, if the user says how many. */
+  readonly capacity: number | undefined
+  readonly clock: Clock | undefined
+}
+
+/** A native limiter that all who count by the same terms share, each under names of its own. */
+export interface Table {
+  readonly limiter: RateLimiter
+  /** What each limit has left of a key that was never charged. */
+  readonly whole: readonly number[]
+  /** One holder less: the last one frees the memory. */
+  letGo(): void
+}
+
+interface Shared extends Table {
+  holders: number
+}
+
+const NO_CLOCK = {}
+const byClock = new WeakMap<object, Map<string, Shared>>()
+let open = 0
+
+/**
+ * The table for these terms. Ten thousand limiters of one kind, one for each tenant, share one table.
+ *
+ * @throws RangeError if the native core cannot count by these terms, or there is no memory
+ */
+export function tableFor(terms: TableTerms): Table {
+  const tables = byClock.get(terms.clock ?? NO_CLOCK) ?? new Map<string, Shared>()
+  byClock.set(terms.clock ?? NO_CLOCK, tables)
+  const { limits, algorithm, burst, blockForMs, capacity } = terms
+  const counts = limits.map(({ count, windowMs }) => [count, windowMs])
+  const name = JSON.stringify([counts, algorithm, burst, blockForMs, capacity])
+  const known = tables.get(name)
+  if (known !== undefined) {
+    known.holders++
+    return known
+  }
+  const made = make(terms, () => tables.delete(name))
+  tables.set(name, made)
+  return made
+}
+
+function make(terms: TableTerms, forget: () => void): Shared {
+  const { limits, algorithm, burst, blockForMs, clock, capacity = usualCapacity(terms) } = terms
+  const blockFor = blockForMs
+  const limiter = new RateLimiter(limits, { algorithm, burst, blockFor, capacity, clock })
+  open++
+  const shared = {
+    limiter,
+    whole: limiter.standings('').map(({ remaining }) => remaining),
+    holders: 1,
+    letGo: () => {
+      if (--shared.holders > 0) return
+      forget()
+      limiter.close()
+      open--
+    },
+  }
+  return shared
+}
+
+/** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
+function usualCapacity({ limits, algorithm }: TableTerms): number {
+  const [keys, bytes] = open < MOST_LARGE ? [LARGE_KEYS, LARGE_BYTES] : [SMALL_KEYS, SMALL_BYTES]
+  const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
+  const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
+  return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
+}
