@@ -126,7 +126,7 @@ function end(
   if (refusal === undefined) next()
   else {
     const hand = (): void => refuse(refusal, request, response, next)
-    guard.refuse(refusal, { request, response }, hand, next)
+    void guard.refuse(refusal, { request, response }, hand, (error) => next(error))
   }
 }
 

@@ -3,9 +3,10 @@ import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { honoFramework, tellEnd } from './hono/framework.ts'
+import { complete, correctAnswer, exceptionOf, refused } from './hono/refusal.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
-import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
+import type { Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import {
@@ -55,8 +56,8 @@ export interface RateThrottle extends MiddlewareHandler, Controls {
  * app.use(rateThrottle({ limits: '100/minute' }))
  * ```
  *
- * A refused request never reaches its handler: a `RateLimitExceeded` (429) goes to `app.onError`, or where
- * there is none is answered as JSON.
+ * A refused request never reaches its handler: an `HTTPException` (429) goes to `app.onError`, with a
+ * `RateLimitExceeded` as its `cause`; where there is no `onError`, it is answered as JSON.
  *
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
@@ -68,16 +69,18 @@ export function rateThrottle<const L extends LimitInput>(
 
 function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
   const guard = makeGuard(options, warnings)
+  const mark = guard?.mark
   const children: RateThrottle[] = []
   const middleware: MiddlewareHandler = async (c, next) => {
     if (guard === undefined) throw noLimits()
     const refusal = await guard.decide(c, c)
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
     if (refusal !== undefined) {
-      if (await guard.answer(refusal, c, c)) return c.res
-      throw Object.assign(errorOf(refusal), { getResponse: () => responseOf(refusal) })
+      await refuse(guard, refusal, c)
+      return c.res
     }
     await next()
+    if (mark !== undefined && !c.res.headers.has(mark)) await completeResponse(guard, c)
     tellEnd(c)
     return
   }
@@ -104,10 +107,34 @@ function makeGuard(
   return undefined
 }
 
-function responseOf(refusal: NonNullable<Refusal>): Response {
-  const { statusCode: status } = refusal
-  const headers = { 'content-type': 'application/json; charset=utf-8' }
-  return new Response(bodyOf(refusal), { status, headers })
+/** Answers a refused request, or throws what the app's error handler is to see. */
+async function refuse(
+  guard: Guard<Context, Context>,
+  refusal: NonNullable<Refusal>,
+  c: Context,
+): Promise<void> {
+  const headers = await guard.headersOf(c, refusal)
+  let isHandedOn = false
+  let failure: Error | undefined
+  const hand = (): void => {
+    isHandedOn = true
+  }
+  const fail = (error: Error, thrown: unknown): void => {
+    if (thrown === error) failure = error
+    else isHandedOn = true
+  }
+  await guard.refuse(refusal, { request: c, response: c }, hand, fail)
+  if (!isHandedOn && failure === undefined) {
+    c.res = refused(c.res, refusal.statusCode, headers)
+    return
+  }
+  correctAnswer(c, refusal, headers)
+  throw failure ?? (await exceptionOf(refusal, headers, c))
+}
+
+/** A handler's own Response has none of the headers that were set before it. */
+async function completeResponse(guard: Guard<Context, Context>, c: Context): Promise<void> {
+  c.res = complete(c.res, await guard.headersOf(c, undefined))
 }
 
 /** Hono's handlers return what they answer. */

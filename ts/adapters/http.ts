@@ -1,6 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { LimitInput } from '../limit/limit.ts'
 import type { Answer } from '../tier.ts'
+import { then } from './http/answer.ts'
 import { type Controls, controlsOf } from './http/controls.ts'
 import { bodyOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
@@ -74,19 +75,11 @@ function settle(
   response: ServerResponse,
 ): Answer<boolean> {
   if (refusal === undefined) return true
-  const goOn = (isAnswered: boolean): boolean => {
-    if (isAnswered) return false
+  const hand = (): void =>
     send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-    return false
+  const fail = (_: Error, thrown: unknown): void => {
+    guard.report(request, thrown)
+    hand()
   }
-  const fail = (error: unknown): boolean => {
-    guard.report(request, error)
-    return goOn(false)
-  }
-  try {
-    const answered = guard.answer(refusal, request, response)
-    return answered instanceof Promise ? answered.then(goOn, fail) : goOn(answered)
-  } catch (error) {
-    return fail(error)
-  }
+  return then(guard.refuse(refusal, { request, response }, hand, fail), () => false)
 }

@@ -68,7 +68,8 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
 /** Nobody goes on with a request that was answered here. */
 function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
   const { guard, request, reply, next } = passing
-  guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), next)
+  const fail = (error: Error): void => next(error)
+  void guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), fail)
 }
 
 /** To the server's error handling. Where nobody listens there, the same answer without an error. */

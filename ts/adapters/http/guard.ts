@@ -88,40 +88,41 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   /**
-   * Answers a refused request, if the options say how.
-   *
-   * @returns whether they do: if not, its error goes through the framework's error handling
-   */
-  answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
-    return this.#reply.answer(refusal, request, response)
-  }
-
-  /**
    * Sees to a refused request: answers it if the options say how, else has it handed on, once either way.
    *
    * @param hand to whoever answers errors, or answers
    * @param fail told why a handler of the user's failed. Always an Error: frameworks take nothing, falsy
-   * values and words like "route" for leave to go on
+   * values and words like "route" for leave to go on. Beside it stands what the handler threw
+   * @returns when that is done
    */
   refuse(
     refusal: NonNullable<Refusal>,
     { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
     hand: () => void,
-    fail: (error: Error) => void,
-  ): void {
+    fail: (error: Error, thrown: unknown) => void,
+  ): Answer<void> {
     const goOn = (isAnswered: boolean): void => {
       if (!isAnswered) hand()
     }
-    const failed = (error: unknown): void => fail(error instanceof Error ? error : errorOf(refusal))
+    const failed = (thrown: unknown): void =>
+      fail(thrown instanceof Error ? thrown : errorOf(refusal), thrown)
     let answered: Answer<boolean> = false
     try {
-      answered = this.answer(refusal, request, response)
+      answered = this.#reply.answer(refusal, request, response)
     } catch (error) {
-      failed(error)
-      return
+      return failed(error)
     }
-    if (answered instanceof Promise) answered.then(goOn, failed)
-    else goOn(answered)
+    return answered instanceof Promise ? answered.then(goOn, failed) : goOn(answered)
+  }
+
+  /** A header that every limited response has, if any: a response without it was made without the others. */
+  get mark(): string | undefined {
+    return this.#reply.mark
+  }
+
+  /** The headers of a request's response once more, for one that was made without them. */
+  headersOf(request: Request, refusal: Refusal): Answer<Record<string, string>> {
+    return this.#reply.headersOf(RequestDecision.lastOf(request), refusal, request)
   }
 
   /** Tells of an error where the framework has nobody to tell. */

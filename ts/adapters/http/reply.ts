@@ -1,4 +1,4 @@
-import { setLegacyHeaders, standingItem } from '../../headers.ts'
+import { type SetHeader, setLegacyHeaders, standingItem } from '../../headers.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
 import { Denial, type Refusal, Wording } from './denial.ts'
@@ -38,14 +38,39 @@ export class Reply<Request extends object, Response extends object> {
     return this.#showRest(passage, response)
   }
 
+  /** A header that all responses have which `show` has seen. */
+  get mark(): string | undefined {
+    const { headers, dryRun } = this.#options
+    if (headers === false || dryRun) return undefined
+    return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
+  }
+
+  /**
+   * What `show` and `deny` set, once more.
+   *
+   * @param last of the decisions about the request
+   */
+  headersOf(
+    last: Passage | undefined,
+    refusal: Refusal,
+    request: Request,
+  ): Answer<Record<string, string>> {
+    const { headers } = this.#options
+    const found: Record<string, string> = {}
+    if (refusal instanceof Denial) setRetryAfter(refusal, found, collect)
+    if (refusal !== undefined && this.#isLong(request)) collect(found, 'connection', 'close')
+    const shown = last === undefined ? undefined : tightest(last, isShown)
+    if (last === undefined || shown?.isShown !== true || headers === false) return found
+    return then(headers === 'draft' ? found : legacyOf(shown, found), () =>
+      headers === 'legacy' ? found : then(draftOf(last), (draft) => ({ ...found, ...draft })),
+    )
+  }
+
   /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
   deny(passage: Passage, { request, response }: Exchange<Request, Response>): Denial {
     const denial = new Denial(passage, this.#wording)
     if (this.#framework.isOver(response)) return denial
-    const { retryAfter } = denial
-    if (retryAfter !== Number.POSITIVE_INFINITY) {
-      this.#framework.setHeader(response, 'retry-after', String(retryAfter))
-    }
+    setRetryAfter(denial, response, this.#framework.setHeader)
     this.#closeIfLong(request, response)
     return denial
   }
@@ -73,8 +98,7 @@ export class Reply<Request extends object, Response extends object> {
 
   /** Denied is denied before the body: a server must not have to read a gigabyte to say no. */
   #closeIfLong(request: Request, response: Response): void {
-    // HTTP/2 has no such header: there a stream ends alone.
-    if (this.#framework.version(request) !== 1 || !this.#framework.hasLongBody(request)) return
+    if (!this.#isLong(request)) return
     this.#framework.setHeader(response, 'connection', 'close')
     this.#framework.leaveBody(request)
   }
@@ -83,13 +107,17 @@ export class Reply<Request extends object, Response extends object> {
     if (this.#options.headers !== 'legacy') return this.#showDraft(passage, response)
   }
 
+  #isLong(request: Request): boolean {
+    // HTTP/2 has no such header: there a stream ends alone.
+    return this.#framework.version(request) === 1 && this.#framework.hasLongBody(request)
+  }
+
   #showDraft(passage: Passage, response: Response): Answer<void> {
-    const shown = chain(passage)
-    const policies = shown.map(({ budget }) => budget.policyText)
-    return then(standingsOf(shown), (standings) => {
+    return then(draftOf(passage), (headers) => {
       if (this.#framework.isOver(response)) return
-      this.#framework.setHeader(response, 'ratelimit-policy', policies.join(', '))
-      this.#framework.setHeader(response, 'ratelimit', standings)
+      for (const name in headers) {
+        this.#framework.setHeader(response, name, headers[name] as string)
+      }
     })
   }
 }
@@ -109,6 +137,26 @@ function remainingOf({ budget, key, decision }: Passage): Answer<number> {
     budget.tier.standings(key, decision),
     (standings) => standings[policy]?.remaining ?? remaining,
   )
+}
+
+const collect: SetHeader<Record<string, string>> = (headers, name, value) => {
+  headers[name] = value
+}
+
+function setRetryAfter<Target>({ retryAfter }: Denial, to: Target, set: SetHeader<Target>): void {
+  if (retryAfter !== Number.POSITIVE_INFINITY) set(to, 'retry-after', String(retryAfter))
+}
+
+function legacyOf(shown: Passage, found: Record<string, string>): Answer<unknown> {
+  const { decision } = shown
+  const left = isMixed(shown) ? remainingOf(shown) : decision.remaining
+  return then(left, (remaining) => setLegacyHeaders(decision, remaining, found, collect))
+}
+
+function draftOf(last: Passage): Answer<Record<string, string>> {
+  const shown = chain(last)
+  const policies = shown.map(({ budget }) => budget.policyText).join(', ')
+  return then(standingsOf(shown), (ratelimit) => ({ 'ratelimit-policy': policies, ratelimit }))
 }
 
 /** All that are shown, in the order in which they were decided. */
