@@ -5,6 +5,7 @@ import type { Algorithm } from './options.ts'
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
 import type { Standing, StoreStatus, Tier } from './tier.ts'
 import type { WaitOptions } from './wait.ts'
+import type { Caller, Outcome } from './wait-queue.ts'
 
 /**
  * A limiter whose counters may live anywhere: in this process, on this host or in Redis. Every question is
@@ -74,6 +75,14 @@ export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
 
   async check(key: string, cost?: number): Promise<Decision> {
     return this.#limiter.check(key, cost)
+  }
+
+  async take(key: string, cost?: number): Promise<Decision> {
+    return this.#limiter.take(key, cost)
+  }
+
+  async delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Promise<Outcome> {
+    return this.#limiter.delay(key, cost, maxWaitMs, caller)
   }
 
   async peek(key: string, cost?: number): Promise<Decision> {

@@ -74,3 +74,16 @@ export function deniedFor(decision: Decision, ms: number): Decision {
     retryAfter: retryAfterOf(retryAfterMs),
   }
 }
+
+/** A denial as it reads some time later, if nothing has happened to the key since. */
+export function agedDenial(denial: Decision, ms: number): Decision {
+  const aged = (time: number): number => Math.max(1, Math.ceil(time - ms))
+  const retryAfterMs = aged(denial.retryAfterMs)
+  return {
+    ...denial,
+    resetMs: aged(denial.resetMs),
+    limitResetMs: aged(denial.limitResetMs),
+    retryAfterMs,
+    retryAfter: retryAfterOf(retryAfterMs),
+  }
+}

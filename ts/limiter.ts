@@ -1,7 +1,7 @@
 import { again, type Charge, forget, noKey, timed } from './again.ts'
 import { type Native, type OpenOptions, open } from './binding.ts'
 import type { Clock } from './clock.ts'
-import { type Decision, readDecision } from './decision.ts'
+import { agedDenial, type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './exceeded.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
@@ -14,8 +14,11 @@ import {
 } from './options.ts'
 import { openShared } from './shared/open.ts'
 import { watchShared } from './shared/watch.ts'
-import type { Standing, Tier } from './tier.ts'
-import { Lines, type WaitOptions } from './wait.ts'
+import type { Answer, Standing, Tier } from './tier.ts'
+import { admitted, readWaitOptions, type WaitOptions } from './wait.ts'
+import { queueBefore } from './wait-queue/limited.ts'
+import { Pace } from './wait-queue/pace.ts'
+import type { Caller, Outcome, QueueOptions, WaitQueue } from './wait-queue.ts'
 
 /** What a limiter has been through. */
 export interface LimiterStats {
@@ -60,7 +63,10 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   readonly #check: Charge
   readonly #clock: Clock | undefined
   readonly #endWatch: (() => void) | undefined
-  #lines: Lines | undefined
+  readonly #waiters: QueueOptions
+  /** Those who wait, and those whom an adapter delays. */
+  #queue: WaitQueue | undefined
+  #delayed: WaitQueue | undefined
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
@@ -74,6 +80,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
     const { algorithm, name, shared, onMismatch, clock } = resolved
     this.algorithm = algorithm
     this.#clock = clock
+    this.#waiters = resolved
     const toOpen = forNative(this.limits, resolved)
     const sharedName = shared ? name : undefined
     this.storage = sharedName === undefined ? 'memory:' : `shared:${sharedName}`
@@ -113,15 +120,37 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   }
 
   /**
-   * Waits until `cost` is admitted: first come, first served for each key. With `leaky-bucket` this shapes
-   * a stream of work to the limit's rate.
+   * As {@link check}, but a denial begins no block: for callers who wait for their turn.
    *
-   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, or nothing would; the signal's reason
-   * when it is aborted. Nothing is charged in either case.
+   * @param isPaced a leaky bucket admits only while the bucket of the limit with the shortest window is
+   * empty: one caller after the other, evenly. Default: false
+   */
+  take(key: string, cost?: number, isPaced = false): Decision {
+    const take = isPaced ? this.#native.pace : this.#native.take
+    return readDecision(take(key, cost, ...this.#now()) === undefined, this.#native)
+  }
+
+  /**
+   * Waits until `cost` is admitted: first come, first served for each key. With `leaky-bucket` work leaves
+   * evenly paced, at the rate of the limit with the shortest window from the first call on; callers of
+   * {@link check} may overtake.
+   *
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, nothing would, or as many wait already as
+   * `maxWaitersPerKey` and `maxWaiters` let; the signal's reason when it is aborted. Nothing is charged
+   * in either case.
    */
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
-    this.#lines ??= new Lines(this, this.#clock)
-    return this.#lines.wait(key, options)
+    const read = readWaitOptions(options)
+    this.peek(key, read.cost) // Throws for a wrong key or cost.
+    this.#queue ??= this.#newQueue(true)
+    return admitted(this.#queue, key, read)
+  }
+
+  /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome> {
+    this.peek(key, cost)
+    this.#delayed ??= this.#newQueue(false)
+    return this.#delayed.join(key, cost, maxWaitMs, caller)
   }
 
   /**
@@ -140,11 +169,13 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   refund(key: string, units?: number): void {
     this.#native.refund(key, units, ...this.#now())
+    this.#wake(key)
   }
 
   /** Forgets the key, its block included. */
   reset(key: string): void {
     this.#native.reset(key)
+    this.#wake(key)
   }
 
   /**
@@ -171,9 +202,27 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   close(): void {
     this.#native.close()
     this.#endWatch?.()
-    this.#lines?.close(
-      Object.assign(new Error('the limiter was closed while waiting'), { code: 'CLOSED' }),
-    )
+    const reason = Object.assign(new Error('the limiter was closed while waiting'), {
+      code: 'CLOSED',
+    })
+    this.#queue?.close(reason)
+    this.#delayed?.close(reason)
+  }
+
+  #newQueue(isPaced: boolean): WaitQueue {
+    const limiting = {
+      take: (key: string, cost: number) => this.take(key, cost, isPaced),
+      peek: (key: string, cost: number) => this.peek(key, cost),
+      refund: (key: string, units: number) => this.refund(key, units),
+      standings: (key: string) => this.standings(key),
+      aged: agedDenial,
+    }
+    return queueBefore(limiting, new Pace(this.limits, this.algorithm, isPaced), this.#waiters)
+  }
+
+  #wake(key: string): void {
+    this.#queue?.wake(key)
+    this.#delayed?.wake(key)
   }
 
   /** The last argument of a native call: what the injected clock shows, or nothing. */

@@ -55,6 +55,14 @@ export interface RateLimiterOptions {
   readonly onMismatch?: OnMismatch | undefined
   /** Where the time comes from. Default: the system's monotonic clock. */
   readonly clock?: Clock | undefined
+  /**
+   * Callers and requests that may wait for one key at once (`wait`, `slowDown`, `countWhen`): further ones are
+   * refused at once. Each takes about 1 KB, and a parked request what Node keeps of it besides. From 1 on.
+   * Default: 1,000.
+   */
+  readonly maxWaitersPerKey?: number | undefined
+  /** The same for all keys of the limiter together. From 1 on. Default: 10,000. */
+  readonly maxWaiters?: number | undefined
 }
 
 /** Options with every default filled in. */
@@ -67,6 +75,8 @@ export interface ResolvedOptions {
   readonly shared: boolean
   readonly onMismatch: OnMismatch
   readonly clock: Clock | undefined
+  readonly maxWaitersPerKey: number
+  readonly maxWaiters: number
 }
 
 const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
@@ -82,8 +92,10 @@ const ALGORITHMS_IN_WORDS =
 const MAX_BURST = 1_000_000_000
 const MAX_CAPACITY = 134_217_728
 const MAX_NAME_LENGTH = 128
+const MAX_WAITERS = 10_000_000
 const KNOWN = [
   ...['algorithm', 'burst', 'blockFor', 'capacity', 'name', 'shared', 'onMismatch', 'clock'],
+  ...['maxWaitersPerKey', 'maxWaiters'],
 ]
 
 /** Names of the options, for whoever has options of its own beside them. */
@@ -104,6 +116,18 @@ export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
     name: name === undefined ? undefined : readName(name),
     ...readShared(own),
     clock: clock === undefined ? undefined : readClock(clock),
+    ...readCaps(own),
+  }
+}
+
+/** How many may wait: for one key, and in all. */
+export function readCaps({ maxWaitersPerKey, maxWaiters }: RateLimiterOptions): {
+  readonly maxWaitersPerKey: number
+  readonly maxWaiters: number
+} {
+  return {
+    maxWaitersPerKey: readInteger(maxWaitersPerKey ?? 1_000, MAX_WAITERS, 'maxWaitersPerKey'),
+    maxWaiters: readInteger(maxWaiters ?? 10_000, MAX_WAITERS, 'maxWaiters'),
   }
 }
 

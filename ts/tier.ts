@@ -1,6 +1,7 @@
 import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
 import type { WaitOptions } from './wait.ts'
+import type { Caller, Outcome } from './wait-queue.ts'
 
 /** What a call answers: at once where the counters are in this process, else as a promise. */
 export type Answer<T> = T | Promise<T>
@@ -29,6 +30,8 @@ export interface Tier {
   readonly limits: readonly Limit[]
   check(key: string, cost?: number): Answer<Decision>
   peek(key: string, cost?: number): Answer<Decision>
+  /** As `check`, but a denial begins no block, and is neither remembered nor taken from memory. */
+  take(key: string, cost?: number): Answer<Decision>
   /** Gives back what was charged and turned out not to count. */
   refund(key: string, units?: number): Answer<void>
   block(key: string, ms: number): Answer<void>
@@ -36,6 +39,8 @@ export interface Tier {
   reset(key: string): Answer<void>
   /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
   wait(key: string, options?: WaitOptions): Promise<Decision>
+  /** Admits, or queues for `maxWaitMs` at most, and says at once when that is of no use. Never paced. */
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome>
   /**
    * How each limit stands for this key, in the order of `limits`, after `decision` about it. Costs no
    * round trip: a remote tier answers from what came with the decision.

@@ -8,8 +8,11 @@ export interface Question {
   readonly script: Script
   /** Name of the state: the only key the script touches. */
   readonly name: string
-  /** Check, peek, refund, block or delete; or the units that a check may charge beyond its cost. */
-  readonly op: 'c' | 'p' | 'r' | 'b' | 'd' | number
+  /**
+   * Check, peek, refund, block or delete; the units that a check may charge beyond its cost; or take, paced
+   * by a limit or not. `script/frame.ts` says what each does.
+   */
+  readonly op: 'c' | 'p' | 'r' | 'b' | 'd' | number | 't' | `q${number}`
   readonly amount: number
   /** The arguments that are the same for each call of a limiter. */
   readonly tail: readonly string[]

@@ -44,6 +44,10 @@ export class Fallback {
     return this.#asWhole(this.#local()?.check(key, cost))
   }
 
+  take(key: string, cost: number, isPaced: boolean): Decision {
+    return this.#asWhole(this.#local()?.take(key, cost, isPaced))
+  }
+
   peek(key: string, cost: number): Decision {
     return this.#asWhole(this.#local()?.peek(key, cost))
   }

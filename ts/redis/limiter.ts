@@ -7,12 +7,14 @@ import { readLimits } from '../limit/parse.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import type { Standing, StoreStatus } from '../tier.ts'
-import type { WaitOptions } from '../wait.ts'
+import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
+import { queueBefore } from '../wait-queue/limited.ts'
+import { Pace } from '../wait-queue/pace.ts'
+import type { Caller, Outcome, QueueOptions, WaitQueue } from '../wait-queue.ts'
 import { checkDuration, checkKey, checkWhole, closedError } from './argument.ts'
 import type { Connection } from './connection.ts'
 import { Leases } from './lease.ts'
 import { type RedisLimiterOptions, resolveRedisOptions } from './options.ts'
-import { Queues } from './queue.ts'
 import type { RedisStorage } from './storage.ts'
 import { Store } from './store.ts'
 import type { RedisLimiterStats } from './tally.ts'
@@ -47,7 +49,10 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   readonly storage: RedisStorage
   readonly #connection: Connection
   readonly #store: Store
-  readonly #queues: Queues
+  readonly #waiters: QueueOptions
+  /** Those who wait, and those whom an adapter delays. */
+  #queue: WaitQueue | undefined
+  #delayed: WaitQueue | undefined
   readonly #leases: Leases | undefined
   readonly #leaseSize: number
   #closed = false
@@ -63,7 +68,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   constructor(limits: CheckedLimits<L>, options: RedisLimiterOptions) {
     this.limits = readLimits(limits)
     const resolved = resolveRedisOptions(options)
-    const { algorithm, burst, blockForMs, clock, lease } = resolved
+    const { algorithm, burst, blockForMs, lease } = resolved
     // The native core has the last word on what can be counted exactly.
     new RateLimiter(this.limits, { algorithm, burst, blockFor: blockForMs, capacity: 1 }).close()
     this.algorithm = algorithm
@@ -71,7 +76,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     const connection = this.storage.hold()
     this.#connection = connection
     this.#store = new Store(this.limits, resolved, connection)
-    this.#queues = new Queues(this, clock)
+    this.#waiters = resolved
     this.#leases = lease === undefined ? undefined : new Leases(this.#store, lease)
     this.#leaseSize = lease?.size ?? 0
   }
@@ -104,22 +109,39 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     return decision
   }
 
+  /** As {@link check}, but a denial begins no block, and is neither remembered nor taken from memory. */
+  async take(key: string, cost = 1): Promise<Decision> {
+    return this.#take(key, cost, false)
+  }
+
   /**
    * Waits until `cost` is admitted: first come, first served for each key among the callers of this
-   * limiter. Other processes wait in lines of their own.
+   * limiter. Other processes wait in lines of their own. With `leaky-bucket` work leaves evenly paced, for
+   * all processes together; callers of {@link check} may overtake.
    *
-   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, or nothing would; the signal's reason
-   * when it is aborted. Nothing is charged in either case.
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, nothing would, or as many wait already as
+   * `maxWaitersPerKey` and `maxWaiters` let; the signal's reason when it is aborted. Nothing is charged
+   * in either case.
    */
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
-    this.#check(key, 1, 'cost')
-    return this.#queues.wait(key, options)
+    const read = readWaitOptions(options)
+    this.#check(key, read.cost, 'cost')
+    this.#queue ??= this.#newQueue(true)
+    return admitted(this.#queue, key, read)
+  }
+
+  /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
+  async delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Promise<Outcome> {
+    this.#check(key, cost, 'cost')
+    this.#delayed ??= this.#newQueue(false)
+    return this.#delayed.join(key, cost, maxWaitMs, caller)
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   async refund(key: string, units = 1): Promise<void> {
     this.#check(key, units, 'units')
     await this.#store.refund(key, units)
+    this.#wake(key)
   }
 
   /** Forgets the key, its block included. */
@@ -127,6 +149,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     this.#check(key, 0, 'cost')
     this.#leases?.drop(key)
     await this.#store.reset(key)
+    this.#wake(key)
   }
 
   /**
@@ -176,10 +199,16 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    this.#queues.close(closedError('the limiter was closed while waiting'))
-    await this.#leases?.close()
-    this.#store.close()
-    await this.storage.letGo()
+    try {
+      await this.#leases?.close()
+      this.#store.close()
+      await this.storage.letGo()
+    } finally {
+      // Last, so that who closes and then looks at a waiter's promise finds no rejection unhandled.
+      const reason = closedError('the limiter was closed while waiting')
+      this.#queue?.close(reason)
+      this.#delayed?.close(reason)
+    }
   }
 
   /** What is decided without asking anybody. */
@@ -187,6 +216,30 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     if (cost === 0) return undefined
     const leased = this.#leases?.serve(key, cost)
     return leased ?? (cost === 1 ? this.#store.recall(key) : undefined)
+  }
+
+  #newQueue(isPaced: boolean): WaitQueue {
+    const limiting = {
+      take: (key: string, cost: number) => this.#take(key, cost, isPaced),
+      peek: (key: string, cost: number) => this.peek(key, cost),
+      refund: (key: string, units: number) => this.refund(key, units),
+      standings: (key: string, denial: Decision) => this.standings(key, denial),
+      aged: (denial: Decision, ms: number) => this.#store.aged(denial, ms),
+    }
+    return queueBefore(limiting, new Pace(this.limits, this.algorithm, isPaced), this.#waiters)
+  }
+
+  /** Units at hand were charged already. */
+  async #take(key: string, cost: number, isPaced: boolean): Promise<Decision> {
+    this.#check(key, cost, 'cost')
+    if (cost === 0) return this.#store.peek(key, cost)
+    const leased = isPaced ? undefined : this.#leases?.serve(key, cost)
+    return leased ?? this.#store.take(key, cost, isPaced)
+  }
+
+  #wake(key: string): void {
+    this.#queue?.wake(key)
+    this.#delayed?.wake(key)
   }
 
   #ask(key: string, cost: number): Promise<Decision> {

@@ -96,6 +96,17 @@ export class Local {
     return this.#ask(key, cost, false)
   }
 
+  /** As `check`, but a denial begins no block. Undefined if there is no memory to count in. */
+  take(key: string, cost: number, isPaced: boolean): Decision | undefined {
+    const share = this.#share()
+    if (share === undefined) return undefined
+    if (this.#isPlain(this.#parts())) {
+      return share.table.limiter.take(this.#nameOf(key), cost, isPaced)
+    }
+    const seen = this.peek(key, cost)
+    return seen?.allowed === true ? this.check(key, cost) : seen
+  }
+
   /** How each of this process's shares stands, if they were ever used. */
   standings(key: string): readonly Standing[] | undefined {
     const [share] = this.#shares

@@ -1,4 +1,4 @@
-import { type Decision, retryAfterOf } from '../decision.ts'
+import { agedDenial, type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Standing } from '../tier.ts'
 
@@ -81,7 +81,9 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
 
 /** A denial as it reads some time later, if nothing has happened to the key since. */
 export function agedReply(denial: Decision, ms: number, limits: number): Decision {
-  const numbers = [...(Answer.numbersOf(denial) ?? [])]
+  const told = Answer.numbersOf(denial)
+  if (told === undefined) return agedDenial(denial, ms)
+  const numbers = [...told]
   for (const place of timesIn(limits)) {
     const time = numbers[place] as number
     if (time > 0) numbers[place] = Math.max(1, Math.ceil(time - ms))

@@ -13,10 +13,10 @@ import { Fallback } from './fallback.ts'
 import { groupOf, namer } from './key.ts'
 import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
-import { blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
+import { agedReply, blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
-import { termsOf } from './terms.ts'
+import { shortest, termsOf } from './terms.ts'
 
 /** How long decisions without Redis may go on before the event loop gets a turn. */
 const TURN_MS = 10
@@ -38,6 +38,7 @@ export class Store implements Lender {
   readonly #script: Script
   readonly #nameOf: (key: string) => string
   readonly #tail: readonly string[]
+  readonly #paced: `q${number}`
   readonly #clock: Clock | undefined
   #turnedAt = 0
 
@@ -59,6 +60,7 @@ export class Store implements Lender {
     this.#nameOf = namer(keyPrefix, name, terms.mark)
     const [first, second, third, ...further] = terms.numbers
     this.#tail = [first, second, third, [blockForMs, ...further].join(' ')] as string[]
+    this.#paced = `q${shortest(limits) + 1}`
     this.#clock = options.clock
     if (options.onStoreChange !== undefined) {
       connection.servers.listeners.add(options.onStoreChange)
@@ -99,6 +101,26 @@ export class Store implements Lender {
       await this.#note(error)
       return this.#fallback.check(key, cost)
     }
+  }
+
+  /**
+   * As `check`, but a denial begins no block, and is not remembered: the caller waits for its turn.
+   *
+   * @param isPaced a leaky bucket admits only while the bucket of the limit with the shortest window is empty
+   */
+  async take(key: string, cost: number, isPaced: boolean): Promise<Decision> {
+    const op = isPaced && this.#options.algorithm === 'leaky-bucket' ? this.#paced : 't'
+    try {
+      return readReply(await this.#ask(op, key, cost), this.#limits)
+    } catch (error) {
+      await this.#note(error)
+      return this.#fallback.take(key, cost, isPaced)
+    }
+  }
+
+  /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
+  aged(denial: Decision, ms: number): Decision {
+    return agedReply(denial, ms, this.#limits.length)
   }
 
   /** Takes units in advance; what decides in Redis' place grants only what is asked for. */

@@ -78,7 +78,8 @@ function smaller(a: bigint, b: bigint): bigint {
   return a < b ? a : b
 }
 
-function shortest(limits: readonly Limit[]): number {
+/** Index of the limit with the shortest window: the one that a burst and pacing are for. */
+export function shortest(limits: readonly Limit[]): number {
   const least = Math.min(...limits.map((limit) => limit.windowMs))
   return limits.findIndex((limit) => limit.windowMs === least)
 }

@@ -14,6 +14,16 @@ pub struct Reading {
     pub reset_ms: u64,
 }
 
+impl Reading {
+    /// The same for a caller who is only admitted once the key owes nothing.
+    pub(crate) const fn paced(mut self) -> Self {
+        if self.retry_ms < self.reset_ms {
+            self.retry_ms = self.reset_ms;
+        }
+        self
+    }
+}
+
 /// What a limiter says about one key: the reading of the limit that decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {

@@ -5,9 +5,9 @@ use crate::decision::{Decision, NEVER, Reading, Standing};
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
-use crate::policy::{MAX_LIMITS, Policy};
+use crate::policy::{Kind, MAX_LIMITS, Policy};
 use crate::shared::{Here, Mapping, Place, Segment, Wanted};
-use crate::table::{Heap, Layout, Memory, Receipt, Table};
+use crate::table::{Heap, Layout, Memory, Outcome, Receipt, Table};
 use std::sync::Arc;
 
 /// One or several limits on the same keys.
@@ -144,11 +144,40 @@ impl Limiter {
             return self.blocked(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
-        if self.charge(key, cost, clock, &mut readings) {
+        if self.charge::<false>(key, cost, clock, &mut readings) {
             return self.admitted(&readings);
         }
         let decision = self.denied(&readings);
         self.denied_by_limits(key, cost, decision, clock)
+    }
+
+    /// As [`Self::check`], but a denial begins no block: for callers who wait for their turn.
+    pub fn take(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        self.take_as::<false>(key, cost, clock)
+    }
+
+    /// As [`Self::take`]; a leaky bucket admits only while the bucket of its shortest limit is empty, so that
+    /// one caller after the other leaves at that limit's rate.
+    pub fn pace(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        match self.policy.kind {
+            Kind::LeakyBucket => self.take_as::<true>(key, cost, clock),
+            _ => self.take_as::<false>(key, cost, clock),
+        }
+    }
+
+    fn take_as<const PACED: bool>(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        if cost == 0 {
+            return self.peek(key, 1, clock);
+        }
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.charge::<PACED>(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        self.denied(&readings)
     }
 
     /// What [`Self::check`] would answer now. Changes nothing.
@@ -159,7 +188,7 @@ impl Limiter {
             return self.blocked(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
-        if self.peek_all(key, cost, clock, &mut readings) {
+        if self.peek_all::<false>(key, cost, clock, &mut readings) {
             return self.admitted(&readings);
         }
         self.denied(&readings)
@@ -254,24 +283,31 @@ impl Limiter {
     #[cold]
     fn blocked(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
         let mut readings = Readings::default();
-        self.peek_all(key, cost, clock, &mut readings);
+        self.peek_all::<false>(key, cost, clock, &mut readings);
         extended(self.denied(&readings), us.div_ceil(1_000))
     }
 
     /// Charges all limits or none; `readings` then say what each holds.
-    fn charge(&self, key: Key, cost: u64, clock: &impl Clock, readings: &mut Readings) -> bool {
+    fn charge<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
         if let ([(_, table)], [reading, ..]) = (self.tables.as_slice(), &mut *readings) {
-            let outcome = table.charge(key, cost, clock, true);
+            let outcome = charge_one::<PACED>(table, key, cost, clock);
             *reading = outcome.reading;
             return outcome.receipt.is_some();
         }
-        self.peek_all(key, cost, clock, readings) && self.charge_each(key, cost, clock, readings)
+        self.peek_all::<PACED>(key, cost, clock, readings)
+            && self.charge_each::<PACED>(key, cost, clock, readings)
     }
 
     /// Charges one limit after the other, the likeliest to deny first, and gives back on a denial.
     ///
     /// For the time between, others see too much charged: what is transient errs towards denial.
-    fn charge_each(
+    fn charge_each<const PACED: bool>(
         &self,
         key: Key,
         cost: u64,
@@ -285,7 +321,11 @@ impl Limiter {
             else {
                 break;
             };
-            let outcome = table.charge(key, cost, clock, true);
+            let outcome = if PACED && index == self.policy.shortest() {
+                charge_one::<true>(table, key, cost, clock)
+            } else {
+                charge_one::<false>(table, key, cost, clock)
+            };
             *reading = outcome.reading;
             *receipt = outcome.receipt;
             if receipt.is_none() {
@@ -321,10 +361,21 @@ impl Limiter {
     }
 
     /// Whether every limit would admit `cost`.
-    fn peek_all(&self, key: Key, cost: u64, clock: &impl Clock, readings: &mut Readings) -> bool {
+    fn peek_all<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
         let mut allowed = true;
-        for ((_, table), reading) in self.tables.iter().zip(readings.iter_mut()) {
+        for (index, ((_, table), reading)) in
+            self.tables.iter().zip(readings.iter_mut()).enumerate()
+        {
             *reading = table.peek(key, cost, clock);
+            if PACED && index == self.policy.shortest() {
+                *reading = reading.paced();
+            }
             allowed &= reading.retry_ms == 0;
         }
         allowed
@@ -366,6 +417,16 @@ impl Limiter {
         let limits = self.tables.iter().map(|(limit, _)| *limit);
         limits.zip(*readings).enumerate().map(|(index, (limit, reading))| (index, limit, reading))
     }
+}
+
+/// Charges one table; where the key is paced, only if it owes nothing.
+fn charge_one<const PACED: bool>(
+    table: &Table<Memory>,
+    key: Key,
+    cost: u64,
+    clock: &impl Clock,
+) -> Outcome {
+    if PACED { table.charge_empty(key, cost, clock) } else { table.charge(key, cost, clock, true) }
 }
 
 /// The decision of a limiter with one limit.

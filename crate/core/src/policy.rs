@@ -74,7 +74,7 @@ impl Policy {
         matches!(self.kind, Kind::TokenBucket | Kind::LeakyBucket)
     }
 
-    fn shortest(&self) -> usize {
+    pub(crate) fn shortest(&self) -> usize {
         let windows = self.limits.iter().map(|limit| limit.window_ms());
         windows.enumerate().min_by_key(|&(_, window)| window).map_or(0, |(index, _)| index)
     }

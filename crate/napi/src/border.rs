@@ -133,6 +133,22 @@ fn check(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     })
 }
 
+fn take(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run(("cost", 1), |limiter, key, cost, time| {
+        let decision = limiter.take(key, cost, time);
+        call.handle.write_decision(&decision);
+        Ok(Some(decision.allowed))
+    })
+}
+
+fn pace(call: &Call<'_>) -> Result<Option<bool>, Failure> {
+    call.run(("cost", 1), |limiter, key, cost, time| {
+        let decision = limiter.pace(key, cost, time);
+        call.handle.write_decision(&decision);
+        Ok(Some(decision.allowed))
+    })
+}
+
 fn peek(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run(("cost", 1), |limiter, key, cost, time| {
         let decision = limiter.peek(key, cost, time);
@@ -215,7 +231,7 @@ macro_rules! exports {
     };
 }
 
-exports!(allow, check, peek, standing, refund, reset, block, stats, renew, close);
+exports!(allow, check, take, pace, peek, standing, refund, reset, block, stats, renew, close);
 
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
+import { onEnd } from '../http/ending.ts'
 import type { Ending, Framework } from '../http/framework.ts'
-import { hasLongBody, isOver, leaveBody, onEnd, peerOf } from '../http/node.ts'
+import { hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
 import type { Warnings } from '../http/warning.ts'
 
 /** What @hono/node-server puts in `c.env`. */
@@ -33,7 +34,7 @@ export function tellEnd(c: Context): void {
   for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
 }
 
-const ENDINGS = new WeakMap<Context, ((ending: Ending) => void)[]>()
+const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
 
 const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
   isGone: (c) => {
@@ -64,8 +65,12 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
   },
   onEnd: (c, ended) => {
     const { outgoing } = nodeOf(c)
-    if (outgoing !== undefined) onEnd(outgoing, ended)
-    else ENDINGS.set(c, [...(ENDINGS.get(c) ?? []), ended])
+    if (outgoing !== undefined) return onEnd(outgoing, ended)
+    const waiting = ENDINGS.get(c) ?? new Set()
+    ENDINGS.set(c, waiting.add(ended))
+    return () => {
+      waiting.delete(ended)
+    }
   },
   send: (c, status, type, body) => {
     c.header('content-type', type)

@@ -1,5 +1,6 @@
 import type { Decision } from '../../decision.ts'
 import type { Answer } from '../../tier.ts'
+import type { Caller } from '../../wait-queue.ts'
 import { settle, then, within } from './answer.ts'
 import type { Budget, Budgets } from './budget.ts'
 import type { Exchange, Framework } from './framework.ts'
@@ -11,6 +12,19 @@ import { chargeSlowly } from './slow.ts'
 
 /** Where the counters of a request are: always the same, or by a function of the request. */
 export type BudgetSource<Request> = Budget | Budgets<Request>
+
+/** Whether the client to which a response goes is still there, and waits for it. */
+function clientOf<Request, Response>(
+  response: Response,
+  framework: Framework<Request, Response>,
+): Caller {
+  return {
+    get isGone() {
+      return framework.isOver(response)
+    },
+    watch: (gone) => framework.onEnd(response, gone),
+  }
+}
 
 /** Charges requests: which budget, how many units, and when it counts. */
 export class Charging<Request extends object, Response extends object> {
@@ -80,10 +94,9 @@ export class Charging<Request extends object, Response extends object> {
     key: string,
     cost: number | undefined,
   ): Answer<Decision> {
-    const { slowDownMs } = this.#options
-    if (slowDownMs === undefined) return tier.check(key, cost)
-    const onGone = (gone: () => void): void => this.#framework.onEnd(response, gone)
-    return chargeSlowly(tier, { key, cost }, slowDownMs, onGone)
+    const { slowDownMs, dryRun } = this.#options
+    if (slowDownMs === undefined || dryRun) return tier.check(key, cost)
+    return chargeSlowly(tier, { key, cost }, slowDownMs, clientOf(response, this.#framework))
   }
 
   #hold(

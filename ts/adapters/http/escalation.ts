@@ -5,6 +5,7 @@ import type { Limit } from '../../limit/limit.ts'
 import { RateLimiter } from '../../limiter.ts'
 import { type Answer, readiness, type Standing, type StoreStatus, type Tier } from '../../tier.ts'
 import type { WaitOptions } from '../../wait.ts'
+import type { Caller, Outcome } from '../../wait-queue.ts'
 import { then } from './answer.ts'
 
 /** How long an offence is remembered once its block is over. */
@@ -60,6 +61,14 @@ export class Escalation implements Tier {
 
   peek(key: string, cost?: number): Answer<Decision> {
     return this.#tier.peek(key, cost)
+  }
+
+  take(key: string, cost?: number): Answer<Decision> {
+    return this.#tier.take(key, cost)
+  }
+
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome> {
+    return this.#tier.delay(key, cost, maxWaitMs, caller)
   }
 
   standings(key: string, decision: Decision): Answer<readonly Standing[]> {

@@ -10,7 +10,7 @@ export interface Exchange<Request, Response> {
   readonly before: Passage | undefined
 }
 
-/** How a response ended: with this status, or `undefined` when the client had gone before. */
+/** How a response ends: with this status, or `undefined` when the client had gone before its headers were sent. */
 export type Ending = number | undefined
 
 /** All that the core needs to know of a framework's requests and responses. */
@@ -42,8 +42,12 @@ export interface Framework<Request, Response> {
   setStatus(response: Response, status: number): void
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
   isOver(response: Response): boolean
-  /** Calls `ended` once, when the response has been sent or can't be. */
-  onEnd(response: Response, ended: (ending: Ending) => void): void
+  /**
+   * Calls `ended` once, when the response's headers have been sent or can't be.
+   *
+   * @returns calls it off
+   */
+  onEnd(response: Response, ended: (ending: Ending) => void): () => void
   /** Answers in full. */
   send(response: Response, status: number, type: string, body: string): void
 }

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../../address/address.ts'
 import { UNIX } from './client.ts'
-import type { Ending, Framework } from './framework.ts'
+import { onEnd } from './ending.ts'
+import type { Framework } from './framework.ts'
 
 /** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
@@ -63,62 +64,14 @@ function isAdrift(request: Sent): boolean {
   return stream !== undefined && stream.session?.destroyed !== false
 }
 
-/** Calls `ended` once, when the response has been sent, or can't be. */
-export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): void {
-  const sent = (): void => {
-    response.off('close', gone)
-    leave(response, gone)
-    ended(isCutOff(response) ? undefined : response.statusCode)
-  }
-  const gone = (): void => {
-    response.off('finish', sent)
-    response.off('close', gone)
-    leave(response, gone)
-    ended(undefined)
-  }
-  response.once('finish', sent)
-  response.once('close', gone)
-  if (response.socket === null) enqueue(response, gone)
-}
-
-/**
- * Responses that wait behind others on their connection: Node gives a socket to one at a time, and tells
- * the others nothing when it closes. One listener for all of them, because there may be thousands.
- */
-const QUEUED = new WeakMap<Socket, Set<() => void>>()
-
-function enqueue({ req: { socket } }: ServerResponse, gone: () => void): void {
-  const known = QUEUED.get(socket)
-  if (known !== undefined) {
-    known.add(gone)
-    return
-  }
-  const queue = new Set([gone])
-  QUEUED.set(socket, queue)
-  socket.once('close', () => {
-    for (const leaves of queue) leaves()
-  })
-}
-
-function leave(response: ServerResponse, gone: () => void): void {
-  QUEUED.get(response.req?.socket)?.delete(gone)
-}
-
 /** A request or a response of HTTP/2 is no stream itself: it has one. */
 interface Streamed {
   readonly stream?:
     | {
         readonly destroyed: boolean
-        readonly rstCode?: number
         readonly session?: { readonly destroyed: boolean } | undefined
       }
     | undefined
-}
-
-/** HTTP/2 calls a response finished that its client has reset. */
-function isCutOff(response: ServerResponse): boolean {
-  const { stream } = response as Streamed
-  return stream !== undefined && (!response.writableEnded || (stream.rstCode ?? 0) !== 0)
 }
 
 /** Whether nothing can be answered any more. */

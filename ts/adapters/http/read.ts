@@ -124,6 +124,7 @@ function readAnswer<Request, Response>(own: HttpOptions<Request, Response>) {
 
 function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
   const { algorithm, burst, blockFor, capacity, name, clock, scope } = own
+  const { maxWaitersPerKey, maxWaiters } = own
   if (name !== undefined && scope !== undefined) {
     throw new TypeError('name and scope exclude each other: a scope is a name for a budget')
   }
@@ -132,6 +133,8 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
     burst,
     blockFor: Array.isArray(blockFor) ? undefined : (blockFor as string | number | undefined),
     capacity,
+    maxWaitersPerKey,
+    maxWaiters,
     name: scope === undefined ? name : `scope:${scope}`,
     clock,
   }

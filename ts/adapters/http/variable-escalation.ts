@@ -3,6 +3,7 @@ import type { Limit } from '../../limit/limit.ts'
 import type { Answer, Standing, StoreStatus, Tier } from '../../tier.ts'
 import type { VariableLimiter } from '../../variable.ts'
 import type { WaitOptions } from '../../wait.ts'
+import type { Caller, Outcome } from '../../wait-queue.ts'
 
 /** A tier that stands for another one at each call. */
 class Turn implements Tier {
@@ -28,6 +29,10 @@ class Turn implements Tier {
     return this.#tier.peek(key, cost)
   }
 
+  take(key: string, cost?: number): Answer<Decision> {
+    return this.#tier.take(key, cost)
+  }
+
   refund(key: string, units?: number): Answer<void> {
     return this.#tier.refund(key, units)
   }
@@ -42,6 +47,10 @@ class Turn implements Tier {
 
   wait(key: string, options?: WaitOptions): Promise<Decision> {
     return this.#tier.wait(key, options)
+  }
+
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome> {
+    return this.#tier.delay(key, cost, maxWaitMs, caller)
   }
 
   standings(key: string, decision: Decision): Answer<readonly Standing[]> {
@@ -76,10 +85,12 @@ export class VariableEscalation implements VariableLimiter {
       limits: tier.limits,
       check: (key, cost) => steps().check(key, cost),
       peek: (key, cost) => tier.peek(key, cost),
+      take: (key, cost) => tier.take(key, cost),
       refund: (key, units) => tier.refund(key, units),
       block: (key, ms) => tier.block(key, ms),
       reset: (key) => this.#steps.reset(key),
       wait: (key, options) => tier.wait(key, options),
+      delay: (...asked) => tier.delay(...asked),
       standings: (key, decision) => tier.standings(key, decision),
       close: () => {},
     }

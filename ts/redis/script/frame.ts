@@ -8,7 +8,8 @@
  *            with a minus sign before it, the server's time comes as the reply's last number
  *            how much: cost, units, or milliseconds of the block
  *            what: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
- *            charge if there are more than it costs
+ *            charge if there are more than it costs; t(ake), a check whose denial begins no block; q and the
+ *            number of a limit, the same, and that limit must owe nothing
  *   ARGV[2…4]  three numbers for the first limit
  *   ARGV[5]  `blockFor` in milliseconds, and three numbers for each further limit
  *   ARGV[6]  in tests only: the time in microseconds
@@ -156,7 +157,13 @@ if op == 'b' then
   return done()
 end
 if cost == 0 then op, cost = 'p', 1 end
+local paced = tonumber(op:match('^q(%d+)$'))
+local quiet = op == 't' or paced ~= nil
+if quiet then op = 'c' end
 local free = look(cost)
+if paced and reset[paced] > 0 then
+  wait[paced], free = math.max(wait[paced], reset[paced]), false
+end
 local most = tonumber(op)
 if most then
   op = 'c'
@@ -178,7 +185,7 @@ if free then
   return answer(true, 0)
 end
 local denied = answer(false, 0)
-if op == 'c' and penalty > 0 and denied[3] >= 0 then
+if op == 'c' and penalty > 0 and not quiet and denied[3] >= 0 then
   blocked = now + penalty * 1000
   keep()
   return answer(false, penalty)

@@ -143,6 +143,28 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M> {
         }
     }
 
+    /// As [`Self::charge`] with details, but only a key that owes nothing: it admits one after the other.
+    pub fn charge_empty(&self, key: Key, cost: u64, clock: &impl Clock) -> Outcome {
+        loop {
+            let now = clock.now();
+            self.enter_era(key, now);
+            let found = self.find(key);
+            if let Some(seen) = found.filter(|seen| seen.s.kind() == Kind::Live) {
+                let reading = self.algorithm.read(self.state(seen), now, cost);
+                if reading.reset_ms > 0 {
+                    return Outcome { receipt: None, reading: reading.paced() };
+                }
+            }
+            let answer = match found {
+                Some(seen) if seen.s.kind() == Kind::Live => self.charge_at(seen, now, cost, true),
+                found => self.charge_new(key, found, now, cost, true),
+            };
+            if let Some(outcome) = answer {
+                return outcome;
+            }
+        }
+    }
+
     /// Charges a key that has a slot. `None`: somebody else was faster.
     #[inline(always)]
     fn charge_at(&self, seen: Seen<'_>, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {

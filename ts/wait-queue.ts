@@ -1,0 +1,301 @@
+import type { Clock } from './clock.ts'
+import { type Decision, deniedFor } from './decision.ts'
+import type { Answer } from './tier.ts'
+import { Agenda } from './wait-queue/agenda.ts'
+import { Later, Line, type Outcome, type Reason, Refused, type Waiter } from './wait-queue/line.ts'
+
+export { Later, type Outcome, Refused } from './wait-queue/line.ts'
+
+/** What a queue asks for its callers. Answers at once where the counters are in this process. */
+export interface Source {
+  /**
+   * Charges, or says that it is not the time yet. A denial begins no block: waiting for one's turn is no
+   * offence. A decision is final, whatever it says.
+   *
+   * @param pauses how many times in a row the head of the line was told to wait before
+   */
+  ask(key: string, cost: number, pauses: number): Answer<Decision | Later>
+  /** What the limits say of a cost, without charging it. */
+  peek(key: string, cost: number): Answer<Decision>
+  /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
+  aged(denial: Decision, ms: number): Decision
+  /** Gives back what was charged for a caller who had gone by then. */
+  giveBack(key: string, cost: number): void
+}
+
+/** Whether a caller is still there. */
+export interface Caller {
+  readonly isGone: boolean
+  /** Calls `gone` once when the caller goes, unless what it returns is called before. */
+  watch(gone: () => void): () => void
+}
+
+/** How many may wait, and by which clock. */
+export interface QueueOptions {
+  readonly clock: Clock | undefined
+  readonly maxWaitersPerKey: number
+  readonly maxWaiters: number
+}
+
+/**
+ * Callers who wait until they are admitted: one line a key, first come first served.
+ *
+ * Only the head of a line asks, and it is charged in the moment it is admitted. So a caller who gives up
+ * before was never charged, and no caller is overtaken by one with a smaller cost. A unit wakes one waiter.
+ * Whether waiting can help is decided on arrival, by the place in the line. Joining, leaving and expiring
+ * cost the same for the first and for the last of a line; all lines together have two timers.
+ *
+ * A waiter takes about 0.6 KB. Beyond `maxWaitersPerKey` for a key, or `maxWaiters` in all, a caller is
+ * refused at once.
+ */
+export class WaitQueue {
+  readonly #source: Source
+  readonly #clock: Required<Clock>
+  readonly #maxPerKey: number
+  readonly #max: number
+  readonly #lines = new Map<string, Line>()
+  readonly #turns: Agenda<Line>
+  readonly #deadlines: Agenda<Waiter>
+  #size = 0
+
+  constructor(source: Source, { clock, maxWaitersPerKey, maxWaiters }: QueueOptions) {
+    this.#source = source
+    this.#clock = withTimers(clock)
+    this.#maxPerKey = maxWaitersPerKey
+    this.#max = maxWaiters
+    this.#turns = new Agenda(this.#clock, (line) => this.#serve(line))
+    this.#deadlines = new Agenda(this.#clock, (waiter) => this.#expire(waiter))
+  }
+
+  /** Callers who wait. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Keys for which callers wait. */
+  get keys(): number {
+    return this.#lines.size
+  }
+
+  /**
+   * Asks, and if need be waits, for `maxWaitMs` at most. Answers at once what needs no waiting to be known,
+   * if the source does.
+   */
+  join(key: string, cost: number, maxWaitMs: number, caller?: Caller): Answer<Outcome> {
+    return this.#join(key, cost, this.#clock.now() + maxWaitMs, caller)
+  }
+
+  /** The head of the key's line asks now: something may have changed. */
+  wake(key: string): void {
+    const line = this.#lines.get(key)
+    if (line !== undefined) this.#serve(line)
+  }
+
+  /** Turns all waiters away. */
+  close(reason: unknown): void {
+    for (const line of [...this.#lines.values()]) {
+      for (let { head } = line; head !== undefined; head = line.head) this.#fail(head, reason)
+    }
+  }
+
+  #join(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome> {
+    const line = this.#lines.get(key)
+    if (line?.head === undefined) return this.#ask(key, cost, deadline, caller)
+    if (cost <= line.head.cost) return this.#park(line, line.later, cost, deadline, caller)
+    // It waits longer than the head, or for ever.
+    return after(this.#source.peek(key, cost), (seen) => {
+      if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return seen
+      const known = this.#lines.get(key)
+      if (known === undefined) return this.#ask(key, cost, deadline, caller)
+      const ms = Math.max(seen.retryAfterMs, 1)
+      const { pauseMs, leastMs, placeMs } = known.later
+      const own = new Later(deniedFor(seen, 1), pauseMs, Math.max(leastMs, ms), placeMs)
+      return this.#park(known, own, cost, deadline, caller)
+    })
+  }
+
+  #ask(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome> {
+    return after(this.#source.ask(key, cost, 0), (asked) => {
+      if (!(asked instanceof Later)) return this.#taken(asked, key, cost, caller)
+      const now = this.#clock.now()
+      const line = this.#lines.get(key) ?? new Line(key, asked, now)
+      return this.#park(line, asked, cost, deadline, caller)
+    })
+  }
+
+  /** What was charged for a caller who went meanwhile is given back. */
+  #taken(decision: Decision, key: string, cost: number, caller: Caller | undefined): Outcome {
+    if (caller?.isGone !== true) return decision
+    if (decision.allowed && cost > 0) this.#source.giveBack(key, cost)
+    return new Refused(decision, 'gone')
+  }
+
+  /** Gives the caller a place in the line, unless that is known to be of no use. */
+  #park(
+    line: Line,
+    later: Later,
+    cost: number,
+    deadline: number,
+    caller: Caller | undefined,
+  ): Answer<Outcome> {
+    const now = this.#clock.now()
+    const ageMs = later === line.later ? now - line.toldAt : 0
+    const reason = this.#objection(line, later, cost, deadline, caller, now)
+    if (reason !== undefined) return new Refused(this.#source.aged(later.denial, ageMs), reason)
+    return new Promise((resolve, reject) => {
+      const links = { at: 0, place: -1, before: undefined, after: undefined, isWaiting: true }
+      const own = { line, cost, deadline, resolve, reject, stopWatching: undefined }
+      const waiter: Waiter = { ...own, ...links }
+      if (line.head === undefined) {
+        this.#lines.set(line.key, line)
+        this.#turns.put(line, now + later.pauseMs)
+      }
+      line.push(waiter)
+      this.#size++
+      this.#deadlines.put(waiter, deadline)
+      waiter.stopWatching = caller?.watch(() => this.#goneAway(waiter))
+    })
+  }
+
+  /** Why waiting is of no use, if so. */
+  #objection(
+    line: Line,
+    later: Later,
+    cost: number,
+    deadline: number,
+    caller: Caller | undefined,
+    now: number,
+  ): Reason | undefined {
+    if (caller?.isGone === true) return 'gone'
+    const least = later.leastMs + (later === line.later ? line.toldAt : now)
+    const place = line.size > 0 ? line.toldAt + line.later.placeMs(line.units, cost) : least
+    if (!isInTime(Math.max(least, place), deadline)) return 'late'
+    if (line.size >= this.#maxPerKey) return 'crowded-key'
+    return this.#size >= this.#max ? 'crowded' : undefined
+  }
+
+  /** Admits from the head of the line for as long as the limits do, then waits for the next one. */
+  #serve(line: Line): void {
+    if (line.isAsking) {
+      line.isWoken = true
+      return
+    }
+    for (let { head } = line; head !== undefined; head = line.head) {
+      const { key, pauses } = line
+      try {
+        const asked = this.#source.ask(key, head.cost, pauses)
+        if (asked instanceof Promise) {
+          this.#serveLater(line, head, asked)
+          return
+        }
+        if (!this.#settle(line, head, asked)) return
+      } catch (error) {
+        // An injected clock may fail. The waiter is told so, and does not stand in others' way for ever.
+        this.#fail(head, error)
+      }
+    }
+  }
+
+  #serveLater(line: Line, head: Waiter, asked: Promise<Decision | Later>): void {
+    line.isAsking = true
+    line.isWoken = false
+    const goOn = (isDone: boolean): void => {
+      line.isAsking = false
+      if (isDone || line.isWoken || line.head !== head) this.#serve(line)
+    }
+    asked.then(
+      (answer) => goOn(this.#settle(line, head, answer)),
+      (error) => {
+        if (head.isWaiting) this.#fail(head, error)
+        goOn(true)
+      },
+    )
+  }
+
+  /** Whether the head is done with, one way or the other. */
+  #settle(line: Line, head: Waiter, asked: Decision | Later): boolean {
+    if (!(asked instanceof Later)) {
+      line.pauses = 0
+      if (head.isWaiting) this.#resolve(head, asked)
+      else if (asked.allowed && head.cost > 0) this.#source.giveBack(line.key, head.cost)
+      return true
+    }
+    line.later = asked
+    line.toldAt = this.#clock.now()
+    line.pauses++
+    if (!head.isWaiting) return true
+    const isOver = head.deadline <= line.toldAt
+    if (isOver || !isInTime(line.toldAt + asked.leastMs, head.deadline)) {
+      this.#resolve(head, new Refused(asked.denial, 'late'))
+      return true
+    }
+    this.#turns.put(line, line.toldAt + asked.pauseMs)
+    return false
+  }
+
+  /** At one instant being served goes before giving up. */
+  #expire(waiter: Waiter): void {
+    const { line } = waiter
+    if (!line.isAsking && !(line.at > this.#clock.now())) this.#serve(line)
+    if (!waiter.isWaiting) return
+    // What is under way for it decides.
+    if (line.isAsking && line.head === waiter) return
+    this.#refuse(waiter, 'late')
+  }
+
+  #goneAway(waiter: Waiter): void {
+    if (waiter.isWaiting) this.#refuse(waiter, 'gone')
+  }
+
+  #refuse(waiter: Waiter, reason: Reason): void {
+    const { line } = waiter
+    const wasHead = line.head === waiter
+    const denial = this.#source.aged(line.later.denial, this.#clock.now() - line.toldAt)
+    this.#resolve(waiter, new Refused(denial, reason))
+    // The next one may cost less.
+    if (wasHead && line.head !== undefined && line.head.cost < waiter.cost) this.#serve(line)
+  }
+
+  #resolve(waiter: Waiter, outcome: Outcome): void {
+    this.#leave(waiter)
+    waiter.resolve(outcome)
+  }
+
+  #fail(waiter: Waiter, reason: unknown): void {
+    this.#leave(waiter)
+    waiter.reject(reason)
+  }
+
+  #leave(waiter: Waiter): void {
+    const { line } = waiter
+    line.drop(waiter)
+    this.#size--
+    this.#deadlines.remove(waiter)
+    waiter.stopWatching?.()
+    if (line.head !== undefined) return
+    this.#turns.remove(line)
+    if (this.#lines.get(line.key) === line) this.#lines.delete(line.key)
+  }
+}
+
+/** Times are rounded up, so the true wait may be shorter, but by less than a millisecond. */
+function isInTime(at: number, deadline: number): boolean {
+  return at - 1 < deadline
+}
+
+/** Goes on at once with what is here at once. */
+function after<T, R>(answer: Answer<T>, next: (value: T) => Answer<R>): Answer<R> {
+  return answer instanceof Promise ? answer.then(next) : next(answer)
+}
+
+/** The clock, with the system's timers if it has none of its own. */
+function withTimers(clock: Clock | undefined): Required<Clock> {
+  return {
+    now: () => (clock === undefined ? performance.now() : clock.now()),
+    setTimer: (wake, ms) => {
+      if (clock?.setTimer !== undefined) return clock.setTimer(wake, ms)
+      const timer = setTimeout(wake, ms)
+      return () => clearTimeout(timer)
+    },
+  }
+}

@@ -1,0 +1,39 @@
+import type { Decision } from '../decision.ts'
+import type { Answer, Standing } from '../tier.ts'
+import { type Later, type QueueOptions, WaitQueue } from '../wait-queue.ts'
+import type { Pace } from './pace.ts'
+
+/** What a queue before a limiter asks of it. */
+export interface Limiting {
+  /** Charges, and begins no block when it denies. */
+  take(key: string, cost: number): Answer<Decision>
+  peek(key: string, cost: number): Answer<Decision>
+  refund(key: string, units: number): Answer<void>
+  /** How each limit stood at a denial. */
+  standings(key: string, denial: Decision): readonly Standing[]
+  aged(denial: Decision, ms: number): Decision
+}
+
+/** The queue of those who wait for a limiter. */
+export function queueBefore(limiting: Limiting, pace: Pace, options: QueueOptions): WaitQueue {
+  const next = (key: string, decision: Decision): Decision | Later => {
+    const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
+    return isFinal ? decision : pace.later(decision, () => limiting.standings(key, decision))
+  }
+  const source = {
+    ask: (key: string, cost: number): Answer<Decision | Later> => {
+      const taken = limiting.take(key, cost)
+      return taken instanceof Promise
+        ? taken.then((decision) => next(key, decision))
+        : next(key, taken)
+    },
+    peek: (key: string, cost: number) => limiting.peek(key, cost),
+    aged: (denial: Decision, ms: number) => limiting.aged(denial, ms),
+    giveBack: (key: string, cost: number) => {
+      const given = limiting.refund(key, cost)
+      // One that fails leaves the unit charged: that errs towards denial, and there is no caller to tell.
+      if (given instanceof Promise) given.catch(() => {})
+    },
+  }
+  return new WaitQueue(source, options)
+}

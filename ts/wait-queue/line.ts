@@ -1,0 +1,118 @@
+import type { Decision } from '../decision.ts'
+import type { Entry } from './agenda.ts'
+
+/** A caller who waits, linked to both neighbours: each may leave at any time, also one of ten thousand. */
+export interface Waiter extends Entry {
+  readonly line: Line
+  readonly cost: number
+  readonly deadline: number
+  readonly resolve: (outcome: Outcome) => void
+  readonly reject: (reason: unknown) => void
+  isWaiting: boolean
+  before: Waiter | undefined
+  after: Waiter | undefined
+  /** Ends the look-out for the caller's going. */
+  stopWatching: (() => void) | undefined
+}
+
+/** Why a queue refused a caller. */
+export type Reason =
+  /** Its turn would come too late, or has. */
+  | 'late'
+  /** As many wait for the key as may. */
+  | 'crowded-key'
+  /** As many wait for the limiter as may. */
+  | 'crowded'
+  /** The caller has gone. */
+  | 'gone'
+
+/** That a queue refused a caller to whom the limits might have said yes in time. */
+export class Refused {
+  /** The denial that stood last. */
+  readonly decision: Decision
+  readonly reason: Reason
+
+  constructor(decision: Decision, reason: Reason) {
+    this.decision = decision
+    this.reason = reason
+  }
+}
+
+/** What comes of waiting: a decision of the limits, or that the queue refused. */
+export type Outcome = Decision | Refused
+
+/** The head of a line is denied now, and asks again. */
+export class Later {
+  readonly denial: Decision
+  /** When the head asks again, in milliseconds from when this was said. */
+  readonly pauseMs: number
+  /** The shortest time after which the head can be admitted. */
+  readonly leastMs: number
+  /**
+   * The shortest time after which a caller can be admitted who waits behind others.
+   *
+   * @param ahead units of those before it
+   */
+  readonly placeMs: (ahead: number, cost: number) => number
+
+  constructor(
+    denial: Decision,
+    pauseMs: number,
+    leastMs: number,
+    placeMs: (ahead: number, cost: number) => number,
+  ) {
+    this.denial = denial
+    this.pauseMs = pauseMs
+    this.leastMs = leastMs
+    this.placeMs = placeMs
+  }
+}
+
+/** The callers who wait for one key. As an {@link Entry}: when its head asks next. */
+export class Line implements Entry {
+  readonly key: string
+  at = 0
+  place = -1
+  head: Waiter | undefined
+  /** Waiters. */
+  size = 0
+  /** Units for which they wait. */
+  units = 0
+  /** What the head was told last, and when. */
+  later: Later
+  toldAt: number
+  /** A question of the head's is under way. */
+  isAsking = false
+  /** The head is to ask once more as soon as it has its answer. */
+  isWoken = false
+  /** How many times in a row a head has been told to wait. */
+  pauses = 0
+  #tail: Waiter | undefined
+
+  constructor(key: string, later: Later, toldAt: number) {
+    this.key = key
+    this.later = later
+    this.toldAt = toldAt
+  }
+
+  push(waiter: Waiter): void {
+    waiter.before = this.#tail
+    if (this.#tail === undefined) this.head = waiter
+    else this.#tail.after = waiter
+    this.#tail = waiter
+    this.size++
+    this.units += waiter.cost
+  }
+
+  /** The waiter is no longer in the line, and knows it. */
+  drop(waiter: Waiter): void {
+    const { before, after } = waiter
+    waiter.isWaiting = false
+    if (before === undefined) this.head = after
+    else before.after = after
+    if (after === undefined) this.#tail = before
+    else after.before = before
+    this.size--
+    this.units -= waiter.cost
+  }
+}
