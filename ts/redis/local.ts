@@ -11,6 +11,8 @@ import type { TableTerms } from './table.ts'
 
 /** Shares of different sizes that are kept, so that what was granted of each stays granted. */
 const MOST_SHARES = 4
+/** How long not to ask for memory again that was not there. */
+const RETRY_MS = 1_000
 
 let named = 0
 
@@ -76,6 +78,7 @@ export class Local {
   readonly #prefix: string = `${++named} `
   /** The one in use comes first. */
   #shares: Share[] = []
+  #retryAt = 0
 
   /** @param parts into how many parts the limits are cut now, at least 1; Infinity for the least there is */
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, parts: () => number) {
@@ -218,7 +221,7 @@ export class Local {
   #pick(parts: number, now: number): Share | undefined {
     const share =
       this.#shares.find((known) => known.parts === parts) ??
-      (this.#shares.length < MOST_SHARES ? openShare(this.#terms, parts) : undefined) ??
+      this.#open(parts, now) ??
       this.#nearest(parts)
     if (share === undefined) return undefined
     const kept = this.#shares.filter((other) => other !== share && now < other.keepUntil)
@@ -226,6 +229,13 @@ export class Local {
       if (other !== share && !kept.includes(other)) other.table.letGo()
     }
     this.#shares = [share, ...kept]
+    return share
+  }
+
+  #open(parts: number, now: number): Share | undefined {
+    if (this.#shares.length >= MOST_SHARES || now < this.#retryAt) return undefined
+    const share = openShare(this.#terms, parts)
+    if (share === undefined) this.#retryAt = now + RETRY_MS
     return share
   }
 

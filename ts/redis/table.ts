@@ -3,6 +3,8 @@ import type { Limit } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 
+/** Limiters that share one table: what one of them is flooded with takes room from few others. */
+const MOST_HOLDERS = 256
 /** So many tables may have the usual size at once; further ones are small. */
 const MOST_LARGE = 32
 const LARGE_KEYS = 100_000
@@ -50,11 +52,13 @@ export function tableFor(terms: TableTerms): Table {
   const counts = limits.map(({ count, windowMs }) => [count, windowMs])
   const name = JSON.stringify([counts, algorithm, burst, blockForMs, capacity])
   const known = tables.get(name)
-  if (known !== undefined) {
+  if (known !== undefined && known.holders < MOST_HOLDERS) {
     known.holders++
     return known
   }
-  const made = make(terms, () => tables.delete(name))
+  const made = make(terms, () => {
+    if (tables.get(name) === made) tables.delete(name)
+  })
   tables.set(name, made)
   return made
 }
