@@ -6,6 +6,7 @@ import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 import type { LimitsFunction } from './http/budget.ts'
+import { Children } from './http/children.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
@@ -76,9 +77,14 @@ export function rateThrottle<const L extends LimitInput>(
   return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
 }
 
-function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
+function makeMiddleware(
+  options: RateThrottleOptions,
+  warnings: Warnings,
+  parents: readonly Family[] = [],
+): RateThrottle {
   const guard = makeGuard(options, warnings)
-  const children: RateThrottle[] = []
+  for (const family of parents) if (guard !== undefined) family.add(guard)
+  const family: Family = new Children()
   let isMet = false
   const middleware: RequestHandler = (request, response, next) => {
     if (guard === undefined) {
@@ -95,13 +101,14 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
   const more = {
     limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) => {
       const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
-      const child = makeMiddleware(own, warnings)
-      children.push(child)
-      return child
+      return makeMiddleware(own, warnings, [...parents, family])
     },
   }
-  return Object.assign(middleware, more, controlsOf(guard, children))
+  return Object.assign(middleware, more, controlsOf(guard, family))
 }
+
+/** The guards of all that a middleware has made, and of what those have made. */
+type Family = Children<Guard<Request, Response>>
 
 /** Without limits there is nothing to guard; the options are checked all the same. */
 function makeGuard(

@@ -13,14 +13,16 @@ import { mustBe } from '../errors.ts'
 import { RateLimitExceeded as Exceeded } from '../exceeded.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
+import { type Answerer, answerer } from './fastify/errors.ts'
 import { fastifyFramework } from './fastify/framework.ts'
-import { Guards, type Options } from './fastify/guards.ts'
+import { Guards, type Options, type RouteLimit } from './fastify/guards.ts'
 import { type RateThrottleHook as Hook, hookOf } from './fastify/hook.ts'
-import { Watch } from './fastify/watch.ts'
+import { checkDecorators, decorate, register, turnOf } from './fastify/registration.ts'
+import { warnOfRoutes } from './fastify/route-warnings.ts'
 import type { LimitsFunction } from './http/budget.ts'
-import { identityByTurn } from './http/identity.ts'
+import { type Controls, controlsOf } from './http/controls.ts'
 import { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
-import type { CheckedOptions, HttpOptions } from './http/options.ts'
+import type { CheckedOptions } from './http/options.ts'
 import { RequestRefused as Refused } from './http/refused.ts'
 import { Warnings } from './http/warning.ts'
 
@@ -38,11 +40,7 @@ type Stage = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** This route's own limits in place of the plugin's, `false` for none at all. */
-    rateLimit?:
-      | LimitInput
-      | LimitsFunction<FastifyRequest>
-      | HttpOptions<FastifyRequest, FastifyReply>
-      | false
+    rateLimit?: RouteLimit
   }
   interface FastifyRequest {
     /** The decision about this request: of several limits the tightest. `null` if none was asked. */
@@ -50,20 +48,25 @@ declare module 'fastify' {
   }
   interface FastifyInstance<RawServer, RawRequest, RawReply> {
     /**
-     * A hook with limits of its own, beside those of the plugin and the route, for any stage before the
-     * handler: `preHandler: app.rateThrottle('5/minute')`.
+     * Makes a hook with limits of its own, beside those of the plugin and the route, for any stage before the
+     * handler: `preHandler: app.rateThrottle('5/minute')`. Make it once, where the route is declared. Options
+     * of the nearest registration hold for it too, but their limits.
+     *
+     * Its `reset` and `peek` ask the limits of that registration; `ready` and `close` speak for all of it.
      */
-    rateThrottle<const L extends LimitInput>(limits: CheckedLimits<L>): Hook
-    rateThrottle<const L extends LimitInput>(
-      options:
-        | LimitsFunction<FastifyRequest<RouteGenericInterface, RawServer, RawRequest>>
-        | CheckedOptions<
-            L,
-            FastifyRequest<RouteGenericInterface, RawServer, RawRequest>,
-            FastifyReply<RouteGenericInterface, RawServer, RawRequest, RawReply>
-          >,
-    ): Hook
+    rateThrottle: Decorator<
+      FastifyRequest<RouteGenericInterface, RawServer, RawRequest>,
+      FastifyReply<RouteGenericInterface, RawServer, RawRequest, RawReply>
+    >
   }
+}
+
+/** `app.rateThrottle`. */
+interface Decorator<Request, Reply> extends Controls {
+  <const L extends LimitInput>(limits: CheckedLimits<L>): Hook & Controls
+  <const L extends LimitInput>(
+    options: LimitsFunction<Request> | CheckedOptions<L, Request, Reply>,
+  ): Hook & Controls
 }
 
 /**
@@ -80,50 +83,70 @@ declare module 'fastify' {
  */
 const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) => {
   try {
-    attach(app, options)
-    done()
+    const guards = attach(app, options)
+    // At once, unless there is a connection to wait for. The server starts with or without it.
+    if (guards.global?.holdsConnection !== true) done()
+    else void ready(app, guards).then(() => done())
   } catch (error) {
     // Thrown, it would be nobody's: Fastify waits for a callback plugin to call back.
     done(error as Error)
   }
 }
 
-function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): void {
+function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): Guards {
   const stage = readStage(hook)
+  checkDecorators(app)
   const warnings = new Warnings()
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
-  const watch = new Watch(app, hasEarlyRoutes)
   const framework = fastifyFramework(app, warnings)
   const guards = new Guards(options, framework, warnings, hasEarlyRoutes, turnOf(app))
-  if (!app.hasRequestDecorator('rateLimit')) app.decorateRequest('rateLimit', null)
-  if (!app.hasDecorator('rateThrottle')) {
-    app.decorate('rateThrottle', (limits) => {
-      const guard = guards.make(limits, identityByTurn())
-      return hookOf(() => guard, watch)
-    })
-  }
-  app.addHook('onRoute', (route: RouteOptions) => {
-    guards.prepare(route)
-    watch.see(route)
+  const answer = answerer()
+  register(app, guards)
+  decorate(app, decoratorOf(guards, answer))
+  app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {
+    guards.prepare(this, route)
+  })
+  app.addHook('onReady', async () => {
+    warnOfRoutes(guards.settle(), guards.options, warnings)
+    await ready(app, guards)
   })
   app.addHook(
     stage as 'onRequest',
-    hookOf((request) => guards.of(request), watch) as onRequestHookHandler,
+    hookOf((request) => guards.of(request), answer) as onRequestHookHandler,
   )
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
     guards.close()
     closed()
   })
+  return guards
 }
 
-/** How many times each server has been given the plugin. */
-const TIMES = new WeakMap<object, number>()
+/** Waits for connections, but not so long that Fastify gives the plugin up. */
+async function ready(app: FastifyInstance, guards: Guards): Promise<void> {
+  const { pluginTimeout = 0 } = app.initialConfig
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    if (pluginTimeout > 0) timer = setTimeout(resolve, pluginTimeout * MOST_OF_TIMEOUT)
+  })
+  await Promise.race([controlsOf(guards.global, guards.others).ready(), late])
+  clearTimeout(timer)
+}
 
-/** Where the counters of a plugin are in a store: those of the second beside those of the first. */
-function turnOf({ server }: FastifyInstance): string {
-  const times = (TIMES.get(server) ?? 0) + 1
-  TIMES.set(server, times)
-  return times === 1 ? '' : `${times}: `
+const MOST_OF_TIMEOUT = 0.8
+
+/** `app.rateThrottle`: makes hooks, and controls the plugin's own limits. */
+function decoratorOf(guards: Guards, answer: Answerer): FastifyInstance['rateThrottle'] {
+  const make = (limits: Exclude<RouteLimit, false>): Hook & Controls => {
+    const guard = guards.hook(limits)
+    return Object.assign(
+      hookOf(() => guard, answer),
+      controlsOf(guard),
+    )
+  }
+  return Object.assign(
+    make,
+    controlsOf(guards.global, guards.others),
+  ) as FastifyInstance['rateThrottle']
 }
 
 function readStage(hook: unknown): Stage {

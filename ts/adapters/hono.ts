@@ -5,6 +5,7 @@ import type { CheckedLimits } from '../limit/literal.ts'
 import { honoFramework, tellEnd } from './hono/framework.ts'
 import { complete, correctAnswer, exceptionOf, refused } from './hono/refusal.ts'
 import type { LimitsFunction } from './http/budget.ts'
+import { Children } from './http/children.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import type { Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
@@ -67,10 +68,15 @@ export function rateThrottle<const L extends LimitInput>(
   return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
 }
 
-function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateThrottle {
+function makeMiddleware(
+  options: RateThrottleOptions,
+  warnings: Warnings,
+  parents: readonly Family[] = [],
+): RateThrottle {
   const guard = makeGuard(options, warnings)
   const mark = guard?.mark
-  const children: RateThrottle[] = []
+  for (const family of parents) if (guard !== undefined) family.add(guard)
+  const family: Family = new Children()
   const middleware: MiddlewareHandler = async (c, next) => {
     if (guard === undefined) throw noLimits()
     const refusal = await guard.decide(c, c)
@@ -88,12 +94,13 @@ function makeMiddleware(options: RateThrottleOptions, warnings: Warnings): RateT
     limits: LimitInput | LimitsFunction<Context> | RateThrottleOptions,
   ): RateThrottle => {
     const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
-    const child = makeMiddleware(own, warnings)
-    children.push(child)
-    return child
+    return makeMiddleware(own, warnings, [...parents, family])
   }
-  return Object.assign(middleware, { limit }, controlsOf(guard, children))
+  return Object.assign(middleware, { limit }, controlsOf(guard, family))
 }
+
+/** The guards of all that a middleware has made, and of what those have made. */
+type Family = Children<Guard<Context, Context>>
 
 /** Without limits there is nothing to guard; the options are checked all the same. */
 function makeGuard(

@@ -7,7 +7,7 @@ import type { Framework } from '../http/framework.ts'
 import { hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
-import { symbolOf } from './watch.ts'
+import { asItIs, symbolOf } from './errors.ts'
 
 /** A client and a proxy for documentation (RFC 5737), to see what a proxy setting makes of them. */
 const PROBE = { 'x-forwarded-for': '198.51.100.1' }
@@ -45,7 +45,7 @@ export function fastifyFramework(
     isOver: (reply) => reply.sent || isOver(reply.raw),
     onEnd: (reply, ended) => onEnd(reply.raw, ended),
     send: (reply, status, type, body) => {
-      reply.code(status).type(type).send(body)
+      reply.code(status).type(type).serializer(asItIs).send(body)
     },
   }
 }

@@ -1,28 +1,50 @@
-import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { LimitInput } from '../../limit/limit.ts'
 import { settle, then } from '../http/answer.ts'
 import type { LimitsFunction } from '../http/budget.ts'
+import { Children } from '../http/children.ts'
 import type { Framework } from '../http/framework.ts'
 import { Guard } from '../http/guard.ts'
-import { identityOf } from '../http/identity.ts'
+import { identityByTurn, identityOf } from '../http/identity.ts'
 import { asHttpOptions, type HttpOptions, inheritedFrom, ownHttpOptions } from '../http/options.ts'
+import { tellOfLimitersPerRequest, wasAnyAsked } from '../http/per-request.ts'
 import { readHttpOptions } from '../http/read.ts'
 import type { Warnings } from '../http/warning.ts'
+import { ownersOf } from './registration.ts'
+import { type Route, withoutReplace } from './route-warnings.ts'
 
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
+/** Options of a route. */
+export interface RouteRateLimitOptions extends Options {
+  /** Says that this limit replaces the plugin's although it admits more: no RATETHROTTLE_LOOSER_ROUTE. */
+  readonly replace?: boolean | undefined
+}
 /** A route's own limits in place of the plugin's; `false` for none. */
-export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | Options | false
+export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | RouteRateLimitOptions | false
 /** A guard of Fastify's requests. */
 export type FastifyGuard = Guard<FastifyRequest, FastifyReply>
 
-/** A route's configuration; each plugin instance adds its guard under a symbol of its own. */
+/** What a route has in its configuration, which Fastify copies: each registration puts a slot there. */
+interface Slot {
+  guard: FastifyGuard | undefined
+}
+
+/** A route's configuration, with each registration's slot under a symbol of its own. */
 type Config = {
   readonly rateLimit?: RouteLimit | undefined
   /** Fastify adds these to what the route declared. */
   readonly method?: RouteOptions['method']
   readonly url?: string
-  readonly [guard: symbol]: FastifyGuard | undefined
+  readonly [slot: symbol]: Slot | undefined
+}
+
+/** A route that was seen while it was declared. */
+interface Seen {
+  readonly app: FastifyInstance
+  readonly route: RouteOptions
+  readonly name: string
+  readonly slot: Slot
 }
 
 /** What tells one declaration of a route from another. */
@@ -32,7 +54,7 @@ interface Declared {
   readonly guard: FastifyGuard | undefined
 }
 
-/** The guards of one server: the plugin's own, and those of the routes that have limits of their own. */
+/** The guards of one registration: the plugin's own, and those of the routes that have limits of their own. */
 export class Guards {
   readonly #options: Options
   readonly #framework: Framework<FastifyRequest, FastifyReply>
@@ -41,14 +63,19 @@ export class Guards {
   readonly #global: FastifyGuard | undefined
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
-  readonly #early = new WeakMap<object, { readonly guard: FastifyGuard | undefined }>()
-  readonly #own: FastifyGuard[] = []
-  /** No route has limits of its own: then nobody has to ask which route a request is for. */
+  readonly #early = new WeakMap<object, Slot>()
+  #seen: Seen[] = []
+  /** Routes whose configuration a hook of the user's has put another in place of, without the slot. */
+  readonly #replaced = new Set<string>()
+  /** Those of hooks, which the program may let go of. */
+  readonly #hooks = new Children<FastifyGuard>()
+  #isStarted = false
+  /** No route has limits of its own, nor a registration of its own: then all requests are treated alike. */
   #isGlobal: boolean
-  /** Where a route's guard stands among its configuration. */
+  /** Where a route's slot stands among its configuration. */
   readonly #symbol = Symbol('ratethrottle.guard')
 
-  /** @param prefix tells the counters of several plugins in one server apart */
+  /** @param prefix tells the counters of several registrations in one server apart */
   constructor(
     options: Options,
     framework: Framework<FastifyRequest, FastifyReply>,
@@ -64,45 +91,111 @@ export class Guards {
     this.#global = this.#makeGlobal()
   }
 
-  /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
-  prepare(route: RouteOptions): void {
-    const config = (route.config ?? {}) as Config
-    const name = `${withoutHead(route.method)} ${route.url}`
-    const guard = this.#declare(config, name, route.constraints)
-    route.config = { ...config, [this.#symbol]: guard } as NonNullable<RouteOptions['config']>
+  /** The guard of all routes that have no limits of their own, if there is one. */
+  get global(): FastifyGuard | undefined {
+    return this.#global
   }
 
-  /** The guard of the route that a request is for: its own, or the plugin's. */
+  get hasGlobal(): boolean {
+    return this.#global !== undefined
+  }
+
+  /** The options of that guard. */
+  get options(): Options | undefined {
+    return this.#global === undefined ? undefined : this.#options
+  }
+
+  /** Says that an instance within this one has a registration of its own, which may own routes. */
+  share(): void {
+    this.#isGlobal = false
+  }
+
+  /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
+  prepare(app: FastifyInstance, route: RouteOptions): void {
+    const slot: Slot = { guard: undefined }
+    const seen = { app, route, name: `${withoutHead(route.method)} ${route.url}`, slot }
+    slot.guard = this.#guardOf(seen)
+    this.#seen.push(seen)
+    route.config = { ...route.config, [this.#symbol]: slot } as NonNullable<RouteOptions['config']>
+  }
+
+  /**
+   * Looks at all routes once more when the server is about to start: hooks of the user's may have changed
+   * their configuration, and instances within this one may have registrations of their own.
+   *
+   * @returns the routes that are this registration's to warn of
+   */
+  settle(): Route[] {
+    const seen = this.#seen
+    this.#seen = []
+    this.#isStarted = true
+    for (const one of seen) {
+      one.slot.guard = this.#guardOf(one)
+      if (!(this.#symbol in configOf(one.route))) this.#replaced.add(one.name)
+    }
+    this.#closeUnused(new Set(seen.map(({ slot }) => slot.guard)))
+    return seen
+      .filter(({ app }) => ownersOf(app, true)[0] === this)
+      .map(({ name, route }) => {
+        const config = configOf(route)
+        return { name, config, rateLimit: limitOf(config) }
+      })
+  }
+
+  /** The guard of the route that a request is for: its own, the plugin's, or none of this registration's. */
   of(request: FastifyRequest): FastifyGuard | undefined {
     if (this.#isGlobal) return this.#global
     const config = request.routeOptions.config as unknown as Config | undefined
-    if (config === undefined) return this.#global
-    if (this.#symbol in config) return config[this.#symbol]
-    // A route from before the plugin, or no route at all.
-    const known = this.#early.get(config)
-    if (known !== undefined) return known.guard
-    const guard = this.#declare(config, `early ${withoutHead(config.method)} ${config.url}`)
-    this.#early.set(config, { guard })
-    return guard
+    if (config === undefined) return this.#owns(request.server, {}) ? this.#global : undefined
+    const slot = config[this.#symbol] ?? this.#early.get(config)
+    return slot === undefined ? this.#guardOfEarly(request.server, config) : slot.guard
   }
 
   /** A guard beside those of the routes. What the plugin's options say holds for it too, but their limits. */
-  make(rateLimit: Exclude<RouteLimit, false>, place: string): FastifyGuard {
-    return this.#keep(
-      {
-        ...inheritedFrom(this.#options),
-        ...asHttpOptions(rateLimit, 'config.rateLimit'),
-      },
-      place,
-    )
+  hook(limits: Exclude<RouteLimit, false>): FastifyGuard {
+    // Routes can't be declared any more, so it is none of theirs.
+    if (this.#isStarted && wasAnyAsked()) tellOfLimitersPerRequest()
+    const guard = this.#make(limits, identityOf(this.#prefix + identityByTurn()))
+    this.#hooks.add(guard)
+    return guard
+  }
+
+  /** All guards but that of the plugin's own limits, as there are when they are asked for. */
+  get others(): Iterable<FastifyGuard> {
+    const all = (): FastifyGuard[] => {
+      const routes = [...this.#declared.values()].flat()
+      return [...routes.flatMap(({ guard }) => guard ?? []), ...this.#hooks]
+    }
+    return { [Symbol.iterator]: () => all()[Symbol.iterator]() }
   }
 
   close(): void {
-    for (const guard of this.#own) guard.close()
+    this.#global?.close()
+    for (const guard of this.others) guard.close()
   }
 
-  #declare(config: Config, name: string, constraints?: unknown): FastifyGuard | undefined {
-    const rateLimit = Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
+  /** Of a route from before the plugin, of one whose configuration was replaced, or of no route at all. */
+  #guardOfEarly(app: FastifyInstance, config: Config): FastifyGuard | undefined {
+    const name = `${withoutHead(config.method)} ${config.url}`
+    const same = (one: Declared): boolean => one.rateLimit === config.rateLimit
+    const known = this.#replaced.has(name) ? this.#declared.get(name)?.find(same) : undefined
+    const slot = known ?? { guard: this.#declare(app, config, `early ${name}`, undefined) }
+    this.#early.set(config, { guard: slot.guard })
+    return slot.guard
+  }
+
+  #guardOf({ app, route, name }: Seen): FastifyGuard | undefined {
+    return this.#declare(app, configOf(route), name, route.constraints)
+  }
+
+  #declare(
+    app: FastifyInstance,
+    config: Config,
+    name: string,
+    constraints: unknown,
+  ): FastifyGuard | undefined {
+    if (!this.#owns(app, config)) return undefined
+    const rateLimit = limitOf(config)
     if (rateLimit === undefined) return this.#global
     this.#isGlobal = false
     const routes = this.#declared.get(name) ?? []
@@ -111,14 +204,34 @@ export class Guards {
     const known = routes.find(same)
     if (known !== undefined) return known.guard
     const place = routes.length === 0 ? name : `${name} ${routes.length}`
-    const guard = rateLimit === false ? undefined : this.make(rateLimit, place)
+    const guard =
+      rateLimit === false
+        ? undefined
+        : this.#make(withoutReplace(rateLimit), identityOf(this.#prefix + place))
     this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
     return guard
   }
 
+  #owns(app: FastifyInstance, config: Config): boolean {
+    return ownersOf(app, limitOf(config) !== undefined).includes(this)
+  }
+
+  /** Guards of routes that turned out to be others', or to have other limits. */
+  #closeUnused(used: ReadonlySet<FastifyGuard | undefined>): void {
+    for (const [name, routes] of this.#declared) {
+      const [kept, unused] = [true, false].map((is) =>
+        routes.filter(({ guard }) => (guard === undefined || used.has(guard)) === is),
+      )
+      for (const { guard } of unused ?? []) guard?.close()
+      this.#declared.set(name, kept ?? [])
+    }
+  }
+
   #makeGlobal(): FastifyGuard | undefined {
     const { limits, burst, name, scope, policy } = this.#options
-    if (limits !== undefined) return this.#keep(this.#options, 'global')
+    if (limits !== undefined) {
+      return this.#open(this.#options, identityOf(`${this.#prefix}global`))
+    }
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
       throw new TypeError(`${option} belongs beside the limits it is for`)
@@ -127,16 +240,23 @@ export class Guards {
     return undefined
   }
 
-  #keep(options: Options, place: string): FastifyGuard {
-    const guard = new Guard(
-      withReplies(options),
-      this.#framework,
-      this.#warnings,
-      identityOf(this.#prefix + place),
-    )
-    this.#own.push(guard)
-    return guard
+  #make(rateLimit: Exclude<RouteLimit, false>, identity: string): FastifyGuard {
+    const own = asHttpOptions(rateLimit, 'config.rateLimit')
+    return this.#open({ ...inheritedFrom(this.#options), ...own }, identity)
   }
+
+  #open(options: Options, identity: string): FastifyGuard {
+    return new Guard(withReplies(options), this.#framework, this.#warnings, identity)
+  }
+}
+
+function configOf({ config }: RouteOptions): Config {
+  return (config ?? {}) as unknown as Config
+}
+
+/** Only what is the configuration's own: nothing from a polluted prototype. */
+function limitOf(config: Config): RouteLimit | undefined {
+  return Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
 }
 
 /** As with Fastify's own error handlers: what they return is sent. */

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { Answer } from '../../tier.ts'
-import { bodyOf, Denial, errorOf, type Refusal } from '../http/denial.ts'
+import { errorOf, type Refusal } from '../http/denial.ts'
+import type { Answerer } from './errors.ts'
 import type { FastifyGuard } from './guards.ts'
-import type { Watch } from './watch.ts'
 
 /** The guard of a request, if it has one. */
 type GuardOf = (request: FastifyRequest) => FastifyGuard | undefined
@@ -15,6 +15,11 @@ export interface RateThrottleHook {
   (request: AnyExchange, reply: AnyExchange, done: (error?: Error) => void): void
   /** As a `preParsing` hook. */
   (request: AnyExchange, reply: AnyExchange, payload: object, done: (error?: Error) => void): void
+  /**
+   * Called by hand, as in `await hook(request, reply)`: rejects with the RateLimitExceeded or RequestRefused if
+   * the request is refused, and answers nothing itself. The headers are set either way.
+   */
+  (request: AnyExchange, reply: AnyExchange): Promise<void>
 }
 
 /** A request or a reply. */
@@ -25,21 +30,22 @@ interface AnyExchange {
 /** A request on its way through a hook. */
 interface Passing {
   readonly guard: FastifyGuard
-  readonly watch: Watch
+  readonly answer: Answerer
   readonly request: FastifyRequest
   readonly reply: FastifyReply
   readonly next: HookHandlerDoneFunction
 }
 
 /** A hook of any stage: `preParsing` has the payload before the function that says it is done. */
-export function hookOf(guardOf: GuardOf, watch: Watch): RateThrottleHook {
+export function hookOf(guardOf: GuardOf, answer: Answerer): RateThrottleHook {
   const hook = (
     request: FastifyRequest,
     reply: FastifyReply,
     third: unknown,
     fourth: unknown,
-  ): void => {
+  ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
+    if (typeof next !== 'function') return byHand(guardOf, request, reply)
     let guard: FastifyGuard | undefined
     try {
       guard = guardOf(request)
@@ -50,9 +56,19 @@ export function hookOf(guardOf: GuardOf, watch: Watch): RateThrottleHook {
     }
     const refusal = guard?.decide(request, reply)
     if (refusal === undefined || guard === undefined) next()
-    else wait({ guard, watch, request, reply, next }, refusal)
+    else wait({ guard, answer, request, reply, next }, refusal)
   }
   return hook as RateThrottleHook
+}
+
+/** What is refused is for the caller to pass on: an answer of ours would make a second one of its error. */
+async function byHand(
+  guardOf: GuardOf,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  const refusal = await guardOf(request)?.decide(request, reply)
+  if (refusal !== undefined) throw errorOf(refusal)
 }
 
 function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
@@ -65,17 +81,10 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
   }
 }
 
-/** Nobody goes on with a request that was answered here. */
+/** A request that was answered here goes no further. */
 function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
-  const { guard, request, reply, next } = passing
+  const { guard, answer, request, reply, next } = passing
+  const hand = (): void => answer(refusal, request, reply, next)
   const fail = (error: Error): void => next(error)
-  void guard.refuse(refusal, { request, response: reply }, () => hand(passing, refusal), fail)
+  void guard.refuse(refusal, { request, response: reply }, hand, fail)
 }
-
-/** To the server's error handling. Where nobody listens there, the same answer without an error. */
-function hand({ watch, request, reply, next }: Passing, refusal: NonNullable<Refusal>): void {
-  if (!(refusal instanceof Denial) || watch.isOn(request)) next(errorOf(refusal))
-  else reply.code(refusal.statusCode).header('content-type', JSON_TYPE).send(bodyOf(refusal))
-}
-
-const JSON_TYPE = 'application/json; charset=utf-8'

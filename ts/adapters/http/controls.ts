@@ -28,7 +28,7 @@ export interface Controls {
 }
 
 /** The controls of what has several limits: `reset` and `peek` ask the first, the others all of them. */
-export function controlsOf(own: Controls | undefined, others: readonly Controls[] = []): Controls {
+export function controlsOf(own: Controls | undefined, others: Iterable<Controls> = []): Controls {
   const all = (): Controls[] => (own === undefined ? [...others] : [own, ...others])
   return {
     reset: (key) => limited(own).reset(key),

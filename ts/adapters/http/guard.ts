@@ -1,4 +1,5 @@
 import type { Decision } from '../../decision.ts'
+import { isRedis } from '../../storage.ts'
 import { type Answer, readiness, type StoreStatus, type Tier } from '../../tier.ts'
 import { then } from './answer.ts'
 import { Caller } from './caller.ts'
@@ -13,6 +14,7 @@ import type { Exchange, Framework } from './framework.ts'
 import type { Key } from './keys.ts'
 import type { HttpOptions } from './options.ts'
 import { earlier, giveBack, keepPassage, type Passage, RequestDecision } from './passage.ts'
+import { limiterAsked, limiterClosed, limiterMade } from './per-request.ts'
 import { type ReadOptions, readHttpOptions } from './read.ts'
 import { RequestRefused } from './refused.ts'
 import { Reply } from './reply.ts'
@@ -35,6 +37,12 @@ export class Guard<Request extends object, Response extends object> implements C
   readonly #charging: Charging<Request, Response>
   readonly #events: Events<Request>
   readonly #reply: Reply<Request, Response>
+  readonly #framework: Framework<Request, Response>
+  /** Whether the counters are elsewhere, so that only closing this ends a connection. */
+  readonly holdsConnection: boolean
+  #isAsked = false
+  /** Until whatever has made this lets others run. */
+  #isFresh = true
 
   /**
    * @param identity tells the counters of this guard from those of others in one store
@@ -63,6 +71,12 @@ export class Guard<Request extends object, Response extends object> implements C
     this.#reply = new Reply(read, framework)
     this.#source = openCounters(read, warnings, identity)
     this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
+    this.#framework = framework
+    this.holdsConnection = isRedis(read.storage)
+    limiterMade()
+    void Promise.resolve().then(() => {
+      this.#isFresh = false
+    })
   }
 
   /**
@@ -144,6 +158,7 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   close(): void {
+    limiterClosed()
     if ('tier' in this.#source) void this.#source.tier.close()
     else this.#source.close()
   }
@@ -157,6 +172,10 @@ export class Guard<Request extends object, Response extends object> implements C
 
   #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
     const { request } = exchange
+    if (!this.#isAsked) {
+      this.#isAsked = true
+      limiterAsked(this.#framework.socket(request), this.#isFresh)
+    }
     if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)

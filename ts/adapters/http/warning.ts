@@ -8,6 +8,8 @@ export type WarningCode =
   | 'RATETHROTTLE_PER_PROCESS'
   | 'RATETHROTTLE_HOOK_FAILED'
   | 'RATETHROTTLE_FAILED'
+  | 'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG'
+  | 'RATETHROTTLE_LOOSER_ROUTE'
 
 /** Tells each thing once: a server under attack must not spend its time on logging. */
 export class Warnings {

@@ -1,0 +1,124 @@
+import { invalid } from '../../errors.ts'
+import type { Limit, LimitInput } from '../../limit/limit.ts'
+import { readLimits } from '../../limit/parse.ts'
+import type { Warnings } from '../http/warning.ts'
+import type { Options, RouteLimit, RouteRateLimitOptions } from './guards.ts'
+
+/** A route as it stands when the server starts. */
+export interface Route {
+  /** Such as `GET /search`. */
+  readonly name: string
+  readonly config: object
+  /** Its own limits, if it has some. */
+  readonly rateLimit: RouteLimit | undefined
+}
+
+/** How many routes a warning names. */
+const MOST_NAMED = 5
+/** Longest part of a route's or a property's name that is shown. */
+const MAX_SHOWN = 80
+const RIGHT = 'rateLimit'
+/** What `rateLimit` is called in other places, without case and punctuation. */
+const WORDS: ReadonlySet<string> = new Set([
+  ...['', 's', 'er', 'ers', 'ed', 'ing', 'ings'].map((end) => `ratelimit${end}`),
+  ...['', 'd', 'r', 's'].map((end) => `ratethrottle${end}`),
+  ...['ratethrottling', 'limitrate'],
+])
+
+/** A route's limits without what only says that they are meant. */
+export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<RouteLimit, false> {
+  if (!saysReplace(rateLimit)) return rateLimit
+  const { replace, ...options } = rateLimit
+  if (replace === undefined || typeof replace === 'boolean') return options
+  throw invalid(TypeError, 'INVALID_OPTION', 'replace', 'true or false', replace)
+}
+
+/** Tells once of routes that seem to misspell `rateLimit`, and of those that admit more than the plugin. */
+export function warnOfRoutes(
+  routes: readonly Route[],
+  plugin: Options | undefined,
+  warnings: Warnings,
+): void {
+  const misspelt = routes.flatMap(({ name, config }) =>
+    Object.keys(config)
+      .filter(isNearMiss)
+      .map((key) => `${shown(name)} (${shown(key)})`),
+  )
+  if (misspelt.length > 0) {
+    warnings.tell(
+      'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG',
+      `config.${RIGHT} is what gives a route limits of its own; these have something like it: ${list(misspelt)}`,
+    )
+  }
+  const looser = routes
+    .filter(({ rateLimit }) => isLooser(rateLimit, plugin))
+    .map(({ name }) => shown(name))
+  if (looser.length === 0) return
+  warnings.tell(
+    'RATETHROTTLE_LOOSER_ROUTE',
+    `a route's config.${RIGHT} replaces the plugin's limits, and these admit more than those: ${list(looser)}. ` +
+      "If that is meant, say so with { limits, replace: true }; for a limit beside the plugin's use a hook, app.rateThrottle(limits)",
+  )
+}
+
+/** Whether a name is meant to be `rateLimit`: another spelling of it, another form, or a slip of the keyboard. */
+export function isNearMiss(name: string): boolean {
+  if (name === RIGHT) return false
+  const word = name.toLowerCase().replace(/[^a-z]/g, '')
+  if (WORDS.has(word)) return true
+  const right = RIGHT.toLowerCase()
+  // Other words begin otherwise, such as dateLimit.
+  return word.startsWith('r') && Math.abs(word.length - right.length) <= 1 && isOneSlip(word, right)
+}
+
+/** Whether two words differ by one letter that was added, left out, changed or swapped with the next. */
+function isOneSlip(one: string, other: string): boolean {
+  let start = 0
+  while (start < one.length && one[start] === other[start]) start++
+  const [a, b] = [one.slice(start), other.slice(start)]
+  const isSwapped = a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2)
+  return isSwapped || a.slice(1) === b || a === b.slice(1) || a.slice(1) === b.slice(1)
+}
+
+function isLooser(rateLimit: RouteLimit | undefined, plugin: Options | undefined): boolean {
+  const limits = limitsOf(rateLimit)
+  const replaced = limitsOf(plugin)
+  if (limits === undefined || replaced === undefined) return false
+  if (saysReplace(rateLimit) && rateLimit.replace === true) return false
+  return replaced.some(({ count, windowMs }) => mostIn(windowMs, limits) > count)
+}
+
+/** What all of the limits together admit in a time, if it is spread over it evenly or all at once. */
+function mostIn(ms: number, limits: readonly Limit[]): number {
+  const each = limits.map(({ count, windowMs }) => count * Math.max(1, ms / windowMs))
+  return Math.min(...each)
+}
+
+/** Limits that are known before there is a request. */
+function limitsOf(given: RouteLimit | Options | undefined): readonly Limit[] | undefined {
+  const limits = isOptions(given) ? given.limits : given
+  if (limits === undefined || limits === false || typeof limits === 'function') return undefined
+  return readLimits(limits as LimitInput)
+}
+
+function isOptions(given: RouteLimit | Options | undefined): given is Options {
+  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
+  return isObject && !Object.hasOwn(given, 'count')
+}
+
+function saysReplace(given: RouteLimit | undefined): given is RouteRateLimitOptions {
+  return isOptions(given) && Object.hasOwn(given, 'replace')
+}
+
+function list(names: readonly string[]): string {
+  // A GET route and the HEAD route that comes with it have one name.
+  const different = [...new Set(names)]
+  const named = different.slice(0, MOST_NAMED).join(', ')
+  const more = different.length - MOST_NAMED
+  return more > 0 ? `${named} and ${more} more` : named
+}
+
+/** For a log: routes and properties have the names that programmers give them. */
+function shown(name: string): string {
+  return name.slice(0, MAX_SHOWN).replace(/[^\x20-\x7e]/g, '?')
+}
