@@ -25,6 +25,7 @@ export function fastifyFramework(
   return {
     peer: (request) => peerOf(request.raw),
     isGone: (request) => peerOf(request.raw) === undefined,
+    incoming: (request) => request.raw,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
     version: (request) => request.raw.httpVersionMajor,

@@ -41,6 +41,7 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
     const { incoming } = nodeOf(c)
     return incoming !== undefined && peerOf(incoming) === undefined
   },
+  incoming: (c) => nodeOf(c).incoming,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
   version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { SetHeader } from '../../headers.ts'
 import type { Passage } from './passage.ts'
 
@@ -22,6 +22,8 @@ export interface Framework<Request, Response> {
   peer(request: Request): string | undefined
   /** Whether the client has gone and can't be named any more. */
   isGone(request: Request): boolean
+  /** The request of node:http that this is, if it is one. */
+  incoming(request: Request): Pick<IncomingMessage, 'socket'> | undefined
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string

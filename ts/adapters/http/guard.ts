@@ -174,7 +174,7 @@ export class Guard<Request extends object, Response extends object> implements C
     const { request } = exchange
     if (!this.#isAsked) {
       this.#isAsked = true
-      limiterAsked(this.#framework.socket(request), this.#isFresh)
+      limiterAsked(this.#framework.incoming(request), this.#isFresh)
     }
     if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
     this.#client.warnOfStrayHeader(request)

@@ -118,6 +118,7 @@ export function send(response: ServerResponse, status: number, type: string, bod
 export const NODE: Framework<IncomingMessage, ServerResponse> = {
   peer: peerOf,
   isGone: (request) => peerOf(request) === undefined,
+  incoming: (request) => request,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,

@@ -1,4 +1,5 @@
 import { executionAsyncResource } from 'node:async_hooks'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
 /*
@@ -31,10 +32,13 @@ export function limiterClosed(): void {
  * @param isFresh whether the limiter was made just before, without giving anything else a chance to run:
  * the request was there first
  */
-export function limiterAsked(socket: Socket | undefined, isFresh: boolean): void {
+export function limiterAsked(
+  incoming: Pick<IncomingMessage, 'socket'> | undefined,
+  isFresh: boolean,
+): void {
   isAsked = true
   // Of a request that a test has made there is no server.
-  if (!isOfServer(socket)) return
+  if (!isOfServer(incoming?.socket)) return
   isServing = true
   if (isFresh) tellOfLimitersPerRequest()
 }
