@@ -1,17 +1,16 @@
-import type { Request, RequestHandler, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Decision } from '../decision.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
-import { hasErrorHandler } from './express/error-handler.ts'
 import { expressFramework } from './express/framework.ts'
+import { hand, noticeApp } from './express/hand.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { Children } from './http/children.ts'
 import { type Controls, controlsOf, noLimits } from './http/controls.ts'
-import { bodyOf, errorOf, type Refusal } from './http/denial.ts'
+import type { Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import { isOver, send } from './http/node.ts'
 import {
   asHttpOptions,
   type CheckedOptions,
@@ -86,17 +85,34 @@ function makeMiddleware(
   for (const family of parents) if (guard !== undefined) family.add(guard)
   const family: Family = new Children()
   let isMet = false
+  const end = (
+    refusal: NonNullable<Refusal>,
+    request: Request,
+    response: Response,
+    next: NextFunction,
+  ): void => {
+    const handOn = (): void => hand(refusal, middleware, request, response, next)
+    void guard?.refuse(refusal, { request, response }, handOn, (error) => next(error))
+  }
   const middleware: RequestHandler = (request, response, next) => {
     if (guard === undefined) {
       next(noLimits())
       return
     }
-    if (!isMet) warnOfEarlierRoutes(request, middleware, warnings)
+    if (!isMet) {
+      noticeApp(request.app)
+      warnOfEarlierRoutes(request, middleware, warnings)
+    }
     isMet = true
     const refusal = guard.decide(request, response)
     if (refusal === undefined) next()
-    else if (!(refusal instanceof Promise)) end(guard, refusal, request, response, next)
-    else void refusal.then((found) => end(guard, found, request, response, next))
+    else if (!(refusal instanceof Promise)) end(refusal, request, response, next)
+    else {
+      void refusal.then((found) => {
+        if (found === undefined) next()
+        else end(found, request, response, next)
+      })
+    }
   }
   const more = {
     limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) => {
@@ -120,32 +136,4 @@ function makeGuard(
   }
   readHttpOptions(options)
   return undefined
-}
-
-/** Nobody goes on with a request that was answered here. */
-function end(
-  guard: Guard<Request, Response>,
-  refusal: Refusal,
-  request: Request,
-  response: Response,
-  next: (error?: unknown) => void,
-): void {
-  if (refusal === undefined) next()
-  else {
-    const hand = (): void => refuse(refusal, request, response, next)
-    void guard.refuse(refusal, { request, response }, hand, (error) => next(error))
-  }
-}
-
-/** What Express itself makes of an error is a page of HTML, with its stack unless in production. */
-function refuse(
-  refusal: NonNullable<Refusal>,
-  request: Request,
-  response: Response,
-  next: (error?: unknown) => void,
-): void {
-  // Error handlers would answer once more, and Express then cuts the connection.
-  if (isOver(response)) return
-  if (hasErrorHandler(request.app)) next(errorOf(refusal))
-  else send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
 }

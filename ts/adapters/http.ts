@@ -26,6 +26,15 @@ export interface RateThrottle extends Controls {
    * @returns whether it may pass
    */
   admit(request: IncomingMessage, response: ServerResponse): Answer<boolean>
+  /**
+   * The same as a middleware of connect, `@fastify/middie` or Socket.IO's `io.engine.use`: calls `next` for
+   * the requests that may pass.
+   */
+  readonly middleware: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    next: () => void,
+  ) => void
   /** A listener that only sees the requests that may pass. */
   wrap(listener: RequestListener): RequestListener
 }
@@ -52,8 +61,18 @@ export function rateThrottle<const L extends LimitInput>(
     if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)
     return refusal.then((found) => settle(guard, found, request, response))
   }
+  const middleware: RateThrottle['middleware'] = (request, response, next) => {
+    const admitted = admit(request, response)
+    if (admitted === true) next()
+    else if (admitted instanceof Promise) {
+      void admitted.then((isAdmitted) => {
+        if (isAdmitted) next()
+      })
+    }
+  }
   return {
     admit,
+    middleware,
     wrap: (listener) => (request, response) => {
       const admitted = admit(request, response)
       if (admitted === true) listener(request, response)

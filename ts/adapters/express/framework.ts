@@ -5,11 +5,14 @@ import type { Framework } from '../http/framework.ts'
 import { NODE, peerOf } from '../http/node.ts'
 import { type Believes, namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
+import { isApp } from './stack.ts'
 
 /** Express' requests and responses. */
 export function expressFramework(warnings: Warnings): Framework<Request, Response> {
   let known: { readonly believes: Believes; readonly isNamed: boolean } | undefined
   const followsProxies = ({ app }: Request): boolean => {
+    // A request that no Express app has seen: of connect, or of a server by itself.
+    if (!isApp(app)) return false
     const believes = app.get('trust proxy fn') as Believes
     // The setting may change while the server runs.
     if (known?.believes === believes) return known.isNamed

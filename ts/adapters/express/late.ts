@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from 'express'
 import type { Warnings } from '../http/warning.ts'
-import { layersOf } from './stack.ts'
+import { isApp, layersOf } from './stack.ts'
 
 const MOST_NAMED = 3
 
@@ -10,6 +10,7 @@ export function warnOfEarlierRoutes(
   middleware: RequestHandler,
   warnings: Warnings,
 ): void {
+  if (!isApp(app)) return
   const layers = layersOf(app)
   const own = layers.findIndex(({ handle }) => handle === middleware)
   const earlier = layers.slice(0, Math.max(own, 0)).flatMap(({ route }) => route ?? [])

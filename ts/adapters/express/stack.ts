@@ -4,6 +4,10 @@ import type { Application } from 'express'
 export interface Layer {
   readonly handle?: ((...args: never[]) => unknown) & { readonly stack?: readonly Layer[] }
   readonly route?: { readonly path?: unknown; readonly stack?: readonly Layer[] }
+  /** Express 5: the path as it was given. */
+  readonly rawPath?: unknown
+  /** Express 4: what the path became. */
+  readonly regexp?: RegExp & { readonly fast_slash?: boolean }
 }
 
 interface Stacked {
@@ -15,4 +19,10 @@ export function layersOf(app: Application): readonly Layer[] {
   const kept = app as unknown as { _router?: Stacked; readonly router?: Stacked }
   // Express 4 throws at whoever reads `router`, but has `_router` by the time it serves a request.
   return (kept._router ?? kept.router)?.stack ?? []
+}
+
+/** Whether it is an app of Express: other frameworks put theirs on requests, too. */
+export function isApp(app: unknown): app is Application {
+  const { handle, use } = (app ?? {}) as { readonly handle?: unknown; readonly use?: unknown }
+  return typeof handle === 'function' && typeof use === 'function'
 }
