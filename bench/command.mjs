@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const FLAGS = {
@@ -7,6 +9,8 @@ const FLAGS = {
   subject: { type: 'string' },
   rounds: { type: 'string' },
   node: { type: 'string' },
+  tree: { type: 'string' },
+  requests: { type: 'string' },
   record: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 }
@@ -16,9 +20,12 @@ export class CommandError extends Error {}
 
 export function readCommand(words, suites) {
   const { values, positionals } = parse(words)
-  const picked = positionals.length === 0 ? suites : named('suite', positionals, suites)
+  const usual = suites.filter(({ onlyByName }) => !onlyByName)
+  const picked = positionals.length === 0 ? usual : named('suite', positionals, suites)
   const node = values.node ?? process.execPath
-  const rounds = values.rounds === undefined ? undefined : readRounds(values.rounds)
+  const rounds = readCount('rounds', values.rounds, 9999)
+  const requests = readCount('requests', values.requests, 1_000_000)
+  const tree = values.tree === undefined ? undefined : readTree(values.tree)
   const filter = { cases: split(values.case), subjects: split(values.subject) }
   assertKnown(
     'case',
@@ -26,7 +33,8 @@ export function readCommand(words, suites) {
     picked.flatMap(({ cases }) => Object.keys(cases)),
   )
   assertKnown('subject', filter.subjects, picked.flatMap(subjectsOf))
-  const plans = picked.map((suite) => toPlan(suite, filter, { rounds, node }))
+  assertTaken({ tree, requests }, picked)
+  const plans = picked.map((suite) => toPlan(suite, filter, { rounds, requests, node, tree }))
   const { json, record, help } = values
   return {
     json,
@@ -34,7 +42,7 @@ export function readCommand(words, suites) {
     help,
     nodeVersion: askVersion(node),
     plans: keepRunnable(plans),
-    suites: suites.length,
+    suites: usual.length,
   }
 }
 
@@ -53,10 +61,12 @@ export function helpText(suites) {
   --subject a,b  only these subjects (those in brackets run only when named here)
   --rounds N     rounds per case; an odd number gives a real median
   --node PATH    the Node that runs the subjects
+  --tree DIR     instructions: also run ratethrottle as built in that checkout, and print the ratio
+  --requests N   instructions: requests in each round
   --record       also write the results to bench/record/
   --help         this text
 
-No suite named: all of them.
+No suite named: all but instructions, which takes a quarter of an hour.
 
 ${lines.join('\n')}`
 }
@@ -92,7 +102,7 @@ const subjectsOf = ({ cases, extraSubjects = [] }) => [
 ]
 
 /** A case keeps its own order of subjects; extra ones run only when named. */
-function toPlan(suite, filter, { rounds = suite.rounds, node }) {
+function toPlan(suite, filter, { rounds = suite.rounds, ...rest }) {
   const wanted = (asked, name) => asked.length === 0 || asked.includes(name)
   const extra = (suite.extraSubjects ?? []).filter((name) => filter.subjects.includes(name))
   const cases = Object.entries(suite.cases)
@@ -102,7 +112,7 @@ function toPlan(suite, filter, { rounds = suite.rounds, node }) {
       subjects: [...subjects.filter((subject) => wanted(filter.subjects, subject)), ...extra],
     }))
     .filter(({ subjects }) => subjects.length > 0)
-  return { suite, cases, rounds, node }
+  return { suite, cases, rounds, ...rest }
 }
 
 /** A filter may leave a suite with nothing to do, but not the whole command. */
@@ -112,11 +122,28 @@ function keepRunnable(plans) {
   return left
 }
 
-function readRounds(text) {
-  if (!/^[1-9]\d{0,3}$/.test(text)) {
-    throw new CommandError(`--rounds takes a whole number from 1 to 9999, not '${text}'`)
+function readCount(flag, text, most) {
+  if (text === undefined) return undefined
+  if (!/^[1-9]\d{0,6}$/.test(text) || Number(text) > most) {
+    throw new CommandError(`--${flag} takes a whole number from 1 to ${most}, not '${text}'`)
   }
   return Number(text)
+}
+
+function readTree(path) {
+  const tree = resolve(path)
+  if (!existsSync(join(tree, 'dist/index.js'))) {
+    throw new CommandError(`--tree ${path} is no built checkout: it has no dist/index.js`)
+  }
+  return tree
+}
+
+/** A flag that the suites which were picked would ignore is a mistake. */
+function assertTaken(given, picked) {
+  for (const [flag, value] of Object.entries(given)) {
+    if (value === undefined || picked.some(({ flags = [] }) => flags.includes(flag))) continue
+    throw new CommandError(`--${flag} is for suite instructions`)
+  }
 }
 
 function askVersion(node) {

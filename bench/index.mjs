@@ -2,6 +2,7 @@ import { CommandError, helpText, readCommand } from './command.mjs'
 import { report } from './progress.mjs'
 import { writeRecord } from './record.mjs'
 import { http } from './suites/http.mjs'
+import { instructions } from './suites/instructions.mjs'
 import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
 import { processes } from './suites/processes.mjs'
@@ -9,7 +10,7 @@ import { redis } from './suites/redis.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, http, redis, processes]
+const SUITES = [local, threads, memory, http, redis, processes, instructions]
 
 try {
   await main()

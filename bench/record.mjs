@@ -19,9 +19,15 @@ const CONTESTS = [
   { suite: 'local', ours: 'ratethrottle.allow', field: 'nsPerOp', unit: 'ns' },
   { suite: 'memory', ours: 'ratethrottle', field: 'bytesPerKey', unit: 'bytes per key' },
   { suite: 'http', ours: 'ratethrottle', field: 'addedUsPerReq', unit: 'µs added per request' },
+  {
+    suite: 'instructions',
+    ours: 'ratethrottle',
+    field: 'addedPerReq',
+    unit: 'instructions added per request',
+  },
 ]
 /** The floor under a native limiter is no limiter, and `check` is ours too. */
-const NO_RIVALS = ['noop', 'ratethrottle.check']
+const NO_RIVALS = ['noop', 'ratethrottle.check', 'ratethrottle.baseline']
 
 /** Writes a dated page and its chart to bench/record/; answers with the page's name. */
 export function writeRecord({ rows, tables, command }) {
@@ -99,8 +105,12 @@ const slug = (text) =>
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-|-$/g, '')
 
-/** The command as given, but for the path of the Node: that is this machine's own business. */
-const wordsOf = (words) => words.join(' ').replace(/--node[ =]\S+/, '--node PATH')
+/** The command as given, but for paths: they are this machine's own business. */
+const wordsOf = (words) =>
+  words
+    .join(' ')
+    .replace(/--node[ =]\S+/, '--node PATH')
+    .replace(/--tree[ =]\S+/, '--tree DIR')
 
 /** From the file, since not every package exports it. */
 function versionOf(name) {

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import express from 'express'
+import { importOurs } from '../tree.mjs'
 import { HELLO, REFUSAL } from './http-answers.mjs'
 
 const MIDDLEWARES = {
   bare: () => undefined,
   ratethrottle: async (limit) => {
-    const { rateThrottle } = await import('ratethrottle/express')
+    const { rateThrottle } = await importOurs('ratethrottle/express')
     return rateThrottle({ limits: limit.text })
   },
   // Both styles by name: these are its defaults, and the ones that send what the others send.

@@ -1,10 +1,11 @@
 import fastify from 'fastify'
+import { importOurs } from '../tree.mjs'
 import { HELLO, REFUSAL } from './http-answers.mjs'
 
 const PLUGINS = {
   bare: () => {},
   ratethrottle: async (app, limit) => {
-    const { default: rateThrottle } = await import('ratethrottle/fastify')
+    const { default: rateThrottle } = await importOurs('ratethrottle/fastify')
     await app.register(rateThrottle, { limits: limit.text })
   },
   '@fastify/rate-limit': async (app, { count, windowMs }) => {

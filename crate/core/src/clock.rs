@@ -59,6 +59,7 @@ impl Clock for Monotonic {
 #[inline(always)]
 #[expect(unsafe_code, reason = "libc's clock_gettime writes to a timespec of ours")]
 fn read(clock: libc::clockid_t) -> Nanos {
+    crate::probe::read_clock(clock == libc::CLOCK_MONOTONIC);
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` outlives the call, which writes to nothing else. It can't fail: both clocks
     // exist in every kernel that Node runs on.

@@ -41,9 +41,9 @@ pub use limiter::Limiter;
 pub use nanos::Nanos;
 #[cfg(not(loom))]
 pub use policy::{Kind, MAX_CAPACITY, MAX_LIMITS, Policy};
+#[cfg(feature = "probe")]
+pub use probe::{clock_reads, lost_exchanges, write_down, written_down};
 #[cfg(all(feature = "probe", target_os = "linux"))]
 pub use probe::{die_after, pause_after};
-#[cfg(feature = "probe")]
-pub use probe::{lost_exchanges, write_down, written_down};
 #[cfg(not(loom))]
 pub use registry::Registry;

@@ -1,6 +1,6 @@
 //! What only test builds do: count lost compare-and-swaps, so that a concurrency test can show that its
-//! threads did collide before it believes the count; die or pause after the k-th exchange; and write down each
-//! exchange, for a checker. Compiles to nothing otherwise.
+//! threads did collide before it believes the count; count readings of the clock, for a benchmark; die or pause
+//! after the k-th exchange; and write down each exchange, for a checker. Compiles to nothing otherwise.
 
 #[cfg(feature = "probe")]
 static LOST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -18,6 +18,29 @@ pub(crate) fn lost() {
 #[must_use]
 pub fn lost_exchanges() -> u64 {
     LOST.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+#[cfg(feature = "probe")]
+static EXACT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+#[cfg(feature = "probe")]
+static ROUGH: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+/// The system's clock is read: the exact one, or the rough one of the last tick.
+#[inline(always)]
+#[cfg_attr(
+    not(feature = "probe"),
+    expect(unused_variables, reason = "a release build has no probe")
+)]
+pub(crate) fn read_clock(is_exact: bool) {
+    #[cfg(feature = "probe")]
+    if is_exact { &EXACT } else { &ROUGH }.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// How often this process has read the exact clock and the rough one so far.
+#[cfg(feature = "probe")]
+#[must_use]
+pub fn clock_reads() -> [u64; 2] {
+    [&EXACT, &ROUGH].map(|count| count.load(std::sync::atomic::Ordering::Relaxed))
 }
 
 #[cfg(feature = "probe")]

@@ -32,3 +32,11 @@ pub fn panic_next() {
 pub fn lost_exchanges() -> f64 {
     ratethrottle_core::lost_exchanges() as f64
 }
+
+/// How often this process has read the exact clock and the rough one so far.
+#[cfg(feature = "probe")]
+#[napi_derive::napi]
+#[must_use]
+pub fn clock_reads() -> Vec<f64> {
+    ratethrottle_core::clock_reads().map(|count| count as f64).into()
+}

@@ -1,0 +1,37 @@
+import { expect, it } from 'vitest'
+import { run } from './fixtures/child.ts'
+
+/** A start of Node under callgrind is a quarter of a minute's work, on a machine that may be busy. */
+const LIMIT_MS = 280_000
+
+const bench = (...words: string[]) => run('../bench/index.mjs', words, {}, [], LIMIT_MS)
+
+// The way of the whole suite, shortened: its figures mean nothing after so few requests.
+it.runIf(process.platform === 'linux')(
+  'bench instructions prints a line of JSON per server',
+  async () => {
+    const picked = ['--case', 'fastify-deny', '--subject', 'ratethrottle']
+    const size = ['--rounds', '1', '--requests', '20']
+    const { code, out, err } = await bench('instructions', ...picked, ...size, '--json')
+    expect(code, err).toBe(0)
+    const row = JSON.parse(out)
+    expect(row).toMatchObject({ suite: 'instructions', case: 'fastify-deny', rounds: 1 })
+    expect(row.perReq).toBeGreaterThan(1_000)
+    expect(row).toHaveProperty('jsClockReads')
+    expect(row).toHaveProperty('exactClockReads')
+    expect(err).toMatch(/instructions fastify-deny: ratethrottle took \d+ s/)
+  },
+  LIMIT_MS,
+)
+
+it.each([
+  [['instructions', '--tree', 'docs'], /--tree docs is no built checkout/],
+  [['local', '--tree', '.'], /--tree is for suite instructions/],
+  [['local', '--requests', '5'], /--requests is for suite instructions/],
+  [['instructions', '--requests', '0'], /--requests takes a whole number/],
+])('bench refuses %j in one line', async (words, message) => {
+  const { code, out, err } = await bench(...words)
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toMatch(message)
+  expect(err.trim().split('\n')).toHaveLength(1)
+})
