@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
-import { mustBe, printable } from './errors.ts'
+import { invalid, mustBe, printable } from './errors.ts'
+import { closestTo, foreignOption } from './foreign-options.ts'
 import { readDuration } from './limit/duration.ts'
 
 /** How requests are counted. What each promises stands in the README, under "Algorithms". */
@@ -144,13 +145,27 @@ export function ownOptions<T extends object>(options: T, known: readonly string[
 
 function checkNames(options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new TypeError(mustBe('options', 'an object', options))
+    throw invalid(TypeError, 'INVALID_OPTION', 'options', 'an object', options)
   }
   for (const key of Reflect.ownKeys(options)) {
-    if (typeof key !== 'string' || !known.includes(key)) {
-      throw new TypeError(`unknown option ${printable(key)}; known are ${known.join(', ')}`)
-    }
+    if (typeof key === 'string' && known.includes(key)) continue
+    const error = new TypeError(`unknown option ${printable(key)}${advice(key, known)}`)
+    throw Object.assign(error, { code: 'INVALID_OPTION' })
   }
+}
+
+/** So many names can be read in a line; of more than these only the one that may be meant is said. */
+const SHORT_LIST = 8
+
+function advice(key: string | symbol, known: readonly string[]): string {
+  if (known.length <= SHORT_LIST) return `; known are ${known.join(', ')}`
+  if (typeof key === 'symbol') return ''
+  const foreign = foreignOption(key)
+  if (foreign !== undefined) return `: ${foreign}`
+  const closest = closestTo(key, known)
+  return closest === undefined
+    ? '; the documentation lists those there are'
+    : `; did you mean ${closest}?`
 }
 
 /** @param name what the value was given as. Default: `algorithm` */
