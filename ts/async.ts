@@ -81,7 +81,12 @@ export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
     return this.#limiter.take(key, cost)
   }
 
-  async delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Promise<Outcome> {
+  async delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): Promise<Outcome<Decision>> {
     return this.#limiter.delay(key, cost, maxWaitMs, caller)
   }
 

@@ -65,8 +65,8 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   readonly #endWatch: (() => void) | undefined
   readonly #waiters: QueueOptions
   /** Those who wait, and those whom an adapter delays. */
-  #queue: WaitQueue | undefined
-  #delayed: WaitQueue | undefined
+  #queue: WaitQueue<Decision> | undefined
+  #delayed: WaitQueue<Decision> | undefined
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
@@ -147,7 +147,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome> {
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
     this.peek(key, cost)
     this.#delayed ??= this.#newQueue(false)
     return this.#delayed.join(key, cost, maxWaitMs, caller)
@@ -209,7 +209,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
     this.#delayed?.close(reason)
   }
 
-  #newQueue(isPaced: boolean): WaitQueue {
+  #newQueue(isPaced: boolean): WaitQueue<Decision> {
     const limiting = {
       take: (key: string, cost: number) => this.take(key, cost, isPaced),
       peek: (key: string, cost: number) => this.peek(key, cost),

@@ -40,7 +40,7 @@ export interface Tier {
   /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
   wait(key: string, options?: WaitOptions): Promise<Decision>
   /** Admits, or queues for `maxWaitMs` at most, and says at once when that is of no use. Never paced. */
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome>
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>>
   /**
    * How each limit stands for this key, in the order of `limits`, after `decision` about it. Costs no
    * round trip: a remote tier answers from what came with the decision.

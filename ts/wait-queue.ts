@@ -7,20 +7,20 @@ import { Later, Line, type Outcome, type Reason, Refused, type Waiter } from './
 export { Later, type Outcome, Refused } from './wait-queue/line.ts'
 
 /** What a queue asks for its callers. Answers at once where the counters are in this process. */
-export interface Source {
+export interface Source<T> {
   /**
-   * Charges, or says that it is not the time yet. A denial begins no block: waiting for one's turn is no
-   * offence. A decision is final, whatever it says.
+   * Charges, or says that it is not the time yet. Any other answer is final. A denial begins no block: waiting
+   * for one's turn is no offence.
    *
    * @param pauses how many times in a row the head of the line was told to wait before
    */
-  ask(key: string, cost: number, pauses: number): Answer<Decision | Later>
+  ask(key: string, cost: number, pauses: number): Answer<T | Later>
   /** What the limits say of a cost, without charging it. */
   peek(key: string, cost: number): Answer<Decision>
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
   aged(denial: Decision, ms: number): Decision
-  /** Gives back what was charged for a caller who had gone by then. */
-  giveBack(key: string, cost: number): void
+  /** Gives back what was charged for a caller who had gone by then. Answers with what had been decided. */
+  giveBack(key: string, cost: number, answer: T): Decision
 }
 
 /** Whether a caller is still there. */
@@ -35,7 +35,17 @@ export interface QueueOptions {
   readonly clock: Clock | undefined
   readonly maxWaitersPerKey: number
   readonly maxWaiters: number
+  /** What queues have in common that share `maxWaiters`. Default: nothing. */
+  readonly room?: Room | undefined
 }
+
+/** How many wait in several queues together. */
+export interface Room {
+  taken: number
+}
+
+/** Callers of one line that are seen to in one turn of the event loop. */
+const MOST_AT_ONCE = 64
 
 /**
  * Callers who wait until they are admitted: one line a key, first come first served.
@@ -48,21 +58,24 @@ export interface QueueOptions {
  * A waiter takes about 0.6 KB. Beyond `maxWaitersPerKey` for a key, or `maxWaiters` in all, a caller is
  * refused at once.
  */
-export class WaitQueue {
-  readonly #source: Source
+export class WaitQueue<T> {
+  readonly #source: Source<T>
   readonly #clock: Required<Clock>
   readonly #maxPerKey: number
   readonly #max: number
-  readonly #lines = new Map<string, Line>()
-  readonly #turns: Agenda<Line>
-  readonly #deadlines: Agenda<Waiter>
+  readonly #lines = new Map<string, Line<T>>()
+  readonly #turns: Agenda<Line<T>>
+  readonly #deadlines: Agenda<Waiter<T>>
+  readonly #room: Room
   #size = 0
 
-  constructor(source: Source, { clock, maxWaitersPerKey, maxWaiters }: QueueOptions) {
+  constructor(source: Source<T>, options: QueueOptions) {
+    const { clock, maxWaitersPerKey, maxWaiters, room = { taken: 0 } } = options
     this.#source = source
     this.#clock = withTimers(clock)
     this.#maxPerKey = maxWaitersPerKey
     this.#max = maxWaiters
+    this.#room = room
     this.#turns = new Agenda(this.#clock, (line) => this.#serve(line))
     this.#deadlines = new Agenda(this.#clock, (waiter) => this.#expire(waiter))
   }
@@ -81,7 +94,7 @@ export class WaitQueue {
    * Asks, and if need be waits, for `maxWaitMs` at most. Answers at once what needs no waiting to be known,
    * if the source does.
    */
-  join(key: string, cost: number, maxWaitMs: number, caller?: Caller): Answer<Outcome> {
+  join(key: string, cost: number, maxWaitMs: number, caller?: Caller): Answer<Outcome<T>> {
     return this.#join(key, cost, this.#clock.now() + maxWaitMs, caller)
   }
 
@@ -98,13 +111,13 @@ export class WaitQueue {
     }
   }
 
-  #join(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome> {
+  #join(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome<T>> {
     const line = this.#lines.get(key)
     if (line?.head === undefined) return this.#ask(key, cost, deadline, caller)
     if (cost <= line.head.cost) return this.#park(line, line.later, cost, deadline, caller)
     // It waits longer than the head, or for ever.
     return after(this.#source.peek(key, cost), (seen) => {
-      if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return seen
+      if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return new Refused(seen, 'late')
       const known = this.#lines.get(key)
       if (known === undefined) return this.#ask(key, cost, deadline, caller)
       const ms = Math.max(seen.retryAfterMs, 1)
@@ -114,30 +127,28 @@ export class WaitQueue {
     })
   }
 
-  #ask(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome> {
-    return after(this.#source.ask(key, cost, 0), (asked) => {
-      if (!(asked instanceof Later)) return this.#taken(asked, key, cost, caller)
-      const now = this.#clock.now()
-      const line = this.#lines.get(key) ?? new Line(key, asked, now)
+  #ask(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome<T>> {
+    const next = (asked: T | Later): Answer<Outcome<T>> => {
+      if (!(asked instanceof Later)) return asked
+      const line = this.#lines.get(key) ?? new Line<T>(key, asked, this.#clock.now())
       return this.#park(line, asked, cost, deadline, caller)
+    }
+    const asked = this.#source.ask(key, cost, 0)
+    if (!(asked instanceof Promise)) return next(asked)
+    return asked.then((answer) => {
+      if (answer instanceof Later || caller?.isGone !== true) return next(answer)
+      return new Refused(this.#source.giveBack(key, cost, answer), 'gone')
     })
-  }
-
-  /** What was charged for a caller who went meanwhile is given back. */
-  #taken(decision: Decision, key: string, cost: number, caller: Caller | undefined): Outcome {
-    if (caller?.isGone !== true) return decision
-    if (decision.allowed && cost > 0) this.#source.giveBack(key, cost)
-    return new Refused(decision, 'gone')
   }
 
   /** Gives the caller a place in the line, unless that is known to be of no use. */
   #park(
-    line: Line,
+    line: Line<T>,
     later: Later,
     cost: number,
     deadline: number,
     caller: Caller | undefined,
-  ): Answer<Outcome> {
+  ): Answer<Outcome<T>> {
     const now = this.#clock.now()
     const ageMs = later === line.later ? now - line.toldAt : 0
     const reason = this.#objection(line, later, cost, deadline, caller, now)
@@ -145,13 +156,14 @@ export class WaitQueue {
     return new Promise((resolve, reject) => {
       const links = { at: 0, place: -1, before: undefined, after: undefined, isWaiting: true }
       const own = { line, cost, deadline, resolve, reject, stopWatching: undefined }
-      const waiter: Waiter = { ...own, ...links }
+      const waiter: Waiter<T> = { ...own, ...links }
       if (line.head === undefined) {
         this.#lines.set(line.key, line)
         this.#turns.put(line, now + later.pauseMs)
       }
       line.push(waiter)
       this.#size++
+      this.#room.taken++
       this.#deadlines.put(waiter, deadline)
       waiter.stopWatching = caller?.watch(() => this.#goneAway(waiter))
     })
@@ -159,7 +171,7 @@ export class WaitQueue {
 
   /** Why waiting is of no use, if so. */
   #objection(
-    line: Line,
+    line: Line<T>,
     later: Later,
     cost: number,
     deadline: number,
@@ -171,16 +183,21 @@ export class WaitQueue {
     const place = line.size > 0 ? line.toldAt + line.later.placeMs(line.units, cost) : least
     if (!isInTime(Math.max(least, place), deadline)) return 'late'
     if (line.size >= this.#maxPerKey) return 'crowded-key'
-    return this.#size >= this.#max ? 'crowded' : undefined
+    return this.#room.taken >= this.#max ? 'crowded' : undefined
   }
 
   /** Admits from the head of the line for as long as the limits do, then waits for the next one. */
-  #serve(line: Line): void {
+  #serve(line: Line<T>): void {
     if (line.isAsking) {
       line.isWoken = true
       return
     }
+    let served = 0
     for (let { head } = line; head !== undefined; head = line.head) {
+      if (served++ >= MOST_AT_ONCE) {
+        this.#turns.put(line, this.#clock.now())
+        return
+      }
       const { key, pauses } = line
       try {
         const asked = this.#source.ask(key, head.cost, pauses)
@@ -196,7 +213,7 @@ export class WaitQueue {
     }
   }
 
-  #serveLater(line: Line, head: Waiter, asked: Promise<Decision | Later>): void {
+  #serveLater(line: Line<T>, head: Waiter<T>, asked: Promise<T | Later>): void {
     line.isAsking = true
     line.isWoken = false
     const goOn = (isDone: boolean): void => {
@@ -213,11 +230,11 @@ export class WaitQueue {
   }
 
   /** Whether the head is done with, one way or the other. */
-  #settle(line: Line, head: Waiter, asked: Decision | Later): boolean {
+  #settle(line: Line<T>, head: Waiter<T>, asked: T | Later): boolean {
     if (!(asked instanceof Later)) {
       line.pauses = 0
       if (head.isWaiting) this.#resolve(head, asked)
-      else if (asked.allowed && head.cost > 0) this.#source.giveBack(line.key, head.cost)
+      else this.#source.giveBack(line.key, head.cost, asked)
       return true
     }
     line.later = asked
@@ -234,7 +251,7 @@ export class WaitQueue {
   }
 
   /** At one instant being served goes before giving up. */
-  #expire(waiter: Waiter): void {
+  #expire(waiter: Waiter<T>): void {
     const { line } = waiter
     if (!line.isAsking && !(line.at > this.#clock.now())) this.#serve(line)
     if (!waiter.isWaiting) return
@@ -243,11 +260,11 @@ export class WaitQueue {
     this.#refuse(waiter, 'late')
   }
 
-  #goneAway(waiter: Waiter): void {
+  #goneAway(waiter: Waiter<T>): void {
     if (waiter.isWaiting) this.#refuse(waiter, 'gone')
   }
 
-  #refuse(waiter: Waiter, reason: Reason): void {
+  #refuse(waiter: Waiter<T>, reason: Reason): void {
     const { line } = waiter
     const wasHead = line.head === waiter
     const denial = this.#source.aged(line.later.denial, this.#clock.now() - line.toldAt)
@@ -256,20 +273,21 @@ export class WaitQueue {
     if (wasHead && line.head !== undefined && line.head.cost < waiter.cost) this.#serve(line)
   }
 
-  #resolve(waiter: Waiter, outcome: Outcome): void {
+  #resolve(waiter: Waiter<T>, outcome: Outcome<T>): void {
     this.#leave(waiter)
     waiter.resolve(outcome)
   }
 
-  #fail(waiter: Waiter, reason: unknown): void {
+  #fail(waiter: Waiter<T>, reason: unknown): void {
     this.#leave(waiter)
     waiter.reject(reason)
   }
 
-  #leave(waiter: Waiter): void {
+  #leave(waiter: Waiter<T>): void {
     const { line } = waiter
     line.drop(waiter)
     this.#size--
+    this.#room.taken--
     this.#deadlines.remove(waiter)
     waiter.stopWatching?.()
     if (line.head !== undefined) return

@@ -38,7 +38,7 @@ export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
  * @throws RateLimitExceeded when the caller was refused; the signal's reason when it is aborted
  */
 export async function admitted(
-  queue: WaitQueue,
+  queue: WaitQueue<Decision>,
   key: string,
   { cost, maxWaitMs, signal }: ReadWaitOptions,
 ): Promise<Decision> {

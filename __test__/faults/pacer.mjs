@@ -5,8 +5,11 @@ const [storage, waits, gapMs] = process.argv.slice(2)
 const redis = storage.startsWith('redis') ? { deadlineMs: 10_000 } : {}
 const limits = `${1000 / gapMs}/second`
 const limiter = createLimiter({ limits, algorithm: 'leaky-bucket', name: 'p', storage, ...redis })
-for (let i = 0; i < 100 && !(await limiter.check('warm', 0)).allowed; i++)
-  await new Promise((r) => setTimeout(r, 20))
+for (let i = 0; i < 200; i++) {
+  const status = await limiter.ready?.()
+  if (status === undefined || status.available) break
+  await new Promise((resolve) => setTimeout(resolve, 50))
+}
 await limiter.check('warm')
 process.stdout.write('ready\n')
 await new Promise((resolve) => process.stdin.once('data', resolve))

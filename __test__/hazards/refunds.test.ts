@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { Asker, Holds } from '../../dist/adapters/http/hold.js'
+import { Holds } from '../../dist/adapters/http/hold.js'
 import { Lines } from '../../dist/adapters/http/lines.js'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { FRAMEWORKS, type Result, serve } from './serve.ts'
@@ -125,19 +125,12 @@ it('H85, H86 behind a refund that fails, others are answered all the same', asyn
   for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
     let left = 1
     const ask = () => (left > 0 ? open : denied)
-    const tier = { peek: ask, refund, check: () => (left-- > 0 ? open : denied) } as never
-    const holds = new Holds(() => 0, 30_000)
-    const budget = { tier, lines: new Lines() } as never
-    const take = () =>
-      holds.take(
-        budget,
-        'k',
-        1,
-        new Asker(
-          () => false,
-          () => {},
-        ),
-      )
+    const charge = () => (left-- > 0 ? open : denied)
+    const tier = { peek: ask, refund, check: charge, take: charge } as never
+    const caps = { maxWaiters: 10, maxWaitersPerKey: 10 }
+    const holds = new Holds({ ...caps, now: () => 0, longestWaitMs: 30_000 })
+    const budget = { tier, lines: new Lines(undefined, undefined) } as never
+    const take = () => holds.take(budget, 'k', 1, { isGone: false, watch: () => () => {} })
     const { hold } = await take()
     const others = [take(), take(), take()]
     await expect(Promise.resolve().then(() => hold?.settle(false))).rejects.toThrow('down')

@@ -51,8 +51,8 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   readonly #store: Store
   readonly #waiters: QueueOptions
   /** Those who wait, and those whom an adapter delays. */
-  #queue: WaitQueue | undefined
-  #delayed: WaitQueue | undefined
+  #queue: WaitQueue<Decision> | undefined
+  #delayed: WaitQueue<Decision> | undefined
   readonly #leases: Leases | undefined
   readonly #leaseSize: number
   #closed = false
@@ -131,7 +131,12 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
-  async delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Promise<Outcome> {
+  async delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): Promise<Outcome<Decision>> {
     this.#check(key, cost, 'cost')
     this.#delayed ??= this.#newQueue(false)
     return this.#delayed.join(key, cost, maxWaitMs, caller)
@@ -218,7 +223,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     return leased ?? (cost === 1 ? this.#store.recall(key) : undefined)
   }
 
-  #newQueue(isPaced: boolean): WaitQueue {
+  #newQueue(isPaced: boolean): WaitQueue<Decision> {
     const limiting = {
       take: (key: string, cost: number) => this.#take(key, cost, isPaced),
       peek: (key: string, cost: number) => this.peek(key, cost),

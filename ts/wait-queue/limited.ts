@@ -15,7 +15,11 @@ export interface Limiting {
 }
 
 /** The queue of those who wait for a limiter. */
-export function queueBefore(limiting: Limiting, pace: Pace, options: QueueOptions): WaitQueue {
+export function queueBefore(
+  limiting: Limiting,
+  pace: Pace,
+  options: QueueOptions,
+): WaitQueue<Decision> {
   const next = (key: string, decision: Decision): Decision | Later => {
     const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
     return isFinal ? decision : pace.later(decision, () => limiting.standings(key, decision))
@@ -29,10 +33,11 @@ export function queueBefore(limiting: Limiting, pace: Pace, options: QueueOption
     },
     peek: (key: string, cost: number) => limiting.peek(key, cost),
     aged: (denial: Decision, ms: number) => limiting.aged(denial, ms),
-    giveBack: (key: string, cost: number) => {
-      const given = limiting.refund(key, cost)
+    giveBack: (key: string, cost: number, decision: Decision): Decision => {
+      const given = decision.allowed && cost > 0 ? limiting.refund(key, cost) : undefined
       // One that fails leaves the unit charged: that errs towards denial, and there is no caller to tell.
       if (given instanceof Promise) given.catch(() => {})
+      return decision
     },
   }
   return new WaitQueue(source, options)

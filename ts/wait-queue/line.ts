@@ -2,15 +2,15 @@ import type { Decision } from '../decision.ts'
 import type { Entry } from './agenda.ts'
 
 /** A caller who waits, linked to both neighbours: each may leave at any time, also one of ten thousand. */
-export interface Waiter extends Entry {
-  readonly line: Line
+export interface Waiter<T> extends Entry {
+  readonly line: Line<T>
   readonly cost: number
   readonly deadline: number
-  readonly resolve: (outcome: Outcome) => void
+  readonly resolve: (outcome: Outcome<T>) => void
   readonly reject: (reason: unknown) => void
   isWaiting: boolean
-  before: Waiter | undefined
-  after: Waiter | undefined
+  before: Waiter<T> | undefined
+  after: Waiter<T> | undefined
   /** Ends the look-out for the caller's going. */
   stopWatching: (() => void) | undefined
 }
@@ -38,8 +38,8 @@ export class Refused {
   }
 }
 
-/** What comes of waiting: a decision of the limits, or that the queue refused. */
-export type Outcome = Decision | Refused
+/** What comes of waiting: the answer of what was asked, or that the queue refused. */
+export type Outcome<T> = T | Refused
 
 /** The head of a line is denied now, and asks again. */
 export class Later {
@@ -69,11 +69,11 @@ export class Later {
 }
 
 /** The callers who wait for one key. As an {@link Entry}: when its head asks next. */
-export class Line implements Entry {
+export class Line<T> implements Entry {
   readonly key: string
   at = 0
   place = -1
-  head: Waiter | undefined
+  head: Waiter<T> | undefined
   /** Waiters. */
   size = 0
   /** Units for which they wait. */
@@ -87,7 +87,7 @@ export class Line implements Entry {
   isWoken = false
   /** How many times in a row a head has been told to wait. */
   pauses = 0
-  #tail: Waiter | undefined
+  #tail: Waiter<T> | undefined
 
   constructor(key: string, later: Later, toldAt: number) {
     this.key = key
@@ -95,7 +95,7 @@ export class Line implements Entry {
     this.toldAt = toldAt
   }
 
-  push(waiter: Waiter): void {
+  push(waiter: Waiter<T>): void {
     waiter.before = this.#tail
     if (this.#tail === undefined) this.head = waiter
     else this.#tail.after = waiter
@@ -105,7 +105,7 @@ export class Line implements Entry {
   }
 
   /** The waiter is no longer in the line, and knows it. */
-  drop(waiter: Waiter): void {
+  drop(waiter: Waiter<T>): void {
     const { before, after } = waiter
     waiter.isWaiting = false
     if (before === undefined) this.head = after

@@ -75,6 +75,7 @@ export class Budgets<Request> {
 
   close(): void {
     void this.#counters.close()
+    void this.#lines.close()
   }
 
   #budget(limits: LimitInput | false): Budget | undefined {

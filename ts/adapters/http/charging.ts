@@ -1,10 +1,11 @@
 import type { Decision } from '../../decision.ts'
+import { readCaps } from '../../options.ts'
 import type { Answer } from '../../tier.ts'
 import type { Caller } from '../../wait-queue.ts'
 import { settle, then, within } from './answer.ts'
 import type { Budget, Budgets } from './budget.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { Asker, type Hold, Holds } from './hold.ts'
+import { type Hold, type HoldOptions, Holds } from './hold.ts'
 import { settleAtEnd } from './outcome.ts'
 import { type BudgetOwner, Passage } from './passage.ts'
 import type { ReadOptions } from './read.ts'
@@ -12,6 +13,15 @@ import { chargeSlowly } from './slow.ts'
 
 /** Where the counters of a request are: always the same, or by a function of the request. */
 export type BudgetSource<Request> = Budget | Budgets<Request>
+
+function holdOptionsOf<Request, Response>({
+  limiter,
+  outcomeTimeoutMs,
+}: ReadOptions<Request, Response>): HoldOptions {
+  const { clock } = limiter
+  const now = (): number => clock?.now() ?? performance.now()
+  return { ...readCaps(limiter), now, longestWaitMs: outcomeTimeoutMs }
+}
 
 /** Whether the client to which a response goes is still there, and waits for it. */
 function clientOf<Request, Response>(
@@ -45,15 +55,14 @@ export class Charging<Request extends object, Response extends object> {
     framework: Framework<Request, Response>,
     report: (request: Request, error: unknown) => void,
   ) {
-    const { cost, counts, slowDownMs, headers, dryRun, limiter } = options
+    const { cost, counts, slowDownMs, headers, dryRun } = options
     this.#owner = owner
     this.#source = source
     this.#options = options
     this.#framework = framework
     this.#report = report
     this.#isShown = headers !== false && !dryRun
-    const now = (): number => limiter.clock?.now() ?? performance.now()
-    this.#holds = counts === undefined ? undefined : new Holds(now, options.outcomeTimeoutMs)
+    this.#holds = counts === undefined ? undefined : new Holds(holdOptionsOf(options))
     const isFixed = 'tier' in source && typeof cost !== 'function'
     this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
   }
@@ -106,11 +115,11 @@ export class Charging<Request extends object, Response extends object> {
     key: string,
     cost: number | undefined,
   ): Answer<Passage> {
-    const asker = new Asker(
-      () => this.#framework.isOver(exchange.response),
-      (gone) => this.#framework.onEnd(exchange.response, gone),
-    )
-    return then(holds.take(budget, key, cost, asker), ({ decision, hold }) => {
+    const client = clientOf(exchange.response, this.#framework)
+    const held = this.#options.dryRun
+      ? holds.takeAtOnce(budget, key, cost)
+      : holds.take(budget, key, cost, client)
+    return then(held, ({ decision, hold }) => {
       if (hold !== undefined) this.#settleLater(hold, exchange)
       return this.#passage(exchange, budget, key, cost, decision, hold)
     })

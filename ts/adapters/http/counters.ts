@@ -1,12 +1,15 @@
 import { openTier, openVariable } from '../../create.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
-import { sharedSpace } from '../../storage.ts'
+import { isRedis, sharedSpace } from '../../storage.ts'
+import type { Tier } from '../../tier.ts'
 import type { VariableLimiter } from '../../variable.ts'
 import { Budgets, budgetOf, figuresOf } from './budget.ts'
 import type { BudgetSource } from './charging.ts'
+import { companionsOf, type OpenCompanion } from './companion.ts'
 import { Escalation } from './escalation.ts'
 import { Lines } from './lines.ts'
+import { Marks } from './marks.ts'
 import { warnOfSeveralProcesses } from './per-process.ts'
 import type { ReadOptions } from './read.ts'
 import { VariableEscalation } from './variable-escalation.ts'
@@ -18,45 +21,77 @@ export function openCounters<Request, Response>(
   warnings: Warnings,
   identity: string,
 ): BudgetSource<Request> {
-  const { limits, policy, keyTimeoutMs, storage, limiter, forRedis, stepsMs } = options
+  const { limits, policy, keyTimeoutMs, storage, limiter, forRedis } = options
   warnOfSeveralProcesses(storage, warnings)
   const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const toOpen = { ...limiter, storage, forRedis, identity, name }
-  const lines = linesOf(name)
   if (typeof limits === 'function') {
-    const counters = withSteps(openVariable(toOpen), options, name)
-    return new Budgets(limits, counters, lines, policy, keyTimeoutMs)
+    const around = aroundOf(options, identity, '')
+    const counters = withSteps(openVariable(toOpen), options, around)
+    return new Budgets(limits, counters, linesOf(options, around), policy, keyTimeoutMs)
   }
   const parsed = readLimits(limits as LimitInput)
   checkNames(parsed.length, policy)
-  const tier = openTier(parsed, toOpen)
-  if (stepsMs === undefined) return budgetOf(tier, lines, policy)
-  const shared =
-    name === undefined ? undefined : `${forRedis.keyPrefix ?? ''}${name} ${figuresOf(parsed)}`
-  return budgetOf(new Escalation(tier, stepsMs, limiter.clock, shared), lines, policy)
+  const around = aroundOf(options, identity, ` ${figuresOf(parsed)}`)
+  const tier = stepped(openTier(parsed, toOpen), options, around)
+  return budgetOf(tier, linesOf(options, around), policy)
+}
+
+/** What goes with the counters of a guard. */
+interface Around {
+  /** Opens more in the same place. */
+  readonly open: OpenCompanion
+  /** Under which name other limiters have the same counters; `undefined` if none can. */
+  readonly name: string | undefined
+  /** Whether they are on other hosts. */
+  readonly isFar: boolean
+}
+
+/** @param figures part of the name, where counters with other limits are others */
+function aroundOf<Request, Response>(
+  { limiter, storage, forRedis }: ReadOptions<Request, Response>,
+  identity: string,
+  figures: string,
+): Around {
+  const isFar = isRedis(storage)
+  const isOpen = isFar || sharedSpace(storage) !== undefined
+  const base = isOpen ? (limiter.name ?? identity) : limiter.name
+  const { algorithm = '', burst = '' } = limiter
+  const name = base === undefined ? undefined : `${base} ${algorithm} ${burst}${figures}`
+  const open = companionsOf({ limiter, storage, forRedis, name })
+  return { open, isFar, name: name && `${forRedis.keyPrefix ?? ''}${name}` }
+}
+
+function stepped<Request, Response>(
+  tier: Tier,
+  { stepsMs, limiter }: ReadOptions<Request, Response>,
+  { open }: Around,
+): Tier {
+  return stepsMs === undefined ? tier : new Escalation(tier, stepsMs, open, limiter.clock)
 }
 
 /** Limits of one function share what is remembered of their offenders. */
 function withSteps<Request, Response>(
   counters: VariableLimiter,
-  { stepsMs, limiter, forRedis }: ReadOptions<Request, Response>,
-  name: string | undefined,
+  options: ReadOptions<Request, Response>,
+  around: Around,
 ): VariableLimiter {
-  if (stepsMs === undefined) return counters
-  const shared = name === undefined ? undefined : `${forRedis.keyPrefix ?? ''}${name}`
-  return new VariableEscalation(counters, (tier) => {
-    return new Escalation(tier, stepsMs, limiter.clock, shared)
-  })
+  if (options.stepsMs === undefined) return counters
+  return new VariableEscalation(counters, (tier) => stepped(tier, options, around))
 }
 
-/** Those of a name: budgets that share counters share the lines of those who wait for them. */
-const LINES = new Map<string, Lines>()
-
-function linesOf(name: string | undefined): Lines {
-  if (name === undefined) return new Lines()
-  const lines = LINES.get(name) ?? new Lines()
-  LINES.set(name, lines)
-  return lines
+/** Those who wait for units that others hold. Where no other limiter has the counters, this process knows all. */
+function linesOf<Request, Response>(
+  { counts, limiter, storage, outcomeTimeoutMs }: ReadOptions<Request, Response>,
+  { open, name, isFar }: Around,
+): Lines {
+  if (counts === undefined || name === undefined) return new Lines(undefined, undefined)
+  const now = (): number => {
+    if (isFar) return Date.now()
+    return limiter.clock?.now() ?? Number(process.hrtime.bigint()) / 1e6
+  }
+  const place = typeof storage === 'string' ? storage : ''
+  return new Lines(`${place} ${name}`, new Marks(open, now, isFar, outcomeTimeoutMs))
 }
 
 function checkNames(limits: number, names: readonly string[]): void {

@@ -159,8 +159,10 @@ export class Guard<Request extends object, Response extends object> implements C
 
   close(): void {
     limiterClosed()
-    if ('tier' in this.#source) void this.#source.tier.close()
-    else this.#source.close()
+    if ('tier' in this.#source) {
+      void this.#source.tier.close()
+      void this.#source.lines.close()
+    } else this.#source.close()
   }
 
   /** The counters, where all requests have the same. */

@@ -1,5 +1,13 @@
-import type { Decision } from '../../decision.ts'
+import { type Decision, deniedFor } from '../../decision.ts'
 import type { Answer } from '../../tier.ts'
+import {
+  type Caller,
+  Later,
+  type QueueOptions,
+  Refused,
+  type Room,
+  WaitQueue,
+} from '../../wait-queue.ts'
 import { then } from './answer.ts'
 import type { Budget } from './budget.ts'
 
@@ -30,125 +38,199 @@ export interface Held {
   readonly hold: Hold | undefined
 }
 
-/** Whoever asks, as far as a line has to know: whether the client is still there. */
-export class Asker {
-  /** Leaves the line, if it is in one. */
-  leave: (() => void) | undefined
-  #isGone = false
-  #listens = false
-  readonly #isOver: () => boolean
-  readonly #onGone: (gone: () => void) => void
-
-  constructor(isOver: () => boolean, onGone: (gone: () => void) => void) {
-    this.#isOver = isOver
-    this.#onGone = onGone
-  }
-
-  get isGone(): boolean {
-    return this.#isGone || this.#isOver()
-  }
-
-  /** From now on it leaves the line when the client goes. */
-  listen(): void {
-    if (this.#listens) return
-    this.#listens = true
-    this.#onGone(() => {
-      this.#isGone = true
-      this.leave?.()
-    })
-  }
+/** How long requests wait for others' outcome, and how many. */
+export interface HoldOptions extends Omit<QueueOptions, 'clock' | 'room'> {
+  /** The tier's clock, in milliseconds. */
+  readonly now: () => number
+  /** Whoever has waited so long is refused: some handler hangs. */
+  readonly longestWaitMs: number
 }
 
-/** setTimeout takes no less. */
-const SHORTEST_WAIT_MS = 1
+/** Pauses between two looks at what other processes hold: each longer than the last, and none quite alike. */
+const SHORTEST_PAUSE_MS = 4
+const LONGEST_PAUSE_MS = 200
+const GROWTH = 1.5
 
 /**
  * Charges requests that may turn out not to count.
  *
- * Each is charged before its handler runs, so no number of parallel requests passes a limit. When a key
- * has nothing left but holds, the next request is not refused: it waits until one of them is settled or
- * time has freed a unit, is admitted if there is one, and refused if none is left that might be given back.
- * One whose client goes meanwhile leaves the line at once, and is charged nothing.
+ * Each is charged before its handler runs, and given back if it turns out not to count. What holds, in one
+ * process and between several:
+ *
+ * 1. Never do more requests that count run at once or in a row than the limits admit.
+ * 2. A request is refused only if units that count deny it, or its wait is over, or too many wait already.
+ * 3. Units that are only held block no key: a block begins only when no process holds any at that time.
+ *
+ * So when a key has nothing left, a request waits as long as any unit of it is held, here or elsewhere, and
+ * asks again when one is settled or time has freed one. If none is held, the units that count deny it: the
+ * request is refused, and this is the offence that `blockFor` punishes. Whether any is held elsewhere, {@link
+ * Marks} in the store say: none was when two looks at them, one before and one after the limits were asked,
+ * see the same and none.
  */
 export class Holds {
-  readonly #now: () => number
-  readonly #longestWaitMs: number
+  readonly #options: HoldOptions
+  readonly #room: Room = { taken: 0 }
+  readonly #queues = new WeakMap<Budget, WaitQueue<Held>>()
 
-  /**
-   * @param now milliseconds of the tier's clock
-   * @param longestWaitMs whoever has waited so long for others' outcome is refused: some handler hangs
-   */
-  constructor(now: () => number, longestWaitMs: number) {
-    this.#now = now
-    this.#longestWaitMs = longestWaitMs
+  constructor(options: HoldOptions) {
+    this.#options = options
   }
 
-  take(
+  /** Charges a request, which waits if need be. Whoever's client goes meanwhile is charged nothing. */
+  take(budget: Budget, key: string, cost: number | undefined, client: Caller): Answer<Held> {
+    const queue = this.#queueOf(budget)
+    const joined = queue.join(key, cost ?? 1, this.#options.longestWaitMs, client)
+    if (!(joined instanceof Promise)) return heldOf(joined)
+    budget.lines.join(queue)
+    const parted = (): void => {
+      if (queue.size === 0) budget.lines.part(queue)
+    }
+    return joined.then(heldOf).finally(parted)
+  }
+
+  /** Charges a request that never waits: a dry run. */
+  takeAtOnce(budget: Budget, key: string, cost: number | undefined): Answer<Held> {
+    return then(this.#ask(budget, key, cost ?? 1, 0), (asked) => {
+      return asked instanceof Later ? withoutHold(deniedFor(asked.denial, 1)) : asked
+    })
+  }
+
+  #queueOf(budget: Budget): WaitQueue<Held> {
+    const known = this.#queues.get(budget)
+    if (known !== undefined) return known
+    const queue = new WaitQueue<Held>(
+      {
+        ask: (key, cost, pauses) => this.#ask(budget, key, cost, pauses),
+        peek: (key, cost) => budget.tier.peek(key, cost),
+        aged: (denial) => denial,
+        giveBack: (_, __, { decision, hold }) => {
+          settled(hold?.cancel())
+          return decision
+        },
+      },
+      { ...this.#options, clock: undefined, room: this.#room },
+    )
+    this.#queues.set(budget, queue)
+    return queue
+  }
+
+  /** Looks before it says that it holds: others would wait for one who gets nothing. */
+  #ask(budget: Budget, key: string, cost: number, pauses: number): Answer<Held | Later> {
+    return then(budget.tier.peek(key, cost), (seen) =>
+      seen.allowed
+        ? this.#charge(budget, key, cost, pauses)
+        : this.#denied(budget, key, cost, seen, pauses),
+    )
+  }
+
+  #charge(budget: Budget, key: string, cost: number, pauses: number): Answer<Held | Later> {
+    if (cost === 0) return then(budget.tier.check(key, 0), withoutHold)
+    return holding(budget, key, () =>
+      then(budget.tier.take(key, cost), (decision): Answer<Held | Later> => {
+        if (decision.allowed) return { decision, hold: this.#hold(budget, key, cost, decision) }
+        const freed = budget.lines.free(key)
+        return then(freed, () => this.#denied(budget, key, cost, decision, pauses))
+      }),
+    )
+  }
+
+  #denied(
     budget: Budget,
     key: string,
-    cost: number | undefined,
-    asker: Asker,
-    until: number = performance.now() + this.#longestWaitMs,
-  ): Answer<Held> {
-    // Looks before it charges: waiting for one's turn is no offence that `blockFor` should punish.
-    return then(budget.tier.peek(key, cost), (seen) => {
-      const ms = Math.min(seen.retryAfterMs, until - performance.now())
-      const canHelp = seen.retryAfterMs !== Number.POSITIVE_INFINITY && ms > 0 && !asker.isGone
-      const turn =
-        seen.allowed || !canHelp
-          ? undefined
-          : budget.lines.turn(key, Math.max(ms, SHORTEST_WAIT_MS), asker)
-      if (turn === undefined) return this.#charge(budget, key, cost)
-      const taken = turn.then(() =>
-        asker.isGone
-          ? { decision: seen, hold: undefined }
-          : this.take(budget, key, cost, asker, until),
-      )
-      return taken.then(
-        (held) => passOn(budget, key, held),
-        (error) => {
-          budget.lines.wake(key)
-          throw error
-        },
+    cost: number,
+    denial: Decision,
+    pauses: number,
+  ): Answer<Held | Later> {
+    const { tier, lines } = budget
+    if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return withoutHold(denial)
+    const later = (seen: Decision): Later => this.#later(lines.isShared, seen, pauses)
+    if (lines.isHeld(key)) return later(denial)
+    if (!lines.isShared) return this.#offend(budget, key, cost)
+    return then(lines.look(key), (before) => {
+      if (before.isHeld) return later(denial)
+      return then(tier.peek(key, cost), (seen) =>
+        then(lines.look(key), (after): Answer<Held | Later> => {
+          const isUnheld = !after.isHeld && after.version === before.version
+          if (seen.allowed || !isUnheld) return later(denial)
+          return this.#offend(budget, key, cost)
+        }),
       )
     })
   }
 
-  #charge(budget: Budget, key: string, cost: number | undefined): Answer<Held> {
-    return then(budget.tier.check(key, cost), (decision) => {
-      if (!decision.allowed || cost === 0) return { decision, hold: undefined }
-      budget.lines.hold(key)
-      return { decision, hold: this.#hold(budget, key, cost, decision) }
+  /** Units that count deny the request. Should time have freed one since, it is charged. */
+  #offend(budget: Budget, key: string, cost: number): Answer<Held> {
+    return then(budget.tier.check(key, cost), (decision): Answer<Held> => {
+      if (!decision.allowed || cost === 0) return withoutHold(decision)
+      const hold = this.#hold(budget, key, cost, decision)
+      return holding(budget, key, () => ({ decision, hold }))
     })
+  }
+
+  #later(isShared: boolean, denial: Decision, pauses: number): Later {
+    const ms = Math.max(1, denial.retryAfterMs)
+    const pauseMs = isShared ? Math.min(ms, pauseAfter(pauses)) : ms
+    return new Later(denial, pauseMs, 0, () => 0)
   }
 
   /** After `resetMs` nothing is left of a charge: a later refund would give back what others owe. */
-  #hold({ tier, lines }: Budget, key: string, cost: number | undefined, decision: Decision): Hold {
-    const voidAt = this.#now() + decision.resetMs
-    const free = (): void => lines.free(key)
+  #hold({ tier, lines }: Budget, key: string, cost: number, decision: Decision): Hold {
+    const { now } = this.#options
+    const voidAt = now() + decision.resetMs
+    const free = (): Answer<void> => {
+      const freed = lines.free(key)
+      lines.wake(key)
+      return freed
+    }
     return new Hold((isCounted) => {
-      const isVoid = isCounted || this.#now() >= voidAt
-      if (isVoid) free()
-      else return freeing(tier.refund.bind(tier, key, cost), free)
+      const isVoid = isCounted || now() >= voidAt
+      return isVoid ? free() : freeing(() => tier.refund(key, cost), free)
     })
   }
 }
 
-/** Whoever waited in vain lets the next one try: nobody else would. */
-function passOn({ lines }: Budget, key: string, held: Held): Held {
-  if (held.hold === undefined) lines.wake(key)
-  return held
+function heldOf(outcome: Held | Refused): Held {
+  if (!(outcome instanceof Refused)) return outcome
+  return withoutHold(deniedFor(outcome.decision, 1))
 }
 
-/** Refunds, and then frees in any case: behind a refund that failed nobody must wait for ever. */
-function freeing(refund: () => Answer<void>, free: () => void): Answer<void> {
+function withoutHold(decision: Decision): Held {
+  return { decision, hold: undefined }
+}
+
+/** Marks the key as held, and takes the mark away if what follows fails. */
+function holding<T>({ lines }: Budget, key: string, act: () => Answer<T>): Answer<T> {
+  const failed = (error: unknown): never => {
+    settled(lines.free(key))
+    throw error
+  }
+  try {
+    const done = then(lines.hold(key), act)
+    return done instanceof Promise ? done.catch(failed) : done
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+/** Refunds, and then frees in any case: behind a refund that failed no request must wait for ever. */
+function freeing(refund: () => Answer<void>, free: () => Answer<void>): Answer<void> {
   let refunded: Answer<void>
   try {
     refunded = refund()
   } catch (error) {
-    free()
+    settled(free())
     throw error
   }
-  if (refunded instanceof Promise) return refunded.finally(free)
-  free()
+  return refunded instanceof Promise ? refunded.finally(free) : free()
+}
+
+/** One that fails leaves a unit charged or a mark in place: that errs towards denial, and passes with time. */
+function settled(done: Answer<void>): void {
+  if (done instanceof Promise) done.catch(() => {})
+}
+
+/** Growing, so that a long wait costs little, and jittered, so that processes do not ask in step. */
+function pauseAfter(pauses: number): number {
+  const ms = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * GROWTH ** pauses)
+  return ms * (0.5 + Math.random() / 2)
 }

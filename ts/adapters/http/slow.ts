@@ -16,7 +16,7 @@ export function chargeSlowly(
   client: Caller,
 ): Answer<Decision> {
   const { key, cost } = charge
-  return then(tier.delay(key, cost ?? 1, maxDelayMs, client), (outcome: Outcome) => {
+  return then(tier.delay(key, cost ?? 1, maxDelayMs, client), (outcome: Outcome<Decision>) => {
     const { decision, reason } =
       outcome instanceof Refused ? outcome : { decision: outcome, reason: undefined }
     if (decision.allowed && reason === undefined) return decision

@@ -49,7 +49,7 @@ class Turn implements Tier {
     return this.#tier.wait(key, options)
   }
 
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome> {
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
     return this.#tier.delay(key, cost, maxWaitMs, caller)
   }
 
