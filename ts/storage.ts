@@ -2,12 +2,17 @@ import { createHash } from 'node:crypto'
 import { mustBe } from './errors.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 
-/** A URL of Redis, `redis+sentinel:` and `redis+cluster:` included. */
-export type RedisUrl = `redis:${string}` | `rediss:${string}` | `redis${string}+${string}:${string}`
+type Server = 'redis' | 'valkey'
 
-const REDIS = /^rediss?(\+(sentinel|cluster))?$/
+/** A URL of Redis or Valkey: one server, Sentinel, a cluster, each also over TLS, or a Unix socket. */
+export type RedisUrl =
+  | `${Server}${'' | 's'}${'' | '+sentinel' | '+cluster'}:${string}`
+  | `${Server}+unix:${string}`
+
+const REDIS = /^(redis|valkey)s?(\+(sentinel|cluster|unix))?$/
 const STORAGE =
-  '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel: or redis+cluster:, ' +
+  '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel:, redis+cluster: or ' +
+  'redis+unix:, or valkey: in place of redis:, ' +
   'the storage of a RedisLimiter or a client of ioredis'
 const MAX_SPACE_LENGTH = 80
 const MAX_NAME_LENGTH = 128

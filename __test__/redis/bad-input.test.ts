@@ -19,7 +19,7 @@ describe('URLs', () => {
       ['redis://:hunter2@host/one', 'database'],
       ['redis://:hunter2@host/0/1', 'database'],
       ['redis://:hunter2@host/99999999999', 'database'],
-      ['redis://:hunter2@host?db=1', 'whole'],
+      ['redis://:hunter2@host?db=1', 'query'],
       ['redis:hunter2', 'whole'],
       ['redis://:hunter2@a,b', 'host'],
       ['redis+sentinel://:hunter2@host', 'group'],

@@ -6,8 +6,10 @@ export interface Host {
 
 /** Where Redis is, as a URL says it. */
 export interface Address {
-  readonly kind: 'single' | 'sentinel' | 'cluster'
+  readonly kind: 'single' | 'sentinel' | 'cluster' | 'unix'
   readonly hosts: readonly Host[]
+  /** Of a Unix socket: its file. */
+  readonly path: string
   readonly db: number
   /** Of Sentinel: the name of the group of servers. */
   readonly master: string
@@ -21,11 +23,14 @@ export interface Credentials {
   readonly tls?: object
 }
 
-const SCHEME = /^(rediss?)(?:\+(sentinel|cluster))?$/
+type HostKind = Exclude<Address['kind'], 'unix'>
+
+const SCHEME = /^(redis|valkey)(s?)(?:\+(sentinel|cluster|unix))?$/
 const FORMS =
-  'redis://[[user]:password@]host[:port][/db], rediss:// for TLS, ' +
-  'redis+sentinel://[[user]:password@]host[:port],host[:port].../name[/db] or ' +
-  'redis+cluster://[[user]:password@]host[:port],host[:port]...'
+  'redis://[[user]:password@]host[:port][/db], ' +
+  'redis+sentinel://[[user]:password@]host[:port],host[:port].../name[/db], ' +
+  'redis+cluster://[[user]:password@]host[:port],host[:port]..., ' +
+  'redis+unix://[[user]:password@]/path[?db=number], rediss: for TLS, and valkey: for redis:'
 const PORTS = { single: 6379, sentinel: 26379, cluster: 6379 } as const
 const MAX_DB = 2 ** 31 - 1
 
@@ -41,18 +46,39 @@ export function isRedisUrl(text: string): boolean {
  * @throws RangeError that names the part which is wrong and the accepted forms
  */
 export function readAddress(url: string): Address {
-  const [, scheme = '', authority = '', path = ''] =
-    /^([a-z+]+):\/\/([^/?#]*)([^?#]*)$/i.exec(url) ?? refuse('the whole')
-  const [, tls, form] = SCHEME.exec(scheme.toLowerCase()) ?? refuse('the scheme')
-  const kind = form === 'sentinel' || form === 'cluster' ? form : 'single'
+  const [, scheme = '', authority = '', path = '', query = ''] =
+    /^([a-z+]+):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?$/i.exec(url) ?? refuse('the whole')
+  const [, , tls, kind = 'single'] = SCHEME.exec(scheme.toLowerCase()) ?? refuse('the scheme')
   const at = authority.lastIndexOf('@')
-  const hosts = readHosts(authority.slice(at + 1), kind)
-  const secure = tls === 'rediss' ? { tls: {} } : {}
-  const credentials = { ...readUser(at < 0 ? '' : authority.slice(0, at)), ...secure }
-  return { kind, hosts, credentials, ...readPath(path, kind) }
+  const user = readUser(at < 0 ? '' : authority.slice(0, at))
+  const host = authority.slice(at + 1)
+  if (kind === 'unix') {
+    if (tls !== '') refuse('the scheme: a socket has no TLS')
+    if (host !== '' || path.length < 2) refuse("the socket's path")
+    const db = readQuery(query)
+    return { kind, hosts: [], path: decode(path), db, master: '', credentials: user }
+  }
+  if (query !== '') refuse('the query')
+  const form = kind as HostKind
+  const credentials = { ...user, ...(tls === '' ? {} : { tls: {} }) }
+  return {
+    kind: form,
+    hosts: readHosts(host, form),
+    path: '',
+    credentials,
+    ...readPath(path, form),
+  }
 }
 
-function readHosts(text: string, kind: Address['kind']): readonly Host[] {
+/** Of a socket: `?db=1`. */
+function readQuery(query: string): number {
+  if (query === '') return 0
+  const [, db] = /^\?db=(\d+)$/.exec(query) ?? refuse('the query')
+  if (Number(db) > MAX_DB) refuse('the database')
+  return Number(db)
+}
+
+function readHosts(text: string, kind: HostKind): readonly Host[] {
   const hosts = text.split(',').map((part) => readHost(part, PORTS[kind]))
   if (kind === 'single' && hosts.length > 1) refuse('the host')
   return hosts
@@ -76,7 +102,7 @@ function readUser(text: string): Credentials {
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) }
 }
 
-function readPath(path: string, kind: Address['kind']): { db: number; master: string } {
+function readPath(path: string, kind: HostKind): { db: number; master: string } {
   const parts = path.split('/').slice(1)
   const master = kind === 'sentinel' ? decode(parts.shift() ?? '') : ''
   if (kind === 'sentinel' && master === '') refuse("the name of Sentinel's group")

@@ -47,18 +47,23 @@ export class Call implements Waiting {
   answer(numbers: readonly number[]): void {
     if (this.settled) return
     this.settled = true
-    this.gate?.succeeded()
+    this.gate?.succeeded(this.sentAt)
     this.#resolve(numbers)
   }
 
   fail(failure: StoreFailure): void {
     if (this.settled) return
     this.settled = true
-    this.gate?.failed(failure.reason, this.question.name)
+    this.gate?.failed(failure, this.question, this.dueAt - this.sentAt)
     this.#reject(failure)
   }
 
   expire(): void {
     this.fail(new StoreFailure('timeout'))
   }
+}
+
+/** A script's first argument: a check of one unit, which most are, says only until when. */
+export function wordsOf(op: Question['op'], amount: number, deadline: string): string {
+  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
 }

@@ -1,5 +1,5 @@
 import type { StoreStatus } from '../tier.ts'
-import { Call, type Question } from './call.ts'
+import { Call, type Question, wordsOf } from './call.ts'
 import type { Link } from './client.ts'
 import { Corks } from './corks.ts'
 import type { Deadlines } from './deadline.ts'
@@ -8,6 +8,7 @@ import type { Gate } from './gate.ts'
 import { lateness, readNumbers } from './reply.ts'
 import { Servers } from './servers.ts'
 import { type Parked, Start } from './start.ts'
+import type { StoreUser } from './user.ts'
 
 /**
  * Our connection to Redis.
@@ -30,18 +31,22 @@ export class Connection {
     this.servers = new Servers(link, () => this.#begin())
     this.#start = new Start(() => this.#giveUpStart())
     this.#started = this.#start.over
-    link.on('error', () => {})
     link.connect().catch(() => {})
   }
 
   /** Whether the server that holds `name` would be asked. */
-  isOpen(name: string): boolean {
-    return this.#start !== undefined || this.servers.gateOf(name).open
+  isOpen(name: string, deadlineMs: number): boolean {
+    return this.#start !== undefined || this.servers.gateOf(name).passes(deadlineMs)
   }
 
-  /** One more limiter, which lets its callers wait for the first connection for so many milliseconds. */
-  join(connectTimeoutMs: number): void {
-    this.#start?.wait(connectTimeoutMs)
+  /** One more limiter. It lets its callers wait for the first connection. */
+  join(user: StoreUser): void {
+    this.servers.users.add(user)
+    this.#start?.wait(user.connectTimeoutMs)
+  }
+
+  leave(user: StoreUser): void {
+    this.servers.users.delete(user)
   }
 
   /** Waits for the first connection, if there was none yet, and says whether Redis decides. */
@@ -64,7 +69,7 @@ export class Connection {
         return
       }
       const gate = this.servers.gateOf(question.name)
-      if (!gate.open) {
+      if (!gate.passes(deadlines.ms)) {
         reject(new StoreFailure('unavailable'))
         return
       }
@@ -77,6 +82,7 @@ export class Connection {
   async close(): Promise<void> {
     await this.servers.close()
     this.#link.disconnect()
+    this.#link.release?.()
     this.#endStart()
   }
 
@@ -152,9 +158,4 @@ export class Connection {
     this.#start = undefined
     return parked
   }
-}
-
-/** A script's first argument: a check of one unit, which most are, says only until when. */
-function wordsOf(op: Question['op'], amount: number, deadline: string): string {
-  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
 }

@@ -18,10 +18,10 @@ export const STORE_CHANNEL = 'ratethrottle:store'
 
 const published = channel(STORE_CHANNEL)
 
-/** Tells whoever listens. A listener that throws harms nobody: it becomes a warning of the process. */
+/** Calls the listeners, each function once. One that throws harms no other: it becomes a warning of the process. */
 export function announce(change: StoreChange, listeners: Iterable<StoreListener>): void {
   if (published.hasSubscribers) published.publish(change)
-  for (const listener of listeners) {
+  for (const listener of new Set(listeners)) {
     try {
       listener(change)
     } catch (error) {
@@ -30,5 +30,5 @@ export function announce(change: StoreChange, listeners: Iterable<StoreListener>
   }
 }
 
-/** Is told of every {@link StoreChange}. */
+/** Is called at every {@link StoreChange}. */
 export type StoreListener = (change: StoreChange) => void

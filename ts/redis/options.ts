@@ -1,4 +1,4 @@
-import { mustBe } from '../errors.ts'
+import { invalid, mustBe } from '../errors.ts'
 import { readDuration } from '../limit/duration.ts'
 import {
   LIMITER_OPTIONS,
@@ -66,7 +66,10 @@ export interface RedisOptions extends RateLimiterOptions {
 
 /** Options of a `RedisLimiter`. Exactly one of `url`, `client` and `storage` says where Redis is. */
 export interface RedisLimiterOptions extends RedisOptions {
-  /** `redis:`, `rediss:`, `redis+sentinel:` or `redis+cluster:`. A secret: never printed. */
+  /**
+   * `redis:`, `rediss:`, `redis+sentinel:`, `redis+cluster:` or `redis+unix:`, or each with `valkey` in place of
+   * `redis`. A secret: never printed.
+   */
   readonly url?: string | undefined
   /** A client of ioredis, `Redis` or `Cluster`; what is used is a copy of its connection. */
   readonly client?: RedisClient | undefined
@@ -134,7 +137,8 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
   if (url !== undefined && typeof url !== 'string')
     throw new TypeError(mustBe('url', 'a text', url))
   if (client !== undefined && !isClient(client)) {
-    throw new TypeError(mustBe('client', 'a client of ioredis', typeof client))
+    const accepted = 'a client of ioredis (not a mock of one)'
+    throw invalid(TypeError, 'INVALID_OPTION', 'client', accepted, client)
   }
   return storageOf(given[0])
 }

@@ -2,45 +2,61 @@ import type { StoreStatus } from '../tier.ts'
 import { Census, PULSE_MS, proveAlive } from './census.ts'
 import type { Circle } from './circle.ts'
 import type { Link } from './client.ts'
-import { announce, type StoreListener } from './event.ts'
-import { type FailureReason, failureOf, StoreFailure } from './failure.ts'
+import { Diagnosis } from './diagnosis.ts'
+import { announce } from './event.ts'
+import { failureAt, failureOf, StoreFailure } from './failure.ts'
 import { Gate, type GateKeeper } from './gate.ts'
-import { slotOf, tagIn } from './slot.ts'
+import { shakeHands } from './handshake.ts'
+import { Nodes, throwIfLasting } from './nodes.ts'
+import { Outage } from './outage.ts'
+import { besides, exercise } from './probe.ts'
+import { slotOf } from './slot.ts'
+import type { StoreUser } from './user.ts'
 import { within } from './within.ts'
 
-/** A probe may take longer than a decision: it holds up nobody. */
+/** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000
 /** How long a server may take between accepting a connection and being ready. */
 const HANDSHAKE_MS = 2_000
 /** Of one server of a cluster it may take less: it is asked again once another may have taken over. */
 const NODE_PROBE_MS = 250
+/** A round trip is measured so often at most until it is short enough: one may be late by chance. */
+const MEASURED = 3
 
 /** The servers behind a connection: which of them answer, and how many processes they serve. */
 export class Servers implements GateKeeper {
-  readonly listeners: Set<StoreListener> = new Set()
+  /** The limiters that share the connection. */
+  readonly users: Set<StoreUser> = new Set()
   readonly #link: Link
   readonly #started: () => void
   /** Of the connection as a whole. */
   readonly #main: Gate
+  readonly #nodes: Nodes
+  readonly #diagnosis: Diagnosis
   /** One for each server of a cluster. */
-  readonly #nodes = new Map<string, Gate>()
+  readonly #gates = new Map<string, Gate>()
   readonly #censuses = new Map<string, Census>()
-  readonly #reasons = new Map<Gate, FailureReason>()
+  /** Why a gate is not open, as far as it is known by now. */
+  readonly #failures = new Map<Gate, StoreFailure>()
+  readonly #outage: Outage<Gate> = new Outage(this.users)
   readonly #heartbeat: NodeJS.Timeout
   #soon: NodeJS.Immediate | undefined
   #isCounted = false
   #outages = 0
   /** Since when a connection that was made waits to become ready; 0 when none does. */
   #waitingSince = 0
+  /** Whether the wait for the first connection is over. */
+  #hasStarted = false
 
   /** @param started called whenever the connection as a whole is back */
   constructor(link: Link, started: () => void) {
     this.#link = link
     this.#started = started
+    this.#nodes = new Nodes(link)
+    this.#diagnosis = new Diagnosis(link, (failure) => this.#learn(this.#main, failure))
     this.#main = new Gate('', this, false)
     this.#heartbeat = setInterval(() => void this.#beat(), PULSE_MS).unref()
-    link.on('ready', () => this.#main.probeNow())
-    link.on('close', () => this.#main.shut('disconnected'))
+    this.#listen()
   }
 
   /** How often a server stopped answering. */
@@ -50,12 +66,19 @@ export class Servers implements GateKeeper {
 
   /** Whether Redis decides about any key, and if not, why. */
   get status(): StoreStatus {
-    const shut = [...this.#nodes.values()].filter((gate) => !gate.open)
-    const all = this.#nodes.size > 0 && shut.length === this.#nodes.size
-    const gate = this.#main.open && all ? shut[0] : this.#main
-    if (gate?.open === true) return { available: true, reason: undefined }
-    const reason = (gate && this.#reasons.get(gate)) ?? 'disconnected'
-    return { available: false, reason }
+    const gates = [...this.#gates.values()]
+    const isAny = gates.length === 0 || gates.some((gate) => gate.open)
+    if (this.#main.open && isAny) return { available: true, reason: undefined }
+    const gate = this.#main.open ? gates[0] : this.#main
+    const failure = gate === undefined ? undefined : this.#failures.get(gate)
+    return { available: false, reason: failure?.reason ?? 'disconnected' }
+  }
+
+  /** See {@link GateKeeper}. */
+  get shortestMs(): number {
+    let shortest = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.users) shortest = Math.min(shortest, deadlineMs)
+    return shortest
   }
 
   /** The gate before the server that holds `name`. */
@@ -64,7 +87,7 @@ export class Servers implements GateKeeper {
     const slot = slotOf(`${this.#link.options.keyPrefix ?? ''}${name}`)
     const node = this.#link.slots?.[slot]?.[0] ?? ''
     if (node === '') return this.#main
-    return this.#nodes.get(node) ?? this.#newNode(node)
+    return this.#gates.get(node) ?? this.#newNode(node)
   }
 
   /** Whether this process was never counted, and so knows of no other. */
@@ -85,16 +108,19 @@ export class Servers implements GateKeeper {
     return { circle, letGo: () => census.letGo(limits) }
   }
 
-  /** The connection could not be had in time for the first who asked. */
+  /** The connection could not be had in time for those who waited for it. */
   giveUpStart(): void {
-    this.shut(this.#main, 'disconnected')
+    this.#hasStarted = true
+    const known = this.#failures.get(this.#main)
+    const says = known !== undefined && known.weight > 0
+    this.shut(this.#main, says ? known : this.#diagnosis.whySilent())
   }
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat)
     clearImmediate(this.#soon)
     const ready = this.#link.status === 'ready' && this.#main.open
-    for (const gate of [this.#main, ...this.#nodes.values()]) gate.close()
+    for (const gate of [this.#main, ...this.#gates.values()]) gate.close()
     if (!ready) return
     const censuses = [...this.#censuses.values()]
     const leave = (): Promise<unknown> =>
@@ -103,71 +129,137 @@ export class Servers implements GateKeeper {
   }
 
   /** See {@link GateKeeper}. */
-  shut(gate: Gate, reason: FailureReason): void {
+  shut(gate: Gate, failure: StoreFailure): void {
     this.#outages++
-    this.#reasons.set(gate, reason)
-    if (reason === 'timeout') this.#link.refreshSlotsCache?.()
-    announce({ available: false, reason, node: gate.node, downMs: 0 }, this.listeners)
+    this.#failures.set(gate, failure)
+    if (failure.kind === 'timeout') this.#link.refreshSlotsCache?.()
+    const { reason } = failure
+    this.#tell({ available: false, reason, node: gate.node, downMs: 0 })
+    this.#outage.begins(gate, failure)
   }
 
   /** See {@link GateKeeper}. */
-  async probe(gate: Gate): Promise<void> {
+  stillShut(gate: Gate, failure: StoreFailure): void {
+    this.#learn(gate, failure)
+    if (this.#hasStarted) this.#outage.goesOn(failure)
+  }
+
+  /** See {@link GateKeeper}. */
+  async probe(gate: Gate): Promise<number> {
+    const { stream } = this.#link
     if (this.#link.status !== 'ready') {
       this.#restartStuck()
       throw new StoreFailure('disconnected')
     }
     this.#waitingSince = 0
-    const ms = gate === this.#main ? PROBE_MS : NODE_PROBE_MS
-    await within(ms, () => this.#prove(gate)).catch((error: unknown) => {
-      const { reason, word } = failureOf(error)
-      if (reason === 'timeout' || word === 'READONLY') this.#reconnect(gate)
+    try {
+      const tookMs = await this.#measure(gate)
+      this.#diagnosis.answered()
+      // Unless what answered is a connection that is no more.
+      if (this.#link.stream === stream) return tookMs
+    } catch (error) {
+      const { reason, kind } = failureOf(error)
+      if (kind !== 'disconnected') this.#diagnosis.answered()
+      if (kind === 'timeout' || reason === 'READONLY') this.#nodes.leave(gate.node)
       throw error
-    })
+    }
+    throw new StoreFailure('disconnected')
   }
 
   /** See {@link GateKeeper}. */
   opened(gate: Gate, downMs: number): void {
-    const reason = this.#reasons.get(gate)
-    this.#reasons.delete(gate)
+    const failure = this.#failures.get(gate)
+    this.#failures.delete(gate)
+    const isFirst = gate === this.#main && !this.#hasStarted
     if (gate === this.#main) {
+      this.#hasStarted = true
       this.#started()
       // Elsewhere it was the counting that has proved that the server answers.
       if (this.#link.isCluster === true) {
         for (const census of this.#censuses.values()) this.#beatSoon(census)
       }
     }
-    // Nobody was told that it is away before it was there for the first time.
-    if (reason === undefined) return
-    announce({ available: true, reason, node: gate.node, downMs }, this.listeners)
+    // It was not said to be away before it was there for the first time.
+    if (isFirst || failure === undefined) return
+    this.#tell({ available: true, reason: failure.reason, node: gate.node, downMs })
+    this.#outage.ends(gate)
   }
 
-  /** A connection that was made and then heard nothing is tried anew. */
+  #listen(): void {
+    const link = this.#link
+    link.on('node error', (error: Error & { command?: { name?: string } }) => {
+      this.#diagnosis.hear(error)
+      // ioredis goes on in database 0.
+      if (error.command?.name === 'select') this.#main.shut(failureAt('SELECT', error))
+    })
+    link.on('ready', () => this.#main.probeNow())
+    link.on('close', () => {
+      const failure = this.#diagnosis.whyClosed()
+      this.#learn(this.#main, failure)
+      this.#main.shut(failure)
+    })
+  }
+
+  /** Keeps the reason that says most. */
+  #learn(gate: Gate, failure: StoreFailure): void {
+    if (gate.open) return
+    const known = this.#failures.get(gate)
+    if (failure.weight >= (known?.weight ?? 0)) this.#failures.set(gate, failure)
+  }
+
+  #tell(change: Parameters<typeof announce>[0]): void {
+    const listeners = [...this.users].flatMap(({ onStoreChange }) => onStoreChange ?? [])
+    announce(change, listeners)
+  }
+
+  /** A connection that was made and then heard nothing is made again. */
   #restartStuck(): void {
     const now = performance.now()
     if (this.#link.status !== 'connect') this.#waitingSince = 0
     else if (this.#waitingSince === 0) this.#waitingSince = now
     else if (now - this.#waitingSince > HANDSHAKE_MS) {
       this.#waitingSince = 0
+      this.#learn(this.#main, new StoreFailure('timeout'))
+      this.#diagnosis.answered()
       this.#link.disconnect(true)
     }
   }
 
-  async #prove(gate: Gate): Promise<void> {
-    if (gate === this.#main && this.#link.isCluster !== true) {
-      await Promise.all([...this.#censuses.values()].map((census) => this.#count(census)))
-    } else if (gate === this.#main) {
-      await this.#connectNodes()
-    } else {
-      await proveAlive(this.#link, `ratethrottle:probe:{${tagIn(gate.sample)}}`, gate.skew)
+  /** Milliseconds of a round trip, the shortest of a few. */
+  async #measure(gate: Gate): Promise<number> {
+    const isMain = gate === this.#main
+    if (isMain && this.#link.isCluster === true) {
+      await this.#proveCluster()
+      return 0
     }
+    if (isMain) await within(PROBE_MS, () => shakeHands(this.#link))
+    const ms = isMain ? PROBE_MS : NODE_PROBE_MS
+    let least = Number.POSITIVE_INFINITY
+    for (let round = 0; round < MEASURED && least >= this.shortestMs; round++) {
+      const sentAt = performance.now()
+      await within(ms, () => this.#prove(gate, round === 0))
+      least = Math.min(least, performance.now() - sentAt)
+    }
+    return least
   }
 
-  /** Servers of a cluster are connected to on first use, and that would come out of the first call's time. */
-  async #connectNodes(): Promise<void> {
-    const nodes = this.#link.nodes?.('master') ?? []
-    const connected = nodes.map((node) => node.status === 'ready' || node.connect())
-    // One that is away has a gate of its own, and does not keep the others shut.
-    await within(NODE_PROBE_MS, () => Promise.allSettled(connected)).catch(() => {})
+  /** @param isFull whether to prove everything, and not only that there is an answer */
+  async #prove(gate: Gate, isFull: boolean): Promise<void> {
+    const { sample } = gate
+    if (gate !== this.#main) {
+      const name = sample?.name ?? gate.place
+      await proveAlive(this.#link, besides(name, 'alive'), gate.skew)
+    } else {
+      await Promise.all([...this.#censuses.values()].map((census) => this.#count(census)))
+    }
+    if (isFull && sample !== undefined) await exercise(this.#link, sample, gate)
+  }
+
+  /** Of a cluster as a whole: what none of its servers would do. */
+  async #proveCluster(): Promise<void> {
+    await this.#nodes.connected(this.#hasStarted ? NODE_PROBE_MS : PROBE_MS)
+    const counts = [...this.#censuses.values()].map((census) => this.#count(census))
+    await within(NODE_PROBE_MS, () => Promise.all(counts)).catch(throwIfLasting)
   }
 
   async #count(census: Census): Promise<void> {
@@ -192,27 +284,14 @@ export class Servers implements GateKeeper {
       const gate = this.gateOf(census.name)
       if (!gate.open || !census.isDue(performance.now())) continue
       await within(PROBE_MS, () => this.#count(census)).catch((error: unknown) => {
-        gate.failed(failureOf(error).reason, census.name)
+        gate.failed(failureOf(error), census.name, PROBE_MS)
       })
     }
   }
 
   #newNode(node: string): Gate {
     const gate = new Gate(node, this, true)
-    this.#nodes.set(node, gate)
+    this.#gates.set(node, gate)
     return gate
-  }
-
-  /** A server that is silent or was demoted is left: another may have taken its place. */
-  #reconnect(gate: Gate): void {
-    const { isCluster, nodes, refreshSlotsCache } = this.#link
-    if (isCluster !== true) {
-      this.#link.disconnect(true)
-      return
-    }
-    refreshSlotsCache?.call(this.#link)
-    const links = nodes?.call(this.#link, 'master') ?? []
-    const stuck = links.find(({ options: { host, port } }) => `${host}:${port}` === gate.node)
-    stuck?.disconnect(true)
   }
 }

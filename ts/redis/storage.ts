@@ -1,9 +1,12 @@
-import { mustBe } from '../errors.ts'
+import { invalid } from '../errors.ts'
 import { readAddress } from './address.ts'
-import { isClient, type Link, linkLike, linkTo, type RedisClient } from './client.ts'
+import { isClient, type Link, type RedisClient } from './client.ts'
 import { Connection } from './connection.ts'
+import { linkLike } from './copy.ts'
+import { linkTo } from './link.ts'
 
-const ACCEPTED = 'a URL such as "redis://127.0.0.1:6379/0", a client of ioredis or a RedisStorage'
+const ACCEPTED =
+  'a URL such as "redis://127.0.0.1:6379/0", a RedisStorage or a client of ioredis (not a mock of one)'
 
 /** One storage for each client that was handed in, and for each URL in use: their limiters share it. */
 const byClient = new WeakMap<object, RedisStorage>()
@@ -35,7 +38,7 @@ export class RedisStorage {
     } else if (isClient(source)) {
       this.#open = () => linkLike(source)
     } else {
-      throw new TypeError(mustBe('storage', ACCEPTED, source))
+      throw invalid(TypeError, 'INVALID_OPTION', 'storage', ACCEPTED, source)
     }
   }
 

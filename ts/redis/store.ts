@@ -17,6 +17,7 @@ import { agedReply, blockMsIn, chargedUnits, readReply, standingsAt } from './re
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
 import { shortest, termsOf } from './terms.ts'
+import type { Share, StoreUser } from './user.ts'
 
 /** How long decisions without Redis may go on before the event loop gets a turn. */
 const TURN_MS = 10
@@ -35,6 +36,7 @@ export class Store implements Lender {
   readonly #deadlines: Deadlines
   /** Before the first connection. */
   readonly #connecting: Deadlines
+  readonly #user: StoreUser
   readonly #script: Script
   readonly #nameOf: (key: string) => string
   readonly #tail: readonly string[]
@@ -55,16 +57,16 @@ export class Store implements Lender {
     this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits.length)
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#connecting = new Deadlines(options.connectTimeoutMs)
-    connection.join(options.connectTimeoutMs)
+    const { deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
+    const share = (): Share => this.#share()
+    this.#user = { deadlineMs, connectTimeoutMs, onError, onStoreChange, share }
+    connection.join(this.#user)
     this.#script = decidingScript(algorithm)
     this.#nameOf = namer(keyPrefix, name, terms.mark)
     const [first, second, third, ...further] = terms.numbers
     this.#tail = [first, second, third, [blockForMs, ...further].join(' ')] as string[]
     this.#paced = `q${shortest(limits) + 1}`
     this.#clock = options.clock
-    if (options.onStoreChange !== undefined) {
-      connection.servers.listeners.add(options.onStoreChange)
-    }
   }
 
   /** Processes that share the limits: as told, as counted, or just this one. */
@@ -78,9 +80,15 @@ export class Store implements Lender {
     return this.#connection.servers.isAlone ? 1 : this.#circle.parts
   }
 
+  #share(): Share {
+    const counted = this.#connection.servers.isAlone ? 'nothing' : 'seen'
+    const from = this.#options.processes === undefined ? counted : 'option'
+    return { parts: this.#parts, from }
+  }
+
   /** Whether Redis would be asked now about this key. */
   isAsked(key: string): boolean {
-    return this.#connection.isOpen(this.#nameOf(key))
+    return this.#connection.isOpen(this.#nameOf(key), this.#options.deadlineMs)
   }
 
   /** The denial that Redis has named for this key before, if it still holds. */
@@ -178,9 +186,7 @@ export class Store implements Lender {
   }
 
   close(): void {
-    if (this.#options.onStoreChange !== undefined) {
-      this.#connection.servers.listeners.delete(this.#options.onStoreChange)
-    }
+    this.#connection.leave(this.#user)
     this.#deadlines.expireAll()
     this.#connecting.expireAll()
     this.#fallback.close()
@@ -216,7 +222,7 @@ export class Store implements Lender {
    * let in the news that Redis is back.
    */
   async #note(error: unknown): Promise<void> {
-    this.tally.failed(failureOf(error).reason)
+    this.tally.failed(failureOf(error).kind)
     const now = performance.now()
     if (now - this.#turnedAt < TURN_MS) return
     await turn()

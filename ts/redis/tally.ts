@@ -1,4 +1,4 @@
-import type { FailureReason } from './failure.ts'
+import type { FailureKind } from './failure.ts'
 
 /** What a limiter in Redis has been through in this process. */
 export interface RedisLimiterStats {
@@ -9,7 +9,7 @@ export interface RedisLimiterStats {
   /** Units that were served from leases. */
   readonly leased: number
   /** Calls that `onError` decided, by what had happened to them. */
-  readonly failures: Readonly<Record<FailureReason, number>>
+  readonly failures: Readonly<Record<FailureKind, number>>
   /** How often Redis, or a server of a cluster, stopped answering. */
   readonly outages: number
   /** Processes that share the limits. */
@@ -21,7 +21,7 @@ export class Tally {
   asked = 0
   deniedLocally = 0
   leased = 0
-  readonly failures: Record<FailureReason, number> = {
+  readonly failures: Record<FailureKind, number> = {
     timeout: 0,
     disconnected: 0,
     unavailable: 0,
@@ -30,7 +30,7 @@ export class Tally {
     garbled: 0,
   }
 
-  failed(reason: FailureReason): void {
+  failed(reason: FailureKind): void {
     this.failures[reason]++
   }
 }

@@ -1,0 +1,22 @@
+import type { StoreChange } from 'ratethrottle/redis'
+import { expect, test } from 'vitest'
+import { SlowWire } from '../faults/slow-wire.ts'
+import { limiterForTest, sleep, untilExact } from './faults.ts'
+import { serverForTest } from './server.ts'
+
+test('a round trip about as long as deadlineMs flaps less and less', async () => {
+  const changes: StoreChange[] = [] as StoreChange[]
+  const server = await serverForTest()
+  const wire = await SlowWire.before(server.port)
+  const limiter = limiterForTest('4/hour', {
+    url: wire.url,
+    onStoreChange: (change) => changes.push(change),
+  })
+  await untilExact(limiter)
+  const end = performance.now() + 7_500
+  for (; performance.now() < end; await sleep(5)) {
+    wire.requestMs = 46 + 14 * Math.random()
+    await limiter.check('k')
+  }
+  expect(changes.filter(({ available }) => !available).length).toBeLessThan(12)
+})
