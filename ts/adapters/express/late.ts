@@ -1,23 +1,71 @@
 import type { Request, RequestHandler } from 'express'
 import type { Warnings } from '../http/warning.ts'
-import { isApp, layersOf } from './stack.ts'
+import { pathsOf, textsOf, under } from './paths.ts'
+import { isApp, type Layer, layersOf } from './stack.ts'
 
 const MOST_NAMED = 3
+const DEEPEST = 16
 
-/** A middleware for the whole app that comes after routes does not cover them: Express goes in order. */
+/** What comes before a middleware, as paths: a route may have several, and some can't be told. */
+interface Walk {
+  readonly middleware: RequestHandler
+  readonly earlier: (readonly (string | undefined)[])[]
+  own: readonly (string | undefined)[]
+}
+
+/** Express goes in order: a middleware does not cover the routes before it that lie where it does. */
 export function warnOfEarlierRoutes(
-  { app }: Request,
+  { app, baseUrl }: Request,
   middleware: RequestHandler,
   warnings: Warnings,
 ): void {
   if (!isApp(app)) return
-  const layers = layersOf(app)
-  const own = layers.findIndex(({ handle }) => handle === middleware)
-  const earlier = layers.slice(0, Math.max(own, 0)).flatMap(({ route }) => route ?? [])
-  if (earlier.length === 0) return
-  const paths = earlier.slice(0, MOST_NAMED).map(({ path }) => String(path))
+  const walk: Walk = { middleware, earlier: [], own: [] }
+  if (!visit(layersOf(app), [''], walk, 0)) return
+  const own = walk.own.map((path) => path ?? baseUrl)
+  const missed = walk.earlier.filter((paths) => paths.some((path) => under(path, own)))
+  if (missed.length === 0) return
+  const names = missed.slice(0, MOST_NAMED).map((paths) => paths[0] ?? '?')
+  const more = missed.length > MOST_NAMED ? ', ...' : ''
+  const routes = missed.length === 1 ? 'one route' : `${missed.length} routes`
   warnings.tell(
     'RATETHROTTLE_LATE',
-    `rateThrottle comes after ${earlier.length} routes of the app (${paths.join(', ')}...), which it does not limit: app.use it before them`,
+    `rateThrottle comes after ${routes} of the app (${names.join(', ')}${more}), which it does not limit: app.use it before them`,
+  )
+}
+
+/** Notes the routes in their order until the middleware comes. Whether it does. */
+function visit(
+  layers: readonly Layer[],
+  at: readonly (string | undefined)[],
+  walk: Walk,
+  depth: number,
+): boolean {
+  for (const layer of layers) {
+    const { handle, route } = layer
+    if (handle === walk.middleware) {
+      walk.own = join(at, pathsOf(layer))
+      return true
+    }
+    if (route !== undefined) walk.earlier.push(join(at, textsOf(route.path)))
+    // What a mounted app has is not to be seen from here: most likely routes.
+    else if (handle?.name === 'mounted_app') walk.earlier.push(join(at, pathsOf(layer)))
+    else if (handle?.stack !== undefined && depth < DEEPEST) {
+      if (visit(handle.stack, join(at, pathsOf(layer)), walk, depth + 1)) return true
+    }
+  }
+  return false
+}
+
+function join(
+  mounts: readonly (string | undefined)[],
+  paths: readonly (string | undefined)[],
+): (string | undefined)[] {
+  return mounts.flatMap((mount) =>
+    paths.map((path) =>
+      mount === undefined || path === undefined
+        ? undefined
+        : `${mount}/${path}`.replace(/\/+/g, '/'),
+    ),
   )
 }

@@ -6,6 +6,8 @@ export interface Layer {
   readonly route?: { readonly path?: unknown; readonly stack?: readonly Layer[] }
   /** Express 5: the path as it was given. */
   readonly rawPath?: unknown
+  /** Express 5: whether the path is `/`. */
+  readonly slash?: boolean
   /** Express 4: what the path became. */
   readonly regexp?: RegExp & { readonly fast_slash?: boolean }
 }
