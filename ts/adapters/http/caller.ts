@@ -28,16 +28,22 @@ export class Caller<Request> {
   readonly #options: CallerOptions<Request>
   readonly #facts: Facts<Request>
   readonly #report: (request: Request, error: unknown) => void
+  readonly #keyMissing: (() => void) | undefined
 
-  /** @param report told of every key function that failed */
+  /**
+   * @param report told of every key function that failed
+   * @param keyMissing told of every request that is refused because it has no key
+   */
   constructor(
     options: CallerOptions<Request>,
     facts: Facts<Request>,
     report: (request: Request, error: unknown) => void,
+    keyMissing?: () => void,
   ) {
     this.#options = options
     this.#facts = facts
     this.#report = report
+    this.#keyMissing = keyMissing
   }
 
   /** @throws RequestRefused, or rejects with it */
@@ -90,8 +96,9 @@ export class Caller<Request> {
     const { missingKey } = this.#options
     if (missingKey === 'shared') return SHARED
     const address = missingKey === 'ip' ? this.#address(request) : undefined
-    if (address === undefined) throw new RequestRefused('KEY_MISSING')
-    return address
+    if (address !== undefined) return address
+    this.#keyMissing?.()
+    throw new RequestRefused('KEY_MISSING')
   }
 
   #failed(request: Request, error: unknown): string {

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Decision } from '../../decision.ts'
 import { settle } from './answer.ts'
+import { reasonOf } from './reason.ts'
 import type { Warnings } from './warning.ts'
 
 /** A request that was decided about. */
@@ -63,25 +64,38 @@ export class Events<Request> {
   /** An error that nobody listens for is told once: it must not vanish. */
   failed(request: Request, error: unknown): void {
     const event = { request, error }
-    if (this.#hooks.onError === undefined && !ERROR.hasSubscribers) {
+    const isHeard = this.#hooks.onError !== undefined || ERROR.hasSubscribers
+    if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
       this.#warnings.tell(
         'RATETHROTTLE_FAILED',
-        'deciding about a request failed; give onError to be told of each case and its reason',
+        `deciding about a request failed: ${reasonOf(error)}. Give onError to hear of each case`,
       )
     }
     this.#call(this.#hooks.onError, event)
     ERROR.publish(event)
   }
 
+  /** A key function that finds no key for anybody refuses everybody, and each of them with a plain 400. */
+  keyMissing(): void {
+    this.#warnings.tell(
+      'RATETHROTTLE_KEY_MISSING',
+      'a request was refused with 400 (KEY_MISSING): the key function returned undefined, null or an empty ' +
+        "text for it. Say missingKey: 'deny' if that is meant, 'ip' or 'shared' to count such requests",
+    )
+  }
+
   #call<Event>(hook: ((event: Event) => void) | undefined, event: Event): void {
-    const failed = (): void =>
-      this.#warnings.tell('RATETHROTTLE_HOOK_FAILED', 'onAdmit, onDeny or onError threw')
+    const failed = (error: unknown): void => {
+      if (this.#warnings.has('RATETHROTTLE_HOOK_FAILED')) return
+      const message = `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
+      this.#warnings.tell('RATETHROTTLE_HOOK_FAILED', message)
+    }
     try {
       const answer = settle<unknown>(hook?.(event))
       // Nobody waits for an async hook, and one that rejects must not end the process.
       if (answer instanceof Promise) answer.catch(failed)
-    } catch {
-      failed()
+    } catch (error) {
+      failed(error)
     }
   }
 }

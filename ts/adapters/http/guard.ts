@@ -63,7 +63,8 @@ export class Guard<Request extends object, Response extends object> implements C
     this.#owner = read.scope ?? Symbol('ratethrottle.guard')
     this.#client = client
     this.#events = events
-    this.#caller = new Caller(read, client, report)
+    const isMeant = options.key === undefined || options.missingKey !== undefined
+    this.#caller = new Caller(read, client, report, isMeant ? undefined : () => events.keyMissing())
     this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
     const isNamedAnyway =
       this.#filter === undefined && options.key === undefined && read.missingKey === 'deny'

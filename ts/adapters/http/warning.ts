@@ -8,6 +8,7 @@ export type WarningCode =
   | 'RATETHROTTLE_PER_PROCESS'
   | 'RATETHROTTLE_HOOK_FAILED'
   | 'RATETHROTTLE_FAILED'
+  | 'RATETHROTTLE_KEY_MISSING'
   | 'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG'
   | 'RATETHROTTLE_LOOSER_ROUTE'
 
@@ -19,7 +20,7 @@ export class Warnings {
     return this.#told.has(code)
   }
 
-  /** @param message constant text: nothing a client sent may reach a log through it */
+  /** @param message nothing that a client sent may reach a log through it */
   tell(code: WarningCode, message: string): void {
     if (this.#told.has(code)) return
     this.#told.add(code)
