@@ -121,7 +121,7 @@ describe('limits', () => {
       refuses(() => make({ count: 1, windowMs: bad }), 'windowMs')
     }
     refuses(() => make({ count: 1 }), 'windowMs')
-    refuses(() => make({ count: 1, windowMs: 1, burst: 3 }), 'burst')
+    refuses(() => make({ count: 1, windowMs: 1, most: 3 }), 'most')
     refuses(() => make(Object.create({ count: 1, windowMs: 1 })), 'count')
   })
 
@@ -144,7 +144,7 @@ describe('options', () => {
   const open = (options: unknown) => () => make('10/minute', options)
 
   it('numbers out of range', () => {
-    for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0, 9])
+    for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0])
       refuses(open({ burst: bad }), 'burst')
     for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0, 134_217_729]) {
       refuses(open({ capacity: bad }), 'capacity')

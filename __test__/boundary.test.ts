@@ -34,13 +34,16 @@ describe('engine', () => {
     expect(limiter.peek('k').retryAfterMs).toBe(6_000)
   })
 
-  it('E2: a burst over the count is kept; anything out of range is refused', () => {
+  it('E2: a burst over or under the count is kept; anything out of range is refused', () => {
     expect(
       admitted(checks(open('token-bucket', '100/minute', { burst: 150 }).limiter, 'k', 200)),
     ).toBe(150)
+    expect(
+      admitted(checks(open('token-bucket', '100/minute', { burst: 99 }).limiter, 'k', 200)),
+    ).toBe(99)
     const refused: object[] = [
-      { burst: 99 },
       { burst: 0 },
+      { burst: 1_000_000_001 },
       { blockFor: -1 },
       { algorithm: 'magic' },
       { name: '' },

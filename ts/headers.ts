@@ -1,6 +1,6 @@
 import type { Decision } from './decision.ts'
 import { invalid, mustBe } from './errors.ts'
-import type { Limit } from './limit/limit.ts'
+import { burstOf, type Limit } from './limit/limit.ts'
 import type { Algorithm } from './options.ts'
 import type { Standing } from './tier.ts'
 
@@ -123,7 +123,7 @@ function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): St
   const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
   if (limitResetMs === 0) return { remaining, moreMs: Number.POSITIVE_INFINITY }
   if (!isBucket || limit === undefined) return { remaining, moreMs: limitResetMs }
-  const missing = (limit.burst ?? limit.count) - remaining
+  const missing = burstOf(limit) - remaining
   const later = ((missing - 1) * limit.windowMs) / limit.count
   return { remaining, moreMs: Math.max(1, limitResetMs - later) }
 }

@@ -1,9 +1,10 @@
 import { again, type Charge, forget, noKey, timed } from './again.ts'
 import { type Native, type OpenOptions, open } from './binding.ts'
+import { withBurst } from './burst.ts'
 import type { Clock } from './clock.ts'
 import { agedDenial, type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './exceeded.ts'
-import type { Limit, LimitInput } from './limit/limit.ts'
+import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
 import {
@@ -48,7 +49,7 @@ const DEFAULT_CAPACITY = 100_000
  * RangeError that names the argument. A denial changes nothing.
  */
 export class RateLimiter<const L extends LimitInput = LimitInput> implements Tier {
-  /** The limits, parsed. All of them are charged, or none. */
+  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
   readonly algorithm: Algorithm
@@ -75,9 +76,10 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
    * `shared` an Error with one of the codes of docs/shared.md
    */
   constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
-    this.limits = readLimits(limits)
+    const parsed = readLimits(limits)
     const resolved = resolveOptions(options)
     const { algorithm, name, shared, onMismatch, clock } = resolved
+    this.limits = withBurst(parsed, resolved)
     this.algorithm = algorithm
     this.#clock = clock
     this.#waiters = resolved
@@ -232,14 +234,14 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
 }
 
 function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOptions {
-  const { algorithm, burst, blockForMs, capacity, name } = options
+  const { algorithm, blockForMs, capacity, name } = options
   return {
     counts: limits.map((limit) => limit.count),
     windowsMs: limits.map((limit) => limit.windowMs),
+    bursts: limits.map(burstOf),
     algorithm,
     blockForMs,
     capacity: capacity ?? defaultCapacity(limits, algorithm),
-    ...(burst === undefined ? {} : { burst }),
     ...(name === undefined ? {} : { name }),
   }
 }

@@ -30,7 +30,8 @@ export interface RateLimiterOptions {
   /** How requests are counted. Default: `'token-bucket'`. */
   readonly algorithm?: AlgorithmInput | undefined
   /**
-   * Units the bucket of the limit with the shortest window holds: at least that limit's count.
+   * Units that the bucket of the limit with the shortest window holds, from 1 to 1,000,000,000: a burst below the
+   * count paces, and 1 admits one unit at a time. Other limits take a `burst` of their own, see `Limit`.
    * For token-bucket and leaky-bucket. Default: the count.
    */
   readonly burst?: number | undefined

@@ -1,4 +1,4 @@
-import type { Limit } from './limit/limit.ts'
+import { figuresOf, type Limit } from './limit/limit.ts'
 import type { Answer, StoreStatus, Tier } from './tier.ts'
 
 /**
@@ -27,7 +27,7 @@ export class LimiterForEach implements VariableLimiter {
   }
 
   with(limits: readonly Limit[]): Tier {
-    const text = limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
+    const text = figuresOf(limits)
     const limiter = this.#limiters.get(text) ?? this.#open(limits, text)
     this.#limiters.set(text, limiter)
     return limiter

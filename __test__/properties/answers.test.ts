@@ -26,7 +26,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     let waited = 0
     for (let round = 0; round < ROUNDS; round++) {
       const [limiter, clock] = used(random, algorithm)
-      const most = Math.min(...limiter.limits.map((limit) => limit.count))
+      const most = Math.min(...limiter.limits.map((limit) => limit.burst ?? limit.count))
       const cost = random.integer(1, most)
       const { allowed, retryAfterMs } = limiter.peek(KEY, cost)
       if (allowed) continue

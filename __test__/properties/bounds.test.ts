@@ -49,7 +49,7 @@ function subject(random: Random, algorithm: Algorithm): Subject {
     windowMs: random.pick([50, 60, 333, 1_000, 60_000]),
   }
   const bursting = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
-  const burst = bursting ? limit.count + random.integer(0, 30) : limit.count
+  const burst = bursting ? random.integer(1, limit.count + 30) : limit.count
   const options = bursting ? { algorithm, burst } : { algorithm }
   return {
     limiter: new RateLimiter(limit, { ...options, clock, capacity: 8 }),
@@ -107,7 +107,7 @@ function worst(algorithm: Algorithm, burst: number, count: number, windowMs: num
   switch (algorithm) {
     case 'token-bucket':
     case 'leaky-bucket':
-      return burst + Math.floor(((windowMs - 1) * count) / windowMs)
+      return burst + Math.floor((windowMs - 1) / pauseOf(burst, count, windowMs))
     case 'sliding-window':
       return Math.floor(1.5 * count)
     case 'sliding-log':
@@ -115,6 +115,13 @@ function worst(algorithm: Algorithm, burst: number, count: number, windowMs: num
     case 'fixed-window':
       return 2 * count - 1
   }
+}
+
+/** A bucket of one unit is full again somewhere between two looks at it, and what comes until then is lost. */
+function pauseOf(burst: number, count: number, windowMs: number): number {
+  const step = Math.max(1, Math.floor(windowMs / 1_000))
+  const unit = windowMs / count
+  return burst > 1 ? unit : Math.ceil(unit / step) * step
 }
 
 /** Saves up to the worst moment, then takes all there is in every millisecond of one window. */

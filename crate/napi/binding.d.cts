@@ -23,8 +23,8 @@ export interface OpenOptions {
   windowsMs: Array<number>
   /** One of the five algorithms. */
   algorithm: string
-  /** Capacity of the bucket of the shortest limit. */
-  burst?: number
+  /** Units that each limit's bucket holds. Default: the counts. */
+  bursts?: Array<number>
   /** Block a key for so long after a denial; 0 is off. */
   blockForMs: number
   /** Keys expected to be live at once. */
@@ -46,6 +46,8 @@ export interface SharedEntry {
 export interface SharedLimit {
   count: number
   windowMs: number
+  /** Units that the bucket holds: the count, unless it was told otherwise. */
+  burst: number
   slots: number
   owing: number
   denied: number
@@ -64,7 +66,6 @@ export declare function sharedRemove(file: string): void
 export interface SharedTable {
   name: string
   algorithm: string
-  burst?: number
   blockForMs: number
   capacity: number
   bytes: number

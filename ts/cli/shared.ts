@@ -67,7 +67,6 @@ function lines({ file, table, flaw }: SharedEntry): string[][] {
     ['made', `${new Date(table.madeMs).toISOString()}, after ${table.generation} others`],
     ['processes', pids.length === 0 ? 'none' : pids.join(' ')],
     ['algorithm', table.algorithm],
-    ...(table.burst === undefined ? [] : [['burst', `${table.burst}`]]),
     ['block for', table.blockForMs === 0 ? 'off' : `${table.blockForMs} ms`],
     ['capacity', `${table.capacity} keys, ${table.bytes} bytes`],
     ['load', loadOf(table)],
@@ -76,7 +75,8 @@ function lines({ file, table, flaw }: SharedEntry): string[][] {
     ...(table.foreign === undefined ? [] : [['stale', table.foreign]]),
     ...table.limits.map((limit) => [
       `${limit.count} per ${limit.windowMs} ms`,
-      `${limit.owing} owing, ${limit.denied} denied, ${limit.blocked} blocked, ` +
+      (limit.burst === limit.count ? '' : `burst ${limit.burst}, `) +
+        `${limit.owing} owing, ${limit.denied} denied, ${limit.blocked} blocked, ` +
         `${limit.expired} expired, ${limit.claimed} being claimed, of ${limit.slots} slots`,
     ]),
   ]

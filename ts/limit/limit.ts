@@ -26,6 +26,8 @@ export const MAX_WINDOW_MS = 315_360_000_000
 /** Most limits that one limiter takes. */
 export const MAX_LIMITS = 16
 
+const PROPERTIES: readonly unknown[] = ['count', 'windowMs', 'burst']
+
 /** What stands where limits stand, in the words of an error message. */
 export const LIMITS_IN_WORDS =
   'a limit string such as "100/minute", a { count, windowMs } object or an array of these'
@@ -46,16 +48,38 @@ export function checkLimit(value: unknown, name: string): Limit {
     throw new TypeError(mustBe(name, LIMITS_IN_WORDS, value))
   }
   const keys = Reflect.ownKeys(value)
-  const unknown = keys.find((key) => key !== 'count' && key !== 'windowMs')
+  const unknown = keys.find((key) => !PROPERTIES.includes(key))
   if (unknown !== undefined) {
-    const accepted = 'only count and windowMs are accepted'
+    const accepted = 'only count, windowMs and burst are accepted'
     throw new TypeError(`${name} has the unknown property ${printable(unknown)}: ${accepted}`)
   }
   const read = (key: keyof Limit): unknown =>
     keys.includes(key) ? Reflect.get(value, key) : undefined
   const count = checkInteger(read('count'), MAX_COUNT, `${name}.count`)
   const windowMs = checkInteger(read('windowMs'), MAX_WINDOW_MS, `${name}.windowMs`)
-  return Object.freeze({ count, windowMs })
+  const burst = read('burst')
+  if (burst === undefined) return Object.freeze({ count, windowMs })
+  return Object.freeze({ count, windowMs, burst: checkInteger(burst, MAX_COUNT, `${name}.burst`) })
+}
+
+/** The burst that a limit was given. Only an own property counts, as everywhere. */
+export function ownBurst(limit: Limit): number | undefined {
+  return Object.hasOwn(limit, 'burst') ? limit.burst : undefined
+}
+
+/** Units that a limit's bucket holds. */
+export function burstOf(limit: Limit): number {
+  return ownBurst(limit) ?? limit.count
+}
+
+/** Limits as a text, one for one set of them: what tells their counters apart. */
+export function figuresOf(limits: readonly Limit[]): string {
+  const figures = limits.map((limit) => {
+    const { count, windowMs } = limit
+    const burst = burstOf(limit)
+    return `${count}/${windowMs}ms${burst === count ? '' : ` burst ${burst}`}`
+  })
+  return figures.join(';')
 }
 
 function checkInteger(value: unknown, max: number, name: string): number {

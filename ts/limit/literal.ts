@@ -25,7 +25,7 @@ import type { UnitName } from './units.ts'
  * The form matters, and was tried on TypeScript 5.0 to 7.0. The compiler infers `L` from the branch that is
  * bare `L`. With `L & Checked<L>` the message would only say `never`; with `Checked<L>` alone, or with the
  * inner conditions moved to a type of their own, arrays are not inferred as tuples and pass unchecked.
- * `Limit` in place of a more special object type makes the compiler refuse `{ count, windowMs, burst }`.
+ * `Limit` in place of a more special object type makes the compiler refuse `{ count, windowMs, most }`.
  * On 5.0 arrays pass unchecked in any case.
  */
 export type CheckedLimits<L extends LimitInput> = [L] extends [Checked<L>]

@@ -1,4 +1,5 @@
 import { type AsyncLimiter, refuseAllow } from '../async.ts'
+import { withBurst } from '../burst.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../exceeded.ts'
 import type { Limit, LimitInput } from '../limit/limit.ts'
@@ -41,7 +42,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     refuseAllow(RedisLimiter.prototype)
   }
 
-  /** The limits, parsed. All of them are charged, or none. */
+  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
   readonly algorithm: Algorithm
@@ -66,11 +67,12 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
    * MISSING_IOREDIS
    */
   constructor(limits: CheckedLimits<L>, options: RedisLimiterOptions) {
-    this.limits = readLimits(limits)
+    const parsed = readLimits(limits)
     const resolved = resolveRedisOptions(options)
-    const { algorithm, burst, blockForMs, lease } = resolved
+    const { algorithm, blockForMs, lease } = resolved
+    this.limits = withBurst(parsed, resolved)
     // The native core has the last word on what can be counted exactly.
-    new RateLimiter(this.limits, { algorithm, burst, blockFor: blockForMs, capacity: 1 }).close()
+    new RateLimiter(this.limits, { algorithm, blockFor: blockForMs, capacity: 1 }).close()
     this.algorithm = algorithm
     this.storage = resolved.storage
     const connection = this.storage.hold()

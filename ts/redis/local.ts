@@ -82,9 +82,9 @@ export class Local {
 
   /** @param parts into how many parts the limits are cut now, at least 1; Infinity for the least there is */
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, parts: () => number) {
-    const { algorithm, burst, blockForMs, capacity, clock } = options
+    const { algorithm, blockForMs, capacity, clock } = options
     this.#limits = limits
-    this.#terms = { limits, algorithm, burst, blockForMs, capacity, clock }
+    this.#terms = { limits, algorithm, blockForMs, capacity, clock }
     this.#parts = parts
     this.#horizonMs = Math.max(blockForMs, 2 * Math.max(...limits.map((limit) => limit.windowMs)))
   }

@@ -1,4 +1,4 @@
-import type { Limit } from '../limit/limit.ts'
+import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
 import { type Table, type TableTerms, tableFor } from './table.ts'
 
 /** One part of the limits, and what was granted of it. */
@@ -30,21 +30,18 @@ export function openShare(terms: TableTerms, parts: number): Share | undefined {
   return undefined
 }
 
-/** One part of each limit, rounded up. */
+/** One part of what each limit has when it is whole, rounded up. */
 export function partOf(limits: readonly Limit[], parts: number): readonly number[] {
-  return limits.map(({ count }) => part(count, parts))
+  return limits.map((limit) => part(burstOf(limit), parts))
 }
 
 function cut(terms: TableTerms, parts: number, digits: number): TableTerms {
-  const { limits, burst } = terms
-  return {
-    ...terms,
-    limits: limits.map(({ count, windowMs }) => ({
-      count: rounded(part(count, parts), digits),
-      windowMs,
-    })),
-    burst: burst === undefined ? undefined : rounded(part(burst, parts), digits),
-  }
+  const cutOne = (count: number): number => rounded(part(count, parts), digits)
+  const limits = terms.limits.map((limit) => {
+    const [count, burst] = [cutOne(limit.count), ownBurst(limit)]
+    return { count, windowMs: limit.windowMs, burst: burst === undefined ? burst : cutOne(burst) }
+  })
+  return { ...terms, limits }
 }
 
 function part(count: number, parts: number): number {

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { shortestOf } from '../burst.ts'
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
@@ -16,7 +17,7 @@ import type { ResolvedRedisOptions } from './options.ts'
 import { agedReply, blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
 import { Tally } from './tally.ts'
-import { shortest, termsOf } from './terms.ts'
+import { termsOf } from './terms.ts'
 import type { Share, StoreUser } from './user.ts'
 
 /** How long decisions without Redis may go on before the event loop gets a turn. */
@@ -45,8 +46,8 @@ export class Store implements Lender {
   #turnedAt = 0
 
   constructor(limits: readonly Limit[], options: ResolvedRedisOptions, connection: Connection) {
-    const { algorithm, burst, blockForMs, keyPrefix, name = '', localDenialsMs } = options
-    const terms = termsOf(limits, algorithm, burst)
+    const { algorithm, blockForMs, keyPrefix, name = '', localDenialsMs } = options
+    const terms = termsOf(limits, algorithm)
     this.#limits = limits
     this.#options = options
     this.#connection = connection
@@ -65,7 +66,7 @@ export class Store implements Lender {
     this.#nameOf = namer(keyPrefix, name, terms.mark)
     const [first, second, third, ...further] = terms.numbers
     this.#tail = [first, second, third, [blockForMs, ...further].join(' ')] as string[]
-    this.#paced = `q${shortest(limits) + 1}`
+    this.#paced = `q${shortestOf(limits) + 1}`
     this.#clock = options.clock
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Limit } from '../limit/limit.ts'
+import { figuresOf, type Limit } from '../limit/limit.ts'
 import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 
@@ -16,7 +16,6 @@ const SMALL_BYTES = 256 * 1024
 export interface TableTerms {
   readonly limits: readonly Limit[]
   readonly algorithm: Algorithm
-  readonly burst: number | undefined
   readonly blockForMs: number
   /** Keys it should have room for, if the user says how many. */
   readonly capacity: number | undefined
@@ -48,9 +47,8 @@ let open = 0
 export function tableFor(terms: TableTerms): Table {
   const tables = byClock.get(terms.clock ?? NO_CLOCK) ?? new Map<string, Shared>()
   byClock.set(terms.clock ?? NO_CLOCK, tables)
-  const { limits, algorithm, burst, blockForMs, capacity } = terms
-  const counts = limits.map(({ count, windowMs }) => [count, windowMs])
-  const name = JSON.stringify([counts, algorithm, burst, blockForMs, capacity])
+  const { limits, algorithm, blockForMs, capacity } = terms
+  const name = JSON.stringify([figuresOf(limits), algorithm, blockForMs, capacity])
   const known = tables.get(name)
   if (known !== undefined && known.holders < MOST_HOLDERS) {
     known.holders++
@@ -64,9 +62,9 @@ export function tableFor(terms: TableTerms): Table {
 }
 
 function make(terms: TableTerms, forget: () => void): Shared {
-  const { limits, algorithm, burst, blockForMs, clock, capacity = usualCapacity(terms) } = terms
+  const { limits, algorithm, blockForMs, clock, capacity = usualCapacity(terms) } = terms
   const blockFor = blockForMs
-  const limiter = new RateLimiter(limits, { algorithm, burst, blockFor, capacity, clock })
+  const limiter = new RateLimiter(limits, { algorithm, blockFor, capacity, clock })
   open++
   const shared = {
     limiter,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Limit } from '../limit/limit.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 
 /** What a script is told of a policy, each number as text. */
@@ -22,24 +22,17 @@ const MAX_DEPTH = 2n ** 51n
  *
  * @param limits limits that the core accepts for this algorithm
  */
-export function termsOf(
-  limits: readonly Limit[],
-  algorithm: Algorithm,
-  burst: number | undefined,
-): Terms {
-  const bursting = shortest(limits)
-  const numbers = limits.flatMap((limit, index) =>
-    numbersOf(limit, algorithm, index === bursting ? burst : undefined).map(String),
-  )
+export function termsOf(limits: readonly Limit[], algorithm: Algorithm): Terms {
+  const numbers = limits.flatMap((limit) => numbersOf(limit, algorithm).map(String))
   return { numbers, mark: markOf(algorithm, numbers) }
 }
 
-function numbersOf(limit: Limit, algorithm: Algorithm, burst = limit.count): readonly number[] {
+function numbersOf(limit: Limit, algorithm: Algorithm): readonly number[] {
   const { count, windowMs } = limit
   switch (algorithm) {
     case 'token-bucket':
     case 'leaky-bucket':
-      return bucket(limit, burst)
+      return bucket(limit)
     case 'fixed-window':
       return [count, windowMs, finest(8 * windowMs, VALUE_BITS - bits(count))]
     case 'sliding-log': {
@@ -52,11 +45,12 @@ function numbersOf(limit: Limit, algorithm: Algorithm, burst = limit.count): rea
 }
 
 /** Ticks per millisecond, ticks per token, and ticks that a full bucket is worth. */
-function bucket({ count, windowMs }: Limit, burst: number): readonly number[] {
+function bucket(limit: Limit): readonly number[] {
+  const { count, windowMs } = limit
   const common = divisor(count, windowMs)
   const perMs = BigInt(count / common)
   const token = BigInt(windowMs / common)
-  const depth = BigInt(burst) * token
+  const depth = BigInt(burstOf(limit)) * token
   const finer = smaller(FINE_PER_MS / perMs, MAX_DEPTH / depth) || 1n
   return [perMs * finer, token * finer, depth * finer].map(Number)
 }
@@ -76,12 +70,6 @@ function divisor(a: number, b: number): number {
 
 function smaller(a: bigint, b: bigint): bigint {
   return a < b ? a : b
-}
-
-/** Index of the limit with the shortest window: the one that a burst and pacing are for. */
-export function shortest(limits: readonly Limit[]): number {
-  const least = Math.min(...limits.map((limit) => limit.windowMs))
-  return limits.findIndex((limit) => limit.windowMs === least)
 }
 
 function markOf(algorithm: Algorithm, numbers: readonly string[]): string {

@@ -1,4 +1,4 @@
-import type { Limit } from '../limit/limit.ts'
+import { figuresOf, type Limit } from '../limit/limit.ts'
 import type { StoreStatus, Tier } from '../tier.ts'
 import type { VariableLimiter } from '../variable.ts'
 import { RedisLimiter } from './limiter.ts'
@@ -17,7 +17,7 @@ export class RedisVariableLimiter implements VariableLimiter {
   }
 
   with(limits: readonly Limit[]): Tier {
-    const text = limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
+    const text = figuresOf(limits)
     const known = this.#limiters.get(text)
     if (known !== undefined) return known
     const name = `${this.#options.name} ${text}`

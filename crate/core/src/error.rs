@@ -12,7 +12,7 @@ pub enum Error {
     Count(u64),
     /// A window outside `1 ms ..= 10 years`.
     Window(u64),
-    /// A burst below the count it belongs to, above the largest count, or where nothing can burst.
+    /// A burst outside `1 ..= 1_000_000_000`, or where nothing can burst.
     Burst(u64),
     /// `count` per `window_ms` does not fit the state word of `algorithm`.
     TooLarge { algorithm: &'static str, count: u64, window_ms: u64 },
@@ -121,8 +121,8 @@ impl fmt::Display for Error {
             }
             Self::Burst(n) => write!(
                 f,
-                "burst: {n}; expected a whole number from the count of the shortest limit to \
-                 1000000000, with token-bucket or leaky-bucket"
+                "burst: {n}; expected a whole number from 1 to 1000000000, with token-bucket or \
+                 leaky-bucket"
             ),
             Self::TooLarge { algorithm, count, window_ms } => {
                 let other = match *algorithm {

@@ -8,15 +8,16 @@ pub const MAX_COUNT: u64 = 1_000_000_000;
 /// The longest window: ten years of 365 days.
 pub const MAX_WINDOW_MS: u64 = 10 * 365 * 86_400_000;
 
-/// `count` units per `window_ms` milliseconds, both within range.
+/// `count` units per `window_ms` milliseconds, and how many may come at once, all within range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     count: NonZeroU64,
     window_ms: NonZeroU64,
+    burst: NonZeroU64,
 }
 
 impl Limit {
-    /// A limit, or which of the two numbers is out of range.
+    /// A limit whose burst is its count, or which of the two numbers is out of range.
     pub const fn new(count: u64, window_ms: u64) -> Result<Self, Error> {
         let (Some(count), ..=MAX_COUNT) = (NonZeroU64::new(count), count) else {
             return Err(Error::Count(count));
@@ -24,13 +25,27 @@ impl Limit {
         let (Some(window_ms), ..=MAX_WINDOW_MS) = (NonZeroU64::new(window_ms), window_ms) else {
             return Err(Error::Window(window_ms));
         };
-        Ok(Self { count, window_ms })
+        Ok(Self { count, window_ms, burst: count })
+    }
+
+    /// The same limit with a bucket that holds `burst` units. Only a token bucket can have another than its count.
+    pub const fn with_burst(self, burst: u64) -> Result<Self, Error> {
+        let (Some(burst), ..=MAX_COUNT) = (NonZeroU64::new(burst), burst) else {
+            return Err(Error::Burst(burst));
+        };
+        Ok(Self { burst, ..self })
     }
 
     /// Units per window.
     #[must_use]
     pub const fn count(self) -> u64 {
         self.count.get()
+    }
+
+    /// Units that a bucket holds: the count, unless it was told otherwise.
+    #[must_use]
+    pub const fn burst(self) -> u64 {
+        self.burst.get()
     }
 
     /// The window's length in milliseconds.

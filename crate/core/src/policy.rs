@@ -31,8 +31,6 @@ pub struct Policy {
     pub limits: Vec<Limit>,
     /// How requests are counted.
     pub kind: Kind,
-    /// Capacity of the bucket of the limit with the shortest window; the others hold their count.
-    pub burst: Option<u64>,
     /// After a denial, deny the key for so many milliseconds; 0 is off.
     pub block_for_ms: u64,
     /// Keys expected to be live at once.
@@ -48,22 +46,15 @@ impl Policy {
         if self.capacity == 0 || self.capacity > MAX_CAPACITY {
             return Err(Error::Capacity(self.capacity as u64));
         }
-        let shortest = self.shortest();
-        let made = self.limits.iter().enumerate().map(|(index, &limit)| {
-            let burst = self.burst.filter(|_| index == shortest);
-            Ok((limit, self.algorithm(limit, burst)?))
-        });
-        made.collect()
+        self.limits.iter().map(|&limit| Ok((limit, self.algorithm(limit)?))).collect()
     }
 
-    fn algorithm(&self, limit: Limit, burst: Option<u64>) -> Result<Algorithm, Error> {
-        if let (Some(burst), false) = (burst, self.bursts()) {
-            return Err(Error::Burst(burst));
+    fn algorithm(&self, limit: Limit) -> Result<Algorithm, Error> {
+        if limit.burst() != limit.count() && !self.bursts() {
+            return Err(Error::Burst(limit.burst()));
         }
         Ok(match self.kind {
-            Kind::TokenBucket | Kind::LeakyBucket => {
-                Algorithm::Gcra(Gcra::new(limit, burst.unwrap_or(limit.count()))?)
-            }
+            Kind::TokenBucket | Kind::LeakyBucket => Algorithm::Gcra(Gcra::new(limit)?),
             Kind::SlidingWindow => Algorithm::SlidingWindow(SlidingWindow::new(limit)?),
             Kind::SlidingLog => Algorithm::SlidingLog(SlidingLog::new(limit)?),
             Kind::FixedWindow => Algorithm::FixedWindow(FixedWindow::new(limit)?),

@@ -17,7 +17,7 @@ const KINDS: [Kind; 4] =
 
 fn limiter(kind: Kind, counts: &[u64], capacity: usize) -> Limiter {
     let limits = counts.iter().map(|&count| Limit::new(count, 3_600_000).unwrap()).collect();
-    Limiter::new(Policy { limits, kind, burst: None, block_for_ms: 0, capacity }).unwrap()
+    Limiter::new(Policy { limits, kind, block_for_ms: 0, capacity }).unwrap()
 }
 
 fn units(limiter: &Limiter, key: &[u8], checks: u64, barrier: &Barrier) -> u64 {

@@ -9,7 +9,7 @@ const CAPACITY: usize = 1_000;
 fn limiter(count: u64, block_for_ms: u64, capacity: usize) -> Limiter {
     let limits = vec![Limit::new(count, 3_600_000).unwrap()];
     let kind = Kind::TokenBucket;
-    Limiter::new(Policy { limits, kind, burst: None, block_for_ms, capacity }).unwrap()
+    Limiter::new(Policy { limits, kind, block_for_ms, capacity }).unwrap()
 }
 
 fn fresh(limiter: &Limiter, n: u64) -> Key {
@@ -89,7 +89,7 @@ fn the_place_of_an_expired_key_is_taken_without_calling_it_an_eviction() {
 fn a_key_left_alone_for_as_long_as_the_index_counts_is_as_never_seen() {
     let limits = vec![Limit::new(1_000_000, 1_000).unwrap()];
     let kind = Kind::SlidingWindow;
-    let policy = Policy { limits, kind, burst: None, block_for_ms: 0, capacity: 10 };
+    let policy = Policy { limits, kind, block_for_ms: 0, capacity: 10 };
     let limiter = Limiter::new(policy).unwrap();
     let key = limiter.key(b"k", Encoding::Utf8);
     let mut second = 77;

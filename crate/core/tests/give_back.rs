@@ -31,7 +31,7 @@ impl Clock for Meddler<'_> {
 fn a_charge_that_a_later_limit_denies_is_given_back_and_nobody_elses() {
     let limits = vec![Limit::new(4, 4_000).unwrap(), Limit::new(4, 3_600_000).unwrap()];
     let kind = Kind::TokenBucket;
-    let policy = Policy { limits, kind, burst: None, block_for_ms: 0, capacity: 10 };
+    let policy = Policy { limits, kind, block_for_ms: 0, capacity: 10 };
     let limiter = Limiter::new(policy).unwrap();
     let key = limiter.key(b"k", Encoding::Utf8);
 

@@ -25,8 +25,8 @@ pub struct OpenOptions {
     pub windows_ms: Vec<f64>,
     /// One of the five algorithms.
     pub algorithm: String,
-    /// Capacity of the bucket of the shortest limit.
-    pub burst: Option<f64>,
+    /// Units that each limit's bucket holds. Default: the counts.
+    pub bursts: Option<Vec<f64>>,
     /// Block a key for so long after a denial; 0 is off.
     pub block_for_ms: f64,
     /// Keys expected to be live at once.
@@ -76,12 +76,15 @@ pub(crate) fn report(error: Error) -> napi::Error<&'static str> {
 }
 
 fn policy(options: &OpenOptions) -> Result<Policy, Error> {
-    let pairs = options.counts.iter().zip(&options.windows_ms);
-    let limits = pairs.map(|(&count, &window)| Limit::new(whole(count), whole(window)));
+    let pairs = options.counts.iter().zip(&options.windows_ms).enumerate();
+    let limits = pairs.map(|(index, (&count, &window))| {
+        let limit = Limit::new(whole(count), whole(window))?;
+        let burst = options.bursts.as_ref().and_then(|bursts| bursts.get(index));
+        burst.map_or(Ok(limit), |&burst| limit.with_burst(whole(burst)))
+    });
     Ok(Policy {
         limits: limits.collect::<Result<_, _>>()?,
         kind: kind(&options.algorithm),
-        burst: options.burst.map(whole),
         block_for_ms: whole(options.block_for_ms),
         capacity: usize::try_from(whole(options.capacity)).unwrap_or(usize::MAX),
     })

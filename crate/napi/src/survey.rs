@@ -17,6 +17,8 @@ use ratethrottle_core::{Clock, Kind, Limit, Monotonic};
 pub struct SharedLimit {
     pub count: f64,
     pub window_ms: f64,
+    /// Units that the bucket holds: the count, unless it was told otherwise.
+    pub burst: f64,
     pub slots: f64,
     pub owing: f64,
     pub denied: f64,
@@ -30,7 +32,6 @@ pub struct SharedLimit {
 pub struct SharedTable {
     pub name: String,
     pub algorithm: String,
-    pub burst: Option<f64>,
     pub block_for_ms: f64,
     pub capacity: f64,
     pub bytes: f64,
@@ -79,7 +80,6 @@ fn table(sound: Sound) -> SharedTable {
         limits: pairs.map(|(limit, census)| shared_limit(*limit, census)).collect(),
         name: sound.name,
         algorithm: algorithm(sound.policy.kind).to_owned(),
-        burst: sound.policy.burst.map(|burst| burst as f64),
         block_for_ms: sound.policy.block_for_ms as f64,
         capacity: sound.policy.capacity as f64,
         bytes: sound.bytes as f64,
@@ -96,6 +96,7 @@ fn shared_limit(limit: Limit, census: &Census) -> SharedLimit {
     SharedLimit {
         count: limit.count() as f64,
         window_ms: limit.window_ms() as f64,
+        burst: limit.burst() as f64,
         slots: census.slots as f64,
         owing: census.owing as f64,
         denied: census.denied as f64,

@@ -1,6 +1,6 @@
 import { mustBe } from '../../errors.ts'
 import { defaultName, type Policy, policyItem } from '../../headers.ts'
-import type { Limit, LimitInput } from '../../limit/limit.ts'
+import { figuresOf, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import type { Answer, StoreStatus, Tier } from '../../tier.ts'
 import type { VariableLimiter } from '../../variable.ts'
@@ -104,9 +104,4 @@ export class Budgets<Request> {
     this.#byFigures.set(figures, budget)
     return budget
   }
-}
-
-/** Limits as a text, one for one set of them. */
-export function figuresOf(limits: readonly Limit[]): string {
-  return limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(';')
 }

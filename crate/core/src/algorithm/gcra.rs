@@ -18,7 +18,7 @@ use super::{Debt, VALUE_BITS, VALUE_MASK, Verdict, ceil, ceil_ms, distance};
 use crate::clock::Between;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
-use crate::limit::{Limit, MAX_COUNT};
+use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
@@ -39,11 +39,9 @@ pub struct Gcra {
 }
 
 impl Gcra {
-    /// `burst` tokens at most, refilled at the limit's rate.
-    pub fn new(limit: Limit, burst: u64) -> Result<Self, Error> {
-        if burst < limit.count() || burst > MAX_COUNT {
-            return Err(Error::Burst(burst));
-        }
+    /// The limit's burst of tokens at most, refilled at its rate.
+    pub fn new(limit: Limit) -> Result<Self, Error> {
+        let burst = limit.burst();
         let (per_ms, token) = lowest_terms(limit);
         let depth = NonZeroU64::new(burst.saturating_mul(token.get()))
             .filter(|depth| depth.get() <= MAX_DEPTH && per_ms.get() <= MAX_PER_MS)
@@ -60,7 +58,7 @@ impl Gcra {
 
     /// The same rate for the words that strangers share, its token rounded up if need be.
     pub(crate) fn coarse(limit: Limit) -> Self {
-        Self::new(limit, limit.count()).unwrap_or_else(|_| {
+        Self::new(limit).unwrap_or_else(|_| {
             let (count, window_ms) = limit.parts();
             let token = NonZeroU64::new(ceil(window_ms.get(), count)).unwrap_or(NonZeroU64::MIN);
             let depth = token.saturating_mul(count).get();

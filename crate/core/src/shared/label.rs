@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! magic | byte order | layout | label bytes | file bytes | checksum | uid | boot id 2
-//! | time namespace | secret 2 | made at | generation | 0 | name bytes | policy 37 | name
+//! | time namespace | secret 2 | made at | generation | 0 | name bytes | policy 52 | name
 //! ```
 
 use super::policy;
@@ -14,7 +14,7 @@ use crate::siphash::hash;
 /// Bytes before the first table.
 pub const LABEL_BYTES: usize = 4096;
 /// The layout of label and tables, and the protocol on them. Goes up with any change to one of them.
-pub const LAYOUT_VERSION: u64 = 1;
+pub const LAYOUT_VERSION: u64 = 2;
 /// The longest name, in UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 
@@ -22,7 +22,7 @@ const WORD: usize = size_of::<u64>();
 const MAGIC: u64 = u64::from_be_bytes(*b"ratethro");
 /// Reads as another number on a machine with the other byte order.
 const ORDER: u64 = 0x0102_0304_0506_0708;
-const NAME_START: usize = 64;
+const NAME_START: usize = 72;
 const CHECKSUM: usize = 5;
 const POLICY: usize = 16;
 const HEAD: usize = POLICY + policy::WORDS;
@@ -93,6 +93,9 @@ impl Label {
         }
         if label_bytes != LABEL_BYTES as u64 || sum != checksum(&words) {
             return Err("its label is damaged");
+        }
+        if layout < LAYOUT_VERSION {
+            return Err("its layout is that of an earlier version");
         }
         Ok(Self {
             layout,

@@ -3,8 +3,8 @@
 use crate::limit::Limit;
 use crate::policy::{Kind, MAX_LIMITS, Policy};
 
-/// Kind, burst, block, capacity, number of limits, and two words for each limit.
-pub(super) const WORDS: usize = 5 + 2 * MAX_LIMITS;
+/// Kind, block, capacity, number of limits, and three words for each limit.
+pub(super) const WORDS: usize = 4 + 3 * MAX_LIMITS;
 
 const KINDS: [Kind; 5] = [
     Kind::TokenBucket,
@@ -17,14 +17,10 @@ const KINDS: [Kind; 5] = [
 /// `None` for a policy that no limiter can have.
 pub(super) fn write(policy: &Policy) -> Option<[u64; WORDS]> {
     let kind = KINDS.iter().position(|kind| *kind == policy.kind)?;
-    let limits = policy.limits.iter().flat_map(|limit| [limit.count(), limit.window_ms()]);
-    let head = [
-        kind as u64,
-        policy.burst.unwrap_or(0),
-        policy.block_for_ms,
-        policy.capacity as u64,
-        policy.limits.len() as u64,
-    ];
+    let limits = policy.limits.iter();
+    let limits = limits.flat_map(|limit| [limit.count(), limit.window_ms(), limit.burst()]);
+    let head =
+        [kind as u64, policy.block_for_ms, policy.capacity as u64, policy.limits.len() as u64];
     let mut words = [0; WORDS];
     if policy.limits.len() > MAX_LIMITS {
         return None;
@@ -37,14 +33,15 @@ pub(super) fn write(policy: &Policy) -> Option<[u64; WORDS]> {
 
 /// `None` unless a policy was written there.
 pub(super) fn read(words: &[u64]) -> Option<Policy> {
-    let (&[kind, burst, block_for_ms, capacity, count], pairs) = words.split_first_chunk()?;
+    let (&[kind, block_for_ms, capacity, count], limits) = words.split_first_chunk()?;
     let count = usize::try_from(count).ok().filter(|count| (1..=MAX_LIMITS).contains(count))?;
-    let (pairs, _) = pairs.as_chunks();
-    let limits = pairs.get(..count)?.iter().map(|&[count, window]| Limit::new(count, window).ok());
+    let (limits, _) = limits.as_chunks();
+    let limits = limits.get(..count)?.iter().map(|&[count, window, burst]| {
+        Limit::new(count, window).and_then(|limit| limit.with_burst(burst)).ok()
+    });
     let policy = Policy {
         limits: limits.collect::<Option<_>>()?,
         kind: *KINDS.get(usize::try_from(kind).ok()?)?,
-        burst: Some(burst).filter(|burst| *burst > 0),
         block_for_ms,
         capacity: usize::try_from(capacity).ok()?,
     };

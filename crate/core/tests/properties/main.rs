@@ -37,9 +37,10 @@ struct Schedule {
 
 impl Schedule {
     fn limiter(&self) -> Limiter {
-        let limits = vec![Limit::new(self.count, self.window_ms).unwrap()];
-        let Self { kind, burst, .. } = *self;
-        Limiter::new(Policy { limits, kind, burst, block_for_ms: 0, capacity: 100 }).unwrap()
+        let limit = Limit::new(self.count, self.window_ms).unwrap();
+        let limits = vec![limit.with_burst(self.most()).unwrap()];
+        let kind = self.kind;
+        Limiter::new(Policy { limits, kind, block_for_ms: 0, capacity: 100 }).unwrap()
     }
 
     fn twin(&self) -> Twin {
@@ -95,10 +96,10 @@ fn acts(count: u64) -> impl Strategy<Value = Act> {
 }
 
 fn schedules() -> impl Strategy<Value = Schedule> {
-    (kinds(), 1_u64..=12, 2_u64..=3_000, prop::option::of(0_u64..=12)).prop_flat_map(
-        |(kind, count, window_ms, more)| {
+    (kinds(), 1_u64..=12, 2_u64..=3_000, prop::option::of(1_u64..=24)).prop_flat_map(
+        |(kind, count, window_ms, burst)| {
             let bursts = matches!(kind, Kind::TokenBucket | Kind::LeakyBucket);
-            let burst = more.filter(|_| bursts).map(|more| count + more);
+            let burst = burst.filter(|_| bursts);
             let acts = prop::collection::vec((pauses(window_ms), acts(count)), 1..120);
             acts.prop_map(move |acts| Schedule { kind, count, window_ms, burst, acts })
         },

@@ -48,7 +48,7 @@ impl Drop for Place {
 
 pub(crate) fn policy(kind: Kind, count: u64, window_ms: u64, capacity: usize) -> Policy {
     let limits = vec![Limit::new(count, window_ms).unwrap()];
-    Policy { limits, kind, burst: None, block_for_ms: 0, capacity }
+    Policy { limits, kind, block_for_ms: 0, capacity }
 }
 
 pub(crate) fn here() -> Host {
