@@ -26,6 +26,8 @@ export class Call implements Waiting {
   /** Whether it was sent a second time, because the first was certain to have done nothing. */
   repeated = false
   sentAt = 0
+  /** Whether it had so little time left when it was sent that being late says nothing about the server. */
+  isShort = false
   readonly question: Question
   /** `performance.now()` at which nobody waits any more. */
   readonly dueAt: number
@@ -54,7 +56,9 @@ export class Call implements Waiting {
   fail(failure: StoreFailure): void {
     if (this.settled) return
     this.settled = true
-    this.gate?.failed(failure, this.question, this.dueAt - this.sentAt)
+    if (!this.isShort || failure.kind !== 'timeout') {
+      this.gate?.failed(failure, this.question, this.dueAt - this.sentAt)
+    }
     this.#reject(failure)
   }
 

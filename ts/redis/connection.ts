@@ -59,10 +59,17 @@ export class Connection {
    * What the script answers. Whatever becomes of the connection, it resolves or rejects within the deadline;
    * before the first connection, within the time for connecting.
    *
+   * @param since when the caller came, if that was earlier than now: its deadline counts from then
    * @throws StoreFailure
    */
-  ask(question: Question, deadlines: Deadlines, connecting: Deadlines): Promise<readonly number[]> {
+  ask(
+    question: Question,
+    deadlines: Deadlines,
+    connecting: Deadlines,
+    since?: number,
+  ): Promise<readonly number[]> {
     const now = performance.now()
+    const from = since ?? now
     return new Promise((resolve, reject) => {
       if (this.#start !== undefined) {
         this.#start.park({ question, deadlines, resolve, reject }, connecting, now)
@@ -73,8 +80,13 @@ export class Connection {
         reject(new StoreFailure('unavailable'))
         return
       }
-      const call = new Call(question, now + deadlines.ms, resolve, reject)
-      deadlines.add(call, now)
+      const call = new Call(question, from + deadlines.ms, resolve, reject)
+      if (call.dueAt <= now) {
+        reject(new StoreFailure('timeout'))
+        return
+      }
+      call.isShort = now - from > deadlines.ms / 2
+      deadlines.add(call, from, now)
       this.#send(call, gate, now)
     })
   }

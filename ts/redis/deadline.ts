@@ -25,12 +25,25 @@ export class Deadlines {
     this.ms = ms
   }
 
-  /** @param now `performance.now()` */
-  add(call: Waiting, now: number): void {
+  /**
+   * @param since `performance.now()` from which its time counts: now, or a little earlier
+   * @param now `performance.now()`
+   */
+  add(call: Waiting, since: number, now: number = since): void {
     this.#letGo()
-    this.#calls.push(call)
-    this.#dueAt.push(now + this.ms)
-    if (this.#timer === undefined) this.#arm(this.ms)
+    const dueAt = since + this.ms
+    let place = this.#calls.length
+    while (place > this.#first && (this.#dueAt[place - 1] as number) > dueAt) place--
+    if (place === this.#calls.length) {
+      this.#calls.push(call)
+      this.#dueAt.push(dueAt)
+    } else {
+      this.#calls.splice(place, 0, call)
+      this.#dueAt.splice(place, 0, dueAt)
+    }
+    if (place > this.#first && this.#timer !== undefined) return
+    clearTimeout(this.#timer)
+    this.#arm(Math.max(0, dueAt - now))
   }
 
   /** Ends everybody's wait. */

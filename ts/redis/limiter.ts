@@ -55,7 +55,6 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   #queue: WaitQueue<Decision> | undefined
   #delayed: WaitQueue<Decision> | undefined
   readonly #leases: Leases | undefined
-  readonly #leaseSize: number
   #closed = false
 
   /**
@@ -79,8 +78,10 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     this.#connection = connection
     this.#store = new Store(this.limits, resolved, connection)
     this.#waiters = resolved
-    this.#leases = lease === undefined ? undefined : new Leases(this.#store, lease)
-    this.#leaseSize = lease?.size ?? 0
+    this.#leases =
+      lease === undefined
+        ? undefined
+        : new Leases(this.#store, lease, { limits: this.limits.length, blocks: blockForMs > 0 })
   }
 
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
@@ -97,7 +98,11 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   /** What {@link check} would answer now. Changes nothing. */
   async peek(key: string, cost = 1): Promise<Decision> {
     this.#check(key, cost, 'cost')
-    return this.#store.peek(key, cost)
+    const units = Math.max(1, cost)
+    const known = this.#leases?.peek(key, units) ?? this.#recall(key, units)
+    if (known !== undefined) return known
+    const decision = await this.#store.peek(key, units)
+    return this.#leases?.beside(key, decision) ?? decision
   }
 
   /**
@@ -221,13 +226,18 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   /** What is decided without asking anybody. */
   #known(key: string, cost: number): Decision | undefined {
     if (cost === 0) return undefined
-    const leased = this.#leases?.serve(key, cost)
-    return leased ?? (cost === 1 ? this.#store.recall(key) : undefined)
+    return this.#leases?.serve(key, cost) ?? this.#recall(key, cost)
+  }
+
+  /** A denial of one unit. What a greater cost has to wait for, Redis has to be asked. */
+  #recall(key: string, cost: number): Decision | undefined {
+    return cost === 1 ? this.#store.recall(key) : undefined
   }
 
   #newQueue(isPaced: boolean): WaitQueue<Decision> {
     const limiting = {
-      take: (key: string, cost: number) => this.#take(key, cost, isPaced),
+      take: async (key: string, cost: number) =>
+        (isPaced ? this.#recall(key, cost) : undefined) ?? this.#take(key, cost, isPaced),
       peek: (key: string, cost: number) => this.peek(key, cost),
       refund: (key: string, units: number) => this.refund(key, units),
       standings: (key: string, denial: Decision) => this.standings(key, denial),
@@ -236,11 +246,12 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     return queueBefore(limiting, new Pace(this.limits, this.algorithm, isPaced), this.#waiters)
   }
 
-  /** Units at hand were charged already. */
+  /** Units at hand were charged already, but not evenly paced. */
   async #take(key: string, cost: number, isPaced: boolean): Promise<Decision> {
     this.#check(key, cost, 'cost')
     if (cost === 0) return this.#store.peek(key, cost)
-    const leased = isPaced ? undefined : this.#leases?.serve(key, cost)
+    const skips = isPaced && this.algorithm === 'leaky-bucket'
+    const leased = skips ? undefined : this.#leases?.serve(key, cost)
     return leased ?? this.#store.take(key, cost, isPaced)
   }
 
@@ -250,8 +261,11 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   }
 
   #ask(key: string, cost: number): Promise<Decision> {
-    const isLeased = this.#leases !== undefined && cost > 0 && cost <= this.#leaseSize
-    return isLeased ? this.#leases.take(key, cost) : this.#store.check(key, cost)
+    const leases = this.#leases
+    if (cost === 0) return this.peek(key, cost)
+    if (leases === undefined) return this.#store.check(key, cost)
+    if (leases.covers(key, cost)) return leases.take(key, cost)
+    return this.#store.check(key, cost).then((decision) => leases.beside(key, decision))
   }
 
   #check(key: unknown, amount: unknown, name: string): void {

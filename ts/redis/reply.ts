@@ -91,6 +91,72 @@ export function agedReply(denial: Decision, ms: number, limits: number): Decisio
   return new Answer(numbers, denial.policy, denial.limit, limits === 1)
 }
 
+/** The denial of one unit that follows an admission which left nothing, if there is one limit. */
+export function deniedNext(admission: Decision): Decision {
+  const numbers = [...(Answer.numbersOf(admission) ?? [])]
+  numbers[ALLOWED] = 0
+  numbers[RETRY] = numbers[MORE] as number
+  numbers[BLOCK] = 0
+  return new Answer(numbers, 0, admission.limit, true)
+}
+
+/** The decision, with units that this process has at hand beside what Redis has left. */
+export function withUnits(decision: Decision, units: number, limits: number): Decision {
+  const told = Answer.numbersOf(decision)
+  if (told === undefined) return decision
+  const numbers = [...told]
+  numbers[REMAINING] = decision.remaining + units
+  for (let limit = 0; limits > 1 && limit < limits; limit++) {
+    const place = SHARED + 2 * limit
+    numbers[place] = (numbers[place] as number) + units
+  }
+  return new Answer(numbers, decision.policy, decision.limit, limits === 1)
+}
+
+/** An admission from units that were charged before. */
+class Served implements Decision {
+  readonly allowed = true
+  readonly limit: number
+  readonly remaining: number
+  readonly resetMs: number
+  readonly limitResetMs: number
+  readonly retryAfterMs = 0
+  readonly retryAfter = 0
+  readonly policy: number
+  readonly #batch: Decision
+  readonly #units: number
+  readonly #ageMs: number
+
+  constructor(batch: Decision, units: number, ageMs: number) {
+    this.limit = batch.limit
+    this.remaining = batch.remaining + units
+    this.resetMs = aged(batch.resetMs, ageMs)
+    this.limitResetMs = aged(batch.limitResetMs, ageMs)
+    this.policy = batch.policy
+    this.#batch = batch
+    this.#units = units
+    this.#ageMs = ageMs
+  }
+
+  static standingsOf(decision: Decision, limits: number): readonly Standing[] | undefined {
+    if (!(#batch in decision)) return undefined
+    return standingsAt(decision.#batch, limits)?.map(({ remaining, moreMs }) => ({
+      remaining: remaining + decision.#units,
+      moreMs: moreMs > 0 ? aged(moreMs, decision.#ageMs) : moreMs,
+    }))
+  }
+}
+
+/**
+ * What a caller is told who is served from units at hand.
+ *
+ * @param batch what Redis said when they were charged, `ageMs` ago
+ * @param units what is left of them
+ */
+export function served(batch: Decision, units: number, ageMs: number): Decision {
+  return new Served(batch, units, ageMs)
+}
+
 /** Milliseconds for which a denied key is blocked, whatever its limits say. */
 export function blockMsIn(denial: Decision): number {
   return Answer.numbersOf(denial)?.[BLOCK] ?? 0
@@ -111,7 +177,7 @@ export function chargedUnits(numbers: readonly number[]): number {
 /** How each limit stood when the decision was taken, if it came from Redis. */
 export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
   const numbers = Answer.numbersOf(decision)
-  if (numbers === undefined) return undefined
+  if (numbers === undefined) return Served.standingsOf(decision, limits)
   if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[MORE] ?? 0) }]
   return readStandings(numbers, limits)
 }
@@ -121,6 +187,10 @@ function readStandings(numbers: readonly number[], limits: number): readonly Sta
     const [remaining = 0, moreMs = 0] = numbers.slice(SHARED + 2 * limit)
     return { remaining, moreMs: orNever(moreMs) }
   })
+}
+
+function aged(ms: number, by: number): number {
+  return Math.max(1, Math.ceil(ms - by))
 }
 
 function orNever(ms: number): number {

@@ -9,7 +9,7 @@ import type { Circle } from './circle.ts'
 import type { Connection } from './connection.ts'
 import { Deadlines } from './deadline.ts'
 import { Denials } from './denials.ts'
-import { failureOf } from './failure.ts'
+import { type FailureKind, failureOf } from './failure.ts'
 import { Fallback } from './fallback.ts'
 import { groupOf, namer } from './key.ts'
 import type { Grant, Lender } from './lease.ts'
@@ -100,11 +100,12 @@ export class Store implements Lender {
     return known
   }
 
-  async check(key: string, cost: number): Promise<Decision> {
+  /** @param since `performance.now()` when the caller came, if that was earlier */
+  async check(key: string, cost: number, since?: number): Promise<Decision> {
     const askedAt = this.#now()
     try {
-      const decision = readReply(await this.#ask('c', key, cost), this.#limits)
-      if (!decision.allowed && cost === 1) this.#remember(key, decision, askedAt)
+      const decision = readReply(await this.#ask('c', key, cost, since), this.#limits)
+      this.#learn(key, cost, decision, askedAt)
       return decision
     } catch (error) {
       await this.#note(error)
@@ -120,7 +121,9 @@ export class Store implements Lender {
   async take(key: string, cost: number, isPaced: boolean): Promise<Decision> {
     const op = isPaced && this.#options.algorithm === 'leaky-bucket' ? this.#paced : 't'
     try {
-      return readReply(await this.#ask(op, key, cost), this.#limits)
+      const decision = readReply(await this.#ask(op, key, cost), this.#limits)
+      if (decision.allowed) this.#denials?.forget(key)
+      return decision
     } catch (error) {
       await this.#note(error)
       return this.#fallback.take(key, cost, isPaced)
@@ -132,19 +135,29 @@ export class Store implements Lender {
     return agedReply(denial, ms, this.#limits.length)
   }
 
-  /** Takes units in advance; what decides in Redis' place grants only what is asked for. */
-  async borrow(key: string, least: number, most: number): Promise<Grant> {
+  /** See {@link Lender}. */
+  async borrow(
+    key: string,
+    least: number,
+    most: number,
+    since: number,
+  ): Promise<Grant | FailureKind> {
     const askedAt = this.#now()
     try {
-      const numbers = await this.#ask(most, key, least)
+      const numbers = await this.#ask(most, key, least, since)
       const decision = readReply(numbers, this.#limits)
-      if (!decision.allowed && least === 1) this.#remember(key, decision, askedAt)
+      this.#learn(key, least, decision, askedAt)
       return { decision, granted: chargedUnits(numbers) }
     } catch (error) {
-      await this.#note(error)
-      const decision = this.#fallback.check(key, least)
-      return { decision, granted: decision.allowed ? least : 0 }
+      await this.#giveTurn()
+      return failureOf(error).kind
     }
+  }
+
+  /** See {@link Lender}. */
+  alone(key: string, cost: number, kind: FailureKind): Decision {
+    this.tally.failed(kind)
+    return this.#fallback.check(key, cost)
   }
 
   async peek(key: string, cost: number): Promise<Decision> {
@@ -160,6 +173,12 @@ export class Store implements Lender {
   async refund(key: string, units: number): Promise<void> {
     this.#denials?.forget(key)
     await this.#tell('r', key, units, () => this.#fallback.refund(key, units))
+  }
+
+  /** See {@link Lender}. What Redis has charged is given back to Redis or not at all. */
+  async giveBack(key: string, units: number): Promise<void> {
+    this.#denials?.forget(key)
+    await this.#tell('r', key, units, () => {})
   }
 
   async block(key: string, ms: number): Promise<void> {
@@ -194,11 +213,16 @@ export class Store implements Lender {
     this.#letGoOfCircle()
   }
 
-  #ask(op: Question['op'], key: string, amount: number): Promise<readonly number[]> {
+  #ask(
+    op: Question['op'],
+    key: string,
+    amount: number,
+    since?: number,
+  ): Promise<readonly number[]> {
     this.tally.asked++
     const tail = this.#clock === undefined ? this.#tail : this.#timed(this.#clock)
     const question = { script: this.#script, name: this.#nameOf(key), op, amount, tail }
-    return this.#connection.ask(question, this.#deadlines, this.#connecting)
+    return this.#connection.ask(question, this.#deadlines, this.#connecting, since)
   }
 
   async #tell(op: Question['op'], key: string, amount: number, instead: () => void): Promise<void> {
@@ -210,6 +234,13 @@ export class Store implements Lender {
     }
   }
 
+  /** Remembers a denial of one unit; an admission proves that what was remembered is out of date. */
+  #learn(key: string, cost: number, decision: Decision, askedAt: number): void {
+    if (decision.allowed) {
+      if (this.#denials?.any === true) this.#denials.forget(key)
+    } else if (cost === 1) this.#remember(key, decision, askedAt)
+  }
+
   /** With `blockFor`, until the block ends: another denial after that begins another block. */
   #remember(key: string, decision: Decision, askedAt: number): void {
     if (this.#denials === undefined) return
@@ -218,12 +249,16 @@ export class Store implements Lender {
     this.#denials.remember(key, decision, ms, askedAt, this.#now())
   }
 
-  /**
-   * Counts, and lets the event loop turn now and then: a caller that asks in a loop would otherwise never
-   * let in the news that Redis is back.
-   */
   async #note(error: unknown): Promise<void> {
     this.tally.failed(failureOf(error).kind)
+    await this.#giveTurn()
+  }
+
+  /**
+   * Lets the event loop turn now and then: a caller that asks in a loop would otherwise never let in the
+   * news that Redis is back.
+   */
+  async #giveTurn(): Promise<void> {
     const now = performance.now()
     if (now - this.#turnedAt < TURN_MS) return
     await turn()
