@@ -1,5 +1,6 @@
 import type { Decision } from '../decision.ts'
 import { flat } from '../flat.ts'
+import type { Limit } from '../limit/limit.ts'
 import { tableKey } from './key.ts'
 import { agedReply } from './reply.ts'
 
@@ -26,7 +27,7 @@ interface Denial {
  */
 export class Denials {
   readonly #longestMs: number
-  readonly #limits: number
+  readonly #limits: readonly Limit[]
   readonly #known = new Map<string, Denial>()
   /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
   readonly #ring: (Denial | undefined)[] = []
@@ -34,9 +35,9 @@ export class Denials {
 
   /**
    * @param longestMs how long a denial is believed at most
-   * @param limits how many limits a decision is about
+   * @param limits what a decision is about
    */
-  constructor(longestMs: number, limits: number) {
+  constructor(longestMs: number, limits: readonly Limit[]) {
     this.#longestMs = longestMs
     this.#limits = limits
   }

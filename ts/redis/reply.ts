@@ -8,8 +8,9 @@ import type { Standing } from '../tier.ts'
  *   allowed, remaining, retry after, reset, more or policy, the deciding limit's own reset, the block
  *
  * With one limit the fifth number is when there will be more, and an admission may end with it. With several it
- * is the deciding limit, and for each limit follow what it has left and when it will have more. A server's
- * time comes last, if it was asked for: then the numbers are even in number.
+ * is the deciding limit, and for each limit follow what it has left and when it will have more; under a block
+ * then for each limit how long it would deny by itself, and when it is whole. A server's time comes last, if it
+ * was asked for: then the numbers are even in number.
  * Times are milliseconds, -1 is never.
  */
 const ALLOWED = 0
@@ -80,15 +81,30 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
 }
 
 /** A denial as it reads some time later, if nothing has happened to the key since. */
-export function agedReply(denial: Decision, ms: number, limits: number): Decision {
+export function agedReply(denial: Decision, ms: number, limits: readonly Limit[]): Decision {
   const told = Answer.numbersOf(denial)
   if (told === undefined) return agedDenial(denial, ms)
   const numbers = [...told]
-  for (const place of timesIn(limits)) {
+  for (const place of timesIn(limits.length)) {
     const time = numbers[place] as number
-    if (time > 0) numbers[place] = Math.max(1, Math.ceil(time - ms))
+    if (time > 0) numbers[place] = aged(time, ms)
   }
-  return new Answer(numbers, denial.policy, denial.limit, limits === 1)
+  const { length } = limits
+  const ownTimes = told.slice(SHARED + 2 * length, SHARED + 4 * length)
+  const isBlocked = length > 1 && ownTimes.length === 2 * length
+  const policy = isBlocked ? decideAgain(numbers, ownTimes, ms) : denial.policy
+  const limit = limits[policy]?.count ?? denial.limit
+  return new Answer(numbers, policy, limit, length === 1)
+}
+
+/** While a key is blocked its limits recover, and another may come to be the one that would deny longest. */
+function decideAgain(numbers: number[], ownTimes: readonly number[], ms: number): number {
+  const rest = (time: number): number => Math.max(0, Math.ceil(time - ms))
+  const waits = ownTimes.filter((_, place) => place % 2 === 0).map((time) => rest(orNever(time)))
+  const policy = waits.indexOf(Math.max(...waits))
+  const whole = rest(ownTimes[2 * policy + 1] as number)
+  numbers[LIMIT_RESET] = Math.max(whole, numbers[BLOCK] as number)
+  return policy
 }
 
 /** The denial of one unit that follows an admission which left nothing, if there is one limit. */

@@ -55,7 +55,7 @@ export class Store implements Lender {
     this.#circle = circle
     this.#letGoOfCircle = letGo
     this.#fallback = new Fallback(limits, options, circle, () => this.#parts)
-    this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits.length)
+    this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits)
     this.#deadlines = new Deadlines(options.deadlineMs)
     this.#connecting = new Deadlines(options.connectTimeoutMs)
     const { deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
@@ -132,7 +132,7 @@ export class Store implements Lender {
 
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
   aged(denial: Decision, ms: number): Decision {
-    return agedReply(denial, ms, this.#limits.length)
+    return agedReply(denial, ms, this.#limits)
   }
 
   /** See {@link Lender}. */

@@ -129,6 +129,12 @@ local function answer(allowed, block)
   if limits > 1 then
     reply[5] = deciding - 1
     for i = 1, limits do reply[6 + 2 * i], reply[7 + 2 * i] = left[i], more[i] end
+    if block > 0 then
+      for i = 1, limits do
+        reply[#reply + 1] = wait[i] == huge and -1 or wait[i]
+        reply[#reply + 1] = reset[i]
+      end
+    end
   end
   if till <= 0 then reply[#reply + 1] = now end
   return reply
