@@ -27,10 +27,17 @@ export function open(options: OpenOptions): Native {
   }
 }
 
-/** What is wrong with an argument is a RangeError; what is wrong with the system is not. */
+/**
+ * What is wrong with an argument is a RangeError; what is wrong with the system is not. Told apart by code: in
+ * Jest the addon throws errors of another realm, which are instances of none of the classes here.
+ */
 function asItIsKnown(error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error)) return error
-  const code = String(error.code)
-  if (code.startsWith('SHARED_') || code === 'NOT_AVAILABLE') return error
-  return Object.assign(new RangeError(error.message), { code })
+  if (!hasCode(error)) return error
+  const { code, message } = error
+  const isOfSystem = code.startsWith('SHARED_') || code === 'NOT_AVAILABLE'
+  return Object.assign(isOfSystem ? new Error(message) : new RangeError(message), { code })
+}
+
+function hasCode(error: unknown): error is { readonly code: string; readonly message: string } {
+  return typeof error === 'object' && error !== null && 'code' in error && 'message' in error
 }

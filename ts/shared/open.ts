@@ -35,7 +35,7 @@ export function openShared(options: OpenOptions & { name: string }, on: OnMismat
 }
 
 function isTrouble(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && TROUBLES.includes(error.code)
+  return TROUBLES.includes((error as { readonly code?: unknown } | null)?.code)
 }
 
 /** New settings are another state: while old processes run, both states admit. */

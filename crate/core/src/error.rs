@@ -16,6 +16,8 @@ pub enum Error {
     Burst(u64),
     /// `count` per `window_ms` does not fit the state word of `algorithm`.
     TooLarge { algorithm: &'static str, count: u64, window_ms: u64 },
+    /// An algorithm of a name that there is none of.
+    Algorithm { got: String, accepted: String },
     /// A capacity outside `1 ..= 134_217_728` keys.
     Capacity(u64),
     /// The memory could not be had.
@@ -94,7 +96,7 @@ impl Error {
             Self::Limits(_) | Self::Count(_) | Self::Window(_) | Self::TooLarge { .. } => {
                 "INVALID_LIMIT"
             }
-            Self::Burst(_) | Self::Capacity(_) => "INVALID_OPTION",
+            Self::Burst(_) | Self::Algorithm { .. } | Self::Capacity(_) => "INVALID_OPTION",
             Self::Memory { .. } => "OUT_OF_MEMORY",
             Self::Random => "NO_RANDOM_BYTES",
             Self::Name => "NAME_IN_USE",
@@ -124,6 +126,10 @@ impl fmt::Display for Error {
                 "burst: {n}; expected a whole number from 1 to 1000000000, with token-bucket or \
                  leaky-bucket"
             ),
+            // Debug: a text of the caller's is quoted and escaped.
+            Self::Algorithm { got, accepted } => {
+                write!(f, "algorithm must be one of {accepted}, got {got:?}")
+            }
             Self::TooLarge { algorithm, count, window_ms } => {
                 let other = match *algorithm {
                     "token-bucket" => "a count that has a divisor in common with the window",

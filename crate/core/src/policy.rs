@@ -24,6 +24,42 @@ pub enum Kind {
     FixedWindow,
 }
 
+/// Every kind and its name. A shared file holds the index: append, and reorder nothing.
+const NAMES: [(Kind, &str); 5] = [
+    (Kind::TokenBucket, "token-bucket"),
+    (Kind::LeakyBucket, "leaky-bucket"),
+    (Kind::SlidingWindow, "sliding-window"),
+    (Kind::SlidingLog, "sliding-log"),
+    (Kind::FixedWindow, "fixed-window"),
+];
+
+impl Kind {
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(kind, _)| *kind == self).map_or("", |&(_, name)| name)
+    }
+
+    /// The kind that people call so, or an error that lists what there is.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let found = NAMES.iter().find(|(_, one)| *one == name);
+        found.map(|&(kind, _)| kind).ok_or_else(|| Error::Algorithm {
+            got: name.to_owned(),
+            accepted: NAMES.map(|(_, name)| name).join(", "),
+        })
+    }
+
+    /// Its number in a shared file.
+    pub(crate) fn index(self) -> Option<usize> {
+        NAMES.iter().position(|(kind, _)| *kind == self)
+    }
+
+    /// The kind of that number.
+    pub(crate) fn at(index: usize) -> Option<Self> {
+        NAMES.get(index).map(|&(kind, _)| kind)
+    }
+}
+
 /// Everything that decides how a limiter answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -68,5 +104,29 @@ impl Policy {
     pub(crate) fn shortest(&self) -> usize {
         let windows = self.limits.iter().map(|limit| limit.window_ms());
         windows.enumerate().min_by_key(|&(_, window)| window).map_or(0, |(index, _)| index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_found_by_its_name_and_its_number() {
+        for (index, (_, name)) in NAMES.into_iter().enumerate() {
+            let kind = Kind::parse(name).ok();
+            assert_eq!(kind.map(Kind::name), Some(name));
+            assert_eq!(kind.and_then(Kind::index), Some(index));
+            assert_eq!(kind, Kind::at(index));
+        }
+        assert_eq!(Kind::at(NAMES.len()), None);
+    }
+
+    #[test]
+    fn no_other_name_is_taken_for_a_kind() {
+        for name in ["", "Token-bucket", "token_bucket", "token-bucket ", "gcra"] {
+            let refusal = Kind::parse(name).map_err(|error| error.code());
+            assert_eq!(refusal, Err("INVALID_OPTION"));
+        }
     }
 }

@@ -84,20 +84,10 @@ fn policy(options: &OpenOptions) -> Result<Policy, Error> {
     });
     Ok(Policy {
         limits: limits.collect::<Result<_, _>>()?,
-        kind: kind(&options.algorithm),
+        kind: Kind::parse(&options.algorithm)?,
         block_for_ms: whole(options.block_for_ms),
         capacity: usize::try_from(whole(options.capacity)).unwrap_or(usize::MAX),
     })
-}
-
-fn kind(algorithm: &str) -> Kind {
-    match algorithm {
-        "leaky-bucket" => Kind::LeakyBucket,
-        "sliding-window" => Kind::SlidingWindow,
-        "sliding-log" => Kind::SlidingLog,
-        "fixed-window" => Kind::FixedWindow,
-        _ => Kind::TokenBucket,
-    }
 }
 
 #[expect(

@@ -10,7 +10,7 @@ use crate::open::report;
 use napi_derive::napi;
 use ratethrottle_core::shared::{Contents, Entry, Here, Place, Sound};
 use ratethrottle_core::table::Census;
-use ratethrottle_core::{Clock, Kind, Limit, Monotonic};
+use ratethrottle_core::{Clock, Limit, Monotonic};
 
 /// One limit of a shared table.
 #[napi(object)]
@@ -79,7 +79,7 @@ fn table(sound: Sound) -> SharedTable {
     SharedTable {
         limits: pairs.map(|(limit, census)| shared_limit(*limit, census)).collect(),
         name: sound.name,
-        algorithm: algorithm(sound.policy.kind).to_owned(),
+        algorithm: sound.policy.kind.name().to_owned(),
         block_for_ms: sound.policy.block_for_ms as f64,
         capacity: sound.policy.capacity as f64,
         bytes: sound.bytes as f64,
@@ -103,15 +103,5 @@ fn shared_limit(limit: Limit, census: &Census) -> SharedLimit {
         blocked: census.blocked as f64,
         expired: census.expired as f64,
         claimed: census.claimed as f64,
-    }
-}
-
-const fn algorithm(kind: Kind) -> &'static str {
-    match kind {
-        Kind::TokenBucket => "token-bucket",
-        Kind::LeakyBucket => "leaky-bucket",
-        Kind::SlidingWindow => "sliding-window",
-        Kind::SlidingLog => "sliding-log",
-        Kind::FixedWindow => "fixed-window",
     }
 }

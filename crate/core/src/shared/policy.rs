@@ -6,17 +6,9 @@ use crate::policy::{Kind, MAX_LIMITS, Policy};
 /// Kind, block, capacity, number of limits, and three words for each limit.
 pub(super) const WORDS: usize = 4 + 3 * MAX_LIMITS;
 
-const KINDS: [Kind; 5] = [
-    Kind::TokenBucket,
-    Kind::LeakyBucket,
-    Kind::SlidingWindow,
-    Kind::SlidingLog,
-    Kind::FixedWindow,
-];
-
 /// `None` for a policy that no limiter can have.
 pub(super) fn write(policy: &Policy) -> Option<[u64; WORDS]> {
-    let kind = KINDS.iter().position(|kind| *kind == policy.kind)?;
+    let kind = policy.kind.index()?;
     let limits = policy.limits.iter();
     let limits = limits.flat_map(|limit| [limit.count(), limit.window_ms(), limit.burst()]);
     let head =
@@ -41,7 +33,7 @@ pub(super) fn read(words: &[u64]) -> Option<Policy> {
     });
     let policy = Policy {
         limits: limits.collect::<Option<_>>()?,
-        kind: *KINDS.get(usize::try_from(kind).ok()?)?,
+        kind: Kind::at(usize::try_from(kind).ok()?)?,
         block_for_ms,
         capacity: usize::try_from(capacity).ok()?,
     };
