@@ -39,11 +39,15 @@ export interface Configured {
  * The options without `RATELIMIT_*` settings in them, these as the options they stand for. What is given
  * as an option goes before a setting among the options, and that before the environment.
  *
+ * @param environment where else settings are looked for. Default: that of the process
  * @throws TypeError or RangeError, naming the setting that is unknown or impossible
  */
-export function withSettings<T extends object>(options: T): Omit<T, keyof Settings> & Configured {
+export function withSettings<T extends object>(
+  options: T,
+  environment: NodeJS.ProcessEnv = process.env,
+): Omit<T, keyof Settings> & Configured {
   const given = new Map<string, unknown>(Object.entries(options))
-  const settings = new Map([...readEnvironment(process.env), ...pick(given)])
+  const settings = new Map([...readEnvironment(environment), ...pick(given)])
   const storage = settings.get('RATELIMIT_STORAGE_URL')
   // Here, where it is known under which name it was set.
   if (storage !== undefined && given.get('storage') === undefined) {

@@ -10,14 +10,8 @@ import { type Controls, controlsOf, noLimits } from './http/controls.ts'
 import type { Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
-import {
-  asHttpOptions,
-  type CheckedOptions,
-  type HttpOptions,
-  inheritedFrom,
-  ownHttpOptions,
-} from './http/options.ts'
-import { readHttpOptions } from './http/read.ts'
+import type { CheckedOptions, HttpOptions } from './http/options.ts'
+import { asHttpOptions, inheritedFrom, ownHttpOptions, readHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
 
 export { TRUST_EVERYBODY } from '../address/trust.ts'

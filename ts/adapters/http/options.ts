@@ -1,13 +1,11 @@
 import type { TrustInput } from '../../address/trust.ts'
-import { SETTINGS, type Settings, withSettings } from '../../environment.ts'
-import { mustBe } from '../../errors.ts'
+import type { Settings } from '../../environment.ts'
 import type { RateLimitExceeded } from '../../exceeded.ts'
 import type { HeaderStyle } from '../../headers.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import type { CheckedLimits } from '../../limit/literal.ts'
-import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from '../../options.ts'
+import type { RateLimiterOptions } from '../../options.ts'
 import type { RedisOptions } from '../../redis/index.ts'
-import { REDIS_OPTIONS } from '../../redis/names.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
 import type { Hooks } from './events.ts'
@@ -98,49 +96,3 @@ export type RedisSettings = Omit<RedisOptions, keyof RateLimiterOptions>
 
 /** While the store fails: count in this process, admit, or deny. */
 export type StoreErrorPolicy = NonNullable<RedisOptions['onError']>
-
-const OWN = [
-  ...['limits', 'key', 'cost', 'trust', 'methods', 'skip', 'allow', 'deny', 'scope', 'countWhen'],
-  ...['outcomeTimeoutMs'],
-  ...['slowDown', 'missingKey', 'onKeyError', 'keyTimeoutMs', 'headers', 'policy', 'status'],
-  ...['message', 'problem', 'handler', 'dryRun', 'onAdmit', 'onDeny', 'onError', 'onStoreError'],
-  ...['storage', ...REDIS_OPTIONS.filter((name) => name !== 'onError')],
-]
-const KNOWN = [...OWN, ...LIMITER_OPTIONS.filter((name) => name !== 'shared'), ...SETTINGS]
-/**
- * The options that are `options`' own, `RATELIMIT_*` settings turned into what they stand for.
- *
- * @throws TypeError or RangeError unless all are known
- */
-export function ownHttpOptions<Request, Response>(
-  options: HttpOptions<Request, Response>,
-): HttpOptions<Request, Response> {
-  return withSettings(ownOptions(options, KNOWN)) as HttpOptions<Request, Response>
-}
-
-/** Limits in whatever form, as options. */
-export function asHttpOptions<Request, Response>(
-  given: LimitInput | LimitsFunction<Request> | HttpOptions<Request, Response>,
-  name: string,
-): HttpOptions<Request, Response> {
-  if (typeof given === 'string' || typeof given === 'function' || Array.isArray(given)) {
-    return { limits: given as LimitInput }
-  }
-  if (typeof given !== 'object' || given === null) {
-    throw new TypeError(mustBe(name, 'a limit string, an array of them or options', given))
-  }
-  return Object.hasOwn(given, 'count')
-    ? { limits: given as LimitInput }
-    : ownOptions(given as HttpOptions<Request, Response>, KNOWN)
-}
-
-/**
- * What holds for limits apart from those of the options: all but the limits, and what was written beside
- * them. A burst is for some limits, and a name or a scope for one budget.
- */
-export function inheritedFrom<Request, Response>(
-  options: HttpOptions<Request, Response>,
-): HttpOptions<Request, Response> {
-  const { limits: _l, burst: _b, name: _n, scope: _s, policy: _p, ...inherited } = options
-  return inherited
-}

@@ -1,23 +1,35 @@
 import { type AddressRanges, readRanges } from '../../address/ranges.ts'
 import { readTrust, type Trust } from '../../address/trust.ts'
+import { SETTINGS, type Settings, withSettings } from '../../environment.ts'
 import { mustBe } from '../../errors.ts'
-import { checkPolicyName, type HeaderStyle, readHeaderStyle } from '../../headers.ts'
+import { type HeaderStyle, readHeaderStyle } from '../../headers.ts'
 import { readDuration } from '../../limit/duration.ts'
 import type { LimitInput } from '../../limit/limit.ts'
-import { type RateLimiterOptions, readInteger, resolveOptions } from '../../options.ts'
+import {
+  LIMITER_OPTIONS,
+  ownOptions,
+  type RateLimiterOptions,
+  readInteger,
+  resolveOptions,
+} from '../../options.ts'
 import { REDIS_OPTIONS } from '../../redis/names.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
 import type { Hooks } from './events.ts'
-import { countedAs, type Skip } from './filter.ts'
+import type { Skip } from './filter.ts'
 import { byIp, type KeyFunction } from './keys.ts'
-import { type Handler, type HttpOptions, ownHttpOptions, type RedisSettings } from './options.ts'
+import type { Handler, HttpOptions, RedisSettings } from './options.ts'
 import { type Counts, readCountWhen } from './outcome.ts'
-
-const DEFAULT_TIMEOUT_MS = 1000
-const MAX_SCOPE_LENGTH = 100
-const MAX_MESSAGE_LENGTH = 1000
-const METHOD = /^[A-Z][A-Z-]*$/
+import {
+  oneOf,
+  readBoolean,
+  readCost,
+  readFunction,
+  readMethods,
+  readPolicyNames,
+  readSteps,
+  readText,
+} from './values.ts'
 
 /** Options that have been checked, with every default filled in. */
 export interface ReadOptions<Request, Response> {
@@ -52,74 +64,136 @@ export interface ReadOptions<Request, Response> {
   readonly forRedis: RedisSettings
 }
 
-/** @throws TypeError or RangeError that names the option, its value and what is accepted */
+/** What adapters have beside the options of limiters, and what they read themselves of those. */
+type OwnOption =
+  | Exclude<
+      keyof HttpOptions<unknown>,
+      keyof RateLimiterOptions | keyof RedisSettings | keyof Settings
+    >
+  | 'blockFor'
+  | 'onError'
+
+/** Checks the value of an option, `undefined` where it is not given, and says what it is then. */
+type Reader = (value: unknown, name: string) => unknown
+
+const asGiven = (value: unknown): unknown => value
+/** Of an option that has no default. */
+const optional =
+  (read: Reader): Reader =>
+  (value, name) =>
+    value === undefined ? undefined : read(value, name)
+const integer =
+  (byDefault: number, max: number, min = 1): Reader =>
+  (value, name) =>
+    readInteger(value ?? byDefault, max, name, min)
+const word =
+  (...words: [byDefault: string, ...others: string[]]): Reader =>
+  (value, name) =>
+    oneOf(value ?? words[0], words, name)
+const text = (max: number): Reader => optional((value, name) => readText(value, max, name))
+
+/**
+ * Each option of {@link HttpOptions} with what reads it: the only list of their names. What a limiter itself
+ * takes, that limiter reads.
+ */
+const READERS: Readonly<Record<OwnOption, Reader>> = {
+  limits: asGiven,
+  key: (value, name) => readFunction(value, name) ?? byIp(),
+  cost: readCost,
+  trust: optional(readTrust),
+  methods: optional(readMethods),
+  skip: readFunction,
+  allow: optional(readRanges),
+  deny: optional(readRanges),
+  scope: text(100),
+  countWhen: readCountWhen,
+  outcomeTimeoutMs: integer(30_000, 600_000),
+  blockFor: (value) => (Array.isArray(value) ? readSteps(value) : value),
+  slowDown: optional(readDuration),
+  missingKey: word('deny', 'shared', 'ip'),
+  onKeyError: word('ip', 'deny'),
+  keyTimeoutMs: integer(1_000, 60_000),
+  headers: readHeaderStyle,
+  policy: readPolicyNames,
+  status: integer(429, 599, 400),
+  message: text(1_000),
+  problem: readBoolean,
+  handler: readFunction,
+  dryRun: readBoolean,
+  onAdmit: readFunction,
+  onDeny: readFunction,
+  onError: (value, name) => (typeof value === 'string' ? value : readFunction(value, name)),
+  onStoreError: asGiven,
+  storage: asGiven,
+}
+const OF_LIMITERS = [...LIMITER_OPTIONS, ...REDIS_OPTIONS].filter((name) => name !== 'shared')
+const KNOWN = [...new Set([...Object.keys(READERS), ...OF_LIMITERS, ...SETTINGS])]
+
+/**
+ * The options that are `options`' own, `RATELIMIT_*` settings turned into what they stand for, those of the
+ * environment as well.
+ *
+ * @throws TypeError or RangeError unless all are known
+ */
+export function ownHttpOptions<Request, Response>(
+  options: HttpOptions<Request, Response>,
+): HttpOptions<Request, Response> {
+  return withSettings(ownOptions(options, KNOWN)) as HttpOptions<Request, Response>
+}
+
+/** Limits in whatever form, as options. The environment is in those that they are beside. */
+export function asHttpOptions<Request, Response>(
+  given: LimitInput | LimitsFunction<Request> | HttpOptions<Request, Response>,
+  name: string,
+): HttpOptions<Request, Response> {
+  if (typeof given === 'string' || typeof given === 'function' || Array.isArray(given)) {
+    return { limits: given as LimitInput }
+  }
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(mustBe(name, 'a limit string, an array of them or options', given))
+  }
+  if (Object.hasOwn(given, 'count')) return { limits: given as LimitInput }
+  const own = ownOptions(given as HttpOptions<Request, Response>, KNOWN)
+  return withSettings(own, {}) as HttpOptions<Request, Response>
+}
+
+/**
+ * What holds for limits apart from those of the options: all but the limits, and what was written beside
+ * them. A burst is for some limits, and a name or a scope for one budget.
+ */
+export function inheritedFrom<Request, Response>(
+  options: HttpOptions<Request, Response>,
+): HttpOptions<Request, Response> {
+  const { limits: _l, burst: _b, name: _n, scope: _s, policy: _p, ...inherited } = options
+  return inherited
+}
+
+/**
+ * @param own options as {@link ownHttpOptions} or {@link asHttpOptions} gives them
+ * @throws TypeError or RangeError that names the option, its value and what is accepted
+ */
 export function readHttpOptions<Request, Response>(
-  given: HttpOptions<Request, Response>,
+  own: HttpOptions<Request, Response>,
 ): ReadOptions<Request, Response> {
-  const own = ownHttpOptions(given)
-  const { onAdmit, onDeny, onError } = own
-  return {
-    ...readWho(own),
-    ...readWhat(own),
-    ...readAnswer(own),
-    counts: readCountWhen<Request>(own.countWhen),
-    outcomeTimeoutMs: readInteger(own.outcomeTimeoutMs ?? 30_000, 600_000, 'outcomeTimeoutMs'),
-    hooks: {
-      onAdmit: readFunction(onAdmit, 'onAdmit'),
-      onDeny: readFunction(onDeny, 'onDeny'),
-      onError: typeof onError === 'string' ? undefined : readFunction(onError, 'onError'),
-    },
-    ...readLimiter(own),
-  }
-}
-
-function readWho<Request, Response>(own: HttpOptions<Request, Response>) {
-  const { key, trust, methods, skip, allow, deny } = own
-  return {
-    key: readFunction(key, 'key') ?? byIp(),
-    trust: trust === undefined ? undefined : readTrust(trust, 'trust'),
-    methods: methods === undefined ? undefined : readMethods(methods),
-    skip: readFunction(skip, 'skip'),
-    allow: allow === undefined ? undefined : readRanges(allow, 'allow'),
-    deny: deny === undefined ? undefined : readRanges(deny, 'deny'),
-    missingKey: oneOf(own.missingKey ?? 'deny', ['deny', 'shared', 'ip'], 'missingKey'),
-    onKeyError: oneOf(own.onKeyError ?? 'ip', ['ip', 'deny'], 'onKeyError'),
-    keyTimeoutMs: readInteger(own.keyTimeoutMs ?? DEFAULT_TIMEOUT_MS, 60_000, 'keyTimeoutMs'),
-  }
-}
-
-function readWhat<Request, Response>(own: HttpOptions<Request, Response>) {
-  const { limits, cost, scope, blockFor, slowDown } = own
-  if (typeof cost === 'number') readInteger(cost, Number.MAX_SAFE_INTEGER, 'cost', 0)
-  else readFunction(cost, 'cost')
-  const isStepped = Array.isArray(blockFor)
+  // Without a prototype: a polluted one must not set an option.
+  const given: Record<string, unknown> = Object.assign(Object.create(null), own)
+  const read = Object.fromEntries(
+    Object.entries(READERS).map(([name, reader]) => [name, reader(given[name], name)]),
+  )
+  const { countWhen, slowDown, blockFor, onAdmit, onDeny, onError, ...others } = read
+  const stepsMs = Array.isArray(blockFor) ? blockFor : undefined
   // A delayed request would be one that waits for its turn and for its outcome at once.
-  if (slowDown !== undefined && (isStepped || readCountWhen(own.countWhen) !== undefined)) {
+  if (slowDown !== undefined && (stepsMs !== undefined || countWhen !== undefined)) {
     throw new TypeError('slowDown excludes countWhen and a blockFor with steps')
   }
+  const hooks = { onAdmit, onDeny, onError: typeof onError === 'string' ? undefined : onError }
+  const more = { counts: countWhen, slowDownMs: slowDown, stepsMs, hooks }
+  // The table's readers are what makes each of them what its type says.
   return {
-    limits,
-    cost: cost as HttpOptions<Request>['cost'],
-    scope: scope === undefined ? undefined : readText(scope, MAX_SCOPE_LENGTH, 'scope'),
-    stepsMs: isStepped ? readSteps(blockFor) : undefined,
-    slowDownMs: slowDown === undefined ? undefined : readDuration(slowDown, 'slowDown'),
-  }
-}
-
-function readAnswer<Request, Response>(own: HttpOptions<Request, Response>) {
-  const { headers, policy, status, message, problem, handler, dryRun } = own
-  const names = policy === undefined ? [] : [policy].flat()
-  return {
-    headers: readHeaderStyle(headers),
-    policy: names.map((name, i) =>
-      checkPolicyName(name, names.length > 1 ? `policy[${i}]` : 'policy'),
-    ),
-    status: status === undefined ? 429 : readInteger(status, 599, 'status', 400),
-    message: message === undefined ? undefined : readText(message, MAX_MESSAGE_LENGTH, 'message'),
-    problem: readBoolean(problem, 'problem'),
-    handler: readFunction(handler, 'handler'),
-    dryRun: readBoolean(dryRun, 'dryRun'),
-  }
+    ...others,
+    ...more,
+    ...readLimiter(given as HttpOptions<Request, Response>),
+  } as unknown as ReadOptions<Request, Response>
 }
 
 function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
@@ -151,46 +225,4 @@ function readForRedis<Request, Response>(own: HttpOptions<Request, Response>): R
   const given = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
   const known = given.filter(([name, value]) => name !== 'onError' && value !== undefined)
   return { ...Object.fromEntries(known), ...(policy === undefined ? {} : { onError: policy }) }
-}
-
-function readSteps(steps: readonly unknown[]): readonly number[] {
-  if (steps.length === 0) throw new RangeError('blockFor must have at least one step')
-  return steps.map((step, i) => readDuration(step, `blockFor[${i}]`))
-}
-
-function readMethods(methods: unknown): ReadonlySet<string> {
-  const accepted = 'an array of methods such as ["POST"]'
-  if (!Array.isArray(methods) || methods.length === 0) {
-    throw new TypeError(mustBe('methods', accepted, methods))
-  }
-  return new Set(
-    methods.map((method: unknown, i) => {
-      const name = typeof method === 'string' ? method.toUpperCase() : ''
-      if (!METHOD.test(name)) throw new TypeError(mustBe(`methods[${i}]`, 'a method', method))
-      return countedAs(name)
-    }),
-  )
-}
-
-function readFunction<F>(value: F | undefined, name: string): F | undefined {
-  if (value === undefined || typeof value === 'function') return value
-  throw new TypeError(mustBe(name, 'a function', value))
-}
-
-function readBoolean(value: unknown, name: string): boolean {
-  if (value === undefined || typeof value === 'boolean') return value === true
-  throw new TypeError(mustBe(name, 'true or false', value))
-}
-
-function readText(value: unknown, max: number, name: string): string {
-  const accepted = `a text of 1 to ${max} characters`
-  if (typeof value !== 'string') throw new TypeError(mustBe(name, accepted, value))
-  if (value === '' || value.length > max) throw new RangeError(mustBe(name, accepted, value))
-  return value
-}
-
-function oneOf<T extends string>(value: unknown, words: readonly T[], name: string): T {
-  const found = words.find((word) => word === value)
-  if (found !== undefined) return found
-  throw new RangeError(mustBe(name, words.map((word) => `"${word}"`).join(' or '), value))
 }
