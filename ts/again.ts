@@ -1,27 +1,11 @@
 import type { Clock } from './clock.ts'
+import { holdBriefly, type LastKey } from './last-key.ts'
 
 /** Charges a cost to a key and says whether it was admitted. */
 export type Charge = (key: string, cost?: number) => boolean
 
 /** A native call that objects with `false` or not at all. Without a key it means that of the last one. */
 export type NativeCharge = (key?: string, cost?: number, now?: number) => false | undefined
-
-/** The key whose hash the native side still has. */
-export interface LastKey {
-  text: string | typeof NONE
-}
-
-const NONE: unique symbol = Symbol('no key')
-
-/** No key yet. */
-export function noKey(): LastKey {
-  return { text: NONE }
-}
-
-/** No key any more: the native side has forgotten it. */
-export function forget(last: LastKey): void {
-  last.text = NONE
-}
 
 /**
  * Spares reading and hashing a key that is the same as the last one: a burst from one caller is what a
@@ -35,6 +19,7 @@ export function again(native: NativeCharge, last: LastKey): Charge {
     // A call that throws changes neither side's idea of the last key.
     const objection = cost === undefined ? native(key) : native(key, cost)
     last.text = key
+    if (!last.isHeld) holdBriefly(last, key)
     return objection === undefined
   }
 }
