@@ -23,6 +23,10 @@ export class Authority {
     return readFileSync(this.own.cert, 'utf8')
   }
 
+  read(file: string): string {
+    return readFileSync(file, 'utf8')
+  }
+
   /** A certificate that it has signed, for these names. */
   issue(name: string, names = 'IP:127.0.0.1,DNS:localhost', days = '2'): Certificate {
     const [key, cert, request, extensions] = ['key', 'crt', 'csr', 'ext'].map((end) =>

@@ -103,7 +103,11 @@ export class Start {
       asked.reject(new StoreFailure('unavailable'))
       return
     }
-    const caller = new Parked(asked, now + connecting.ms, (left) => this.#forget(left))
+    const caller = new Parked(asked, now + connecting.ms, (left) => {
+      this.#forget(left)
+      // Said before the caller is told: it may be the last thing that the process does.
+      if (connecting.ms >= this.#longestMs) this.#giveUp()
+    })
     this.#perName.set(name, waiting + 1)
     this.#parked.add(caller)
     connecting.add(caller, now)
