@@ -99,3 +99,15 @@ function checkTime(ms: unknown, name: string): number {
   if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(mustBe(name, accepted, ms))
   return ms
 }
+
+/** The clock, with the system's time and timers where it has none of its own. */
+export function withTimers(clock: Clock | undefined): Required<Clock> {
+  return {
+    now: () => (clock === undefined ? performance.now() : clock.now()),
+    setTimer: (wake, ms) => {
+      if (clock?.setTimer !== undefined) return clock.setTimer(wake, ms)
+      const timer = setTimeout(wake, ms)
+      return () => clearTimeout(timer)
+    },
+  }
+}

@@ -32,7 +32,8 @@ export async function storageFor(tier: 'shared' | 'redis'): Promise<object> {
 /** Starts one; it ends with the test. */
 export async function startLogins(options: object): Promise<LoginServer> {
   const file = join(process.cwd(), '__test__/faults/login-server.mjs')
-  const child = spawn(process.execPath, [file, JSON.stringify({ name: 'login', ...options })], {
+  const named = 'scope' in options ? options : { name: 'login', ...options }
+  const child = spawn(process.execPath, [file, JSON.stringify(named)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: 110_000,
   })

@@ -7,7 +7,7 @@ import { failureOf, isScriptLost, StoreFailure } from './failure.ts'
 import type { Gate } from './gate.ts'
 import { lateness, readNumbers } from './reply.ts'
 import { Servers } from './servers.ts'
-import { type Parked, Start } from './start.ts'
+import { type Connecting, type Parked, Start } from './start.ts'
 import type { StoreUser } from './user.ts'
 
 /**
@@ -65,7 +65,7 @@ export class Connection {
   ask(
     question: Question,
     deadlines: Deadlines,
-    connecting: Deadlines,
+    connecting: Connecting,
     since?: number,
   ): Promise<readonly number[]> {
     const now = performance.now()

@@ -44,7 +44,7 @@ export interface RedisOptions extends RateLimiterOptions {
   readonly deadlineMs?: number | undefined
   /**
    * Longest a decision waits for the first connection of the process, in milliseconds: 1 to 60,000.
-   * Default: 2,000. Afterwards `deadlineMs` holds. At most 1,000 calls wait for one key, 10,000 in all.
+   * Default: 2,000. Afterwards `deadlineMs` holds. As many calls wait as `maxWaitersPerKey` and `maxWaiters` let.
    */
   readonly connectTimeoutMs?: number | undefined
   /**

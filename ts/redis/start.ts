@@ -1,10 +1,7 @@
 import { Call, type Question } from './call.ts'
-import type { Deadlines, Waiting } from './deadline.ts'
+import { Deadlines, type Waiting } from './deadline.ts'
 import { StoreFailure } from './failure.ts'
 
-/** Callers who may wait for the first connection at once: of one key, and in all. */
-const MOST_PER_KEY = 1_000
-const MOST = 10_000
 /** The wait is counted in parts, so that a process which is busy with its own start does not use it up. */
 const PARTS = 8
 
@@ -58,6 +55,21 @@ export class Parked implements Waiting {
   }
 }
 
+/** How long and how many callers of one limiter may wait for the first connection. */
+export class Connecting {
+  readonly deadlines: Deadlines
+  readonly maxPerKey: number
+  readonly max: number
+  /** Callers who wait. */
+  waiting = 0
+
+  constructor(ms: number, maxPerKey: number, max: number) {
+    this.deadlines = new Deadlines(ms)
+    this.maxPerKey = maxPerKey
+    this.max = max
+  }
+}
+
 /** What a caller asks, and where the answer goes. */
 export interface Asked {
   readonly question: Question
@@ -95,22 +107,25 @@ export class Start {
     if (this.#timer === undefined) this.#nextPart()
   }
 
-  /** @param connecting how long the caller's limiter lets it wait */
-  park(asked: Asked, connecting: Deadlines, now: number): void {
+  /** @param connecting how long the caller's limiter lets it wait, and how many */
+  park(asked: Asked, connecting: Connecting, now: number): void {
     const { name } = asked.question
     const waiting = this.#perName.get(name) ?? 0
-    if (waiting >= MOST_PER_KEY || this.#parked.size >= MOST) {
+    if (waiting >= connecting.maxPerKey || connecting.waiting >= connecting.max) {
       asked.reject(new StoreFailure('unavailable'))
       return
     }
-    const caller = new Parked(asked, now + connecting.ms, (left) => {
+    const { deadlines } = connecting
+    const caller = new Parked(asked, now + deadlines.ms, (left) => {
+      connecting.waiting--
       this.#forget(left)
       // Said before the caller is told: it may be the last thing that the process does.
-      if (connecting.ms >= this.#longestMs) this.#giveUp()
+      if (deadlines.ms >= this.#longestMs) this.#giveUp()
     })
+    connecting.waiting++
     this.#perName.set(name, waiting + 1)
     this.#parked.add(caller)
-    connecting.add(caller, now)
+    deadlines.add(caller, now)
   }
 
   /** The wait is over. Gives back who still waits. */

@@ -16,6 +16,7 @@ import type { Grant, Lender } from './lease.ts'
 import type { ResolvedRedisOptions } from './options.ts'
 import { agedReply, blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
 import { decidingScript, type Script } from './script/script.ts'
+import { Connecting } from './start.ts'
 import { Tally } from './tally.ts'
 import { termsOf } from './terms.ts'
 import type { Share, StoreUser } from './user.ts'
@@ -36,7 +37,7 @@ export class Store implements Lender {
   readonly #denials: Denials | undefined
   readonly #deadlines: Deadlines
   /** Before the first connection. */
-  readonly #connecting: Deadlines
+  readonly #connecting: Connecting
   readonly #user: StoreUser
   readonly #script: Script
   readonly #nameOf: (key: string) => string
@@ -57,7 +58,8 @@ export class Store implements Lender {
     this.#fallback = new Fallback(limits, options, circle, () => this.#parts)
     this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs, limits)
     this.#deadlines = new Deadlines(options.deadlineMs)
-    this.#connecting = new Deadlines(options.connectTimeoutMs)
+    const { maxWaitersPerKey, maxWaiters } = options
+    this.#connecting = new Connecting(options.connectTimeoutMs, maxWaitersPerKey, maxWaiters)
     const { deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
     const share = (): Share => this.#share()
     this.#user = { deadlineMs, connectTimeoutMs, onError, onStoreChange, share }
@@ -208,7 +210,7 @@ export class Store implements Lender {
   close(): void {
     this.#connection.leave(this.#user)
     this.#deadlines.expireAll()
-    this.#connecting.expireAll()
+    this.#connecting.deadlines.expireAll()
     this.#fallback.close()
     this.#letGoOfCircle()
   }

@@ -78,7 +78,7 @@ export class Agenda<E extends Entry> {
     const now = this.#now()
     for (let seen = 0; seen < MOST_AT_ONCE; seen++) {
       const [first] = this.#heap
-      // Written so that with a broken clock everything is due: whoever waits learns of it.
+      // Written so that with a broken clock everything is due: those who wait learn of it.
       if (first === undefined || first.at > now) break
       this.remove(first)
       this.#due(first)

@@ -2,17 +2,33 @@ import type { Decision } from '../decision.ts'
 import type { Entry } from './agenda.ts'
 
 /** A caller who waits, linked to both neighbours: each may leave at any time, also one of ten thousand. */
-export interface Waiter<T> extends Entry {
+export class Waiter<T> implements Entry {
+  at = 0
+  place = -1
+  isWaiting = true
+  before: Waiter<T> | undefined = undefined
+  after: Waiter<T> | undefined = undefined
+  /** Ends the look-out for the caller's going. */
+  stopWatching: (() => void) | undefined = undefined
   readonly line: Line<T>
   readonly cost: number
   readonly deadline: number
   readonly resolve: (outcome: Outcome<T>) => void
   readonly reject: (reason: unknown) => void
-  isWaiting: boolean
-  before: Waiter<T> | undefined
-  after: Waiter<T> | undefined
-  /** Ends the look-out for the caller's going. */
-  stopWatching: (() => void) | undefined
+
+  constructor(
+    line: Line<T>,
+    cost: number,
+    deadline: number,
+    resolve: (outcome: Outcome<T>) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    this.line = line
+    this.cost = cost
+    this.deadline = deadline
+    this.resolve = resolve
+    this.reject = reject
+  }
 }
 
 /** Why a queue refused a caller. */

@@ -10,6 +10,7 @@ import { companionsOf, type OpenCompanion } from './companion.ts'
 import { Escalation } from './escalation.ts'
 import { Lines } from './lines.ts'
 import { Marks } from './marks.ts'
+import type { RedisSettings } from './options.ts'
 import { warnOfSeveralProcesses } from './per-process.ts'
 import type { ReadOptions } from './read.ts'
 import { VariableEscalation } from './variable-escalation.ts'
@@ -21,9 +22,10 @@ export function openCounters<Request, Response>(
   warnings: Warnings,
   identity: string,
 ): BudgetSource<Request> {
-  const { limits, policy, keyTimeoutMs, storage, limiter, forRedis } = options
+  const { limits, policy, keyTimeoutMs, storage, limiter, dryRun } = options
   warnOfSeveralProcesses(storage, warnings)
   const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
+  const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
   if (typeof limits === 'function') {
     const around = aroundOf(options, identity, '')
@@ -35,6 +37,12 @@ export function openCounters<Request, Response>(
   const around = aroundOf(options, identity, ` ${figuresOf(parsed)}`)
   const tier = stepped(openTier(parsed, toOpen), options, around)
   return budgetOf(tier, linesOf(options, around), policy)
+}
+
+/** A dry run waits no longer for the first connection than for any answer. */
+function withoutWaiting(forRedis: RedisSettings): RedisSettings {
+  const { deadlineMs = 50, connectTimeoutMs = deadlineMs } = forRedis
+  return { ...forRedis, connectTimeoutMs: Math.min(deadlineMs, connectTimeoutMs) }
 }
 
 /** What goes with the counters of a guard. */

@@ -1,0 +1,231 @@
+import { FakeClock, type RateLimiter } from 'ratethrottle'
+import { expect, it } from 'vitest'
+import { Agenda } from '../dist/wait-queue/agenda.js'
+import { Later, Refused, WaitQueue } from '../dist/wait-queue.js'
+import { randomFor } from './fixtures/random.ts'
+
+type Decision = ReturnType<RateLimiter['check']>
+
+const YES: Decision = {
+  allowed: true,
+  limit: 1,
+  remaining: 0,
+  resetMs: 1,
+  limitResetMs: 1,
+  retryAfterMs: 0,
+  retryAfter: 0,
+  policy: 0,
+}
+const NO: Decision = { ...YES, allowed: false, retryAfterMs: 100, retryAfter: 1 }
+const LATER = new Later(NO, 100, 1, () => 1)
+
+/** A queue whose questions the test answers, in the order in which they were asked. */
+function remote(caps = {}) {
+  const clock = new FakeClock()
+  const questions: ((answer: Decision | Later | Error) => void)[] = []
+  const asked: number[] = []
+  const back: number[] = []
+  const source = {
+    ask: (_: string, cost: number) =>
+      new Promise<Decision | Later>((resolve, reject) => {
+        asked.push(cost)
+        questions.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)))
+      }),
+    peek: (_: string, cost: number) =>
+      cost > 9 ? { ...NO, retryAfterMs: Number.POSITIVE_INFINITY } : NO,
+    aged: (denial: Decision) => denial,
+    giveBack: (_: string, cost: number, answer: Decision) => {
+      if (answer.allowed) back.push(cost)
+      return answer
+    },
+  }
+  const all = { clock, maxWaitersPerKey: 100, maxWaiters: 100, ...caps }
+  const queue = new WaitQueue<Decision>(source, all)
+  const answer = async (...answers: (Decision | Later | Error)[]) => {
+    for (const one of answers) {
+      questions.shift()?.(one)
+      for (let i = 0; i < 10; i++) await Promise.resolve()
+    }
+  }
+  return { clock, queue, asked, back, answer }
+}
+
+function leaver() {
+  const caller = {
+    isGone: false,
+    leave: () => {},
+    watch: (gone: () => void) => {
+      caller.leave = () => {
+        caller.isGone = true
+        gone()
+      }
+      return () => {
+        caller.leave = () => {}
+      }
+    },
+  }
+  return caller
+}
+
+it('one question a line is under way, and the line behind it stays in order', async () => {
+  const { queue, clock, asked, answer } = remote()
+  const order: number[] = []
+  const join = (cost: number) =>
+    Promise.resolve(queue.join('k', cost, 1_000)).then(() => order.push(cost))
+  const first = join(1)
+  await answer(LATER)
+  const others = [join(1), join(1)]
+  expect([queue.size, queue.keys]).toEqual([3, 1])
+  clock.advance(100)
+  expect(asked).toEqual([1, 1])
+  queue.wake('k')
+  queue.wake('k')
+  expect(asked).toHaveLength(2)
+  await answer(YES)
+  await first
+  expect(asked).toHaveLength(3)
+  await answer(YES, YES)
+  await Promise.all(others)
+  expect(order).toEqual([1, 1, 1])
+  expect([queue.size, queue.keys]).toEqual([0, 0])
+})
+
+it('woken while its question is under way, the head asks once more', async () => {
+  const { queue, clock, asked, answer } = remote()
+  const waiting = queue.join('k', 1, 1_000)
+  await answer(LATER)
+  clock.advance(100)
+  queue.wake('k')
+  await answer(LATER)
+  expect(asked).toHaveLength(3)
+  await answer(YES)
+  expect(await waiting).toBe(YES)
+})
+
+it('a charge that comes for a caller who has gone is given back', async () => {
+  const { queue, clock, back, answer } = remote()
+  const [early, late] = [leaver(), leaver()]
+  const first = queue.join('k', 2, 1_000, early)
+  early.isGone = true
+  await answer(YES)
+  expect(await first).toMatchObject({ reason: 'gone' })
+  expect(back).toEqual([2])
+  const second = queue.join('k', 3, 1_000, late)
+  await answer(LATER)
+  const third = queue.join('k', 3, 1_000)
+  clock.advance(100)
+  late.leave()
+  expect(await second).toMatchObject({ reason: 'gone' })
+  await answer(YES)
+  expect(back).toEqual([2, 3])
+  // The next in line asks at once.
+  await answer(YES)
+  expect(await third).toBe(YES)
+})
+
+it('what is under way at the deadline decides, and the others are refused then', async () => {
+  for (const decided of [YES, LATER]) {
+    const { queue, clock, answer } = remote()
+    const head = queue.join('k', 1, 150)
+    await answer(LATER)
+    const behind = queue.join('k', 1, 150)
+    clock.advance(100)
+    clock.advance(50)
+    expect(await behind).toMatchObject({ reason: 'late' })
+    await answer(decided)
+    const outcome = await head
+    expect(outcome instanceof Refused).toBe(decided === LATER)
+    expect(queue.size).toBe(0)
+  }
+})
+
+it("an error is the caller's who asked, and the next one asks", async () => {
+  const { queue, clock, answer } = remote()
+  const head = Promise.resolve(queue.join('k', 1, 1_000))
+  await answer(LATER)
+  const behind = queue.join('k', 1, 1_000)
+  const failed = expect(head).rejects.toThrow('broken')
+  clock.advance(100)
+  await answer(new Error('broken'), YES)
+  await failed
+  expect(await behind).toBe(YES)
+})
+
+it('a cost that can never be admitted does not wait behind others', async () => {
+  const { queue, answer } = remote()
+  void queue.join('k', 1, 1_000)
+  await answer(LATER)
+  const refused = await queue.join('k', 10, 1_000)
+  expect(refused).toMatchObject({ decision: { retryAfterMs: Number.POSITIVE_INFINITY } })
+  expect(queue.size).toBe(1)
+})
+
+it('caps hold for a key and in all, and for queues that share a room', async () => {
+  const room = { taken: 0 }
+  const one = remote({ maxWaitersPerKey: 2, maxWaiters: 3, room })
+  const other = remote({ maxWaiters: 3, room })
+  const waiting = [one.queue.join('a', 1, 1_000)]
+  await one.answer(LATER)
+  waiting.push(one.queue.join('a', 1, 1_000))
+  const closed = Promise.allSettled(waiting)
+  expect(one.queue.join('a', 1, 1_000)).toMatchObject({ reason: 'crowded-key' })
+  void other.queue.join('b', 1, 1_000)
+  await other.answer(LATER)
+  const crowded = other.queue.join('b', 1, 1_000)
+  expect(crowded).toMatchObject({ reason: 'crowded', decision: { allowed: false } })
+  one.queue.close(new Error('closed'))
+  expect(await closed).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }])
+  expect([one.queue.size, room.taken]).toEqual([0, 1])
+})
+
+it('many in one line are served in several turns', () => {
+  const clock = new FakeClock()
+  let isOpen = false
+  let served = 0
+  const source = {
+    ask: () => {
+      if (!isOpen) return LATER
+      served++
+      return YES
+    },
+    peek: () => NO,
+    aged: (denial: Decision) => denial,
+    giveBack: () => YES,
+  }
+  const queue = new WaitQueue<Decision>(source, { clock, maxWaitersPerKey: 999, maxWaiters: 999 })
+  for (let i = 0; i < 300; i++) void queue.join('k', 1, 10_000)
+  isOpen = true
+  queue.wake('k')
+  expect(served).toBeLessThan(100)
+  clock.advance(1)
+  expect([served, queue.size]).toEqual([300, 0])
+})
+
+it('an agenda agrees with a sorted list, whatever is put, moved and removed', () => {
+  const random = randomFor('agenda')
+  for (let round = 0; round < 30; round++) {
+    const clock = new FakeClock()
+    const seen: string[] = []
+    type Named = { name: string; at: number; place: number }
+    const agenda = new Agenda<Named>(clock, ({ name }) => seen.push(`${name} ${clock.now()}`))
+    const due = new Map<Named, number>()
+    for (let i = 0; i < 200; i++) {
+      const entry = { name: `e${i}`, at: 0, place: -1 }
+      const at = random.integer(0, 400) + i / 1_000
+      agenda.put(entry, at)
+      due.set(entry, at)
+      const [other] = [...due.keys()].filter(() => random.chance(0.01))
+      if (other === undefined) continue
+      if (random.chance(0.5)) {
+        agenda.remove(other)
+        due.delete(other)
+      } else {
+        agenda.put(other, at + 1)
+        due.set(other, at + 1)
+      }
+    }
+    clock.advance(1_000)
+    const sorted = [...due].sort(([, a], [, b]) => a - b).map(([{ name }, at]) => `${name} ${at}`)
+    expect(seen).toEqual(sorted)
+  }
+})
