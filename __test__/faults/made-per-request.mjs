@@ -8,8 +8,9 @@ process.on('warning', ({ code }) => {
   if (code === 'RATETHROTTLE_MADE_PER_REQUEST') warned++
 })
 const pass = () => new Promise((resolve) => setImmediate(resolve))
-const perRequest = way === 'per request' || way === 'later in a request'
+const perRequest = way !== 'at start'
 const isLater = way === 'later in a request'
+const isUsedLater = way === 'at once, used later'
 
 const SERVERS = {
   async fastify() {
@@ -19,6 +20,7 @@ const SERVERS = {
     const handler = async (request, reply) => {
       if (isLater) await pass()
       const hook = shared ?? app.rateThrottle('1/minute')
+      if (isUsedLater) await pass()
       await new Promise((done) => hook(request, reply, done))
       return 'ok'
     }
@@ -41,7 +43,9 @@ const SERVERS = {
     const shared = perRequest ? undefined : limiter.limit('1/minute')
     app.get('/', async (request, response, next) => {
       if (isLater) await pass()
-      ;(shared ?? limiter.limit('1/minute'))(request, response, () => response.end('ok'))
+      const middleware = shared ?? limiter.limit('1/minute')
+      if (isUsedLater) await pass()
+      middleware(request, response, () => response.end('ok'))
       if (next === undefined) return
     })
     for (let i = 0; i < 300; i++)
@@ -55,7 +59,9 @@ const SERVERS = {
     for (let i = 0; i < 300; i++) make()
     const listener = async (request, response) => {
       if (isLater) await pass()
-      if (await (shared ?? make()).admit(request, response)) response.end('ok')
+      const limiter = shared ?? make()
+      if (isUsedLater) await pass()
+      if (await limiter.admit(request, response)) response.end('ok')
     }
     return createServer(listener).listen(0, '127.0.0.1')
   },
@@ -68,7 +74,9 @@ const SERVERS = {
     const app = new Hono()
     app.get('/', async (c) => {
       if (isLater) await pass()
-      await (shared ?? make())(c, async () => {})
+      const middleware = shared ?? make()
+      if (isUsedLater) await pass()
+      await middleware(c, async () => {})
       return c.text('ok')
     })
     return serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 })

@@ -25,6 +25,7 @@ test.each(['fastify', 'express', 'http', 'hono'])(
   async (kind) => {
     expect(await serve(kind, 'per request', '5')).toEqual({ warned: 1, admitted: 5 })
     expect(await serve(kind, 'later in a request', '5')).toEqual({ warned: 1, admitted: 5 })
+    expect(await serve(kind, 'at once, used later', '5')).toEqual({ warned: 1, admitted: 5 })
     expect((await serve(kind, 'at start', '5')).warned).toBe(0)
   },
 )
@@ -81,10 +82,16 @@ test('U9: what the program has let go of is collected, though its limiter lives'
   const registry = new FinalizationRegistry(() => {
     gone++
   })
+  // A clock is held by the limiter that has it, and by nothing else.
+  const clock = (): { now(): number } => {
+    const made = { now: () => 0 }
+    registry.register(made, undefined)
+    return made
+  }
   const make = (): void => {
     for (let i = 0; i < 20; i++) {
-      registry.register(limiter.limit({ limits: '1/minute', capacity: 10 }), undefined)
-      registry.register(app.rateThrottle({ limits: '1/minute', capacity: 10 }), undefined)
+      limiter.limit({ limits: '1/minute', capacity: 10, clock: clock() })
+      app.rateThrottle({ limits: '1/minute', capacity: 10, clock: clock() })
     }
   }
   make()
