@@ -138,6 +138,18 @@ test('G2: a refusal that onError answers: 200 is 429, any other status stands, w
   expect(await refusals(make)).toEqual(RIGHT)
 })
 
+test('G2: where the limiter is all that matches a request, onError answers with status and headers, too', async () => {
+  const app = limited()
+  app.onError((_, c) => (c.req.path === '/own' ? new Response('mine') : c.text('mine', 503)))
+  const seen: unknown[] = []
+  for (const path of ['/own', '/text']) {
+    const base = await listen(getRequestListener(app.fetch))
+    await fetch(base + path)
+    seen.push(told(await fetch(base + path)))
+  }
+  expect(seen).toEqual([REFUSED, { ...REFUSED, status: 503 }])
+})
+
 test('G2: the status that was asked for stands in for 200', async () => {
   const app = limited({ status: 503, handler: () => new Response('slow down') })
   app.get('/', (c) => c.text('done'))

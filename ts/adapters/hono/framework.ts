@@ -7,7 +7,7 @@ import { hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
 import type { Warnings } from '../http/warning.ts'
 
 /** What @hono/node-server puts in `c.env`. */
-interface NodeBindings {
+export interface NodeBindings {
   readonly incoming?: IncomingMessage
   readonly outgoing?: ServerResponse
 }
@@ -79,6 +79,7 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
   },
 }
 
-function nodeOf(c: Context): NodeBindings {
+/** The request and the response of node:http behind a context, where there are any. */
+export function nodeOf(c: Context): NodeBindings {
   return (c.env ?? {}) as NodeBindings
 }

@@ -1,7 +1,10 @@
+import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Answer } from '../../tier.ts'
 import { bodyOf, errorOf, type Refusal, withoutStack } from '../http/denial.ts'
+import { nodeOf } from './framework.ts'
 
 type ExceptionClass = typeof HTTPException
 
@@ -25,24 +28,67 @@ export async function exceptionOf(
   return Object.assign(exception, cause, { name, status, getResponse })
 }
 
+/** What refused requests are to be told, until somebody answers them. */
+const PENDING = new WeakMap<Context, { status: number; headers: Record<string, string> }>()
+/** By the prototype of the app's contexts: the same, but that a refused one corrects its answer. */
+const CORRECTING = new WeakMap<object, object>()
+
 /**
  * Sees to it that the answer to a refused request, which the app's error handler makes as it likes, says what
  * clients are told, and not that all is well.
  */
 export function correctAnswer(
   c: Context,
-  { statusCode }: NonNullable<Refusal>,
+  { statusCode: status }: NonNullable<Refusal>,
   headers: Record<string, string>,
 ): void {
-  const inherited = Object.getPrototypeOf(c) as object
-  Object.defineProperty(c, 'res', {
-    configurable: true,
-    get: () => Reflect.get(inherited, 'res', c) as Response,
-    set: (response: Response | undefined) => {
-      Reflect.deleteProperty(c, 'res')
-      c.res = response === undefined ? response : refused(response, statusCode, headers)
+  PENDING.set(c, { status, headers })
+  const own = Object.getPrototypeOf(c) as object
+  // Not an accessor of this context's own: with that a denial takes twice as long.
+  const correcting = CORRECTING.get(own) ?? correctingLike(own)
+  CORRECTING.set(own, correcting).set(correcting, correcting)
+  Object.setPrototypeOf(c, correcting)
+  const { outgoing } = nodeOf(c)
+  if (outgoing !== undefined && isAlone(c)) correctHead(c, outgoing)
+}
+
+/** Where nothing else matches a request, Hono sends what its error handler returns without `c.res`. */
+function isAlone({ req }: Context): boolean {
+  const { matchedRoutes } = req as { readonly matchedRoutes?: readonly unknown[] }
+  return matchedRoutes?.length === 1
+}
+
+function correctHead(c: Context, outgoing: ServerResponse): void {
+  const { writeHead } = outgoing
+  outgoing.writeHead = (status: number, ...rest: never[]) => {
+    const pending = PENDING.get(c)
+    // What the response itself says of these comes after, and stands.
+    for (const name in pending?.headers) outgoing.setHeader(name, pending.headers[name] as string)
+    const right = pending !== undefined && status === 200 ? pending.status : status
+    return writeHead.call(outgoing, right, ...rest)
+  }
+}
+
+function correctingLike(own: object): object {
+  const set = (c: Context, response: Response | undefined): void => {
+    const pending = PENDING.get(c)
+    PENDING.delete(c)
+    const right =
+      pending === undefined || response === undefined
+        ? response
+        : refused(response, pending.status, pending.headers)
+    Reflect.set(own, 'res', right, c)
+  }
+  return Object.create(own, {
+    res: {
+      get(this: Context): unknown {
+        return Reflect.get(own, 'res', this)
+      },
+      set(this: Context, response: Response | undefined) {
+        set(this, response)
+      },
     },
-  })
+  }) as object
 }
 
 /** A response to a refused request: 200 would say that it was served. */
@@ -69,22 +115,29 @@ export function complete(
   return new Response(response.body, { status, headers: all })
 }
 
-let imported: Promise<ExceptionClass> | undefined
+/** By the class of the app's requests. Asking Node for a module takes longer than all the rest of a denial. */
+const CLASSES = new WeakMap<object, Answer<ExceptionClass>>()
 
 /** The class that the app knows: `hono` is two packages in one, of ES modules and of CommonJS. */
-async function exceptionClassOf(c: Context): Promise<ExceptionClass> {
-  if (isCommonJs(c)) return required()
-  imported ??= import('hono/http-exception').then((hono) => hono.HTTPException, required)
-  return imported
+function exceptionClassOf({ req }: Context): Answer<ExceptionClass> {
+  const known = CLASSES.get(req.constructor)
+  if (known !== undefined) return known
+  const found = isCommonJs(req) ? required() : imported()
+  CLASSES.set(req.constructor, found)
+  return found
 }
 
-function isCommonJs({ req }: Context): boolean {
+function isCommonJs(request: Context['req']): boolean {
   try {
     const { HonoRequest } = require('hono/request') as typeof import('hono/request')
-    return req instanceof HonoRequest
+    return request instanceof HonoRequest
   } catch {
     return false
   }
+}
+
+function imported(): Promise<ExceptionClass> {
+  return import('hono/http-exception').then((hono) => hono.HTTPException, required)
 }
 
 function required(): ExceptionClass {
