@@ -1,6 +1,6 @@
 // A server with requests in flight that is shut down: node shutdown-server.mjs ADAPTER MODE [REDIS URL]
 //
-// Prints its port. On SIGTERM, and on a message "close", it does what the framework's own guide says: app.close()
+// Tells its parent its port, and when all requests have come. On SIGTERM, and on a message "close", it does what the framework's own guide says: app.close()
 // or server.close(), and close() of the limiter. It never calls process.exit.
 import { createServer } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -12,7 +12,8 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 
 const [, , adapter, mode, url] = process.argv
-const WORK_MS = 300
+const WORK_MS = 1_000
+const REQUESTS = 6
 const scope = `shutdown ${process.pid}`
 const MODES = {
   plain: { limits: '1000/minute' },
@@ -43,7 +44,16 @@ async function work() {
   )
 }
 
-const CLOSED = {
+let received = 0
+/** Tells the parent once all requests are in flight. */
+function watch(server) {
+  server.on('request', () => {
+    received++
+    if (received === REQUESTS) setTimeout(() => process.send({ received }), 50)
+  })
+}
+
+const START = {
   async fastify() {
     const app = Fastify({ forceCloseConnections: 'idle' })
     await app.register(forFastify, options)
@@ -52,6 +62,7 @@ const CLOSED = {
       return reply.code(status).send(body)
     })
     await app.listen({ host: '127.0.0.1', port: 0 })
+    watch(app.server)
     return [app.server.address().port, () => app.close()]
   },
   async express() {
@@ -77,6 +88,7 @@ const CLOSED = {
 async function listen(listener, limiter) {
   const server = createServer(listener)
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  watch(server)
   const close = () => {
     server.close()
     server.closeIdleConnections()
@@ -85,7 +97,7 @@ async function listen(listener, limiter) {
   return [server.address().port, close]
 }
 
-const [port, close] = await CLOSED[adapter]()
+const [port, close] = await START[adapter]()
 const shutDown = async () => {
   await Promise.all([close(), own?.close()])
   process.removeAllListeners('SIGTERM')

@@ -48,8 +48,9 @@ async function shutDown(
   url?: string,
 ): Promise<unknown> {
   const [child, port] = await start(adapter, mode, url)
+  const received = once(child, 'message')
   const answers = Promise.all(Array.from({ length: REQUESTS }, () => ask(port)))
-  await pause(150)
+  await received
   const ended = once(child, 'exit')
   if (how === 'SIGTERM') child.kill('SIGTERM')
   else child.send('close')

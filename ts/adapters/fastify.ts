@@ -114,6 +114,11 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): Guar
     stage as 'onRequest',
     hookOf((request) => guards.of(request), answer) as onRequestHookHandler,
   )
+  // Before Fastify waits for the requests in flight: it would wait for those that wait here.
+  app.addHook('preClose', (closing: HookHandlerDoneFunction) => {
+    guards.release()
+    closing()
+  })
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
     guards.close()
     closed()

@@ -169,6 +169,12 @@ export class Guards {
     return { [Symbol.iterator]: () => all()[Symbol.iterator]() }
   }
 
+  /** Answers the requests that wait: the server shuts down. */
+  release(): void {
+    this.#global?.release()
+    for (const guard of this.others) guard.release()
+  }
+
   close(): void {
     this.#global?.close()
     for (const guard of this.others) guard.close()

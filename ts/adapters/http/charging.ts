@@ -1,12 +1,12 @@
 import type { Decision } from '../../decision.ts'
 import { readCaps } from '../../options.ts'
 import type { Answer } from '../../tier.ts'
-import type { Caller } from '../../wait-queue.ts'
 import { settle, then, within } from './answer.ts'
 import type { Budget, Budgets } from './budget.ts'
 import type { Exchange, Framework } from './framework.ts'
 import { type Hold, type HoldOptions, Holds } from './hold.ts'
 import { settleAtEnd } from './outcome.ts'
+import { ParkedRequests } from './parked.ts'
 import { type BudgetOwner, Passage } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 import { chargeSlowly } from './slow.ts'
@@ -23,19 +23,6 @@ function holdOptionsOf<Request, Response>({
   return { ...readCaps(limiter), now, longestWaitMs: outcomeTimeoutMs }
 }
 
-/** Whether the client to which a response goes is still there, and waits for it. */
-function clientOf<Request, Response>(
-  response: Response,
-  framework: Framework<Request, Response>,
-): Caller {
-  return {
-    get isGone() {
-      return framework.isOver(response)
-    },
-    watch: (gone) => framework.onEnd(response, gone),
-  }
-}
-
 /** Charges requests: which budget, how many units, and when it counts. */
 export class Charging<Request extends object, Response extends object> {
   readonly #owner: BudgetOwner
@@ -44,6 +31,7 @@ export class Charging<Request extends object, Response extends object> {
   readonly #framework: Framework<Request, Response>
   readonly #report: (request: Request, error: unknown) => void
   readonly #holds: Holds | undefined
+  readonly #parked: ParkedRequests<Request, Response>
   readonly #isShown: boolean
   /** Nothing to ask but the tier. */
   readonly #isPlain: boolean
@@ -61,6 +49,7 @@ export class Charging<Request extends object, Response extends object> {
     this.#options = options
     this.#framework = framework
     this.#report = report
+    this.#parked = new ParkedRequests(framework)
     this.#isShown = headers !== false && !dryRun
     this.#holds = counts === undefined ? undefined : new Holds(holdOptionsOf(options))
     const isFixed = 'tier' in source && typeof cost !== 'function'
@@ -75,6 +64,11 @@ export class Charging<Request extends object, Response extends object> {
     const decision = budget.tier.check(key, cost)
     if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
     return decision.then((found) => this.#passage(exchange, budget, key, cost, found))
+  }
+
+  /** Answers the requests that wait, with the denial they wait on. */
+  release(): void {
+    this.#parked.release()
   }
 
   #chargeWithCare(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
@@ -105,7 +99,7 @@ export class Charging<Request extends object, Response extends object> {
   ): Answer<Decision> {
     const { slowDownMs, dryRun } = this.#options
     if (slowDownMs === undefined || dryRun) return tier.check(key, cost)
-    return chargeSlowly(tier, { key, cost }, slowDownMs, clientOf(response, this.#framework))
+    return chargeSlowly(tier, { key, cost }, slowDownMs, this.#parked.clientOf(response))
   }
 
   #hold(
@@ -115,7 +109,7 @@ export class Charging<Request extends object, Response extends object> {
     key: string,
     cost: number | undefined,
   ): Answer<Passage> {
-    const client = clientOf(exchange.response, this.#framework)
+    const client = this.#parked.clientOf(exchange.response)
     const held = this.#options.dryRun
       ? holds.takeAtOnce(budget, key, cost)
       : holds.take(budget, key, cost, client)

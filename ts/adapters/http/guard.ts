@@ -43,6 +43,9 @@ export class Guard<Request extends object, Response extends object> implements C
   #isAsked = false
   /** Until whatever has made this lets others run. */
   #isFresh = true
+  #isClosed = false
+  /** Decisions that wait for the store, for functions of the user's, or in a queue. */
+  #underWay = 0
 
   /**
    * @param identity tells the counters of this guard from those of others in one store
@@ -95,8 +98,7 @@ export class Guard<Request extends object, Response extends object> implements C
           ? undefined
           : earlier(this.#owner, before)
       const refusal = known === undefined ? this.#decide(exchange) : this.#repeat(exchange, known)
-      if (!(refusal instanceof Promise)) return refusal
-      return refusal.catch((error: unknown) => this.#failed(request, error))
+      return refusal instanceof Promise ? this.#concludeLater(request, refusal) : refusal
     } catch (error) {
       return this.#failed(request, error)
     }
@@ -158,8 +160,39 @@ export class Guard<Request extends object, Response extends object> implements C
     return 'tier' in this.#source ? readiness(this.#source.tier) : this.#source.ready()
   }
 
+  /** Answers the requests that wait, with the denial they wait on: the server shuts down. */
+  release(): void {
+    this.#charging.release()
+  }
+
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
     limiterClosed()
+    this.release()
+    if (this.#underWay === 0) this.#closeCounters()
+  }
+
+  /** A decision that takes time. Counters that are closed meanwhile stay open until it is there. */
+  #concludeLater(request: Request, refusal: Promise<Refusal>): Promise<Refusal> {
+    this.#underWay++
+    const done = (): void => {
+      this.#underWay--
+      if (this.#isClosed && this.#underWay === 0) this.#closeCounters()
+    }
+    return refusal.then(
+      (found) => {
+        done()
+        return found
+      },
+      (error: unknown) => {
+        done()
+        return this.#failed(request, error)
+      },
+    )
+  }
+
+  #closeCounters(): void {
     if ('tier' in this.#source) {
       void this.#source.tier.close()
       void this.#source.lines.close()
@@ -179,6 +212,7 @@ export class Guard<Request extends object, Response extends object> implements C
       this.#isAsked = true
       limiterAsked(this.#framework.incoming(request), this.#isFresh)
     }
+    if (this.#isClosed) throw Object.assign(new Error('the limiter is closed'), { code: 'CLOSED' })
     if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)

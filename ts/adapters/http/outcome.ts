@@ -49,11 +49,16 @@ export function settleAtEnd<Request, Response>(
     try {
       await hold.settle(status === undefined || isCounted(counts, { request, status }, report))
     } catch (error) {
-      report(request, error)
+      if (!isClosed(error)) report(request, error)
     }
   }
   if (framework.isOver(response)) void end(undefined)
   else framework.onEnd(response, (status) => void end(status))
+}
+
+/** Whether the limiter was closed meanwhile: a server that shuts down still ends its requests. */
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'CLOSED'
 }
 
 function isCounted<Request>(
