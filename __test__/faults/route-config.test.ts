@@ -59,6 +59,13 @@ test.each([
   },
 )
 
+test.each(['rateLimit', 'ratelimit'])('U10: %s beside config is told as well', async (name) => {
+  await server({}, (app) => void app.get('/beside', { [name]: '1/hour' } as object, () => 'ok'))
+  const [warning] = await told.of(UNKNOWN)
+  expect(warning?.message ?? '').toMatch(new RegExp(`/beside.*${name}`))
+  expect(warning?.message ?? '').toContain('config.rateLimit')
+})
+
 test('U10: once for many routes, and not for what is called otherwise', async () => {
   await server({ limits: '5/hour' }, (app) => {
     for (let i = 0; i < 300; i++) get(app, `/misspelt/${i}`, { ratelimit: '1/hour' })

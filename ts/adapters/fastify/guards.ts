@@ -138,7 +138,7 @@ export class Guards {
       .filter(({ app }) => ownersOf(app, true)[0] === this)
       .map(({ name, route }) => {
         const config = configOf(route)
-        return { name, config, rateLimit: limitOf(config) }
+        return { name, config, options: route, rateLimit: limitOf(config) }
       })
   }
 

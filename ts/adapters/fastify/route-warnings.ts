@@ -9,6 +9,8 @@ export interface Route {
   /** Such as `GET /search`. */
   readonly name: string
   readonly config: object
+  /** What was declared, beside its configuration. */
+  readonly options: object
   /** Its own limits, if it has some. */
   readonly rateLimit: RouteLimit | undefined
 }
@@ -39,11 +41,14 @@ export function warnOfRoutes(
   plugin: Options | undefined,
   warnings: Warnings,
 ): void {
-  const misspelt = routes.flatMap(({ name, config }) =>
-    Object.keys(config)
+  const misspelt = routes.flatMap(({ name, config, options }) => [
+    ...Object.keys(config)
       .filter(isNearMiss)
-      .map((key) => `${shown(name)} (${shown(key)})`),
-  )
+      .map((key) => `${shown(name)} (config.${shown(key)})`),
+    ...Object.keys(options)
+      .filter((key) => key === RIGHT || isNearMiss(key))
+      .map((key) => `${shown(name)} (${shown(key)} outside of config)`),
+  ])
   if (misspelt.length > 0) {
     warnings.tell(
       'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG',
