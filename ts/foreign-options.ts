@@ -1,6 +1,6 @@
 /*
- * What options of other packages are called here. Whoever comes from one of them writes its names first, and
- * a list of ours would not say which of them does the same.
+ * What options of other packages are called here. Users who come from one of them write its names first, and
+ * a list of our names would not say which does the same.
  */
 
 const LIMITS = "windowMs and limit are limits: '100/15 minutes' here"

@@ -88,7 +88,7 @@ const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) 
     if (guards.global?.holdsConnection !== true) done()
     else void ready(app, guards).then(() => done())
   } catch (error) {
-    // Thrown, it would be nobody's: Fastify waits for a callback plugin to call back.
+    // A throw here would hang the start: Fastify waits for a callback plugin to call back.
     done(error as Error)
   }
 }

@@ -57,7 +57,7 @@ function isProxyNamed(app: FastifyInstance, request: FastifyRequest, warnings: W
   return namesProxies(settingOf(app), (address) => believes(request, address), warnings)
 }
 
-/** Fastify takes a number of hops for nobody since 5.12.1, without a word. Only its own options tell. */
+/** Since 5.12.1 Fastify trusts no proxy where a number of hops is given, without a word. Only its own options tell. */
 function settingOf(app: FastifyInstance): unknown {
   const options = symbolOf(app, 'fastify.options')
   if (options === undefined) return undefined

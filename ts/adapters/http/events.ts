@@ -32,7 +32,7 @@ const ADMIT = channel('ratethrottle:admit')
 const DENY = channel('ratethrottle:deny')
 const ERROR = channel('ratethrottle:error')
 
-/** Tells hooks and the channels `ratethrottle:admit`, `:deny` and `:error`. Free when nobody listens. */
+/** Tells hooks and the channels `ratethrottle:admit`, `:deny` and `:error`. Free when nothing listens. */
 export class Events<Request> {
   readonly #hooks: Hooks<Request>
   readonly #warnings: Warnings
@@ -61,7 +61,7 @@ export class Events<Request> {
     DENY.publish(event)
   }
 
-  /** An error that nobody listens for is told once: it must not vanish. */
+  /** Without a listener an error is a warning, once: it must not vanish. */
   failed(request: Request, error: unknown): void {
     const event = { request, error }
     const isHeard = this.#hooks.onError !== undefined || ERROR.hasSubscribers
@@ -75,7 +75,7 @@ export class Events<Request> {
     ERROR.publish(event)
   }
 
-  /** A key function that finds no key for anybody refuses everybody, and each of them with a plain 400. */
+  /** A key function that never finds a key refuses every request, each with a plain 400. */
   keyMissing(): void {
     this.#warnings.tell(
       'RATETHROTTLE_KEY_MISSING',
@@ -92,7 +92,7 @@ export class Events<Request> {
     }
     try {
       const answer = settle<unknown>(hook?.(event))
-      // Nobody waits for an async hook, and one that rejects must not end the process.
+      // Nothing waits for an async hook, and one that rejects must not end the process.
       if (answer instanceof Promise) answer.catch(failed)
     } catch (error) {
       failed(error)

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net'
  * table of its own. That is told once, from three signs that cost nothing while requests are decided about.
  */
 
-/** So many limiters that were made while a server served are made for its requests. */
+/** This many limiters, made while a server serves, are made for its requests. */
 const MANY = 1_000
 
 let isTold = false
