@@ -80,31 +80,82 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
   return new Answer(numbers, policy, (limits[policy] as Limit).count, isOne)
 }
 
+/** A denial as it reads some time later. Made for each call of a flood, so it copies nothing. */
+class Aged implements Decision {
+  readonly allowed = false
+  readonly limit: number
+  readonly remaining: number
+  readonly resetMs: number
+  readonly limitResetMs: number
+  readonly retryAfterMs: number
+  readonly retryAfter: number | undefined
+  readonly policy: number
+  readonly #numbers: readonly number[]
+  readonly #ageMs: number
+
+  constructor(numbers: readonly number[], ageMs: number, limits: readonly Limit[]) {
+    const policy = limits.length === 1 ? 0 : policyIn(numbers, ageMs, limits.length)
+    const retryAfterMs = rest(numbers[RETRY] as number, ageMs)
+    this.limit = (limits[policy] as Limit).count
+    this.remaining = numbers[REMAINING] as number
+    this.resetMs = rest(numbers[RESET] as number, ageMs)
+    this.limitResetMs =
+      limits.length === 1 ? this.resetMs : ownReset(numbers, ageMs, limits.length, policy)
+    this.retryAfterMs = retryAfterMs
+    this.retryAfter = retryAfterOf(retryAfterMs)
+    this.policy = policy
+    this.#numbers = numbers
+    this.#ageMs = ageMs
+  }
+
+  /** The same, some more time later. */
+  static older(decision: Decision, ms: number, limits: readonly Limit[]): Decision | undefined {
+    if (!(#numbers in decision)) return undefined
+    return new Aged(decision.#numbers, decision.#ageMs + ms, limits)
+  }
+
+  static standingsOf(decision: Decision, limits: number): readonly Standing[] | undefined {
+    if (!(#numbers in decision)) return undefined
+    return readStandings(decision.#numbers, limits, decision.#ageMs)
+  }
+}
+
 /** A denial as it reads some time later, if nothing has happened to the key since. */
 export function agedReply(denial: Decision, ms: number, limits: readonly Limit[]): Decision {
   const told = Answer.numbersOf(denial)
-  if (told === undefined) return agedDenial(denial, ms)
-  const numbers = [...told]
-  for (const place of timesIn(limits.length)) {
-    const time = numbers[place] as number
-    if (time > 0) numbers[place] = aged(time, ms)
-  }
-  const { length } = limits
-  const ownTimes = told.slice(SHARED + 2 * length, SHARED + 4 * length)
-  const isBlocked = length > 1 && ownTimes.length === 2 * length
-  const policy = isBlocked ? decideAgain(numbers, ownTimes, ms) : denial.policy
-  const limit = limits[policy]?.count ?? denial.limit
-  return new Answer(numbers, policy, limit, length === 1)
+  if (told !== undefined) return new Aged(told, ms, limits)
+  return Aged.older(denial, ms, limits) ?? agedDenial(denial, ms)
 }
 
 /** While a key is blocked its limits recover, and another may come to be the one that would deny longest. */
-function decideAgain(numbers: number[], ownTimes: readonly number[], ms: number): number {
-  const rest = (time: number): number => Math.max(0, Math.ceil(time - ms))
-  const waits = ownTimes.filter((_, place) => place % 2 === 0).map((time) => rest(orNever(time)))
-  const policy = waits.indexOf(Math.max(...waits))
-  const whole = rest(ownTimes[2 * policy + 1] as number)
-  numbers[LIMIT_RESET] = Math.max(whole, numbers[BLOCK] as number)
+function policyIn(numbers: readonly number[], ageMs: number, limits: number): number {
+  if (!tellsOwnTimes(numbers, limits)) return numbers[POLICY] as number
+  let [policy, longest] = [0, 0]
+  for (let limit = 0; limit < limits; limit++) {
+    const wait = rest(numbers[ownTimes(limits, limit)] as number, ageMs, 0)
+    if (wait > longest) [policy, longest] = [limit, wait]
+  }
   return policy
+}
+
+function ownReset(
+  numbers: readonly number[],
+  ageMs: number,
+  limits: number,
+  policy: number,
+): number {
+  if (!tellsOwnTimes(numbers, limits)) return rest(numbers[LIMIT_RESET] as number, ageMs)
+  const whole = rest(numbers[ownTimes(limits, policy) + 1] as number, ageMs, 0)
+  return Math.max(whole, rest(numbers[BLOCK] as number, ageMs))
+}
+
+/** Where a reply under a block says how long a limit would deny by itself, and then when it is whole. */
+function ownTimes(limits: number, limit: number): number {
+  return SHARED + 2 * (limits + limit)
+}
+
+function tellsOwnTimes(numbers: readonly number[], limits: number): boolean {
+  return numbers.length >= ownTimes(limits, limits)
 }
 
 /** The denial of one unit that follows an admission which left nothing, if there is one limit. */
@@ -178,13 +229,6 @@ export function blockMsIn(denial: Decision): number {
   return Answer.numbersOf(denial)?.[BLOCK] ?? 0
 }
 
-/** Where a reply has times that pass. */
-function timesIn(limits: number): readonly number[] {
-  const shared = [RETRY, RESET, LIMIT_RESET, BLOCK]
-  if (limits === 1) return [...shared, MORE]
-  return [...shared, ...Array.from({ length: limits }, (_, limit) => SHARED + 2 * limit + 1)]
-}
-
 /** Units that the script has charged, if it was to say. */
 export function chargedUnits(numbers: readonly number[]): number {
   return Math.max(0, numbers[ALLOWED] ?? 0)
@@ -193,16 +237,27 @@ export function chargedUnits(numbers: readonly number[]): number {
 /** How each limit stood when the decision was taken, if it came from Redis. */
 export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
   const numbers = Answer.numbersOf(decision)
-  if (numbers === undefined) return Served.standingsOf(decision, limits)
-  if (limits === 1) return [{ remaining: decision.remaining, moreMs: orNever(numbers[MORE] ?? 0) }]
-  return readStandings(numbers, limits)
+  if (numbers !== undefined) return readStandings(numbers, limits, 0)
+  return Served.standingsOf(decision, limits) ?? Aged.standingsOf(decision, limits)
 }
 
-function readStandings(numbers: readonly number[], limits: number): readonly Standing[] {
+function readStandings(
+  numbers: readonly number[],
+  limits: number,
+  ageMs: number,
+): readonly Standing[] {
+  const more = (place: number): number => rest(numbers[place] ?? 0, ageMs)
+  if (limits === 1) return [{ remaining: numbers[REMAINING] ?? 0, moreMs: more(MORE) }]
   return Array.from({ length: limits }, (_, limit) => {
-    const [remaining = 0, moreMs = 0] = numbers.slice(SHARED + 2 * limit)
-    return { remaining, moreMs: orNever(moreMs) }
+    const place = SHARED + 2 * limit
+    return { remaining: numbers[place] ?? 0, moreMs: more(place + 1) }
   })
+}
+
+/** A time as it is some milliseconds later: at least `least`, unless it is none or never. */
+function rest(ms: number, ageMs: number, least = 1): number {
+  if (ms <= 0) return ms < 0 ? Number.POSITIVE_INFINITY : ms
+  return Math.max(least, Math.ceil(ms - ageMs))
 }
 
 function aged(ms: number, by: number): number {
