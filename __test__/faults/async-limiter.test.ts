@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createLimiter, RateLimiter } from 'ratethrottle'
 import { RedisLimiter } from 'ratethrottle/redis'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -168,6 +169,22 @@ describe('the compiler', () => {
     const some = createLimiter({ limits: '3/minute', storage: process.env.STORAGE })
     const redis = new RedisLimiter('3/minute', { url: 'redis://127.0.0.1:1' })
   `
+  const MAKES_ONE = /createLimiter\(|new RedisLimiter\(|rateLimitHeaders\(/
+  /** What the examples take from the lines around them. */
+  const PRELUDE = `
+    import { readFileSync } from 'node:fs'
+    import { type AsyncLimiter, createLimiter, RateLimiter, rateLimitHeaders } from 'ratethrottle'
+    import { RedisLimiter } from 'ratethrottle/redis'
+    import rateThrottle from 'ratethrottle/fastify'
+    import Fastify from 'fastify'
+    import { Redis } from 'ioredis'
+    declare function refuse(seconds?: number): void
+    declare const limiter: AsyncLimiter
+    const [app, redis] = [Fastify(), new Redis()]
+    export {}
+  `
+  const programOf = (block: string): string =>
+    `${PRELUDE}const example = async () => {\n${block.replaceAll(/^import .*$/gm, '')}}\n`
   const MISTAKES = ['made', 'url', 'some', 'redis'].flatMap((name) => [
     `if (!${name}.allow('k')) throw 1`,
     `if (${name}.check('k')) console.log('admitted')`,
@@ -183,6 +200,20 @@ describe('the compiler', () => {
     const lines = new Set(said.map((line) => Number(/\((\d+),/.exec(line)?.[1])))
     const unnoticed = MISTAKES.filter((_, index) => !lines.has(first + index))
     expect(unnoticed).toEqual([])
+  })
+
+  test('U1: accepts every example of the docs that makes such a limiter', {
+    timeout: 120_000,
+  }, async () => {
+    const pages = ['README.md', 'docs/redis.md', 'docs/shared.md']
+    const blocks = pages.flatMap((page) => {
+      const found = readFileSync(page, 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
+      return [...found].map(([, code]) => code ?? '').filter((code) => MAKES_ONE.test(code))
+    })
+    expect(blocks.length).toBeGreaterThan(2)
+    expect(blocks.join()).not.toContain('.allow(')
+    const said = await Promise.all(blocks.map((block) => diagnosticsOf(programOf(block))))
+    expect(said.flat()).toEqual([])
   })
 
   test('U1: accepts what awaits, one way for all tiers', { timeout: 120_000 }, async () => {
