@@ -5,6 +5,7 @@ import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { startCluster, type TestCluster } from './cluster.ts'
 import { admits, failures, limiterForTest, load, sleep, until } from './faults.ts'
 import { race } from './race.ts'
+import { GUARD } from './server.ts'
 
 const { RATETHROTTLE_CALLS: given } = process.env
 /** Calls of each process. `npm run test:redis` makes 10,000. */
@@ -43,7 +44,11 @@ describe('Redis Cluster', () => {
   it("a user's Cluster client is left alone, also with auto-pipelining", async () => {
     const client = new Cluster(
       cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port })),
-      { enableAutoPipelining: true, keyPrefix: 'app:' },
+      {
+        enableAutoPipelining: true,
+        keyPrefix: 'app:',
+        redisOptions: { password: GUARD.password },
+      },
     )
     onTestFinished(() => client.disconnect())
     const limiter = limiterForTest('5/hour', { client, name: 'auto', ...PATIENT })
@@ -135,7 +140,8 @@ async function migrate(slot: number): Promise<void> {
   await sleep(50)
   const keys = (await from.admin.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[]
   if (keys.length > 0) {
-    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+    const auth = ['AUTH', GUARD.password]
+    await from.admin.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, ...auth, 'KEYS', ...keys)
   }
   await sleep(50)
   for (const { admin } of [to, from]) {

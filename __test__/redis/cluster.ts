@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Redis } from 'ioredis'
 import { until } from './faults.ts'
-import { freePort, type Server, startServerOn } from './server.ts'
+import { freePort, GUARD, guardSettings, type Server, startServerOn } from './server.ts'
 
 const run = promisify(execFile)
 const NODE_TIMEOUT_MS = 2_000
 
 /** Three primaries and three replicas. */
 export interface TestCluster {
+  /** As the user that docs/redis.md describes. */
   readonly url: string
   readonly servers: readonly Server[]
   /** The server that holds a slot now. */
@@ -29,7 +30,8 @@ async function clusterPort(): Promise<number> {
 /** Starts a cluster and waits until it is whole. */
 export async function startCluster(): Promise<TestCluster> {
   const ports = [0, 1, 2, 3, 4, 5].map(() => clusterPort())
-  const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', String(NODE_TIMEOUT_MS)]
+  const timeout = ['--cluster-node-timeout', String(NODE_TIMEOUT_MS)]
+  const settings = ['--cluster-enabled', 'yes', ...timeout, ...guardSettings()]
   const servers = await Promise.all(
     ports.map(async (port) => startServerOn(await port, ...settings)),
   )
@@ -39,7 +41,7 @@ export async function startCluster(): Promise<TestCluster> {
     await Promise.all(servers.map((server) => server.stop()))
   }
   try {
-    await run('redis-cli', create)
+    await run('redis-cli', ['-a', GUARD.password, '--no-auth-warning', ...create])
     await Promise.all(
       servers.map(({ admin }) => until(() => isWhole(admin), 20_000, 'the cluster')),
     )
@@ -48,7 +50,7 @@ export async function startCluster(): Promise<TestCluster> {
     throw error
   }
   return {
-    url: `redis+cluster://${hosts.slice(0, 3).join(',')}`,
+    url: `redis+cluster://${GUARD.user}:${GUARD.userPassword}@${hosts.slice(0, 3).join(',')}`,
     servers,
     ownerOf: (slot) => ownerOf(servers, slot),
     replicas: async () =>

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { limiterForTest, load, sleep, until, untilExact } from './faults.ts'
-import { freePort, launch, type Server, serverForTest, untilListening } from './server.ts'
+import {
+  freePort,
+  GUARD,
+  guardSettings,
+  launch,
+  type Server,
+  serverForTest,
+  untilListening,
+} from './server.ts'
 
 /** A Sentinel that watches one primary and fails over after half a second. */
 async function startSentinel(primary: Server): Promise<number> {
@@ -15,6 +23,7 @@ async function startSentinel(primary: Server): Promise<number> {
     'bind 127.0.0.1',
     `dir ${directory}`,
     `sentinel monitor limits 127.0.0.1 ${primary.port} 1`,
+    `sentinel auth-pass limits ${GUARD.password}`,
     'sentinel down-after-milliseconds limits 500',
     'sentinel failover-timeout limits 3000',
   ]
@@ -29,11 +38,16 @@ async function startSentinel(primary: Server): Promise<number> {
 }
 
 it('Sentinel: the primary is killed, and the replica that takes over has the counts', async () => {
-  const primary = await serverForTest()
-  const replica = await serverForTest('--replicaof', '127.0.0.1', String(primary.port))
+  const primary = await serverForTest(...guardSettings())
+  const replica = await serverForTest(
+    ...guardSettings(),
+    '--replicaof',
+    '127.0.0.1',
+    String(primary.port),
+  )
   await until(async () => (await replica.admin.info('replication')).includes('link_status:up'))
   const sentinel = await startSentinel(primary)
-  const url = `redis+sentinel://127.0.0.1:${sentinel}/limits`
+  const url = `redis+sentinel://${GUARD.user}:${GUARD.userPassword}@127.0.0.1:${sentinel}/limits`
   const limiter = limiterForTest('1000/hour', { url, algorithm: 'fixed-window' })
   await untilExact(limiter)
   for (let i = 0; i < 50; i++) await limiter.check('counted')

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,25 @@ const SETTINGS = [
   'no',
 ]
 const START_MS = 10_000
+/** Another server that speaks the protocol, such as Valkey's: see scripts/valkey.mjs. */
+const { RATETHROTTLE_REDIS_SERVER: SERVER = 'redis-server' } = process.env
+
+/** What the tests' clusters and Sentinels are guarded with: a password, and the user of docs/redis.md. */
+export const GUARD = { password: 'admin', user: 'limiter', userPassword: 'password' } as const
+
+/** Settings of a server that is guarded so. */
+export function guardSettings(): string[] {
+  const { password, user } = GUARD
+  const own = ['--requirepass', password, '--masterauth', password]
+  return [...own, '--user', user, ...documentedRule()]
+}
+
+/** What docs/redis.md tells operators to permit, a word each. */
+export function documentedRule(): string[] {
+  const page = readFileSync(join(process.cwd(), 'docs/redis.md'), 'utf8')
+  const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
+  return rule.trim().split(/\s+/).slice(3)
+}
 
 /** A redis-server that a test has started for itself. */
 export interface Server {
@@ -72,7 +91,7 @@ process.once('exit', () => {
 
 /** Starts a redis-server with these arguments. */
 export async function launch(args: readonly string[]): Promise<ChildProcess> {
-  const child = spawn('redis-server', args, { stdio: 'ignore' })
+  const child = spawn(SERVER, args, { stdio: 'ignore' })
   running.add(child)
   child.once('exit', () => running.delete(child))
   await new Promise((resolve, reject) => {
@@ -99,12 +118,21 @@ class OwnServer implements Server {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}/0`
+    const user = this.#password === '' ? '' : `:${this.#password}@`
+    return `redis://${user}127.0.0.1:${this.port}/0`
+  }
+
+  /** Of the default user, as the settings have it. */
+  get #password(): string {
+    const at = this.#settings.indexOf('--requirepass')
+    return at < 0 ? '' : (this.#settings[at + 1] ?? '')
   }
 
   get admin(): Redis {
     if (this.#admin === undefined) {
-      this.#admin = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50 })
+      const password = this.#password
+      const guard = password === '' ? {} : { password }
+      this.#admin = new Redis(this.port, '127.0.0.1', { retryStrategy: () => 50, ...guard })
       this.#admin.on('error', () => {})
     }
     return this.#admin
