@@ -14,7 +14,7 @@ function limiterOf(name) {
 
 const commands = {
   open: (name) => limiterOf(name) !== undefined,
-  // Asks so many times for one unit, some at once, and says how many were admitted.
+  // Asks for one unit `times` times, some at once, and says how many were admitted.
   ask: async (name, key, times) => {
     let admitted = 0
     for (let i = 0; i < times; i += 20) {

@@ -22,8 +22,8 @@ export interface Heard {
  * limits for when Redis is away.
  *
  * All shares together never make more than the whole. So a newcomer takes next to nothing until each of the
- * others has been heard of again: they know of it then, and have made their own shares smaller. And whoever
- * comes back to a Redis that has lost its data goes on counting those it knew, for as long as they may take
+ * others has been heard of again: they know of it then, and have made their own shares smaller. And a
+ * process that comes back to a Redis that has lost its data goes on counting those it knew, for as long as they may take
  * to come back as well.
  */
 export class Circle {

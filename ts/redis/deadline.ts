@@ -1,4 +1,4 @@
-/** Somebody who waits for an answer. */
+/** A caller that waits for an answer. */
 export interface Waiting {
   /** Whether it has its answer, or has been told that there will be none. */
   settled: boolean
@@ -46,7 +46,7 @@ export class Deadlines {
     this.#arm(Math.max(0, dueAt - now))
   }
 
-  /** Ends everybody's wait. */
+  /** Ends every caller's wait. */
   expireAll(): void {
     for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
     this.#dueAt.length = 0
@@ -57,7 +57,7 @@ export class Deadlines {
 
   /**
    * Where the event loop was held up, answers lie in the socket unread when the timer fires. They are read
-   * before anybody is told that there was none.
+   * before any caller is told that there was none.
    */
   readonly #wake = (): void => {
     setImmediate(this.#expireDue)

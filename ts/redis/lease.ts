@@ -34,7 +34,7 @@ export interface Lender {
   alone(key: string, cost: number, kind: FailureKind): Decision
   /** Gives back units that were charged and not served. */
   giveBack(key: string, units: number): Promise<void>
-  /** Told of each call that was served without asking. */
+  /** Counts a call that was served without asking. */
   served(): void
 }
 
@@ -66,7 +66,7 @@ const NONE: readonly Batch[] = []
  *
  * A unit is served once, and only after it was charged. What is left when a lease ends is given back; what
  * a killed process held comes back as any charge does, with the window. A caller waits for one batch at
- * most: whoever finds none with room for it begins another at once.
+ * most: one that finds none with room for it begins another at once.
  */
 export class Leases {
   readonly #lender: Lender

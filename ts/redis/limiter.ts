@@ -185,7 +185,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     return this.#connection.ready()
   }
 
-  /** How each limit stood when `decision` was taken, in the order of `limits`. Asks nobody. */
+  /** How each limit stood when `decision` was taken, in the order of `limits`. Asks no server. */
   standings(key: string, decision: Decision): readonly Standing[] {
     return this.#store.standings(key, decision)
   }
@@ -205,7 +205,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
 
   /**
    * Lets go of the connection, which is closed with the last limiter that shares it; the counters stay in
-   * Redis until they mean nothing any more. Whoever waits is turned away. Every later call but `close`
+   * Redis until they mean nothing any more. Callers that wait are turned away. Every later call but `close`
    * rejects with an Error with code CLOSED.
    */
   async close(): Promise<void> {
@@ -223,7 +223,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     }
   }
 
-  /** What is decided without asking anybody. */
+  /** What is decided without asking Redis. */
   #known(key: string, cost: number): Decision | undefined {
     if (cost === 0) return undefined
     return this.#leases?.serve(key, cost) ?? this.#recall(key, cost)

@@ -26,7 +26,7 @@ const SHARED = 7
 /** A script that found itself too late says this and its time, and has done nothing. */
 const LATE = -2
 
-/** A decision of Redis. The reply it was made from goes with it, for whoever wants to know more. */
+/** A decision of Redis. The reply it was made from goes with it, for those who want to know more. */
 class Answer implements Decision {
   readonly allowed: boolean
   readonly limit: number

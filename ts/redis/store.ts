@@ -171,7 +171,7 @@ export class Store implements Lender {
     }
   }
 
-  /** Gives back to whoever charged: to Redis while it answers, else to what decides in its place. */
+  /** Gives back to what has charged: to Redis while it answers, else to what decides in its place. */
   async refund(key: string, units: number): Promise<void> {
     this.#denials?.forget(key)
     await this.#tell('r', key, units, () => this.#fallback.refund(key, units))

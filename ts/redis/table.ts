@@ -5,12 +5,12 @@ import type { Algorithm } from '../options.ts'
 
 /** Limiters that share one table: what one of them is flooded with takes room from few others. */
 const MOST_HOLDERS = 256
-/** So many tables may have the usual size at once; further ones are small. */
-const MOST_LARGE = 32
-const LARGE_KEYS = 100_000
-const LARGE_BYTES = 16 * 1024 * 1024
-const SMALL_KEYS = 1_000
-const SMALL_BYTES = 256 * 1024
+/** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
+const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
+  [32, 100_000, 16 * 1024 * 1024],
+  [1_024, 1_000, 256 * 1024],
+  [Number.POSITIVE_INFINITY, 100, 64 * 1024],
+]
 
 /** What a table counts. */
 export interface TableTerms {
@@ -82,7 +82,7 @@ function make(terms: TableTerms, forget: () => void): Shared {
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
 function usualCapacity({ limits, algorithm }: TableTerms): number {
-  const [keys, bytes] = open < MOST_LARGE ? [LARGE_KEYS, LARGE_BYTES] : [SMALL_KEYS, SMALL_BYTES]
+  const [, keys = 1, bytes = 1] = SIZES.find(([tables]) => open < tables) ?? []
   const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
   const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
   return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
