@@ -142,3 +142,22 @@ test('U4: a later outage keeps to deadlineMs', async () => {
   await admittedBy(limiter, 10)
   expect(performance.now() - start).toBeLessThan(10_000)
 })
+
+test('U4: a limiter that is closed while it waits does not end the wait of others', async () => {
+  const port = await freePort()
+  const url = `redis://127.0.0.1:${port}`
+  const [closing, staying] = [waiting(url, 20_000), waiting(url, 20_000)]
+  const turnedAway = closing.check('k').then(
+    () => 'decided',
+    (error: { code?: string }) => error.code,
+  )
+  const decided = staying.check('k')
+  await closing.close()
+  const server = await startServerOn(port)
+  onTestFinished(() => server.stop())
+  await decided
+  expect([await turnedAway, Object.values(staying.stats().failures)]).toEqual([
+    'CLOSED',
+    [0, 0, 0, 0, 0, 0],
+  ])
+})

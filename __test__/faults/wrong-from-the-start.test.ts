@@ -5,7 +5,7 @@ import { createServer, type Server as NetServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { run } from '../fixtures/child.ts'
-import { until } from '../redis/faults.ts'
+import { sleep, until } from '../redis/faults.ts'
 import { freePort, launch, serverForTest, untilListening } from '../redis/server.ts'
 import { Authority, type Certificate } from './certificates.ts'
 
@@ -173,6 +173,28 @@ const CAUSES: [string, string | RegExp, () => Promise<Where>][] = [
     'a certificate for another host',
     'ERR_TLS_CERT_ALTNAME_INVALID',
     async () => trusting(await secure(authority.issue('other', 'DNS:other.example'))),
+  ],
+  [
+    'a certificate that has expired',
+    'CERT_HAS_EXPIRED',
+    async () => {
+      const expired = authority.issue('expired', undefined, '0')
+      await sleep(1_500)
+      return trusting(await secure(expired))
+    },
+  ],
+  [
+    'a server that loads its data',
+    'LOADING',
+    async () => {
+      const server = await serverForTest()
+      const fill = 'for i = 1, 2000 do redis.call("SET", "filler" .. i, string.rep("x", 100)) end'
+      await server.admin.eval(fill, 0)
+      await server.admin.save()
+      const slowly = ['--loading-process-events-interval-bytes', '1024', '--key-load-delay', '9000']
+      await server.restart(...slowly)
+      return { url: at(server.port) }
+    },
   ],
   ['a server of a cluster', 'MOVED', async () => ({ url: at(await movedFrom()) })],
   [

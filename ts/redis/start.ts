@@ -4,6 +4,8 @@ import { StoreFailure } from './failure.ts'
 
 /** The wait is counted in parts, so that a process which is busy with its own start does not use it up. */
 const PARTS = 8
+/** A timer may be early by so much. */
+const TIMER_MS = 2
 
 /** A caller who waits for the first connection. */
 export class Parked implements Waiting {
@@ -119,8 +121,10 @@ export class Start {
     const caller = new Parked(asked, now + deadlines.ms, (left) => {
       connecting.waiting--
       this.#forget(left)
-      // Said before the caller is told: it may be the last thing that the process does.
-      if (deadlines.ms >= this.#longestMs) this.#giveUp()
+      // Said before the caller is told: it may be the last thing that the process does. A limiter that is
+      // closed ends only its own callers' wait.
+      const isDue = performance.now() > now + deadlines.ms - TIMER_MS
+      if (isDue && deadlines.ms >= this.#longestMs) this.#giveUp()
     })
     connecting.waiting++
     this.#perName.set(name, waiting + 1)
