@@ -1,7 +1,10 @@
-import binding, { type OpenOptions } from '#binding'
+import binding, { type OpenOptions, type VariableOptions } from '#binding'
 
 /** The bare functions of one limiter, and the numbers that the last of them left behind. */
 export type Native = ReturnType<typeof binding.open>
+
+/** The bare functions of a limiter whose limits are told to it before each call. */
+export type NativeVariable = ReturnType<typeof binding.openVariable>
 
 /** Something that lies where shared tables live. */
 export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
@@ -22,6 +25,19 @@ export function open(options: OpenOptions): Native {
   try {
     // No prototype: the border would take from a polluted one what is left out here.
     return binding.open(Object.assign(Object.create(null) as OpenOptions, options))
+  } catch (error) {
+    throw asItIsKnown(error)
+  }
+}
+
+/**
+ * Makes a native limiter whose limits come with each call, or joins the one of the same name.
+ *
+ * @throws RangeError with the core's code if the options clash
+ */
+export function openVariable(options: VariableOptions): NativeVariable {
+  try {
+    return binding.openVariable(Object.assign(Object.create(null) as VariableOptions, options))
   } catch (error) {
     throw asItIsKnown(error)
   }

@@ -8,7 +8,8 @@ import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './re
 import { REDIS_OPTIONS } from './redis/names.ts'
 import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage.ts'
 import type { Tier } from './tier.ts'
-import { LimiterForEach, type VariableLimiter } from './variable.ts'
+import { NativeVariableLimiter } from './variable/native.ts'
+import { LimiterForEach, type VariableLimiter } from './variable/variable.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -106,12 +107,15 @@ export function openVariable(options: OpenTierOptions): VariableLimiter {
       storage: storage as RedisStorage,
     })
   }
-  const base = sharedSpace(storage) === undefined ? rest.name : (rest.name ?? identity)
+  const { keyPrefix = '' } = forRedis
+  const isShared = sharedSpace(storage) !== undefined
+  if (!isShared && rest.shared !== true) {
+    const name = rest.name === undefined ? undefined : `${keyPrefix}${rest.name}`
+    return new NativeVariableLimiter({ ...rest, name })
+  }
+  const base = isShared ? (rest.name ?? identity) : rest.name
   return new LimiterForEach((limits, text) => {
-    return openTier(limits, {
-      ...options,
-      name: base === undefined ? undefined : `${base} ${text}`,
-    })
+    return openTier(limits, { ...options, name: `${base} ${text}` })
   })
 }
 

@@ -38,7 +38,7 @@ export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
  * @throws RateLimitExceeded when the caller was refused; the signal's reason when it is aborted
  */
 export async function admitted(
-  queue: WaitQueue<Decision>,
+  queue: Pick<WaitQueue<Decision>, 'join'>,
   key: string,
   { cost, maxWaitMs, signal }: ReadWaitOptions,
 ): Promise<Decision> {

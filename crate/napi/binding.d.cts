@@ -35,6 +35,12 @@ export interface OpenOptions {
   shared?: boolean
 }
 
+/**
+ * Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
+ * call stand in `limits`: how many there are, then for each its count, window and burst.
+ */
+export declare function openVariable(options: VariableOptions): { check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }
+
 /** Something that lies where shared tables live: a table, or why it is none. */
 export interface SharedEntry {
   file: string
@@ -77,4 +83,16 @@ export interface SharedTable {
   limits: Array<SharedLimit>
   evictions: number
   overflows: number
+}
+
+/** What a limiter is made from whose limits come with each call. */
+export interface VariableOptions {
+  /** One of the five algorithms. */
+  algorithm: string
+  /** Block a key for so long after a denial; 0 is off. */
+  blockForMs: number
+  /** Keys expected to be live at once. Absent: the default. */
+  capacity?: number
+  /** Shared by all threads that ask for the same name. */
+  name?: string
 }

@@ -1,6 +1,6 @@
 import { figuresOf, type Limit } from '../limit/limit.ts'
 import type { StoreStatus, Tier } from '../tier.ts'
-import type { VariableLimiter } from '../variable.ts'
+import type { VariableLimiter } from '../variable/variable.ts'
 import { RedisLimiter } from './limiter.ts'
 import type { RedisLimiterOptions } from './options.ts'
 

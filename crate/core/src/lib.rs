@@ -6,7 +6,8 @@
 //! 2. [`algorithm`]: pure steps over one state word.
 //! 3. [`table`]: which word is whose; the only place where threads meet.
 //! 4. [`shared`]: where processes find the same memory.
-//! 5. [`Limiter`]: several limits at once, blocks; [`Registry`]: limiters by name.
+//! 5. [`Limiter`]: several limits at once, blocks; [`VariableLimiter`]: limits that change from call to call;
+//!    [`Registry`]: limiters by name.
 
 #![deny(unsafe_code)]
 
@@ -29,6 +30,10 @@ mod registry;
 pub mod shared;
 mod siphash;
 pub mod table;
+#[cfg(not(loom))]
+mod together;
+#[cfg(not(loom))]
+mod variable;
 
 pub use atomic::AtomicU64;
 pub use clock::{At, Between, Clock, Monotonic, Ratchet};
@@ -46,4 +51,6 @@ pub use probe::{clock_reads, lost_exchanges, write_down, written_down};
 #[cfg(all(feature = "probe", target_os = "linux"))]
 pub use probe::{die_after, pause_after};
 #[cfg(not(loom))]
-pub use registry::Registry;
+pub use registry::{Named, Registry};
+#[cfg(not(loom))]
+pub use variable::{VariableLimiter, VariablePolicy};

@@ -3,16 +3,52 @@
 use crate::error::Error;
 use crate::limiter::Limiter;
 use crate::policy::Policy;
+use crate::variable::{VariableLimiter, VariablePolicy};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The names in use. A name is free again when its last holder is gone.
-#[derive(Debug, Default)]
-pub struct Registry {
-    names: Mutex<Option<HashMap<String, Weak<Limiter>>>>,
+/// What can have a name.
+pub trait Named {
+    /// What it is made from.
+    type Policy: PartialEq;
+
+    /// What it was made from.
+    fn policy(&self) -> &Self::Policy;
+    /// Whether what it counts on is what other processes find.
+    fn is_current(&self) -> bool;
 }
 
-impl Registry {
+impl Named for Limiter {
+    type Policy = Policy;
+
+    fn policy(&self) -> &Policy {
+        Self::policy(self)
+    }
+
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+}
+
+impl Named for VariableLimiter {
+    type Policy = VariablePolicy;
+
+    fn policy(&self) -> &VariablePolicy {
+        Self::policy(self)
+    }
+
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+}
+
+/// The names in use. A name is free again when its last holder is gone.
+#[derive(Debug, Default)]
+pub struct Registry<L = Limiter> {
+    names: Mutex<Option<HashMap<String, Weak<L>>>>,
+}
+
+impl<L: Named> Registry<L> {
     /// No names.
     #[must_use]
     pub const fn new() -> Self {
@@ -26,9 +62,9 @@ impl Registry {
     pub fn open(
         &self,
         name: &str,
-        policy: Policy,
-        make: impl FnOnce(&str, Policy) -> Result<Limiter, Error>,
-    ) -> Result<Arc<Limiter>, Error> {
+        policy: L::Policy,
+        make: impl FnOnce(&str, L::Policy) -> Result<L, Error>,
+    ) -> Result<Arc<L>, Error> {
         // A thread that panicked while it held the map left it whole: every change is one call.
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.get_or_insert_with(HashMap::new);

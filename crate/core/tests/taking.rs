@@ -8,7 +8,7 @@ const MS: u64 = 1_000_000;
 
 fn limiter(kind: Kind, limits: &[(u64, u64)], block_for_ms: u64) -> Limiter {
     let limits = limits.iter().map(|&(count, window)| Limit::new(count, window).unwrap()).collect();
-    Limiter::new(Policy { limits, kind, burst: None, block_for_ms, capacity: 10 }).unwrap()
+    Limiter::new(Policy { limits, kind, block_for_ms, capacity: 10 }).unwrap()
 }
 
 const fn at(ms: u64) -> At {

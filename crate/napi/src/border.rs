@@ -6,9 +6,9 @@
 #![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
 
 use crate::handle::Handle;
-use crate::text::{self, NotAKey};
+use crate::text::{self, Hashes, NotAKey};
 use napi::sys;
-use ratethrottle_core::{At, Clock, Key, Limiter, MAX_WINDOW_MS, Monotonic, Nanos};
+use ratethrottle_core::{At, Clock, Error, Key, Limiter, MAX_WINDOW_MS, Monotonic, Nanos};
 use std::ffi::{CStr, CString};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
@@ -22,8 +22,10 @@ pub(crate) type Callback =
     unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
 /// Why a call ends in an exception.
-enum Failure {
+pub(crate) enum Failure {
     Key(NotAKey),
+    /// Limits that can't be counted.
+    Limits(Error),
     /// An argument that is no whole number from 0 on: its name, and what is accepted.
     Number(&'static str, &'static str),
     Time,
@@ -31,8 +33,13 @@ enum Failure {
     Closed,
 }
 
+impl Failure {
+    pub(crate) const BLOCK_MS: Self =
+        Self::Number("ms", "a whole number of milliseconds, 1 to 10 years");
+}
+
 /// The time to decide with: ours, or what the caller's clock shows.
-enum Time {
+pub(crate) enum Time {
     Native,
     Injected(At),
 }
@@ -49,22 +56,22 @@ impl Clock for Time {
 
 /// What JavaScript passed: key, number, time, as far as given. N-API writes it in place, and it stays
 /// there: copying what was just written piecemeal stalls the processor for as long as hashing a key.
-struct Arguments {
+pub(crate) struct Arguments {
     values: [sys::napi_value; 3],
     given: usize,
 }
 
 /// One call: the limiter it is bound to, and its arguments.
-struct Call<'a> {
+pub(crate) struct Call<'a, L = Limiter> {
     env: sys::napi_env,
-    handle: &'a Handle,
+    pub(crate) handle: &'a Handle<L>,
     arguments: &'a Arguments,
 }
 
-impl Call<'_> {
+impl<L: Hashes> Call<'_, L> {
     /// The first argument; none at all stands for the key of the last `allow` or `check`, see `ts/again.ts`.
     #[inline(always)]
-    fn key(&self, limiter: &Limiter) -> Result<Key, Failure> {
+    fn key(&self, limiter: &L) -> Result<Key, Failure> {
         let [key, ..] = self.arguments.values;
         if self.arguments.given == 0 {
             return self.handle.last_key().ok_or(Failure::Key(NotAKey::Type));
@@ -95,10 +102,10 @@ impl Call<'_> {
 
     /// Key, number and time, and what `act` makes of them.
     #[inline(always)]
-    fn run<T>(
+    pub(crate) fn run<T>(
         &self,
         (name, absent): (&'static str, u64),
-        act: impl FnOnce(&Limiter, Key, u64, &Time) -> Result<T, Failure>,
+        act: impl FnOnce(&L, Key, u64, &Time) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let done = self.handle.with(|limiter| {
             let key = self.key(limiter)?;
@@ -183,7 +190,7 @@ fn reset(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 fn block(call: &Call<'_>) -> Result<Option<bool>, Failure> {
     call.run(("ms", 0), |limiter, key, ms, time| {
         if ms == 0 || ms > MAX_WINDOW_MS {
-            return Err(Failure::Number("ms", "a whole number of milliseconds, 1 to 10 years"));
+            return Err(Failure::BLOCK_MS);
         }
         if limiter.block(key, ms, time) { Ok(None) } else { Err(Failure::Full) }
     })
@@ -210,18 +217,18 @@ fn close(call: &Call<'_>) -> Result<Option<bool>, Failure> {
 macro_rules! exports {
     ($($name:ident),*) => {
         mod exported {
-            use super::sys;
+            use napi::sys;
             $(pub(super) unsafe extern "C" fn $name(
                 env: sys::napi_env,
                 info: sys::napi_callback_info,
             ) -> sys::napi_value {
-                super::answer(env, info, super::$name)
+                $crate::border::answer(env, info, super::$name)
             })*
         }
         /// Every function of a limiter, by name.
-        pub(crate) const FUNCTIONS: &[(&CStr, Callback)] = &[
+        pub(crate) const FUNCTIONS: &[(&std::ffi::CStr, $crate::border::Callback)] = &[
             $((
-                match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
                     Ok(name) => name,
                     Err(_) => c"",
                 },
@@ -231,16 +238,18 @@ macro_rules! exports {
     };
 }
 
+pub(crate) use exports;
+
 exports!(allow, check, take, pace, peek, standing, refund, reset, block, stats, renew, close);
 
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///
 /// A panic stops here: unwinding into V8 would take the whole server down.
 #[inline(always)]
-fn answer(
+pub(crate) fn answer<L: Hashes>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    act: impl Fn(&Call<'_>) -> Result<Option<bool>, Failure>,
+    act: impl Fn(&Call<'_, L>) -> Result<Option<bool>, Failure>,
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         crate::probe::panic_if_armed();
@@ -260,11 +269,11 @@ fn answer(
 }
 
 #[inline(always)]
-fn read<'a>(
+fn read<'a, L>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
     arguments: &mut Arguments,
-) -> Option<&'a Handle> {
+) -> Option<&'a Handle<L>> {
     let mut data = ptr::null_mut();
     // SAFETY: env and info are the running callback's; at most three arguments are written.
     let status = unsafe {
@@ -277,18 +286,20 @@ fn read<'a>(
             &raw mut data,
         )
     };
-    // SAFETY: the data pointer is the `Rc<Handle>` given to `bind`, which the function owns until
+    // SAFETY: the data pointer is the `Rc<Handle<L>>` given to `bind`, which the function owns until
     // its finalizer runs, and a function that is being called has not been finalized.
-    let handle = unsafe { data.cast::<Handle>().as_ref() }?;
+    let handle = unsafe { data.cast::<Handle<L>>().as_ref() }?;
     (status == sys::Status::napi_ok).then_some(handle)
 }
 
 /// A JavaScript function that calls `callback` with the handle, and owns a share of it.
-pub(crate) fn bind(
+///
+/// The callback has to be one for handles of `L`.
+pub(crate) fn bind<L>(
     env: sys::napi_env,
     name: &CStr,
     callback: Callback,
-    handle: &Rc<Handle>,
+    handle: &Rc<Handle<L>>,
 ) -> Option<sys::napi_value> {
     let data = Rc::into_raw(Rc::clone(handle)).cast_mut().cast();
     let mut function = ptr::null_mut();
@@ -310,7 +321,7 @@ pub(crate) fn bind(
             env,
             function,
             data,
-            Some(release),
+            Some(release::<L>),
             ptr::null_mut(),
             ptr::null_mut(),
         )
@@ -339,13 +350,13 @@ pub(crate) fn empty(env: sys::napi_env) -> Option<sys::napi_value> {
 }
 
 /// Gives up a function's share of the handle, when it is collected or its environment ends.
-unsafe extern "C" fn release(
+unsafe extern "C" fn release<L>(
     _: sys::napi_env,
     data: *mut std::ffi::c_void,
     _: *mut std::ffi::c_void,
 ) {
     // SAFETY: made by `Rc::into_raw` in `bind`, on this thread, and released once.
-    drop(unsafe { Rc::from_raw(data.cast::<Handle>().cast_const()) });
+    drop(unsafe { Rc::from_raw(data.cast::<Handle<L>>().cast_const()) });
 }
 
 #[inline]
@@ -390,7 +401,7 @@ enum Raise {
 }
 
 #[cold]
-fn throw(call: &Call<'_>, failure: &Failure) -> sys::napi_value {
+fn throw<L>(call: &Call<'_, L>, failure: &Failure) -> sys::napi_value {
     let [key, number, time] = call.arguments.values;
     let env = call.env;
     let invalid = |name: &str, value, expected: &str| {
@@ -412,6 +423,10 @@ fn throw(call: &Call<'_>, failure: &Failure) -> sys::napi_value {
             let shown = shown(env, key);
             let message = format!("key: {shown}; expected a string of at most 1048576 characters");
             raise(env, Raise::Type, c"INVALID_ARGUMENT", &message)
+        }
+        Failure::Limits(error) => {
+            let code = CString::new(error.code()).unwrap_or_default();
+            raise(env, Raise::Range, &code, &error.to_string())
         }
         Failure::Number(name, expected) => invalid(name, number, expected),
         Failure::Time => {

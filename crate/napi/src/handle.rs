@@ -33,8 +33,8 @@ pub(crate) enum Tie {
 }
 
 /// One `RateLimiter` object of one thread. Lives as long as any of its functions.
-pub(crate) struct Handle {
-    limiter: RefCell<Option<Arc<Limiter>>>,
+pub(crate) struct Handle<L = Limiter> {
+    limiter: RefCell<Option<Arc<L>>>,
     /// The name under which processes share it.
     shared: Option<String>,
     ratchet: Ratchet,
@@ -42,8 +42,8 @@ pub(crate) struct Handle {
     details: Details,
 }
 
-impl Handle {
-    pub(crate) fn new(limiter: Arc<Limiter>, shared: Option<String>, details: Details) -> Self {
+impl<L> Handle<L> {
+    pub(crate) fn new(limiter: Arc<L>, shared: Option<String>, details: Details) -> Self {
         Self {
             limiter: RefCell::new(Some(limiter)),
             shared,
@@ -66,24 +66,8 @@ impl Handle {
 
     /// Runs `act` on the limiter, or answers `None` after `close`.
     #[inline]
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&Limiter) -> T) -> Option<T> {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&L) -> T) -> Option<T> {
         self.limiter.borrow().as_deref().map(act)
-    }
-
-    /// Sees to it that processes that share go on sharing when somebody has removed the file.
-    pub(crate) fn renew(&self) -> Option<Tie> {
-        let limiter = self.limiter.borrow().clone()?;
-        let Some(name) = self.shared.as_ref().filter(|_| !limiter.is_current()) else {
-            return Some(Tie::Held);
-        };
-        let before = limiter.generation().saturating_add(1);
-        let Ok(limiter) = reopen(name, limiter.policy().clone(), before) else {
-            return Some(Tie::Lost);
-        };
-        self.limiter.replace(Some(limiter));
-        // Hashed with the secret of the table that is gone.
-        self.last_key.set(None);
-        Some(Tie::Renewed)
     }
 
     pub(crate) fn write_tie(&self, tie: Tie) {
@@ -143,12 +127,8 @@ impl Handle {
         self.write_first([number(standing.remaining), milliseconds(standing.more_ms)]);
     }
 
-    pub(crate) fn write_stats(&self, limiter: &Limiter) {
-        let (evictions, overflows) = (limiter.evictions(), limiter.overflows());
-        let bytes = limiter.bytes();
-        let (rivals, generation) = (limiter.rivals() as u64, limiter.generation());
-        let numbers = [evictions, overflows, bytes, rivals, generation];
-        self.write_first(numbers.map(number));
+    pub(crate) fn write_counts<const N: usize>(&self, counts: [u64; N]) {
+        self.write_first(counts.map(number));
     }
 
     /// Writes the first numbers and leaves the rest 0.
@@ -158,6 +138,32 @@ impl Handle {
             *number = value;
         }
         self.details.write_wide(numbers);
+    }
+}
+
+impl Handle {
+    /// Sees to it that processes that share go on sharing when somebody has removed the file.
+    pub(crate) fn renew(&self) -> Option<Tie> {
+        let limiter = self.limiter.borrow().clone()?;
+        let Some(name) = self.shared.as_ref().filter(|_| !limiter.is_current()) else {
+            return Some(Tie::Held);
+        };
+        let before = limiter.generation().saturating_add(1);
+        let Ok(limiter) = reopen(name, limiter.policy().clone(), before) else {
+            return Some(Tie::Lost);
+        };
+        self.limiter.replace(Some(limiter));
+        // Hashed with the secret of the table that is gone.
+        self.last_key.set(None);
+        Some(Tie::Renewed)
+    }
+
+    pub(crate) fn write_stats(&self, limiter: &Limiter) {
+        let (evictions, overflows) = (limiter.evictions(), limiter.overflows());
+        let bytes = limiter.bytes();
+        let (rivals, generation) = (limiter.rivals() as u64, limiter.generation());
+        let numbers = [evictions, overflows, bytes, rivals, generation];
+        self.write_counts(numbers);
     }
 }
 
@@ -188,18 +194,7 @@ pub(crate) struct Details {
 impl Details {
     /// The memory, and the two arrays through which JavaScript reads it: wide and small.
     pub(crate) fn new(env: sys::napi_env) -> Option<(Self, [sys::napi_value; 2])> {
-        let mut data = ptr::null_mut();
-        let (mut buffer, mut keeper) = (ptr::null_mut(), ptr::null_mut());
-        let bytes = size_of::<Numbers>();
-        // SAFETY: env is the running call's; all results are written to locals of ours.
-        let made =
-            unsafe { sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer) };
-        // SAFETY: as above. The count of 1 keeps the buffer until `drop` deletes the reference.
-        let kept = unsafe { sys::napi_create_reference(env, buffer, 1, &raw mut keeper) };
-        let numbers = NonNull::new(data.cast())?;
-        if made != sys::Status::napi_ok || kept != sys::Status::napi_ok {
-            return None;
-        }
+        let (numbers, buffer, keeper) = memory(env)?;
         let wide = view(env, buffer, sys::TypedarrayType::float64_array, DETAILS, 0)?;
         let start = offset_of!(Numbers, small);
         let small = view(env, buffer, sys::TypedarrayType::int32_array, DETAILS + 1, start)?;
@@ -219,8 +214,24 @@ impl Details {
     }
 }
 
+/// Memory for a `T` under a buffer of JavaScript's, all zero, and a reference that keeps it from collection.
+pub(crate) fn memory<T>(
+    env: sys::napi_env,
+) -> Option<(NonNull<T>, sys::napi_value, sys::napi_ref)> {
+    let mut data = ptr::null_mut();
+    let (mut buffer, mut keeper) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: env is the running call's; all results are written to locals of ours.
+    let made = unsafe {
+        sys::napi_create_arraybuffer(env, size_of::<T>(), &raw mut data, &raw mut buffer)
+    };
+    // SAFETY: as above. The count of 1 keeps the buffer until its owner deletes the reference.
+    let kept = unsafe { sys::napi_create_reference(env, buffer, 1, &raw mut keeper) };
+    let is_had = made == sys::Status::napi_ok && kept == sys::Status::napi_ok;
+    Some((NonNull::new(data.cast()).filter(|_| is_had)?, buffer, keeper))
+}
+
 /// A typed array over part of a buffer.
-fn view(
+pub(crate) fn view(
     env: sys::napi_env,
     buffer: sys::napi_value,
     kind: sys::napi_typedarray_type,

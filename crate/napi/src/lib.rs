@@ -12,3 +12,4 @@ mod open;
 mod probe;
 mod survey;
 mod text;
+mod variable;

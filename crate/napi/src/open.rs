@@ -67,7 +67,7 @@ pub fn noop(env: Env) -> Result<Unknown<'static>, napi::Error<&'static str>> {
     Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), function) })
 }
 
-fn refused() -> napi::Error<&'static str> {
+pub(crate) fn refused() -> napi::Error<&'static str> {
     napi::Error::new("INTERNAL", "Node refused to make a function")
 }
 
@@ -95,7 +95,7 @@ fn policy(options: &OpenOptions) -> Result<Policy, Error> {
     clippy::cast_sign_loss,
     reason = "a float's cast saturates, and the core checks every range again"
 )]
-const fn whole(number: f64) -> u64 {
+pub(crate) const fn whole(number: f64) -> u64 {
     number as u64
 }
 
@@ -113,7 +113,7 @@ fn functions(env: Env, limiter: Arc<Limiter>, shared: Option<String>) -> Option<
     Some(Object::from_raw(raw, object.raw()))
 }
 
-fn set(
+pub(crate) fn set(
     object: &mut Object<'_>,
     env: sys::napi_env,
     name: &str,

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "raw N-API: the generated conversion allocates a String")]
 
 use napi::sys;
-use ratethrottle_core::{Encoding, Key, Limiter};
+use ratethrottle_core::{Encoding, Key, Limiter, VariableLimiter};
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -21,6 +21,24 @@ pub(crate) enum NotAKey {
     Long,
 }
 
+/// What hashes keys.
+pub(crate) trait Hashes {
+    fn key(&self, bytes: &[u8], encoding: Encoding) -> Key;
+}
+
+impl Hashes for Limiter {
+    #[inline(always)]
+    fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        Self::key(self, bytes, encoding)
+    }
+}
+
+impl Hashes for VariableLimiter {
+    fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        Self::key(self, bytes, encoding)
+    }
+}
+
 /// The key that a JavaScript value spells.
 ///
 /// UTF-8 is the cheapest lossless reading, except for lone surrogates, which N-API turns into
@@ -32,7 +50,7 @@ pub(crate) enum NotAKey {
 /// Node 20, for a whole call.
 #[inline(always)]
 pub(crate) fn key(
-    limiter: &Limiter,
+    limiter: &impl Hashes,
     env: sys::napi_env,
     text: sys::napi_value,
 ) -> Result<Key, NotAKey> {
@@ -47,7 +65,11 @@ pub(crate) fn key(
 }
 
 #[cold]
-fn long_key(limiter: &Limiter, env: sys::napi_env, text: sys::napi_value) -> Result<Key, NotAKey> {
+fn long_key(
+    limiter: &impl Hashes,
+    env: sys::napi_env,
+    text: sys::napi_value,
+) -> Result<Key, NotAKey> {
     let units = units(env, text).ok_or(NotAKey::Type)?;
     if units > MAX_UNITS {
         return Err(NotAKey::Long);

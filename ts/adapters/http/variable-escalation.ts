@@ -1,7 +1,7 @@
 import type { Decision } from '../../decision.ts'
 import type { Limit } from '../../limit/limit.ts'
 import type { Answer, Standing, StoreStatus, Tier } from '../../tier.ts'
-import type { VariableLimiter } from '../../variable.ts'
+import type { VariableLimiter } from '../../variable/variable.ts'
 import type { WaitOptions } from '../../wait.ts'
 import type { Caller, Outcome } from '../../wait-queue.ts'
 
@@ -91,7 +91,7 @@ export class VariableEscalation implements VariableLimiter {
       reset: (key) => this.#steps.reset(key),
       wait: (key, options) => tier.wait(key, options),
       delay: (...asked) => tier.delay(...asked),
-      standings: (key, decision) => tier.standings(key, decision),
+      standings: (key, decision) => steps().standings(key, decision),
       close: () => {},
     }
   }

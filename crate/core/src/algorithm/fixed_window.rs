@@ -4,16 +4,19 @@
 //! caller's own first request opened. Two windows can touch, so up to 2N pass within one window's
 //! length; that is the algorithm, not this code.
 
-use super::{Debt, VALUE_BITS, bits, ceil_ms, distance, finest, mask};
+use super::{Debt, VALUE_BITS, VARYING_BITS, bits, ceil_ms, distance, finest, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-/// A validated fixed window.
+/// Bits of the count where it may be another one at the next call.
+const VARYING_COUNT_BITS: u32 = 20;
+
+/// A validated fixed window. `VARYING`: the count may be another one at the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FixedWindow {
+pub struct FixedWindow<const VARYING: bool = false> {
     count: u64,
     window: u64,
     per_ms: NonZeroU64,
@@ -38,9 +41,35 @@ impl FixedWindow {
         let window = limit.window_ms().wrapping_mul(per_ms.get());
         Ok(Self { count: limit.count(), window, per_ms, count_bits })
     }
+}
+
+impl FixedWindow<true> {
+    /// Words for any count up to what the window leaves room for: 1,048,575 up to 12 days, 32,767 for a year.
+    pub(super) fn varying(limit: Limit) -> Result<Self, Error> {
+        let eight_windows = limit.window_ms().saturating_mul(8);
+        let count_bits = VARYING_BITS.saturating_sub(bits(eight_windows)).min(VARYING_COUNT_BITS);
+        let per_ms = finest(eight_windows, VARYING_BITS.wrapping_sub(count_bits))
+            .filter(|_| limit.count() <= mask(count_bits))
+            .ok_or_else(|| limit.too_large("fixed-window"))?;
+        let window = limit.window_ms().wrapping_mul(per_ms.get());
+        Ok(Self { count: limit.count(), window, per_ms, count_bits })
+    }
+
+    pub(super) fn owed(&self, value: u64, now: Nanos) -> u64 {
+        self.open(value, now).used
+    }
+
+    pub(super) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
+        let open = self.open(value, now);
+        self.word(open.start, open.used.saturating_add(more).min(mask(self.count_bits)))
+    }
+}
+
+impl<const VARYING: bool> FixedWindow<VARYING> {
+    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
 
     const fn time_bits(&self) -> u32 {
-        VALUE_BITS.wrapping_sub(self.count_bits)
+        Self::WIDTH.wrapping_sub(self.count_bits)
     }
 
     /// The key's window at `now`: the one in the word, or a new one that opens now.
@@ -61,7 +90,7 @@ impl FixedWindow {
         if used == 0 {
             return 0;
         }
-        ((start << self.count_bits) | used) & super::VALUE_MASK
+        ((start << self.count_bits) | used) & mask(Self::WIDTH)
     }
 
     #[inline]

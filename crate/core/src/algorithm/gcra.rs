@@ -14,7 +14,7 @@
 //! of ticks. "7 a second" is then exact: seven tokens are back after 1000 ms, not after 1001, which
 //! is what rounding T to nanoseconds gives.
 
-use super::{Debt, VALUE_BITS, VALUE_MASK, Verdict, ceil, ceil_ms, distance};
+use super::{Debt, VALUE_BITS, VARYING_BITS, Verdict, ceil, ceil_ms, distance, mask};
 use crate::clock::Between;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
@@ -29,9 +29,21 @@ const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 3);
 /// About 15 ns a tick: finer than two calls can be apart, and the word then lasts eight years.
 const FINE_PER_MS: u64 = 1 << 16;
 
+/// Ticks to a millisecond where limits change from call to call: a millisecond and the tokens of 1 to 10
+/// a millisecond are whole then, and with them those of nearly all limits that people write.
+const VARYING_PER_MS: NonZeroU64 = match NonZeroU64::new(2_520) {
+    Some(per_ms) => per_ms,
+    None => NonZeroU64::MIN,
+};
+/// The most time that can be owed where limits change: an eighth of what the word holds, 14 years.
+const MOST_OWED: u64 = 1 << (VARYING_BITS - 3);
+
 /// A validated token bucket.
+///
+/// `VARYING`: one word outlives many limits, see [`super::Varying`]. Then the unit of time is the same for
+/// all limits, and time that is owed stays owed, however much it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gcra {
+pub struct Gcra<const VARYING: bool = false> {
     per_ms: NonZeroU64,
     token: NonZeroU64,
     depth: u64,
@@ -65,23 +77,93 @@ impl Gcra {
             Self { per_ms: NonZeroU64::MIN, token, depth, burst: count.get() }
         })
     }
+}
+
+impl Gcra<true> {
+    /// The bucket of a limit that may be another one at the next call.
+    ///
+    /// A token that is no whole number of ticks is rounded down if N of them still take more than the
+    /// window less a millisecond, and more than N-1 of the exact ones: then N tokens are back after the
+    /// window to the millisecond, and at no whole millisecond before it. Else it is rounded up.
+    pub(crate) fn varying(limit: Limit) -> Result<Self, Error> {
+        let burst = limit.burst();
+        let (count, window_ms) = limit.parts();
+        let window = window_ms.saturating_mul(VARYING_PER_MS).get();
+        let lost = window % count;
+        let is_close =
+            lost < VARYING_PER_MS.get() && count.get().saturating_mul(count.get()) <= window;
+        let token = if is_close { window / count } else { ceil(window, count) };
+        let token = NonZeroU64::new(token).unwrap_or(NonZeroU64::MIN);
+        let depth = burst.saturating_mul(token.get());
+        if depth > MOST_OWED {
+            return Err(limit.too_large("token-bucket"));
+        }
+        Ok(Self { per_ms: VARYING_PER_MS, token, depth, burst })
+    }
+
+    /// The same rate for the words that strangers share.
+    pub(crate) fn varying_coarse(limit: Limit) -> Self {
+        let token = limit.window_ms().saturating_mul(VARYING_PER_MS.get());
+        let token = NonZeroU64::new(ceil(token, limit.parts().0)).unwrap_or(NonZeroU64::MIN);
+        let depth = limit.count().saturating_mul(token.get());
+        Self { per_ms: VARYING_PER_MS, token, depth, burst: limit.count() }
+    }
+
+    /// The time that the limit allows to be owed.
+    pub(crate) const fn depth(&self) -> u64 {
+        self.depth
+    }
+
+    /// The time that so many units cost.
+    pub(crate) const fn price(&self, units: u64) -> u64 {
+        units.saturating_mul(self.token.get())
+    }
+
+    /// The time that is owed.
+    pub(crate) fn owed(&self, value: u64, now: Nanos) -> u64 {
+        self.ahead(value, now.ticks(self.per_ms.get()))
+    }
+
+    /// The word that owes nothing, since now.
+    pub(crate) const fn since(&self, now: Nanos) -> u64 {
+        Self::word(now.ticks(self.per_ms.get()), 0)
+    }
+
+    /// Whole milliseconds since nothing is owed any more.
+    pub(crate) fn idle_ms(&self, value: u64, now: Nanos) -> u64 {
+        let idle = distance(now.ticks(self.per_ms.get()), value, VARYING_BITS);
+        u64::try_from(idle).unwrap_or(0) / self.per_ms
+    }
+
+    /// The word that owes so much more, whatever the limit allows.
+    pub(crate) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
+        let ticks = now.ticks(self.per_ms.get());
+        let after = self.ahead(value, ticks).saturating_add(more).min(MOST_OWED);
+        if after == 0 { 0 } else { Self::word(ticks, after) }
+    }
+}
+
+impl<const VARYING: bool> Gcra<VARYING> {
+    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
 
     /// Ticks of debt: how far the TAT lies ahead of `now`, at most a full bucket.
     ///
-    /// The clamp changes nothing in normal use. It bounds what a wrong word can do.
+    /// The clamp changes nothing in normal use. It bounds what a wrong word can do. Where limits change it
+    /// is no full bucket: what a large one has come to owe would be forgiven by a call with a small one.
     #[inline(always)]
     fn ahead(&self, value: u64, ticks: u64) -> u64 {
         if value == 0 {
             return 0;
         }
-        let ahead = distance(value, ticks, VALUE_BITS);
-        u64::try_from(ahead).unwrap_or(0).min(self.depth)
+        let ahead = distance(value, ticks, Self::WIDTH);
+        let most = if VARYING { MOST_OWED } else { self.depth };
+        u64::try_from(ahead).unwrap_or(0).min(most)
     }
 
     /// The word for a bucket that is full again `ahead` ticks from now. 0 is kept for "never seen".
     #[inline]
     const fn word(ticks: u64, ahead: u64) -> u64 {
-        match ticks.wrapping_add(ahead) & VALUE_MASK {
+        match ticks.wrapping_add(ahead) & mask(Self::WIDTH) {
             0 => 1,
             value => value,
         }
@@ -105,7 +187,7 @@ impl Gcra {
         }
         let ticks = between.earliest.ticks(self.per_ms.get());
         let slack = between.slack_ms.wrapping_mul(self.per_ms.get());
-        let most = u64::try_from(distance(value, ticks, VALUE_BITS)).unwrap_or(0);
+        let most = u64::try_from(distance(value, ticks, Self::WIDTH)).unwrap_or(0);
         if value == 0 || most <= slack || most > self.depth {
             return None;
         }
@@ -121,7 +203,9 @@ impl Gcra {
     pub(crate) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
         let ahead = self.ahead(value, now.ticks(self.per_ms.get()));
         let left = self.depth.saturating_sub(ahead);
-        let wait = cost.saturating_mul(self.token.get()).saturating_sub(left);
+        // More than a full bucket may be owed where limits change.
+        let over = if VARYING { ahead.saturating_sub(self.depth) } else { 0 };
+        let wait = cost.saturating_mul(self.token.get()).saturating_sub(left).saturating_add(over);
         let retry_ms = if cost > self.burst { NEVER } else { ceil_ms(wait, self.per_ms) };
         Reading { remaining: left / self.token, retry_ms, reset_ms: ceil_ms(ahead, self.per_ms) }
     }
@@ -149,7 +233,7 @@ impl Gcra {
     pub(crate) fn debt(&self, value: u64, now: Nanos) -> Debt {
         let ticks = now.ticks(self.per_ms.get());
         match self.ahead(value, ticks) {
-            0 => Debt::None(distance(ticks, value, VALUE_BITS).unsigned_abs()),
+            0 => Debt::None(distance(ticks, value, Self::WIDTH).unsigned_abs()),
             ahead if ahead.saturating_add(self.token.get()) > self.depth => Debt::Blocked,
             ahead => Debt::Some(ahead),
         }
@@ -161,11 +245,11 @@ impl Gcra {
 
     #[inline]
     pub(crate) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms.get()) >> (VALUE_BITS - 3)
+        now.ticks(self.per_ms.get()) >> Self::WIDTH.wrapping_sub(3)
     }
 
     pub(crate) fn era_ms(&self) -> u64 {
-        MAX_DEPTH / self.per_ms
+        (1_u64 << Self::WIDTH.wrapping_sub(3)) / self.per_ms
     }
 }
 

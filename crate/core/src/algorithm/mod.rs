@@ -8,12 +8,16 @@ mod gcra;
 mod ring;
 mod sliding_log;
 mod sliding_window;
+mod steps;
+mod varying;
 
 pub use fixed_window::FixedWindow;
 pub use gcra::Gcra;
 pub use ring::Ring;
 pub use sliding_log::SlidingLog;
 pub use sliding_window::SlidingWindow;
+pub use steps::{Meter, Steps};
+pub use varying::Varying;
 
 use crate::clock::Between;
 use crate::decision::Reading;
@@ -24,6 +28,9 @@ use std::num::NonZeroU64;
 pub const VALUE_BITS: u32 = 54;
 /// All bits of a state value.
 pub const VALUE_MASK: u64 = u64::MAX >> (64 - VALUE_BITS);
+
+/// Where limits change, one bit says whether the key was exhausted when its word was written.
+pub(crate) const VARYING_BITS: u32 = VALUE_BITS - 1;
 
 /// The state of one key: its value, and the ring beside it (empty for all but the sliding log).
 /// The value 0 always means "never seen".

@@ -16,7 +16,7 @@
 //! n-th oldest has left the window. One look at the ring decides; counting takes log2(N) looks.
 
 use super::ring::{cleared_alike, equal};
-use super::{Debt, Ring, State, VALUE_BITS, VALUE_MASK, bits, ceil_ms, distance, finest, mask};
+use super::{Debt, Ring, State, VALUE_BITS, VARYING_BITS, bits, ceil_ms, distance, finest, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
@@ -25,10 +25,13 @@ use std::num::NonZeroU64;
 
 const FLAG_BITS: u32 = 4;
 
-/// A validated sliding log.
+/// A validated sliding log. `VARYING`: the count may be another one at the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlidingLog {
+pub struct SlidingLog<const VARYING: bool = false> {
+    /// Places in the ring.
     count: NonZeroU64,
+    /// So many of them are older than the last N units; 0 unless the limit may change from call to call.
+    skip: u64,
     window: u64,
     per_ms: NonZeroU64,
     position_bits: u32,
@@ -48,21 +51,49 @@ struct Batch {
 impl SlidingLog {
     /// Fails when count and window together need more than the word's 54 bits.
     pub fn new(limit: Limit) -> Result<Self, Error> {
-        let (count, _) = limit.parts();
+        Self::in_ring(limit, limit.parts().0)
+    }
+}
+
+impl SlidingLog<true> {
+    /// A ring that serves any count up to its size.
+    pub(super) fn varying(limit: Limit, places: u64) -> Result<Self, Error> {
+        let places = NonZeroU64::new(places).filter(|places| places.get() >= limit.count());
+        Self::in_ring(limit, places.ok_or_else(|| limit.too_large("sliding-log"))?)
+    }
+
+    pub(super) fn owed(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.used(state, self.unpack(state.value), now.ticks(self.per_ms.get()))
+    }
+
+    /// The word after so many more units, whatever the limit admits.
+    pub(super) fn owing(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        match more.min(self.count.get()) {
+            0 => state.value,
+            more => self.next(self.unpack(state.value), now.ticks(self.per_ms.get()), more),
+        }
+    }
+}
+
+impl<const VARYING: bool> SlidingLog<VARYING> {
+    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
+
+    fn in_ring(limit: Limit, count: NonZeroU64) -> Result<Self, Error> {
         let units_bits = bits(count.get());
         let position_bits = bits(count.get().wrapping_sub(1));
         let eight_windows = limit.window_ms().saturating_mul(8);
-        let per_ms = VALUE_BITS
+        let per_ms = Self::WIDTH
             .checked_sub(FLAG_BITS.wrapping_add(position_bits).wrapping_add(units_bits))
             .and_then(|width| finest(eight_windows, width))
             .ok_or_else(|| limit.too_large("sliding-log"))?;
         let window = limit.window_ms().wrapping_mul(per_ms.get());
-        Ok(Self { count, window, per_ms, position_bits, units_bits })
+        let skip = count.get().wrapping_sub(limit.count());
+        Ok(Self { count, skip, window, per_ms, position_bits, units_bits })
     }
 
     const fn time_bits(&self) -> u32 {
         let rest = FLAG_BITS.wrapping_add(self.position_bits).wrapping_add(self.units_bits);
-        VALUE_BITS.wrapping_sub(rest)
+        Self::WIDTH.wrapping_sub(rest)
     }
 
     const fn unpack(&self, value: u64) -> Batch {
@@ -83,7 +114,7 @@ impl SlidingLog {
         let position = (flags << self.position_bits) | batch.position;
         let units = (position << self.units_bits) | batch.units;
         let time = batch.time & mask(self.time_bits());
-        ((units << self.time_bits()) | time) & VALUE_MASK
+        ((units << self.time_bits()) | time) & mask(Self::WIDTH)
     }
 
     /// The cell `offset` places after `position`.
@@ -119,7 +150,12 @@ impl SlidingLog {
 
     /// How many of the last N units have left the window. They are the oldest, so bisect.
     fn remaining(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        let (mut low, mut high) = (0, self.count.get());
+        self.left_since(state, batch, ticks, self.skip).wrapping_sub(self.skip)
+    }
+
+    /// Places up to the oldest unit in the window, from this one on.
+    fn left_since(&self, state: State<'_>, batch: Batch, ticks: u64, first: u64) -> u64 {
+        let (mut low, mut high) = (first, self.count.get());
         while low < high {
             let middle = low.midpoint(high);
             if self.left(self.age(state, batch, ticks, middle)) {
@@ -131,6 +167,11 @@ impl SlidingLog {
         low
     }
 
+    /// Units in the window, however many the limit admits.
+    fn used(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
+        self.count.get().wrapping_sub(self.left_since(state, batch, ticks, 0))
+    }
+
     /// Now, or the newest unit's time should another thread's clock reading be later.
     fn stamp(&self, batch: Batch, ticks: u64) -> u64 {
         let later = distance(batch.time, ticks, self.time_bits());
@@ -139,16 +180,19 @@ impl SlidingLog {
     }
 
     pub(super) fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
-        let oldest = cost.checked_sub(1).filter(|_| cost <= self.count.get())?;
+        let oldest = cost.checked_sub(1).filter(|_| cost <= self.most())?;
         let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        self.left(self.age(state, batch, ticks, oldest)).then(|| {
-            self.pack(Batch {
-                turn: batch.turn,
-                taken_back: false,
-                position: self.end(batch),
-                units: cost,
-                time: self.stamp(batch, ticks),
-            })
+        self.left(self.age(state, batch, ticks, oldest.wrapping_add(self.skip)))
+            .then(|| self.next(batch, ticks, cost))
+    }
+
+    fn next(&self, batch: Batch, ticks: u64, units: u64) -> u64 {
+        self.pack(Batch {
+            turn: batch.turn,
+            taken_back: false,
+            position: self.end(batch),
+            units,
+            time: self.stamp(batch, ticks),
         })
     }
 
@@ -160,7 +204,11 @@ impl SlidingLog {
         };
         Reading {
             remaining: self.remaining(state, batch, ticks),
-            retry_ms: if cost > self.count.get() { NEVER } else { wait(cost.checked_sub(1)) },
+            retry_ms: if cost > self.most() {
+                NEVER
+            } else {
+                wait(cost.checked_sub(1).map(|oldest| oldest.wrapping_add(self.skip)))
+            },
             reset_ms: wait(self.count.get().checked_sub(1)),
         }
     }
@@ -178,7 +226,7 @@ impl SlidingLog {
     /// Removes the newest units, at most as many as are in the window.
     pub(super) fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
         let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        let used = self.count.get().saturating_sub(self.remaining(state, batch, ticks));
+        let used = self.used(state, batch, ticks);
         match units.min(used) {
             0 => state.value,
             units => self.take_back(batch, units),
@@ -245,15 +293,15 @@ impl SlidingLog {
         let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
         match self.remaining(state, batch, ticks) {
             0 => Debt::Blocked,
-            all if all == self.count.get() => {
+            all if all == self.most() => {
                 Debt::None(distance(ticks, batch.time, self.time_bits()).unsigned_abs())
             }
-            left => Debt::Some(self.count.get().saturating_sub(left)),
+            left => Debt::Some(self.most().saturating_sub(left)),
         }
     }
 
     pub(super) const fn most(&self) -> u64 {
-        self.count.get()
+        self.count.get().wrapping_sub(self.skip)
     }
 
     pub(super) const fn era(&self, now: Nanos) -> u64 {

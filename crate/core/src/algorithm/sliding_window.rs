@@ -14,7 +14,7 @@
 //! to 2L - 1 into one window, and a low limit waits longer than the window (at L = 1 a key that was
 //! admitted is denied until the bucket after the next begins).
 
-use super::{Debt, VALUE_BITS, bits, ceil, ceil_ms, distance, mask};
+use super::{Debt, VALUE_BITS, VARYING_BITS, bits, ceil, ceil_ms, distance, mask};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
@@ -24,9 +24,9 @@ use std::num::NonZeroU64;
 /// Two counts of 20 bits leave 14 for the index, which eras (see `table/era.rs`) make enough.
 const MAX_COUNT_BITS: u32 = 20;
 
-/// A validated sliding window.
+/// A validated sliding window. `VARYING`: the count may be another one at the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlidingWindow {
+pub struct SlidingWindow<const VARYING: bool = false> {
     count: u64,
     window: NonZeroU64,
     window_ms: u64,
@@ -46,7 +46,34 @@ struct Buckets {
 impl SlidingWindow {
     /// Fails for counts over 1,048,575: two of them have to fit the word beside the index.
     pub fn new(limit: Limit) -> Result<Self, Error> {
-        let count_bits = bits(limit.count());
+        Self::with_bits(limit, bits(limit.count()))
+    }
+}
+
+impl SlidingWindow<true> {
+    /// Words for any count, of which the index loses a bit.
+    pub(super) fn varying(limit: Limit) -> Result<Self, Error> {
+        if bits(limit.count()) > MAX_COUNT_BITS {
+            return Err(limit.too_large("sliding-window"));
+        }
+        Self::with_bits(limit, MAX_COUNT_BITS)
+    }
+
+    pub(super) fn owed(&self, value: u64, now: Nanos) -> u64 {
+        ceil(self.weight(self.at(value, now)), self.window)
+    }
+
+    pub(super) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
+        let b = self.at(value, now);
+        let current = b.current.saturating_add(more).min(mask(self.count_bits));
+        self.word(Buckets { current, ..b })
+    }
+}
+
+impl<const VARYING: bool> SlidingWindow<VARYING> {
+    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
+
+    fn with_bits(limit: Limit, count_bits: u32) -> Result<Self, Error> {
         if count_bits > MAX_COUNT_BITS {
             return Err(limit.too_large("sliding-window"));
         }
@@ -59,7 +86,7 @@ impl SlidingWindow {
     }
 
     const fn index_bits(&self) -> u32 {
-        VALUE_BITS.wrapping_sub(self.counts_bits())
+        Self::WIDTH.wrapping_sub(self.counts_bits())
     }
 
     const fn counts_bits(&self) -> u32 {
@@ -72,7 +99,7 @@ impl SlidingWindow {
             return 0;
         }
         let counts = (buckets.previous << self.count_bits) | buckets.current;
-        ((buckets.index << self.counts_bits()) | counts) & super::VALUE_MASK
+        ((buckets.index << self.counts_bits()) | counts) & mask(Self::WIDTH)
     }
 
     /// The buckets at `now`, rolled on from where the word left them.

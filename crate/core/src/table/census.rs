@@ -2,7 +2,7 @@
 
 use super::word::{Kind, S};
 use super::{Seen, Table};
-use crate::algorithm::Debt;
+use crate::algorithm::{Debt, Steps};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::nanos::Nanos;
 use std::ops::Deref;
@@ -24,7 +24,7 @@ pub struct Census {
     pub claimed: u64,
 }
 
-impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     /// Counts every slot. Takes as long as reading the whole table does.
     pub fn census(&self, now: Nanos) -> Census {
         let layout = self.region.layout();

@@ -21,7 +21,7 @@
 use super::region::{Header, Slot, WAYS};
 use super::word::{Kind, S, tag};
 use super::{Seen, Table};
-use crate::algorithm::Debt;
+use crate::algorithm::{Debt, Steps};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::key::Key;
 use crate::nanos::Nanos;
@@ -113,7 +113,7 @@ pub(super) fn put(seen: Seen<'_>, holding: Holding) -> Claim {
     if exchange(seen.slot.s, seen.s, word) { Claim::Done } else { Claim::Lost }
 }
 
-impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     /// Steps a and b, then c and d.
     #[cold]
     pub(super) fn claim(&self, key: Key, now: Nanos, holding: Holding) -> Claim {

@@ -15,7 +15,7 @@ use super::claim::exchange;
 use super::region::Header;
 use super::word::{Kind, S};
 use super::{Seen, Table};
-use crate::algorithm::Debt;
+use crate::algorithm::{Debt, Steps};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::key::Key;
 use crate::nanos::Nanos;
@@ -39,7 +39,7 @@ impl Scope {
     }
 }
 
-impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     /// Sees to it that the key's sets hold nothing from an era that can't be told apart any more.
     #[inline(always)]
     pub(super) fn enter_era(&self, key: Key, now: Nanos) {

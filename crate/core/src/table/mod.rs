@@ -10,6 +10,7 @@
 //!     nowhere to claim? the word that strangers share
 //! ```
 
+mod carry;
 mod census;
 mod claim;
 mod era;
@@ -28,7 +29,7 @@ pub use heap::Heap;
 pub use memory::Memory;
 pub use region::{Layout, OVERFLOW, WAYS};
 
-use crate::algorithm::{Algorithm, Gcra, Ring, State, Verdict};
+use crate::algorithm::{Algorithm, Ring, State, Steps, Verdict};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::clock::{Between, Clock};
 use crate::decision::Reading;
@@ -41,12 +42,14 @@ use region::{Header, Region, Slot};
 use std::ops::Deref;
 use word::{Kind, S};
 
-/// A table for one policy.
+/// A table for one policy; or, as a [`Varying`] limit sees it, one that other limits use too.
+///
+/// [`Varying`]: crate::algorithm::Varying
 #[derive(Debug)]
-pub struct Table<M> {
+pub struct Table<M, A: Steps = Algorithm> {
     region: Region<M>,
-    algorithm: Algorithm,
-    strangers: Gcra,
+    algorithm: A,
+    strangers: A::Strangers,
     scope: Scope,
 }
 
@@ -78,14 +81,11 @@ pub struct Outcome {
 /// A key never seen.
 const UNSEEN: State<'static> = State { value: 0, ring: Ring::NONE };
 
-impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     /// A table over `memory`, which is all zero or was a table of the same policy and layout.
     /// `None` when the memory is too small.
-    pub fn new(memory: M, layout: Layout, algorithm: Algorithm, limit: Limit) -> Option<Self> {
-        let strangers = match &algorithm {
-            Algorithm::Gcra(gcra) => gcra.clone(),
-            _ => Gcra::coarse(limit),
-        };
+    pub fn new(memory: M, layout: Layout, algorithm: A, limit: Limit) -> Option<Self> {
+        let strangers = algorithm.strangers(limit);
         let scope = Scope::of(algorithm.era_ms());
         Some(Self { region: Region::new(memory, layout)?, algorithm, strangers, scope })
     }

@@ -6,13 +6,14 @@
 
 use super::region::{Header, OVERFLOW};
 use super::{Outcome, Receipt, Table};
+use crate::algorithm::{Meter, Steps};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::decision::Reading;
 use crate::key::Key;
 use crate::nanos::Nanos;
 use std::ops::Deref;
 
-impl<M: Deref<Target = [AtomicU64]>> Table<M> {
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     #[cold]
     pub(super) fn charge_shared(&self, key: Key, now: Nanos, cost: u64) -> Outcome {
         self.count(Header::Overflows);

@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
 mod twin;
+mod varying;
 
 use proptest::prelude::*;
 use ratethrottle_core::{At, Encoding, Key, Kind, Limit, Limiter, NEVER, Nanos, Policy};

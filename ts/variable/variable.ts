@@ -1,5 +1,5 @@
-import { figuresOf, type Limit } from './limit/limit.ts'
-import type { Answer, StoreStatus, Tier } from './tier.ts'
+import { figuresOf, type Limit } from '../limit/limit.ts'
+import type { Answer, StoreStatus, Tier } from '../tier.ts'
 
 /**
  * Counters of callers whose limits may change from one call to the next, such as those of a plan.
@@ -8,7 +8,11 @@ import type { Answer, StoreStatus, Tier } from './tier.ts'
  * different limits is too large, and none of them costs memory of its own.
  */
 export interface VariableLimiter {
-  /** The counters as these limits see them. Cheap: keeps nothing that would have to be closed. */
+  /**
+   * The counters as these limits see them. Cheap: keeps nothing that would have to be closed.
+   *
+   * @throws RangeError with the core's code if the limits can't be counted, here or at the first call
+   */
   with(limits: readonly Limit[]): Tier
   /** Forgets the key under all limits, its block included. */
   reset(key: string): Answer<void>

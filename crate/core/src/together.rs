@@ -1,0 +1,291 @@
+//! Several limits on the same keys, one table each: all of them are charged, or none.
+
+use crate::algorithm::{Algorithm, Steps};
+use crate::atomic::AtomicU64;
+use crate::clock::Clock;
+use crate::decision::{Decision, NEVER, Reading, Standing};
+use crate::key::Key;
+use crate::limit::Limit;
+use crate::policy::MAX_LIMITS;
+use crate::table::{Outcome, Receipt, Table};
+use std::ops::Deref;
+
+/// The limits of one call, and their tables.
+pub(crate) struct Together<'a, M, A: Steps = Algorithm> {
+    pub(crate) tables: &'a [(Limit, Table<M, A>)],
+    /// Where blocks are.
+    pub(crate) blocks: Option<&'a Table<M, A>>,
+    pub(crate) block_for_ms: u64,
+    /// Index of the limit with the shortest window, which paces.
+    pub(crate) shortest: usize,
+}
+
+/// What each limit says, in the order of the limits.
+type Readings = [Reading; MAX_LIMITS];
+
+impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
+    /// Charges `cost` to all of them or to none. A cost of 0 only asks whether 1 would be admitted.
+    pub(crate) fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        if cost == 0 {
+            return self.peek(key, 1, clock);
+        }
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.charge::<false>(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        let decision = self.denied(&readings);
+        self.denied_by_limits(key, cost, decision, clock)
+    }
+
+    /// As [`Self::check`], but a denial begins no block. `PACED`: the bucket of the shortest limit has to be empty.
+    pub(crate) fn take_as<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+    ) -> Decision {
+        if cost == 0 {
+            return self.peek(key, 1, clock);
+        }
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.charge::<PACED>(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        self.denied(&readings)
+    }
+
+    /// What [`Self::check`] would answer now. Changes nothing.
+    pub(crate) fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        let cost = cost.max(1);
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            return self.blocked(key, cost, blocked_us, clock);
+        }
+        let mut readings = Readings::default();
+        if self.peek_all::<false>(key, cost, clock, &mut readings) {
+            return self.admitted(&readings);
+        }
+        self.denied(&readings)
+    }
+
+    /// How the limit of this index stands for the key, apart from all others; `None` past the last.
+    pub(crate) fn standing(&self, key: Key, index: usize, clock: &impl Clock) -> Option<Standing> {
+        let (_, table) = self.tables.get(index)?;
+        let blocked_us = self.blocked_for_us(key, clock);
+        if blocked_us > 0 {
+            // The block may end before the limit itself admits a unit again.
+            let own_ms = table.peek(key, 1, clock).retry_ms;
+            return Some(Standing {
+                remaining: 0,
+                more_ms: blocked_us.div_ceil(1_000).max(own_ms),
+            });
+        }
+        let remaining = table.peek(key, 1, clock).remaining;
+        let more_ms = table.peek(key, remaining.saturating_add(1), clock).retry_ms;
+        Some(Standing { remaining, more_ms })
+    }
+
+    /// Denies the key for `ms` milliseconds from now, whatever its limits say. `false` when the
+    /// table has no slot left for it that does not hold another blocked key.
+    pub(crate) fn block(&self, key: Key, ms: u64, clock: &impl Clock) -> bool {
+        let until_us = clock.now().whole_us().saturating_add(ms.saturating_mul(1_000));
+        self.blocks.is_some_and(|table| table.block(key, until_us, clock))
+    }
+
+    fn blocked_for_us(&self, key: Key, clock: &impl Clock) -> u64 {
+        let table = self.blocks.filter(|table| table.has_blocks());
+        table.map_or(0, |table| table.blocked_for_us(key, clock.now()))
+    }
+
+    /// After a denial: blocks the key, where the policy says so and waiting could have helped.
+    #[cold]
+    pub(crate) fn punish(&self, key: Key, cost: u64, clock: &impl Clock) {
+        if self.tables.iter().all(|(_, table)| cost <= table.most()) {
+            self.block(key, self.block_for_ms, clock);
+        }
+    }
+
+    /// The denial, and the block that the policy puts on top of it.
+    #[inline(always)]
+    fn denied_by_limits(
+        &self,
+        key: Key,
+        cost: u64,
+        denied: Decision,
+        clock: &impl Clock,
+    ) -> Decision {
+        let block_ms = self.block_for_ms;
+        if block_ms == 0 || denied.retry_ms == NEVER {
+            return denied;
+        }
+        self.punish(key, cost, clock);
+        extended(denied, block_ms)
+    }
+
+    #[cold]
+    fn blocked(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
+        let mut readings = Readings::default();
+        self.peek_all::<false>(key, cost, clock, &mut readings);
+        extended(self.denied(&readings), us.div_ceil(1_000))
+    }
+
+    /// Charges all limits or none; `readings` then say what each holds.
+    fn charge<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
+        if let ([(_, table)], [reading, ..]) = (self.tables, &mut *readings) {
+            let outcome = charge_one::<PACED, _, _>(table, key, cost, clock);
+            *reading = outcome.reading;
+            return outcome.receipt.is_some();
+        }
+        self.peek_all::<PACED>(key, cost, clock, readings)
+            && self.charge_each::<PACED>(key, cost, clock, readings)
+    }
+
+    /// Charges one limit after the other, the likeliest to deny first, and gives back on a denial.
+    ///
+    /// For the time between, others see too much charged: what is transient errs towards denial.
+    fn charge_each<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
+        let mut receipts = [None; MAX_LIMITS];
+        for index in self.order(readings) {
+            let (Some((_, table)), Some(reading), Some(receipt)) =
+                (self.tables.get(index), readings.get_mut(index), receipts.get_mut(index))
+            else {
+                break;
+            };
+            let outcome = if PACED && index == self.shortest {
+                charge_one::<true, _, _>(table, key, cost, clock)
+            } else {
+                charge_one::<false, _, _>(table, key, cost, clock)
+            };
+            *reading = outcome.reading;
+            *receipt = outcome.receipt;
+            if receipt.is_none() {
+                self.take_back(key, cost, &receipts, clock);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Indices of the limits, the one with least left first; what lies beyond them comes last.
+    fn order(&self, readings: &Readings) -> [usize; MAX_LIMITS] {
+        let mut order: [usize; MAX_LIMITS] = std::array::from_fn(|index| index);
+        if let Some(used) = order.get_mut(..self.tables.len()) {
+            used.sort_unstable_by_key(|&index| readings.get(index).map(|r| r.remaining));
+        }
+        order
+    }
+
+    #[cold]
+    fn take_back(
+        &self,
+        key: Key,
+        cost: u64,
+        receipts: &[Option<Receipt>; MAX_LIMITS],
+        clock: &impl Clock,
+    ) {
+        for ((_, table), receipt) in self.tables.iter().zip(receipts) {
+            if let Some(receipt) = *receipt {
+                table.undo(key, cost, receipt, clock);
+            }
+        }
+    }
+
+    /// Whether every limit would admit `cost`.
+    fn peek_all<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        readings: &mut Readings,
+    ) -> bool {
+        let mut allowed = true;
+        for (index, ((_, table), reading)) in
+            self.tables.iter().zip(readings.iter_mut()).enumerate()
+        {
+            *reading = table.peek(key, cost, clock);
+            if PACED && index == self.shortest {
+                *reading = reading.paced();
+            }
+            allowed &= reading.retry_ms == 0;
+        }
+        allowed
+    }
+
+    fn admitted(&self, readings: &Readings) -> Decision {
+        let least = self.each(readings).min_by_key(|(_, _, reading)| reading.remaining);
+        self.decision(true, least, readings)
+    }
+
+    fn denied(&self, readings: &Readings) -> Decision {
+        // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
+        let longest = self.each(readings).rev().max_by_key(|(_, _, reading)| reading.retry_ms);
+        self.decision(false, longest, readings)
+    }
+
+    fn decision(
+        &self,
+        allowed: bool,
+        deciding: Option<(usize, Limit, Reading)>,
+        readings: &Readings,
+    ) -> Decision {
+        let all = || self.each(readings).map(|(_, _, reading)| reading);
+        Decision {
+            allowed,
+            limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
+            remaining: all().map(|reading| reading.remaining).min().unwrap_or(0),
+            reset_ms: all().map(|reading| reading.reset_ms).max().unwrap_or(0),
+            limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
+            retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
+            policy: deciding.map_or(0, |(index, _, _)| index),
+        }
+    }
+
+    fn each(
+        &self,
+        readings: &Readings,
+    ) -> impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + ExactSizeIterator {
+        let limits = self.tables.iter().map(|(limit, _)| *limit);
+        limits.zip(*readings).enumerate().map(|(index, (limit, reading))| (index, limit, reading))
+    }
+}
+
+/// Charges one table; where the key is paced, only if it owes nothing.
+fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Steps>(
+    table: &Table<M, A>,
+    key: Key,
+    cost: u64,
+    clock: &impl Clock,
+) -> Outcome {
+    if PACED { table.charge_empty(key, cost, clock) } else { table.charge(key, cost, clock, true) }
+}
+
+/// A denial that lasts for at least `block_ms`, whatever is left.
+pub(crate) fn extended(denied: Decision, block_ms: u64) -> Decision {
+    Decision {
+        remaining: 0,
+        retry_ms: denied.retry_ms.max(block_ms),
+        reset_ms: denied.reset_ms.max(block_ms),
+        limit_reset_ms: denied.limit_reset_ms.max(block_ms),
+        ..denied
+    }
+}

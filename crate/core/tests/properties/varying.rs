@@ -1,0 +1,267 @@
+//! Limits that change between calls, against a twin that keeps everything that ever happened. It counts in
+//! fractions with the denominator 2,520, of which every count up to 10 is a divisor: no words, no ticks.
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
+
+use crate::{START_MS, at, config};
+use proptest::prelude::*;
+use ratethrottle_core::{
+    Decision, Encoding, Key, Kind, Limit, NEVER, VariableLimiter, VariablePolicy,
+};
+
+/// The largest count in a schedule.
+const MOST: u64 = 10;
+const PARTS: u64 = 2_520;
+
+/// A request for `cost` units under a limit of `count`, so many milliseconds after the one before.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    pause: u64,
+    count: u64,
+    cost: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Schedule {
+    kind: Kind,
+    window_ms: u64,
+    asks: Vec<Ask>,
+}
+
+impl Schedule {
+    fn timed(&self) -> impl Iterator<Item = (u64, Ask)> {
+        self.asks.iter().scan(START_MS, |now, &ask| {
+            *now += ask.pause;
+            Some((*now, ask))
+        })
+    }
+
+    fn rate(&self, count: u64) -> [Limit; 1] {
+        [Limit::new(count, self.window_ms).unwrap()]
+    }
+
+    /// What section 4 of the design promises of the largest limit.
+    const fn promise(&self) -> u64 {
+        match self.kind {
+            Kind::SlidingLog => MOST,
+            Kind::FixedWindow => 2 * MOST,
+            _ => 2 * MOST - 1,
+        }
+    }
+}
+
+fn limiter(kind: Kind) -> VariableLimiter {
+    let policy = VariablePolicy { kind, block_for_ms: 0, capacity: Some(100) };
+    VariableLimiter::new(policy).unwrap()
+}
+
+fn key(limiter: &VariableLimiter) -> Key {
+    limiter.key(b"somebody", Encoding::Utf8)
+}
+
+/// What was admitted: when, how much, and the count of the limit that admitted it.
+type Admitted = Vec<(u64, u64, u64)>;
+
+/// The most units a limit of `count` still admits, worked out from everything that was admitted.
+fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) -> u64 {
+    match kind {
+        Kind::TokenBucket | Kind::LeakyBucket => {
+            // Time is owed: a unit under a limit of n costs an n-th of the window, whoever asks later.
+            let (mut owed, mut since) = (0, 0);
+            for &(time, units, by) in admitted {
+                owed = (owed as u64).saturating_sub((time - since) * PARTS);
+                owed += units * window_ms * PARTS / by;
+                since = time;
+            }
+            owed = owed.saturating_sub((at - since) * PARTS);
+            (window_ms * PARTS).saturating_sub(owed) / (window_ms * PARTS / count)
+        }
+        Kind::FixedWindow => {
+            let (mut opened, mut used) = (0, 0);
+            for &(time, units, _) in admitted {
+                if used == 0 || time >= opened + window_ms {
+                    (opened, used) = (time, 0);
+                }
+                used += units;
+            }
+            if at < opened + window_ms { count.saturating_sub(used) } else { count }
+        }
+        Kind::SlidingWindow => {
+            let of = |index: u64| -> u64 {
+                let inside = admitted.iter().filter(|(time, ..)| time / window_ms == index);
+                inside.map(|(_, units, _)| units).sum()
+            };
+            let (index, rest) = (at / window_ms, window_ms - at % window_ms);
+            let used = of(index - 1) * rest + of(index) * window_ms;
+            (count * window_ms).saturating_sub(used) / window_ms
+        }
+        Kind::SlidingLog => {
+            let inside = admitted.iter().filter(|(time, ..)| at < time + window_ms);
+            count.saturating_sub(inside.map(|(_, units, _)| units).sum())
+        }
+    }
+}
+
+fn schedules() -> impl Strategy<Value = Schedule> {
+    use Kind::{FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket};
+    let kinds = vec![TokenBucket, LeakyBucket, SlidingWindow, SlidingLog, FixedWindow];
+    (prop::sample::select(kinds), 2_u64..=3_000).prop_flat_map(|(kind, window_ms)| {
+        let pauses = prop_oneof![
+            4 => Just(0),
+            4 => 0..=window_ms / 4,
+            1 => 0..=3 * window_ms,
+            1 => prop::sample::select(vec![1, window_ms - 1, window_ms, window_ms + 1]),
+        ];
+        let counts = prop_oneof![1..=MOST, prop::sample::select(vec![1, MOST])];
+        let ask = (pauses, counts, prop_oneof![4 => 1_u64..=3, 1 => 1..=MOST + 1])
+            .prop_map(|(pause, count, cost)| Ask { pause, count, cost });
+        let asks = prop::collection::vec(ask, 1..120);
+        asks.prop_map(move |asks| Schedule { kind, window_ms, asks })
+    })
+}
+
+fn check(limiter: &VariableLimiter, schedule: &Schedule, now: u64, ask: Ask) -> Decision {
+    limiter.check(&schedule.rate(ask.count), key(limiter), ask.cost, &at(now)).unwrap()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_was_used_stays_used_when_limits_change(schedule in schedules()) {
+        let limiter = limiter(schedule.kind);
+        let mut admitted = Admitted::new();
+        for (now, ask) in schedule.timed() {
+            let left = free(schedule.kind, schedule.window_ms, &admitted, now, ask.count);
+            let decision = check(&limiter, &schedule, now, ask);
+            prop_assert_eq!(decision.allowed, ask.cost <= left, "{} left of {}", left, ask.count);
+            if decision.allowed {
+                admitted.push((now, ask.cost, ask.count));
+            }
+            let left = free(schedule.kind, schedule.window_ms, &admitted, now, ask.count);
+            prop_assert_eq!(decision.remaining, left);
+            prop_assert_eq!(decision.limit, ask.count);
+        }
+    }
+
+    #[test]
+    fn limits_that_change_admit_no_more_than_the_largest(schedule in schedules()) {
+        let limiter = limiter(schedule.kind);
+        let mut admitted: Vec<(u64, u64)> = Vec::new();
+        for (now, ask) in schedule.timed() {
+            if check(&limiter, &schedule, now, ask).allowed {
+                admitted.push((now, ask.cost));
+            }
+            let in_sight = admitted.iter().filter(|(time, _)| now < time + schedule.window_ms);
+            let units: u64 = in_sight.map(|(_, units)| units).sum();
+            prop_assert!(units <= schedule.promise(), "{units} in one window");
+        }
+    }
+
+    #[test]
+    fn under_any_limit_waiting_exactly_the_retry_time_is_admitted(schedule in schedules()) {
+        let limiter = limiter(schedule.kind);
+        for (now, ask) in schedule.timed() {
+            let denied = check(&limiter, &schedule, now, ask);
+            if denied.allowed || denied.retry_ms == NEVER {
+                prop_assert_eq!(denied.retry_ms == NEVER, ask.cost > ask.count);
+                continue;
+            }
+            for (rate, then) in [(ask.count, denied.retry_ms - 1), (ask.count, denied.retry_ms)] {
+                let rates = schedule.rate(rate);
+                let later = at(now + then);
+                let seen = limiter.peek(&rates, key(&limiter), ask.cost, &later).unwrap();
+                prop_assert_eq!(seen.allowed, then == denied.retry_ms);
+            }
+        }
+    }
+
+    #[test]
+    fn a_denial_under_one_limit_changes_nothing_under_another(schedule in schedules()) {
+        let limiter = limiter(schedule.kind);
+        for (now, ask) in schedule.timed() {
+            let all = || (1..=MOST).map(|count| {
+                limiter.peek(&schedule.rate(count), key(&limiter), 1, &at(now)).unwrap()
+            });
+            let before: Vec<Decision> = all().collect();
+            if !check(&limiter, &schedule, now, ask).allowed {
+                prop_assert_eq!(all().collect::<Vec<_>>(), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_refund_at_once_undoes_a_charge_under_limits_that_change(schedule in schedules()) {
+        let limiter = limiter(schedule.kind);
+        for (now, ask) in schedule.timed() {
+            let rates = schedule.rate(ask.count);
+            let seen = || limiter.peek(&schedule.rate(MOST), key(&limiter), 1, &at(now)).unwrap();
+            let before = seen();
+            if check(&limiter, &schedule, now, ask).allowed && ask.pause % 2 == 1 {
+                limiter.refund(&rates, key(&limiter), ask.cost, &at(now)).unwrap();
+                prop_assert_eq!(seen(), before);
+            }
+        }
+    }
+}
+
+/// Any window and several limits at once: what holds whatever changes.
+#[derive(Clone, Debug)]
+struct Plans {
+    kind: Kind,
+    plans: Vec<Vec<(u64, u64)>>,
+    asks: Vec<(u64, usize)>,
+}
+
+fn plans() -> impl Strategy<Value = Plans> {
+    use Kind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
+    let kinds = vec![TokenBucket, SlidingWindow, SlidingLog, FixedWindow];
+    let limit = (1_u64..=9, prop::sample::select(vec![100_u64, 700, 1_000, 5_000]));
+    let plans = prop::collection::vec(prop::collection::vec(limit, 1..4), 1..4);
+    let asks = prop::collection::vec((prop_oneof![Just(0_u64), 0_u64..900], 0_usize..4), 1..150);
+    (prop::sample::select(kinds), plans, asks).prop_map(|(kind, plans, asks)| Plans {
+        kind,
+        plans,
+        asks,
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// A plan that is the only one that asks keeps its own bounds, whatever else was asked under other plans.
+    #[test]
+    fn each_limit_of_a_plan_bounds_what_its_own_calls_admit(given in plans()) {
+        let limiter = limiter(given.kind);
+        let (mut now, mut admitted) = (START_MS, Vec::<(u64, usize)>::new());
+        for (index, &(pause, plan)) in given.asks.iter().enumerate() {
+            now += pause;
+            let plan = plan % given.plans.len();
+            let rates: Vec<Limit> = given.plans[plan]
+                .iter()
+                .map(|&(count, window_ms)| Limit::new(count, window_ms).unwrap())
+                .collect();
+            let decision = limiter.check(&rates, key(&limiter), 1, &at(now)).unwrap();
+            prop_assert!(decision.policy < rates.len());
+            prop_assert_eq!(decision.limit, rates[decision.policy].count());
+            if !decision.allowed {
+                // Only at the end: a look into the future may enter an era that a step back can't leave.
+                if index + 1 == given.asks.len() {
+                    let then = at(now + decision.retry_ms);
+                    let seen = limiter.peek(&rates, key(&limiter), 1, &then).unwrap();
+                    prop_assert!(seen.allowed, "{now}: {plan} {decision:?} then {seen:?}");
+                }
+                continue;
+            }
+            admitted.push((now, plan));
+            for &(count, window_ms) in &given.plans[plan] {
+                let mine = admitted.iter().filter(|&&(time, by)| by == plan && now < time + window_ms);
+                let most = match given.kind {
+                    Kind::SlidingLog => count,
+                    Kind::FixedWindow => 2 * count,
+                    _ => 2 * count - 1,
+                };
+                prop_assert!(mine.count() as u64 <= most);
+            }
+        }
+    }
+}

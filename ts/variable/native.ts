@@ -1,0 +1,213 @@
+import { type NativeVariable, openVariable } from '../binding.ts'
+import { withBurst } from '../burst.ts'
+import type { Clock } from '../clock.ts'
+import { type Decision, readDecision } from '../decision.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import type { LimiterStats } from '../limiter.ts'
+import {
+  type Algorithm,
+  type RateLimiterOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../options.ts'
+import type { Answer, Standing, Tier } from '../tier.ts'
+import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
+import { Pace } from '../wait-queue/pace.ts'
+import type { Caller, Outcome } from '../wait-queue.ts'
+import { VariableQueue } from './queue.ts'
+import type { VariableLimiter } from './variable.ts'
+import { Windows } from './windows.ts'
+
+/**
+ * Counters on this host of callers whose limits may change. One native limiter, to which each call tells
+ * the limits that count in it.
+ */
+export class NativeVariableLimiter implements VariableLimiter {
+  readonly #native: NativeVariable
+  readonly #options: ResolvedOptions
+  readonly #clock: Clock | undefined
+  readonly #windows: Windows
+  readonly #queue: VariableQueue
+  readonly #delayed: VariableQueue
+  /** The limits that stand in the native memory. */
+  #told: VariableTier | undefined
+
+  /** @throws TypeError or RangeError that names the option */
+  constructor(options: RateLimiterOptions) {
+    const resolved = resolveOptions(options)
+    const { algorithm, blockForMs, capacity, name, clock } = resolved
+    this.#native = openVariable({
+      algorithm,
+      blockForMs,
+      ...(capacity === undefined ? {} : { capacity }),
+      ...(name === undefined ? {} : { name }),
+    })
+    this.#options = resolved
+    this.#clock = clock
+    this.#windows = new Windows(algorithm, name)
+    this.#queue = new VariableQueue(resolved)
+    this.#delayed = new VariableQueue(resolved)
+  }
+
+  with(limits: readonly Limit[]): Tier {
+    this.#windows.see(limits)
+    return new VariableTier(this, withBurst(limits, this.#options), this.#options.algorithm)
+  }
+
+  check(tier: VariableTier, key: string, cost?: number): Decision {
+    const now = this.#now()
+    return readDecision(this.#tell(tier).check(key, cost, ...now) === undefined, this.#native)
+  }
+
+  peek(tier: VariableTier, key: string, cost?: number): Decision {
+    const now = this.#now()
+    return readDecision(this.#tell(tier).peek(key, cost, ...now) === undefined, this.#native)
+  }
+
+  take(tier: VariableTier, key: string, cost?: number, isPaced = false): Decision {
+    const now = this.#now()
+    const native = this.#tell(tier)
+    const objection = isPaced ? native.pace(key, cost, ...now) : native.take(key, cost, ...now)
+    return readDecision(objection === undefined, native)
+  }
+
+  standings(tier: VariableTier, key: string): readonly Standing[] {
+    return tier.limits.map((_, index) => {
+      const now = this.#now()
+      this.#tell(tier).standing(key, index, ...now)
+      const [remaining = 0, moreMs = 0] = this.#native.wide
+      return { remaining, moreMs }
+    })
+  }
+
+  refund(tier: VariableTier, key: string, units?: number): void {
+    const now = this.#now()
+    this.#tell(tier).refund(key, units, ...now)
+    this.#wake(key)
+  }
+
+  /** Waits its turn: see {@link VariableQueue}. */
+  join(
+    tier: VariableTier,
+    key: string,
+    cost: number,
+    ms: number,
+    caller: Caller,
+  ): Answer<Outcome<Decision>> {
+    return this.#delayed.join(tier, false, key, cost, ms, caller)
+  }
+
+  wait(tier: VariableTier, key: string, options: WaitOptions): Promise<Decision> {
+    const join = (
+      text: string,
+      cost: number,
+      ms: number,
+      caller: Caller | undefined,
+    ): Answer<Outcome<Decision>> => this.#queue.join(tier, true, text, cost, ms, caller)
+    return admitted({ join }, key, readWaitOptions(options))
+  }
+
+  block(key: string, ms: number): void {
+    this.#native.block(key, ms, ...this.#now())
+  }
+
+  reset(key: string): void {
+    this.#native.reset(key)
+    this.#wake(key)
+  }
+
+  /** What this limiter has been through. `bytes`: the most its tables of now can occupy. */
+  stats(): LimiterStats {
+    this.#native.stats()
+    const [evictions = 0, overflows = 0, bytes = 0] = this.#native.wide
+    return { evictions, overflows, bytes }
+  }
+
+  close(): void {
+    this.#native.close()
+    const reason = new Error('the limiter was closed while waiting')
+    this.#queue.close(Object.assign(reason, { code: 'CLOSED' }))
+    this.#delayed.close(reason)
+  }
+
+  #wake(key: string): void {
+    this.#queue.wake(key)
+    this.#delayed.wake(key)
+  }
+
+  /** The native side, with these limits told to it. */
+  #tell(tier: VariableTier): NativeVariable {
+    if (this.#told !== tier) {
+      this.#native.limits.set(tier.figures)
+      this.#told = tier
+    }
+    return this.#native
+  }
+
+  #now(): [] | [number] {
+    return this.#clock === undefined ? [] : [this.#clock.now()]
+  }
+}
+
+/** The counters as one set of limits sees them. Has no state but the limits. */
+export class VariableTier implements Tier {
+  readonly limits: readonly Limit[]
+  /** How many limits, then count, window and burst of each. */
+  readonly figures: readonly number[]
+  readonly pace: Pace
+  /** The pace of those whom adapters delay. */
+  readonly unpaced: Pace
+  readonly #limiter: NativeVariableLimiter
+
+  constructor(limiter: NativeVariableLimiter, limits: readonly Limit[], algorithm: Algorithm) {
+    this.limits = limits
+    this.figures = figures(limits)
+    this.pace = new Pace(limits, algorithm, true)
+    this.unpaced = new Pace(limits, algorithm, false)
+    this.#limiter = limiter
+  }
+
+  check(key: string, cost?: number): Decision {
+    return this.#limiter.check(this, key, cost)
+  }
+
+  peek(key: string, cost?: number): Decision {
+    return this.#limiter.peek(this, key, cost)
+  }
+
+  take(key: string, cost?: number, isPaced?: boolean): Decision {
+    return this.#limiter.take(this, key, cost, isPaced)
+  }
+
+  refund(key: string, units?: number): void {
+    this.#limiter.refund(this, key, units)
+  }
+
+  block(key: string, ms: number): void {
+    this.#limiter.block(key, ms)
+  }
+
+  reset(key: string): void {
+    this.#limiter.reset(key)
+  }
+
+  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
+    return this.#limiter.wait(this, key, options)
+  }
+
+  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
+    return this.#limiter.join(this, key, cost, maxWaitMs, caller)
+  }
+
+  standings(key: string): readonly Standing[] {
+    return this.#limiter.standings(this, key)
+  }
+
+  /** Nothing of its own to let go of. */
+  close(): void {}
+}
+
+function figures(limits: readonly Limit[]): readonly number[] {
+  const each = limits.flatMap((limit) => [limit.count, limit.windowMs, burstOf(limit)])
+  return [limits.length, ...each]
+}
