@@ -1,10 +1,20 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as HttpServer, type RequestListener } from 'node:http'
-import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import {
+  connect as connectHttp2,
+  createServer as createHttp2Server,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import { createRequire } from 'node:module'
-import { connect, createServer as createNetServer, type Server, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createNetServer,
+  type Server,
+  type Socket,
+} from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
@@ -149,6 +159,38 @@ it('HTTP/2 over a Unix-domain socket: one caller', async () => {
   }
   expect(seen).toEqual([200, 200, 429])
   session.destroy()
+})
+
+it('HTTP/2: a client whose session ends while its key is looked for is no caller without an address', async () => {
+  const seen: unknown[] = []
+  let runs = 0
+  const limiter = forHttp({
+    limits: '2/hour',
+    key: async (request, facts) => {
+      const { stream } = request as unknown as { stream: ServerHttp2Stream }
+      stream.session?.destroy()
+      seen.push(facts.client(request))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      seen.push(facts.client(request))
+      return facts.client(request)
+    },
+  })
+  const listener = limiter.wrap((_, response) => {
+    runs++
+    response.end('done')
+  })
+  const server = createHttp2Server(listener as never).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => new Promise((resolve) => server.close(resolve)))
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  session.on('error', () => {})
+  const stream = session.request({ ':path': '/' })
+  stream.on('error', () => {})
+  await once(stream, 'close')
+  for (let i = 0; i < 500 && seen.length < 2; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  expect([seen, runs]).toEqual([[undefined, undefined], 0])
 })
 
 it("Fastify's inject is a caller with an address", async () => {
