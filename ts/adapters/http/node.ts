@@ -10,15 +10,11 @@ const ADDRESS: unique symbol = Symbol('ratethrottle.address')
 
 type Known = Socket & { [ADDRESS]?: string }
 
-/** Who sent a request, as far as its socket knows. */
-type Sent = Pick<IncomingMessage, 'socket' | 'httpVersionMajor'>
-
 /**
  * Who is at the other end of a request's socket: a canonical address, or {@link UNIX} where there are none.
  * `undefined` if the client has gone and can't be named any more.
  */
-export function peerOf(request: Sent): string | undefined {
-  if (request.httpVersionMajor > 1 && isAdrift(request)) return undefined
+export function peerOf(request: Pick<IncomingMessage, 'socket'>): string | undefined {
   const known = (request.socket as Known | undefined)?.[ADDRESS]
   return known ?? askPeer(request.socket)
 }
@@ -58,20 +54,9 @@ function listensOnNetwork(socket: Socket): boolean {
   return server !== undefined && typeof server.address() !== 'string'
 }
 
-/** HTTP/2: a stream outlives its session by a moment, in which its `socket` is the stream itself. */
-function isAdrift(request: Sent): boolean {
-  const { stream } = request as Streamed
-  return stream !== undefined && stream.session?.destroyed !== false
-}
-
-/** A request or a response of HTTP/2 is no stream itself: it has one. */
+/** A response of HTTP/2 is no stream itself: it has one. */
 interface Streamed {
-  readonly stream?:
-    | {
-        readonly destroyed: boolean
-        readonly session?: { readonly destroyed: boolean } | undefined
-      }
-    | undefined
+  readonly stream?: { readonly destroyed: boolean } | undefined
 }
 
 /** Whether nothing can be answered any more. */
