@@ -106,6 +106,7 @@ const PAIRS: [Options['limits'], unknown, boolean][] = [
   [['10/second', '100/hour'], ['5/second', '100/hour'], false],
   ['100/minute', ['1000/minute', '50/hour'], false],
   ['10/minute', { count: 11, windowMs: 60_000 }, true],
+  ['10/minute', { limits: { count: 10, windowMs: 60_000, burst: 20 } }, true],
   ['10/minute', { limits: '11/minute' }, true],
   ['10/minute', { limits: '11/minute', replace: false }, true],
   ['10/minute', { limits: '11/minute', replace: true }, false],

@@ -95,7 +95,9 @@ function isLooser(rateLimit: RouteLimit | undefined, plugin: Options | undefined
 
 /** What all of the limits together admit in a time, if it is spread over it evenly or all at once. */
 function mostIn(ms: number, limits: readonly Limit[]): number {
-  const each = limits.map(({ count, windowMs }) => count * Math.max(1, ms / windowMs))
+  const each = limits.map(({ count, windowMs, burst = count }) =>
+    Math.max(count * Math.max(1, ms / windowMs), burst),
+  )
   return Math.min(...each)
 }
 
