@@ -1,5 +1,5 @@
 import express from 'express'
-import { FakeClock } from 'ratethrottle'
+import { FakeClock, RateLimiter } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
 import { listen } from './listen.ts'
@@ -55,4 +55,41 @@ it('a key that was blocked within the last day does not start anew', async () =>
   }
   // "The last step is for all that follow."
   expect(waits).toEqual(['60', '86400', '86400', '86400'])
+})
+
+it("an operator's longer block is not replaced by a step", async () => {
+  const clock = new FakeClock()
+  const limits = '1/second'
+  const counting = { algorithm: 'fixed-window', name: 'operator-steps', clock } as const
+  const key = () => 'ada'
+  const { ask } = await serve('http', {
+    limits,
+    ...counting,
+    key,
+    blockFor: ['1 second', '2 seconds'],
+  })
+  const operator = new RateLimiter(limits, counting)
+  operator.block('ada', 3_600_000)
+  for (let i = 0; i < 4; i++) {
+    const { status, headers } = await ask()
+    expect([status, Number(headers['retry-after']) > 3_000]).toEqual([429, true])
+    clock.advance(2_500)
+  }
+  operator.close()
+})
+
+it('a caller who finds an offence that another is just judging begins no second block', async () => {
+  const clock = new FakeClock()
+  const options = { limits: '1/second', algorithm: 'fixed-window', clock } as const
+  const { ask } = await serve('http', {
+    ...options,
+    blockFor: ['1 minute', '10 minutes', '1 hour'],
+  })
+  await ask()
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask()))
+  const waits = answers.map(({ headers }) => Number(headers['retry-after']))
+  expect(Math.max(...waits)).toBe(60)
+  clock.advance(60_001)
+  await ask()
+  expect((await ask()).headers['retry-after']).toBe('600')
 })

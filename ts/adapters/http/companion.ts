@@ -17,15 +17,19 @@ export interface Where {
 /** Opens further counters in the same place: processes that share a budget share what goes with it. */
 export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) => Tier
 
+const LEAST_CAPACITY = 100_000
+
 /** Opens what goes with the budget there. */
 export function companionsOf({ limiter, storage, forRedis, name }: Where): OpenCompanion {
-  const { clock } = limiter
+  const { clock, capacity } = limiter
   const { keyPrefix, deadlineMs, connectTimeoutMs } = forRedis
   return (what, limit, algorithm) => {
     const own = name === undefined ? undefined : nameOf(what, name)
     return openTier([limit], {
       algorithm,
       clock,
+      // It has as many keys as the budget; one made for a few is no reason to forget who offended.
+      capacity: capacity === undefined ? undefined : Math.max(capacity, LEAST_CAPACITY),
       storage,
       name: own,
       identity: nameOf(what, ''),
