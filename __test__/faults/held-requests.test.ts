@@ -140,6 +140,8 @@ test('T12: what requests of a named limiter wait in goes with the limiter', asyn
   const { Lines } = await import(join(process.cwd(), 'dist/adapters/http/lines.js'))
   app.router.stack.length = 0
   await until(() => queryObjects(Lines, { format: 'count' }) < 10, 5_000).catch(() => {})
+  // Nothing by name either, once no unit is held.
+  expect(Lines.names).toBe(0)
   // One may still be in a frame of the stack.
   expect(queryObjects(Lines, { format: 'count' })).toBeLessThan(10)
 })

@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest'
+import { Holds } from '../../dist/adapters/http/hold.js'
+import { serverForTest } from '../redis/server.ts'
+import { serve } from './serve.ts'
+
+const YES = {
+  allowed: true,
+  limit: 1,
+  remaining: 1,
+  resetMs: 1,
+  limitResetMs: 1,
+  retryAfterMs: 0,
+  retryAfter: 0,
+  policy: 0,
+}
+const NO = { ...YES, allowed: false, remaining: 0, retryAfterMs: 60_000, retryAfter: 60 }
+const CAPS = { maxWaiters: 9, maxWaitersPerKey: 9, now: () => 0, longestWaitMs: 40 }
+const CLIENT = { isGone: false, watch: () => () => {} }
+
+/** Looks at a key that is denied: what two looks at the store say, and whether it comes to an offence. */
+async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere = false) {
+  let offences = 0
+  let turn = 0
+  const tier = {
+    peek: () => Promise.resolve(NO),
+    take: () => Promise.resolve(NO),
+    check: () => {
+      offences++
+      return Promise.resolve(NO)
+    },
+    refund: () => {},
+  }
+  const lines = {
+    isShared: true,
+    isHeld: () => isHeldHere,
+    look: () => Promise.resolve(looks[turn++ % looks.length]),
+    join: () => {},
+    part: () => {},
+  }
+  const { decision } = await new Holds(CAPS).take({ tier, lines } as never, 'k', 1, CLIENT)
+  expect(decision.allowed).toBe(false)
+  return offences
+}
+
+const free = { isHeld: false, version: '1' }
+
+it('a denial is an offence only if no process held a unit while the limits were asked', async () => {
+  expect(await offends([free, free])).toBe(1)
+  expect(await offends([{ isHeld: true, version: '1' }])).toBe(0)
+  expect(await offends([free, { isHeld: true, version: '2' }])).toBe(0)
+  // One was held and settled between the two looks.
+  expect(await offends([free, { isHeld: false, version: '2' }])).toBe(0)
+  expect(await offends([free, free], true)).toBe(0)
+})
+
+it('of many who find one offence at once, one takes the step, in Redis too', async () => {
+  const { url } = await serverForTest()
+  const options = {
+    limits: '1/200ms',
+    algorithm: 'fixed-window',
+    blockFor: ['1 second', '10 minutes', '1 hour'],
+    storage: url,
+    deadlineMs: 10_000,
+    localDenials: false,
+  }
+  const { ask } = await serve('http', options)
+  /** The longest wait of twenty who ask at once. */
+  const longest = async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask()))
+    return Math.max(...answers.map(({ headers }) => Number(headers['retry-after'] ?? 0)))
+  }
+  expect(await longest()).toBe(1)
+  await expect.poll(longest, { timeout: 20_000, interval: 1_200 }).toBe(600)
+})
