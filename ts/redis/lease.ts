@@ -3,7 +3,7 @@ import { flat } from '../flat.ts'
 import { Batch } from './batch.ts'
 import type { FailureKind } from './failure.ts'
 import type { ResolvedLease } from './options.ts'
-import { deniedNext, served, withUnits } from './reply.ts'
+import { blockMsIn, deniedNext, served, withUnits } from './reply.ts'
 
 /** Keys that may have a lease at once; others are asked for one by one. */
 const ROOM = 100_000
@@ -104,27 +104,25 @@ export class Leases {
     return this.#use(lease, cost, now)
   }
 
-  /** What {@link serve} would say. Changes nothing, but that what is past its time is given back. */
+  /** What {@link serve} would say. Changes nothing. */
   peek(key: string, cost: number): Decision | undefined {
     const lease = this.#leases.get(key)
     if (lease?.decision === undefined || lease.units === 0) return undefined
     const now = performance.now()
-    if (now >= lease.until) this.#giveBack(lease)
-    if (lease.units < cost) return undefined
+    if (now >= lease.until || lease.units < cost) return undefined
     return served(lease.decision, lease.units, now - lease.takenAt)
   }
 
-  /** What Redis says of a key, and what is at hand beside it. */
-  beside(key: string, decision: Decision): Decision {
+  /** Before Redis is asked past the lease: it decides on all there is, what is too little at hand included. */
+  yield(key: string): void {
     const lease = this.#leases.get(key)
-    if (lease === undefined || lease.units === 0 || performance.now() >= lease.until)
-      return decision
-    return withUnits(decision, lease.units, this.#limits)
+    if (lease !== undefined && lease.units > 0) this.#giveBack(lease)
   }
 
   /** Takes part in a batch and is served from it. */
   take(key: string, cost: number): Promise<Decision> {
     const lease = this.#leases.get(key) ?? this.#newLease(key)
+    if (lease.units > 0) this.#giveBack(lease)
     const batch = lease.batches.find((open) => open.hasRoom(cost)) ?? this.#newBatch(lease)
     return new Promise((resolve, reject) => {
       batch.add({ cost, since: performance.now(), resolve, reject })
@@ -201,6 +199,7 @@ export class Leases {
       lease.takenAt = now
       lease.until = now + this.#ttlMs
     }
+    if (grant.granted === 0) this.#besides(lease, grant.decision)
     const { least } = batch
     for (const { cost, since, resolve } of batch.claims) {
       if (lease.units >= cost && lease.decision !== undefined) resolve(this.#use(lease, cost, now))
@@ -216,10 +215,17 @@ export class Leases {
     least: number,
     since: number,
   ): Decision | Promise<Decision> {
-    if (granted === 0 && cost === least) return withUnits(decision, lease.units, this.#limits)
+    if (granted === 0 && cost === least) return this.#besides(lease, decision)
     const isSpent = cost === 1 && granted > 0 && decision.remaining === 0
     if (isSpent && this.#limits === 1 && !this.#blocks) return deniedNext(decision)
     return this.#lender.check(lease.key, cost, since)
+  }
+
+  /** Units at hand count as left, unless the key is blocked: then none may be served. */
+  #besides(lease: Lease, decision: Decision): Decision {
+    if (blockMsIn(decision) === 0) return withUnits(decision, lease.units, this.#limits)
+    this.#giveBack(lease)
+    return decision
   }
 
   #use(lease: Lease, cost: number, now: number): Decision {

@@ -101,8 +101,8 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     const units = Math.max(1, cost)
     const known = this.#leases?.peek(key, units) ?? this.#recall(key, units)
     if (known !== undefined) return known
-    const decision = await this.#store.peek(key, units)
-    return this.#leases?.beside(key, decision) ?? decision
+    this.#leases?.yield(key)
+    return this.#store.peek(key, units)
   }
 
   /**
@@ -252,7 +252,9 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     if (cost === 0) return this.#store.peek(key, cost)
     const skips = isPaced && this.algorithm === 'leaky-bucket'
     const leased = skips ? undefined : this.#leases?.serve(key, cost)
-    return leased ?? this.#store.take(key, cost, isPaced)
+    if (leased !== undefined) return leased
+    this.#leases?.yield(key)
+    return this.#store.take(key, cost, isPaced)
   }
 
   #wake(key: string): void {
@@ -265,7 +267,8 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     if (cost === 0) return this.peek(key, cost)
     if (leases === undefined) return this.#store.check(key, cost)
     if (leases.covers(key, cost)) return leases.take(key, cost)
-    return this.#store.check(key, cost).then((decision) => leases.beside(key, decision))
+    leases.yield(key)
+    return this.#store.check(key, cost)
   }
 
   #check(key: unknown, amount: unknown, name: string): void {

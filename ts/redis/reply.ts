@@ -226,7 +226,7 @@ export function served(batch: Decision, units: number, ageMs: number): Decision 
 
 /** Milliseconds for which a denied key is blocked, whatever its limits say. */
 export function blockMsIn(denial: Decision): number {
-  return Answer.numbersOf(denial)?.[BLOCK] ?? 0
+  return denial.allowed ? 0 : (Answer.numbersOf(denial)?.[BLOCK] ?? 0)
 }
 
 /** Units that the script has charged, if it was to say. */
