@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type RedisLimiter, STORE_CHANNEL, type StoreChange } from 'ratethrottle/redis'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { failures, limiterForTest, sleep, until, untilExact } from '../redis/faults.ts'
-import { freePort, serverForTest, startServerOn } from '../redis/server.ts'
+import { freePort, type Server, serverForTest, startServerOn } from '../redis/server.ts'
 import { SlowWire } from './slow-wire.ts'
 
 interface Warned {
@@ -171,4 +171,60 @@ test('T7: redis: at a server of a cluster is said once, as MOVED', async () => {
   expect(changes.map(({ available, reason }) => [available, reason])).toEqual([[false, 'MOVED']])
   expect(codes()).toEqual([DOWN])
   expect(warnings[0]?.message).toContain('MOVED')
+})
+
+/** Two servers of a cluster, which share the slots at this one. */
+async function pairForTest(slot: number): Promise<[Server, Server]> {
+  const own = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']
+  const timeout = ['--cluster-node-timeout', '60000']
+  const [low, high] = [
+    await serverForTest(...own, ...timeout),
+    await serverForTest(...own, ...timeout),
+  ]
+  await low.admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, slot)
+  await high.admin.call('CLUSTER', 'ADDSLOTSRANGE', slot + 1, 16_383)
+  await low.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(high.port))
+  for (const { admin } of [low, high]) {
+    await until(async () => String(await admin.call('CLUSTER', 'INFO')).includes('state:ok'))
+  }
+  return [low, high]
+}
+
+test('T7: redis: at a server of a cluster is said although it holds every other key', async () => {
+  const changes = changesForTest()
+  const [low, high] = await pairForTest(8_191)
+  const isLow = async (name: string): Promise<boolean> =>
+    Number(await low.admin.call('CLUSTER', 'KEYSLOT', name)) <= 8_191
+  const keys = new Map<boolean, string>()
+  for (let i = 0; keys.size < 2; i++) keys.set(await isLow(`key-${i}`), `key-${i}`)
+  // Processes are counted here, and that goes well.
+  const isHere = await isLow('processes')
+  const server = isHere ? low : high
+  const limiter = opened(server.url)
+  for (let call = 0; call < 40; call++) {
+    await limiter.check(keys.get((call % 2 === 0) === isHere) ?? '', 0)
+    await sleep(5)
+  }
+  expect(changes.map(({ available, reason }) => [available, reason])).toEqual([[false, 'MOVED']])
+})
+
+test('U3: several servers of a cluster that fail together are one warning', async () => {
+  const changes = changesForTest()
+  const pair = await pairForTest(8_191)
+  const limiter = opened(`redis+cluster://127.0.0.1:${pair[0].port}`, {}, 5_000)
+  await untilExact(limiter)
+  for (const server of pair) server.signal('SIGSTOP')
+  onTestFinished(() => {
+    for (const server of pair) server.signal('SIGCONT')
+  })
+  const shut = (): number => changes.filter(({ available }) => !available).length
+  const end = performance.now() + 8_000
+  for (let call = 0; shut() < 2 && performance.now() < end; call++)
+    await limiter.check(`key ${call}`)
+  expect(shut()).toBeGreaterThanOrEqual(2)
+  await sleep(500)
+  expect(codes()).toEqual([DOWN])
+  for (const server of pair) server.signal('SIGCONT')
+  await until(() => warnings.length > 1, 15_000)
+  expect(codes()).toEqual([DOWN, UP])
 })
