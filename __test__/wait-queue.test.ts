@@ -211,7 +211,7 @@ it('an agenda agrees with a sorted list, whatever is put, moved and removed', ()
     const due = new Map<Named, number>()
     for (let i = 0; i < 200; i++) {
       const entry = { name: `e${i}`, at: 0, place: -1 }
-      const at = random.integer(0, 400) + i / 1_000
+      const at = random.integer(0, 400) + i / 1_024
       agenda.put(entry, at)
       due.set(entry, at)
       const [other] = [...due.keys()].filter(() => random.chance(0.01))

@@ -3,8 +3,10 @@ import { type Decision, deniedFor } from './decision.ts'
 import type { Answer } from './tier.ts'
 import { Agenda } from './wait-queue/agenda.ts'
 import { Later, Line, type Outcome, type Reason, Refused, Waiter } from './wait-queue/line.ts'
+import type { Caller, QueueOptions, Room } from './wait-queue/options.ts'
 
 export { Later, type Outcome, Refused } from './wait-queue/line.ts'
+export type { Caller, QueueOptions, Room } from './wait-queue/options.ts'
 
 /** What a queue asks for its callers. Answers at once where the counters are in this process. */
 export interface Source<T> {
@@ -21,27 +23,6 @@ export interface Source<T> {
   aged(denial: Decision, ms: number): Decision
   /** Gives back what was charged for a caller who had gone by then. Answers with what had been decided. */
   giveBack(key: string, cost: number, answer: T): Decision
-}
-
-/** Whether a caller is still there. */
-export interface Caller {
-  readonly isGone: boolean
-  /** Calls `gone` once when the caller goes, unless what it returns is called before. */
-  watch(gone: () => void): () => void
-}
-
-/** How many may wait, and by which clock. */
-export interface QueueOptions {
-  readonly clock: Clock | undefined
-  readonly maxWaitersPerKey: number
-  readonly maxWaiters: number
-  /** What queues have in common that share `maxWaiters`. Default: nothing. */
-  readonly room?: Room | undefined
-}
-
-/** How many wait in several queues together. */
-export interface Room {
-  taken: number
 }
 
 /** Callers of one line that are seen to in one turn of the event loop. */

@@ -1,4 +1,4 @@
-import type { Caller } from '../wait-queue.ts'
+import type { Caller } from './options.ts'
 
 interface Audience {
   readonly aborts: Set<() => void>
