@@ -67,6 +67,14 @@ test('F10: Valkey has URLs in its own name', async () => {
     await decidedAt(`valkey+cluster://:pw@127.0.0.1:${cluster.port}`),
   ]
   expect(outcomes).toEqual([true, true, true])
+  // As types: not one of these is refused by the compiler.
+  const typed = [
+    () => createLimiter({ limits: '1/s', storage: 'valkey://a' }),
+    () => createLimiter({ limits: '1/s', storage: 'valkeys+sentinel://a/b' }),
+    () => createLimiter({ limits: '1/s', storage: 'rediss+cluster://a' }),
+    () => createLimiter({ limits: '1/s', storage: 'redis+unix:///a' }),
+  ]
+  expect(typed).toHaveLength(4)
   for (const url of [
     'valkeys://a',
     'valkey+sentinel://a/b',

@@ -29,7 +29,7 @@ export class Call implements Waiting {
   /** Whether it had so little time left when it was sent that being late says nothing about the server. */
   isShort = false
   readonly question: Question
-  /** `performance.now()` at which nobody waits any more. */
+  /** `performance.now()` at which its caller waits no more. */
   readonly dueAt: number
   readonly #resolve: (numbers: readonly number[]) => void
   readonly #reject: (failure: StoreFailure) => void

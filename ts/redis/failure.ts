@@ -111,7 +111,7 @@ export class StoreFailure extends Error {
     return VAGUE.includes(this.reason) ? 1 : 2
   }
 
-  /** Whether another attempt may well go the same way, because somebody has to change something first. */
+  /** Whether another attempt may well go the same way, because an operator has to change something first. */
   get isLasting(): boolean {
     return this.kind === 'forbidden' || this.reason === 'MOVED' || this.reason === 'SELECT'
   }

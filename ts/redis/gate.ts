@@ -73,7 +73,7 @@ export class Gate {
     return this.#above === 0
   }
 
-  /** Whether calls may pass that have so many milliseconds. */
+  /** Whether calls with this deadline, in milliseconds, may pass. */
   passes(deadlineMs: number): boolean {
     return deadlineMs > this.#above
   }
@@ -102,7 +102,7 @@ export class Gate {
     }
   }
 
-  /** At once, for everybody: the connection is gone. */
+  /** At once, for every caller: the connection is gone. */
   shut(failure: StoreFailure): void {
     this.#shutBelow(SHUT, failure)
   }
