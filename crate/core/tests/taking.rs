@@ -1,5 +1,5 @@
 //! Charging for callers who wait: a denial is no offence, and a leaky bucket lets one after the other leave.
-#![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
 use ratethrottle_core::{At, Encoding, Key, Kind, Limit, Limiter, Nanos, Policy};
 
