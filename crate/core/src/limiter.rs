@@ -199,6 +199,13 @@ impl Limiter {
         self.tables.iter().map(|(_, table)| table.bytes() as u64).sum()
     }
 
+    /// Bytes that this process occupies so far, or `None` where the system does not say.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let mut parts = self.tables.iter().map(|(_, table)| table.resident());
+        parts.try_fold(0_u64, |sum, part| Some(sum.saturating_add(part?)))
+    }
+
     /// After a denial: blocks the key, where the policy says so and waiting could have helped.
     #[cold]
     fn punish(&self, key: Key, cost: u64, clock: &impl Clock) {

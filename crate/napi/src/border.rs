@@ -5,6 +5,7 @@
 //! that JavaScript reads through a `Float64Array`: nothing is allocated and the border is crossed once.
 #![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
 
+use crate::burden::Weighs;
 use crate::handle::Handle;
 use crate::text::{self, Hashes, NotAKey};
 use napi::sys;
@@ -68,7 +69,7 @@ pub(crate) struct Call<'a, L = Limiter> {
     arguments: &'a Arguments,
 }
 
-impl<L: Hashes> Call<'_, L> {
+impl<L: Hashes + Weighs> Call<'_, L> {
     /// The first argument; none at all stands for the key of the last `allow` or `check`, see `ts/again.ts`.
     #[inline(always)]
     fn key(&self, limiter: &L) -> Result<Key, Failure> {
@@ -107,6 +108,9 @@ impl<L: Hashes> Call<'_, L> {
         (name, absent): (&'static str, u64),
         act: impl FnOnce(&L, Key, u64, &Time) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if self.handle.burden().is_due() {
+            self.handle.look();
+        }
         let done = self.handle.with(|limiter| {
             let key = self.key(limiter)?;
             act(limiter, key, self.number(name, absent)?, &self.time()?)

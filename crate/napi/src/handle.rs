@@ -1,6 +1,7 @@
 //! What the functions of one limiter share: the limiter, its clock, and where details are written.
 #![expect(unsafe_code, reason = "raw N-API: memory shared with a Float64Array")]
 
+use crate::burden::{Burden, Looked, Weighs};
 use crate::open::reopen;
 use napi::sys;
 use ratethrottle_core::{At, Decision, Key, Limiter, NEVER, Nanos, Ratchet, Standing};
@@ -39,6 +40,7 @@ pub(crate) struct Handle<L = Limiter> {
     shared: Option<String>,
     ratchet: Ratchet,
     last_key: Cell<Option<Key>>,
+    burden: Burden,
     details: Details,
 }
 
@@ -49,6 +51,7 @@ impl<L> Handle<L> {
             shared,
             ratchet: Ratchet::default(),
             last_key: Cell::new(None),
+            burden: Burden::new(details.env),
             details,
         }
     }
@@ -64,6 +67,21 @@ impl<L> Handle<L> {
         self.last_key.set(Some(key));
     }
 
+    pub(crate) const fn burden(&self) -> &Burden {
+        &self.burden
+    }
+
+    /// Tells V8 how much memory the limiter holds by now.
+    #[cold]
+    pub(crate) fn look(&self)
+    where
+        L: Weighs,
+    {
+        if let Some(limiter) = self.limiter.borrow().as_ref() {
+            self.burden.look(limiter);
+        }
+    }
+
     /// Runs `act` on the limiter, or answers `None` after `close`.
     #[inline]
     pub(crate) fn with<T>(&self, act: impl FnOnce(&L) -> T) -> Option<T> {
@@ -76,7 +94,9 @@ impl<L> Handle<L> {
 
     /// Lets go of the limiter. Its memory is free when no other handle holds it.
     pub(crate) fn close(&self) {
-        self.limiter.take();
+        if self.limiter.take().is_some() {
+            self.burden.lift();
+        }
     }
 
     /// The instant to decide with when the caller's own clock shows `ms`.
@@ -138,6 +158,14 @@ impl<L> Handle<L> {
             *number = value;
         }
         self.details.write_wide(numbers);
+    }
+}
+
+impl<L: Weighs> Looked for Handle<L> {
+    fn look_again(&self) {
+        if self.burden.was_called() {
+            self.look();
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod border;
+mod burden;
 mod handle;
 mod open;
 mod probe;

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "as #[napi] wants its exports")]
 
 use crate::border::{FUNCTIONS, bind, empty};
+use crate::burden::look_around;
 use crate::handle::{Details, Handle};
 use napi::bindgen_prelude::{Env, JsObjectValue, Object, Unknown};
 use napi::{JsValue, sys};
@@ -107,6 +108,7 @@ fn functions(env: Env, limiter: Arc<Limiter>, shared: Option<String>) -> Option<
     for &(name, callback) in FUNCTIONS {
         set(&mut object, raw, name.to_str().ok()?, bind(raw, name, callback, &handle)?)?;
     }
+    look_around(&handle);
     set(&mut object, raw, "wide", wide)?;
     set(&mut object, raw, "small", small)?;
     // The object lives in the scope of the call that is running, which outlives this return.

@@ -6,10 +6,31 @@
 )]
 
 #[cfg(feature = "probe")]
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 #[cfg(feature = "probe")]
 static ARMED: AtomicBool = AtomicBool::new(false);
+
+#[cfg(feature = "probe")]
+static TOLD: AtomicI64 = AtomicI64::new(0);
+
+/// V8 was told of so many bytes more. It has no way to be asked.
+#[cfg_attr(
+    not(feature = "probe"),
+    expect(unused_variables, reason = "a release build has no probe")
+)]
+pub(crate) fn told(change: i64) {
+    #[cfg(feature = "probe")]
+    TOLD.fetch_add(change, Ordering::Relaxed);
+}
+
+/// Bytes that V8 was told of and not yet that they are gone.
+#[cfg(feature = "probe")]
+#[napi_derive::napi]
+#[must_use]
+pub fn told_bytes() -> f64 {
+    TOLD.load(Ordering::Relaxed) as f64
+}
 
 /// Panics once after `panicNext`. Nothing in a release build.
 #[inline]

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "as #[napi] wants its exports")]
 
 use crate::border::{Call, Failure, bind, exports};
+use crate::burden::{Weighs, look_around};
 use crate::handle::{Details, Handle, memory, view};
 use crate::open::{refused, report, set, whole};
 use crate::text::Hashes;
@@ -103,6 +104,24 @@ impl Drop for Variable {
         // SAFETY: the reference was made in `new` with this env and is deleted once; `close` and
         // finalizers run on the env's own thread while it is still valid.
         let _ = unsafe { sys::napi_delete_reference(self.env, self.keeper) };
+    }
+}
+
+impl Weighs for Variable {
+    fn bytes(&self) -> u64 {
+        self.limiter.bytes()
+    }
+
+    fn resident(&self) -> Option<u64> {
+        self.limiter.resident()
+    }
+
+    fn tables(&self) -> u64 {
+        MAX_LIMITS as u64
+    }
+
+    fn holders(this: &Arc<Self>) -> usize {
+        Arc::strong_count(&this.limiter)
     }
 }
 
@@ -212,6 +231,7 @@ fn functions(env: Env, limiter: Arc<VariableLimiter>) -> Option<Object<'static>>
     for (name, array) in [("wide", wide), ("small", small), ("limits", limits)] {
         set(&mut object, raw, name, array)?;
     }
+    look_around(&handle);
     // The object lives in the scope of the call that is running, which outlives this return.
     Some(Object::from_raw(raw, object.raw()))
 }

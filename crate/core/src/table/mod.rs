@@ -20,6 +20,8 @@ mod heap;
 mod memory;
 mod overflow;
 mod region;
+#[cfg(not(loom))]
+mod resident;
 mod word;
 
 pub use census::Census;
@@ -321,6 +323,12 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Table<M, A> {
     /// Bytes the table occupies if every page of it is used.
     pub const fn bytes(&self) -> usize {
         self.region.layout().words().saturating_mul(size_of::<u64>())
+    }
+
+    /// Bytes of it that this process has touched so far, or `None` where the system does not say.
+    #[cfg(not(loom))]
+    pub fn resident(&self) -> Option<u64> {
+        resident::resident(self.region.memory())
     }
 
     /// The key's slot, or the claim of one that is under way.

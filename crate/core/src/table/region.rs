@@ -108,6 +108,11 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
         (memory.len() >= layout.words()).then_some(Self { memory, layout })
     }
 
+    #[cfg(not(loom))]
+    pub(crate) fn memory(&self) -> &[AtomicU64] {
+        &self.memory
+    }
+
     pub(crate) const fn layout(&self) -> Layout {
         self.layout
     }

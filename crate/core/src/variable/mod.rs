@@ -170,6 +170,16 @@ impl VariableLimiter {
         self.sum(|table| table.bytes() as u64)
     }
 
+    /// Bytes that this process occupies so far, or `None` where the system does not say.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let mut sum = Some(0_u64);
+        self.each(|table| {
+            sum = sum.and_then(|sum| Some(sum.saturating_add(table.resident()?)));
+        });
+        sum
+    }
+
     fn each(&self, mut act: impl FnMut(&place::View<'_>)) {
         let places = self.places.read();
         let all = places.iter().map(|place| &**place).chain([&self.base]);

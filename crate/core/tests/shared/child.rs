@@ -1,6 +1,8 @@
 //! The same program again, as another process.
 
 use crate::place::{kind, open, policy};
+#[cfg(feature = "probe")]
+use ratethrottle_core::Kind;
 use ratethrottle_core::{At, Clock, Encoding, Limiter, Monotonic, Nanos};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -43,6 +45,11 @@ impl Job {
         PathBuf::from(&self.0[1])
     }
 
+    #[cfg(feature = "probe")]
+    pub(crate) fn kind(&self) -> Kind {
+        kind(&self.0[2])
+    }
+
     /// The numbers after those of the limiter.
     pub(crate) fn number(&self, index: usize) -> u64 {
         self.0[6 + index].parse().unwrap()
@@ -73,6 +80,8 @@ fn enter() {
         "storm" => crate::storm::job(&job),
         #[cfg(feature = "probe")]
         "dying" => crate::dying::job(&job),
+        #[cfg(feature = "probe")]
+        "dying_in_several" => crate::dying::job_in_several(&job),
         #[cfg(feature = "probe")]
         "stopping" => crate::stopping::job(&job),
         #[cfg(feature = "probe")]

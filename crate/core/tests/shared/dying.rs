@@ -4,7 +4,7 @@ use crate::child::{FIXED, Job, start};
 use crate::figure;
 use crate::place::{KINDS, Place, here, kind, open, policy};
 use ratethrottle_core::shared::{Contents, Directory, Place as _};
-use ratethrottle_core::{At, Encoding, Limiter, die_after};
+use ratethrottle_core::{At, Encoding, Kind, Limit, Limiter, Policy, die_after};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 
@@ -39,6 +39,70 @@ fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
         }
     }
     figure("deaths after the k-th exchange, every k", deaths);
+}
+
+/// Three limits, of which the last denies every second call: what a death leaves behind is at most one call's
+/// cost in each, and never less than what was answered.
+#[test]
+fn a_death_in_a_call_with_several_limits_leaves_at_most_that_call_charged() {
+    let (mut deaths, mut partly) = (0, 0);
+    for (name, ..) in KINDS {
+        for k in 1.. {
+            let place = Place::new();
+            let held = open(&place.0, &several(kind(name))).unwrap();
+            let mut child = start("dying_in_several", &place, (name, 1, 1, 1), &[k]);
+            let mut out = String::new();
+            child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+            let status = child.wait().unwrap();
+            let answered = out.matches("admitted").count() as u64;
+            let key = held.key(b"hot", Encoding::Utf8);
+            let charged: Vec<u64> = (0..SEVERAL.len())
+                .map(|index| SEVERAL[index] - held.standing(key, index, &CLOCK).unwrap().remaining)
+                .collect();
+            for &units in &charged {
+                let when = format!("{name}, k = {k}: {answered} answered, {charged:?} charged");
+                // Never less than what was answered: else the bound would not hold.
+                assert!(units >= answered * COST, "{when}");
+                assert!(units <= (answered + 1) * COST, "{when}");
+            }
+            if status.success() {
+                assert_eq!(charged, [answered * COST; 3], "{name}: the script ran to its end");
+                assert!(k > 6, "{name}: only {k} exchanges");
+                break;
+            }
+            assert_eq!(status.signal(), Some(9));
+            partly += u64::from(charged.iter().any(|units| *units != charged[0]));
+            deaths += 1;
+        }
+    }
+    // What the documents admit does happen: else they could promise more.
+    assert!(partly > 0, "no death left some limits charged and others not");
+    figure("deaths in calls with several limits, every k", deaths);
+}
+
+/// The counts of the limits; the last is used up after two of the script's calls.
+const SEVERAL: [u64; 3] = [12, 9, 6];
+const COST: u64 = 3;
+
+fn several(kind: Kind) -> Policy {
+    let limits = SEVERAL.iter().zip([WINDOW_MS, WINDOW_MS * 2, WINDOW_MS * 3]);
+    Policy {
+        limits: limits.map(|(&count, window)| Limit::new(count, window).unwrap()).collect(),
+        ..policy(kind, COUNT, WINDOW_MS, 16)
+    }
+}
+
+/// Five calls of three units: two are admitted, and three are charged to some limits and given back.
+pub(crate) fn job_in_several(job: &Job) {
+    let limiter = open(&job.directory(), &several(job.kind())).unwrap();
+    let key = limiter.key(b"hot", Encoding::Utf8);
+    die_after(job.number(0));
+    for _ in 0..5 {
+        if limiter.check(key, COST, &CLOCK).allowed {
+            println!("admitted");
+        }
+    }
+    die_after(0);
 }
 
 /// What is left of the hot key's limit, and whether strangers still find a slot.
