@@ -1,8 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { get } from 'node:http'
+import { createServer, get } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { rateThrottle } from 'ratethrottle/http'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort, type Server, startServer } from '../redis/server.ts'
 
@@ -111,4 +113,23 @@ test('T15: a server ends while Redis is frozen, with each request answered', asy
   const cases = modes.map((mode) => [mode, shutDown('fastify', mode, 'SIGTERM', redis.url)])
   const [seen, right] = await outcomesOf(Object.fromEntries(cases))
   expect(seen).toEqual(right)
+})
+
+test('T15: decisions under way when the limiter is closed are still made, and later ones are not', async () => {
+  let name: (key: string) => void = () => {}
+  const key = new Promise<string>((resolve) => {
+    name = resolve
+  })
+  const limiter = rateThrottle({ limits: '9/minute', key: () => key, keyTimeoutMs: 60_000 })
+  const server = createServer(limiter.wrap((_, response) => response.end('done')))
+  server.listen(0, '127.0.0.1')
+  onTestFinished(() => void server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const received = once(server, 'request')
+  const early = ask(port)
+  await received
+  limiter.close()
+  name('client')
+  expect([await early, await ask(port)]).toEqual([200, 500])
 })

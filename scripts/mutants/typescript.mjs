@@ -1,7 +1,9 @@
 // Lines of the TypeScript layer that are broken on purpose: what is broken, where, how, and which test files
-// are asked. The first `from` in `file` is replaced.
+// are asked. The first `from` in `file` is replaced. A mutant that changes nothing says in `survives` why.
 
-export const MUTANTS = [
+const faults = (...names) => names.map((name) => `__test__/faults/${name}.test.ts`)
+
+const HTTP = [
   {
     name: 'of stacked limiters only the last gives back',
     file: 'ts/adapters/http/passage.ts',
@@ -16,4 +18,160 @@ export const MUTANTS = [
     to: 'if (isMemory || !isOneOfSeveral || isTold) return',
     tests: ['__test__/http/per-process.test.ts'],
   },
+  {
+    name: 'a longer block is replaced by a shorter one',
+    file: 'ts/adapters/http/escalation.ts',
+    from: 'const isLonger = denied.retryAfterMs >= ms',
+    to: 'const isLonger = false',
+    tests: [...faults('steps'), '__test__/http/escalation.test.ts', '__test__/http/redis.test.ts'],
+  },
+  {
+    name: 'a full table is an error in steps of blockFor',
+    file: 'ts/adapters/http/escalation.ts',
+    from: "error.code === 'TABLE_FULL'",
+    to: "error.code === 'TABLE_EMPTY'",
+    tests: [...faults('steps', 'held-streams'), '__test__/http/escalation.test.ts'],
+  },
+  {
+    name: 'a client that has reset its connection is a Unix-socket caller',
+    file: 'ts/adapters/http/node.ts',
+    from: 'if (socket.localAddress !== undefined) return false',
+    to: 'return true',
+    tests: faults('resets'),
+  },
+  {
+    name: 'a stray X-Forwarded-For is looked for in the first requests only',
+    file: 'ts/adapters/http/client.ts',
+    from: '|| this.#seen % LATER_LOOKS === 0',
+    to: '',
+    tests: ['__test__/http/stray-header.test.ts'],
+  },
+  {
+    name: 'X-RateLimit-Reset speaks of all limits',
+    file: 'ts/headers.ts',
+    from: 'const ms = Math.max(limitResetMs, (retryAfter ?? 0) * 1000)',
+    to: 'const ms = decision.resetMs',
+    tests: faults('one-limit', 'headers-by-hand', 'under-a-block'),
+  },
+  {
+    name: 'requests that wait are not released when a server shuts down',
+    file: 'ts/adapters/http/parked.ts',
+    from: 'for (const leave of [...this.#leave]) leave()',
+    to: '',
+    tests: faults('shutdown'),
+  },
+  {
+    name: 'a limiter is closed under decisions that are under way',
+    file: 'ts/adapters/http/guard.ts',
+    from: 'if (this.#underWay === 0) this.#closeCounters()',
+    to: 'this.#closeCounters()',
+    tests: faults('shutdown'),
+  },
+  {
+    name: 'units that are held are an offence',
+    file: 'ts/adapters/http/hold.ts',
+    from: 'if (lines.isHeld(key)) return later(denial)',
+    to: '',
+    tests: faults('held-units', 'held-requests'),
+  },
+  {
+    name: 'units held by another process are an offence',
+    file: 'ts/adapters/http/hold.ts',
+    from: 'if (before.isHeld) return later(denial)',
+    to: 'if (before.isHeld) return this.#offend(budget, key, cost)',
+    tests: faults('held-units', 'held-requests'),
+  },
+  {
+    name: 'a made-per-request limiter goes untold',
+    file: 'ts/adapters/http/per-request.ts',
+    from: 'if (open >= MANY || isInRequest()) tellOfLimitersPerRequest()',
+    to: '',
+    tests: faults('made-per-request'),
+  },
+  {
+    name: 'a route before the limiter goes untold',
+    file: 'ts/adapters/express/late.ts',
+    from: 'if (visit(handle.stack, join(at, pathsOf(layer)), walk, depth + 1)) return true',
+    to: '',
+    tests: faults('express-late'),
+  },
+  {
+    name: 'Express never looks for error handlers beyond the app',
+    file: 'ts/adapters/express/hand.ts',
+    from: 'while (isApp(next) && places.length < MOST_APPS) {',
+    to: 'while (isApp(next) && places.length < 1) {',
+    tests: [...faults('express-errors'), '__test__/http/error-handler.test.ts'],
+  },
 ]
+
+const QUEUE = [
+  {
+    name: 'any number of callers waits for a key',
+    file: 'ts/wait-queue.ts',
+    from: "if (line.size >= this.#maxPerKey) return 'crowded-key'",
+    to: '',
+    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+  },
+  {
+    name: 'any number of callers waits in all',
+    file: 'ts/wait-queue.ts',
+    from: "? 'crowded' : undefined",
+    to: '? undefined : undefined',
+    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+  },
+  {
+    name: 'a client that has gone joins the queue',
+    file: 'ts/wait-queue.ts',
+    from: "if (caller?.isGone === true) return 'gone'",
+    to: '',
+    survives: 'it leaves in the same turn: watching a response that is over tells so at once',
+    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+  },
+  {
+    name: 'a waiter that can never be served joins the queue',
+    file: 'ts/wait-queue.ts',
+    from: "if (!isInTime(Math.max(least, place), deadline)) return 'late'",
+    to: '',
+    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+  },
+]
+
+const REDIS = [
+  {
+    name: 'a limiter that answers with promises has an allow',
+    file: 'ts/async.ts',
+    from: "throw Object.assign(new TypeError(message), { code: 'ASYNC_LIMITER' })",
+    to: 'return message as never',
+    tests: faults('async-limiter'),
+  },
+  {
+    name: 'a remembered denial is believed for as long as Redis said',
+    file: 'ts/redis/denials.ts',
+    from: 'const until = askedAt + Math.min(ms - 1, this.#longestMs)',
+    to: 'const until = askedAt + ms - 1',
+    tests: faults('remembered-denials'),
+  },
+  {
+    name: 'a remembered key keeps the text alive that it was cut from',
+    file: 'ts/redis/denials.ts',
+    from: 'const name = flat(tableKey(key))',
+    to: 'const name = tableKey(key)',
+    tests: faults('remembered-denials'),
+  },
+  {
+    name: 'the circuit breaker closes on any answer',
+    file: 'ts/redis/gate.ts',
+    from: 'if (tookMs < this.#keeper.shortestMs || this.#isNew) {',
+    to: 'if (tookMs >= 0) {',
+    tests: faults('outages', 'wrong-from-the-start'),
+  },
+  {
+    name: 'an outage goes untold',
+    file: 'ts/redis/outage.ts',
+    from: "warn('RATETHROTTLE_STORE_DOWN'",
+    to: "if (meanwhile.size > 99) warn('RATETHROTTLE_STORE_DOWN'",
+    tests: faults('wrong-from-the-start'),
+  },
+]
+
+export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS]
