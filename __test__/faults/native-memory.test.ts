@@ -4,7 +4,16 @@ import { freshName } from '../shared/place.ts'
 
 const probe = { NAPI_RS_NATIVE_LIBRARY_PATH: probeAddon() }
 
-async function measured(mode: string, options: object): Promise<Record<string, number>> {
+/** Megabytes that V8 was told of, or that the process grew by, and how often V8 collected. */
+interface Measured {
+  readonly used: number
+  readonly reserved: number
+  readonly steady: number
+  readonly closed: number
+  readonly grownMb: number
+}
+
+async function measured(mode: string, options: object): Promise<Measured> {
   const { code, out, err } = await run(
     'faults/native-memory.mjs',
     [mode, JSON.stringify(options)],
