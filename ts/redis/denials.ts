@@ -11,12 +11,24 @@ interface Denial {
   /** The key, or what stands for it. */
   readonly name: string
   readonly decision: Decision
+  /** What the decision is about. */
+  readonly limits: readonly Limit[]
   /** Until when the key is certain to be denied. */
   readonly until: number
   /** When the decision was heard: its times count from here, and so are never too short. */
   readonly at: number
   /** Where in the ring it is. */
   readonly place: number
+}
+
+/** What Redis has said. */
+export interface Denied {
+  readonly decision: Decision
+  readonly limits: readonly Limit[]
+  /** How long the key is certain to be denied, rounded up to a millisecond. */
+  readonly ms: number
+  /** When Redis was asked: what it says holds from then on. */
+  readonly askedAt: number
 }
 
 /**
@@ -27,26 +39,21 @@ interface Denial {
  */
 export class Denials {
   readonly #longestMs: number
-  readonly #limits: readonly Limit[]
   readonly #known = new Map<string, Denial>()
   /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
   readonly #ring: (Denial | undefined)[] = []
   #next = 0
 
-  /**
-   * @param longestMs how long a denial is believed at most
-   * @param limits what a decision is about
-   */
-  constructor(longestMs: number, limits: readonly Limit[]) {
+  /** @param longestMs how long a denial is believed at most */
+  constructor(longestMs: number) {
     this.#longestMs = longestMs
-    this.#limits = limits
   }
 
-  /** The denial that Redis would answer at `now`. */
-  find(key: string, now: number): Decision | undefined {
+  /** The denial that Redis would answer at `now`. One under other limits says nothing. */
+  find(key: string, limits: readonly Limit[], now: number): Decision | undefined {
     const denial = this.#known.get(tableKey(key))
-    if (denial === undefined) return undefined
-    if (now < denial.until) return agedReply(denial.decision, now - denial.at, this.#limits)
+    if (denial === undefined || denial.limits !== limits) return undefined
+    if (now < denial.until) return agedReply(denial.decision, now - denial.at, limits)
     this.#remove(denial)
     return undefined
   }
@@ -59,11 +66,9 @@ export class Denials {
   /**
    * Remembers a denial of one unit.
    *
-   * @param ms how long the key is certain to be denied, rounded up to a millisecond
-   * @param askedAt when Redis was asked: what it says holds from then on
-   * @param now when it answered
+   * @param now when Redis answered
    */
-  remember(key: string, decision: Decision, ms: number, askedAt: number, now: number): void {
+  remember(key: string, { decision, limits, ms, askedAt }: Denied, now: number): void {
     const until = askedAt + Math.min(ms - 1, this.#longestMs)
     if (!(until > now)) return
     const name = flat(tableKey(key))
@@ -72,7 +77,7 @@ export class Denials {
     const place = this.#next
     const oldest = this.#ring[place]
     if (oldest !== undefined) this.#remove(oldest)
-    const denial = { name, decision, until, at: now, place }
+    const denial = { name, decision, limits, until, at: now, place }
     this.#ring[place] = denial
     this.#known.set(name, denial)
     this.#next = (place + 1) % ROOM

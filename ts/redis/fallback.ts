@@ -77,26 +77,8 @@ export class Fallback {
 
   /** The limit is reported as it was set, not as this process's share of it. */
   #asWhole(decision: Decision | undefined): Decision {
-    if (decision === undefined) return this.#blind()
+    if (decision === undefined) return blind(this.#policy, this.#limits)
     return { ...decision, limit: this.#limits[decision.policy]?.count ?? decision.limit }
-  }
-
-  /** `open` and `closed` know of no limit: the first one is named. Nor does `local` without memory. */
-  #blind(): Decision {
-    if (this.#policy === 'local') tellNoMemory()
-    const allowed = this.#policy === 'open'
-    const limit = this.#limits[0]?.count ?? 0
-    const ms = allowed ? 0 : UNKNOWN_MS
-    return {
-      allowed,
-      limit,
-      remaining: allowed ? limit : 0,
-      resetMs: ms,
-      limitResetMs: ms,
-      retryAfterMs: ms,
-      retryAfter: retryAfterOf(ms),
-      policy: 0,
-    }
   }
 
   /** A caller that was still waiting for Redis when the limiter was closed has no answer. */
@@ -105,6 +87,24 @@ export class Fallback {
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
     this.#held ??= this.#open()
     return this.#held.local
+  }
+}
+
+/** `open` and `closed` know of no limit: the first one is named. Nor does `local` without memory. */
+export function blind(policy: OnError, limits: readonly Limit[]): Decision {
+  if (policy === 'local') tellNoMemory()
+  const allowed = policy === 'open'
+  const limit = limits[0]?.count ?? 0
+  const ms = allowed ? 0 : UNKNOWN_MS
+  return {
+    allowed,
+    limit,
+    remaining: allowed ? limit : 0,
+    resetMs: ms,
+    limitResetMs: ms,
+    retryAfterMs: ms,
+    retryAfter: retryAfterOf(ms),
+    policy: 0,
   }
 }
 

@@ -80,6 +80,31 @@ export function readReply(numbers: readonly number[], limits: readonly Limit[]):
   return new Answer(numbers, policy, (limits[policy] as Limit).count, isOne)
 }
 
+/** How the limits of a reply stand to those of its caller. */
+export interface Order {
+  /** How many limits the reply is about. */
+  readonly size: number
+  /** For each limit of the caller, which of the reply's speaks for it. */
+  readonly places: readonly number[]
+  /** For each limit of the reply, which of the caller's it is. */
+  readonly indices: readonly number[]
+}
+
+/** The same reply, about the caller's limits in the caller's order. */
+export function reordered(numbers: readonly number[], order: Order): readonly number[] {
+  const { size, places, indices } = order
+  if (places.length === 1) return numbers
+  const shared = numbers.slice(0, SHARED)
+  shared[POLICY] = indices[size === 1 ? 0 : (numbers[POLICY] as number)] ?? 0
+  const pair = (at: number): readonly number[] => numbers.slice(at, at + 2)
+  const standings = places.flatMap((place) =>
+    size === 1 ? [numbers[REMAINING] as number, numbers[MORE] as number] : pair(SHARED + 2 * place),
+  )
+  const own = tellsOwnTimes(numbers, size) && size > 1
+  const times = own ? places.flatMap((place) => pair(ownTimes(size, place))) : []
+  return [...shared, ...standings, ...times]
+}
+
 /** A denial as it reads some time later. Made for each call of a flood, so it copies nothing. */
 class Aged implements Decision {
   readonly allowed = false

@@ -56,11 +56,11 @@ function bucket(limit: Limit): readonly number[] {
 }
 
 /** The finest resolution, up to 1024 ticks a millisecond, at which so long fits into `width` bits. */
-function finest(ms: number, width: number): number {
+export function finest(ms: number, width: number): number {
   return 2 ** Math.min(10, width - bits(ms))
 }
 
-function bits(n: number): number {
+export function bits(n: number): number {
   return n === 0 ? 0 : Math.floor(Math.log2(n)) + 1
 }
 

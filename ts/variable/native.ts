@@ -1,7 +1,7 @@
 import { type NativeVariable, openVariable } from '../binding.ts'
 import { withBurst } from '../burst.ts'
 import type { Clock } from '../clock.ts'
-import { type Decision, readDecision } from '../decision.ts'
+import { agedDenial, type Decision, readDecision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimiterStats } from '../limiter.ts'
 import {
@@ -49,7 +49,7 @@ export class NativeVariableLimiter implements VariableLimiter {
     this.#delayed = new VariableQueue(resolved)
   }
 
-  with(limits: readonly Limit[]): Tier {
+  with(limits: readonly Limit[]): VariableTier {
     this.#windows.see(limits)
     return new VariableTier(this, withBurst(limits, this.#options), this.#options.algorithm)
   }
@@ -94,17 +94,14 @@ export class NativeVariableLimiter implements VariableLimiter {
     ms: number,
     caller: Caller,
   ): Answer<Outcome<Decision>> {
+    tier.peek(key, cost) // Throws for a wrong key or cost.
     return this.#delayed.join(tier, false, key, cost, ms, caller)
   }
 
   wait(tier: VariableTier, key: string, options: WaitOptions): Promise<Decision> {
-    const join = (
-      text: string,
-      cost: number,
-      ms: number,
-      caller: Caller | undefined,
-    ): Answer<Outcome<Decision>> => this.#queue.join(tier, true, text, cost, ms, caller)
-    return admitted({ join }, key, readWaitOptions(options))
+    const read = readWaitOptions(options)
+    tier.peek(key, read.cost) // Throws for a wrong key or cost.
+    return admitted({ join: this.#queue.joining(tier, true) }, key, read)
   }
 
   block(key: string, ms: number): void {
@@ -201,6 +198,10 @@ export class VariableTier implements Tier {
 
   standings(key: string): readonly Standing[] {
     return this.#limiter.standings(this, key)
+  }
+
+  aged(denial: Decision, ms: number): Decision {
+    return agedDenial(denial, ms)
   }
 
   /** Nothing of its own to let go of. */

@@ -1,13 +1,30 @@
 import { agedDenial, type Decision } from '../decision.ts'
-import type { ResolvedOptions } from '../options.ts'
-import type { Answer } from '../tier.ts'
+import type { Answer, Standing } from '../tier.ts'
 import type { Pace } from '../wait-queue/pace.ts'
-import { type Caller, type Later, type Outcome, WaitQueue } from '../wait-queue.ts'
-import type { VariableTier } from './native.ts'
+import {
+  type Caller,
+  type Later,
+  type Outcome,
+  type QueueOptions,
+  WaitQueue,
+} from '../wait-queue.ts'
+
+/** Counters as one set of limits sees them, and what a line before them has to know. */
+export interface QueuedTier {
+  readonly pace: Pace
+  /** The pace of those whom adapters delay. */
+  readonly unpaced: Pace
+  take(key: string, cost: number, isPaced: boolean): Answer<Decision>
+  peek(key: string, cost: number): Answer<Decision>
+  refund(key: string, units: number): Answer<void>
+  /** How each limit stood at a denial. */
+  standings(key: string, denial: Decision): readonly Standing[]
+  aged(denial: Decision, ms: number): Decision
+}
 
 /** A key for which callers wait, and the limits that count for it. */
 interface Waited {
-  tier: VariableTier
+  tier: QueuedTier
   isPaced: boolean
   callers: number
 }
@@ -19,30 +36,40 @@ interface Waited {
 export class VariableQueue {
   readonly #queue: WaitQueue<Decision>
   readonly #waited = new Map<string, Waited>()
+  /** Who gave a decision: a caller may be gone when it comes, and with it the line. */
+  readonly #asked = new WeakMap<Decision, QueuedTier>()
 
-  constructor(options: ResolvedOptions) {
+  constructor(options: QueueOptions) {
     const source = {
       ask: (key: string, cost: number) => this.#ask(key, cost),
       peek: (key: string, cost: number) => this.#of(key).tier.peek(key, cost),
-      aged: agedDenial,
+      aged: (denial: Decision, ms: number) =>
+        this.#asked.get(denial)?.aged(denial, ms) ?? agedDenial(denial, ms),
       giveBack: (key: string, cost: number, decision: Decision): Decision => {
-        if (decision.allowed && cost > 0) this.#of(key).tier.refund(key, cost)
+        const tier = decision.allowed && cost > 0 ? this.#asked.get(decision) : undefined
+        const given = tier?.refund(key, cost)
+        // One that fails leaves the unit charged: that errs towards denial, and there is no caller to tell.
+        if (given instanceof Promise) given.catch(() => {})
         return decision
       },
     }
     this.#queue = new WaitQueue(source, options)
   }
 
-  /** Joins the key's line, as {@link WaitQueue.join}. */
+  /** What joins a key's line under these limits, as {@link WaitQueue.join}. */
+  joining(tier: QueuedTier, isPaced: boolean): WaitQueue<Decision>['join'] {
+    return (key, cost, maxWaitMs, caller) => this.join(tier, isPaced, key, cost, maxWaitMs, caller)
+  }
+
+  /** Joins the key's line, as {@link WaitQueue.join}. The key and the cost have been checked. */
   join(
-    tier: VariableTier,
+    tier: QueuedTier,
     isPaced: boolean,
     key: string,
     cost: number,
     maxWaitMs: number,
     caller: Caller | undefined,
   ): Answer<Outcome<Decision>> {
-    tier.peek(key, cost) // Throws for a wrong key or cost.
     const waited = this.#waited.get(key) ?? { tier, isPaced, callers: 0 }
     waited.tier = tier
     waited.callers++
@@ -80,12 +107,16 @@ export class VariableQueue {
     }
   }
 
-  #ask(key: string, cost: number): Decision | Later {
+  #ask(key: string, cost: number): Answer<Decision | Later> {
     const { tier, isPaced } = this.#of(key)
-    const decision = tier.take(key, cost, isPaced)
-    if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
-    const pace: Pace = isPaced ? tier.pace : tier.unpaced
-    return pace.later(decision, () => tier.standings(key))
+    const next = (decision: Decision): Decision | Later => {
+      this.#asked.set(decision, tier)
+      if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
+      const pace: Pace = isPaced ? tier.pace : tier.unpaced
+      return pace.later(decision, () => tier.standings(key, decision))
+    }
+    const taken = tier.take(key, cost, isPaced)
+    return taken instanceof Promise ? taken.then(next) : next(taken)
   }
 
   /** There is one for each key that has a line. */

@@ -99,7 +99,7 @@ end
 local function keep()
   local rest = ceil(math.max(0, blocked - now), 1000)
   for i = 1, limits do rest = math.max(rest, reset[i]) end
-  if rest == 0 then
+OUTLASTING  if rest == 0 then
     redis.call('DEL', key)
   else
     if shown then rest = rest + 3600000 end
@@ -207,9 +207,11 @@ return denied
  * @param usual decides the usual case without building anything up: a check against one limit, of a key that
  * is not blocked. What it does not return from goes on to the rest, and comes to the same.
  * @param algorithm defines load, save, read, again, charge and give
+ * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, by what no limit of the call tells
  */
-export function framed(get: string, usual: string, algorithm: string): string {
-  return `${HEAD.replace('GET', get)}${usual}${BODY}${algorithm}${DECIDE}`
+export function framed(get: string, usual: string, algorithm: string, outlasting = ''): string {
+  const decide = DECIDE.replace('OUTLASTING', outlasting)
+  return `${HEAD.replace('GET', get)}${usual}${BODY}${algorithm}${decide}`
 }
 
 /** How a state in one short text is read. */

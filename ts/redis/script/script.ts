@@ -5,6 +5,8 @@ import { FIXED_WINDOW } from './fixed-window.ts'
 import { GCRA } from './gcra.ts'
 import { SLIDING_LOG } from './sliding-log.ts'
 import { SLIDING_WINDOW } from './sliding-window.ts'
+import { VARIABLE_FIXED_WINDOW, VARIABLE_GCRA, VARIABLE_SLIDING_WINDOW } from './variable.ts'
+import { VARIABLE_SLIDING_LOG } from './variable-log.ts'
 
 /** A script and the name by which a server that has seen it knows it. */
 export interface Script {
@@ -21,9 +23,23 @@ const SCRIPTS: Readonly<Record<Algorithm, Script>> = {
   'fixed-window': scriptOf(FIXED_WINDOW),
 }
 
+const variableToken = scriptOf(VARIABLE_GCRA)
+const VARIABLE_SCRIPTS: Readonly<Record<Algorithm, Script>> = {
+  'token-bucket': variableToken,
+  'leaky-bucket': variableToken,
+  'sliding-window': scriptOf(VARIABLE_SLIDING_WINDOW),
+  'sliding-log': scriptOf(VARIABLE_SLIDING_LOG),
+  'fixed-window': scriptOf(VARIABLE_FIXED_WINDOW),
+}
+
 /** The script that decides for an algorithm. */
 export function decidingScript(algorithm: Algorithm): Script {
   return SCRIPTS[algorithm]
+}
+
+/** The script that decides for an algorithm where limits change from call to call. */
+export function variableScript(algorithm: Algorithm): Script {
+  return VARIABLE_SCRIPTS[algorithm]
 }
 
 /** The script that counts processes. */

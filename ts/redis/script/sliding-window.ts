@@ -44,13 +44,8 @@ if is_one and op == 'c' and cost > 0 then
 end
 `
 
-export const SLIDING_WINDOW: string = framed(
-  WHOLE,
-  USUAL,
-  `
-local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'
-${RECORDS}
-local function divide(n, by, m)
+/** Divides a product that a double cannot hold. */
+export const DIVIDE: string = `local function divide(n, by, m)
   local product = n * by
   if product < 9007199254740992 then
     local over = fmod(product, m)
@@ -65,7 +60,15 @@ local function divide(n, by, m)
   end
   return quotient, over
 end
-local rests, rolled = {}, {}
+`
+
+export const SLIDING_WINDOW: string = framed(
+  WHOLE,
+  USUAL,
+  `
+local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'
+${RECORDS}
+${DIVIDE}local rests, rolled = {}, {}
 local function roll(i)
   if rolled[i] then return end
   rolled[i] = true

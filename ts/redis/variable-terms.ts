@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import type { Algorithm } from '../options.ts'
+import type { Order } from './reply.ts'
+import { bits, finest } from './terms.ts'
+
+/** What the scripts for limits that change are told of one set of limits. */
+export interface VariableTerms extends Order {
+  /** As the caller has them. */
+  readonly limits: readonly Limit[]
+  /** The arguments beside the question. */
+  readonly tail: readonly string[]
+}
+
+/** Widths of the core's words (`crate/core/src/algorithm`) where limits change. */
+const WORD_BITS = 53
+const LOG_FLAG_BITS = 4
+const COUNT_BITS = 20
+const LEAST_RING = 16
+/** Ticks to a millisecond, for buckets. */
+const PER_MS = 2_520
+
+/** A limit, which of the caller's it is, and the number that tells its record from others of its window. */
+interface Placed {
+  readonly limit: Limit
+  readonly index: number
+  readonly record: readonly [windowMs: number, which: number]
+}
+
+/**
+ * The numbers with which the core counts limits that change: see `crate/core/src/variable/call.rs`.
+ *
+ * @param limits limits that the core accepts for this algorithm
+ */
+export function variableTermsOf(
+  limits: readonly Limit[],
+  algorithm: Algorithm,
+  blockForMs: number,
+): VariableTerms {
+  const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  const placed: Placed[] = []
+  const places: number[] = []
+  for (const [index, limit] of sorted(limits)) {
+    const alike = placed.findIndex((other) => other.limit.windowMs === limit.windowMs)
+    // Of one window the lowest count is over no later than the others.
+    const isOwn = isBucket || alike < 0
+    places[index] = isOwn ? placed.length : alike
+    if (isOwn) placed.push({ limit, index, record: recordOf(limit, algorithm, placed) })
+  }
+  const figures = placed.map(({ limit, record }) => [...numbersOf(limit, algorithm), ...record])
+  const [longest] = placed as [Placed]
+  return {
+    limits,
+    size: placed.length,
+    places,
+    indices: placed.map(({ index }) => index),
+    tail: [
+      figures.map((own) => own.join(' ')).join(','),
+      `${longest.limit.windowMs}`,
+      '0',
+      `${blockForMs}`,
+    ],
+  }
+}
+
+/** Stands in the name of a state where policies of fixed limits have theirs. */
+export function variableMark(algorithm: Algorithm): string {
+  const hash = createHash('sha256').update(`variable ${algorithm}`)
+  return hash.digest('base64url').slice(0, 10)
+}
+
+function sorted(limits: readonly Limit[]): (readonly [number, Limit])[] {
+  const order = [...limits.entries()]
+  return order.sort(([, a], [, b]) => b.windowMs - a.windowMs || a.count - b.count)
+}
+
+function recordOf(
+  { count, windowMs }: Limit,
+  algorithm: Algorithm,
+  before: readonly Placed[],
+): readonly [number, number] {
+  switch (algorithm) {
+    case 'token-bucket':
+    case 'leaky-bucket': {
+      if (before.length === 0) return [0, 0]
+      const alike = before.slice(1).filter(({ limit }) => limit.windowMs === windowMs)
+      return [windowMs, alike.length]
+    }
+    case 'sliding-log':
+      return [windowMs, ringOf(count)]
+    default:
+      return [windowMs, 0]
+  }
+}
+
+function numbersOf(limit: Limit, algorithm: Algorithm): readonly number[] {
+  const { count, windowMs } = limit
+  switch (algorithm) {
+    case 'token-bucket':
+    case 'leaky-bucket':
+      return bucket(limit)
+    case 'fixed-window': {
+      const eight = bits(8 * windowMs)
+      const width = WORD_BITS - Math.min(COUNT_BITS, WORD_BITS - eight)
+      return [count, windowMs, finest(8 * windowMs, width)]
+    }
+    case 'sliding-log': {
+      const ring = ringOf(count)
+      const width = WORD_BITS - LOG_FLAG_BITS - bits(ring - 1) - bits(ring)
+      return [count, windowMs, finest(8 * windowMs, width)]
+    }
+    case 'sliding-window': {
+      const room = Math.max(0, 62 - COUNT_BITS - bits(windowMs))
+      return [count, windowMs, 2 ** Math.min(10, room)]
+    }
+  }
+}
+
+/** Ticks per millisecond, ticks per token and ticks of a full bucket, the token rounded as the core does. */
+function bucket(limit: Limit): readonly number[] {
+  const { count } = limit
+  const window = limit.windowMs * PER_MS
+  const isClose = window % count < PER_MS && count * count <= window
+  const token = Math.max(1, isClose ? Math.floor(window / count) : Math.ceil(window / count))
+  return [PER_MS, token, burstOf(limit) * token]
+}
+
+function ringOf(count: number): number {
+  return Math.max(LEAST_RING, 2 ** Math.ceil(Math.log2(count)))
+}
