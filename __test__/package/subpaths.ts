@@ -55,6 +55,7 @@ interface Manifest {
   readonly exports: Record<string, Target | string>
   readonly typesVersions: Record<'*', Record<string, string[]>>
   readonly scripts: Record<string, string>
+  readonly keywords: readonly string[]
   readonly dependencies?: object
   readonly peerDependencies: Record<string, string>
   readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>

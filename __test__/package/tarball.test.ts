@@ -7,9 +7,12 @@ const ROOT = process.cwd()
 const tarball = inject('tarball')
 const files = tarball.files.map((file) => file.path)
 
-/** Everything that may be in it: the compiled layer, the addon with its loader, and three texts. */
+/** Everything that may be in it: the compiled layer, the addon with its loader, and what README links to. */
 const EXPECTED = [
-  /^(LICENSE|README\.md|package\.json)$/,
+  /^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/,
+  /^docs\/[\w/-]+\.md$/,
+  /^bench\/record\/[\w.-]+\.(md|svg)$/,
+  /^examples\/[\w-]+\.(mjs|ts)$/,
   /^dist\/.+\.(js|d\.ts)$/,
   /^crate\/napi\/binding\.(cjs|d\.cts)$/,
   /^crate\/napi\/ratethrottle\.[\w-]+\.node$/,
@@ -67,6 +70,19 @@ it('it needs nothing at run time, and asks for no peer', () => {
   }
 })
 
+it('every link of its texts leads to a file in it', () => {
+  const texts = files.filter((file) => file.endsWith('.md') && !file.startsWith('bench/'))
+  expect(texts).toEqual(expect.arrayContaining(['README.md', 'docs/http.md', 'docs/redis.md']))
+  const broken = texts.flatMap((file) =>
+    linksOf(file).flatMap((path) => (files.includes(path) ? [] : `${file}: ${path}`)),
+  )
+  expect(broken, '"files" in package.json, or a link, is wrong').toEqual([])
+})
+
+it('its manifest says what people search for', () => {
+  expect(MANIFEST.keywords).toEqual(expect.arrayContaining(['rate-limit', 'fastify', 'express']))
+})
+
 it('nothing runs when it is installed', () => {
   const scripts = ['preinstall', 'install', 'postinstall']
   expect(scripts.filter((name) => name in MANIFEST.scripts)).toEqual([])
@@ -80,6 +96,15 @@ it('every subpath that the README shows is exported', () => {
   expect(shown).toContain('./fastify')
   expect(Object.keys(MANIFEST.exports)).toEqual(expect.arrayContaining(shown))
 })
+
+/** Where the relative links and images of a page lead. */
+function linksOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"/g)]
+  const paths = targets.map(([, link, source]) => (link ?? source ?? '').replace(/#.*$/, ''))
+  const isRelative = (path: string) => path !== '' && !/^[a-z]+:/.test(path)
+  return paths.filter(isRelative).map((path) => join(file, '..', path))
+}
 
 /** The relative files that a compiled file requires, or takes types from. */
 function requestsOf(file: string): string[] {
