@@ -15,6 +15,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // No test file outlives its limit, whatever it does to the event loop or the timers.
     setupFiles: ['__test__/watchdog.ts'],
+    globalSetup: ['__test__/leftovers.ts'],
     typecheck: {
       enabled: true,
       include: ['__test__/types/**/*.test-d.ts'],

@@ -13,7 +13,10 @@ const exec = promisify(execFile)
 
 async function shared(...args: string[]) {
   try {
-    const { stdout, stderr } = await exec(process.execPath, [MAIN, 'shared', ...args])
+    const { stdout, stderr } = await exec(process.execPath, [MAIN, 'shared', ...args], {
+      // Other tests may have left many tables.
+      maxBuffer: 2 ** 26,
+    })
     return { code: 0, out: stdout, err: stderr }
   } catch (error) {
     const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }

@@ -18,5 +18,8 @@ it('every unit granted to a terminated worker is charged, but for one it had no 
 })
 
 it('and a count without atomics would be found out', async () => {
-  expect(await unexplained('map')).toBeLessThan(0)
+  // A machine that is busy with other things may run the threads one after the other.
+  let missing = 0
+  for (let tries = 0; tries < 8 && missing >= 0; tries++) missing = await unexplained('map')
+  expect(missing).toBeLessThan(0)
 })
