@@ -9,7 +9,7 @@ export type NativeVariable = ReturnType<typeof binding.openVariable>
 /** Something that lies where shared tables live. */
 export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
 
-export type { OpenOptions }
+export type { OpenOptions, VariableOptions }
 
 /** Whatever lies where this user's shared tables live. Changes nothing. */
 export const sharedList: () => SharedEntry[] = binding.sharedList

@@ -9,7 +9,7 @@ import { REDIS_OPTIONS } from './redis/names.ts'
 import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage.ts'
 import type { Tier } from './tier.ts'
 import { NativeVariableLimiter } from './variable/native.ts'
-import { LimiterForEach, type VariableLimiter } from './variable/variable.ts'
+import type { VariableLimiter } from './variable/variable.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -108,15 +108,11 @@ export function openVariable(options: OpenTierOptions): VariableLimiter {
     })
   }
   const { keyPrefix = '' } = forRedis
-  const isShared = sharedSpace(storage) !== undefined
-  if (!isShared && rest.shared !== true) {
-    const name = rest.name === undefined ? undefined : `${keyPrefix}${rest.name}`
-    return new NativeVariableLimiter({ ...rest, name })
-  }
-  const base = isShared ? (rest.name ?? identity) : rest.name
-  return new LimiterForEach((limits, text) => {
-    return openTier(limits, { ...options, name: `${base} ${text}` })
-  })
+  const space = sharedSpace(storage)
+  const base = space === undefined ? rest.name : (rest.name ?? identity)
+  const name = base === undefined ? undefined : `${keyPrefix}${base}`
+  if (space === undefined) return new NativeVariableLimiter({ ...rest, name })
+  return new NativeVariableLimiter({ ...rest, name: nameIn(space, name), shared: true })
 }
 
 /** Whoever keeps counters in memory never loads what talks to Redis. */

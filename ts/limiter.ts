@@ -90,13 +90,13 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
     this.#native =
       sharedName === undefined
         ? open(toOpen)
-        : openShared({ ...toOpen, name: sharedName }, onMismatch)
+        : openShared(open, { ...toOpen, name: sharedName }, onMismatch)
     const last = noKey()
     const { allow, check } = this.#native
     this.allow = clock === undefined ? again(allow, last) : timed(allow, clock)
     this.#check = clock === undefined ? again(check, last) : timed(check, clock)
     if (sharedName !== undefined) {
-      this.#endWatch = watchShared(this.#native, sharedName, () => forget(last))
+      this.#endWatch = watchShared(this.#native, allow, sharedName, () => forget(last))
     }
   }
 

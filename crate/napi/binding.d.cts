@@ -31,7 +31,7 @@ export interface OpenOptions {
  * Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
  * call stand in `limits`: how many there are, then for each its count, window and burst.
  */
-export declare function openVariable(options: VariableOptions): { check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }
+export declare function openVariable(options: VariableOptions): { check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }
 
 /** Something that lies where shared tables live: a table, or why it is none. */
 export interface SharedEntry {
@@ -87,4 +87,6 @@ export interface VariableOptions {
   capacity?: number
   /** Shared by all threads that ask for the same name. */
   name?: string
+  /** Also by all processes of this user. */
+  shared?: boolean
 }

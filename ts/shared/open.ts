@@ -1,7 +1,10 @@
-import { type Native, type OpenOptions, open } from '../binding.ts'
+import type { Native } from '../binding.ts'
 import { printable } from '../errors.ts'
 import type { OnMismatch } from '../options.ts'
 import { tell } from './warn.ts'
+
+/** What tells of other processes. */
+type Counted = Pick<Native, 'stats' | 'wide'>
 
 /** Why there may be no shared state: each is documented in docs/shared.md. */
 const TROUBLES: readonly unknown[] = [
@@ -17,7 +20,11 @@ const TROUBLES: readonly unknown[] = [
  *
  * @throws Error with one of the codes above
  */
-export function openShared(options: OpenOptions & { name: string }, on: OnMismatch): Native {
+export function openShared<O extends { name: string }, N extends Counted>(
+  open: (options: O & { shared?: boolean }) => N,
+  options: O,
+  on: OnMismatch,
+): N {
   try {
     const native = open({ ...options, shared: true })
     warnOfRivals(native, options.name)
@@ -39,7 +46,7 @@ function isTrouble(error: unknown): error is Error {
 }
 
 /** New settings are another state: while old processes run, both states admit. */
-function warnOfRivals(native: Native, name: string): void {
+function warnOfRivals(native: Counted, name: string): void {
   native.stats()
   const [, , , rivals = 0] = native.wide
   if (rivals === 0) return

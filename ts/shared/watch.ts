@@ -8,6 +8,8 @@ import { tell } from './warn.ts'
  */
 const EVERY_MS = 2_000
 
+type Renewable = Pick<Native, 'renew' | 'wide'>
+
 /** What the native side answers, see `Tie` there. */
 const RENEWED = 1
 const LOST = 2
@@ -17,13 +19,18 @@ const LOST = 2
  *
  * Keeps neither the process nor the limiter alive.
  *
+ * @param keeper what is held by all who use the limiter
  * @param onRenewed the native side has forgotten the last key
  * @returns a function that ends it
  */
-export function watchShared(native: Native, name: string, onRenewed: () => void): () => void {
+export function watchShared(
+  native: Renewable,
+  keeper: object,
+  name: string,
+  onRenewed: () => void,
+): () => void {
   const found = { native, onRenewed }
-  // By what also those hold who took `allow` out of the limiter and let go of the rest.
-  keepers.set(native.allow, found)
+  keepers.set(keeper, found)
   const watched = new WeakRef(found)
   const timer = setInterval(() => {
     const held = watched.deref()
@@ -36,7 +43,7 @@ export function watchShared(native: Native, name: string, onRenewed: () => void)
 
 const keepers = new WeakMap<object, object>()
 
-function look(native: Native, name: string, onRenewed: () => void): void {
+function look(native: Renewable, name: string, onRenewed: () => void): void {
   native.renew()
   const [tie] = native.wide
   if (tie === RENEWED) {

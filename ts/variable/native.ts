@@ -1,4 +1,4 @@
-import { type NativeVariable, openVariable } from '../binding.ts'
+import { type NativeVariable, openVariable, type VariableOptions } from '../binding.ts'
 import { withBurst } from '../burst.ts'
 import type { Clock } from '../clock.ts'
 import { agedDenial, type Decision, readDecision } from '../decision.ts'
@@ -10,6 +10,8 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
+import { openShared } from '../shared/open.ts'
+import { watchShared } from '../shared/watch.ts'
 import type { Answer, Standing, Tier } from '../tier.ts'
 import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
 import { Pace } from '../wait-queue/pace.ts'
@@ -29,19 +31,19 @@ export class NativeVariableLimiter implements VariableLimiter {
   readonly #windows: Windows
   readonly #queue: VariableQueue
   readonly #delayed: VariableQueue
+  readonly #endWatch: (() => void) | undefined
   /** The limits that stand in the native memory. */
   #told: VariableTier | undefined
 
-  /** @throws TypeError or RangeError that names the option */
+  /** @throws TypeError or RangeError that names the option; with `shared` as docs/shared.md says */
   constructor(options: RateLimiterOptions) {
     const resolved = resolveOptions(options)
-    const { algorithm, blockForMs, capacity, name, clock } = resolved
-    this.#native = openVariable({
-      algorithm,
-      blockForMs,
-      ...(capacity === undefined ? {} : { capacity }),
-      ...(name === undefined ? {} : { name }),
-    })
+    const { algorithm, name, clock } = resolved
+    const shared = resolved.shared ? name : undefined
+    this.#native = shared === undefined ? openVariable(forNative(resolved)) : open(resolved, shared)
+    if (shared !== undefined) {
+      this.#endWatch = watchShared(this.#native, this.#native.check, shared, () => {})
+    }
     this.#options = resolved
     this.#clock = clock
     this.#windows = new Windows(algorithm, name)
@@ -122,6 +124,7 @@ export class NativeVariableLimiter implements VariableLimiter {
 
   close(): void {
     this.#native.close()
+    this.#endWatch?.()
     const reason = new Error('the limiter was closed while waiting')
     this.#queue.close(Object.assign(reason, { code: 'CLOSED' }))
     this.#delayed.close(reason)
@@ -206,6 +209,19 @@ export class VariableTier implements Tier {
 
   /** Nothing of its own to let go of. */
   close(): void {}
+}
+
+function forNative({ algorithm, blockForMs, capacity, name }: ResolvedOptions): VariableOptions {
+  return {
+    algorithm,
+    blockForMs,
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(name === undefined ? {} : { name }),
+  }
+}
+
+function open(options: ResolvedOptions, name: string): NativeVariable {
+  return openShared(openVariable, { ...forNative(options), name }, options.onMismatch)
 }
 
 function figures(limits: readonly Limit[]): readonly number[] {

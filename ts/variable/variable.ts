@@ -1,4 +1,4 @@
-import { figuresOf, type Limit } from '../limit/limit.ts'
+import type { Limit } from '../limit/limit.ts'
 import type { Answer, StoreStatus, Tier } from '../tier.ts'
 
 /**
@@ -19,29 +19,4 @@ export interface VariableLimiter {
   /** As {@link Tier.ready}. */
   ready?(): Promise<StoreStatus>
   close(): Answer<void>
-}
-
-/** One limiter for each set of limits. */
-export class LimiterForEach implements VariableLimiter {
-  readonly #open: (limits: readonly Limit[], text: string) => Tier
-  readonly #limiters = new Map<string, Tier>()
-
-  constructor(open: (limits: readonly Limit[], text: string) => Tier) {
-    this.#open = open
-  }
-
-  with(limits: readonly Limit[]): Tier {
-    const text = figuresOf(limits)
-    const limiter = this.#limiters.get(text) ?? this.#open(limits, text)
-    this.#limiters.set(text, limiter)
-    return limiter
-  }
-
-  reset(key: string): void {
-    for (const limiter of this.#limiters.values()) void limiter.reset(key)
-  }
-
-  close(): void {
-    for (const limiter of this.#limiters.values()) void limiter.close()
-  }
 }

@@ -54,13 +54,15 @@ impl Limiter {
         let Segment { mapping, secret, generation, rivals } = place.attach(wanted)?;
         let starts: Vec<usize> = wanted.starts().collect();
         let short = || Error::Memory { bytes: wanted.bytes() };
-        let make = |((limit, algorithm, layout), start): (&(Limit, _, Layout), usize)| {
-            let memory = Memory::mapped(Arc::clone(&mapping), start, layout.words());
-            let memory = memory.ok_or_else(short)?;
-            let table = Table::new(memory, *layout, Clone::clone(algorithm), *limit);
-            Ok((*limit, table.ok_or_else(short)?))
-        };
-        let tables = wanted.tables.iter().zip(starts).map(make).collect::<Result<_, Error>>()?;
+        let make =
+            |((&(limit, layout), (_, algorithm)), start): ((&(Limit, Layout), (_, _)), usize)| {
+                let memory = Memory::mapped(Arc::clone(&mapping), start, layout.words());
+                let memory = memory.ok_or_else(short)?;
+                Ok((limit, Table::new(memory, layout, algorithm, limit).ok_or_else(short)?))
+            };
+        let algorithms = wanted.policy.algorithms()?;
+        let tables = wanted.tables.iter().zip(algorithms).zip(starts).map(make);
+        let tables = tables.collect::<Result<_, Error>>()?;
         let share = Some(Share { mapping, generation, rivals });
         Ok(Self { policy: wanted.policy.clone(), secret, tables, share })
     }

@@ -42,6 +42,12 @@ impl Nanos {
         let part = (self.0 % PER_MS).wrapping_mul(per_ms) / PER_MS;
         self.whole_ms().wrapping_mul(per_ms).wrapping_add(part)
     }
+
+    /// Whether that is a whole number of such ticks.
+    #[must_use]
+    pub const fn is_whole(self, per_ms: u64) -> bool {
+        (self.0 % PER_MS).wrapping_mul(per_ms).is_multiple_of(PER_MS)
+    }
 }
 
 #[expect(

@@ -5,7 +5,7 @@
 
 use crate::border::{Call, Failure, bind, exports};
 use crate::burden::{Weighs, look_around};
-use crate::handle::{Details, Handle, memory, view};
+use crate::handle::{Details, Handle, Tie, memory, view};
 use crate::open::{refused, report, set, whole};
 use crate::text::Hashes;
 use napi::bindgen_prelude::{Env, Object};
@@ -15,12 +15,15 @@ use ratethrottle_core::{
     Encoding, Error, Key, Kind, Limit, MAX_LIMITS, MAX_WINDOW_MS, Registry, VariableLimiter,
     VariablePolicy,
 };
+use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Named ones of this process. The same name there is another limiter.
 static REGISTRY: Registry<VariableLimiter> = Registry::new();
+/// Those that this process shares with others.
+static SHARED: Registry<VariableLimiter> = Registry::new();
 
 /// What a limiter is made from whose limits come with each call.
 #[napi(object)]
@@ -33,13 +36,15 @@ pub struct VariableOptions {
     pub capacity: Option<f64>,
     /// Shared by all threads that ask for the same name.
     pub name: Option<String>,
+    /// Also by all processes of this user.
+    pub shared: Option<bool>,
 }
 
 /// Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
 /// call stand in `limits`: how many there are, then for each its count, window and burst.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
+    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
 )]
 pub fn open_variable(
     env: Env,
@@ -50,11 +55,17 @@ pub fn open_variable(
         block_for_ms: whole(options.block_for_ms),
         capacity: options.capacity.map(|keys| usize::try_from(whole(keys)).unwrap_or(usize::MAX)),
     };
-    let limiter = match &options.name {
-        Some(name) => REGISTRY.open(name, policy, |_, policy| VariableLimiter::new(policy)),
-        None => VariableLimiter::new(policy).map(Arc::new),
+    let shared = options.name.as_ref().filter(|_| options.shared == Some(true));
+    let limiter = match (shared, &options.name) {
+        (Some(name), _) => reopen(name, policy, 0),
+        (None, Some(name)) => REGISTRY.open(name, policy, |_, policy| VariableLimiter::new(policy)),
+        (None, None) => VariableLimiter::new(policy).map(Arc::new),
     };
-    functions(env, limiter.map_err(report)?).ok_or_else(refused)
+    functions(env, limiter.map_err(report)?, shared.cloned()).ok_or_else(refused)
+}
+
+fn reopen(name: &str, policy: VariablePolicy, before: u64) -> Result<Arc<VariableLimiter>, Error> {
+    SHARED.open(name, policy, |name, policy| VariableLimiter::shared(name, policy, before))
 }
 
 /// How many limits, and what each is.
@@ -69,17 +80,37 @@ const NUMBERS: usize = 1 + 3 * MAX_LIMITS;
 
 /// A limiter, and the memory under the `Float64Array` in which its callers pass limits.
 pub(crate) struct Variable {
-    limiter: Arc<VariableLimiter>,
+    limiter: RefCell<Arc<VariableLimiter>>,
+    /// The name under which processes share it.
+    shared: Option<String>,
     env: sys::napi_env,
     keeper: sys::napi_ref,
     numbers: NonNull<Numbers>,
 }
 
 impl Variable {
-    fn new(env: sys::napi_env, limiter: Arc<VariableLimiter>) -> Option<(Self, sys::napi_value)> {
+    fn new(
+        env: sys::napi_env,
+        limiter: Arc<VariableLimiter>,
+        shared: Option<String>,
+    ) -> Option<(Self, sys::napi_value)> {
         let (numbers, buffer, keeper) = memory(env)?;
         let array = view(env, buffer, sys::TypedarrayType::float64_array, NUMBERS, 0)?;
-        Some((Self { limiter, env, keeper, numbers }, array))
+        Some((Self { limiter: RefCell::new(limiter), shared, env, keeper, numbers }, array))
+    }
+
+    /// Sees to it that processes that share go on sharing when the files have been removed.
+    fn renew(&self) -> Tie {
+        let limiter = Arc::clone(&self.limiter.borrow());
+        let Some(name) = self.shared.as_ref().filter(|_| !limiter.is_current()) else {
+            return Tie::Held;
+        };
+        let before = limiter.generation().saturating_add(1);
+        let Ok(limiter) = reopen(name, *limiter.policy(), before) else {
+            return Tie::Lost;
+        };
+        self.limiter.replace(limiter);
+        Tie::Renewed
     }
 
     /// Runs `act` on the limits of this call.
@@ -95,7 +126,7 @@ impl Variable {
             Limit::new(whole(count), whole(window_ms))?.with_burst(whole(burst))
         };
         let given: Result<Vec<Limit>, Error> = limits.iter().take(given).map(limit).collect();
-        given.and_then(|limits| act(&self.limiter, &limits)).map_err(Failure::Limits)
+        given.and_then(|limits| act(&self.limiter.borrow(), &limits)).map_err(Failure::Limits)
     }
 }
 
@@ -109,11 +140,11 @@ impl Drop for Variable {
 
 impl Weighs for Variable {
     fn bytes(&self) -> u64 {
-        self.limiter.bytes()
+        self.limiter.borrow().bytes()
     }
 
     fn resident(&self) -> Option<u64> {
-        self.limiter.resident()
+        self.limiter.borrow().resident()
     }
 
     fn tables(&self) -> u64 {
@@ -121,13 +152,13 @@ impl Weighs for Variable {
     }
 
     fn holders(this: &Arc<Self>) -> usize {
-        Arc::strong_count(&this.limiter)
+        Arc::strong_count(&this.limiter.borrow())
     }
 }
 
 impl Hashes for Variable {
     fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
-        self.limiter.key(bytes, encoding)
+        self.limiter.borrow().key(bytes, encoding)
     }
 }
 
@@ -185,7 +216,7 @@ fn refund(call: &This<'_>) -> Result<Option<bool>, Failure> {
 
 fn reset(call: &This<'_>) -> Result<Option<bool>, Failure> {
     call.run(("key", 1), |variable, key, _, _| {
-        variable.limiter.reset(key);
+        variable.limiter.borrow().reset(key);
         Ok(None)
     })
 }
@@ -195,15 +226,23 @@ fn block(call: &This<'_>) -> Result<Option<bool>, Failure> {
         if ms == 0 || ms > MAX_WINDOW_MS {
             return Err(Failure::BLOCK_MS);
         }
-        if variable.limiter.block(key, ms, time) { Ok(None) } else { Err(Failure::Full) }
+        if variable.limiter.borrow().block(key, ms, time) { Ok(None) } else { Err(Failure::Full) }
     })
 }
 
 fn stats(call: &This<'_>) -> Result<Option<bool>, Failure> {
     let counts = call.handle.with(|Variable { limiter, .. }| {
-        [limiter.evictions(), limiter.overflows(), limiter.bytes()]
+        let limiter = limiter.borrow();
+        let (rivals, generation) = (limiter.rivals() as u64, limiter.generation());
+        [limiter.evictions(), limiter.overflows(), limiter.bytes(), rivals, generation]
     });
     call.handle.write_counts(counts.ok_or(Failure::Closed)?);
+    Ok(None)
+}
+
+fn renew(call: &This<'_>) -> Result<Option<bool>, Failure> {
+    let tie = call.handle.with(Variable::renew).ok_or(Failure::Closed)?;
+    call.handle.write_tie(tie);
     Ok(None)
 }
 
@@ -213,12 +252,16 @@ fn close(call: &This<'_>) -> Result<Option<bool>, Failure> {
     Ok(None)
 }
 
-exports!(check, take, pace, peek, standing, refund, reset, block, stats, close);
+exports!(check, take, pace, peek, standing, refund, reset, block, stats, renew, close);
 
-fn functions(env: Env, limiter: Arc<VariableLimiter>) -> Option<Object<'static>> {
+fn functions(
+    env: Env,
+    limiter: Arc<VariableLimiter>,
+    shared: Option<String>,
+) -> Option<Object<'static>> {
     let raw = env.raw();
     let (details, [wide, small]) = Details::new(raw)?;
-    let (variable, limits) = Variable::new(raw, limiter)?;
+    let (variable, limits) = Variable::new(raw, limiter, shared)?;
     #[expect(
         clippy::arc_with_non_send_sync,
         reason = "a handle holds one, and stays on its thread"

@@ -11,8 +11,8 @@ use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-/// Bits of the count where it may be another one at the next call.
-const VARYING_COUNT_BITS: u32 = 20;
+/// Bits of the count where it may be another one at the next call, if the window leaves room for them.
+const VARYING_COUNT_BITS: u32 = 30;
 
 /// A validated fixed window. `VARYING`: the count may be another one at the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub struct FixedWindow<const VARYING: bool = false> {
 #[derive(Clone, Copy)]
 struct Open {
     start: u64,
-    age: u64,
+    /// Ticks until it ends, from now.
+    rest: u64,
     used: u64,
 }
 
@@ -44,15 +45,17 @@ impl FixedWindow {
 }
 
 impl FixedWindow<true> {
-    /// Words for any count up to what the window leaves room for: 1,048,575 up to 12 days, 32,767 for a year.
+    /// Words for any count up to what the window leaves room for: 268,435,455 for an hour, 32,767 for a year.
+    ///
+    /// Ticks are a millisecond then, so a window begins with the next one: it may end late, never early.
     pub(super) fn varying(limit: Limit) -> Result<Self, Error> {
         let eight_windows = limit.window_ms().saturating_mul(8);
         let count_bits = VARYING_BITS.saturating_sub(bits(eight_windows)).min(VARYING_COUNT_BITS);
-        let per_ms = finest(eight_windows, VARYING_BITS.wrapping_sub(count_bits))
-            .filter(|_| limit.count() <= mask(count_bits))
-            .ok_or_else(|| limit.too_large("fixed-window"))?;
-        let window = limit.window_ms().wrapping_mul(per_ms.get());
-        Ok(Self { count: limit.count(), window, per_ms, count_bits })
+        if limit.count() > mask(count_bits) {
+            return Err(limit.too_large("fixed-window"));
+        }
+        let (count, window, per_ms) = (limit.count(), limit.window_ms(), NonZeroU64::MIN);
+        Ok(Self { count, window, per_ms, count_bits })
     }
 
     pub(super) fn owed(&self, value: u64, now: Nanos) -> u64 {
@@ -77,11 +80,15 @@ impl<const VARYING: bool> FixedWindow<VARYING> {
     fn open(&self, value: u64, now: Nanos) -> Open {
         let ticks = now.ticks(self.per_ms.get());
         let (start, used) = (value >> self.count_bits, value & mask(self.count_bits));
-        let age = u64::try_from(distance(ticks, start, self.time_bits())).unwrap_or(0);
-        if used == 0 || age >= self.window {
-            return Open { start: ticks, age: 0, used: 0 };
+        let age = distance(ticks, start, self.time_bits());
+        if used == 0 || u64::try_from(age).is_ok_and(|age| age >= self.window) {
+            let next = u64::from(VARYING && !now.is_whole(self.per_ms.get()));
+            let rest = self.window.wrapping_add(next);
+            return Open { start: ticks.wrapping_add(next), rest, used: 0 };
         }
-        Open { start, age, used }
+        // Begins after now: another thread read its clock later, or it begins with the next tick.
+        let age = if VARYING { age.max(-1) } else { age.max(0) };
+        Open { start, rest: self.window.wrapping_sub(age.cast_unsigned()), used }
     }
 
     /// An empty window is the same as none.
@@ -103,7 +110,7 @@ impl<const VARYING: bool> FixedWindow<VARYING> {
     pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
         let open = self.open(value, now);
         let left = self.count.saturating_sub(open.used);
-        let rest_ms = ceil_ms(self.window.saturating_sub(open.age), self.per_ms);
+        let rest_ms = ceil_ms(open.rest, self.per_ms);
         let retry_ms = match cost {
             cost if cost > self.count => NEVER,
             cost if cost > left => rest_ms,

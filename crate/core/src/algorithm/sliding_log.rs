@@ -36,6 +36,8 @@ pub struct SlidingLog<const VARYING: bool = false> {
     per_ms: NonZeroU64,
     position_bits: u32,
     units_bits: u32,
+    /// Whether there is room for the bit that says "exhausted", where the count may change.
+    is_marked: bool,
 }
 
 /// The word, unpacked.
@@ -51,7 +53,7 @@ struct Batch {
 impl SlidingLog {
     /// Fails when count and window together need more than the word's 54 bits.
     pub fn new(limit: Limit) -> Result<Self, Error> {
-        Self::in_ring(limit, limit.parts().0)
+        Self::in_bits(limit, limit.parts().0, VALUE_BITS)
     }
 }
 
@@ -59,7 +61,19 @@ impl SlidingLog<true> {
     /// A ring that serves any count up to its size.
     pub(super) fn varying(limit: Limit, places: u64) -> Result<Self, Error> {
         let places = NonZeroU64::new(places).filter(|places| places.get() >= limit.count());
-        Self::in_ring(limit, places.ok_or_else(|| limit.too_large("sliding-log"))?)
+        let places = places.ok_or_else(|| limit.too_large("sliding-log"))?;
+        Self::in_bits(limit, places, VARYING_BITS)
+            .or_else(|_| Self::in_bits(limit, places, VALUE_BITS))
+    }
+
+    /// Whether the word has a bit for the mark.
+    pub(super) const fn is_marked(&self) -> bool {
+        self.is_marked
+    }
+
+    /// Whether a key without a mark may be exhausted: more than half of the ring is.
+    pub(super) const fn is_nearly_full(&self, used: u64) -> bool {
+        used > self.count.get() / 2
     }
 
     pub(super) fn owed(&self, state: State<'_>, now: Nanos) -> u64 {
@@ -76,24 +90,27 @@ impl SlidingLog<true> {
 }
 
 impl<const VARYING: bool> SlidingLog<VARYING> {
-    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
+    const fn width(&self) -> u32 {
+        if VARYING && self.is_marked { VARYING_BITS } else { VALUE_BITS }
+    }
 
-    fn in_ring(limit: Limit, count: NonZeroU64) -> Result<Self, Error> {
+    fn in_bits(limit: Limit, count: NonZeroU64, width: u32) -> Result<Self, Error> {
         let units_bits = bits(count.get());
         let position_bits = bits(count.get().wrapping_sub(1));
         let eight_windows = limit.window_ms().saturating_mul(8);
-        let per_ms = Self::WIDTH
+        let per_ms = width
             .checked_sub(FLAG_BITS.wrapping_add(position_bits).wrapping_add(units_bits))
             .and_then(|width| finest(eight_windows, width))
             .ok_or_else(|| limit.too_large("sliding-log"))?;
         let window = limit.window_ms().wrapping_mul(per_ms.get());
         let skip = count.get().wrapping_sub(limit.count());
-        Ok(Self { count, skip, window, per_ms, position_bits, units_bits })
+        let is_marked = width == VARYING_BITS;
+        Ok(Self { count, skip, window, per_ms, position_bits, units_bits, is_marked })
     }
 
     const fn time_bits(&self) -> u32 {
         let rest = FLAG_BITS.wrapping_add(self.position_bits).wrapping_add(self.units_bits);
-        Self::WIDTH.wrapping_sub(rest)
+        self.width().wrapping_sub(rest)
     }
 
     const fn unpack(&self, value: u64) -> Batch {
@@ -114,7 +131,7 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
         let position = (flags << self.position_bits) | batch.position;
         let units = (position << self.units_bits) | batch.units;
         let time = batch.time & mask(self.time_bits());
-        ((units << self.time_bits()) | time) & mask(Self::WIDTH)
+        ((units << self.time_bits()) | time) & mask(self.width())
     }
 
     /// The cell `offset` places after `position`.

@@ -10,17 +10,19 @@
 //!
 //! Whether forgetting a key would let it in has to be known from the word alone, because whoever looks
 //! for a place knows only the limits of another key. So the word says whether one more unit would have been
-//! denied when it was written.
+//! denied when it was written. A log whose word has no room for that says it by its use of the ring.
 
 use super::steps::Steps;
 use super::{
-    Debt, FixedWindow, Gcra, Ring, SlidingLog, SlidingWindow, State, VARYING_BITS, Verdict, mask,
+    Debt, FixedWindow, Gcra, Ring, SlidingLog, SlidingWindow, State, VALUE_BITS, VARYING_BITS,
+    Verdict, mask,
 };
 use crate::clock::Between;
 use crate::decision::Reading;
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
+use crate::policy::Kind;
 
 const EXHAUSTED: u64 = 1 << VARYING_BITS;
 
@@ -38,30 +40,20 @@ pub enum Varying {
 }
 
 impl Varying {
-    /// The bucket of a limit.
-    pub fn bucket(limit: Limit) -> Result<Self, Error> {
-        Gcra::varying(limit).map(Self::Gcra)
-    }
-
-    /// The fixed window of a limit.
-    pub fn fixed_window(limit: Limit) -> Result<Self, Error> {
-        FixedWindow::varying(limit).map(Self::FixedWindow)
-    }
-
-    /// The sliding window of a limit.
-    pub fn sliding_window(limit: Limit) -> Result<Self, Error> {
-        SlidingWindow::varying(limit).map(Self::SlidingWindow)
-    }
-
-    /// The log of a limit, in rings of so many places.
-    pub fn sliding_log(limit: Limit, places: u64) -> Result<Self, Error> {
-        SlidingLog::varying(limit, places).map(Self::SlidingLog)
+    /// The arithmetic of a limit; of a log in rings of so many places.
+    pub fn of(kind: Kind, limit: Limit, places: u64) -> Result<Self, Error> {
+        Ok(match kind {
+            Kind::TokenBucket | Kind::LeakyBucket => Self::Gcra(Gcra::varying(limit)?),
+            Kind::FixedWindow => Self::FixedWindow(FixedWindow::varying(limit)?),
+            Kind::SlidingWindow => Self::SlidingWindow(SlidingWindow::varying(limit)?),
+            Kind::SlidingLog => Self::SlidingLog(SlidingLog::varying(limit, places)?),
+        })
     }
 
     /// What the key has used: ticks that are owed, or units.
     #[must_use]
     pub fn owed(&self, state: State<'_>, now: Nanos) -> u64 {
-        let bare = bare(state);
+        let bare = self.bare(state);
         match self {
             Self::Gcra(gcra) => gcra.owed(bare.value, now),
             Self::FixedWindow(fixed) => fixed.owed(bare.value, now),
@@ -74,14 +66,14 @@ impl Varying {
     /// set for is another one.
     #[must_use]
     pub fn owing(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
-        let bare = bare(state);
+        let bare = self.bare(state);
         let next = match self {
             Self::Gcra(gcra) => gcra.owing(bare.value, now, more),
             Self::FixedWindow(fixed) => fixed.owing(bare.value, now, more),
             Self::SlidingWindow(sliding) => sliding.owing(bare.value, now, more),
             Self::SlidingLog(log) => log.owing(bare, now, more),
         };
-        next | (state.value & EXHAUSTED)
+        if self.is_marked() { next | (state.value & EXHAUSTED) } else { next }
     }
 
     /// The value of a key that has used so much elsewhere.
@@ -104,7 +96,7 @@ impl Varying {
     #[must_use]
     pub fn idle_ms(&self, state: State<'_>, now: Nanos) -> u64 {
         match self {
-            Self::Gcra(gcra) => gcra.idle_ms(bare(state).value, now),
+            Self::Gcra(gcra) => gcra.idle_ms(self.bare(state).value, now),
             _ => 0,
         }
     }
@@ -137,27 +129,32 @@ impl Varying {
             Self::SlidingWindow(sliding) => sliding.admit(value, now, 1).is_none(),
             Self::SlidingLog(log) => used >= log.most(),
         };
-        if is_exhausted { value | EXHAUSTED } else { value }
+        if is_exhausted && self.is_marked() { value | EXHAUSTED } else { value }
+    }
+
+    const fn is_marked(&self) -> bool {
+        !matches!(self, Self::SlidingLog(log) if !log.is_marked())
+    }
+
+    /// The state without its mark.
+    const fn bare<'a>(&self, state: State<'a>) -> State<'a> {
+        let width = if self.is_marked() { VARYING_BITS } else { VALUE_BITS };
+        State { value: state.value & mask(width), ring: state.ring }
     }
 
     /// Units in a log; of the others the word tells.
     fn logged(&self, state: State<'_>, now: Nanos) -> u64 {
         match self {
-            Self::SlidingLog(log) => log.owed(bare(state), now),
+            Self::SlidingLog(log) => log.owed(self.bare(state), now),
             _ => 0,
         }
     }
 }
 
-/// The state without its mark.
-const fn bare(state: State<'_>) -> State<'_> {
-    State { value: state.value & mask(VARYING_BITS), ring: state.ring }
-}
-
 /// Calls the same method on whichever algorithm it is: on the word without its mark, or on the whole state.
 macro_rules! step {
     ($self:ident, $state:ident, $method:ident ( $($argument:expr),* )) => {{
-        let bare = bare($state);
+        let bare = $self.bare($state);
         match $self {
             Self::Gcra(gcra) => gcra.$method(bare.value, $($argument),*),
             Self::FixedWindow(fixed) => fixed.$method(bare.value, $($argument),*),
@@ -204,7 +201,7 @@ impl Steps for Varying {
 
     fn read_admitted(&self, before: State<'_>, next: u64, now: Nanos, cost: u64) -> Reading {
         match self {
-            Self::SlidingLog(log) => log.read_admitted(bare(before), now, cost),
+            Self::SlidingLog(log) => log.read_admitted(self.bare(before), now, cost),
             _ => self.read(State { value: next, ring: before.ring }, now, 0),
         }
     }
@@ -215,14 +212,14 @@ impl Steps for Varying {
     }
 
     fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
-        let (charged, left) =
-            (receipt & mask(VARYING_BITS), self.logged(state, now).saturating_sub(units));
+        let charged = self.bare(State { value: receipt, ring: Ring::NONE }).value;
+        let left = self.logged(state, now).saturating_sub(units);
         self.marked(step!(self, state, undo(now, charged, units)), now, left)
     }
 
     fn settle(&self, state: State<'_>, now: Nanos) {
         if let Self::SlidingLog(log) = self {
-            log.settle(bare(state), now);
+            log.settle(self.bare(state), now);
         }
     }
 
@@ -230,8 +227,13 @@ impl Steps for Varying {
     fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
         match self.owed(state, now) {
             0 => step!(self, state, debt(now)),
-            _ if state.value & EXHAUSTED != 0 => Debt::Blocked,
-            owed => Debt::Some(owed),
+            owed => match self {
+                Self::SlidingLog(log) if !log.is_marked() && log.is_nearly_full(owed) => {
+                    Debt::Blocked
+                }
+                _ if self.is_marked() && state.value & EXHAUSTED != 0 => Debt::Blocked,
+                _ => Debt::Some(owed),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! magic | byte order | layout | label bytes | file bytes | checksum | uid | boot id 2
-//! | time namespace | secret 2 | made at | generation | 0 | name bytes | policy 52 | name
+//! | time namespace | secret 2 | made at | generation | varying | name bytes | policy 52 | name
 //! ```
 
 use super::policy;
@@ -46,6 +46,8 @@ pub struct Label {
     pub made_ms: u64,
     /// How many files of this name and policy there were before, as far as its maker knew.
     pub generation: u64,
+    /// Whether the limits in it change from call to call: then its words are others.
+    pub varying: bool,
     /// The name it is asked for by.
     pub name: String,
     /// What the limiter was made from.
@@ -62,9 +64,10 @@ impl Label {
         let mut words = vec![0; LABEL_BYTES / WORD];
         let [boot_high, boot_low] = self.boot;
         let [k0, k1] = self.secret.words();
+        let varying = u64::from(self.varying);
         let head = [
             [MAGIC, ORDER, self.layout, LABEL_BYTES as u64, self.bytes, 0, self.uid, boot_high],
-            [boot_low, self.time_namespace, k0, k1, self.made_ms, self.generation, 0, 0],
+            [boot_low, self.time_namespace, k0, k1, self.made_ms, self.generation, varying, 0],
         ];
         let head = head.as_flattened().iter().copied().chain(policy::write(&self.policy)?);
         for (word, value) in words.iter_mut().zip(head) {
@@ -84,7 +87,7 @@ impl Label {
         let head: &[u64; HEAD] = words.first_chunk().ok_or(SHORT)?;
         let &[magic, order, layout, label_bytes, bytes, sum, uid, boot_high, boot_low, rest @ ..] =
             head;
-        let &[time_namespace, k0, k1, made_ms, generation, ..] = &rest;
+        let &[time_namespace, k0, k1, made_ms, generation, varying, ..] = &rest;
         if magic != MAGIC {
             return Err("it is no file of ratethrottle's");
         }
@@ -106,6 +109,7 @@ impl Label {
             secret: Secret::known(k0, k1),
             made_ms,
             generation,
+            varying: varying != 0,
             name: name(&words).ok_or("its name is damaged")?,
             policy: words
                 .get(POLICY..HEAD)
@@ -116,10 +120,10 @@ impl Label {
 }
 
 /// The name of the file: of layout, limiter and policy, so that what does not fit never meets.
-pub(super) fn file_name(layout: u64, name: &str, policy: &Policy) -> Option<String> {
+pub(super) fn file_name(layout: u64, name: &str, policy: &Policy, varying: bool) -> Option<String> {
     let policy: Vec<u8> =
         policy::write(policy)?.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let [of_policy, _] = hash(MAGIC, 2, &policy);
+    let [of_policy, _] = hash(MAGIC, if varying { 3 } else { 2 }, &policy);
     Some(format!("{}{of_policy:016x}", file_prefix(layout, name)))
 }
 

@@ -2,12 +2,11 @@
 
 use super::Mapping;
 use super::label::LABEL_BYTES;
-use crate::algorithm::Algorithm;
 use crate::error::{Error, Shared, Trouble};
 use crate::key::Secret;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
-use crate::policy::Policy;
+use crate::policy::{Kind, Policy};
 use crate::table::{Census, Layout};
 use std::sync::Arc;
 
@@ -30,7 +29,9 @@ pub trait Place: Sized {
 pub struct Wanted {
     pub(crate) name: String,
     pub(crate) policy: Policy,
-    pub(crate) tables: Vec<(Limit, Algorithm, Layout)>,
+    pub(crate) tables: Vec<(Limit, Layout)>,
+    /// Whether the limits change from call to call. Then there is one table, and its limit says what it is for.
+    pub(crate) varying: bool,
     /// How many there were before, as far as whoever asks knows.
     pub(crate) before: u64,
 }
@@ -38,20 +39,31 @@ pub struct Wanted {
 impl Wanted {
     /// Checks name and policy.
     pub fn new(name: &str, policy: &Policy) -> Result<Self, Error> {
+        let made = policy.algorithms()?.into_iter().map(|(limit, algorithm)| {
+            (limit, Layout::for_keys(policy.capacity, algorithm.ring_words()))
+        });
+        Self::with(name, policy, made.collect(), false)
+    }
+
+    /// One table for limits that change. The policy has one limit: the window, and the places of a ring.
+    pub fn varying(name: &str, policy: &Policy) -> Result<Self, Error> {
+        let made = policy.algorithms()?.into_iter().map(|(limit, _)| {
+            (limit, Layout::for_keys(policy.capacity, ring_words(policy.kind, limit)))
+        });
+        Self::with(name, policy, made.collect(), true)
+    }
+
+    fn with(
+        name: &str,
+        policy: &Policy,
+        tables: Vec<(Limit, Layout)>,
+        varying: bool,
+    ) -> Result<Self, Error> {
         if name.is_empty() || name.len() > super::MAX_NAME_BYTES {
             let what = format!("a name of {} bytes; expected 1 to 1024", name.len());
             return Err(Shared::error(Trouble::Failed, "name".to_owned(), what));
         }
-        let made = policy.algorithms()?.into_iter().map(|(limit, algorithm)| {
-            let layout = Layout::for_keys(policy.capacity, algorithm.ring_words());
-            (limit, algorithm, layout)
-        });
-        Ok(Self {
-            name: name.to_owned(),
-            policy: policy.clone(),
-            tables: made.collect(),
-            before: 0,
-        })
+        Ok(Self { name: name.to_owned(), policy: policy.clone(), tables, varying, before: 0 })
     }
 
     /// Says that there were `before` of them already, should it have to be made.
@@ -63,17 +75,25 @@ impl Wanted {
     /// Length of the whole memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let tables = self.tables.iter().map(|(_, _, layout)| table_bytes(layout));
+        let tables = self.tables.iter().map(|(_, layout)| table_bytes(layout));
         tables.fold(LABEL_BYTES, usize::saturating_add)
     }
 
     /// For each table where its first word is.
     pub(crate) fn starts(&self) -> impl Iterator<Item = usize> {
-        self.tables.iter().scan(LABEL_BYTES, |start, (_, _, layout)| {
+        self.tables.iter().scan(LABEL_BYTES, |start, (_, layout)| {
             let first = start.checked_div(size_of::<u64>());
             *start = start.saturating_add(table_bytes(layout));
             first
         })
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a log's count is below 2^21, as just checked")]
+const fn ring_words(kind: Kind, limit: Limit) -> usize {
+    match kind {
+        Kind::SlidingLog => limit.count() as usize,
+        _ => 0,
     }
 }
 

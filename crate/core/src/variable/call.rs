@@ -61,7 +61,7 @@ impl VariableLimiter {
         }
         drop(list);
         for what in missing {
-            self.places.open(what, &self.policy, clock.now())?;
+            self.places.open(what, (self.name.as_deref(), &self.policy), clock.now())?;
         }
         Ok(self.places.read())
     }
@@ -148,6 +148,10 @@ impl<'a> Call<'a> {
             let used = self.used_elsewhere(*limit, key, clock).min(table.full());
             if used > 0 && !self.was_idle(*limit, key, clock) {
                 table.carry(key, used, clock);
+                if !self.is_bucket && self.blocks.idle_ms(key, clock).is_none() {
+                    // No later than now: should the place be lost once it is over, nothing is carried again.
+                    self.blocks.stamp(key, clock);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::decision::{Decision, Standing};
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
-use crate::policy::{Kind, MAX_CAPACITY};
+use crate::policy::Kind;
 use place::{Place, Places, What};
 
 /// What stays the same from call to call.
@@ -40,6 +40,8 @@ impl VariablePolicy {
 #[derive(Debug)]
 pub struct VariableLimiter {
     policy: VariablePolicy,
+    /// The name under which processes share it.
+    name: Option<String>,
     secret: Secret,
     /// Holds blocks; for buckets the debts under the longest limit, for others when a key was last charged.
     base: Place,
@@ -49,15 +51,33 @@ pub struct VariableLimiter {
 impl VariableLimiter {
     /// A limiter with empty tables and a secret of its own.
     pub fn new(policy: VariablePolicy) -> Result<Self, Error> {
-        if policy.capacity.is_some_and(|capacity| capacity == 0 || capacity > MAX_CAPACITY) {
-            return Err(Error::Capacity(policy.capacity.map_or(0, |capacity| capacity as u64)));
-        }
-        Ok(Self {
-            policy,
-            secret: Secret::random()?,
-            base: Place::new(&policy, What::BASE)?,
-            places: Places::default(),
-        })
+        Self::open(None, policy, 0)
+    }
+
+    /// The limiter that all processes of this user share under this name, whatever the limits of each.
+    ///
+    /// `before`: how many there were before, as far as whoever asks knows.
+    pub fn shared(name: &str, policy: VariablePolicy, before: u64) -> Result<Self, Error> {
+        Self::open(Some(name), policy, before)
+    }
+
+    fn open(name: Option<&str>, policy: VariablePolicy, before: u64) -> Result<Self, Error> {
+        let base = Place::new(name, &policy, What::BASE, before)?;
+        let secret = base.share().map_or_else(Secret::random, |share| Ok(share.secret))?;
+        let name = name.map(str::to_owned);
+        Ok(Self { policy, name, secret, base, places: Places::default() })
+    }
+
+    /// How many shared tables of the same name are in use with other settings.
+    #[must_use]
+    pub fn rivals(&self) -> usize {
+        self.base.share().map_or(0, |share| share.rivals)
+    }
+
+    /// How many shared ones of this name and policy there were before, as far as is known.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.base.share().map_or(0, |share| share.generation)
     }
 
     /// What the limiter was made from.
@@ -68,8 +88,8 @@ impl VariableLimiter {
 
     /// Whether what this limiter counts on is what other processes find: always so for one in memory.
     #[must_use]
-    pub const fn is_current(&self) -> bool {
-        true
+    pub fn is_current(&self) -> bool {
+        self.base.is_current() && self.places.read().iter().all(|place| place.is_current())
     }
 
     /// The key of these bytes.

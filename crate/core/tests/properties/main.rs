@@ -2,6 +2,7 @@
 //! shows it.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
+mod carrying;
 mod twin;
 mod varying;
 
@@ -37,9 +38,13 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn limiter(&self) -> Limiter {
+    fn limit(&self) -> Limit {
         let limit = Limit::new(self.count, self.window_ms).unwrap();
-        let limits = vec![limit.with_burst(self.most()).unwrap()];
+        limit.with_burst(self.most()).unwrap()
+    }
+
+    fn limiter(&self) -> Limiter {
+        let limits = vec![self.limit()];
         let kind = self.kind;
         Limiter::new(Policy { limits, kind, block_for_ms: 0, capacity: 100 }).unwrap()
     }

@@ -2,7 +2,8 @@
 //! fractions with the denominator 2,520, of which every count up to 10 is a divisor: no words, no ticks.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
-use crate::{START_MS, at, config};
+use crate::twin::Event;
+use crate::{Act, START_MS, at, config};
 use proptest::prelude::*;
 use ratethrottle_core::{
     Decision, Encoding, Key, Kind, Limit, NEVER, VariableLimiter, VariablePolicy,
@@ -201,6 +202,81 @@ proptest! {
                 prop_assert_eq!(seen(), before);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Counts that are no divisors, and bursts, refunds and looks between.
+    #[test]
+    fn limits_that_could_change_but_do_not_answer_as_those_that_can_not(
+        schedule in crate::schedules()
+    ) {
+        let (limiter, mut twin) = (limiter(schedule.kind), schedule.twin());
+        let limits = [schedule.limit()];
+        let key = key(&limiter);
+        for (now, act) in schedule.timed() {
+            match act {
+                Act::Check(cost) => {
+                    let decision = limiter.check(&limits, key, cost, &at(now)).unwrap();
+                    prop_assert_eq!(decision, twin.ask(now, cost, true));
+                }
+                Act::Peek(cost) => {
+                    let decision = limiter.peek(&limits, key, cost, &at(now)).unwrap();
+                    prop_assert_eq!(decision, twin.ask(now, cost, false));
+                }
+                Act::Refund(units) => {
+                    limiter.refund(&limits, key, units, &at(now)).unwrap();
+                    twin.history.push((now, Event::Refund(units)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bucket_of_any_count_keeps_its_bound_and_is_full_again_after_its_window(
+        count in 1_u64..=2_000,
+        window_ms in 1_u64..=5_000,
+        pauses in prop::collection::vec(0_u64..=50, 1..60),
+    ) {
+        let limiter = limiter(Kind::TokenBucket);
+        let limits = [Limit::new(count, window_ms).unwrap()];
+        let key = key(&limiter);
+        let (mut now, mut admitted) = (START_MS, Vec::<(u64, u64)>::new());
+        for pause in pauses {
+            now += pause;
+            let left = limiter.peek(&limits, key, 1, &at(now)).unwrap().remaining;
+            if left > 0 && limiter.check(&limits, key, left, &at(now)).unwrap().allowed {
+                admitted.push((now, left));
+            }
+            let in_sight = admitted.iter().filter(|(time, _)| now < time + window_ms);
+            prop_assert!(in_sight.map(|(_, units)| units).sum::<u64>() < 2 * count);
+        }
+        if count * count <= window_ms * PARTS {
+            let later = limiter.peek(&limits, key, 1, &at(now + window_ms)).unwrap();
+            prop_assert_eq!(later.remaining, count);
+        }
+    }
+}
+
+/// A key that is denied now keeps its place, whatever limits the keys have that want one.
+#[test]
+fn a_flood_under_other_limits_does_not_wash_a_denied_key_away() {
+    use Kind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
+    for kind in [TokenBucket, FixedWindow, SlidingWindow, SlidingLog] {
+        let policy = VariablePolicy { kind, block_for_ms: 0, capacity: Some(8) };
+        let limiter = VariableLimiter::new(policy).unwrap();
+        let (mine, hours) =
+            ([Limit::new(10, 3_600_000).unwrap()], u64::from(kind == TokenBucket) + 1);
+        let theirs = [Limit::new(16, 3_600_000 * hours).unwrap()];
+        let start = at(3_600_000 * 1_000);
+        assert!(limiter.check(&mine, key(&limiter), 10, &start).unwrap().allowed);
+        for flood in 0..10_000_u64 {
+            let other = limiter.key(&flood.to_le_bytes(), Encoding::Utf8);
+            limiter.check(&theirs, other, 12, &start).unwrap();
+        }
+        assert!(!limiter.check(&mine, key(&limiter), 1, &start).unwrap().allowed, "{kind:?}");
     }
 }
 

@@ -203,6 +203,7 @@ impl Directory {
             secret: Secret::random()?,
             made_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             generation,
+            varying: wanted.varying,
             name: wanted.name.clone(),
             policy: wanted.policy.clone(),
         })
@@ -267,8 +268,8 @@ impl Place for Directory {
 
     fn attach(&self, wanted: &Wanted) -> Result<Segment, Error> {
         let too_long = || self.spot("").error(Trouble::Failed, "this policy fits no label");
-        let name =
-            file_name(self.host.layout, &wanted.name, &wanted.policy).ok_or_else(too_long)?;
+        let name = file_name(self.host.layout, &wanted.name, &wanted.policy, wanted.varying)
+            .ok_or_else(too_long)?;
         let mut last = None;
         for _ in 0..TRIES {
             let found = match self.join(wanted, &name)? {
@@ -370,7 +371,8 @@ fn check_label(label: &Label, wanted: &Wanted, host: &Host, spot: &Spot<'_>) -> 
         let what = format!("its layout is version {}, and ours {}", label.layout, host.layout);
         return error(Trouble::Mismatch, &what);
     }
-    if label.name != wanted.name || label.policy != wanted.policy {
+    let is_alike = label.policy == wanted.policy && label.varying == wanted.varying;
+    if label.name != wanted.name || !is_alike {
         return error(Trouble::Mismatch, "it is for another name or other settings");
     }
     if label.uid != u64::from(host.uid) || label.bytes != wanted.bytes() as u64 {

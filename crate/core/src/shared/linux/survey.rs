@@ -3,6 +3,7 @@
 use super::Directory;
 use super::directory::{is_whole, read_label};
 use super::file::{Spot, check, open, read_at};
+use crate::algorithm::{Steps, Varying};
 use crate::atomic::AtomicU64;
 use crate::error::{Error, Trouble};
 use crate::nanos::Nanos;
@@ -36,7 +37,8 @@ impl Directory {
             let what = format!("its layout is version {}", label.layout);
             return Err(spot.error(Trouble::Mismatch, what));
         }
-        let wanted = Wanted::new(&label.name, &label.policy)?;
+        let make = if label.varying { Wanted::varying } else { Wanted::new };
+        let wanted = make(&label.name, &label.policy)?;
         if label.bytes != wanted.bytes() as u64 || !is_whole(&file, spot) {
             let what = format!("it is {} bytes long, not {}", stat.st_size, wanted.bytes());
             return Err(spot.error(Trouble::Untrusted, what));
@@ -69,15 +71,33 @@ fn count(
     spot: &Spot<'_>,
     now: Nanos,
 ) -> Result<Sound, Error> {
-    for ((limit, algorithm, layout), start) in wanted.tables.iter().zip(wanted.starts()) {
+    let kind = wanted.policy.kind;
+    let algorithms = wanted.policy.algorithms()?;
+    for (((limit, layout), (_, algorithm)), start) in
+        wanted.tables.iter().zip(algorithms).zip(wanted.starts())
+    {
         let words = copy(file, start, layout.words(), spot)?;
-        let made = Table::new(words, *layout, algorithm.clone(), *limit);
-        let table = made.ok_or_else(|| spot.error(Trouble::Untrusted, "it is too short"))?;
-        sound.tables.push(table.census(now));
-        sound.evictions = sound.evictions.saturating_add(table.evictions());
-        sound.overflows = sound.overflows.saturating_add(table.overflows());
+        if wanted.varying {
+            let varying = Varying::of(kind, *limit, limit.count())?;
+            add(&mut sound, Table::new(words, *layout, varying, *limit), spot, now)?;
+        } else {
+            add(&mut sound, Table::new(words, *layout, algorithm, *limit), spot, now)?;
+        }
     }
     Ok(sound)
+}
+
+fn add<A: Steps>(
+    sound: &mut Sound,
+    made: Option<Table<Vec<AtomicU64>, A>>,
+    spot: &Spot<'_>,
+    now: Nanos,
+) -> Result<(), Error> {
+    let table = made.ok_or_else(|| spot.error(Trouble::Untrusted, "it is too short"))?;
+    sound.tables.push(table.census(now));
+    sound.evictions = sound.evictions.saturating_add(table.evictions());
+    sound.overflows = sound.overflows.saturating_add(table.overflows());
+    Ok(())
 }
 
 fn copy(
