@@ -35,6 +35,8 @@ class Pair {
   readonly #native: NativeVariableLimiter
   readonly #redis: RedisVariableLimiter
   readonly #algorithm: Algorithm
+  /** Whether some take paced. In memory the pace of a blocked key is told when its block is over. */
+  readonly #paces: boolean
   #wait = 0
   #eras = ''
 
@@ -43,7 +45,8 @@ class Pair {
     this.#algorithm = algorithm
     this.#plans = randomPlans(random, algorithm)
     this.#clock = new FakeClock(random.pick([1_000_000, 2 ** 32 - 5, 1_800_000_000_000]))
-    const blockFor = random.chance(0.2) ? random.pick([50, 5_000, 100_000]) : 0
+    this.#paces = random.chance(0.5)
+    const blockFor = !this.#paces && random.chance(0.2) ? random.pick([50, 5_000, 100_000]) : 0
     const options = { algorithm, blockFor, clock: this.#clock }
     this.#native = new NativeVariableLimiter({ ...options, capacity: 64 })
     this.#redis = new RedisVariableLimiter({
@@ -95,8 +98,11 @@ class Pair {
       expect({ where, standings }).toEqual({ where, standings: native.standings(key) })
     }
     if (chance < 0.6) await same(native.check(key, cost), redis.check(key, cost) as never)
-    else if (chance < 0.7) await same(native.take(key, cost), redis.take(key, cost) as never)
-    else if (chance < 0.85) await same(native.peek(key, cost), redis.peek(key, cost) as never)
+    else if (chance < 0.7) {
+      const isPaced = this.#paces && random.chance(0.5)
+      const take = redis.take.bind(redis) as (...asked: unknown[]) => Promise<Decision>
+      await same(native.take(key, cost, isPaced), take(key, cost, isPaced))
+    } else if (chance < 0.85) await same(native.peek(key, cost), redis.peek(key, cost) as never)
     else if (chance < 0.97) {
       const units = random.chance(0.1) ? random.integer(0, 5_000) : cost
       native.refund(key, units)
@@ -104,7 +110,7 @@ class Pair {
     } else if (chance < 0.985) {
       native.reset(key)
       await redis.reset(key)
-    } else {
+    } else if (!this.#paces) {
       const ms = random.integer(1, 2_000)
       native.block(key, ms)
       await redis.block(key, ms)
