@@ -37,6 +37,9 @@ class Pair {
   readonly #algorithm: Algorithm
   /** Whether some take paced. In memory the pace of a blocked key is told when its block is over. */
   readonly #paces: boolean
+  /** Microseconds are exact in a double while there are not too many milliseconds. */
+  readonly #fine: boolean
+  #us: number
   #wait = 0
   #eras = ''
 
@@ -44,7 +47,10 @@ class Pair {
     this.#random = random
     this.#algorithm = algorithm
     this.#plans = randomPlans(random, algorithm)
-    this.#clock = new FakeClock(random.pick([1_000_000, 2 ** 32 - 5, 1_800_000_000_000]))
+    const start = random.pick([1_000_000, 2 ** 32 - 5, 1_800_000_000_000])
+    this.#fine = start < 2 ** 33
+    this.#us = start * 1000
+    this.#clock = new FakeClock(start)
     this.#paces = random.chance(0.5)
     const blockFor = !this.#paces && random.chance(0.2) ? random.pick([50, 5_000, 100_000]) : 0
     const options = { algorithm, blockFor, clock: this.#clock }
@@ -130,12 +136,17 @@ class Pair {
     const { count, windowMs } = random.pick(random.pick(this.#plans))
     const chance = random.next()
     if (chance < 0.3) return
-    if (chance < 0.6) this.#clock.advance(random.integer(0, Math.ceil((2 * windowMs) / count)))
-    else if (chance < 0.7) this.#clock.advance(this.#wait)
-    else if (chance < 0.8) this.#clock.advance(Math.max(0, this.#wait - 1))
-    else if (chance < 0.9) this.#clock.advance(windowMs - (this.#clock.now() % windowMs))
-    else if (chance < 0.95) this.#clock.advance(random.integer(0, 3 * windowMs))
-    else this.#clock.advance(random.integer(0, 20))
+    if (chance < 0.6) this.#advance(random.integer(0, Math.ceil((2_000 * windowMs) / count)))
+    else if (chance < 0.7) this.#advance(this.#wait * 1000)
+    else if (chance < 0.8) this.#advance(Math.max(0, this.#wait - 1) * 1000)
+    else if (chance < 0.9) this.#advance(windowMs * 1000 - (this.#us % (windowMs * 1000)))
+    else if (chance < 0.95) this.#advance(random.integer(0, 3 * windowMs) * 1000)
+    else this.#advance(random.integer(0, 999))
+  }
+
+  #advance(us: number): void {
+    this.#us += this.#fine ? us : Math.ceil(us / 1000) * 1000
+    this.#clock.set(this.#us / 1000)
   }
 }
 
@@ -145,9 +156,9 @@ function eraMs(algorithm: Algorithm, { count, windowMs }: Limit): number {
   if (algorithm === 'sliding-window') return windowMs * 1024
   if (algorithm !== 'fixed-window' && algorithm !== 'sliding-log') return 2 ** 50 / 2520
   const eight = bits(8 * windowMs)
-  const ring = Math.max(16, 2 ** Math.ceil(Math.log2(count)))
-  const log = 53 - 4 - bits(ring - 1) - bits(ring)
-  const width = algorithm === 'sliding-log' ? log : 53 - Math.min(20, 53 - eight)
+  if (algorithm === 'fixed-window') return 2 ** (Math.max(eight, 53 - 30) - 3)
+  const ring = Math.max(15, 2 ** bits(count) - 1)
+  const width = 53 - 4 - bits(ring - 1) - bits(ring)
   return 2 ** (width - 3) / 2 ** Math.min(10, width - eight)
 }
 

@@ -12,11 +12,11 @@ export interface VariableTerms extends Order {
   readonly tail: readonly string[]
 }
 
-/** Widths of the core's words (`crate/core/src/algorithm`) where limits change. */
-const WORD_BITS = 53
+/** Widths of the core's words (`crate/core/src/algorithm`) where limits change; a log does without a mark if need be. */
+const LOG_BITS = [53, 54]
 const LOG_FLAG_BITS = 4
-const COUNT_BITS = 20
-const LEAST_RING = 16
+const SLIDING_COUNT_BITS = 20
+const LEAST_RING = 15
 /** Ticks to a millisecond, for buckets. */
 const PER_MS = 2_520
 
@@ -75,19 +75,20 @@ function sorted(limits: readonly Limit[]): (readonly [number, Limit])[] {
 }
 
 function recordOf(
-  { count, windowMs }: Limit,
+  limit: Limit,
   algorithm: Algorithm,
   before: readonly Placed[],
 ): readonly [number, number] {
+  const { windowMs } = limit
   switch (algorithm) {
     case 'token-bucket':
     case 'leaky-bucket': {
       if (before.length === 0) return [0, 0]
-      const alike = before.slice(1).filter(({ limit }) => limit.windowMs === windowMs)
+      const alike = before.slice(1).filter((other) => other.limit.windowMs === windowMs)
       return [windowMs, alike.length]
     }
     case 'sliding-log':
-      return [windowMs, ringOf(count)]
+      return [windowMs, logOf(limit).ring]
     default:
       return [windowMs, 0]
   }
@@ -99,18 +100,12 @@ function numbersOf(limit: Limit, algorithm: Algorithm): readonly number[] {
     case 'token-bucket':
     case 'leaky-bucket':
       return bucket(limit)
-    case 'fixed-window': {
-      const eight = bits(8 * windowMs)
-      const width = WORD_BITS - Math.min(COUNT_BITS, WORD_BITS - eight)
-      return [count, windowMs, finest(8 * windowMs, width)]
-    }
-    case 'sliding-log': {
-      const ring = ringOf(count)
-      const width = WORD_BITS - LOG_FLAG_BITS - bits(ring - 1) - bits(ring)
-      return [count, windowMs, finest(8 * windowMs, width)]
-    }
+    case 'fixed-window':
+      return [count, windowMs, 1]
+    case 'sliding-log':
+      return [count, windowMs, logOf(limit).perMs]
     case 'sliding-window': {
-      const room = Math.max(0, 62 - COUNT_BITS - bits(windowMs))
+      const room = Math.max(0, 62 - SLIDING_COUNT_BITS - bits(windowMs))
       return [count, windowMs, 2 ** Math.min(10, room)]
     }
   }
@@ -125,6 +120,14 @@ function bucket(limit: Limit): readonly number[] {
   return [PER_MS, token, burstOf(limit) * token]
 }
 
-function ringOf(count: number): number {
-  return Math.max(LEAST_RING, 2 ** Math.ceil(Math.log2(count)))
+/** The size of ring that holds the count with others like it, or alone if the window leaves no room; its ticks. */
+function logOf({ count, windowMs }: Limit): { readonly ring: number; readonly perMs: number } {
+  const usual = Math.max(LEAST_RING, 2 ** bits(count) - 1)
+  for (const ring of [usual, count]) {
+    for (const word of LOG_BITS) {
+      const width = word - LOG_FLAG_BITS - bits(ring - 1) - bits(ring)
+      if (width >= bits(8 * windowMs)) return { ring, perMs: finest(8 * windowMs, width) }
+    }
+  }
+  return { ring: count, perMs: 1 }
 }

@@ -203,7 +203,10 @@ end
 `,
 )
 
-/** a = count, b = window, c = ticks per millisecond. x = when the window opened, y = units. */
+/**
+ * a = count, b = window, c = 1 tick per millisecond. x = when the window opened, y = units. A window begins with the
+ * next whole millisecond: it may end late, never early.
+ */
 export const VARIABLE_FIXED_WINDOW: string = variable(
   WHOLE,
   false,
@@ -211,12 +214,15 @@ export const VARIABLE_FIXED_WINDOW: string = variable(
 local LETTER = 'f'
 local function open(t)
   local at, window = ticks(t.p), t.w * t.p
-  local age = math.max(0, at - t.x)
-  if t.y == 0 or age >= window then t.x, t.y, age = at, 0, 0 end
+  local age = math.max(-1, at - t.x)
+  if t.y == 0 or age >= window then
+    age = us > 0 and -1 or 0
+    t.x, t.y = at - age, 0
+  end
   return ceil(window - age, t.p)
 end
 owed = function(t) open(t) return t.y end
-add = function(t, more) open(t) t.y = math.min(t.y + more, 1048575) end
+add = function(t, more) open(t) t.y = math.min(t.y + more, 1073741823) end
 take = function(t, less) open(t) t.y = math.max(0, t.y - less) end
 rest_of = function(t)
   local rest = open(t)
