@@ -50,8 +50,8 @@ pub(super) fn resident(_: &[AtomicU64]) -> Option<u64> {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+#[expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
-    use super::*;
     use crate::atomic::Ordering;
     use crate::table::Heap;
 

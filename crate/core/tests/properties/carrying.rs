@@ -1,5 +1,5 @@
 //! What a key has used under one window counts under another.
-#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use crate::at;
 use ratethrottle_core::{

@@ -67,9 +67,9 @@ fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) ->
     match kind {
         Kind::TokenBucket | Kind::LeakyBucket => {
             // Time is owed: a unit under a limit of n costs an n-th of the window, whoever asks later.
-            let (mut owed, mut since) = (0, 0);
+            let (mut owed, mut since) = (0_u64, 0);
             for &(time, units, by) in admitted {
-                owed = (owed as u64).saturating_sub((time - since) * PARTS);
+                owed = owed.saturating_sub((time - since) * PARTS);
                 owed += units * window_ms * PARTS / by;
                 since = time;
             }
@@ -284,7 +284,7 @@ fn a_flood_under_other_limits_does_not_wash_a_denied_key_away() {
 #[derive(Clone, Debug)]
 struct Plans {
     kind: Kind,
-    plans: Vec<Vec<(u64, u64)>>,
+    limits: Vec<Vec<(u64, u64)>>,
     asks: Vec<(u64, usize)>,
 }
 
@@ -296,7 +296,7 @@ fn plans() -> impl Strategy<Value = Plans> {
     let asks = prop::collection::vec((prop_oneof![Just(0_u64), 0_u64..900], 0_usize..4), 1..150);
     (prop::sample::select(kinds), plans, asks).prop_map(|(kind, plans, asks)| Plans {
         kind,
-        plans,
+        limits: plans,
         asks,
     })
 }
@@ -311,8 +311,8 @@ proptest! {
         let (mut now, mut admitted) = (START_MS, Vec::<(u64, usize)>::new());
         for (index, &(pause, plan)) in given.asks.iter().enumerate() {
             now += pause;
-            let plan = plan % given.plans.len();
-            let rates: Vec<Limit> = given.plans[plan]
+            let plan = plan % given.limits.len();
+            let rates: Vec<Limit> = given.limits[plan]
                 .iter()
                 .map(|&(count, window_ms)| Limit::new(count, window_ms).unwrap())
                 .collect();
@@ -329,7 +329,7 @@ proptest! {
                 continue;
             }
             admitted.push((now, plan));
-            for &(count, window_ms) in &given.plans[plan] {
+            for &(count, window_ms) in &given.limits[plan] {
                 let mine = admitted.iter().filter(|&&(time, by)| by == plan && now < time + window_ms);
                 let most = match given.kind {
                     Kind::SlidingLog => count,
