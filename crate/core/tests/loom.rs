@@ -24,7 +24,7 @@ fn table(algorithm: Algorithm, limit: Limit) -> Arc<Real> {
 
 fn bucket(count: u64) -> Arc<Real> {
     let limit = Limit::new(count, 3_600_000).unwrap();
-    table(Algorithm::Gcra(Gcra::new(limit, count).unwrap()), limit)
+    table(Algorithm::Gcra(Gcra::new(limit).unwrap()), limit)
 }
 
 fn log(count: u64) -> Arc<Real> {

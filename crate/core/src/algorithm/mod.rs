@@ -9,6 +9,7 @@ mod ring;
 mod sliding_log;
 mod sliding_window;
 mod steps;
+#[cfg(not(loom))]
 mod varying;
 
 pub use fixed_window::FixedWindow;
@@ -17,6 +18,7 @@ pub use ring::Ring;
 pub use sliding_log::SlidingLog;
 pub use sliding_window::SlidingWindow;
 pub use steps::{Meter, Steps};
+#[cfg(not(loom))]
 pub use varying::Varying;
 
 use crate::clock::Between;

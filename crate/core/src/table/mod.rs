@@ -10,6 +10,7 @@
 //!     nowhere to claim? the word that strangers share
 //! ```
 
+#[cfg(not(loom))]
 mod carry;
 mod census;
 mod claim;
