@@ -2,8 +2,8 @@ import type { Decision } from '../decision.ts'
 import { flat } from '../flat.ts'
 import { Batch } from './batch.ts'
 import type { FailureKind } from './failure.ts'
-import type { ResolvedLease } from './options.ts'
 import { blockMsIn, deniedNext, served, withUnits } from './reply.ts'
+import type { ResolvedLease } from './settings.ts'
 
 /** Keys that may have a lease at once; others are asked for one by one. */
 const ROOM = 100_000

@@ -1,17 +1,15 @@
 import { invalid, mustBe } from '../errors.ts'
-import { readDuration } from '../limit/duration.ts'
 import {
   LIMITER_OPTIONS,
   ownOptions,
   type RateLimiterOptions,
   type ResolvedOptions,
-  readInteger,
   resolveOptions,
 } from '../options.ts'
 import { isClient, type RedisClient } from './client.ts'
 import type { StoreListener } from './event.ts'
-import { readPrefix } from './key.ts'
 import { REDIS_OPTIONS } from './names.ts'
+import { type ResolvedSettings, readSettings } from './settings.ts'
 import { type RedisStorage, storageOf } from './storage.ts'
 
 /** What decides while Redis does not. */
@@ -77,28 +75,11 @@ export interface RedisLimiterOptions extends RedisOptions {
   readonly storage?: RedisStorage | string | RedisClient | undefined
 }
 
-/** A lease with its default filled in. */
-export interface ResolvedLease {
-  readonly size: number
-  readonly ttlMs: number
-}
-
 /** Options with every default filled in. */
-export interface ResolvedRedisOptions extends ResolvedOptions {
+export interface ResolvedRedisOptions extends ResolvedOptions, ResolvedSettings {
   readonly storage: RedisStorage
-  readonly keyPrefix: string
-  readonly onError: OnError
-  readonly deadlineMs: number
-  readonly connectTimeoutMs: number
-  /** 0 is off. */
-  readonly localDenialsMs: number
-  readonly lease: ResolvedLease | undefined
-  readonly processes: number | undefined
-  readonly onStoreChange: StoreListener | undefined
 }
 
-/** After so long an operator's reset in another process is seen, whatever a denial said. */
-const LONGEST_DENIAL_MS = 30_000
 const WHERE = ['url', 'client', 'storage']
 
 /** Checks options and fills in the defaults. Each is read once; unknown ones are refused. */
@@ -107,18 +88,9 @@ export function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedis
   if (own.shared !== undefined && own.shared !== false) {
     throw new TypeError('shared is for processes of one host: it excludes a storage in Redis')
   }
-  const { keyPrefix, onError, localDenials, lease, processes, onStoreChange } = own
-  const { deadlineMs = 50, connectTimeoutMs = 2_000 } = own
   return {
     ...resolveOptions(without(own, [...REDIS_OPTIONS, ...WHERE])),
-    keyPrefix: readPrefix(keyPrefix),
-    onError: readOnError(onError),
-    deadlineMs: readInteger(deadlineMs, 60_000, 'deadlineMs'),
-    connectTimeoutMs: readInteger(connectTimeoutMs, 60_000, 'connectTimeoutMs'),
-    localDenialsMs: readLocalDenials(localDenials),
-    lease: lease === undefined ? undefined : readLease(lease),
-    processes: processes === undefined ? undefined : readInteger(processes, 1_000_000, 'processes'),
-    onStoreChange: readListener(onStoreChange),
+    ...readSettings(own),
     storage: readStorage(own),
   }
 }
@@ -141,27 +113,4 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
     throw invalid(TypeError, 'INVALID_OPTION', 'client', accepted, client)
   }
   return storageOf(given[0])
-}
-
-function readOnError(value: unknown = 'local'): OnError {
-  if (value === 'local' || value === 'open' || value === 'closed') return value
-  throw new RangeError(mustBe('onError', '"local", "open" or "closed"', value))
-}
-
-function readLocalDenials(value: unknown = true): number {
-  if (value === true) return LONGEST_DENIAL_MS
-  return value === false ? 0 : readDuration(value, 'localDenials')
-}
-
-function readLease(value: unknown): ResolvedLease {
-  if (typeof value !== 'object' || value === null) {
-    throw new TypeError(mustBe('lease', 'an object { size, ttl }', value))
-  }
-  const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
-  return { size: readInteger(size, 1_000_000, 'lease.size'), ttlMs: readDuration(ttl, 'lease.ttl') }
-}
-
-function readListener(value: unknown): StoreListener | undefined {
-  if (value === undefined || typeof value === 'function') return value as StoreListener | undefined
-  throw new TypeError(mustBe('onStoreChange', 'a function', value))
 }

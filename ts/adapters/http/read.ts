@@ -1,7 +1,7 @@
 import { type AddressRanges, readRanges } from '../../address/ranges.ts'
 import { readTrust, type Trust } from '../../address/trust.ts'
 import { SETTINGS, type Settings, withSettings } from '../../environment.ts'
-import { mustBe } from '../../errors.ts'
+import { invalid, mustBe } from '../../errors.ts'
 import { type HeaderStyle, readHeaderStyle } from '../../headers.ts'
 import { readDuration } from '../../limit/duration.ts'
 import type { LimitInput } from '../../limit/limit.ts'
@@ -13,6 +13,7 @@ import {
   resolveOptions,
 } from '../../options.ts'
 import { REDIS_OPTIONS } from '../../redis/names.ts'
+import { readOnError, readSettings } from '../../redis/settings.ts'
 import type { LimitsFunction } from './budget.ts'
 import type { KeyErrorPolicy, MissingKey } from './caller.ts'
 import type { Hooks } from './events.ts'
@@ -123,7 +124,7 @@ const READERS: Readonly<Record<OwnOption, Reader>> = {
   onAdmit: readFunction,
   onDeny: readFunction,
   onError: (value, name) => (typeof value === 'string' ? value : readFunction(value, name)),
-  onStoreError: asGiven,
+  onStoreError: optional(readOnError),
   storage: asGiven,
 }
 const OF_LIMITERS = [...LIMITER_OPTIONS, ...REDIS_OPTIONS].filter((name) => name !== 'shared')
@@ -138,7 +139,17 @@ const KNOWN = [...new Set([...Object.keys(READERS), ...OF_LIMITERS, ...SETTINGS]
 export function ownHttpOptions<Request, Response>(
   options: HttpOptions<Request, Response>,
 ): HttpOptions<Request, Response> {
-  return withSettings(ownOptions(options, KNOWN)) as HttpOptions<Request, Response>
+  return withSettings(ownKnown(options)) as HttpOptions<Request, Response>
+}
+
+/** Limits that are there but undefined are a setting that is missing: a server without a limit is not what it means. */
+function ownKnown<Request, Response>(
+  options: HttpOptions<Request, Response>,
+): HttpOptions<Request, Response> {
+  const own = ownOptions(options, KNOWN)
+  if (!Object.hasOwn(own, 'limits') || own.limits !== undefined) return own
+  const accepted = 'a limit, an array of them or a function of the request, or left out'
+  throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
 }
 
 /** Limits in whatever form, as options. The environment is in those that they are beside. */
@@ -153,7 +164,7 @@ export function asHttpOptions<Request, Response>(
     throw new TypeError(mustBe(name, 'a limit string, an array of them or options', given))
   }
   if (Object.hasOwn(given, 'count')) return { limits: given as LimitInput }
-  const own = ownOptions(given as HttpOptions<Request, Response>, KNOWN)
+  const own = ownKnown(given as HttpOptions<Request, Response>)
   return withSettings(own, {}) as HttpOptions<Request, Response>
 }
 
@@ -218,11 +229,16 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
   return { limiter, storage: own.storage, forRedis: readForRedis(own) }
 }
 
-/** Those that were given. The limiter checks them, if there is to be one in Redis. */
+/** Those that were given, checked wherever the counters are: a wrong one would wait for the day of the move to Redis. */
 function readForRedis<Request, Response>(own: HttpOptions<Request, Response>): RedisSettings {
   const { onError, onStoreError } = own
   const policy = typeof onError === 'string' ? onError : onStoreError
   const given = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
   const known = given.filter(([name, value]) => name !== 'onError' && value !== undefined)
-  return { ...Object.fromEntries(known), ...(policy === undefined ? {} : { onError: policy }) }
+  const forRedis = {
+    ...Object.fromEntries(known),
+    ...(policy === undefined ? {} : { onError: policy }),
+  }
+  readSettings(forRedis)
+  return forRedis
 }
