@@ -2,6 +2,7 @@ import type {
   FastifyInstance,
   FastifyPluginCallback,
   FastifyReply,
+  FastifyRequest,
   HookHandlerDoneFunction,
   onRequestHookHandler,
   RouteGenericInterface,
@@ -21,7 +22,7 @@ import { checkDecorators, decorate, register, turnOf } from './fastify/registrat
 import { warnOfRoutes } from './fastify/route-warnings.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { type Controls, controlsOf } from './http/controls.ts'
-import { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
+import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from './http/keys.ts'
 import type { CheckedOptions } from './http/options.ts'
 import { RequestRefused as Refused } from './http/refused.ts'
 import { Warnings } from './http/warning.ts'
@@ -163,15 +164,10 @@ function readStage(hook: unknown): Stage {
 const STAGES: readonly Stage[] = ['onRequest', 'preParsing', 'preValidation', 'preHandler']
 
 /** What all adapters export, here as properties of the plugin: the module is the plugin itself. */
-interface Shared {
+interface Shared extends KeyMakers<FastifyRequest> {
   readonly RateLimitExceeded: typeof Exceeded
   readonly RequestRefused: typeof Refused
   readonly TRUST_EVERYBODY: typeof TRUST_EVERYBODY
-  readonly allOf: typeof allOf
-  readonly byHeader: typeof byHeader
-  readonly byIp: typeof byIp
-  readonly byUser: typeof byUser
-  readonly firstOf: typeof firstOf
 }
 
 const SHARED: Shared = {

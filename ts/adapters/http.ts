@@ -1,4 +1,5 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { LimitInput } from '../limit/limit.ts'
 import type { Answer } from '../tier.ts'
 import { then } from './http/answer.ts'
@@ -19,25 +20,32 @@ export { RequestRefused } from './http/refused.ts'
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>
 
-/** Limits for the requests of a `node:http` server. */
+/** A request of `node:http`, or of `node:http2` in the form that is like it. */
+type AnyRequest = IncomingMessage | Http2ServerRequest
+/** Its response. */
+type AnyResponse = ServerResponse | Http2ServerResponse
+
+/** As the listener that is wrapped, and for a server whose types don't say which of the two it has. */
+type Wrapped<Request, Response> = ((request: Request, response: Response) => void) &
+  ((request: AnyRequest, response: AnyResponse) => void)
+
+/** Limits for the requests of a `node:http` server, or of one of `node:http2`. */
 export interface RateThrottle extends Controls {
   /**
    * Decides about a request. One that may pass is yours to answer; any other has been answered.
    *
    * @returns whether it may pass
    */
-  admit(request: IncomingMessage, response: ServerResponse): Answer<boolean>
+  admit(request: AnyRequest, response: AnyResponse): Answer<boolean>
   /**
    * The same as a middleware of connect, `@fastify/middie` or Socket.IO's `io.engine.use`: calls `next` for
    * the requests that may pass.
    */
-  readonly middleware: (
-    request: IncomingMessage,
-    response: ServerResponse,
-    next: () => void,
-  ) => void
+  readonly middleware: (request: AnyRequest, response: AnyResponse, next: () => void) => void
   /** A listener that only sees the requests that may pass. */
-  wrap(listener: RequestListener): RequestListener
+  wrap<Request extends AnyRequest = IncomingMessage, Response extends AnyResponse = ServerResponse>(
+    listener: (request: Request, response: Response) => void,
+  ): Wrapped<Request, Response>
 }
 
 /**
@@ -57,7 +65,10 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
   const guard = new Guard(own, NODE, new Warnings(), identityByTurn())
-  const admit: RateThrottle['admit'] = (request, response) => {
+  const admit: RateThrottle['admit'] = (anyRequest, anyResponse) => {
+    // HTTP/2 has the same in classes of its own.
+    const request = anyRequest as IncomingMessage
+    const response = anyResponse as ServerResponse
     const refusal = guard.decide(request, response)
     if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)
     return refusal.then((found) => settle(guard, found, request, response))
@@ -74,12 +85,13 @@ export function rateThrottle<const L extends LimitInput>(
   return {
     admit,
     middleware,
-    wrap: (listener) => (request, response) => {
+    wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
+      const pass = listener as (request: AnyRequest, response: AnyResponse) => void
       const admitted = admit(request, response)
-      if (admitted === true) listener(request, response)
+      if (admitted === true) pass(request, response)
       else if (admitted instanceof Promise) {
         void admitted.then((isAdmitted) => {
-          if (isAdmitted) listener(request, response)
+          if (isAdmitted) pass(request, response)
         })
       }
     },

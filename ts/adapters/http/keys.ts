@@ -39,6 +39,23 @@ export interface IpOptions {
   readonly ipv6?: number | undefined
 }
 
+/** What makes key functions, with the request that a framework has where nothing else tells which is meant. */
+export interface KeyMakers<Default> {
+  /** See {@link byIp}. */
+  byIp<Request = Default>(options?: IpOptions): KeyFunction<Request>
+  /** See {@link byUser}. */
+  byUser<Request = Default>(
+    id: (request: Request) => Key | PromiseLike<Key>,
+    options?: SpellingOptions,
+  ): KeyFunction<Request>
+  /** See {@link byHeader}. */
+  byHeader<Request = Default>(name: string, options?: SpellingOptions): KeyFunction<Request>
+  /** See {@link firstOf}. */
+  firstOf<Request = Default>(...sources: KeyFunction<Request>[]): KeyFunction<Request>
+  /** See {@link allOf}. */
+  allOf<Request = Default>(...sources: KeyFunction<Request>[]): KeyFunction<Request>
+}
+
 const SPELLINGS: Readonly<Record<Normalize, (text: string) => string>> = {
   none: (text) => text,
   'trim-lower': (text) => text.trim().toLowerCase(),
