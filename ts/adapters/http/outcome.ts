@@ -1,5 +1,6 @@
 import { mustBe } from '../../errors.ts'
 import { settle } from './answer.ts'
+import { isClosed } from './closed.ts'
 import type { Exchange, Framework } from './framework.ts'
 import type { Hold } from './hold.ts'
 
@@ -54,11 +55,6 @@ export function settleAtEnd<Request, Response>(
   }
   if (framework.isOver(response)) void end(undefined)
   else framework.onEnd(response, (status) => void end(status))
-}
-
-/** Whether the limiter was closed meanwhile: a server that shuts down still ends its requests. */
-function isClosed(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'CLOSED'
 }
 
 function isCounted<Request>(

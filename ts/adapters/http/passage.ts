@@ -2,6 +2,7 @@ import type { Decision } from '../../decision.ts'
 import type { Answer } from '../../tier.ts'
 import { then } from './answer.ts'
 import type { Budget } from './budget.ts'
+import { unlessClosed } from './closed.ts'
 import type { Hold } from './hold.ts'
 
 /** Whom a budget belongs to: a guard, or all that name one scope. */
@@ -110,7 +111,10 @@ export function earlier(
 
 /** Gives back what budgets before this one charged: several limits are charged all or none. */
 export function giveBack(passage: Passage | undefined): Answer<void> {
-  if (passage !== undefined) return then(unwind(passage), () => giveBack(passage.before))
+  if (passage === undefined) return
+  // One that is closed denies no request any more.
+  const given = unlessClosed(() => unwind(passage))
+  return then(given, () => giveBack(passage.before))
 }
 
 /** The denying one, or the one with least left; of equals the one with the longer wait. */

@@ -1,6 +1,7 @@
 import { type SetHeader, setLegacyHeaders, standingItem } from '../../headers.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
+import { unlessClosed } from './closed.ts'
 import { Denial, type Refusal, Wording } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
 import { isShown, type Passage, tightest } from './passage.ts'
@@ -169,15 +170,19 @@ function chain(passage: Passage): Passage[] {
 }
 
 function standingsOf(shown: readonly Passage[]): Answer<string> {
-  const texts = shown.map(({ budget, key, decision }) =>
-    then(budget.tier.standings(key, decision), (standings) =>
+  const texts = shown.map(({ budget, key, decision }) => {
+    const asked = unlessClosed(() => budget.tier.standings(key, decision))
+    return then(asked, (standings) =>
       standings
-        .map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))
+        ?.map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))
         .join(', '),
-    ),
-  )
-  if (texts.some((text) => text instanceof Promise)) {
-    return Promise.all(texts).then((all) => all.join(', '))
-  }
-  return texts.join(', ')
+    )
+  })
+  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(listed)
+  return listed(texts as string[])
+}
+
+/** Of limiters that were closed meanwhile nothing is known. */
+function listed(texts: readonly (string | undefined)[]): string {
+  return texts.filter((text) => text !== undefined).join(', ')
 }
