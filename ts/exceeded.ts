@@ -1,10 +1,16 @@
 import type { Decision } from './decision.ts'
 
+/** What all of them have, those of another copy of this package too. */
+const BRAND = Symbol.for('ratethrottle.RateLimitExceeded')
+
 /**
  * A request that its limit does not admit.
  *
  * Made to pass through a web framework's error handling: Fastify and Express read `statusCode`.
  * It carries no key, no address and no text of a store.
+ *
+ * `error instanceof RateLimitExceeded` also holds for Hono's `HTTPException` of a refusal, and for errors of
+ * another copy of this package.
  */
 export class RateLimitExceeded extends Error {
   static {
@@ -13,6 +19,8 @@ export class RateLimitExceeded extends Error {
       configurable: true,
       writable: true,
     })
+    markExceeded(RateLimitExceeded.prototype)
+    Object.defineProperty(RateLimitExceeded, Symbol.hasInstance, { value: isExceeded })
   }
 
   /** Stable name of this error. */
@@ -49,4 +57,18 @@ export function inWords(seconds: number): string {
     return 'Rate limit exceeded: this request costs more than the limit ever admits'
   }
   return `Rate limit exceeded, retry in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`
+}
+
+/** Has an error of another class count as a {@link RateLimitExceeded}, whose fields it must have. */
+export function markExceeded(error: object): void {
+  Object.defineProperty(error, BRAND, { value: true })
+}
+
+/** What `instanceof` asks: by the class, or by the mark that an error of another class carries. */
+function isExceeded(this: unknown, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this as typeof RateLimitExceeded, value))
+    return true
+  // A subclass has only its own.
+  const isThis = this === RateLimitExceeded
+  return isThis && typeof value === 'object' && value !== null && BRAND in value
 }

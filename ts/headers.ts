@@ -75,17 +75,24 @@ function resetAt({ limitResetMs, retryAfter }: Decision): number {
  * for (const [name, value] of Object.entries(rateLimitHeaders(limiter, decision))) response.setHeader(name, value)
  * ```
  *
+ * In the draft's `ratelimit` an adapter lists every limit, this the deciding one alone. Without the key it cannot look
+ * the limit up, so `t`, the seconds until there is more, may be later than an adapter's, never earlier: after an
+ * admission by `sliding-window` or `sliding-log` it says when all is back, and after a denial of several units when
+ * as many are there. In all other cases it is the same.
+ *
  * @param limiter the limiter that decided, a `RateLimiter` or an `AsyncLimiter`
  * @param style `'legacy'` for the three `x-ratelimit-` headers of the limit that decides, `'draft'` for
  * `ratelimit-policy` with every limit and `ratelimit` with the one that decides, or `'both'`. Default: `'legacy'`
  * @returns names in lower case, and `retry-after` on a denial, unless waiting does not help
- * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style
+ * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style, and for what is no decision, such
+ * as a promise of one
  */
 export function rateLimitHeaders(
   limiter: LimiterShown,
   decision: Decision,
   style: Exclude<HeaderStyle, false> = 'legacy',
 ): Record<string, string> {
+  checkDecision(decision)
   if (typeof style !== 'string' || !STYLES.includes(style)) {
     const Kind = typeof style === 'string' ? RangeError : TypeError
     throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
@@ -110,6 +117,17 @@ export function rateLimitHeaders(
     headers['retry-after'] = String(decision.retryAfter)
   }
   return headers
+}
+
+/** @throws TypeError unless it is a decision: most likely it is a promise that was not awaited */
+function checkDecision(decision: unknown): void {
+  if (typeof decision === 'object' && decision !== null) {
+    const { allowed, limit, limitResetMs } = decision as Partial<Decision>
+    const isWhole = typeof limit === 'number' && typeof limitResetMs === 'number'
+    if (typeof allowed === 'boolean' && isWhole) return
+  }
+  const accepted = 'a decision (write `await limiter.check(key)`)'
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'decision', accepted, decision)
 }
 
 /**

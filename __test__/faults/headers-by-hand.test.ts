@@ -185,4 +185,51 @@ describe('rateLimitHeaders', () => {
       expect({ style, code }).toEqual({ style, code: 'INVALID_ARGUMENT' })
     }
   })
+
+  test('F3: what is no decision, as a promise that was not awaited, is refused with a code', async () => {
+    const limiter = new RateLimiter('1/s')
+    const decision = limiter.check('k')
+    const given = [Promise.resolve(decision), undefined, null, {}, true, 'allowed', () => decision]
+    for (const style of ['legacy', 'draft', 'both']) {
+      for (const [i, wrong] of given.entries()) {
+        let code: unknown
+        try {
+          rateLimitHeaders(limiter, wrong, style)
+        } catch (error) {
+          code = error instanceof TypeError && (error as { code?: unknown }).code
+        }
+        expect({ style, i, code }).toEqual({ style, i, code: 'INVALID_ARGUMENT' })
+      }
+    }
+  })
+
+  test.each([
+    'token-bucket',
+    'leaky-bucket',
+    'sliding-window',
+    'sliding-log',
+    'fixed-window',
+  ] as const)('F3: t by hand is never earlier than an adapter says, %s', (algorithm) => {
+    const clock = new FakeClock(1_000)
+    const limiter = new RateLimiter('5/minute', { algorithm, clock })
+    const later = new Set<string>()
+    for (let i = 0; i < 500; i++) {
+      const cost = [1, 2, 1, 0, 1, 3][i % 6] as number
+      const decision = limiter.check('k', cost)
+      const { moreMs } = limiter.standings('k')[0] ?? { moreMs: Number.NaN }
+      const isFull = moreMs === Number.POSITIVE_INFINITY
+      const { ratelimit } = rateLimitHeaders(limiter, decision, 'draft')
+      const [, t = 'none'] = /;t=(\d+);/.exec(`${ratelimit};`) ?? []
+      if (isFull) expect(t).toBe('none')
+      else expect(Number(t)).toBeGreaterThanOrEqual(Math.ceil(moreMs / 1000))
+      if (Number(t) > Math.ceil(moreMs / 1000)) {
+        later.add(decision.allowed ? 'an admission' : cost > 1 ? 'several units' : 'one unit')
+      }
+      clock.advance([0, 100, 0, 777, 5_000, 12_000, 333][i % 7] as number)
+    }
+    // As the comment on `rateLimitHeaders` has it.
+    const isSliding = algorithm.startsWith('sliding')
+    const known = algorithm === 'fixed-window' ? [] : ['several units']
+    expect([...later].sort()).toEqual(isSliding ? ['an admission', ...known] : known)
+  })
 })

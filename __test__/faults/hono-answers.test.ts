@@ -177,6 +177,55 @@ test("G2: Hono's own idiom for errors answers a refusal as it is", async () => {
   expect([error.message, error.name]).toEqual([error.cause.message, 'RateLimitExceeded'])
 })
 
+test('G2: the error that onError sees is an instance of both classes, and only of those', async () => {
+  class Own extends RateLimitExceeded {}
+  const seen: unknown[] = []
+  const app = limited({ key: ({ req }: Context) => req.header('x-key') })
+  app.onError((error, c) => {
+    const classes = [HTTPException, RateLimitExceeded, Own, Error]
+    seen.push(classes.map((one) => error instanceof one))
+    return c.text('no', 429)
+  })
+  app.get('/', (c) => c.text('done'))
+  const base = await listen(getRequestListener(app.fetch))
+  for (const headers of [{ 'x-key': 'ada' }, { 'x-key': 'ada' }, {}]) await fetch(base, { headers })
+  // A denial, and what was refused without being counted.
+  expect(seen).toEqual([
+    [true, true, false, true],
+    [true, false, false, true],
+  ])
+})
+
+test('G2: RateLimitExceeded knows its own, those of another copy of the package, and no other object', () => {
+  class Own extends RateLimitExceeded {}
+  const decision = { retryAfterMs: 1_000 } as Any
+  const copied = createRequire(`${process.cwd()}/`)
+  const files = Object.keys(copied.cache).filter((file) => file.endsWith('exceeded.js'))
+  const other = copyOf(copied, files)
+  const is = (value: unknown): boolean[] => [
+    value instanceof RateLimitExceeded,
+    value instanceof Own,
+  ]
+  const seen = {
+    plain: is(new RateLimitExceeded(decision)),
+    own: is(new Own(decision)),
+    copy: is(new other(decision)),
+    others: [{}, null, 5, new Error('x'), new HTTPException(429), () => {}].flatMap(is),
+  }
+  expect(seen).toEqual({
+    plain: [true, false],
+    own: [true, true],
+    copy: [true, false],
+    others: Array.from({ length: 12 }, () => false),
+  })
+})
+
+/** The class of a second copy of the module. */
+function copyOf(require: NodeJS.Require, files: readonly string[]): typeof RateLimitExceeded {
+  for (const file of files) delete require.cache[file]
+  return require(`${process.cwd()}/dist/exceeded.js`).RateLimitExceeded
+}
+
 test('G2: the idiom holds in a program of CommonJS, whose HTTPException is another class', async () => {
   const require = createRequire(`${process.cwd()}/`)
   const { Hono: Other } = require('hono') as { Hono: typeof Hono }

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { markExceeded, RateLimitExceeded } from '../../exceeded.ts'
 import type { Answer } from '../../tier.ts'
 import { bodyOf, errorOf, type Refusal, withoutStack } from '../http/denial.ts'
 import { nodeOf } from './framework.ts'
@@ -10,7 +11,7 @@ type ExceptionClass = typeof HTTPException
 
 /**
  * A refusal as Hono's own error: an `HTTPException` whose response is what clients are told, with the
- * `RateLimitExceeded` as its `cause` and its fields beside.
+ * `RateLimitExceeded` as its `cause` and its fields beside. It is an instance of both.
  */
 export async function exceptionOf(
   refusal: NonNullable<Refusal>,
@@ -25,6 +26,7 @@ export async function exceptionOf(
   const type = 'application/json; charset=utf-8'
   const getResponse = (): Response =>
     new Response(bodyOf(refusal), { status, headers: { ...headers, 'content-type': type } })
+  if (cause instanceof RateLimitExceeded) markExceeded(exception)
   return Object.assign(exception, cause, { name, status, getResponse })
 }
 
