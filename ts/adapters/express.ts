@@ -86,7 +86,7 @@ function makeMiddleware(
     next: NextFunction,
   ): void => {
     const handOn = (): void => hand(refusal, middleware, request, response, next)
-    void guard?.refuse(refusal, { request, response }, handOn, (error) => next(error))
+    void guard?.refuse(refusal, { request, response }, handOn)
   }
   const middleware: RequestHandler = (request, response, next) => {
     if (guard === undefined) {

@@ -116,21 +116,16 @@ async function refuse(
 ): Promise<void> {
   const headers = await guard.headersOf(c, refusal)
   let isHandedOn = false
-  let failure: Error | undefined
   const hand = (): void => {
     isHandedOn = true
   }
-  const fail = (error: Error, thrown: unknown): void => {
-    if (thrown === error) failure = error
-    else isHandedOn = true
-  }
-  await guard.refuse(refusal, { request: c, response: c }, hand, fail)
-  if (!isHandedOn && failure === undefined) {
+  await guard.refuse(refusal, { request: c, response: c }, hand)
+  if (!isHandedOn) {
     c.res = refused(c.res, refusal.statusCode, headers)
     return
   }
   correctAnswer(c, refusal, headers)
-  throw failure ?? (await exceptionOf(refusal, headers, c))
+  throw await exceptionOf(refusal, headers, c)
 }
 
 /** A handler's own Response has none of the headers that were set before it. */

@@ -99,7 +99,7 @@ export function rateThrottle<const L extends LimitInput>(
   }
 }
 
-/** Answers a refused request. A handler of the user's that fails is answered for, too. */
+/** Answers a refused request. */
 function settle(
   guard: Guard<IncomingMessage, ServerResponse>,
   refusal: Refusal,
@@ -109,9 +109,5 @@ function settle(
   if (refusal === undefined) return true
   const hand = (): void =>
     send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-  const fail = (_: Error, thrown: unknown): void => {
-    guard.report(request, thrown)
-    hand()
-  }
-  return then(guard.refuse(refusal, { request, response }, hand, fail), () => false)
+  return then(guard.refuse(refusal, { request, response }, hand), () => false)
 }

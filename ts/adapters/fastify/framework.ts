@@ -4,7 +4,7 @@ import { clientOf } from '../../address/trust.ts'
 import { UNIX } from '../http/client.ts'
 import { onEnd } from '../http/ending.ts'
 import type { Framework } from '../http/framework.ts'
-import { hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
+import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
 import { namesProxies } from '../http/proxy.ts'
 import type { Warnings } from '../http/warning.ts'
 import { asItIs, symbolOf } from './errors.ts'
@@ -40,11 +40,15 @@ export function fastifyFramework(
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },
+    removeHeader: (reply, name) => {
+      reply.removeHeader(name)
+    },
     setStatus: (reply, status) => {
       if (!reply.sent) reply.code(status)
     },
     isOver: (reply) => reply.sent || isOver(reply.raw),
     onEnd: (reply, ended) => onEnd(reply.raw, ended),
+    cut: (reply) => cut(reply.raw),
     send: (reply, status, type, body) => {
       reply.code(status).type(type).serializer(asItIs).send(body)
     },

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { RateLimitExceeded } from '../../exceeded.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { settle, then } from '../http/answer.ts'
 import type { LimitsFunction } from '../http/budget.ts'
@@ -275,6 +276,8 @@ function withReplies({ handler, ...options }: Options): Options {
       // A reply is a thenable that says when it has been sent.
       if (answer === reply) return undefined
       return then(settle(answer), (body) => {
+        // Sent, it would lose what a response schema does not name.
+        if (body instanceof RateLimitExceeded) throw body
         if (body !== undefined && !reply.sent) reply.send(body)
       })
     },

@@ -85,6 +85,5 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
 function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
   const { guard, answer, request, reply, next } = passing
   const hand = (): void => answer(refusal, request, reply, next)
-  const fail = (error: Error): void => next(error)
-  void guard.refuse(refusal, { request, response: reply }, hand, fail)
+  void guard.refuse(refusal, { request, response: reply }, hand)
 }

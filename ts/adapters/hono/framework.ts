@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import { onEnd } from '../http/ending.ts'
 import type { Ending, Framework } from '../http/framework.ts'
-import { hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
+import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
 import type { Warnings } from '../http/warning.ts'
 
 /** What @hono/node-server puts in `c.env`. */
@@ -57,6 +57,9 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
   setHeader: (c, name, value) => {
     c.header(name, value)
   },
+  removeHeader: (c, name) => {
+    c.header(name, undefined)
+  },
   setStatus: (c, status) => {
     c.status(status as StatusCode)
   },
@@ -72,6 +75,10 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
     return () => {
       waiting.delete(ended)
     }
+  },
+  cut: (c) => {
+    const { outgoing } = nodeOf(c)
+    if (outgoing !== undefined) cut(outgoing)
   },
   send: (c, status, type, body) => {
     c.header('content-type', type)

@@ -41,6 +41,7 @@ export interface Framework<Request, Response> {
   /** Whether the framework's own setting names proxies that are believed. */
   followsProxies(request: Request): boolean
   readonly setHeader: SetHeader<Response>
+  removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
   isOver(response: Response): boolean
@@ -50,6 +51,8 @@ export interface Framework<Request, Response> {
    * @returns calls it off
    */
   onEnd(response: Response, ended: (ending: Ending) => void): () => void
+  /** Breaks off a response that will never be finished: its client would wait. One that is whole stays as it is. */
+  cut(response: Response): void
   /** Answers in full. */
   send(response: Response, status: number, type: string, body: string): void
 }

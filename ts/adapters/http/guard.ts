@@ -1,4 +1,5 @@
 import type { Decision } from '../../decision.ts'
+import { RateLimitExceeded } from '../../exceeded.ts'
 import { isRedis } from '../../storage.ts'
 import { type Answer, readiness, type StoreStatus, type Tier } from '../../tier.ts'
 import { then } from './answer.ts'
@@ -7,7 +8,7 @@ import { type BudgetSource, Charging } from './charging.ts'
 import { Client } from './client.ts'
 import type { Controls } from './controls.ts'
 import { openCounters } from './counters.ts'
-import { errorOf, type Refusal } from './denial.ts'
+import type { Refusal } from './denial.ts'
 import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './filter.ts'
 import type { Exchange, Framework } from './framework.ts'
@@ -105,24 +106,26 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   /**
-   * Sees to a refused request: answers it if the options say how, else has it handed on, once either way.
+   * Sees to a refused request: answers it if the options say how, else has it handed on, once either way. A
+   * handler of the user's that fails has not answered; why it failed is told to the operator, not to the client.
    *
    * @param hand to whoever answers errors, or answers
-   * @param fail told why a handler of the user's failed. Always an Error: frameworks take nothing, falsy
-   * values and words like "route" for leave to go on. Beside it stands what the handler threw
    * @returns when that is done
    */
   refuse(
     refusal: NonNullable<Refusal>,
     { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
     hand: () => void,
-    fail: (error: Error, thrown: unknown) => void,
   ): Answer<void> {
     const goOn = (isAnswered: boolean): void => {
       if (!isAnswered) hand()
     }
-    const failed = (thrown: unknown): void =>
-      fail(thrown instanceof Error ? thrown : errorOf(refusal), thrown)
+    const failed = (thrown: unknown): void => {
+      // A handler that throws the error it was given says that it does not want to answer.
+      if (!(thrown instanceof RateLimitExceeded)) this.#events.failed(request, thrown)
+      if (this.#framework.isOver(response)) this.#framework.cut(response)
+      else hand()
+    }
     let answered: Answer<boolean> = false
     try {
       answered = this.#reply.answer(refusal, request, response)
@@ -140,11 +143,6 @@ export class Guard<Request extends object, Response extends object> implements C
   /** The headers of a request's response once more, for one that was made without them. */
   headersOf(request: Request, refusal: Refusal): Answer<Record<string, string>> {
     return this.#reply.headersOf(RequestDecision.lastOf(request), refusal, request)
-  }
-
-  /** Tells of an error where the framework has nobody to tell. */
-  report(request: Request, error: unknown): void {
-    this.#events.failed(request, error)
   }
 
   reset(key: Key): Answer<void> {

@@ -99,6 +99,11 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.end(body)
 }
 
+/** Breaks off a response that was not ended: in HTTP/1 with its connection, in HTTP/2 with its stream. */
+export function cut(response: ServerResponse): void {
+  if (!response.writableEnded) response.destroy()
+}
+
 /** `node:http` as it is, and what frameworks have of it. */
 export const NODE: Framework<IncomingMessage, ServerResponse> = {
   peer: peerOf,
@@ -114,10 +119,14 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },
+  removeHeader: (response, name) => {
+    response.removeHeader(name)
+  },
   setStatus: (response, status) => {
     if (!isOver(response)) response.statusCode = status
   },
   isOver,
   onEnd,
+  cut,
   send,
 }
