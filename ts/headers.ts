@@ -61,6 +61,13 @@ export function setLegacyHeaders<Response>(
   set(response, 'x-ratelimit-reset', String(resetAt(decision)))
 }
 
+/** The names of those three. */
+export const LEGACY_HEADERS: readonly string[] = [
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+]
+
 /** Never before what `Retry-After` says, which is rounded to whole seconds by itself. */
 function resetAt({ limitResetMs, retryAfter }: Decision): number {
   const ms = Math.max(limitResetMs, (retryAfter ?? 0) * 1000)

@@ -22,7 +22,8 @@ it('req.rateLimit is the tightest decision, also of limits without headers', asy
   const base = await listen(app)
   for (let i = 0; i < 3; i++) {
     const { headers } = await fetch(base)
-    expect(headers.get('x-ratelimit-limit')).toBe('100')
+    // Beside the Retry-After of a limit without headers there are no figures of another one.
+    expect(headers.get('x-ratelimit-limit')).toBe(i < 2 ? '100' : null)
   }
   expect(seen).toEqual([
     [2, true],

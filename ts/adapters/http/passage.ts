@@ -131,7 +131,8 @@ export function isShown(passage: Passage): boolean {
   return passage.isShown
 }
 
-function isBinding(passage: Passage): boolean {
+/** Whether it is no dry run. */
+export function isBinding(passage: Passage): boolean {
   return !passage.isDry
 }
 

@@ -1,10 +1,10 @@
-import { type SetHeader, setLegacyHeaders, standingItem } from '../../headers.ts'
+import { LEGACY_HEADERS, type SetHeader, setLegacyHeaders, standingItem } from '../../headers.ts'
 import type { Answer } from '../../tier.ts'
 import { settle, then } from './answer.ts'
 import { unlessClosed } from './closed.ts'
 import { Denial, type Refusal, Wording } from './denial.ts'
 import type { Exchange, Framework } from './framework.ts'
-import { isShown, type Passage, tightest } from './passage.ts'
+import { isBinding, isShown, type Passage, tightest } from './passage.ts'
 import type { ReadOptions } from './read.ts'
 
 /** What clients are told: headers, and the answer to a refused request. */
@@ -62,15 +62,20 @@ export class Reply<Request extends object, Response extends object> {
     if (refusal !== undefined && this.#isLong(request)) collect(found, 'connection', 'close')
     const shown = last === undefined ? undefined : tightest(last, isShown)
     if (last === undefined || shown?.isShown !== true || headers === false) return found
-    return then(headers === 'draft' ? found : legacyOf(shown, found), () =>
+    const hasLegacy = headers !== 'draft' && !isDeniedUnseen(last)
+    return then(hasLegacy ? legacyOf(shown, found) : found, () =>
       headers === 'legacy' ? found : then(draftOf(last), (draft) => ({ ...found, ...draft })),
     )
   }
 
   /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-  deny(passage: Passage, { request, response }: Exchange<Request, Response>): Denial {
+  deny(passage: Passage, { request, response, before }: Exchange<Request, Response>): Denial {
     const denial = new Denial(passage, this.#wording)
     if (this.#framework.isOver(response)) return denial
+    const { headers } = this.#options
+    if (before !== undefined && headers !== 'legacy' && headers !== 'both') {
+      this.#hideLegacy(before, response)
+    }
     setRetryAfter(denial, response, this.#framework.setHeader)
     this.#closeIfLong(request, response)
     return denial
@@ -97,6 +102,12 @@ export class Reply<Request extends object, Response extends object> {
     return true
   }
 
+  /** What limits before this one have said: beside its Retry-After the figures would be those of another limit. */
+  #hideLegacy(before: Passage, response: Response): void {
+    if (!tightest(before, isShown).isShown) return
+    for (const name of LEGACY_HEADERS) this.#framework.removeHeader(response, name)
+  }
+
   /** Denied is denied before the body: a server must not have to read a gigabyte to say no. */
   #closeIfLong(request: Request, response: Response): void {
     if (!this.#isLong(request)) return
@@ -121,6 +132,12 @@ export class Reply<Request extends object, Response extends object> {
       }
     })
   }
+}
+
+/** Whether the request is denied by a limit that clients are told nothing of. */
+function isDeniedUnseen(last: Passage): boolean {
+  const { decision, isShown, isDry } = tightest(last, isBinding)
+  return !decision.allowed && !isShown && !isDry
 }
 
 /**
