@@ -10,7 +10,7 @@ import type {
 } from 'fastify'
 import { TRUST_EVERYBODY } from '../address/trust.ts'
 import type { Decision } from '../decision.ts'
-import { mustBe } from '../errors.ts'
+import { invalid, mustBe } from '../errors.ts'
 import { RateLimitExceeded as Exceeded } from '../exceeded.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
@@ -18,8 +18,16 @@ import { type Answerer, answerer } from './fastify/errors.ts'
 import { fastifyFramework } from './fastify/framework.ts'
 import { Guards, type Options, type RouteLimit } from './fastify/guards.ts'
 import { type RateThrottleHook as Hook, hookOf } from './fastify/hook.ts'
-import { checkDecorators, decorate, register, turnOf } from './fastify/registration.ts'
-import { warnOfRoutes } from './fastify/route-warnings.ts'
+import {
+  around,
+  checkDecorators,
+  decorate,
+  inside,
+  isRoot,
+  register,
+  turnOf,
+} from './fastify/registration.ts'
+import { type Inner, warnOfRoutes } from './fastify/route-warnings.ts'
 import type { LimitsFunction } from './http/budget.ts'
 import { type Controls, controlsOf } from './http/controls.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from './http/keys.ts'
@@ -34,6 +42,11 @@ interface PluginOptions extends Options {
    * abusive request has caused by then. Default: `'onRequest'`, before everything else.
    */
   readonly hook?: Stage | undefined
+  /**
+   * Of a registration within another instance that has one: says that its limits replace those around it although
+   * they admit more. Then there is no RATETHROTTLE_LOOSER_ROUTE.
+   */
+  readonly replace?: boolean | undefined
 }
 
 type Stage = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
@@ -94,8 +107,9 @@ const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) 
   }
 }
 
-function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): Guards {
+function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptions): Guards {
   const stage = readStage(hook)
+  const isMeant = readReplace(app, replace)
   checkDecorators(app)
   const warnings = new Warnings()
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
@@ -108,7 +122,7 @@ function attach(app: FastifyInstance, { hook, ...options }: PluginOptions): Guar
     guards.prepare(this, route)
   })
   app.addHook('onReady', async () => {
-    warnOfRoutes(guards.settle(), guards.options, warnings)
+    warnOfRoutes(guards.settle(), isMeant ? undefined : innerOf(app, guards), warnings)
     await ready(app, guards)
   })
   app.addHook(
@@ -153,6 +167,22 @@ function decoratorOf(guards: Guards, answer: Answerer): FastifyInstance['rateThr
     make,
     controlsOf(guards.global, guards.others),
   ) as FastifyInstance['rateThrottle']
+}
+
+/** @throws TypeError with code INVALID_OPTION where there is nothing around that could be replaced */
+function readReplace(app: FastifyInstance, replace: unknown): boolean {
+  const isRight = replace === undefined || (typeof replace === 'boolean' && !isRoot(app))
+  if (isRight) return replace === true
+  const accepted = 'true or false, of a route or of a registration within another instance'
+  throw invalid(TypeError, 'INVALID_OPTION', 'replace', accepted, replace)
+}
+
+/** What a registration puts in place of limits around it. The first of an instance speaks for all. */
+function innerOf(app: FastifyInstance, guards: Guards): Inner | undefined {
+  const all = inside(app).filter(({ hasGlobal }) => hasGlobal)
+  if (all[0] !== guards) return undefined
+  const optionsOf = (of: readonly Guards[]) => of.flatMap(({ options }) => options ?? [])
+  return { prefix: app.prefix, options: optionsOf(all), replaced: optionsOf(around(app)) }
 }
 
 function readStage(hook: unknown): Stage {

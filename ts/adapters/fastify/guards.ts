@@ -12,7 +12,7 @@ import { tellOfLimitersPerRequest, wasAnyAsked } from '../http/per-request.ts'
 import { asHttpOptions, inheritedFrom, ownHttpOptions, readHttpOptions } from '../http/read.ts'
 import type { Warnings } from '../http/warning.ts'
 import { ownersOf } from './registration.ts'
-import { type Route, withoutReplace } from './route-warnings.ts'
+import { type Route, warnOfRoutes, withoutReplace } from './route-warnings.ts'
 
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
@@ -137,9 +137,9 @@ export class Guards {
     this.#closeUnused(new Set(seen.map(({ slot }) => slot.guard)))
     return seen
       .filter(({ app }) => ownersOf(app, true)[0] === this)
-      .map(({ name, route }) => {
+      .map(({ app, name, route }) => {
         const config = configOf(route)
-        return { name, config, options: route, rateLimit: limitOf(config) }
+        return routeOf(app, name, config, route)
       })
   }
 
@@ -186,6 +186,10 @@ export class Guards {
     const name = `${withoutHead(config.method)} ${config.url}`
     const same = (one: Declared): boolean => one.rateLimit === config.rateLimit
     const known = this.#replaced.has(name) ? this.#declared.get(name)?.find(same) : undefined
+    // Where it was declared the plugin was not there yet, so the first request is the time to tell.
+    if (known === undefined && ownersOf(app, true)[0] === this) {
+      warnOfRoutes([routeOf(app, name, config, {})], undefined, this.#warnings)
+    }
     const slot = known ?? { guard: this.#declare(app, config, `early ${name}`, undefined) }
     this.#early.set(config, { guard: slot.guard })
     return slot.guard
@@ -255,6 +259,11 @@ export class Guards {
   #open(options: Options, identity: string): FastifyGuard {
     return new Guard(withReplies(options), this.#framework, this.#warnings, identity)
   }
+}
+
+function routeOf(app: FastifyInstance, name: string, config: Config, options: object): Route {
+  const replaced = ownersOf(app, false).flatMap((guards) => guards.options ?? [])
+  return { name, config, options, rateLimit: limitOf(config), replaced }
 }
 
 function configOf({ config }: RouteOptions): Config {

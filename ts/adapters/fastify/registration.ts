@@ -30,6 +30,21 @@ export function ownersOf(app: object, hasOwn: boolean): readonly Guards[] {
   return []
 }
 
+/** The registrations whose limits hold around an instance: those of one within it take their place. */
+export function around(app: object): readonly Guards[] {
+  return ownersOf(Object.getPrototypeOf(app), false)
+}
+
+/** Those of the instance itself. */
+export function inside(app: object): readonly Guards[] {
+  return REGISTERED.get(app) ?? []
+}
+
+/** Whether it is no instance within another. */
+export function isRoot(app: object): boolean {
+  return Object.getPrototypeOf(Object.getPrototypeOf(app) ?? {}) === null
+}
+
 /** How many registrations there are in a server, and how many there were before. */
 const TIMES = new WeakMap<object, number>()
 

@@ -1,8 +1,7 @@
 import { invalid } from '../../errors.ts'
-import type { Limit, LimitInput } from '../../limit/limit.ts'
-import { readLimits } from '../../limit/parse.ts'
 import type { Warnings } from '../http/warning.ts'
 import type { Options, RouteLimit, RouteRateLimitOptions } from './guards.ts'
+import { isLooser, isOptions } from './looser.ts'
 
 /** A route as it stands when the server starts. */
 export interface Route {
@@ -13,6 +12,17 @@ export interface Route {
   readonly options: object
   /** Its own limits, if it has some. */
   readonly rateLimit: RouteLimit | undefined
+  /** The options of the registrations whose limits would hold for it if it had none. */
+  readonly replaced: readonly Options[]
+}
+
+/** A registration within others, whose limits it replaces for the routes there. */
+export interface Inner {
+  /** Where its routes are. */
+  readonly prefix: string
+  /** Its options, and those of others in the same instance. */
+  readonly options: readonly Options[]
+  readonly replaced: readonly Options[]
 }
 
 /** How many routes a warning names. */
@@ -35,10 +45,13 @@ export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<R
   throw invalid(TypeError, 'INVALID_OPTION', 'replace', 'true or false', replace)
 }
 
-/** Tells once of routes that seem to misspell `rateLimit`, and of those that admit more than the plugin. */
+/**
+ * Tells once of routes that seem to misspell `rateLimit`, and of those that admit more than the limits they
+ * replace. So does the registration itself, if it is within another.
+ */
 export function warnOfRoutes(
   routes: readonly Route[],
-  plugin: Options | undefined,
+  inner: Inner | undefined,
   warnings: Warnings,
 ): void {
   const misspelt = routes.flatMap(({ name, config, options }) => [
@@ -56,14 +69,27 @@ export function warnOfRoutes(
     )
   }
   const looser = routes
-    .filter(({ rateLimit }) => isLooser(rateLimit, plugin))
+    .filter(({ rateLimit, replaced }) => !isMeant(rateLimit) && isLooser(rateLimit, replaced))
     .map(({ name }) => shown(name))
+  if (inner !== undefined && isLooserInside(inner)) {
+    looser.unshift(`the registration in ${shown(inner.prefix || 'an instance without a prefix')}`)
+  }
   if (looser.length === 0) return
   warnings.tell(
     'RATETHROTTLE_LOOSER_ROUTE',
-    `a route's config.${RIGHT} replaces the plugin's limits, and these admit more than those: ${list(looser)}. ` +
+    `a route's config.${RIGHT} replaces the plugin's limits, an inner registration those around it, and these admit more ` +
+      `than what they replace: ${list(looser)}. ` +
       "If that is meant, say so with { limits, replace: true }; for a limit beside the plugin's use a hook, app.rateThrottle(limits)",
   )
+}
+
+function isMeant(rateLimit: RouteLimit | undefined): boolean {
+  return saysReplace(rateLimit) && rateLimit.replace === true
+}
+
+/** Registrations in one instance all hold, so the strictest counts. */
+function isLooserInside({ options, replaced }: Inner): boolean {
+  return options.length > 0 && options.every((one) => isLooser(one, replaced))
 }
 
 /** Whether a name is meant to be `rateLimit`: another spelling of it, another form, or a slip of the keyboard. */
@@ -83,34 +109,6 @@ function isOneSlip(one: string, other: string): boolean {
   const [a, b] = [one.slice(start), other.slice(start)]
   const isSwapped = a[0] === b[1] && a[1] === b[0] && a.slice(2) === b.slice(2)
   return isSwapped || a.slice(1) === b || a === b.slice(1) || a.slice(1) === b.slice(1)
-}
-
-function isLooser(rateLimit: RouteLimit | undefined, plugin: Options | undefined): boolean {
-  const limits = limitsOf(rateLimit)
-  const replaced = limitsOf(plugin)
-  if (limits === undefined || replaced === undefined) return false
-  if (saysReplace(rateLimit) && rateLimit.replace === true) return false
-  return replaced.some(({ count, windowMs }) => mostIn(windowMs, limits) > count)
-}
-
-/** What all of the limits together admit in a time, if it is spread over it evenly or all at once. */
-function mostIn(ms: number, limits: readonly Limit[]): number {
-  const each = limits.map(({ count, windowMs, burst = count }) =>
-    Math.max(count * Math.max(1, ms / windowMs), burst),
-  )
-  return Math.min(...each)
-}
-
-/** Limits that are known before there is a request. */
-function limitsOf(given: RouteLimit | Options | undefined): readonly Limit[] | undefined {
-  const limits = isOptions(given) ? given.limits : given
-  if (limits === undefined || limits === false || typeof limits === 'function') return undefined
-  return readLimits(limits as LimitInput)
-}
-
-function isOptions(given: RouteLimit | Options | undefined): given is Options {
-  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
-  return isObject && !Object.hasOwn(given, 'count')
 }
 
 function saysReplace(given: RouteLimit | undefined): given is RouteRateLimitOptions {
