@@ -8,8 +8,8 @@ export default defineConfig({
     exclude: ['__test__/package/**'],
     // A crash of the addon ends one file's process, not the run.
     pool: 'forks',
-    // Many tests wait for servers, clocks and other processes: one at a time would waste half the machine.
-    maxWorkers: 2,
+    // Most of their time tests wait for servers, clocks and other processes.
+    maxWorkers: 4,
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
     testTimeout: 120_000,
     hookTimeout: 60_000,

@@ -188,10 +188,10 @@ const CAUSES: [string, string | RegExp, () => Promise<Where>][] = [
     'LOADING',
     async () => {
       const server = await serverForTest()
-      const fill = 'for i = 1, 2000 do redis.call("SET", "filler" .. i, string.rep("x", 100)) end'
+      const fill = 'for i = 1, 8000 do redis.call("SET", "filler" .. i, string.rep("x", 100)) end'
       await server.admin.eval(fill, 0)
       await server.admin.save()
-      const slowly = ['--loading-process-events-interval-bytes', '1024', '--key-load-delay', '9000']
+      const slowly = ['--loading-process-events-interval-bytes', '1024', '--key-load-delay', '2000']
       await server.restart(...slowly)
       return { url: at(server.port) }
     },

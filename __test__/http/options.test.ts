@@ -17,7 +17,9 @@ describe.each(ADAPTERS)('%s', (adapter) => {
       if (name === 'free') return '1/hour'
       return name === 'pro' ? { count: 2, windowMs: 3_600_000 } : false
     }
-    const { statuses } = await serve(adapter, { limits })
+    // What a caller has used stays used when its plan changes: these are two callers.
+    const key = (request: unknown) => header(request, 'plan') ?? 'none'
+    const { statuses } = await serve(adapter, { limits, key })
     expect(await statuses(2, '/', plan({ plan: 'free' }))).toEqual([200, 429])
     expect(await statuses(3, '/', plan({ plan: 'pro' }))).toEqual([200, 200, 429])
     expect(await statuses(3)).toEqual([200, 200, 200])
