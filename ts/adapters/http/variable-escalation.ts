@@ -84,7 +84,7 @@ export class VariableEscalation implements VariableLimiter {
     return {
       limits: tier.limits,
       check: (key, cost) => steps().check(key, cost),
-      peek: (key, cost) => tier.peek(key, cost),
+      peek: (key, cost) => steps().peek(key, cost),
       take: (key, cost) => tier.take(key, cost),
       refund: (key, units) => tier.refund(key, units),
       block: (key, ms) => tier.block(key, ms),
