@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import { createRequire } from 'node:module'
+import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import express, { type ErrorRequestHandler } from 'express'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
@@ -176,3 +178,30 @@ function rawOf(request: Any, response: Any): ServerResponse {
   const { env } = request as { env?: { outgoing?: ServerResponse } }
   return env?.outgoing ?? response
 }
+
+test('G3: an answer over HTTP/2 that a failing handler has begun ends as an error, not as if it were whole', async () => {
+  const limiter = onNode({
+    limits: '1/hour',
+    onError: () => {},
+    handler: (_request, response) => {
+      response.writeHead(429)
+      response.write('half an answer')
+      raise(new Error(SECRET))
+    },
+  })
+  const server = http2.createServer(limiter.wrap((_, response) => response.end('ok')) as () => void)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const session = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const codes: unknown[] = []
+  for (let i = 0; i < 2; i++) {
+    const stream = session.request({ ':path': '/' })
+    stream.on('error', () => {}).resume()
+    const timer = setTimeout(() => stream.destroy(), 3_000)
+    await new Promise((resolve) => stream.on('close', resolve))
+    clearTimeout(timer)
+    codes.push(stream.rstCode)
+  }
+  session.destroy()
+  await new Promise((resolve) => server.close(resolve))
+  expect(codes).toEqual([0, http2.constants.NGHTTP2_INTERNAL_ERROR])
+})

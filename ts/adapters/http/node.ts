@@ -56,7 +56,7 @@ function listensOnNetwork(socket: Socket): boolean {
 
 /** A response of HTTP/2 is no stream itself: it has one. */
 interface Streamed {
-  readonly stream?: { readonly destroyed: boolean } | undefined
+  readonly stream?: { readonly destroyed: boolean; close(code: number): void } | undefined
 }
 
 /** Whether nothing can be answered any more. */
@@ -99,9 +99,15 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.end(body)
 }
 
+/** Of HTTP/2: without it a stream that breaks off looks like one that is whole. */
+const INTERNAL_ERROR = 2
+
 /** Breaks off a response that was not ended: in HTTP/1 with its connection, in HTTP/2 with its stream. */
 export function cut(response: ServerResponse): void {
-  if (!response.writableEnded) response.destroy()
+  if (response.writableEnded) return
+  const { stream } = response as Streamed
+  if (stream === undefined) response.destroy()
+  else stream.close(INTERNAL_ERROR)
 }
 
 /** `node:http` as it is, and what frameworks have of it. */
