@@ -56,10 +56,27 @@ export function setLegacyHeaders<Response>(
   set: SetHeader<Response>,
 ): void {
   // As text: a number would be turned into text twice on its way out, once to be checked.
-  set(response, 'x-ratelimit-limit', String(decision.limit))
+  set(response, 'x-ratelimit-limit', LIMIT.textOf(decision.limit))
   set(response, 'x-ratelimit-remaining', String(remaining))
-  set(response, 'x-ratelimit-reset', String(resetAt(decision)))
+  set(response, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
 }
+
+/** A number as text, kept for the next time: it mostly is the same for many requests in a row. */
+class LastText {
+  #number = 0
+  #text = '0'
+
+  textOf(number: number): string {
+    if (number !== this.#number) {
+      this.#number = number
+      this.#text = String(number)
+    }
+    return this.#text
+  }
+}
+
+const LIMIT = new LastText()
+const RESET = new LastText()
 
 /** The names of those three. */
 export const LEGACY_HEADERS: readonly string[] = [
@@ -69,8 +86,8 @@ export const LEGACY_HEADERS: readonly string[] = [
 ]
 
 /** Never before what `Retry-After` says, which is rounded to whole seconds by itself. */
-function resetAt({ limitResetMs, retryAfter }: Decision): number {
-  const ms = Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
+function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
+  const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
   return Math.ceil((Date.now() + ms) / 1000)
 }
 

@@ -49,7 +49,7 @@ const HTTP = [
   {
     name: 'X-RateLimit-Reset speaks of all limits',
     file: 'ts/headers.ts',
-    from: 'const ms = Math.max(limitResetMs, (retryAfter ?? 0) * 1000)',
+    from: 'const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)',
     to: 'const ms = decision.resetMs',
     tests: faults('one-limit', 'headers-by-hand', 'under-a-block'),
   },

@@ -27,16 +27,18 @@ export class Reply<Request extends object, Response extends object> {
     const isTightest = passage.before === undefined || tightest(passage, isShown) === passage
     if (headers === 'draft' || !isTightest) return this.#showRest(passage, response)
     const { decision } = passage
-    const { setHeader } = this.#framework
-    if (isMixed(passage)) {
-      return then(remainingOf(passage), (remaining) => {
-        if (this.#framework.isOver(response)) return
-        setLegacyHeaders(decision, remaining, response, setHeader)
-        return this.#showRest(passage, response)
-      })
-    }
-    setLegacyHeaders(decision, decision.remaining, response, setHeader)
+    if (!decision.allowed && isMixed(passage)) return this.#showMixed(passage, response)
+    setLegacyHeaders(decision, decision.remaining, response, this.#framework.setHeader)
     return this.#showRest(passage, response)
+  }
+
+  /** Apart from `show`: a closure there would cost every admitted request an allocation. */
+  #showMixed(passage: Passage, response: Response): Answer<void> {
+    return then(remainingOf(passage), (remaining) => {
+      if (this.#framework.isOver(response)) return
+      setLegacyHeaders(passage.decision, remaining, response, this.#framework.setHeader)
+      return this.#showRest(passage, response)
+    })
   }
 
   /** A header that all responses have which `show` has seen. */
