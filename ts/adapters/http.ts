@@ -8,6 +8,7 @@ import { bodyOf, type Refusal } from './http/denial.ts'
 import { Guard } from './http/guard.ts'
 import { identityByTurn } from './http/identity.ts'
 import { NODE, send } from './http/node.ts'
+import { NotAwaited } from './http/not-awaited.ts'
 import type { CheckedOptions, HttpOptions } from './http/options.ts'
 import { ownHttpOptions } from './http/read.ts'
 import { Warnings } from './http/warning.ts'
@@ -32,9 +33,11 @@ type Wrapped<Request, Response> = ((request: Request, response: Response) => voi
 /** Limits for the requests of a `node:http` server, or of one of `node:http2`. */
 export interface RateThrottle extends Controls {
   /**
-   * Decides about a request. One that may pass is yours to answer; any other has been answered.
+   * Decides about a request. One that may pass is yours to answer; any other has been answered. Always write
+   * `await`: `if (await limiter.admit(request, response)) response.end('hello')`. `wrap` and `middleware` do it
+   * for you.
    *
-   * @returns whether it may pass
+   * @returns whether it may pass: at once, or as a promise, where the store, an option or `handler` takes time
    */
   admit(request: AnyRequest, response: AnyResponse): Answer<boolean>
   /**
@@ -64,17 +67,14 @@ export function rateThrottle<const L extends LimitInput>(
   options: CheckedOptions<L, IncomingMessage, ServerResponse>,
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
-  const guard = new Guard(own, NODE, new Warnings(), identityByTurn())
-  const admit: RateThrottle['admit'] = (anyRequest, anyResponse) => {
+  const warnings = new Warnings()
+  const guard = new Guard(own, NODE, warnings, identityByTurn())
+  const notAwaited = new NotAwaited(warnings)
+  const admitFor = (request: AnyRequest, response: AnyResponse): Answer<boolean> =>
     // HTTP/2 has the same in classes of its own.
-    const request = anyRequest as IncomingMessage
-    const response = anyResponse as ServerResponse
-    const refusal = guard.decide(request, response)
-    if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response)
-    return refusal.then((found) => settle(guard, found, request, response))
-  }
+    admit(guard, request as IncomingMessage, response as ServerResponse)
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
-    const admitted = admit(request, response)
+    const admitted = admitFor(request, response)
     if (admitted === true) next()
     else if (admitted instanceof Promise) {
       void admitted.then((isAdmitted) => {
@@ -83,11 +83,12 @@ export function rateThrottle<const L extends LimitInput>(
     }
   }
   return {
-    admit,
+    admit: (request, response) =>
+      admit(guard, request as IncomingMessage, response as ServerResponse, notAwaited),
     middleware,
     wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
       const pass = listener as (request: AnyRequest, response: AnyResponse) => void
-      const admitted = admit(request, response)
+      const admitted = admitFor(request, response)
       if (admitted === true) pass(request, response)
       else if (admitted instanceof Promise) {
         void admitted.then((isAdmitted) => {
@@ -99,15 +100,34 @@ export function rateThrottle<const L extends LimitInput>(
   }
 }
 
+/** @param caller told of a listener that takes the promise for an answer */
+function admit(
+  guard: Guard<IncomingMessage, ServerResponse>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  caller?: NotAwaited,
+): Answer<boolean> {
+  const wasAnswered = response.headersSent
+  const refusal = guard.decide(request, response)
+  if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response, caller)
+  return refusal.then((found) => {
+    if (!wasAnswered) caller?.decided(response)
+    return settle(guard, found, request, response, caller)
+  })
+}
+
 /** Answers a refused request. */
 function settle(
   guard: Guard<IncomingMessage, ServerResponse>,
   refusal: Refusal,
   request: IncomingMessage,
   response: ServerResponse,
+  caller: NotAwaited | undefined,
 ): Answer<boolean> {
   if (refusal === undefined) return true
   const hand = (): void =>
     send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-  return then(guard.refuse(refusal, { request, response }, hand), () => false)
+  const answered = guard.refuse(refusal, { request, response }, hand)
+  if (answered instanceof Promise) caller?.answering(response)
+  return then(answered, () => false)
 }
