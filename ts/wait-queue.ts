@@ -212,6 +212,7 @@ export class WaitQueue<T> {
   #settle(line: Line<T>, head: Waiter<T>, asked: T | Later): boolean {
     if (!(asked instanceof Later)) {
       line.pauses = 0
+      line.noteAdmission(this.#clock.now())
       if (head.isWaiting) this.#resolve(head, asked)
       else this.#source.giveBack(line.key, head.cost, asked)
       return true
@@ -220,8 +221,9 @@ export class WaitQueue<T> {
     line.toldAt = this.#clock.now()
     line.pauses++
     if (!head.isWaiting) return true
-    const isOver = head.deadline <= line.toldAt
-    if (isOver || !isInTime(line.toldAt + asked.leastMs, head.deadline)) {
+    const deadline = head.forgivingDeadline
+    const isOver = deadline <= line.toldAt
+    if (isOver || !isInTime(line.toldAt + asked.leastMs, deadline)) {
       this.#resolve(head, new Refused(asked.denial, 'late'))
       return true
     }
@@ -236,7 +238,10 @@ export class WaitQueue<T> {
     if (!waiter.isWaiting) return
     // What is under way for it decides.
     if (line.isAsking && line.head === waiter) return
-    this.#refuse(waiter, 'late')
+    const deadline = waiter.forgivingDeadline
+    const isNext = line.head === waiter && isInTime(line.at, deadline)
+    if (isNext && this.#clock.now() < deadline) this.#deadlines.put(waiter, deadline)
+    else this.#refuse(waiter, 'late')
   }
 
   #goneAway(waiter: Waiter<T>): void {

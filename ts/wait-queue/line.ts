@@ -1,6 +1,9 @@
 import type { Decision } from '../decision.ts'
 import type { Entry } from './agenda.ts'
 
+/** What late timers have cost a waiter is forgiven, up to so much. */
+const MOST_GRACE_MS = 100
+
 /** A caller who waits, linked to both neighbours: each may leave at any time, also one of ten thousand. */
 export class Waiter<T> implements Entry {
   at = 0
@@ -10,6 +13,8 @@ export class Waiter<T> implements Entry {
   after: Waiter<T> | undefined = undefined
   /** Ends the look-out for the caller's going. */
   stopWatching: (() => void) | undefined = undefined
+  /** By how much the line was late when it joined. */
+  lateBefore = 0
   readonly line: Line<T>
   readonly cost: number
   readonly deadline: number
@@ -28,6 +33,11 @@ export class Waiter<T> implements Entry {
     this.deadline = deadline
     this.resolve = resolve
     this.reject = reject
+  }
+
+  /** Its deadline, and what the line has lost since it joined: by its place it was in time. */
+  get forgivingDeadline(): number {
+    return this.deadline + Math.min(this.line.lateMs - this.lateBefore, MOST_GRACE_MS)
   }
 }
 
@@ -103,6 +113,8 @@ export class Line<T> implements Entry {
   isWoken = false
   /** How many times in a row a head has been told to wait. */
   pauses = 0
+  /** By how much its heads were admitted after they could be: timers fire late, and each delays all behind it. */
+  lateMs = 0
   #tail: Waiter<T> | undefined
 
   constructor(key: string, later: Later, toldAt: number) {
@@ -113,11 +125,19 @@ export class Line<T> implements Entry {
 
   push(waiter: Waiter<T>): void {
     waiter.before = this.#tail
+    waiter.lateBefore = this.lateMs
     if (this.#tail === undefined) this.head = waiter
     else this.#tail.after = waiter
     this.#tail = waiter
     this.size++
     this.units += waiter.cost
+  }
+
+  /** A head is admitted. Those that are in the same moment are late once. */
+  noteAdmission(now: number): void {
+    if (this.place >= 0 || !(now > this.at)) return
+    this.lateMs += now - this.at
+    this.at = now
   }
 
   /** The waiter is no longer in the line, and knows it. */
