@@ -1,4 +1,5 @@
-// One of several processes that wait for one key: prints when each wait was over, on the clock of the machine.
+// One of several processes that wait for one key: prints when it began, and when each wait was over, on the
+// clock of the machine.
 import { createLimiter } from 'ratethrottle'
 
 const [storage, waits, gapMs] = process.argv.slice(2)
@@ -13,12 +14,14 @@ for (let i = 0; i < 200; i++) {
 await limiter.check('warm')
 process.stdout.write('ready\n')
 await new Promise((resolve) => process.stdin.once('data', resolve))
+const now = () => Number(process.hrtime.bigint()) / 1e6
+const began = now()
 const times = []
 const wait = async () => {
   await limiter.wait('paced')
-  times.push(Number(process.hrtime.bigint()) / 1e6)
+  times.push(now())
 }
 await Promise.all(Array.from({ length: Number(waits) }, wait))
-process.stdout.write(`${JSON.stringify(times)}\n`)
+process.stdout.write(`${JSON.stringify([began, ...times])}\n`)
 await limiter.close()
 process.exit()

@@ -5,16 +5,18 @@ import { join } from 'node:path'
 /** Milliseconds between two who are let through, see pacer.mjs. */
 const GAP_MS = 50
 
-/** Two processes each wait so many times for one key. When they were let through, in milliseconds. */
+/** Two processes each wait so many times for one key. When they began and were let through, in milliseconds. */
 export async function collect(
   storage: string,
   waits: number,
-): Promise<{ readonly times: readonly number[]; readonly gapMs: number }> {
+): Promise<{ readonly began: number; readonly times: readonly number[]; readonly gapMs: number }> {
   const children = [0, 1].map(() => start(storage, waits))
   await Promise.all(children.map(({ ready }) => ready))
   for (const { go } of children) go()
-  const times = (await Promise.all(children.map(({ done }) => done))).flat()
-  return { times: times.sort((a, b) => a - b), gapMs: GAP_MS }
+  const all = await Promise.all(children.map(({ done }) => done))
+  const began = Math.min(...all.map(([first = Number.NaN]) => first))
+  const times = all.flatMap(([, ...own]) => own)
+  return { began, times: times.sort((a, b) => a - b), gapMs: GAP_MS }
 }
 
 function start(storage: string, waits: number) {
