@@ -57,7 +57,7 @@ function readWide(allowed: boolean, wide: Float64Array): Decision {
   }
 }
 
-/** What `Retry-After` says of so many milliseconds: whole seconds, rounded up; nothing when never. */
+/** What `Retry-After` says of these milliseconds: whole seconds, rounded up; nothing when never. */
 export function retryAfterOf(ms: number): number | undefined {
   return ms === Number.POSITIVE_INFINITY ? undefined : Math.ceil(ms / 1000)
 }

@@ -155,7 +155,7 @@ function checkNames(options: unknown, known: readonly string[]): void {
   }
 }
 
-/** So many names can be read in a line; of more than these only the one that may be meant is said. */
+/** The most names that can be read in a line; of more than these only the one that may be meant is said. */
 const SHORT_LIST = 8
 
 function advice(key: string | symbol, known: readonly string[]): string {

@@ -100,7 +100,7 @@ export function rateThrottle<const L extends LimitInput>(
   }
 }
 
-/** @param caller told of a listener that takes the promise for an answer */
+/** @param caller hears of a listener that takes the promise for an answer */
 function admit(
   guard: Guard<IncomingMessage, ServerResponse>,
   request: IncomingMessage,

@@ -4,7 +4,7 @@ import type { Algorithm } from '../options.ts'
 import type { Order } from './reply.ts'
 import { bits, finest } from './terms.ts'
 
-/** What the scripts for limits that change are told of one set of limits. */
+/** The arguments of the scripts for limits that change, for one set of limits. */
 export interface VariableTerms extends Order {
   /** As the caller has them. */
   readonly limits: readonly Limit[]

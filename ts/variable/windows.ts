@@ -2,7 +2,7 @@ import { printable } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 
-/** So many tables the core keeps at once: see crate/core/src/variable/place.rs. */
+/** The most tables that the core keeps at once: see crate/core/src/variable/place.rs. */
 const MOST_WINDOWS = 64
 const MOST_LOGS = 16
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Calls before the first look; each touches a page at most, or one for each limit.
 const FIRST_LOOK: u32 = 256;
-/// Looks become rarer by this factor, down to one in so many calls.
+/// Looks become rarer by this factor, down to one in this many calls.
 const RARER: u32 = 4;
 const RAREST: u32 = 1 << 16;
 /// Changes below this are not worth telling.
@@ -60,7 +60,7 @@ pub(crate) trait Looked {
 pub(crate) struct Burden {
     env: sys::napi_env,
     told: Cell<i64>,
-    /// Calls until the next look, of so many in all.
+    /// Calls until the next look, of this many in all.
     left: Cell<u32>,
     interval: Cell<u32>,
     calls: Cell<u64>,

@@ -14,7 +14,7 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 #[cfg(feature = "probe")]
 static TOLD: AtomicI64 = AtomicI64::new(0);
 
-/// V8 was told of so many bytes more. It has no way to be asked.
+/// The bytes that V8 has been told of. It has no way to be asked.
 #[cfg_attr(
     not(feature = "probe"),
     expect(unused_variables, reason = "a release build has no probe")
@@ -24,7 +24,7 @@ pub(crate) fn told(change: i64) {
     TOLD.fetch_add(change, Ordering::Relaxed);
 }
 
-/// Bytes that V8 was told of and not yet that they are gone.
+/// Bytes that V8 has been told of, and not yet that they are gone.
 #[cfg(feature = "probe")]
 #[napi_derive::napi]
 #[must_use]

@@ -3,7 +3,7 @@ import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import type { Options, RouteLimit } from './guards.ts'
 
-/** What a limit admits in a time at most: so many at once, and so many more with each millisecond. */
+/** The most a limit admits in a time: a number at once, and a number more with each millisecond. */
 interface Line {
   readonly atOnce: number
   readonly perMs: number

@@ -30,7 +30,7 @@ export async function exceptionOf(
   return Object.assign(exception, cause, { name, status, getResponse })
 }
 
-/** What refused requests are to be told, until somebody answers them. */
+/** What refused requests are to be told, until they are answered. */
 const PENDING = new WeakMap<Context, { status: number; headers: Record<string, string> }>()
 /** By the prototype of the app's contexts: the same, but that a refused one corrects its answer. */
 const CORRECTING = new WeakMap<object, object>()

@@ -32,7 +32,7 @@ export class Caller<Request> {
 
   /**
    * @param report told of every key function that failed
-   * @param keyMissing told of every request that is refused because it has no key
+   * @param keyMissing called with every request that is refused because it has no key
    */
   constructor(
     options: CallerOptions<Request>,

@@ -42,7 +42,7 @@ export interface Held {
 export interface HoldOptions extends Omit<QueueOptions, 'clock' | 'room'> {
   /** The tier's clock, in milliseconds. */
   readonly now: () => number
-  /** Whoever has waited so long is refused: some handler hangs. */
+  /** A request that has waited this long is refused: some handler hangs. */
   readonly longestWaitMs: number
 }
 
@@ -76,7 +76,7 @@ export class Holds {
     this.#options = options
   }
 
-  /** Charges a request, which waits if need be. Whoever's client goes meanwhile is charged nothing. */
+  /** Charges a request, which waits if need be. A request whose client goes meanwhile is charged nothing. */
   take(budget: Budget, key: string, cost: number | undefined, client: Caller): Answer<Held> {
     const queue = this.#queueOf(budget)
     const joined = queue.join(key, cost ?? 1, this.#options.longestWaitMs, client)

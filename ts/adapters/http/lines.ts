@@ -10,7 +10,7 @@ export interface Woken {
 /** Units of one key that requests of this process hold. */
 interface Held {
   requests: number
-  /** Epochs in which the store was told of it. */
+  /** Epochs in which the store has a mark of it. */
   epochs: number[]
   /** The last of them, and when the store knows. */
   epoch: number

@@ -1,4 +1,4 @@
-/** So many values at most, and so many characters of what they are known by. */
+/** A bounded number of values, and of characters of what they are known by. */
 const MOST_ENTRIES = 10_000
 const MOST_CHARACTERS = 1_000_000
 

@@ -17,7 +17,7 @@ import { DIVIDE } from './sliding-window.ts'
  * used elsewhere counts from now on, unless that was longer ago than its window: this errs towards denial.
  */
 
-/** A key has so many records: more than limits can be named in one call, so that those of the call always have room. */
+/** The most records of a key: more than limits can be named in one call, so that those of the call always have room. */
 const MOST_RECORDS = 24
 
 /**

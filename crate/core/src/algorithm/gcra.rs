@@ -114,7 +114,7 @@ impl Gcra<true> {
         self.depth
     }
 
-    /// The time that so many units cost.
+    /// The time that these units cost.
     pub(crate) const fn price(&self, units: u64) -> u64 {
         units.saturating_mul(self.token.get())
     }

@@ -30,7 +30,7 @@ const FLAG_BITS: u32 = 4;
 pub struct SlidingLog<const VARYING: bool = false> {
     /// Places in the ring.
     count: NonZeroU64,
-    /// So many of them are older than the last N units; 0 unless the limit may change from call to call.
+    /// The number of them that are older than the last N units; 0 unless the limit may change from call to call.
     skip: u64,
     window: u64,
     per_ms: NonZeroU64,
@@ -80,7 +80,7 @@ impl SlidingLog<true> {
         self.used(state, self.unpack(state.value), now.ticks(self.per_ms.get()))
     }
 
-    /// The word after so many more units, whatever the limit admits.
+    /// The word after these further units, whatever the limit admits.
     pub(super) fn owing(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
         match more.min(self.count.get()) {
             0 => state.value,

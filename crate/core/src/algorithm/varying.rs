@@ -8,7 +8,7 @@
 //! word = exhausted 1 | what the algorithm keeps 53
 //! ```
 //!
-//! Whether forgetting a key would let it in has to be known from the word alone, because whoever looks
+//! Whether forgetting a key would let it in has to be known from the word alone, because the caller that looks
 //! for a place knows only the limits of another key. So the word says whether one more unit would have been
 //! denied when it was written. A log whose word has no room for that says it by its use of the ring.
 
@@ -40,7 +40,7 @@ pub enum Varying {
 }
 
 impl Varying {
-    /// The arithmetic of a limit; of a log in rings of so many places.
+    /// The arithmetic of a limit; of a log in rings of `places` places.
     pub fn of(kind: Kind, limit: Limit, places: u64) -> Result<Self, Error> {
         Ok(match kind {
             Kind::TokenBucket | Kind::LeakyBucket => Self::Gcra(Gcra::varying(limit)?),

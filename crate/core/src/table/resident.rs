@@ -38,7 +38,7 @@ pub(super) fn resident(memory: &[AtomicU64]) -> Option<u64> {
 const ENTRY: usize = 8;
 #[cfg(target_os = "linux")]
 const TOUCHED: u32 = 62;
-/// A large table is sampled: so many parts, spread evenly, of so many pages each.
+/// A large table is sampled: `PARTS` parts, spread evenly, of `PART` pages each.
 #[cfg(target_os = "linux")]
 const PARTS: usize = 64;
 #[cfg(target_os = "linux")]

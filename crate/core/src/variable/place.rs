@@ -15,10 +15,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 /// A table as one limit sees it.
 pub(crate) type View<'a> = Table<&'a [AtomicU64], Varying>;
 
-/// So many windows at once; of a log, windows and sizes.
+/// The most windows at once; of a log, windows and sizes.
 const MOST_PLACES: usize = 64;
 const MOST_LOGS: usize = 16;
-/// Rings of a log have at least so many places: counts up to it share a table.
+/// The least places of a log's ring: counts up to it share a table.
 const LEAST_RING: u64 = 15;
 const DEFAULT_CAPACITY: usize = 100_000;
 /// A log of so many bytes at most, unless a capacity is asked for.
@@ -147,11 +147,11 @@ impl Place {
     }
 
     pub(crate) fn ask(&self, now: Nanos) {
-        // Relaxed: it only says which table nobody will miss.
+        // Relaxed: it only says which table no caller will miss.
         self.asked_ms.store(now.whole_ms(), Ordering::Relaxed);
     }
 
-    /// Whether what is in it no longer counts for anybody.
+    /// Whether what is in it no longer counts for any caller.
     fn is_over(&self, now: Nanos) -> bool {
         let idle = now.whole_ms().saturating_sub(self.asked_ms.load(Ordering::Relaxed));
         idle >= self.what.window_ms.saturating_mul(2)

@@ -61,7 +61,7 @@ fn a_limit_beside_a_longer_one_that_holds_what_was_used_begins_empty() {
     }
 }
 
-/// 1,024 windows of 700 ms are an era of a sliding window: whoever asks in a new one clears what is over.
+/// 1,024 windows of 700 ms are an era of a sliding window: the first call in a new one clears what is over.
 #[test]
 fn a_place_that_was_lost_because_its_window_was_over_begins_empty() {
     let limiter = limiter(Kind::SlidingWindow, 100);
