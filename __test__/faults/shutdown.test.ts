@@ -109,7 +109,7 @@ test('T15: a server ends while Redis is away, with each request answered', async
 test('T15: a server ends while Redis is frozen, with each request answered', async () => {
   redis.signal('SIGSTOP')
   onTestFinished(() => redis.signal('SIGCONT'))
-  const modes = ['redis', 'leases', 'redis countWhen']
+  const modes = ['redis', 'leases', 'redis countWhen', 'redis slowDown']
   const cases = modes.map((mode) => [mode, shutDown('fastify', mode, 'SIGTERM', redis.url)])
   const [seen, right] = await outcomesOf(Object.fromEntries(cases))
   expect(seen).toEqual(right)
