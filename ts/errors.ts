@@ -73,6 +73,11 @@ export function invalid(
   return Object.assign(error, { code })
 }
 
+/** The error of a limiter that was closed, with the native core's code. */
+export function closedError(message: string): Error {
+  return Object.assign(new Error(message), { code: 'CLOSED' })
+}
+
 /**
  * Any value as text for an error message: at most 64 characters, printable ASCII only, in bounded time.
  *

@@ -3,6 +3,7 @@ import { type Native, type OpenOptions, open } from './binding.ts'
 import { withBurst } from './burst.ts'
 import type { Clock } from './clock.ts'
 import { agedDenial, type Decision, readDecision } from './decision.ts'
+import { closedError } from './errors.ts'
 import { RateLimitExceeded } from './exceeded.ts'
 import { forget, noKey } from './last-key.ts'
 import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
@@ -205,9 +206,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   close(): void {
     this.#native.close()
     this.#endWatch?.()
-    const reason = Object.assign(new Error('the limiter was closed while waiting'), {
-      code: 'CLOSED',
-    })
+    const reason = closedError('the limiter was closed while waiting')
     this.#queue?.close(reason)
     this.#delayed?.close(reason)
   }

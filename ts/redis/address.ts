@@ -34,12 +34,6 @@ const FORMS =
 const PORTS = { single: 6379, sentinel: 26379, cluster: 6379 } as const
 const MAX_DB = 2 ** 31 - 1
 
-/** Whether a text is meant as the URL of a Redis. */
-export function isRedisUrl(text: string): boolean {
-  const [scheme = ''] = text.split(':', 1)
-  return SCHEME.test(scheme.toLowerCase())
-}
-
 /**
  * Reads a URL. A URL is a secret: what is wrong with it is said in our words, and nothing of it is shown.
  *

@@ -39,11 +39,6 @@ export function checkDuration(ms: unknown): asserts ms is number {
   if (ms < 1 || ms > MAX_WINDOW_MS) throw refusal(RangeError, `ms: ${ms}; ${expected}`)
 }
 
-/** The native core's error for a limiter that was closed. */
-export function closedError(message: string): Error {
-  return Object.assign(new Error(message), { code: 'CLOSED' })
-}
-
 function refusal(Kind: ErrorConstructor, message: string): Error {
   return Object.assign(new Kind(message), { code: 'INVALID_ARGUMENT' })
 }

@@ -1,7 +1,7 @@
 import { type Decision, retryAfterOf } from '../decision.ts'
+import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Standing } from '../tier.ts'
-import { closedError } from './argument.ts'
 import type { Circle } from './circle.ts'
 import { type Local, localFor } from './local.ts'
 import type { OnError, ResolvedRedisOptions } from './options.ts'

@@ -1,5 +1,6 @@
 import { withBurst } from '../burst.ts'
 import type { Decision } from '../decision.ts'
+import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 import type { Standing, StoreStatus, Tier } from '../tier.ts'
@@ -9,7 +10,7 @@ import type { VariableLimiter } from '../variable/variable.ts'
 import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
 import { Pace } from '../wait-queue/pace.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
-import { checkDuration, checkKey, checkWhole, closedError } from './argument.ts'
+import { checkDuration, checkKey, checkWhole } from './argument.ts'
 import type { Connection } from './connection.ts'
 import {
   type RedisLimiterOptions,

@@ -2,6 +2,7 @@ import { type NativeVariable, openVariable, type VariableOptions } from '../bind
 import { withBurst } from '../burst.ts'
 import type { Clock } from '../clock.ts'
 import { agedDenial, type Decision, readDecision } from '../decision.ts'
+import { closedError } from '../errors.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimiterStats } from '../limiter.ts'
 import {
@@ -125,8 +126,8 @@ export class NativeVariableLimiter implements VariableLimiter {
   close(): void {
     this.#native.close()
     this.#endWatch?.()
-    const reason = new Error('the limiter was closed while waiting')
-    this.#queue.close(Object.assign(reason, { code: 'CLOSED' }))
+    const reason = closedError('the limiter was closed while waiting')
+    this.#queue.close(reason)
     this.#delayed.close(reason)
   }
 

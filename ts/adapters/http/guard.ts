@@ -1,4 +1,5 @@
 import type { Decision } from '../../decision.ts'
+import { closedError } from '../../errors.ts'
 import { RateLimitExceeded } from '../../exceeded.ts'
 import { isRedis } from '../../storage.ts'
 import { type Answer, readiness, type StoreStatus, type Tier } from '../../tier.ts'
@@ -210,7 +211,7 @@ export class Guard<Request extends object, Response extends object> implements C
       this.#isAsked = true
       limiterAsked(this.#framework.incoming(request), this.#isFresh)
     }
-    if (this.#isClosed) throw Object.assign(new Error('the limiter is closed'), { code: 'CLOSED' })
+    if (this.#isClosed) throw closedError('the limiter is closed')
     if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)
