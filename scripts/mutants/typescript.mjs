@@ -68,6 +68,27 @@ const HTTP = [
     tests: faults('shutdown'),
   },
   {
+    name: 'a refund to a limiter closed meanwhile is an error',
+    file: 'ts/adapters/http/outcome.ts',
+    from: 'if (!isClosed(error)) report(request, error)',
+    to: 'report(request, error)',
+    tests: faults('closing'),
+  },
+  {
+    name: 'a request that begins to wait after the release waits on',
+    file: 'ts/adapters/http/parked.ts',
+    from: 'if (this.#isReleased) queueMicrotask(gone)',
+    to: '',
+    tests: faults('closing'),
+  },
+  {
+    name: 'the figures of a limit are those of the one before',
+    file: 'ts/headers.ts',
+    from: 'if (number !== this.#number) {',
+    to: 'if (this.#number === 0) {',
+    tests: faults('one-limit', 'headers-by-hand'),
+  },
+  {
     name: 'units that are held are an offence',
     file: 'ts/adapters/http/hold.ts',
     from: 'if (lines.isHeld(key)) return later(denial)',
