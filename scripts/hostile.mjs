@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 
 const env = { ...process.env, RATETHROTTLE_HOSTILE: process.argv[2] ?? '1000000' }
 const vitest = dirname(createRequire(import.meta.url).resolve('vitest/package.json'))
-const files = ['__test__/hazards/hostile.test.ts', '__test__/hazards/hostile-sockets.test.ts']
+const files = ['__test__/security/hostile.test.ts', '__test__/security/hostile-sockets.test.ts']
 // Straight to the terminal: this takes a minute, and shows how far it is.
 const flags = [
   'run',

@@ -1,13 +1,13 @@
-import { type AsyncLimiter, AsyncRateLimiter } from './async.ts'
-import { SETTINGS, type Settings, withSettings } from './environment.ts'
+import { type AsyncLimiter, AsyncRateLimiter } from './async-limiter.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import { RateLimiter } from './limiter.ts'
+import type { Tier } from './limiter.ts'
 import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
-import { REDIS_OPTIONS } from './redis/names.ts'
-import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage.ts'
-import type { Tier } from './tier.ts'
+import { REDIS_OPTIONS } from './redis/option-names.ts'
+import { SETTINGS, type Settings, withSettings } from './settings.ts'
+import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage-url.ts'
 import { NativeVariableLimiter } from './variable/native.ts'
 import type { VariableLimiter } from './variable/variable.ts'
 
@@ -117,7 +117,7 @@ export function openVariable(options: OpenTierOptions): VariableLimiter {
 
 /** Whoever keeps counters in memory never loads what talks to Redis. */
 function openInRedis(limits: LimitInput, storage: object | string, options: object): RedisLimiter {
-  const redis = require('./redis/limiter.js') as typeof import('./redis/limiter.ts')
+  const redis = require('./redis/redis-limiter.js') as typeof import('./redis/redis-limiter.ts')
   return new redis.RedisLimiter(limits, { ...options, storage: storage as RedisStorage })
 }
 

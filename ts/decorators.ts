@@ -1,7 +1,6 @@
 /** Limits on methods: see {@link limit}. */
 
 import type { Decision } from './decision.ts'
-import { limitMethod, type Method, rulesOf } from './decorators/limited.ts'
 import type {
   AnyArgs,
   LimitDecorator,
@@ -10,10 +9,11 @@ import type {
   MethodLimiter,
 } from './decorators/options.ts'
 import { type RuleMaker, readRule } from './decorators/rule.ts'
+import { limitMethod, type Method, rulesOf } from './decorators/wrap-method.ts'
 import { mustBe } from './errors.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import { RateLimiter } from './limiter.ts'
+import { RateLimiter } from './rate-limiter.ts'
 
 export type {
   CallOptions,

@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import { RateLimiter } from './limiter.ts'
 import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+import { RateLimiter } from './rate-limiter.ts'
 
 export { FakeClock } from './clock.ts'
 

@@ -1,6 +1,6 @@
 import { type Clock, withTimers } from './clock.ts'
 import { type Decision, deniedFor } from './decision.ts'
-import type { Answer } from './tier.ts'
+import type { Answer } from './limiter.ts'
 import { Agenda } from './wait-queue/agenda.ts'
 import { Later, Line, type Outcome, type Reason, Refused, Waiter } from './wait-queue/line.ts'
 import type { Caller, QueueOptions, Room } from './wait-queue/options.ts'

@@ -137,7 +137,7 @@ test('T12: what requests of a named limiter wait in goes with the limiter', asyn
   expect((await fetch(base)).status).toBe(200)
   for (const limiter of limiters.splice(0)) limiter.close()
   app.use(() => {})
-  const { Lines } = await import(join(process.cwd(), 'dist/adapters/http/lines.js'))
+  const { Lines } = await import(join(process.cwd(), 'dist/http/waiting-line.js'))
   app.router.stack.length = 0
   await until(() => queryObjects(Lines, { format: 'count' }) < 10, 5_000).catch(() => {})
   // Nothing by name either, once no unit is held.

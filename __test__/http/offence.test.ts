@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Holds } from '../../dist/adapters/http/hold.js'
+import { Holds } from '../../dist/http/provisional-charge.js'
 import { serverForTest } from '../redis/server.ts'
 import { serve } from './serve.ts'
 

@@ -1,24 +1,29 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Decision } from '../decision.ts'
+import { Children } from '../http/children.ts'
+import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
+import type { Refusal } from '../http/denial.ts'
+import { Guard } from '../http/http-limiter.ts'
+import { identityByTurn } from '../http/identity.ts'
+import type { CheckedOptions, HttpOptions } from '../http/options.ts'
+import type { LimitsFunction } from '../http/request-limits.ts'
+import {
+  asHttpOptions,
+  inheritedFrom,
+  ownHttpOptions,
+  readHttpOptions,
+} from '../http/resolve-options.ts'
+import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { expressFramework } from './express/framework.ts'
 import { hand, noticeApp } from './express/hand.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
-import type { LimitsFunction } from './http/budget.ts'
-import { Children } from './http/children.ts'
-import { type Controls, controlsOf, noLimits } from './http/controls.ts'
-import type { Refusal } from './http/denial.ts'
-import { Guard } from './http/guard.ts'
-import { identityByTurn } from './http/identity.ts'
-import type { CheckedOptions, HttpOptions } from './http/options.ts'
-import { asHttpOptions, inheritedFrom, ownHttpOptions, readHttpOptions } from './http/read.ts'
-import { Warnings } from './http/warning.ts'
 
-export { TRUST_EVERYBODY } from '../address/trust.ts'
+export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded } from '../exceeded.ts'
-export { allOf, byHeader, byIp, byUser, firstOf } from './http/keys.ts'
-export { RequestRefused } from './http/refused.ts'
+export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
+export { RequestRefused } from '../http/refused.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<Request, Response>

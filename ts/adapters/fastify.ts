@@ -8,16 +8,21 @@ import type {
   RouteGenericInterface,
   RouteOptions,
 } from 'fastify'
-import { TRUST_EVERYBODY } from '../address/trust.ts'
+import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { invalid, mustBe } from '../errors.ts'
 import { RateLimitExceeded as Exceeded } from '../exceeded.ts'
+import { type Controls, controlsOf } from '../http/controls.ts'
+import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
+import type { CheckedOptions } from '../http/options.ts'
+import { RequestRefused as Refused } from '../http/refused.ts'
+import type { LimitsFunction } from '../http/request-limits.ts'
+import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { type Answerer, answerer } from './fastify/errors.ts'
-import { fastifyFramework } from './fastify/framework.ts'
-import { Guards, type Options, type RouteLimit } from './fastify/guards.ts'
 import { type RateThrottleHook as Hook, hookOf } from './fastify/hook.ts'
+import { fastifyFramework } from './fastify/internals.ts'
 import {
   around,
   checkDecorators,
@@ -28,12 +33,7 @@ import {
   turnOf,
 } from './fastify/registration.ts'
 import { type Inner, warnOfRoutes } from './fastify/route-warnings.ts'
-import type { LimitsFunction } from './http/budget.ts'
-import { type Controls, controlsOf } from './http/controls.ts'
-import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from './http/keys.ts'
-import type { CheckedOptions } from './http/options.ts'
-import { RequestRefused as Refused } from './http/refused.ts'
-import { Warnings } from './http/warning.ts'
+import { Guards, type Options, type RouteLimit } from './fastify/routes.ts'
 
 /** Options of the plugin. */
 interface PluginOptions extends Options {

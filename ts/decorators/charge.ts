@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import type { Answer } from '../tier.ts'
+import type { Answer } from '../limiter.ts'
 import type { Bill } from './rule.ts'
 
 /**

@@ -1,5 +1,5 @@
+import type { Tier } from '../limiter.ts'
 import type { RateLimiterOptions } from '../options.ts'
-import type { Tier } from '../tier.ts'
 
 /** What a decorator asks of a limiter: every tier has it. */
 export type MethodLimiter = Pick<Tier, 'check' | 'refund'>

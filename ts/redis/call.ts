@@ -1,7 +1,7 @@
-import type { Waiting } from './deadline.ts'
-import { StoreFailure } from './failure.ts'
-import type { Gate } from './gate.ts'
-import type { Script } from './script/script.ts'
+import type { Gate } from '../remote/circuit-breaker.ts'
+import type { Waiting } from '../remote/deadlines.ts'
+import { StoreFailure } from '../remote/failure.ts'
+import type { Script } from './script/index.ts'
 
 /** What a script is asked. */
 export interface Question {

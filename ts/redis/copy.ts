@@ -1,4 +1,4 @@
-import type { Link, LinkOptions, RedisClient } from './client.ts'
+import type { Link, LinkOptions, RedisClient } from './ioredis.ts'
 import { ONCE, ONCE_IN_A_CLUSTER, ONCE_OF_A_CLUSTER } from './link.ts'
 
 /** A client of ioredis as it is: a copy reads of it where it is connected to, and as which user. */

@@ -1,4 +1,4 @@
-import type { Link } from './client.ts'
+import type { Link } from './ioredis.ts'
 
 /** Commands that are sent in one write: few enough that Redis works on them while we write the next. */
 const MOST = 16

@@ -1,5 +1,5 @@
-import type { Link } from './client.ts'
-import { failureOf, StoreFailure } from './failure.ts'
+import { failureOf, StoreFailure } from '../remote/failure.ts'
+import type { Link } from './ioredis.ts'
 import { whyNotReached } from './reach.ts'
 
 /** A code of Node's. */

@@ -1,5 +1,5 @@
-import type { Link } from './client.ts'
-import { failureAt } from './failure.ts'
+import { failureAt } from '../remote/failure.ts'
+import type { Link } from './ioredis.ts'
 
 /** Connections that were in another database than 0 before: ioredis may take up that one again. */
 const moved = new WeakSet<Link>()

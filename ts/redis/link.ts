@@ -1,5 +1,5 @@
-import type { Address } from './address.ts'
-import type { Link } from './client.ts'
+import type { Link } from './ioredis.ts'
+import type { Address } from './url.ts'
 
 /** ioredis, as much of it as makes a connection. */
 interface Library {

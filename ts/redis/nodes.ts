@@ -1,6 +1,6 @@
-import type { Link } from './client.ts'
-import { failureOf } from './failure.ts'
+import { failureOf } from '../remote/failure.ts'
 import { shakeHands } from './handshake.ts'
+import type { Link } from './ioredis.ts'
 import { within } from './within.ts'
 
 /** The servers of a cluster, as far as we have to do with each. A connection to a single server has none. */

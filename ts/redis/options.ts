@@ -6,11 +6,11 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
-import { isClient, type RedisClient } from './client.ts'
-import type { StoreListener } from './event.ts'
-import { REDIS_OPTIONS } from './names.ts'
+import type { StoreListener } from '../remote/event.ts'
+import { isClient, type RedisClient } from './ioredis.ts'
+import { REDIS_OPTIONS } from './option-names.ts'
 import { type ResolvedSettings, readSettings } from './settings.ts'
-import { type RedisStorage, storageOf } from './storage.ts'
+import { type RedisStorage, storageOf } from './shared-connection.ts'
 
 /** What decides while Redis does not. */
 export type OnError =

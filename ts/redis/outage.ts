@@ -1,4 +1,4 @@
-import type { FailureReason, StoreFailure } from './failure.ts'
+import type { FailureReason, StoreFailure } from '../remote/failure.ts'
 import type { StoreUser } from './user.ts'
 
 /** What an operator may do about a reason, or what it means. */

@@ -1,7 +1,7 @@
+import type { Gate } from '../remote/circuit-breaker.ts'
+import { isScriptLost } from '../remote/failure.ts'
 import { type Question, wordsOf } from './call.ts'
-import type { Link } from './client.ts'
-import { isScriptLost } from './failure.ts'
-import type { Gate } from './gate.ts'
+import type { Link } from './ioredis.ts'
 import { tagIn } from './slot.ts'
 
 /** How long a probe's own commands may take until the script finds itself too late. */

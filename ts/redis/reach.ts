@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net'
-import { failureOf, StoreFailure } from './failure.ts'
+import { failureOf, StoreFailure } from '../remote/failure.ts'
 
 const REACH_MS = 1_000
 

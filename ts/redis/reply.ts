@@ -1,6 +1,6 @@
 import { agedDenial, type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../tier.ts'
+import type { Standing } from '../limiter.ts'
 
 /*
  * A reply, as `script/frame.ts` makes it:

@@ -1,7 +1,7 @@
 import { mustBe } from '../errors.ts'
 import { readDuration } from '../limit/duration.ts'
 import { ownOptions, readInteger } from '../options.ts'
-import type { StoreListener } from './event.ts'
+import type { StoreListener } from '../remote/event.ts'
 import { readPrefix } from './key.ts'
 import type { LeaseOptions, OnError, RedisOptions } from './options.ts'
 

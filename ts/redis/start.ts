@@ -1,6 +1,6 @@
+import { Deadlines, type Waiting } from '../remote/deadlines.ts'
+import { StoreFailure } from '../remote/failure.ts'
 import { Call, type Question } from './call.ts'
-import { Deadlines, type Waiting } from './deadline.ts'
-import { StoreFailure } from './failure.ts'
 
 /** The wait is counted in parts, so that a process which is busy with its own start does not use it up. */
 const PARTS = 8

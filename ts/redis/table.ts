@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { figuresOf, type Limit } from '../limit/limit.ts'
-import { RateLimiter } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
+import { RateLimiter } from '../rate-limiter.ts'
 
 /** Limiters that share one table: what one of them is flooded with takes room from few others. */
 const MOST_HOLDERS = 256

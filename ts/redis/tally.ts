@@ -1,4 +1,4 @@
-import type { FailureKind } from './failure.ts'
+import type { FailureKind } from '../remote/failure.ts'
 
 /** What a limiter in Redis has been through in this process. */
 export interface RedisLimiterStats {

@@ -1,4 +1,4 @@
-import type { StoreListener } from './event.ts'
+import type { StoreListener } from '../remote/event.ts'
 import type { OnError } from './options.ts'
 
 /** What a process has of a limiter's limits, and how that is known. */

@@ -1,10 +1,10 @@
 import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
-import type { Standing } from '../tier.ts'
+import type { Standing } from '../limiter.ts'
+import { blind } from '../remote/fallback.ts'
 import { NativeVariableLimiter, type VariableTier } from '../variable/native.ts'
 import type { Circle } from './circle.ts'
-import { blind } from './fallback.ts'
 import type { ResolvedRedisOptions } from './options.ts'
 
 interface Held {

@@ -1,4 +1,4 @@
-import { StoreFailure } from './failure.ts'
+import { StoreFailure } from '../remote/failure.ts'
 
 /** The work's outcome, or a timeout after `ms`: for what is done rarely and must not hang. */
 export async function within<T>(ms: number, work: () => Promise<T>): Promise<T> {

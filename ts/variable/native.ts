@@ -1,19 +1,19 @@
-import { type NativeVariable, openVariable, type VariableOptions } from '../binding.ts'
 import { withBurst } from '../burst.ts'
 import type { Clock } from '../clock.ts'
 import { agedDenial, type Decision, readDecision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import type { LimiterStats } from '../limiter.ts'
+import type { Answer, Standing, Tier } from '../limiter.ts'
+import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
+import { openShared } from '../native/open.ts'
+import { watchShared } from '../native/shared.ts'
 import {
   type Algorithm,
   type RateLimiterOptions,
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
-import { openShared } from '../shared/open.ts'
-import { watchShared } from '../shared/watch.ts'
-import type { Answer, Standing, Tier } from '../tier.ts'
+import type { LimiterStats } from '../rate-limiter.ts'
 import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
 import { Pace } from '../wait-queue/pace.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'

@@ -1,5 +1,5 @@
 import { agedDenial, type Decision } from '../decision.ts'
-import type { Answer, Standing } from '../tier.ts'
+import type { Answer, Standing } from '../limiter.ts'
 import type { Pace } from '../wait-queue/pace.ts'
 import {
   type Caller,

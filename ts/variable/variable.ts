@@ -1,5 +1,5 @@
 import type { Limit } from '../limit/limit.ts'
-import type { Answer, StoreStatus, Tier } from '../tier.ts'
+import type { Answer, StoreStatus, Tier } from '../limiter.ts'
 
 /**
  * Counters of callers whose limits may change from one call to the next, such as those of a plan.

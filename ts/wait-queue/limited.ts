@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import type { Answer, Standing } from '../tier.ts'
+import type { Answer, Standing } from '../limiter.ts'
 import { type Later, type QueueOptions, WaitQueue } from '../wait-queue.ts'
 import type { Pace } from './pace.ts'
 

@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
+import type { Standing } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
-import type { Standing } from '../tier.ts'
 import { Later } from './line.ts'
 
 /**

@@ -1,11 +1,11 @@
 import type { Request, Response } from 'express'
-import { clientOf } from '../../address/trust.ts'
-import { UNIX } from '../http/client.ts'
-import type { Framework } from '../http/framework.ts'
-import { NODE, peerOf } from '../http/node.ts'
-import { type Believes, namesProxies } from '../http/proxy.ts'
-import type { Warnings } from '../http/warning.ts'
-import { isApp } from './stack.ts'
+import { clientOf } from '../../client-ip/trust-proxy.ts'
+import type { Framework } from '../../http/adapter.ts'
+import { UNIX } from '../../http/client-ip.ts'
+import { NODE, peerOf } from '../../http/node.ts'
+import { type Believes, namesProxies } from '../../http/proxy.ts'
+import type { Warnings } from '../../http/warning.ts'
+import { isApp } from './internals.ts'
 
 /** Express' requests and responses. */
 export function expressFramework(warnings: Warnings): Framework<Request, Response> {

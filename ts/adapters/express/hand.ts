@@ -1,8 +1,8 @@
 import type { Application, ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { bodyOf, errorOf, type Refusal } from '../http/denial.ts'
-import { isOver, send } from '../http/node.ts'
+import { bodyOf, errorOf, type Refusal } from '../../http/denial.ts'
+import { isOver, send } from '../../http/node.ts'
+import { isApp } from './internals.ts'
 import { type Beyond, Place } from './place.ts'
-import { isApp } from './stack.ts'
 
 const PLACES = new WeakMap<object, Place>()
 const MOST_APPS = 16

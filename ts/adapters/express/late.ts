@@ -1,7 +1,7 @@
 import type { Request, RequestHandler } from 'express'
-import type { Warnings } from '../http/warning.ts'
+import type { Warnings } from '../../http/warning.ts'
+import { isApp, type Layer, layersOf } from './internals.ts'
 import { pathsOf, textsOf, under } from './paths.ts'
-import { isApp, type Layer, layersOf } from './stack.ts'
 
 const MOST_NAMED = 3
 const DEEPEST = 16

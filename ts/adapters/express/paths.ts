@@ -1,4 +1,4 @@
-import type { Layer } from './stack.ts'
+import type { Layer } from './internals.ts'
 
 /** The paths that a middleware or a router is for, as they were given; `undefined` for one that can't be told. */
 export function pathsOf({ rawPath, slash, regexp }: Layer): readonly (string | undefined)[] {

@@ -1,5 +1,5 @@
 import type { Application, ErrorRequestHandler, RequestHandler } from 'express'
-import { isApp, type Layer, layersOf } from './stack.ts'
+import { isApp, type Layer, layersOf } from './internals.ts'
 
 /** Where a request goes that an app does not answer: to another app, to Express' own page, or who knows. */
 export type Beyond = Application | 'default' | 'unknown'

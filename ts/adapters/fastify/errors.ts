@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { bodyOf, Denial, errorOf, type Refusal } from '../http/denial.ts'
+import { bodyOf, Denial, errorOf, type Refusal } from '../../http/denial.ts'
 
 /** Answers a refused request in place of Fastify's own error handler, or hands its error to the user's. */
 export type Answerer = (

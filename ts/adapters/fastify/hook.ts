@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import type { Answer } from '../../tier.ts'
-import { errorOf, type Refusal } from '../http/denial.ts'
+import { errorOf, type Refusal } from '../../http/denial.ts'
+import type { Answer } from '../../limiter.ts'
 import type { Answerer } from './errors.ts'
-import type { FastifyGuard } from './guards.ts'
+import type { FastifyGuard } from './routes.ts'
 
 /** The guard of a request, if it has one. */
 type GuardOf = (request: FastifyRequest) => FastifyGuard | undefined

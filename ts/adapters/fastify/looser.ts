@@ -1,7 +1,7 @@
 import { withBurst } from '../../burst.ts'
 import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
-import type { Options, RouteLimit } from './guards.ts'
+import type { Options, RouteLimit } from './routes.ts'
 
 /** The most a limit admits in a time: a number at once, and a number more with each millisecond. */
 interface Line {

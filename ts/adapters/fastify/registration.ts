@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { Guards } from './guards.ts'
+import type { Guards } from './routes.ts'
 
 /** The registrations of each instance of Fastify: two in one both hold. */
 const REGISTERED = new WeakMap<object, Guards[]>()

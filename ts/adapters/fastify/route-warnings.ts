@@ -1,7 +1,7 @@
 import { invalid } from '../../errors.ts'
-import type { Warnings } from '../http/warning.ts'
-import type { Options, RouteLimit, RouteRateLimitOptions } from './guards.ts'
+import type { Warnings } from '../../http/warning.ts'
 import { isLooser, isOptions } from './looser.ts'
+import type { Options, RouteLimit, RouteRateLimitOptions } from './routes.ts'
 
 /** A route as it stands when the server starts. */
 export interface Route {

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
-import { onEnd } from '../http/ending.ts'
-import type { Ending, Framework } from '../http/framework.ts'
-import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../http/node.ts'
-import type { Warnings } from '../http/warning.ts'
+import type { Ending, Framework } from '../../http/adapter.ts'
+import { onEnd } from '../../http/ending.ts'
+import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../../http/node.ts'
+import type { Warnings } from '../../http/warning.ts'
 
 /** What @hono/node-server puts in `c.env`. */
 export interface NodeBindings {

@@ -3,8 +3,8 @@ import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { markExceeded, RateLimitExceeded } from '../../exceeded.ts'
-import type { Answer } from '../../tier.ts'
-import { bodyOf, errorOf, type Refusal, withoutStack } from '../http/denial.ts'
+import { bodyOf, errorOf, type Refusal, withoutStack } from '../../http/denial.ts'
+import type { Answer } from '../../limiter.ts'
 import { nodeOf } from './framework.ts'
 
 type ExceptionClass = typeof HTTPException

@@ -1,4 +1,4 @@
-import { framed, RECORDS, WHOLE } from './frame.ts'
+import { framed, RECORDS, WHOLE } from './prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/fixed_window.rs`: a = count, b = window in milliseconds, c = ticks per

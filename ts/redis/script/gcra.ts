@@ -1,4 +1,4 @@
-import { framed, RECORDS, WHOLE } from './frame.ts'
+import { framed, RECORDS, WHOLE } from './prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's

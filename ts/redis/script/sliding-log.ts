@@ -1,4 +1,4 @@
-import { framed } from './frame.ts'
+import { framed } from './prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/sliding_log.rs`: a = count, b = window in milliseconds, c = ticks per

@@ -1,4 +1,4 @@
-import { framed, WHOLE } from './frame.ts'
+import { framed, WHOLE } from './prelude.ts'
 import { DIVIDE } from './sliding-window.ts'
 
 /*

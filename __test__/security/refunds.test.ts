@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { FakeClock } from 'ratethrottle'
+import { describe, expect, it } from 'vitest'
+import { Holds } from '../../dist/http/provisional-charge.js'
+import { Lines } from '../../dist/http/waiting-line.js'
+import { type Random, randomFor } from '../fixtures/random.ts'
+import { FRAMEWORKS, type Result, serve } from './serve.ts'
+import { ask, statuses, text, times } from './wire.ts'
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+/** Resolves when there is nobody left to answer. */
+const gone = (response: ServerResponse): Promise<void> =>
+  response.destroyed ? Promise.resolve() : new Promise((resolve) => response.once('close', resolve))
+
+/** Asks, and hangs up some milliseconds after the question is on its way. */
+async function abort(port: number, random: Random): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  await new Promise<void>((resolve) => socket.write(text(), () => resolve()))
+  await pause(random.integer(0, 10))
+  socket.destroy()
+}
+
+/** So many calls, a hundred at a time. */
+async function crowd(count: number, call: () => Promise<unknown>): Promise<void> {
+  for (let done = 0; done < count; done += 100) await Promise.all(times(100, call))
+}
+
+describe.each(FRAMEWORKS)('%s', (name) => {
+  it.each([
+    ['failure', 1_000],
+    ['success', 200],
+  ] as const)(
+    'H86 countWhen %s, %d requests aborted at random times: N handler runs at most, and none after',
+    async (countWhen, count) => {
+      const random = randomFor(`aborts ${name} ${countWhen}`)
+      // Whatever it answers, nobody hears it: so nobody has earned anything back.
+      const run = async (_: IncomingMessage, response: ServerResponse): Promise<Result> => {
+        await gone(response)
+        return { status: random.pick([200, 500]) }
+      }
+      const options = { limits: '50/day', countWhen }
+      const { port, runs } = await serve(name, options, { routes: [{ path: '/', run }] })
+      await crowd(count, () => abort(port, random))
+      await expect.poll(runs).toBe(50)
+      expect(await statuses(port, 3)).toEqual([429, 429, 429])
+      expect(runs()).toBe(50)
+    },
+  )
+
+  it('H86 among clients that stay and earn it back, those that hang up get N runs at most', async () => {
+    const random = randomFor(`some abort ${name}`)
+    let aborted = 0
+    const run = async (request: IncomingMessage, response: ServerResponse): Promise<Result> => {
+      if (request.headers['x-stays'] === 'yes') await pause(random.integer(0, 3))
+      else {
+        await gone(response)
+        aborted++
+      }
+      return { status: 200 }
+    }
+    const options = { limits: '20/day', countWhen: 'failure' } as const
+    const { port } = await serve(name, options, { routes: [{ path: '/', run }] })
+    const stay = (): Promise<unknown> => ask(port, { headers: { 'x-stays': 'yes' } })
+    await crowd(600, () => (random.chance(0.5) ? stay() : abort(port, random)))
+    expect(aborted).toBeLessThanOrEqual(20)
+    // Those that hung up in the line ran no handler and took no unit: what is left is left for these.
+    for (let i = 0; i < 200 && aborted < 20; i++) await abort(port, random)
+    await expect.poll(() => aborted).toBe(20)
+    expect(await statuses(port, 2)).toEqual([429, 429])
+  })
+
+  it('H86, H88 requests that wait behind others on a connection are settled when it closes', async () => {
+    const run = async (request: IncomingMessage): Promise<Result> => {
+      if (request.url === '/never') await new Promise(() => {})
+      return { status: 200 }
+    }
+    const routes = [
+      { path: '/', run },
+      { path: '/never', run },
+    ]
+    const { port, runs } = await serve(name, { limits: '4/day', countWhen: 'failure' }, { routes })
+    const socket = connect(port, '127.0.0.1', () => socket.write(text('/never').repeat(6)))
+    await expect.poll(runs).toBe(4)
+    const waiting = times(5, () => ask(port))
+    await pause(5)
+    socket.destroy()
+    const seen = (await Promise.all(waiting)).map(({ status }) => status)
+    expect(seen).toEqual([429, 429, 429, 429, 429])
+    expect(await statuses(port, 1)).toEqual([429])
+  })
+
+  it.each(['fixed-window', 'sliding-log', 'sliding-window', 'token-bucket'] as const)(
+    'H87 a refund that comes after its window gives nothing to the next one: %s',
+    async (algorithm) => {
+      const clock = new FakeClock()
+      let finish = (): void => {}
+      const held = new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      const run = async (request: IncomingMessage): Promise<Result> => {
+        if (request.headers['x-slow'] !== 'yes') return { status: 500 }
+        await held
+        return { status: 200 }
+      }
+      const options = { limits: '2/minute', countWhen: 'failure', algorithm, clock } as const
+      const { port, runs } = await serve(name, options, { routes: [{ path: '/', run }] })
+      const slow = ask(port, { headers: { 'x-slow': 'yes' } })
+      await expect.poll(runs).toBe(1)
+      clock.advance(120_001)
+      expect(await statuses(port, 2)).toEqual([500, 500])
+      finish()
+      const { status, headers } = await slow
+      expect([status, headers['x-ratelimit-remaining']]).toEqual([200, '1'])
+      await pause(5)
+      expect(await statuses(port, 2)).toEqual([429, 429])
+      expect(runs()).toBe(3)
+    },
+  )
+})
+
+it('H85, H86 behind a refund that fails, others are answered all the same', async () => {
+  const denied = { ...open, allowed: false, remaining: 0, retryAfterMs: 1_000 }
+  for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
+    let left = 1
+    const ask = () => (left > 0 ? open : denied)
+    const charge = () => (left-- > 0 ? open : denied)
+    const tier = { peek: ask, refund, check: charge, take: charge } as never
+    const caps = { maxWaiters: 10, maxWaitersPerKey: 10 }
+    const holds = new Holds({ ...caps, now: () => 0, longestWaitMs: 30_000 })
+    const budget = { tier, lines: new Lines(undefined, undefined) } as never
+    const take = () => holds.take(budget, 'k', 1, { isGone: false, watch: () => () => {} })
+    const { hold } = await take()
+    const others = [take(), take(), take()]
+    await expect(Promise.resolve().then(() => hold?.settle(false))).rejects.toThrow('down')
+    for (const other of await Promise.all(others)) expect(other.decision.allowed).toBe(false)
+  }
+})
+
+const open = {
+  allowed: true,
+  limit: 1,
+  remaining: 1,
+  resetMs: 1,
+  limitResetMs: 1,
+  retryAfterMs: 0,
+  retryAfter: 0,
+  policy: 0,
+}
+const throwing = (): never => {
+  throw new Error('down')
+}

@@ -1,0 +1,148 @@
+import type { Decision } from './decision.ts'
+import type { Limit, LimitInput } from './limit/limit.ts'
+import type { Standing, StoreStatus, Tier } from './limiter.ts'
+import type { Algorithm } from './options.ts'
+import type { LimiterStats, RateLimiter } from './rate-limiter.ts'
+import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
+import type { WaitOptions } from './wait.ts'
+import type { Caller, Outcome } from './wait-queue.ts'
+
+/**
+ * A limiter whose counters may live anywhere: in this process, on this host or in Redis. Every question is
+ * answered with a promise, wherever they live.
+ *
+ * ```ts
+ * const limiter = createLimiter({ limits: '100/minute', storage: process.env.RATELIMIT_STORAGE_URL })
+ * if (!(await limiter.check('user:42')).allowed) refuse()
+ * ```
+ *
+ * It has no `allow`: a boolean that comes as a promise is true for every caller who forgets `await`. Calling it
+ * does not compile, and throws a TypeError with code ASYNC_LIMITER.
+ *
+ * Wrong arguments reject with a TypeError or RangeError that names them, as `RateLimiter` throws them.
+ */
+export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends Tier {
+  /** The limits, parsed. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  /** How requests are counted. */
+  readonly algorithm: Algorithm
+  /** Where the state lives, as option `storage` of adapters and of other limiters takes it. */
+  readonly storage: 'memory:' | `shared:${string}` | RedisStorage
+  /** Charges `cost` (default 1) and says in full what that left, or why not. A cost of 0 only asks. */
+  check(key: string, cost?: number): Promise<Decision>
+  /** What {@link check} would answer now. Changes nothing. */
+  peek(key: string, cost?: number): Promise<Decision>
+  /** Charges `cost` (default 1); rejects with RateLimitExceeded if it is denied. */
+  consume(key: string, cost?: number): Promise<Decision>
+  /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
+  wait(key: string, options?: WaitOptions): Promise<Decision>
+  /** Gives back `units` (default 1) to every limit, never more than the key owes. */
+  refund(key: string, units?: number): Promise<void>
+  /** Forgets the key, its block included. */
+  reset(key: string): Promise<void>
+  /** Denies the key for `ms` milliseconds (1 to 10 years) from now on; replaces an earlier block. */
+  block(key: string, ms: number): Promise<void>
+  /** Waits for the first connection, and says how it went. Never rejects. In memory: available, at once. */
+  ready(): Promise<StoreStatus>
+  /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
+  standings(key: string, decision: Decision): readonly Standing[]
+  /** What this limiter has been through. Synchronous in every tier: this process' figures. */
+  stats(): Stats
+  /** Lets go of the state or the connection. Every later call but `close` rejects with code CLOSED. */
+  close(): Promise<void>
+}
+
+/** A limiter of this process or host, asked as one in Redis is. */
+export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
+  implements AsyncLimiter<LimiterStats>
+{
+  static {
+    refuseAllow(AsyncRateLimiter.prototype)
+  }
+
+  readonly limits: readonly Limit[]
+  readonly algorithm: Algorithm
+  readonly storage: 'memory:' | `shared:${string}`
+  readonly #limiter: RateLimiter<L>
+  #closed = false
+
+  constructor(limiter: RateLimiter<L>) {
+    this.limits = limiter.limits
+    this.algorithm = limiter.algorithm
+    this.storage = limiter.storage
+    this.#limiter = limiter
+  }
+
+  async check(key: string, cost?: number): Promise<Decision> {
+    return this.#limiter.check(key, cost)
+  }
+
+  async take(key: string, cost?: number): Promise<Decision> {
+    return this.#limiter.take(key, cost)
+  }
+
+  async delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): Promise<Outcome<Decision>> {
+    return this.#limiter.delay(key, cost, maxWaitMs, caller)
+  }
+
+  async peek(key: string, cost?: number): Promise<Decision> {
+    return this.#limiter.peek(key, cost)
+  }
+
+  async consume(key: string, cost?: number): Promise<Decision> {
+    return this.#limiter.consume(key, cost)
+  }
+
+  wait(key: string, options?: WaitOptions): Promise<Decision> {
+    return this.#limiter.wait(key, options)
+  }
+
+  async refund(key: string, units?: number): Promise<void> {
+    this.#limiter.refund(key, units)
+  }
+
+  async reset(key: string): Promise<void> {
+    this.#limiter.reset(key)
+  }
+
+  async block(key: string, ms: number): Promise<void> {
+    this.#limiter.block(key, ms)
+  }
+
+  async ready(): Promise<StoreStatus> {
+    return this.#closed
+      ? { available: false, reason: 'closed' }
+      : { available: true, reason: undefined }
+  }
+
+  standings(key: string): readonly Standing[] {
+    return this.#limiter.standings(key)
+  }
+
+  stats(): LimiterStats {
+    return this.#limiter.stats()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#limiter.close()
+  }
+}
+
+/** Gives a class of limiters that answer with promises an `allow` that throws. Its type has none. */
+export function refuseAllow(prototype: object): void {
+  Object.defineProperty(prototype, 'allow', {
+    configurable: true,
+    writable: true,
+    value: function allow(): never {
+      const instead = 'use (await limiter.check(key)).allowed'
+      const message = `allow must be called on a RateLimiter, got a limiter that answers with promises; ${instead}`
+      throw Object.assign(new TypeError(message), { code: 'ASYNC_LIMITER' })
+    },
+  })
+}

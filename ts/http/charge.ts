@@ -1,0 +1,154 @@
+import type { Decision } from '../decision.ts'
+import type { Answer } from '../limiter.ts'
+import { settle, then, within } from '../maybe-promise.ts'
+import { readCaps } from '../options.ts'
+import type { Exchange, Framework } from './adapter.ts'
+import { type BudgetOwner, Passage } from './charge-record.ts'
+import { settleAtEnd } from './count-when.ts'
+import { ParkedRequests } from './parked.ts'
+import { type Hold, type HoldOptions, Holds } from './provisional-charge.ts'
+import type { Budget, Budgets } from './request-limits.ts'
+import type { ReadOptions } from './resolve-options.ts'
+import { chargeSlowly } from './slow.ts'
+
+/** Where the counters of a request are: always the same, or by a function of the request. */
+export type BudgetSource<Request> = Budget | Budgets<Request>
+
+function holdOptionsOf<Request, Response>({
+  limiter,
+  outcomeTimeoutMs,
+}: ReadOptions<Request, Response>): HoldOptions {
+  const { clock } = limiter
+  const now = (): number => clock?.now() ?? performance.now()
+  return { ...readCaps(limiter), now, longestWaitMs: outcomeTimeoutMs }
+}
+
+/** Charges requests: which budget, how many units, and when it counts. */
+export class Charging<Request extends object, Response extends object> {
+  readonly #owner: BudgetOwner
+  readonly #source: BudgetSource<Request>
+  readonly #options: ReadOptions<Request, Response>
+  readonly #framework: Framework<Request, Response>
+  readonly #report: (request: Request, error: unknown) => void
+  readonly #holds: Holds | undefined
+  readonly #parked: ParkedRequests<Request, Response>
+  readonly #isShown: boolean
+  /** Nothing to ask but the tier. */
+  readonly #isPlain: boolean
+
+  constructor(
+    owner: BudgetOwner,
+    source: BudgetSource<Request>,
+    options: ReadOptions<Request, Response>,
+    framework: Framework<Request, Response>,
+    report: (request: Request, error: unknown) => void,
+  ) {
+    const { cost, counts, slowDownMs, headers, dryRun } = options
+    this.#owner = owner
+    this.#source = source
+    this.#options = options
+    this.#framework = framework
+    this.#report = report
+    this.#parked = new ParkedRequests(framework)
+    this.#isShown = headers !== false && !dryRun
+    this.#holds = counts === undefined ? undefined : new Holds(holdOptionsOf(options))
+    const isFixed = 'tier' in source && typeof cost !== 'function'
+    this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
+  }
+
+  /** What came of it, or `undefined` for a request that its limits function exempts. */
+  charge(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+    if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
+    const budget = this.#source as Budget
+    const cost = this.#options.cost as number | undefined
+    const decision = budget.tier.check(key, cost)
+    if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
+    return decision.then((found) => this.#passage(exchange, budget, key, cost, found))
+  }
+
+  /** Answers the requests that wait, with the denial they wait on. */
+  release(): void {
+    this.#parked.release()
+  }
+
+  #chargeWithCare(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+    const { request } = exchange
+    const budget = 'tier' in this.#source ? this.#source : this.#source.of(request)
+    return then(budget, (found) => {
+      if (found === undefined) return undefined
+      return then(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
+    })
+  }
+
+  #spend(
+    exchange: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Passage> {
+    if (this.#holds !== undefined) return this.#hold(this.#holds, exchange, budget, key, cost)
+    const decision = this.#ask(exchange, budget, key, cost)
+    return then(decision, (found) => this.#passage(exchange, budget, key, cost, found))
+  }
+
+  #ask(
+    { response }: Exchange<Request, Response>,
+    { tier }: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Decision> {
+    const { slowDownMs, dryRun } = this.#options
+    if (slowDownMs === undefined || dryRun) return tier.check(key, cost)
+    return chargeSlowly(tier, { key, cost }, slowDownMs, this.#parked.clientOf(response))
+  }
+
+  #hold(
+    holds: Holds,
+    exchange: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+  ): Answer<Passage> {
+    const client = this.#parked.clientOf(exchange.response)
+    const held = this.#options.dryRun
+      ? holds.takeAtOnce(budget, key, cost)
+      : holds.take(budget, key, cost, client)
+    return then(held, ({ decision, hold }) => {
+      if (hold !== undefined) this.#settleLater(hold, exchange)
+      return this.#passage(exchange, budget, key, cost, decision, hold)
+    })
+  }
+
+  #settleLater(hold: Hold, exchange: Exchange<Request, Response>): void {
+    const { counts } = this.#options
+    if (counts !== undefined) settleAtEnd(hold, counts, exchange, this.#framework, this.#report)
+  }
+
+  #costOf(request: Request): Answer<number | undefined> {
+    const { cost, keyTimeoutMs } = this.#options
+    if (typeof cost !== 'function') return cost
+    const found = settle(cost(request))
+    return found instanceof Promise ? within(found, keyTimeoutMs, 'the cost function') : found
+  }
+
+  #passage(
+    { before }: Exchange<Request, Response>,
+    budget: Budget,
+    key: string,
+    cost: number | undefined,
+    decision: Decision,
+    hold?: Hold,
+  ): Passage {
+    return new Passage(
+      this.#owner,
+      budget,
+      key,
+      cost,
+      decision,
+      hold,
+      this.#isShown,
+      this.#options.dryRun,
+      before,
+    )
+  }
+}

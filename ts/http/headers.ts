@@ -1,0 +1,208 @@
+import type { Decision } from '../decision.ts'
+import { invalid, mustBe } from '../errors.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import type { Standing } from '../limiter.ts'
+import type { Algorithm } from '../options.ts'
+
+/**
+ * Which headers a response carries: `'legacy'` for the three of RateThrottle's Flask page, `'draft'` for
+ * `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10, `'both'`, or none.
+ */
+export type HeaderStyle = 'legacy' | 'draft' | 'both' | false
+
+/** Sets one header of a response. */
+export type SetHeader<Response> = (response: Response, name: string, value: string) => void
+
+/** A limit as clients are told about it. */
+export interface Policy {
+  readonly name: string
+  readonly limit: Limit
+}
+
+/** A limiter as far as headers speak of it: every tier's has this. */
+export interface LimiterShown {
+  readonly limits: readonly Limit[]
+  readonly algorithm: Algorithm
+}
+
+const STYLES: readonly unknown[] = ['legacy', 'draft', 'both', false]
+/** RFC 9651, 3.3.1: an Integer has at most 15 digits. */
+const MAX_INTEGER = 999_999_999_999_999
+const MAX_NAME_LENGTH = 64
+const UNITS: readonly (readonly [number, string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+  [1000, 's'],
+]
+
+/** @throws RangeError unless it is a {@link HeaderStyle}; nothing means `'legacy'` */
+export function readHeaderStyle(value: unknown): HeaderStyle {
+  if (value === undefined) return 'legacy'
+  if (STYLES.includes(value)) return value as HeaderStyle
+  throw new RangeError(mustBe('headers', '"legacy", "draft", "both" or false', value))
+}
+
+/**
+ * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up), all three of
+ * the limit that decides. The only place where the wall clock is read: no decision depends on it.
+ *
+ * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
+ */
+export function setLegacyHeaders<Response>(
+  decision: Decision,
+  remaining: number,
+  response: Response,
+  set: SetHeader<Response>,
+): void {
+  // As text: a number would be turned into text twice on its way out, once to be checked.
+  set(response, 'x-ratelimit-limit', LIMIT.textOf(decision.limit))
+  set(response, 'x-ratelimit-remaining', String(remaining))
+  set(response, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
+}
+
+/** A number as text, kept for the next time: it mostly is the same for many requests in a row. */
+class LastText {
+  #number = 0
+  #text = '0'
+
+  textOf(number: number): string {
+    if (number !== this.#number) {
+      this.#number = number
+      this.#text = String(number)
+    }
+    return this.#text
+  }
+}
+
+const LIMIT = new LastText()
+const RESET = new LastText()
+
+/** The names of those three. */
+export const LEGACY_HEADERS: readonly string[] = [
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+]
+
+/** Never before what `Retry-After` says, which is rounded to whole seconds by itself. */
+function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
+  const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
+  return Math.ceil((Date.now() + ms) / 1000)
+}
+
+/**
+ * The headers that the adapters set, for a response that is made by hand.
+ *
+ * ```ts
+ * const decision = await limiter.check(key)
+ * for (const [name, value] of Object.entries(rateLimitHeaders(limiter, decision))) response.setHeader(name, value)
+ * ```
+ *
+ * In the draft's `ratelimit` an adapter lists every limit, this the deciding one alone. Without the key it cannot look
+ * the limit up, so `t`, the seconds until there is more, may be later than an adapter's, never earlier: after an
+ * admission by `sliding-window` or `sliding-log` it says when all is back, and after a denial of several units when
+ * as many are there. In all other cases it is the same.
+ *
+ * @param limiter the limiter that decided, a `RateLimiter` or an `AsyncLimiter`
+ * @param style `'legacy'` for the three `x-ratelimit-` headers of the limit that decides, `'draft'` for
+ * `ratelimit-policy` with every limit and `ratelimit` with the one that decides, or `'both'`. Default: `'legacy'`
+ * @returns names in lower case, and `retry-after` on a denial, unless waiting does not help
+ * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style, and for what is no decision, such
+ * as a promise of one
+ */
+export function rateLimitHeaders(
+  limiter: LimiterShown,
+  decision: Decision,
+  style: Exclude<HeaderStyle, false> = 'legacy',
+): Record<string, string> {
+  checkDecision(decision)
+  if (typeof style !== 'string' || !STYLES.includes(style)) {
+    const Kind = typeof style === 'string' ? RangeError : TypeError
+    throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
+  }
+  const headers: Record<string, string> = {}
+  if (style !== 'draft') {
+    setLegacyHeaders(decision, decision.remaining, headers, (all, name, value) => {
+      all[name] = value
+    })
+  }
+  if (style !== 'legacy') {
+    const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
+    const policy = policies[decision.policy]
+    headers['ratelimit-policy'] = policies.map(policyItem).join(', ')
+    if (policy !== undefined) {
+      Object.assign(headers, {
+        ratelimit: standingItem(policy.name, standingOf(decision, limiter)),
+      })
+    }
+  }
+  if (!decision.allowed && decision.retryAfter !== undefined) {
+    headers['retry-after'] = String(decision.retryAfter)
+  }
+  return headers
+}
+
+/** @throws TypeError unless it is a decision: most likely it is a promise that was not awaited */
+function checkDecision(decision: unknown): void {
+  if (typeof decision === 'object' && decision !== null) {
+    const { allowed, limit, limitResetMs } = decision as Partial<Decision>
+    const isWhole = typeof limit === 'number' && typeof limitResetMs === 'number'
+    if (typeof allowed === 'boolean' && isWhole) return
+  }
+  const accepted = 'a decision (write `await limiter.check(key)`)'
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'decision', accepted, decision)
+}
+
+/**
+ * How the deciding limit stands, as far as its decision tells: a bucket gains unit after unit, a window gives
+ * back all at once, and of the other two it is only known when all is back.
+ */
+function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): Standing {
+  const { allowed, remaining, limitResetMs, retryAfterMs, policy } = decision
+  if (!allowed && Number.isFinite(retryAfterMs)) return { remaining, moreMs: retryAfterMs }
+  const limit = limits[policy]
+  const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  if (limitResetMs === 0) return { remaining, moreMs: Number.POSITIVE_INFINITY }
+  if (!isBucket || limit === undefined) return { remaining, moreMs: limitResetMs }
+  const missing = burstOf(limit) - remaining
+  const later = ((missing - 1) * limit.windowMs) / limit.count
+  return { remaining, moreMs: Math.max(1, limitResetMs - later) }
+}
+
+/** One member of `RateLimit-Policy`: name, quota, and the window if it is one of whole seconds. */
+export function policyItem({ name, limit }: Policy): string {
+  const seconds = limit.windowMs / 1000
+  const window = Number.isInteger(seconds) ? `;w=${integer(seconds)}` : ''
+  return `${quoted(name)};q=${integer(limit.count)}${window}`
+}
+
+/** One member of `RateLimit`: name, what is left, and the seconds until there is more, unless it is full. */
+export function standingItem(name: string, { remaining, moreMs }: Standing): string {
+  const more = moreMs === Number.POSITIVE_INFINITY ? '' : `;t=${integer(Math.ceil(moreMs / 1000))}`
+  return `${quoted(name)};r=${integer(remaining)}${more}`
+}
+
+/** The name of a limit that was given none: `100-in-1min`. */
+export function defaultName({ count, windowMs }: Limit): string {
+  const [ms, unit] = UNITS.find(([size]) => windowMs % size === 0) ?? [1, 'ms']
+  return `${count}-in-${windowMs / ms}${unit}`
+}
+
+/** @throws TypeError or RangeError unless it can be sent as a String of RFC 9651: printable ASCII */
+export function checkPolicyName(value: unknown, name: string): string {
+  const accepted = `1 to ${MAX_NAME_LENGTH} printable ASCII characters`
+  if (typeof value !== 'string') throw new TypeError(mustBe(name, accepted, value))
+  const fits = value !== '' && value.length <= MAX_NAME_LENGTH && /^[\x20-\x7e]*$/.test(value)
+  if (!fits) throw new RangeError(mustBe(name, accepted, value))
+  return value
+}
+
+/** RFC 9651, 4.1.6: only `\` and `"` need escaping among printable ASCII. */
+function quoted(name: string): string {
+  return `"${name.replaceAll(/["\\]/g, '\\$&')}"`
+}
+
+function integer(value: number): string {
+  return String(Math.min(Math.max(Math.trunc(value), 0), MAX_INTEGER))
+}

@@ -1,0 +1,186 @@
+import { addressKey } from '../client-ip/ip.ts'
+import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
+import { mustBe } from '../errors.ts'
+import type { Answer } from '../limiter.ts'
+import { settle, then } from '../maybe-promise.ts'
+import { ownOptions } from '../options.ts'
+
+/** What a key function returns: no key is `undefined`, `null` or an empty text. */
+export type Key = string | number | null | undefined
+
+/** What is known of a request, whatever the framework. */
+export interface Facts<Request> {
+  /** The client's address, canonical; `trust` in place of the server's own proxy setting. */
+  client(request: Request, trust?: Trust): string | undefined
+  /** A header by its lower-case name; several lines of it joined by `, `. */
+  header(request: Request, name: string): string | undefined
+}
+
+/** Names the caller of a request. */
+export type KeyFunction<Request> = (
+  request: Request,
+  facts: Facts<Request>,
+) => Key | PromiseLike<Key>
+
+/** How spellings of one account become one key. */
+export type Normalize = 'none' | 'trim-lower' | 'nfkc-lower'
+
+/** Options of {@link byUser} and {@link byHeader}. */
+export interface SpellingOptions {
+  /** Default: `'none'`, every spelling is a caller of its own. For logins fold as the login itself does. */
+  readonly normalize?: Normalize | undefined
+}
+
+/** Options of {@link byIp}. */
+export interface IpOptions {
+  /** Proxies that are believed about who asked. Default: those of the adapter's or the framework's setting. */
+  readonly trust?: TrustInput | undefined
+  /** Bits of an IPv6 address that make a caller: 32 to 128. Default: 64, what one customer has. */
+  readonly ipv6?: number | undefined
+}
+
+/** What makes key functions, with the request that a framework has where nothing else tells which is meant. */
+export interface KeyMakers<Default> {
+  /** See {@link byIp}. */
+  byIp<Request = Default>(options?: IpOptions): KeyFunction<Request>
+  /** See {@link byUser}. */
+  byUser<Request = Default>(
+    id: (request: Request) => Key | PromiseLike<Key>,
+    options?: SpellingOptions,
+  ): KeyFunction<Request>
+  /** See {@link byHeader}. */
+  byHeader<Request = Default>(name: string, options?: SpellingOptions): KeyFunction<Request>
+  /** See {@link firstOf}. */
+  firstOf<Request = Default>(...sources: KeyFunction<Request>[]): KeyFunction<Request>
+  /** See {@link allOf}. */
+  allOf<Request = Default>(...sources: KeyFunction<Request>[]): KeyFunction<Request>
+}
+
+const SPELLINGS: Readonly<Record<Normalize, (text: string) => string>> = {
+  none: (text) => text,
+  'trim-lower': (text) => text.trim().toLowerCase(),
+  'nfkc-lower': (text) => text.normalize('NFKC').trim().toLowerCase(),
+}
+const DEFAULT_IPV6_BITS = 64
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+
+/** By the client's address: IPv4 as it is, IPv6 by network. */
+export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Request> {
+  const { trust: input, ipv6 = DEFAULT_IPV6_BITS } = ownOptions(options, ['trust', 'ipv6'])
+  const bits = checkBits(ipv6)
+  const trust = input === undefined ? undefined : readTrust(input, 'trust')
+  return (request, facts) => {
+    const client = facts.client(request, trust)
+    return client === undefined ? undefined : addressKey(client, bits)
+  }
+}
+
+/**
+ * By a user's id, where `id` finds one: `byUser((req) => req.user?.id)`.
+ *
+ * Its keys start with `user:`, so that a user named like an address is not that address.
+ */
+export function byUser<Request>(
+  id: (request: Request) => Key | PromiseLike<Key>,
+  options: SpellingOptions = {},
+): KeyFunction<Request> {
+  if (typeof id !== 'function') {
+    throw new TypeError(mustBe('byUser', 'given a function of the request', id))
+  }
+  const spell = readSpelling(options)
+  return (request) => then(settle(id(request)), (found) => prefixed('user:', spell, found))
+}
+
+/**
+ * By a header, where a request has it: for one that a proxy of yours sets. A client that can write it gets a
+ * new budget with each value, also within `firstOf` and `allOf`. So look an API key up, and count by what
+ * was found: `byUser((req) => customers.get(req.headers['x-api-key']))`.
+ */
+export function byHeader<Request = unknown>(
+  name: string,
+  options: SpellingOptions = {},
+): KeyFunction<Request> {
+  if (typeof name !== 'string' || !TOKEN.test(name)) {
+    throw new TypeError(mustBe('byHeader', "given a header's name", name))
+  }
+  const header = name.toLowerCase()
+  const spell = readSpelling(options)
+  return (request, facts) => prefixed(`header:${header}:`, spell, facts.header(request, header))
+}
+
+/** By the first of these that finds a key: users by id, guests by address with `firstOf(byUser(id), byIp())`. */
+export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
+  checkSources('firstOf', sources)
+  const from = (index: number, request: Request, facts: Facts<Request>): Answer<Key> => {
+    const source = sources[index]
+    if (source === undefined) return undefined
+    return then(settle(source(request, facts)), (key) =>
+      isNone(key) ? from(index + 1, request, facts) : key,
+    )
+  }
+  return (request, facts) => from(0, request, facts)
+}
+
+/**
+ * By all of these together, such as a user on a device. No key if one of them finds none.
+ *
+ * Each part goes in with its length: `a:b` and `c` is another caller than `a` and `b:c`.
+ */
+export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
+  checkSources('allOf', sources)
+  return (request, facts) => {
+    const parts = sources.map((source) => attempt(source, request, facts))
+    if (parts.some((part) => part instanceof Promise)) return Promise.all(parts).then(joined)
+    return joined(parts as Key[])
+  }
+}
+
+/** A throw as a rejection: thrown on, it would leave rejections of other parts to nobody. */
+function attempt<Request>(
+  source: KeyFunction<Request>,
+  request: Request,
+  facts: Facts<Request>,
+): Answer<Key> {
+  try {
+    return settle(source(request, facts))
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+/** Whether a key function found no key. */
+export function isNone(key: unknown): key is undefined | null | '' {
+  return key === undefined || key === null || key === ''
+}
+
+function joined(parts: readonly Key[]): Key {
+  if (parts.some(isNone)) return undefined
+  return parts.map((part) => `${String(part).length}:${String(part)}`).join('')
+}
+
+function prefixed(prefix: string, spell: (text: string) => string, found: Key): Key {
+  if (isNone(found)) return undefined
+  if (typeof found !== 'string') return Number.isSafeInteger(found) ? `${prefix}${found}` : found
+  const spelt = spell(found)
+  return spelt === '' ? undefined : prefix + spelt
+}
+
+function readSpelling(options: SpellingOptions): (text: string) => string {
+  const { normalize = 'none' } = ownOptions(options, ['normalize'])
+  if (Object.hasOwn(SPELLINGS, normalize)) return SPELLINGS[normalize]
+  throw new RangeError(mustBe('normalize', '"none", "trim-lower" or "nfkc-lower"', normalize))
+}
+
+function checkBits(value: unknown): number {
+  const accepted = 'an integer from 32 to 128'
+  if (typeof value !== 'number') throw new TypeError(mustBe('ipv6', accepted, value))
+  if (Number.isInteger(value) && value >= 32 && value <= 128) return value
+  throw new RangeError(mustBe('ipv6', accepted, value))
+}
+
+function checkSources(name: string, sources: readonly unknown[]): void {
+  const wrong = sources.find((source) => typeof source !== 'function')
+  if (wrong !== undefined || sources.length === 0) {
+    throw new TypeError(mustBe(name, 'given key functions', wrong))
+  }
+}

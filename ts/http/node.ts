@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Server, Socket } from 'node:net'
+import { socketAddress } from '../client-ip/ip.ts'
+import type { Framework } from './adapter.ts'
+import { UNIX } from './client-ip.ts'
+import { onEnd } from './ending.ts'
+
+/** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
+const ADDRESS: unique symbol = Symbol('ratethrottle.address')
+
+type Known = Socket & { [ADDRESS]?: string }
+
+/**
+ * Who is at the other end of a request's socket: a canonical address, or {@link UNIX} where there are none.
+ * `undefined` if the client has gone and can't be named any more.
+ */
+export function peerOf(request: Pick<IncomingMessage, 'socket'>): string | undefined {
+  const known = (request.socket as Known | undefined)?.[ADDRESS]
+  return known ?? askPeer(request.socket)
+}
+
+function askPeer(socket: Known | undefined): string | undefined {
+  const address = socket?.remoteAddress
+  if (socket === undefined || address === undefined) {
+    return socket?.destroyed === false && isWithoutAddresses(socket) ? UNIX : undefined
+  }
+  const canonical = socketAddress(address)
+  socket[ADDRESS] = canonical
+  return canonical
+}
+
+/** What Node keeps below a socket. TLS has a handle of its own, around that of the connection. */
+interface Handle {
+  readonly getpeername?: unknown
+  readonly _parent?: Handle
+}
+
+/**
+ * Whether a socket never had an address, like that of a Unix-domain socket or a stream in this process. A TCP
+ * connection that its client has just reset tells no address either, and is not destroyed yet.
+ */
+function isWithoutAddresses(socket: Socket): boolean {
+  // The server's own end outlives a reset, but on macOS.
+  if (socket.localAddress !== undefined) return false
+  let handle = (socket as { readonly _handle?: Handle | null })._handle ?? undefined
+  while (handle?._parent !== undefined) handle = handle._parent
+  // Not documented, but it is what Node itself asks for an address.
+  if (handle !== undefined) return handle.getpeername === undefined
+  return !(socket instanceof Socket) || !listensOnNetwork(socket)
+}
+
+function listensOnNetwork(socket: Socket): boolean {
+  const { server } = socket as { readonly server?: Pick<Server, 'address'> }
+  return server !== undefined && typeof server.address() !== 'string'
+}
+
+/** A response of HTTP/2 is no stream itself: it has one. */
+interface Streamed {
+  readonly stream?: { readonly destroyed: boolean; close(code: number): void } | undefined
+}
+
+/** Whether nothing can be answered any more. */
+export function isOver(response: ServerResponse): boolean {
+  if (response.headersSent || response.destroyed) return true
+  const { stream } = response as Streamed
+  if (stream !== undefined) return stream.destroyed
+  return response.socket === null && response.req.socket?.destroyed
+}
+
+/** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
+const MAX_IGNORED_BODY = 65_536
+const LENGTH = 'content-length'
+const CODING = 'transfer-encoding'
+
+/** From the headers as they came: having Node make an object of them costs more than to deny. */
+export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string
+    if (name.length === CODING.length && name.toLowerCase() === CODING) return true
+    const isLength = name.length === LENGTH.length && name.toLowerCase() === LENGTH
+    if (isLength && Number(rawHeaders[i + 1]) > MAX_IGNORED_BODY) return true
+  }
+  return false
+}
+
+/**
+ * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
+ */
+export function leaveBody(request: IncomingMessage): void {
+  request.read(0)
+}
+
+/** Answers in full. */
+export function send(response: ServerResponse, status: number, type: string, body: string): void {
+  if (isOver(response)) return
+  response.statusCode = status
+  response.setHeader('content-type', type)
+  response.setHeader('content-length', Buffer.byteLength(body))
+  response.end(body)
+}
+
+/** Of HTTP/2: without it a stream that breaks off looks like one that is whole. */
+const INTERNAL_ERROR = 2
+
+/** Breaks off a response that was not ended: in HTTP/1 with its connection, in HTTP/2 with its stream. */
+export function cut(response: ServerResponse): void {
+  if (response.writableEnded) return
+  const { stream } = response as Streamed
+  if (stream === undefined) response.destroy()
+  else stream.close(INTERNAL_ERROR)
+}
+
+/** `node:http` as it is, and what frameworks have of it. */
+export const NODE: Framework<IncomingMessage, ServerResponse> = {
+  peer: peerOf,
+  isGone: (request) => peerOf(request) === undefined,
+  incoming: (request) => request,
+  headers: (request) => request.headers,
+  method: (request) => request.method ?? '',
+  version: (request) => request.httpVersionMajor,
+  hasLongBody,
+  leaveBody,
+  client: peerOf,
+  followsProxies: () => false,
+  setHeader: (response, name, value) => {
+    response.setHeader(name, value)
+  },
+  removeHeader: (response, name) => {
+    response.removeHeader(name)
+  },
+  setStatus: (response, status) => {
+    if (!isOver(response)) response.statusCode = status
+  },
+  isOver,
+  onEnd,
+  cut,
+  send,
+}

@@ -1,0 +1,98 @@
+import type { TrustInput } from '../client-ip/trust-proxy.ts'
+import type { RateLimitExceeded } from '../exceeded.ts'
+import type { LimitInput } from '../limit/limit.ts'
+import type { CheckedLimits } from '../limit/literal.ts'
+import type { RateLimiterOptions } from '../options.ts'
+import type { RedisOptions } from '../redis/index.ts'
+import type { Settings } from '../settings.ts'
+import type { KeyErrorPolicy, MissingKey } from './client-key.ts'
+import type { CountWhen } from './count-when.ts'
+import type { Hooks } from './events.ts'
+import type { Skip } from './exemptions.ts'
+import type { HeaderStyle } from './headers.ts'
+import type { KeyFunction } from './key-functions.ts'
+import type { LimitsFunction } from './request-limits.ts'
+
+/** What answers a refused request in place of the framework's error handling. */
+export type Handler<Request, Response> = (
+  request: Request,
+  response: Response,
+  error: RateLimitExceeded,
+) => unknown
+
+/** What every HTTP adapter takes: a limiter's options, and who is limited, for what, and told what. */
+export interface HttpOptions<Request, Response = never>
+  extends Omit<RateLimiterOptions, 'blockFor' | 'shared'>,
+    Omit<Hooks<Request>, 'onError'>,
+    Omit<RedisSettings, 'onError'>,
+    Settings {
+  /** One or several limits: all of them are charged, or none. Or a function of the request, for plans. */
+  readonly limits?: LimitInput | LimitsFunction<Request> | undefined
+  /** Names the caller: {@link byIp} (the default), `byUser`, `byHeader`, `firstOf`, or a function of yours. */
+  readonly key?: KeyFunction<Request> | undefined
+  /** Units a request costs: 0 only asks. Default: 1. */
+  readonly cost?: number | ((request: Request) => number | PromiseLike<number>) | undefined
+  /** Proxies that are believed about who asked, in place of the server's own setting. */
+  readonly trust?: TrustInput | undefined
+  /** Only requests with these methods count; HEAD is a GET. Default: all. */
+  readonly methods?: readonly string[] | undefined
+  /** Exempts requests. */
+  readonly skip?: Skip<Request> | undefined
+  /** Addresses and CIDR ranges that are never limited. */
+  readonly allow?: string | readonly string[] | undefined
+  /** Addresses and CIDR ranges that are always refused (403). */
+  readonly deny?: string | readonly string[] | undefined
+  /** One budget for all limits of this process, or of one store, that name the same scope. */
+  readonly scope?: string | undefined
+  /** Which requests count, decided when the response ends. Default: `'always'`. */
+  readonly countWhen?: CountWhen<Request> | undefined
+  /** With `countWhen`: longest wait for others' outcome, in milliseconds. Default: 30,000. */
+  readonly outcomeTimeoutMs?: number | undefined
+  /** After a denial, deny the key for this long; a list takes the next step each time. Default: off. */
+  readonly blockFor?: string | number | readonly (string | number)[] | undefined
+  /** Delays what would be refused, for this long at most; what takes longer is refused. Default: off. */
+  readonly slowDown?: string | number | undefined
+  /** Without a key: refuse with 400, one budget for all of them, or the address. Default: `'deny'`. */
+  readonly missingKey?: MissingKey | undefined
+  /** When the key function fails: the address, or refuse with 500. Default: `'ip'`. */
+  readonly onKeyError?: KeyErrorPolicy | undefined
+  /** Longest wait for promises of your functions, in milliseconds. Default: 1000. */
+  readonly keyTimeoutMs?: number | undefined
+  /** Headers of every limited response. Default: `'legacy'`. */
+  readonly headers?: HeaderStyle | undefined
+  /** Names of the limits in `RateLimit-Policy`. Default: from their figures, such as `100-in-1min`. */
+  readonly policy?: string | readonly string[] | undefined
+  /** Status of a refusal, 400 to 599. Default: 429. */
+  readonly status?: number | undefined
+  /** Message of a refusal. Default: how long to wait. */
+  readonly message?: string | undefined
+  /** Answers with `application/problem+json` (RFC 9457). Default: the framework's error handling. */
+  readonly problem?: boolean | undefined
+  /** Answers refused requests in place of the framework's error handling. */
+  readonly handler?: Handler<Request, Response> | undefined
+  /** Decides and reports, but refuses nobody and sends no headers. Default: false. */
+  readonly dryRun?: boolean | undefined
+  /** Told of errors of your functions and of the store; or, as text, what to do when the store fails. */
+  readonly onError?: Hooks<Request>['onError'] | StoreErrorPolicy | undefined
+  /** What to do when the store fails, where `onError` is a function. */
+  readonly onStoreError?: StoreErrorPolicy | undefined
+  /**
+   * Where the counters live: `'memory:'`, `'shared:api'` for all processes of this host, a URL, or the `storage`
+   * of a limiter. Default: `'memory:'`.
+   */
+  readonly storage?: string | object | undefined
+}
+
+/** {@link HttpOptions} in which limits that are known to the letter are checked by the compiler. */
+export type CheckedOptions<L extends LimitInput, Request, Response = never> = Omit<
+  HttpOptions<Request, Response>,
+  'limits'
+> & {
+  readonly limits?: CheckedLimits<L> | LimitsFunction<Request> | undefined
+}
+
+/** Options of a limiter in Redis that one in memory does not have. */
+export type RedisSettings = Omit<RedisOptions, keyof RateLimiterOptions>
+
+/** While the store fails: count in this process, admit, or deny. */
+export type StoreErrorPolicy = NonNullable<RedisOptions['onError']>

@@ -1,0 +1,107 @@
+import { mustBe } from '../errors.ts'
+import { figuresOf, type LimitInput } from '../limit/limit.ts'
+import { readLimits } from '../limit/parse.ts'
+import type { Answer, StoreStatus, Tier } from '../limiter.ts'
+import { settle, then, within } from '../maybe-promise.ts'
+import type { VariableLimiter } from '../variable/variable.ts'
+import { AVAILABLE } from './controls.ts'
+import { defaultName, type Policy, policyItem } from './headers.ts'
+import { Recent } from './recent.ts'
+import type { Lines } from './waiting-line.ts'
+
+/** Limits that depend on who asks, such as a plan's; `false` for none at all. */
+export type LimitsFunction<Request> = (
+  request: Request,
+) => LimitInput | false | PromiseLike<LimitInput | false>
+
+/** Counters, and what clients are told about them. */
+export interface Budget {
+  readonly tier: Tier
+  readonly policies: readonly Policy[]
+  /** `RateLimit-Policy` of these limits. */
+  readonly policyText: string
+  /** Those who wait for units that others hold. */
+  readonly lines: Lines
+}
+
+/** @param names for the limits in turn; those without get one from their figures */
+export function budgetOf(tier: Tier, lines: Lines, names: readonly string[]): Budget {
+  const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
+  return { tier, lines, policies, policyText: policies.map(policyItem).join(', ') }
+}
+
+/** The budgets of limits that a function names. They share one state: see {@link VariableLimiter}. */
+export class Budgets<Request> {
+  readonly #limits: LimitsFunction<Request>
+  readonly #counters: VariableLimiter
+  readonly #lines: Lines
+  readonly #names: readonly string[]
+  readonly #timeoutMs: number
+  readonly #bySpelling = new Recent<Budget>()
+  /** One for one set of limits, however it is written. */
+  readonly #byFigures = new Recent<Budget>()
+
+  /** @param names for the limits in turn, whatever they are */
+  constructor(
+    limits: LimitsFunction<Request>,
+    counters: VariableLimiter,
+    lines: Lines,
+    names: readonly string[],
+    timeoutMs: number,
+  ) {
+    this.#limits = limits
+    this.#counters = counters
+    this.#lines = lines
+    this.#names = names
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** The budget of a request, or none if it is exempt. Throws or rejects with whatever the function does. */
+  of(request: Request): Answer<Budget | undefined> {
+    const limits = settle(this.#limits(request))
+    const patient =
+      limits instanceof Promise ? within(limits, this.#timeoutMs, 'the limits function') : limits
+    return then(patient, (found) => this.#budget(found))
+  }
+
+  /** Forgets the key, whatever its limits were. */
+  reset(key: string): Answer<void> {
+    return this.#counters.reset(key)
+  }
+
+  async ready(): Promise<StoreStatus> {
+    return (await this.#counters.ready?.()) ?? AVAILABLE
+  }
+
+  close(): void {
+    void this.#counters.close()
+    void this.#lines.close()
+  }
+
+  #budget(limits: LimitInput | false): Budget | undefined {
+    if (limits === false) return undefined
+    if (typeof limits === 'string') return this.#bySpelling.get(limits) ?? this.#spelt(limits)
+    if (typeof limits !== 'object' || limits === null) {
+      const accepted = 'limits, or false for none'
+      throw new TypeError(mustBe('what the limits function returns', accepted, limits))
+    }
+    // An object may hold other figures than the last time.
+    return this.#counted(limits)
+  }
+
+  #spelt(limits: string): Budget {
+    const budget = this.#counted(limits)
+    this.#bySpelling.set(limits, budget)
+    return budget
+  }
+
+  #counted(limits: LimitInput): Budget {
+    const parsed = readLimits(limits)
+    const figures = figuresOf(parsed)
+    const known = this.#byFigures.get(figures)
+    if (known !== undefined) return known
+    const budget = budgetOf(this.#counters.with(parsed), this.#lines, this.#names)
+    this.#byFigures.set(figures, budget)
+    return budget
+  }
+}

@@ -1,0 +1,29 @@
+import type { Answer } from './limiter.ts'
+
+/** Goes on at once with what is here at once: no request waits for a promise that nobody needed. */
+export function then<T, R>(answer: Answer<T>, next: (value: T) => Answer<R>): Answer<R> {
+  return answer instanceof Promise ? answer.then(next) : next(answer)
+}
+
+/** Whatever a user's function returned, as a value or as a real promise. Never runs `then` twice. */
+export function settle<T>(answer: T | PromiseLike<T>): Answer<T> {
+  return isThenable(answer) ? Promise.resolve(answer) : answer
+}
+
+/**
+ * The promise, but no longer than `ms`. Whether it settles late or never, nobody waits for it.
+ *
+ * @param what names it in the error
+ */
+export function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error(`${what} took longer than ${ms} ms`))
+    const timer = setTimeout(late, ms)
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  if (typeof answer !== 'object' || answer === null) return false
+  return 'then' in answer && typeof answer.then === 'function'
+}

@@ -1,0 +1,95 @@
+import type { Decision } from '../decision.ts'
+import { flat } from '../flat.ts'
+import type { Limit } from '../limit/limit.ts'
+import { tableKey } from '../redis/key.ts'
+import { agedReply } from '../redis/reply.ts'
+
+/** Denied keys that are remembered at once; the oldest make room. */
+const ROOM = 10_000
+
+interface Denial {
+  /** The key, or what stands for it. */
+  readonly name: string
+  readonly decision: Decision
+  /** What the decision is about. */
+  readonly limits: readonly Limit[]
+  /** Until when the key is certain to be denied. */
+  readonly until: number
+  /** When the decision was heard: its times count from here, and so are never too short. */
+  readonly at: number
+  /** Where in the ring it is. */
+  readonly place: number
+}
+
+/** What Redis has said. */
+export interface Denied {
+  readonly decision: Decision
+  readonly limits: readonly Limit[]
+  /** How long the key is certain to be denied, rounded up to a millisecond. */
+  readonly ms: number
+  /** When Redis was asked: what it says holds from then on. */
+  readonly askedAt: number
+}
+
+/**
+ * Keys that Redis has denied, until the time it named: for that long it need not be asked.
+ *
+ * Only denials of one unit are kept. They say that nothing is left until then; what a greater cost has to
+ * wait for, Redis has to be asked. Times are those of `performance.now()`, or of an injected clock.
+ */
+export class Denials {
+  readonly #longestMs: number
+  readonly #known = new Map<string, Denial>()
+  /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
+  readonly #ring: (Denial | undefined)[] = []
+  #next = 0
+
+  /** @param longestMs how long a denial is believed at most */
+  constructor(longestMs: number) {
+    this.#longestMs = longestMs
+  }
+
+  /** The denial that Redis would answer at `now`. One under other limits says nothing. */
+  find(key: string, limits: readonly Limit[], now: number): Decision | undefined {
+    const denial = this.#known.get(tableKey(key))
+    if (denial === undefined || denial.limits !== limits) return undefined
+    if (now < denial.until) return agedReply(denial.decision, now - denial.at, limits)
+    this.#remove(denial)
+    return undefined
+  }
+
+  /** Whether there is anything to be found. */
+  get any(): boolean {
+    return this.#known.size > 0
+  }
+
+  /**
+   * Remembers a denial of one unit.
+   *
+   * @param now when Redis answered
+   */
+  remember(key: string, { decision, limits, ms, askedAt }: Denied, now: number): void {
+    const until = askedAt + Math.min(ms - 1, this.#longestMs)
+    if (!(until > now)) return
+    const name = flat(tableKey(key))
+    const before = this.#known.get(name)
+    if (before !== undefined) this.#remove(before)
+    const place = this.#next
+    const oldest = this.#ring[place]
+    if (oldest !== undefined) this.#remove(oldest)
+    const denial = { name, decision, limits, until, at: now, place }
+    this.#ring[place] = denial
+    this.#known.set(name, denial)
+    this.#next = (place + 1) % ROOM
+  }
+
+  forget(key: string): void {
+    const denial = this.#known.get(tableKey(key))
+    if (denial !== undefined) this.#remove(denial)
+  }
+
+  #remove({ name, place }: Denial): void {
+    this.#known.delete(name)
+    this.#ring[place] = undefined
+  }
+}
