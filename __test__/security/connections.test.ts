@@ -172,7 +172,7 @@ it('H89 a gigabyte over HTTP/2 for a denied key: no more than its flow-control w
 })
 
 it('H95 thousands of limiters, made and closed, leave no handle and no memory; the process ends by itself', async () => {
-  const { code, out, err } = await run('hazards/cycles.mjs', [], {}, ['--expose-gc'])
+  const { code, out, err } = await run('security/cycles.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { handles, grownMb } = JSON.parse(out)
   expect(handles).toBe(0)

@@ -88,7 +88,7 @@ it('H13 100,000 random lists of parts: two keys are equal exactly if the lists a
 })
 
 it('H19 keys cut from long headers hold none of them', async () => {
-  const { code, out, err } = await run('hazards/pinned.mjs', [], {}, ['--expose-gc'])
+  const { code, out, err } = await run('security/pinned.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { admitted, grownMb } = JSON.parse(out)
   expect(admitted).toBe(6_000)
