@@ -4,7 +4,7 @@
 //   npm run prove:mutants -- rust           those of the core; typescript: those of the TypeScript layer
 //   npm run prove:mutants -- word ...       those whose name contains one of the words
 //
-// Works on a copy. A mutant that no check notices makes it exit with 1; docs/proof.md lists the known ones.
+// Works on a copy. A mutant that no check notices makes it exit with 1; docs/internals/proof.md lists the known ones.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
 // The proof that the shared tier holds: npm run prove (about half an hour), npm run prove -- --short (CI).
 // Runs the checks of crate/core/tests/shared for long, adds up the figures they print, and exits with 1 if
-// any of them found anything. What each of them is stands in docs/proof.md.
+// any of them found anything. What each of them is stands in docs/internals/proof.md.
 import { spawn, spawnSync } from 'node:child_process'
 import { cpus, release } from 'node:os'
 import { parseArgs } from 'node:util'

@@ -57,7 +57,7 @@ const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SET
  * ```
  *
  * @throws InvalidLimit, TypeError or RangeError naming the option and what is accepted; Error with code MISSING_IOREDIS for a state in Redis where the package ioredis is not installed; for
- * a shared one with a code of docs/shared.md
+ * a shared one with a code of docs/reference/errors.md
  */
 export function createLimiter<const L extends LimitInput>(
   options: CreateRedisLimiterOptions<L>,

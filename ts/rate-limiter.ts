@@ -75,7 +75,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
    * @param options see {@link RateLimiterOptions}
    * @throws InvalidLimit, TypeError or RangeError naming the argument, the value and what is accepted; with
-   * `shared` an Error with one of the codes of docs/shared.md
+   * `shared` an Error with one of the codes of docs/reference/errors.md
    */
   constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
     const parsed = readLimits(limits)

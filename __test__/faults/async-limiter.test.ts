@@ -205,9 +205,9 @@ describe('the compiler', () => {
   test('U1: accepts every example of the docs that makes such a limiter', {
     timeout: 120_000,
   }, async () => {
-    const pages = ['README.md', 'docs/redis.md', 'docs/shared.md']
+    const pages = ['README.md', 'docs/guides/redis.md', 'docs/guides/shared.md']
     const blocks = pages.flatMap((page) => {
-      const found = readFileSync(page, 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)
+      const found = readFileSync(page, 'utf8').matchAll(/```ts[^\n]*\n([\s\S]*?)```/g)
       return [...found].map(([, code]) => code ?? '').filter((code) => MAKES_ONE.test(code))
     })
     expect(blocks.length).toBeGreaterThan(2)

@@ -24,12 +24,12 @@ const GET = { headers: { origin: ORIGIN } }
 
 /** The section on CORS, and its example. */
 async function section(): Promise<{ text: string; code: string }> {
-  const docs = await readFile('docs/http.md', 'utf8')
+  const docs = await readFile('docs/guides/http.md', 'utf8')
   const [, text = ''] = /^##[^\n]*CORS[^\n]*\n(.*?)(?=^## )/ms.exec(docs) ?? []
-  return { text, code: /```js\n(.*?)```/s.exec(text)?.[1] ?? '' }
+  return { text, code: /```js[^\n]*\n(.*?)```/s.exec(text)?.[1] ?? '' }
 }
 
-test('F11: docs/http.md says in which order, which headers to expose, and how to exempt preflights', async () => {
+test('F11: docs/guides/http.md says in which order, which headers to expose, and how to exempt preflights', async () => {
   const { text } = await section()
   const words = ['before the limiter', 'exposedHeaders', 'exposeHeaders', 'methods:', 'skip:']
   const flat = text.replace(/\s+/g, ' ')

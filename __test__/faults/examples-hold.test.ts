@@ -6,14 +6,15 @@ import plugin from 'ratethrottle/fastify'
 import { expect, test } from 'vitest'
 
 const REQUESTS = 500
-const docs = ['README.md', ...readdirSync('docs').map((name) => join('docs', name))].filter(
-  (name) => name.endsWith('.md'),
+const pages = (readdirSync('docs', { recursive: true }) as string[]).map((name) =>
+  join('docs', name),
 )
+const docs = ['README.md', ...pages].filter((name) => name.endsWith('.md'))
 const read = (name: string): string => readFileSync(name, 'utf8')
 
 /** What stands in the documents' code as `key: ...`, on a line of its own. */
 const keysInDocs = docs.flatMap((name) =>
-  [...read(name).matchAll(/```[tj]s\n([\s\S]*?)```/g)]
+  [...read(name).matchAll(/```[tj]s[^\n]*\n([\s\S]*?)```/g)]
     .flatMap(([, code = '']) => code.split('\n'))
     .filter((line) => /^key: /.test(line))
     .map((line) => line.replace(/^key: /, '').replace(/\s*\/\/.*$/, '')),

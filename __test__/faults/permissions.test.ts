@@ -15,9 +15,9 @@ import {
   VERSIONS,
 } from './guarded.ts'
 
-/** The rule as docs/redis.md tells users to write it: the user, and what it may. */
+/** The rule as docs/guides/redis.md tells users to write it: the user, and what it may. */
 function documentedRule(): string[] {
-  const page = readFileSync(join(ROOT, 'docs/redis.md'), 'utf8')
+  const page = readFileSync(join(ROOT, 'docs/guides/redis.md'), 'utf8')
   const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
   return rule.trim().split(/\s+/).slice(2)
 }

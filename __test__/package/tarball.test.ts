@@ -10,7 +10,7 @@ const files = tarball.files.map((file) => file.path)
 /** Everything that may be in it: the compiled layer, the addon with its loader, and what README links to. */
 const EXPECTED = [
   /^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/,
-  /^docs\/[\w/-]+\.md$/,
+  /^docs\/[\w/-]+\.(md|svg)$/,
   /^bench\/record\/[\w.-]+\.(md|svg)$/,
   /^examples\/[\w-]+\.(mjs|ts)$/,
   /^dist\/.+\.(js|d\.ts)$/,
@@ -72,7 +72,9 @@ it('it needs nothing at run time, and asks for no peer', () => {
 
 it('every link of its texts leads to a file in it', () => {
   const texts = files.filter((file) => file.endsWith('.md') && !file.startsWith('bench/'))
-  expect(texts).toEqual(expect.arrayContaining(['README.md', 'docs/http.md', 'docs/redis.md']))
+  expect(texts).toEqual(
+    expect.arrayContaining(['README.md', 'docs/guides/http.md', 'docs/guides/redis.md']),
+  )
   const broken = texts.flatMap((file) =>
     linksOf(file).flatMap((path) => (files.includes(path) ? [] : `${file}: ${path}`)),
   )

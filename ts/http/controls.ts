@@ -8,7 +8,7 @@ export interface Controls {
    * Forgets a key, its block included.
    *
    * @param key what the key function returns for the caller, a number included: by default the address
-   * (an IPv6 address by network, `2001:db8::/64`); docs/http.md lists the forms
+   * (an IPv6 address by network, `2001:db8::/64`); docs/reference/options.md lists the forms
    * @throws TypeError with the code INVALID_ARGUMENT for what is no key
    */
   reset(key: Key): Answer<void>

@@ -1,4 +1,4 @@
-/** What is most likely a mistake in how a service is set up. Each code is documented in docs/http.md. */
+/** What is most likely a mistake in how a service is set up. docs/reference/warnings.md explains each code. */
 export type WarningCode =
   | 'RATETHROTTLE_PERMISSIVE_PROXY'
   | 'RATETHROTTLE_HOP_COUNT'

@@ -6,7 +6,7 @@ import { tell } from './warn.ts'
 /** What tells of other processes. */
 type Counted = Pick<Native, 'stats' | 'wide'>
 
-/** Why there may be no shared state: each is documented in docs/shared.md. */
+/** Why there may be no shared state: docs/reference/errors.md explains each. */
 const TROUBLES: readonly unknown[] = [
   'SHARED_UNTRUSTED',
   'SHARED_MISMATCH',

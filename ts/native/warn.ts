@@ -1,4 +1,4 @@
-/** What an operator of shared limiters wants to know of. Each code is documented in docs/shared.md. */
+/** What an operator of shared limiters wants to know of. docs/reference/warnings.md explains each code. */
 export type SharedWarning =
   | 'RATETHROTTLE_SHARED_PRIVATE'
   | 'RATETHROTTLE_SHARED_SETTINGS'

@@ -36,7 +36,7 @@ export class NativeVariableLimiter implements VariableLimiter {
   /** The limits that stand in the native memory. */
   #told: VariableTier | undefined
 
-  /** @throws TypeError or RangeError that names the option; with `shared` as docs/shared.md says */
+  /** @throws TypeError or RangeError that names the option; with `shared` the codes of docs/reference/errors.md */
   constructor(options: RateLimiterOptions) {
     const resolved = resolveOptions(options)
     const { algorithm, name, clock } = resolved

@@ -1,6 +1,6 @@
 //! The table that processes share: whom it trusts, and that it holds while its processes die.
 //!
-//! `scripts/prove.mjs` runs the same tests for longer, see `docs/proof.md`.
+//! `scripts/prove.mjs` runs the same tests for longer, see `docs/internals/proof.md`.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
