@@ -22,7 +22,7 @@ import { ofFastify, ofListener } from './sites.ts'
 
 expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
 
-describe('H1 a limiter made before its app and attached later', () => {
+describe('a limiter made before its app and attached later', () => {
   it('Fastify 5: holds for routes from before, and has headers', async () => {
     const app = Fastify()
     app.get('/', () => ({ path: '/' }))
@@ -57,13 +57,13 @@ describe.each(SERVERS)('%s:', (framework) => {
     ['"100/minute"', '100/minute', 100],
     ['50 per 60 seconds in numbers', { count: 50, windowMs: 60_000 }, 50],
     ['both in a list', ['100/minute', { count: 50, windowMs: 60_000 }], 50],
-  ])('H2 %s is a limit', async (_, limits, count) => {
+  ])('%s is a limit', async (_, limits, count) => {
     const { statuses, ask } = await serve(framework, site(limits))
     expect(figures(await ask())).toEqual([`${count}`, `${count - 1}`])
     expect(await statuses(count)).toEqual(times(count - 1, 200, 1, 429))
   })
 
-  it("H3 under the limit the handler's result is unchanged; the second request of one is not served", async () => {
+  it("under the limit the handler's result is unchanged; the second request of one is not served", async () => {
     const result = { text: 'Grüße\n"\\', list: [1, null, { deep: true }], nothing: '' }
     const run = () => result
     const limited = await serve(framework, site('1/minute', { run }))
@@ -79,7 +79,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     expect(limited.runs()).toBe(1)
   })
 
-  it('H4 a limit on POST leaves GET alone', async () => {
+  it('a limit on POST leaves GET alone', async () => {
     const options: Options = { clock: new FakeClock(), limits: '2/minute', methods: ['POST'] }
     const routes = [{ path: '/' }, { path: '/', method: 'POST' }] as const
     const { ask, statuses } = await serve(framework, { options, routes })
@@ -89,7 +89,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     expect(await statuses(2)).toEqual([200, 200])
   })
 
-  it('H6 a WebSocket passes, and costs nothing', async () => {
+  it('a WebSocket passes, and costs nothing', async () => {
     const options = { clock: new FakeClock(), limits: '1/minute' }
     const { server, port, statuses } = await serve(framework, { options, routes: [{ path: '/' }] })
     server.on('upgrade', (_request, socket) => {
@@ -102,7 +102,7 @@ describe.each(SERVERS)('%s:', (framework) => {
   })
 
   it.each(['203.0.113.7', '', ' , ', 'unknown', '::1', '[::1]:80', '%00', '1.2.3.4'.repeat(500)])(
-    'H7 with X-Forwarded-For "%s" a request is still served',
+    'with X-Forwarded-For "%s" a request is still served',
     async (chain) => {
       for (const trust of [undefined, 'loopback']) {
         const options = { limits: '9/minute', ...(trust === undefined ? {} : { trust }) }
@@ -112,7 +112,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     },
   )
 
-  it('4.2.1 limit N: exactly N are served, then 429 without the handler, headers and body right', async () => {
+  it('limit N: exactly N are served, then 429 without the handler, headers and body right', async () => {
     const { ask, runs } = await serve(framework, site('5/hour'))
     for (let left = 4; left >= 0; left--) {
       const { status, body, ...answer } = await ask()
@@ -152,7 +152,7 @@ describe.each(SERVERS)('%s:', (framework) => {
   })
 })
 
-it('4.2.8 Fastify 5: a wrong limit of a route from before the plugin refuses each request', async () => {
+it('Fastify 5: a wrong limit of a route from before the plugin refuses each request', async () => {
   let runs = 0
   const app = Fastify()
   const config = { rateLimit: '7/fortnight' as '7/day' }
@@ -164,7 +164,7 @@ it('4.2.8 Fastify 5: a wrong limit of a route from before the plugin refuses eac
 })
 
 describe.each(FRAMEWORKS)('%s:', (framework) => {
-  it('H3 what is not served is a 429 error', async () => {
+  it('what is not served is a 429 error', async () => {
     const errors: unknown[] = []
     const { statuses } = await serve(framework, {
       routes: [{ path: '/', limits: '1/minute' }],

@@ -71,7 +71,7 @@ describe.each(THROWS)('%s: a handler that throws %s', (framework, when) => {
   it.each([
     ['under its limits', 5],
     ['with the last of its limit', 1],
-  ])('4.2.2 runs once and its own error arrives unchanged, %s', async (_, count) => {
+  ])('runs once and its own error arrives unchanged, %s', async (_, count) => {
     const own = Object.assign(new Error('teapot'), { statusCode: 418, status: 418 })
     const arrived: unknown[] = []
     const { ask, runs } = await serve(framework, {

@@ -59,7 +59,7 @@ describe('Redis Cluster', () => {
     expect(await client.ping()).toBe('PONG')
   })
 
-  it('H68: a slot that moves back and forth costs no error and no unit', async () => {
+  it('a slot that moves back and forth costs no error and no unit (H68)', async () => {
     const limiter = limiterForTest('400/hour', { url: cluster.url, name: 'moving', ...PATIENT })
     await limiter.check('moved', 0)
     const slot = await slotOf('moved')
@@ -79,7 +79,7 @@ describe('Redis Cluster', () => {
     expect([admitted, failures(limiter)]).toEqual([400, 0])
   })
 
-  it('H60: a primary is killed; its keys are exact again soon after the replica took over', async () => {
+  it('a primary is killed; its keys are exact again soon after the replica took over (H60)', async () => {
     const limiter = limiterForTest('100000/hour', { url: cluster.url, name: 'killed' })
     await until(() => exactly(limiter, 'killed'))
     const dead = await cluster.ownerOf(await slotOf('killed'))
@@ -93,7 +93,7 @@ describe('Redis Cluster', () => {
     await until(async () => (await cluster.replicas()) === 3, 20_000, 'the cluster')
   })
 
-  it('H59: a primary freezes; its keys are exact again soon after the replica took over', async () => {
+  it('a primary freezes; its keys are exact again soon after the replica took over (H59)', async () => {
     const changes: StoreChange[] = []
     const limiter = limiterForTest('100000/hour', {
       url: cluster.url,

@@ -23,7 +23,7 @@ async function charged(url: string, key: string, limit: number, options = {}): P
   return limit - remaining
 }
 
-describe('H57: Redis is down when we start', () => {
+describe('Redis is down when we start (H57)', () => {
   it('decides locally, within the deadline, and is exact soon after Redis is up', async () => {
     const port = await freePort()
     const url = `redis://127.0.0.1:${port}`
@@ -42,7 +42,7 @@ describe('H57: Redis is down when we start', () => {
   })
 })
 
-describe('H58, H65: Redis freezes', () => {
+describe('Redis freezes (H58, H65)', () => {
   it('answers within the deadline, charges no ghost, and is exact again after it', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('100000/hour', {
@@ -83,7 +83,7 @@ describe('H58, H65: Redis freezes', () => {
   })
 })
 
-describe('H60, H57: Redis is killed and comes back', () => {
+describe('Redis is killed and comes back (H60, H57)', () => {
   it('decides locally at once, and is exact within two seconds', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
@@ -100,7 +100,7 @@ describe('H60, H57: Redis is killed and comes back', () => {
   })
 })
 
-describe('H64: the connection is cut before the answer', () => {
+describe('the connection is cut before the answer (H64)', () => {
   it('charges once, whether or not the caller was told', async () => {
     const server = await serverForTest()
     const wire = await Wire.before(server.port)
@@ -131,7 +131,7 @@ describe('H64: the connection is cut before the answer', () => {
   })
 })
 
-describe('H61, H62: Redis refuses', () => {
+describe('Redis refuses (H61, H62)', () => {
   it('READONLY after a demotion', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
@@ -221,7 +221,7 @@ describe('H61, H62: Redis refuses', () => {
   })
 })
 
-describe('H63: the script cache is flushed', () => {
+describe('the script cache is flushed (H63)', () => {
   it('nobody notices, and the count is exact', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('3000/hour', {
@@ -244,7 +244,7 @@ describe('H63: the script cache is flushed', () => {
   })
 })
 
-describe('H66: the policy is the one that was chosen', () => {
+describe('the policy is the one that was chosen (H66)', () => {
   it('open admits, closed denies, local counts this process with its share', async () => {
     const url = `redis://127.0.0.1:${await freePort()}`
     const open = limiterForTest('2/hour', { url, onError: 'open' })
@@ -281,7 +281,7 @@ describe('H66: the policy is the one that was chosen', () => {
   })
 })
 
-describe('H75, H77: what is said of an outage', () => {
+describe('what is said of an outage (H75, H77)', () => {
   it('one event when it begins and one when it ends, without address or password', async () => {
     const server = await serverForTest('--requirepass', 'hunter2')
     const published: unknown[] = []
@@ -307,7 +307,7 @@ describe('H75, H77: what is said of an outage', () => {
   })
 })
 
-describe('H76: others stall', () => {
+describe('others stall (H76)', () => {
   it('a stall of 200 ms does not delay the answers', async () => {
     const server = await serverForTest('--enable-debug-command', 'yes')
     const limiter = limiterForTest('100000/hour', { url: server.url })

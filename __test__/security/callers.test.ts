@@ -49,23 +49,23 @@ const TRUST: readonly [string, Options['trust']][] = [
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it.each(PROXY_SETTINGS)(
-    'H1 forged X-Forwarded-For earns nothing, proxy setting: %s',
+    'forged X-Forwarded-For earns nothing, proxy setting: %s (H1)',
     async (_, proxy) => {
       expect(await passed(name, {}, { proxy })).toBe(N)
     },
   )
 
-  it.each(TRUST)('H1 nor with trust: %s, even if the framework believes', async (_, trust) => {
+  it.each(TRUST)('nor with trust: %s, even if the framework believes (H1)', async (_, trust) => {
     expect(await passed(name, { trust }, { proxy: 'loopback' })).toBe(N)
   })
 
-  it('H1 only who names the peer, or says it loudly, is believed', async () => {
+  it('only who names the peer, or says it loudly, is believed (H1)', async () => {
     expect(await passed(name, {}, { proxy: 'loopback' })).toBe(REQUESTS)
     expect(await passed(name, { trust: 'loopback' })).toBe(REQUESTS)
     expect(await passed(name, { trust: TRUST_EVERYBODY })).toBe(REQUESTS)
   })
 
-  it('H1 behind a named proxy the entry that the proxy wrote counts, whatever stands left of it', async () => {
+  it('behind a named proxy the entry that the proxy wrote counts, whatever stands left of it (H1)', async () => {
     for (const around of [{ proxy: 'loopback' }, {}]) {
       const { port } = await serve(name, { limits: `${N}/day`, trust: 'loopback' }, around)
       const texts = times(REQUESTS, (i) =>
@@ -76,7 +76,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H1 all of IPv6 is everybody too: a client over ::1 chooses no address', async () => {
+  it('all of IPv6 is everybody too: a client over ::1 chooses no address (H1)', async () => {
     const proxy = ['::/1', '8000::/1']
     const { port } = await serve(name, { limits: `${N}/day` }, { proxy, host: '::1' })
     const forged = times(50, (i) => ({
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, forged)).toBe(N)
   })
 
-  it('H2 one trusted hop believes the proxy, and nobody who goes round it', async () => {
+  it('one trusted hop believes the proxy, and nobody who goes round it (H2)', async () => {
     const trust = { proxies: '127.0.0.2', hops: 1 }
     const { port } = await serve(name, { limits: `${N}/day`, trust }, { host: '0.0.0.0' })
     const headers = (i: number) => ({ 'x-forwarded-for': `198.51.100.${i}` })
@@ -96,7 +96,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, proxied)).toBe(50)
   })
 
-  it('H3 what is no address makes no client: ports, brackets and junk behind a named proxy', async () => {
+  it('what is no address makes no client: ports, brackets and junk behind a named proxy (H3)', async () => {
     const junk = (i: number): string =>
       [`garbage${i}`, `"${i}"`, `[::${i}`, `1.2.3.${i + 256}`, `0x7f.${i}`, `${i}`, `::1%${i}`][
         i % 7
@@ -128,7 +128,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H4 the Forwarded header counts where it is the one that is named, over several lines too', async () => {
+  it('the Forwarded header counts where it is the one that is named, over several lines too (H4)', async () => {
     const trust = { proxies: 'loopback', header: 'forwarded' }
     const { port } = await serve(name, { limits: '1/day', trust })
     const from = (forwarded: string | string[]) => ({
@@ -153,14 +153,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H6 on a dual-stack socket each IPv4 client is one', async () => {
+  it('on a dual-stack socket each IPv4 client is one (H6)', async () => {
     const { port } = await serve(name, { limits: '1/day' }, { host: '::' })
     for (const from of ['127.0.0.2', '127.0.0.3']) {
       expect(await statuses(port, 2, { from })).toEqual([200, 429])
     }
   })
 
-  it('H9 a client that is gone before the limiter runs is neither counted nor answered', async () => {
+  it('a client that is gone before the limiter runs is neither counted nor answered (H9)', async () => {
     let came = (): void => {}
     let left = (): void => {}
     const arrival = new Promise<void>((resolve) => {
@@ -188,7 +188,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('H1 all public IPv6 is everybody too, whatever else is believed', async () => {
+it('all public IPv6 is everybody too, whatever else is believed (H1)', async () => {
   for (const name of FRAMEWORKS) {
     const { server, runs } = await serve(name, { limits: `${N}/day` }, { proxy: ['2000::/3'] })
     for (let i = 0; i < 50; i++) {

@@ -55,7 +55,7 @@ function watch(server: {
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it(`H88 ${PIPELINED} pipelined requests on one socket: exactly N`, async () => {
+  it(`${PIPELINED} pipelined requests on one socket: exactly N (H88)`, async () => {
     const { port, runs } = await serve(name, { limits: '321/day' })
     let admitted = 0
     for (let sent = 0; sent < PIPELINED; sent += 1_000) {
@@ -70,7 +70,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['a length', { 'content-length': GIGABYTE }],
     ['chunks', {}],
   ])(
-    'H89 a gigabyte for a denied key, sent with %s: less than 128 KB of it are read',
+    'a gigabyte for a denied key, sent with %s: less than 128 KB of it are read (H89)',
     async (_, headers) => {
       const routes = [{ path: '/up', method: 'POST' }] as const
       const { port, server } = await serve(name, { limits: '1/day' }, { routes })
@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('H89 nor more of a gigabyte from an address that is turned away', async () => {
+  it('nor more of a gigabyte from an address that is turned away (H89)', async () => {
     const { port, server } = await serve(name, { limits: '9/day', deny: '127.0.0.1' })
     const sockets = watch(server)
     expect(await upload(port, { 'content-length': GIGABYTE })).toBe(403)
@@ -90,7 +90,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('H89 a small body is read and forgotten, and the connection lives on', async () => {
+it('a small body is read and forgotten, and the connection lives on (H89)', async () => {
   const { port, server } = await serveNode({ limits: '1/day' })
   const sockets = watch(server)
   const body = 'x'.repeat(1_000)
@@ -118,7 +118,7 @@ async function serveHttp2(options: object, handlerMs?: number) {
   return { app, session, close, runs: () => runs }
 }
 
-it('H88 1,000 HTTP/2 streams on one connection: exactly N, with the headers', async () => {
+it('1,000 HTTP/2 streams on one connection: exactly N, with the headers (H88)', async () => {
   const { session, close, runs } = await serveHttp2({ limits: '77/day', headers: 'both' })
   const seen = await Promise.all(times(1_000, () => stream(session)))
   expect(seen.filter((status) => status === 200)).toHaveLength(77)
@@ -127,7 +127,7 @@ it('H88 1,000 HTTP/2 streams on one connection: exactly N, with the headers', as
   await close()
 })
 
-it('H88 1,000 HTTP/2 streams, reset before they are answered: N handler runs, and nothing is given back', async () => {
+it('1,000 HTTP/2 streams, reset before they are answered: N handler runs, and nothing is given back (H88)', async () => {
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options, 300)
   for (let i = 0; i < 10; i++)
@@ -142,7 +142,7 @@ it('H88 1,000 HTTP/2 streams, reset before they are answered: N handler runs, an
   await close()
 })
 
-it('H88 1,000 HTTP/2 streams, reset at random: whoever is admitted afterwards is one handler run', async () => {
+it('1,000 HTTP/2 streams, reset at random: whoever is admitted afterwards is one handler run (H88)', async () => {
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options)
   for (let i = 0; i < 10; i++)
@@ -155,7 +155,7 @@ it('H88 1,000 HTTP/2 streams, reset at random: whoever is admitted afterwards is
   await close()
 })
 
-it('H89 a gigabyte over HTTP/2 for a denied key: no more than its flow-control window is read', async () => {
+it('a gigabyte over HTTP/2 for a denied key: no more than its flow-control window is read (H89)', async () => {
   const { app, session, close } = await serveHttp2({ limits: '1/day' })
   const sockets = watch(app.server)
   await stream(session)
@@ -171,7 +171,7 @@ it('H89 a gigabyte over HTTP/2 for a denied key: no more than its flow-control w
   await close()
 })
 
-it('H95 thousands of limiters, made and closed, leave no handle and no memory; the process ends by itself', async () => {
+it('thousands of limiters, made and closed, leave no handle and no memory; the process ends by itself (H95)', async () => {
   const { code, out, err } = await run('security/cycles.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { handles, grownMb } = JSON.parse(out)

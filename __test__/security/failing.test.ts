@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     )
 
   it.each(FAILURES)(
-    'H84 a key function that %s: by address, or refused, and a skip exempts nobody',
+    'a key function that %s: by address, or refused, and a skip exempts nobody (H84)',
     async (_, fail) => {
       let told = 0
       const onError = (): number => told++
@@ -97,7 +97,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   )
 
   it.each(FAILURES)(
-    'H84, H113 limits or a cost that %s: 500 that says nothing, and the handler never runs',
+    'limits or a cost that %s: 500 that says nothing, and the handler never runs (H84, H113)',
     async (_, fail) => {
       for (const options of [{ limits: fail }, { cost: fail }]) {
         const { port, runs } = await start({ ...options, onError: () => {} })
@@ -111,7 +111,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('H85 hooks that throw or reject change nothing and end no process', async () => {
+  it('hooks that throw or reject change nothing and end no process (H85)', async () => {
     for (const [, fail] of FAILURES) {
       const hooks = { onAdmit: fail, onDeny: fail, onError: fail } as Options
       const { port } = await start({ ...hooks, skip: fail })
@@ -119,14 +119,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H85 an outcome function that throws or rejects lets the request count, and ends no process', async () => {
+  it('an outcome function that throws or rejects lets the request count, and ends no process (H85)', async () => {
     for (const [, fail] of FAILURES) {
       const { port } = await start({ countWhen: fail as never, onError: () => {} })
       expect(await statuses(port, 3)).toEqual([200, 200, 429])
     }
   })
 
-  it('H85 one part of a key that throws while another rejects ends no process', async () => {
+  it('one part of a key that throws while another rejects ends no process (H85)', async () => {
     const parts = FAILURES.map(([, fail]) => fail as never)
     const { port } = await start({ key: allOf(...parts.reverse()), onError: () => {} })
     expect(await statuses(port, 3)).toEqual([200, 200, 429])
@@ -134,7 +134,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(other.port, 3)).toEqual([200, 200, 429])
   })
 
-  it('H85 a handler of refusals that throws or rejects leaves a refusal', async () => {
+  it('a handler of refusals that throws or rejects leaves a refusal (H85)', async () => {
     const thrown = [undefined, null, 0, '', false, 'route', 'router', SECRET]
     const throwing = thrown.map((value) => () => {
       throw value
@@ -147,7 +147,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H113 every refusal has one of four bodies', async () => {
+  it('every refusal has one of four bodies (H113)', async () => {
     const { port } = await start({ deny: '127.0.0.9', key: keyOf }, { host: '0.0.0.0' })
     const asks = (user: string, from = '127.0.0.2') =>
       ask(port, { from, headers: { 'x-user': user } })
@@ -162,7 +162,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H114 two accounts, one of them real and in use: byte-identical answers, with headers off', async () => {
+  it('two accounts, one of them real and in use: byte-identical answers, with headers off (H114)', async () => {
     const login = { path: '/', run: () => ({ status: 401, body: 'no' }) }
     const { port } = await start(
       { key: keyOf, headers: false, limits: '5/day' },
@@ -180,7 +180,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await tries('root')).toEqual(await tries('nobody'))
   })
 
-  it('H117 10,000 denials, forged headers and failing hooks: no more than one line for each kind', async () => {
+  it('10,000 denials, forged headers and failing hooks: no more than one line for each kind (H117)', async () => {
     const lines: string[] = []
     const onWarning = (warning: Error & { code?: string }): number => lines.push(warning.code ?? '')
     process.on('warning', onWarning)

@@ -49,7 +49,7 @@ function answer(limiter: ReturnType<typeof rateThrottle>): Record<string, unknow
   return response.getHeaders()
 }
 
-describe('H112 headers of random policies', () => {
+describe('headers of random policies (H112)', () => {
   it(`${POLICIES.toLocaleString('en')} of them come out of an independent parser as they went in`, () => {
     const random = randomFor('policies')
     const algorithms = ['token-bucket', 'sliding-window', 'fixed-window'] as const
@@ -89,7 +89,7 @@ describe('H112 headers of random policies', () => {
 })
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('H112 what would forge a second policy is a name like any other, over a socket too', async () => {
+  it('what would forge a second policy is a name like any other, over a socket too (H112)', async () => {
     const policy = 'a";r=999999;t=0, "b'
     const { port } = await serve(name, { limits: '1/minute', policy, headers: 'both' })
     for (let i = 0; i < 2; i++) {
@@ -99,7 +99,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H115 nothing in a header tells who the caller is', async () => {
+  it('nothing in a header tells who the caller is (H115)', async () => {
     const key = (): string => 'secret-caller'
     for (const headers of ['legacy', 'draft', 'both'] as const) {
       const { port } = await serve(name, { limits: '1/minute', key, headers, problem: true })

@@ -9,7 +9,7 @@ const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 const network = (group: number, host: number): string => `2001:db8:1:${group.toString(16)}::${host}`
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('H5 1,000 addresses of one /64 are one client, two /64s are two', async () => {
+  it('1,000 addresses of one /64 are one client, two /64s are two (H5)', async () => {
     const { port } = await serve(name, BEHIND)
     expect(
       await admitted(
@@ -25,7 +25,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ).toBe(5)
   })
 
-  it('H5 a wider network may have a limit of its own beside that', async () => {
+  it('a wider network may have a limit of its own beside that (H5)', async () => {
     const beside = { ...BEHIND, limits: '20/day', key: byIp({ ipv6: 48 }) }
     const { port } = await serve(name, BEHIND, { beside })
     expect(
@@ -39,7 +39,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(headers['x-ratelimit-limit']).toBe('20')
   })
 
-  it('H8 a zone in a forwarded header is no address, so the proxy answers for it', async () => {
+  it('a zone in a forwarded header is no address, so the proxy answers for it (H8)', async () => {
     const { port } = await serve(name, BEHIND)
     expect(
       await admitted(
@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['an empty text', ''],
     ['a promise of nothing', Promise.resolve(undefined)],
   ])(
-    'H9 without a key (%s) a request is refused, or counted with others, or by its address',
+    'without a key (%s) a request is refused, or counted with others, or by its address (H9)',
     async (_, key) => {
       const serveWith = (options: Options) =>
         serve(name, { limits: '2/day', key: () => key, ...options }, { host: '0.0.0.0' })
@@ -78,7 +78,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('H9 "undefined" and "null" are names like any other', async () => {
+  it('"undefined" and "null" are names like any other (H9)', async () => {
     const { port } = await serve(name, { limits: '1/day', key: byHeader('x-api-key') })
     expect(await statuses(port, 2)).toEqual([400, 400])
     for (const key of ['undefined', 'null', 'shared']) {
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H10 what is no key is an error, told to onError, and counts by address: no two objects are one caller', async () => {
+  it('what is no key is an error, told to onError, and counts by address: no two objects are one caller (H10)', async () => {
     const bad = [
       { a: 1 },
       { b: 2 },
@@ -117,7 +117,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H10 1 and "1" are the same caller, by rule', async () => {
+  it('1 and "1" are the same caller, by rule (H10)', async () => {
     let asked = 0
     const { port } = await serve(name, {
       limits: '2/day',
@@ -126,7 +126,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 3)).toEqual([200, 200, 429])
   })
 
-  it('H11 100 spellings of one account are one caller, if told to fold them', async () => {
+  it('100 spellings of one account are one caller, if told to fold them (H11)', async () => {
     const spellings = times(100, (i) => {
       const text = [...'ada@example.test']
         .map((c, at) => ((i >> (at % 7)) & 1 ? c.toUpperCase() : c))
@@ -146,7 +146,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, questions)).toBe(5)
   })
 
-  it('H11 by account and by address together: neither many addresses nor many accounts help', async () => {
+  it('by account and by address together: neither many addresses nor many accounts help (H11)', async () => {
     const account = byUser(({ headers }: IncomingMessage) => String(headers['x-account']))
     const byAddress = { limits: '10/day', trust: 'loopback' } as const
     const beside = { limits: '3/day', key: account }
@@ -168,7 +168,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ).toBe(10)
   })
 
-  it('H12 lists mean the address in every spelling, and no neighbour in its /64', async () => {
+  it('lists mean the address in every spelling, and no neighbour in its /64 (H12)', async () => {
     const allow = ['2001:db8::1', '198.51.100.0/31']
     const { port } = await serve(name, {
       ...BEHIND,

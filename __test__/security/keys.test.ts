@@ -8,7 +8,7 @@ import { FRAMEWORKS, serve } from './serve.ts'
 import { ask, statuses } from './wire.ts'
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('H13 parts of a key are joined without ambiguity', async () => {
+  it('parts of a key are joined without ambiguity (H13)', async () => {
     const part = (header: string) => (request: IncomingMessage) => String(request.headers[header])
     const { port } = await serve(name, { limits: '1/day', key: allOf(part('x-a'), part('x-b')) })
     const pairs = [
@@ -26,7 +26,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H14 a caller who chooses his key shares no budget with another route', async () => {
+  it('a caller who chooses his key shares no budget with another route (H14)', async () => {
     const key = ({ headers }: IncomingMessage): string => String(headers['x-key'])
     const limits = { limits: '1/day', key }
     const routes = [
@@ -40,7 +40,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect((await asks('/a-b', 'K')).status).toBe(429)
   })
 
-  it('H17, H20 names that objects answer to, and bytes that others obey, are keys like any other', async () => {
+  it('names that objects answer to, and bytes that others obey, are keys like any other (H17, H20)', async () => {
     const key = ({ headers }: IncomingMessage): string =>
       decodeURIComponent(String(headers['x-key']))
     const before = Object.getOwnPropertyNames(Object.prototype).sort()
@@ -70,7 +70,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('H13 100,000 random lists of parts: two keys are equal exactly if the lists are', () => {
+it('100,000 random lists of parts: two keys are equal exactly if the lists are (H13)', () => {
   const random = randomFor('parts of keys')
   const nobody = { client: () => undefined, header: () => undefined }
   const letters = ['a', ':', '1', '2', '0', '\0', 'é', '\ud83d', ',', '_']
@@ -87,7 +87,7 @@ it('H13 100,000 random lists of parts: two keys are equal exactly if the lists a
   expect(new Set(seen.values()).size).toBe(seen.size)
 })
 
-it('H19 keys cut from long headers hold none of them', async () => {
+it('keys cut from long headers hold none of them (H19)', async () => {
   const { code, out, err } = await run('security/pinned.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { admitted, grownMb } = JSON.parse(out)
@@ -95,7 +95,7 @@ it('H19 keys cut from long headers hold none of them', async () => {
   expect(grownMb).toBeLessThan(5)
 })
 
-it('H21, H22 a million keys that a weak hash would merge: none is taken for another', () => {
+it('a million keys that a weak hash would merge: none is taken for another (H21, H22)', () => {
   // Integer-like texts, which V8's own hash once made predictable, and texts that differ in one unit.
   const limiter = new RateLimiter('1/year', { capacity: 4_000_000 })
   let admitted = 0

@@ -61,7 +61,7 @@ const limited = { limits: '5/minute' }
 describe.each(ADAPTERS)('%s', (_, make) => {
   const attempt = async (options: object): Promise<unknown> => make(options)
 
-  it('H124 every option is accepted by its name, and by no other spelling', async () => {
+  it('every option is accepted by its name, and by no other spelling (H124)', async () => {
     for (const [name, value] of Object.entries(RIGHT)) {
       await attempt({ ...limited, [name]: value })
       for (const typo of [
@@ -77,7 +77,7 @@ describe.each(ADAPTERS)('%s', (_, make) => {
     }
   })
 
-  it('H124 a value of a wrong type stops the start, and the message names the option', async () => {
+  it('a value of a wrong type stops the start, and the message names the option (H124)', async () => {
     for (const name of Object.keys(RIGHT)) {
       if (name === 'keyPrefix' || name === 'onStoreError') continue
       for (const value of WRONG) {
@@ -88,7 +88,7 @@ describe.each(ADAPTERS)('%s', (_, make) => {
     }
   })
 
-  it('H124 what rivals call their options is no option of ours', async () => {
+  it('what rivals call their options is no option of ours (H124)', async () => {
     const rivals = [
       'max',
       'windowMs',
@@ -122,7 +122,7 @@ const POLLUTED: Readonly<Record<string, unknown>> = {
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it.each(Object.entries(POLLUTED))(
-    'H123 a polluted Object.prototype.%s admits nobody',
+    'a polluted Object.prototype.%s admits nobody (H123)',
     async (property, value) => {
       const routes = [{ path: '/own', limits: { limits: '2/day' } as Options }]
       Object.defineProperty(Object.prototype, property, {

@@ -21,7 +21,7 @@ const slow = async (): Promise<Result> => {
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('4: routes of one group have one budget, and no other route has it', async () => {
+  it('routes of one group have one budget, and no other route has it', async () => {
     const limits = { limits: '3/day', scope: `peers ${name}` }
     const routes = [
       { path: '/a', limits },
@@ -33,7 +33,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 1)).toEqual([200])
   })
 
-  it('5: what backoff says is what it does: not a moment earlier, and no later', async () => {
+  it('what backoff says is what it does: not a moment earlier, and no later', async () => {
     const clock = new FakeClock()
     const blockFor = ['5 seconds', '20 seconds', '60 seconds']
     const { port } = await serve(name, { limits: '1/second', blockFor, clock })
@@ -47,7 +47,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('6: a limit beside the global one runs too', async () => {
+  it('a limit beside the global one runs too', async () => {
     const around = { beside: { limits: '2/day' } }
     const { port } = await serve(name, { limits: '9/day' }, around)
     expect(await statuses(port, 4)).toEqual([200, 200, 429, 429])
@@ -56,7 +56,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   it.each([
     ['an exhausted one', { limits: '5/day' }],
     ['one that is blocked', { limits: '1/day', blockFor: '1 day' }],
-  ] as const)('8: a flood of other keys does not forgive %s', async (_, options) => {
+  ] as const)('a flood of other keys does not forgive %s', async (_, options) => {
     const key = ({ headers }: { headers: Record<string, unknown> }): string =>
       String(headers['x-key'])
     const { port } = await serve(name, { ...options, key, capacity: 100 })
@@ -66,7 +66,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 3, from('victim'))).toEqual([429, 429, 429])
   })
 
-  it('9: behind a named proxy each client has a budget; a count or "true" is told of and gives none away', async () => {
+  it('behind a named proxy each client has a budget; a count or "true" is told of and gives none away', async () => {
     const from = (i: number) => ({ headers: { 'x-forwarded-for': `198.51.100.${i}` } })
     const named = await serve(name, { limits: '1/day' }, { proxy: '127.0.0.1' })
     expect(await admitted(named.port, times(5, from))).toBe(5)
@@ -105,7 +105,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('11: a request that costs more than is left, or than the limit, is charged nothing', async () => {
+  it('a request that costs more than is left, or than the limit, is charged nothing', async () => {
     const cost = ({ headers }: { headers: Record<string, unknown> }): number =>
       Number(headers['x-cost'])
     const { port } = await serve(name, { limits: '5/day', cost })
@@ -118,7 +118,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect((await ask(port, costing(10))).headers['retry-after']).toBeUndefined()
   })
 
-  it('12: parallel slow good requests are not refused when only failures count', async () => {
+  it('parallel slow good requests are not refused when only failures count', async () => {
     const routes = [{ path: '/', run: slow }]
     const { port, runs } = await serve(name, { limits: '5/day', countWhen: 'failure' }, { routes })
     const seen = await Promise.all(times(30, () => ask(port)))
@@ -127,7 +127,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('6, 7: Fastify: a hook of a route beside the plugin runs too, and routes need not wait for the plugin', async () => {
+it('Fastify: a hook of a route beside the plugin runs too, and routes need not wait for the plugin', async () => {
   const app = Fastify()
   app.register(limitFastify, { limits: '3/day' })
   app.get('/', () => 'ok')
@@ -140,7 +140,7 @@ it('6, 7: Fastify: a hook of a route beside the plugin runs too, and routes need
   await app.close()
 })
 
-it('7: Express: routes from before the limiter are told of', async () => {
+it('Express: routes from before the limiter are told of', async () => {
   const app = express()
   app.get('/early', (_, response) => void response.send('ok'))
   app.use(rateThrottle({ limits: '1/day' }))

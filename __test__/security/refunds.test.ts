@@ -32,7 +32,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['failure', 1_000],
     ['success', 200],
   ] as const)(
-    'H86 countWhen %s, %d requests aborted at random times: N handler runs at most, and none after',
+    'countWhen %s, %d requests aborted at random times: N handler runs at most, and none after (H86)',
     async (countWhen, count) => {
       const random = randomFor(`aborts ${name} ${countWhen}`)
       // Whatever it answers, nobody hears it: so nobody has earned anything back.
@@ -49,7 +49,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('H86 among clients that stay and earn it back, those that hang up get N runs at most', async () => {
+  it('among clients that stay and earn it back, those that hang up get N runs at most (H86)', async () => {
     const random = randomFor(`some abort ${name}`)
     let aborted = 0
     const run = async (request: IncomingMessage, response: ServerResponse): Promise<Result> => {
@@ -71,7 +71,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 2)).toEqual([429, 429])
   })
 
-  it('H86, H88 requests that wait behind others on a connection are settled when it closes', async () => {
+  it('requests that wait behind others on a connection are settled when it closes (H86, H88)', async () => {
     const run = async (request: IncomingMessage): Promise<Result> => {
       if (request.url === '/never') await new Promise(() => {})
       return { status: 200 }
@@ -92,7 +92,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 
   it.each(['fixed-window', 'sliding-log', 'sliding-window', 'token-bucket'] as const)(
-    'H87 a refund that comes after its window gives nothing to the next one: %s',
+    'a refund that comes after its window gives nothing to the next one: %s (H87)',
     async (algorithm) => {
       const clock = new FakeClock()
       let finish = (): void => {}
@@ -120,7 +120,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   )
 })
 
-it('H85, H86 behind a refund that fails, others are answered all the same', async () => {
+it('behind a refund that fails, others are answered all the same (H85, H86)', async () => {
   const denied = { ...open, allowed: false, remaining: 0, retryAfterMs: 1_000 }
   for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
     let left = 1

@@ -11,14 +11,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['OPTIONS', { method: 'OPTIONS' }],
     ['HEAD of nothing', { method: 'HEAD', path: '/unknown' }],
     ['an upgrade', { headers: { connection: 'upgrade', upgrade: 'websocket' } }],
-  ])('H80 %s are limited like everything else', async (_, question) => {
+  ])('%s are limited like everything else (H80)', async (_, question) => {
     const { port } = await serve(name, { limits: '3/day' })
     const seen = await statuses(port, 5, question)
     expect(seen.filter((status) => status !== 429)).toHaveLength(3)
     expect(await statuses(port, 1)).toEqual([429])
   })
 
-  it('H81 HEAD takes from the budget of GET, on a route of its own limits too', async () => {
+  it('HEAD takes from the budget of GET, on a route of its own limits too (H81)', async () => {
     const routes = [{ path: '/own', limits: '2/day' }]
     for (const path of ['/', '/own']) {
       const options = path === '/' ? { limits: '2/day' } : {}
@@ -31,14 +31,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H82 a request is charged once by each limiter, and by all of them or none', async () => {
+  it('a request is charged once by each limiter, and by all of them or none (H82)', async () => {
     const { port } = await serve(name, { limits: '4/day' }, { beside: { limits: '2/day' } })
     expect(await statuses(port, 5)).toEqual([200, 200, 429, 429, 429])
     const { headers } = await ask(port)
     expect(headers['x-ratelimit-limit']).toBe('2')
   })
 
-  it('H83 a scope is one budget for several routes, and for their HEADs', async () => {
+  it('a scope is one budget for several routes, and for their HEADs (H83)', async () => {
     const limits = { limits: '2/day', scope: `otp ${name}` }
     const routes: Route[] = [
       { path: '/send', limits },
@@ -79,7 +79,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('H91 a response that somebody ends while a key is waited for stays as it is', async () => {
+  it('a response that somebody ends while a key is waited for stays as it is (H91)', async () => {
     const key = (request: object): Promise<string> => {
       // Fastify's request has the bare one inside.
       const bare = 'raw' in request ? (request.raw as object) : request
@@ -101,7 +101,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('H96 fifty spellings of a path that reach the handler are one budget', async () => {
+  it('fifty spellings of a path that reach the handler are one budget (H96)', async () => {
     const routes = [{ path: '/login', limits: '3/day' }]
     const { port, runs } = await serve(name, {}, { routes })
     const tricks = ['/login', '/LOGIN', '/login/', '//login', '/%6cogin', '/log%69n', '/login?a=1']
@@ -128,7 +128,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('H80 node:http as it is: whatever the method, path or upgrade, one budget', async () => {
+it('node:http as it is: whatever the method, path or upgrade, one budget (H80)', async () => {
   const { port, runs } = await serveNode({ limits: '3/day' })
   const methods = ['GET', 'HEAD', 'OPTIONS', 'PURGE', 'PROPFIND', 'POST']
   const texts = methods.map((method, i) => text(i % 2 ? '*' : '/any', {}, method))
@@ -140,7 +140,7 @@ it('H80 node:http as it is: whatever the method, path or upgrade, one budget', a
   expect(runs()).toBe(3)
 })
 
-it('H80 Fastify: routes from before the plugin, of child scopes and of siblings are covered', async () => {
+it('Fastify: routes from before the plugin, of child scopes and of siblings are covered (H80)', async () => {
   const app = Fastify()
   app.get('/early', () => 'early')
   app.register(async (child) => {

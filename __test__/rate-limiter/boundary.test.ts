@@ -1,12 +1,12 @@
 import { FakeClock, parseLimits, RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { ALGORITHMS } from './fixtures/algorithms.ts'
-import { admitted, checks, open } from './fixtures/open.ts'
+import { ALGORITHMS } from '../fixtures/algorithms.ts'
+import { admitted, checks, open } from '../fixtures/open.ts'
 
 // The boundary cases of RateThrottle for Python, by their numbers in our notes on it.
 
 describe('grammar', () => {
-  it('G1: the spellings of second, minute, hour and day', () => {
+  it('the spellings of second, minute, hour and day', () => {
     const windows = (texts: string[]) => texts.map((text) => parseLimits(text)[0]?.windowMs)
     expect(windows(['5/second', '10/seconds', '100/sec', '50/s'])).toEqual(Array(4).fill(1_000))
     expect(windows(['1/minute', '1/minutes', '1/min', '1/m'])).toEqual(Array(4).fill(60_000))
@@ -14,11 +14,11 @@ describe('grammar', () => {
     expect(windows(['1/day', '1/days', '1/d'])).toEqual(Array(3).fill(86_400_000))
   })
 
-  it('G2: spaces around both parts', () => {
+  it('spaces around both parts', () => {
     expect(parseLimits('  100  /  minute  ')).toEqual([{ count: 100, windowMs: 60_000 }])
   })
 
-  it('G3: no slash, no number, unknown period, negative and zero name the cause', () => {
+  it('no slash, no number, unknown period, negative and zero name the cause', () => {
     for (const text of ['100', 'abc/minute', '10/fortnight', '-5/minute', '0/minute']) {
       expect(() => new RateLimiter(text as string)).toThrow(/at position \d+: expected/)
     }
@@ -26,7 +26,7 @@ describe('grammar', () => {
 })
 
 describe('engine', () => {
-  it('E1: limits alone are enough: token bucket, burst = the count, no block', () => {
+  it('limits alone are enough: token bucket, burst = the count, no block', () => {
     const clock = new FakeClock()
     const limiter = new RateLimiter('10/minute', { clock })
     expect(limiter.algorithm).toBe('token-bucket')
@@ -34,7 +34,7 @@ describe('engine', () => {
     expect(limiter.peek('k').retryAfterMs).toBe(6_000)
   })
 
-  it('E2: a burst over or under the count is kept; anything out of range is refused', () => {
+  it('a burst over or under the count is kept; anything out of range is refused', () => {
     expect(
       admitted(checks(open('token-bucket', '100/minute', { burst: 150 }).limiter, 'k', 200)),
     ).toBe(150)
@@ -56,14 +56,14 @@ describe('engine', () => {
     expect(() => new RateLimiter({ count: 1, windowMs: 0 })).toThrow('windowMs')
   })
 
-  it('E3: fixed window 10/60: remaining runs 9..0, the 11th is denied with 0', () => {
+  it('fixed window 10/60: remaining runs 9..0, the 11th is denied with 0', () => {
     const decisions = checks(open('fixed-window').limiter, 'k', 11)
     expect(decisions.map((d) => d.remaining)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0])
     expect(decisions.at(-1)?.allowed).toBe(false)
   })
 
   it.each(ALGORITHMS)(
-    'E4: with %s, a client that is exhausted leaves the next one alone',
+    'with %s, a client that is exhausted leaves the next one alone',
     (algorithm) => {
       const { limiter } = open(algorithm)
       checks(limiter, 'A', 11)
@@ -71,13 +71,13 @@ describe('engine', () => {
     },
   )
 
-  it('E5: whoever is not asked about is not charged (lists of exempt callers come with HTTP)', () => {
+  it('whoever is not asked about is not charged (lists of exempt callers come with HTTP)', () => {
     const { limiter } = open('fixed-window')
     for (let i = 0; i < 100; i++) limiter.peek('listed')
     expect(limiter.check('listed').remaining).toBe(9)
   })
 
-  it('E6: a blocked key is denied at once, and free again when taken off', () => {
+  it('a blocked key is denied at once, and free again when taken off', () => {
     const { limiter } = open('fixed-window')
     limiter.block('k', 60_000)
     expect(limiter.check('k')).toMatchObject({ allowed: false, remaining: 0, retryAfterMs: 60_000 })
@@ -85,7 +85,7 @@ describe('engine', () => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('E7: every denial can be seen, with its decision', () => {
+  it('every denial can be seen, with its decision', () => {
     const { limiter } = open('fixed-window', '1/minute')
     limiter.consume('k')
     for (let i = 0; i < 3; i++) {
@@ -98,7 +98,7 @@ describe('engine', () => {
     }
   })
 
-  it('E8: a limiter that is fine reports nothing to worry about', () => {
+  it('a limiter that is fine reports nothing to worry about', () => {
     const { limiter } = open('fixed-window')
     checks(limiter, 'k', 5)
     expect(limiter.stats()).toMatchObject({ evictions: 0, overflows: 0 })
@@ -106,7 +106,7 @@ describe('engine', () => {
     expect(limiter.peek('k')).toMatchObject({ remaining: 10, resetMs: 0 })
   })
 
-  it.each(ALGORITHMS)('E9: with %s, 1 per 2 s and a block of 2 s', (algorithm) => {
+  it.each(ALGORITHMS)('with %s, 1 per 2 s and a block of 2 s', (algorithm) => {
     const { clock, limiter } = open(algorithm, '1/2 seconds', { blockFor: '2 seconds' })
     expect(limiter.allow('k')).toBe(true)
     expect(limiter.allow('k')).toBe(false)
@@ -123,7 +123,7 @@ describe('engine', () => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('E10: a limiter that was closed says so', () => {
+  it('a limiter that was closed says so', () => {
     const { limiter } = open('fixed-window')
     limiter.close()
     for (const use of [() => limiter.allow('k'), () => limiter.check('k'), () => limiter.stats()]) {
@@ -136,7 +136,7 @@ describe('engine', () => {
 describe('token bucket of 10 a minute, burst 15', () => {
   const bucket = () => open('token-bucket', '10/minute', { burst: 15 })
 
-  it('T1: remaining falls with each request, the limit reads 10', () => {
+  it('remaining falls with each request, the limit reads 10', () => {
     const decisions = checks(bucket().limiter, 'k', 15)
     expect(decisions.map((d) => d.remaining)).toEqual([
       14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0,
@@ -144,7 +144,7 @@ describe('token bucket of 10 a minute, burst 15', () => {
     expect(decisions[0]).toMatchObject({ allowed: true, limit: 10 })
   })
 
-  it('T2: the 16th at one instant is denied, and others are not affected', () => {
+  it('the 16th at one instant is denied, and others are not affected', () => {
     const { limiter } = bucket()
     expect(checks(limiter, 'k', 16).at(-1)).toMatchObject({
       allowed: false,
@@ -154,7 +154,7 @@ describe('token bucket of 10 a minute, burst 15', () => {
     expect(limiter.check('other').remaining).toBe(14)
   })
 
-  it('T3: tokens come back in proportion to the time', () => {
+  it('tokens come back in proportion to the time', () => {
     const { clock, limiter } = bucket()
     checks(limiter, 'k', 15)
     clock.advance(30_000)

@@ -1,9 +1,9 @@
 import { FakeClock, RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { closeLimiters, limitersOf } from 'ratethrottle/decorators'
 import { describe, expect, it } from 'vitest'
-import { admitted, admittedOfParallel, own, thrownBy } from './fixtures/calls.ts'
-import { type Decorators, loadDecorated } from './fixtures/compile.ts'
-import type * as Classes from './fixtures/decorated/classes.ts'
+import { admitted, admittedOfParallel, own, thrownBy } from '../fixtures/calls.ts'
+import { type Decorators, loadDecorated } from '../fixtures/compile.ts'
+import type * as Classes from '../fixtures/decorated/classes.ts'
 
 describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) => {
   const { everyKind, stacked } = loadDecorated<typeof Classes>(decorators, 'classes')

@@ -1,9 +1,9 @@
 import { RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { closeLimiters, limit, limitersOf } from 'ratethrottle/decorators'
 import { describe, expect, it } from 'vitest'
-import { type Decorators, loadDecorated } from './fixtures/compile.ts'
-import type * as Classes from './fixtures/decorated/classes.ts'
-import { PromisedLimiter } from './fixtures/promised.ts'
+import { type Decorators, loadDecorated } from '../fixtures/compile.ts'
+import type * as Classes from '../fixtures/decorated/classes.ts'
+import { PromisedLimiter } from '../fixtures/promised.ts'
 
 async function outcomes(times: number, act: () => Promise<unknown>) {
   const results = await Promise.allSettled(Array.from({ length: times }, act))

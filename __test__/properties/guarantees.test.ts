@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { type Algorithm, FakeClock, RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { ROOT, run } from './fixtures/child.ts'
-import { randomFor } from './fixtures/random.ts'
+import { ROOT, run } from '../fixtures/child.ts'
+import { randomFor } from '../fixtures/random.ts'
 
 const ALGORITHMS: readonly Algorithm[] = [
   'token-bucket',

@@ -1,9 +1,9 @@
 import { type Decision, InvalidLimit, RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { limit, limitersOf } from 'ratethrottle/decorators'
 import { describe, expect, it } from 'vitest'
-import { admitted, own, thrownBy } from './fixtures/calls.ts'
-import { loadDecorated } from './fixtures/compile.ts'
-import type * as Private from './fixtures/decorated/private.ts'
+import { admitted, own, thrownBy } from '../fixtures/calls.ts'
+import { loadDecorated } from '../fixtures/compile.ts'
+import type * as Private from '../fixtures/decorated/private.ts'
 
 describe('private methods', () => {
   const { hidden } = loadDecorated<typeof Private>('standard', 'private')

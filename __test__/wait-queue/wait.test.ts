@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FakeClock, RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { expect, it } from 'vitest'
-import { randomFor } from './fixtures/random.ts'
+import { randomFor } from '../fixtures/random.ts'
 
 /** Lets promises that are settled run what hangs on them. */
 const settle = () => sleep(0)

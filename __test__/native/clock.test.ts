@@ -1,6 +1,6 @@
 import { RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { ALGORITHMS } from './fixtures/algorithms.ts'
+import { ALGORITHMS } from '../fixtures/algorithms.ts'
 
 // Everything else runs on a clock that stands still. This runs on the system's, whose rough reading decides
 // most calls of `allow` and whose exact one those of `check`.

@@ -1,8 +1,8 @@
 import { InvalidLimit, RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { admitted, own, thrownBy } from './fixtures/calls.ts'
-import { type Decorators, loadDecorated } from './fixtures/compile.ts'
-import type * as Classes from './fixtures/decorated/classes.ts'
+import { admitted, own, thrownBy } from '../fixtures/calls.ts'
+import { type Decorators, loadDecorated } from '../fixtures/compile.ts'
+import type * as Classes from '../fixtures/decorated/classes.ts'
 
 describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) => {
   const { keyed, define, defineWith } = loadDecorated<typeof Classes>(decorators, 'classes')
