@@ -78,6 +78,11 @@ export function closedError(message: string): Error {
   return Object.assign(new Error(message), { code: 'CLOSED' })
 }
 
+/** Whether an error says that the limiter was closed: a server that shuts down still ends its requests. */
+export function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'CLOSED'
+}
+
 /**
  * Any value as text for an error message: at most 64 characters, printable ASCII only, in bounded time.
  *
@@ -140,4 +145,41 @@ function escapeUnit(unit: number): string {
   if (char === '"' || char === '\\') return `\\${char}`
   if (unit >= 0x20 && unit <= 0x7e) return char
   return `\\u${unit.toString(16).padStart(4, '0')}`
+}
+
+/** Why a request was not served, other than by its limits. */
+export type RefusalCode = 'ADDRESS_DENIED' | 'KEY_MISSING' | 'RATE_LIMITER_FAILED'
+
+const ANSWERS: Readonly<Record<RefusalCode, readonly [status: number, message: string]>> = {
+  ADDRESS_DENIED: [403, 'Address not allowed'],
+  KEY_MISSING: [400, 'Client could not be identified'],
+  RATE_LIMITER_FAILED: [500, 'The rate limit of this request could not be checked'],
+}
+
+/**
+ * A request that is refused without having been counted.
+ *
+ * Its message is one of three constant texts: nothing of the request, the key or another error is in it.
+ * What went wrong inside stands in `cause`.
+ */
+export class RequestRefused extends Error {
+  static {
+    Object.defineProperty(RequestRefused.prototype, 'name', {
+      value: 'RequestRefused',
+      configurable: true,
+      writable: true,
+    })
+  }
+
+  /** Stable name of the reason. */
+  readonly code: RefusalCode
+  /** HTTP status: 403, 400 or 500. */
+  readonly statusCode: number
+
+  constructor(code: RefusalCode, options?: ErrorOptions) {
+    const [status, message] = ANSWERS[code]
+    super(message, options)
+    this.code = code
+    this.statusCode = status
+  }
 }

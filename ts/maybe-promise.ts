@@ -1,3 +1,4 @@
+import { isClosed } from './errors.ts'
 import type { Answer } from './limiter.ts'
 
 /** Goes on at once with what is here at once: no request waits for a promise that nobody needed. */
@@ -21,6 +22,21 @@ export function within<T>(promise: Promise<T>, ms: number, what: string): Promis
     const timer = setTimeout(late, ms)
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
+}
+
+/** What `ask` gives, or `undefined` if the limiter it asks was closed meanwhile. */
+export function unlessClosed<T>(ask: () => Answer<T>): Answer<T | undefined> {
+  try {
+    const answer = ask()
+    return answer instanceof Promise ? answer.catch(ignoreClosed) : answer
+  } catch (error) {
+    return ignoreClosed(error)
+  }
+}
+
+/** @throws the error, if it is another */
+function ignoreClosed(error: unknown): undefined {
+  if (!isClosed(error)) throw error
 }
 
 function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {

@@ -45,8 +45,8 @@ const FAILURES: readonly [string, () => unknown][] = [
 ]
 /** All that a refusal may say, whatever went wrong: without the headers that tell when. */
 const BODIES: Readonly<Record<number, string>> = {
-  400: 'This request does not say who is asking',
-  403: 'Requests from this address are not served',
+  400: 'Client could not be identified',
+  403: 'Address not allowed',
   429: 'Rate limit exceeded, retry in 86400 seconds',
   500: 'The rate limit of this request could not be checked',
 }

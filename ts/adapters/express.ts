@@ -21,9 +21,9 @@ import { hand, noticeApp } from './express/hand.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
+export { RequestRefused } from '../errors.ts'
 export { RateLimitExceeded } from '../exceeded.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
-export { RequestRefused } from '../http/refused.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<Request, Response>

@@ -20,9 +20,9 @@ import { honoFramework, tellEnd } from './hono/framework.ts'
 import { complete, correctAnswer, exceptionOf, refused } from './hono/refusal.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
+export { RequestRefused } from '../errors.ts'
 export { RateLimitExceeded } from '../exceeded.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
-export { RequestRefused } from '../http/refused.ts'
 
 /** Options of {@link rateThrottle}. A `handler` answers with a Response: `(c, _, error) => c.text('no', 429)`. */
 export type RateThrottleOptions = HttpOptions<Context, Context>

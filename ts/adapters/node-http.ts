@@ -14,9 +14,9 @@ import type { Answer } from '../limiter.ts'
 import { then } from '../maybe-promise.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
+export { RequestRefused } from '../errors.ts'
 export { RateLimitExceeded } from '../exceeded.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
-export { RequestRefused } from '../http/refused.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>

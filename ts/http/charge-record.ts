@@ -1,7 +1,6 @@
 import type { Decision } from '../decision.ts'
 import type { Answer } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
-import { unlessClosed } from './closed.ts'
+import { then, unlessClosed } from '../maybe-promise.ts'
 import type { Hold } from './provisional-charge.ts'
 import type { Budget } from './request-limits.ts'
 

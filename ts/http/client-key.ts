@@ -1,8 +1,7 @@
-import { invalid, mustBe } from '../errors.ts'
+import { invalid, mustBe, RequestRefused } from '../errors.ts'
 import type { Answer } from '../limiter.ts'
 import { settle, within } from '../maybe-promise.ts'
 import { byIp, type Facts, isNone, type Key, type KeyFunction } from './key-functions.ts'
-import { RequestRefused } from './refused.ts'
 
 /** What to do without a key: refuse (400), put all of these requests in one budget, or take the address. */
 export type MissingKey = 'deny' | 'shared' | 'ip'

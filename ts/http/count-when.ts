@@ -1,7 +1,6 @@
-import { mustBe } from '../errors.ts'
+import { isClosed, mustBe } from '../errors.ts'
 import { settle } from '../maybe-promise.ts'
 import type { Exchange, Framework } from './adapter.ts'
-import { isClosed } from './closed.ts'
 import type { Hold } from './provisional-charge.ts'
 
 /** How a response turned out. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
+import { RequestRefused } from '../errors.ts'
 import { inWords, RateLimitExceeded } from '../exceeded.ts'
 import type { Passage } from './charge-record.ts'
-import { RequestRefused } from './refused.ts'
 
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
