@@ -137,11 +137,11 @@ test('T12: what requests of a named limiter wait in goes with the limiter', asyn
   expect((await fetch(base)).status).toBe(200)
   for (const limiter of limiters.splice(0)) limiter.close()
   app.use(() => {})
-  const { Lines } = await import(join(process.cwd(), 'dist/http/waiting-line.js'))
+  const { HeldUnits } = await import(join(process.cwd(), 'dist/http/held-units.js'))
   app.router.stack.length = 0
-  await until(() => queryObjects(Lines, { format: 'count' }) < 10, 5_000).catch(() => {})
+  await until(() => queryObjects(HeldUnits, { format: 'count' }) < 10, 5_000).catch(() => {})
   // Nothing by name either, once no unit is held.
-  expect(Lines.names).toBe(0)
+  expect(HeldUnits.names).toBe(0)
   // One may still be in a frame of the stack.
-  expect(queryObjects(Lines, { format: 'count' })).toBeLessThan(10)
+  expect(queryObjects(HeldUnits, { format: 'count' })).toBeLessThan(10)
 })

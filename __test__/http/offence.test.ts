@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Holds } from '../../dist/http/provisional-charge.js'
+import { ProvisionalCharges } from '../../dist/http/provisional-charge.js'
 import { serverForTest } from '../redis/server.ts'
 import { serve } from './serve.ts'
 
@@ -37,7 +37,12 @@ async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere
     join: () => {},
     part: () => {},
   }
-  const { decision } = await new Holds(CAPS).take({ tier, lines } as never, 'k', 1, CLIENT)
+  const { decision } = await new ProvisionalCharges(CAPS).take(
+    { tier, lines } as never,
+    'k',
+    1,
+    CLIENT,
+  )
   expect(decision.allowed).toBe(false)
   return offences
 }

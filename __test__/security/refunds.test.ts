@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { Holds } from '../../dist/http/provisional-charge.js'
-import { Lines } from '../../dist/http/waiting-line.js'
+import { HeldUnits } from '../../dist/http/held-units.js'
+import { ProvisionalCharges } from '../../dist/http/provisional-charge.js'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { FRAMEWORKS, type Result, serve } from './serve.ts'
 import { ask, statuses, text, times } from './wire.ts'
@@ -128,8 +128,8 @@ it('behind a refund that fails, others are answered all the same (H85, H86)', as
     const charge = () => (left-- > 0 ? open : denied)
     const tier = { peek: ask, refund, check: charge, take: charge } as never
     const caps = { maxWaiters: 10, maxWaitersPerKey: 10 }
-    const holds = new Holds({ ...caps, now: () => 0, longestWaitMs: 30_000 })
-    const budget = { tier, lines: new Lines(undefined, undefined) } as never
+    const holds = new ProvisionalCharges({ ...caps, now: () => 0, longestWaitMs: 30_000 })
+    const budget = { tier, lines: new HeldUnits(undefined, undefined) } as never
     const take = () => holds.take(budget, 'k', 1, { isGone: false, watch: () => () => {} })
     const { hold } = await take()
     const others = [take(), take(), take()]

@@ -7,7 +7,7 @@ const HTTP = [
   {
     name: 'of stacked limiters only the last gives back',
     file: 'ts/http/charge-record.ts',
-    from: 'return then(unwind(passage), () => giveBack(passage.before))',
+    from: 'return then(unwind(passage), () => rollback(passage.before))',
     to: 'return unwind(passage)',
     tests: ['__test__/http/stacked.test.ts'],
   },

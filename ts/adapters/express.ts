@@ -3,8 +3,8 @@ import type { Decision } from '../decision.ts'
 import { Children } from '../http/children.ts'
 import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
 import type { Refusal } from '../http/denial.ts'
-import { Guard } from '../http/http-limiter.ts'
-import { identityByTurn } from '../http/identity.ts'
+import { HttpLimiter } from '../http/http-limiter.ts'
+import { nextLimiterName } from '../http/identity.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
 import {
@@ -123,15 +123,15 @@ function makeMiddleware(
 }
 
 /** The guards of all that a middleware has made, and of what those have made. */
-type Family = Children<Guard<Request, Response>>
+type Family = Children<HttpLimiter<Request, Response>>
 
 /** Without limits there is nothing to guard; the options are checked all the same. */
 function makeGuard(
   options: RateThrottleOptions,
   warnings: Warnings,
-): Guard<Request, Response> | undefined {
+): HttpLimiter<Request, Response> | undefined {
   if (options.limits !== undefined) {
-    return new Guard(options, expressFramework(warnings), warnings, identityByTurn())
+    return new HttpLimiter(options, expressFramework(warnings), warnings, nextLimiterName())
   }
   readHttpOptions(options)
   return undefined

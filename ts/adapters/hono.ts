@@ -3,8 +3,8 @@ import type { Decision } from '../decision.ts'
 import { Children } from '../http/children.ts'
 import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
 import type { Refusal } from '../http/denial.ts'
-import { Guard } from '../http/http-limiter.ts'
-import { identityByTurn } from '../http/identity.ts'
+import { HttpLimiter } from '../http/http-limiter.ts'
+import { nextLimiterName } from '../http/identity.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
 import {
@@ -99,15 +99,20 @@ function makeMiddleware(
 }
 
 /** The guards of all that a middleware has made, and of what those have made. */
-type Family = Children<Guard<Context, Context>>
+type Family = Children<HttpLimiter<Context, Context>>
 
 /** Without limits there is nothing to guard; the options are checked all the same. */
 function makeGuard(
   options: RateThrottleOptions,
   warnings: Warnings,
-): Guard<Context, Context> | undefined {
+): HttpLimiter<Context, Context> | undefined {
   if (options.limits !== undefined) {
-    return new Guard(withResponses(options), honoFramework(warnings), warnings, identityByTurn())
+    return new HttpLimiter(
+      withResponses(options),
+      honoFramework(warnings),
+      warnings,
+      nextLimiterName(),
+    )
   }
   readHttpOptions(options)
   return undefined
@@ -115,7 +120,7 @@ function makeGuard(
 
 /** Answers a refused request, or throws what the app's error handler is to see. */
 async function refuse(
-  guard: Guard<Context, Context>,
+  guard: HttpLimiter<Context, Context>,
   refusal: NonNullable<Refusal>,
   c: Context,
 ): Promise<void> {
@@ -134,7 +139,7 @@ async function refuse(
 }
 
 /** A handler's own Response has none of the headers that were set before it. */
-async function completeResponse(guard: Guard<Context, Context>, c: Context): Promise<void> {
+async function completeResponse(guard: HttpLimiter<Context, Context>, c: Context): Promise<void> {
   c.res = complete(c.res, await guard.headersOf(c, undefined))
 }
 

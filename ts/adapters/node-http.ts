@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type Controls, controlsOf } from '../http/controls.ts'
 import { bodyOf, type Refusal } from '../http/denial.ts'
-import { Guard } from '../http/http-limiter.ts'
-import { identityByTurn } from '../http/identity.ts'
+import { HttpLimiter } from '../http/http-limiter.ts'
+import { nextLimiterName } from '../http/identity.ts'
 import { NODE, send } from '../http/node.ts'
 import { NotAwaited } from '../http/not-awaited.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
@@ -68,7 +68,7 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
-  const guard = new Guard(own, NODE, warnings, identityByTurn())
+  const guard = new HttpLimiter(own, NODE, warnings, nextLimiterName())
   const notAwaited = new NotAwaited(warnings)
   const admitFor = (request: AnyRequest, response: AnyResponse): Answer<boolean> =>
     // HTTP/2 has the same in classes of its own.
@@ -102,7 +102,7 @@ export function rateThrottle<const L extends LimitInput>(
 
 /** @param caller hears of a listener that takes the promise for an answer */
 function admit(
-  guard: Guard<IncomingMessage, ServerResponse>,
+  guard: HttpLimiter<IncomingMessage, ServerResponse>,
   request: IncomingMessage,
   response: ServerResponse,
   caller?: NotAwaited,
@@ -118,7 +118,7 @@ function admit(
 
 /** Answers a refused request. */
 function settle(
-  guard: Guard<IncomingMessage, ServerResponse>,
+  guard: HttpLimiter<IncomingMessage, ServerResponse>,
   refusal: Refusal,
   request: IncomingMessage,
   response: ServerResponse,

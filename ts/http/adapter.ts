@@ -1,20 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Passage } from './charge-record.ts'
 import type { SetHeader } from './headers.ts'
-
-/** A request and its response. */
-export interface Exchange<Request, Response> {
-  readonly request: Request
-  readonly response: Response
-  /** What the request was charged before. */
-  readonly before: Passage | undefined
-}
 
 /** How a response ends: with this status, or `undefined` when the client had gone before its headers were sent. */
 export type Ending = number | undefined
 
 /** All that the core needs to know of a framework's requests and responses. */
-export interface Framework<Request, Response> {
+export interface HttpAdapter<Request, Response> {
   /**
    * Who is at the other end of the connection: a canonical address, or `unix` where there are none.
    * `undefined` if the client has gone and can't be named any more.
@@ -32,19 +23,19 @@ export interface Framework<Request, Response> {
   /** Whether a request announces a body that is too long to read and forget. */
   hasLongBody(request: Request): boolean
   /** Sees to it that Node reads nothing more of a body that nobody wants. */
-  leaveBody(request: Request): void
+  discardBody(request: Request): void
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
    * `undefined` when there is none: the client has gone.
    */
   client(request: Request): string | undefined
   /** Whether the framework's own setting names proxies that are believed. */
-  followsProxies(request: Request): boolean
+  trustsProxy(request: Request): boolean
   readonly setHeader: SetHeader<Response>
   removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void
   /** Whether nothing can be answered any more: somebody did, or the client has gone. */
-  isOver(response: Response): boolean
+  isFinished(response: Response): boolean
   /**
    * Calls `ended` once, when the response's headers have been sent or can't be.
    *

@@ -1,36 +1,44 @@
 import type { Decision } from '../decision.ts'
 import type { Answer } from '../limiter.ts'
 import { then, unlessClosed } from '../maybe-promise.ts'
-import type { Hold } from './provisional-charge.ts'
-import type { Budget } from './request-limits.ts'
+import type { ProvisionalCharge } from './provisional-charge.ts'
+import type { RequestLimits } from './request-limits.ts'
+
+/** A request and its response. */
+export interface Exchange<Request, Response> {
+  readonly request: Request
+  readonly response: Response
+  /** What the request was charged before. */
+  readonly before: ChargeRecord | undefined
+}
 
 /** Whom a budget belongs to: a guard, or all that name one scope. */
 export type BudgetOwner = symbol | string
 
 /** That a request has been decided about, and what it was charged. Of several, the last comes first. */
-export class Passage {
+export class ChargeRecord {
   readonly owner: BudgetOwner
-  readonly budget: Budget
+  readonly budget: RequestLimits
   readonly key: string
   readonly cost: number | undefined
   readonly decision: Decision
-  readonly hold: Hold | undefined
+  readonly hold: ProvisionalCharge | undefined
   /** Whether clients are told of it. */
   readonly isShown: boolean
   /** Whether it only reports. */
   readonly isDry: boolean
-  readonly before: Passage | undefined
+  readonly before: ChargeRecord | undefined
 
   constructor(
     owner: BudgetOwner,
-    budget: Budget,
+    budget: RequestLimits,
     key: string,
     cost: number | undefined,
     decision: Decision,
-    hold: Hold | undefined,
+    hold: ProvisionalCharge | undefined,
     isShown: boolean,
     isDry: boolean,
-    before: Passage | undefined,
+    before: ChargeRecord | undefined,
   ) {
     this.owner = owner
     this.budget = budget
@@ -58,9 +66,9 @@ export class RequestDecision implements Decision {
   readonly retryAfterMs: number
   readonly retryAfter: number | undefined
   readonly policy: number
-  readonly #last: Passage
+  readonly #last: ChargeRecord
 
-  constructor(decision: Decision, last: Passage) {
+  constructor(decision: Decision, last: ChargeRecord) {
     this.allowed = decision.allowed
     this.limit = decision.limit
     this.remaining = decision.remaining
@@ -73,7 +81,7 @@ export class RequestDecision implements Decision {
   }
 
   /** What a request has been charged so far. */
-  static lastOf(request: object): Passage | undefined {
+  static lastOf(request: object): ChargeRecord | undefined {
     const { rateLimit } = request as Limited
     if (typeof rateLimit !== 'object' || rateLimit === null) return undefined
     return #last in rateLimit ? rateLimit.#last : undefined
@@ -86,8 +94,8 @@ interface Limited {
 }
 
 /** Leaves the decision with the request; of several the tightest that is no dry run. */
-export function keepPassage(request: object, passage: Passage): void {
-  const { decision } = passage.before === undefined ? passage : tightest(passage, isBinding)
+export function attachDecision(request: object, passage: ChargeRecord): void {
+  const { decision } = passage.before === undefined ? passage : tightest(passage, isEnforced)
   const limited = request as Limited
   limited.rateLimit = new RequestDecision(decision, passage)
 }
@@ -97,11 +105,11 @@ export function keepPassage(request: object, passage: Passage): void {
  *
  * @param key if one owner may have asked by several
  */
-export function earlier(
+export function findCharge(
   owner: BudgetOwner,
-  passage: Passage | undefined,
+  passage: ChargeRecord | undefined,
   key?: string,
-): Passage | undefined {
+): ChargeRecord | undefined {
   for (let at = passage; at !== undefined; at = at.before) {
     if (at.owner === owner && (key === undefined || at.key === key)) return at
   }
@@ -109,15 +117,18 @@ export function earlier(
 }
 
 /** Gives back what budgets before this one charged: several limits are charged all or none. */
-export function giveBack(passage: Passage | undefined): Answer<void> {
+export function rollback(passage: ChargeRecord | undefined): Answer<void> {
   if (passage === undefined) return
   // One that is closed denies no request any more.
   const given = unlessClosed(() => unwind(passage))
-  return then(given, () => giveBack(passage.before))
+  return then(given, () => rollback(passage.before))
 }
 
 /** The denying one, or the one with least left; of equals the one with the longer wait. */
-export function tightest(passage: Passage, isMeant: (passage: Passage) => boolean): Passage {
+export function tightest(
+  passage: ChargeRecord,
+  isMeant: (passage: ChargeRecord) => boolean,
+): ChargeRecord {
   let found = passage
   for (let at = passage.before; at !== undefined; at = at.before) {
     if (!isMeant(found) || (isMeant(at) && isTighter(at.decision, found.decision))) found = at
@@ -126,16 +137,16 @@ export function tightest(passage: Passage, isMeant: (passage: Passage) => boolea
 }
 
 /** Whether clients are told of it. */
-export function isShown(passage: Passage): boolean {
+export function isShown(passage: ChargeRecord): boolean {
   return passage.isShown
 }
 
 /** Whether it is no dry run. */
-export function isBinding(passage: Passage): boolean {
+export function isEnforced(passage: ChargeRecord): boolean {
   return !passage.isDry
 }
 
-function unwind({ hold, budget, key, cost, decision }: Passage): Answer<void> {
+function unwind({ hold, budget, key, cost, decision }: ChargeRecord): Answer<void> {
   if (hold !== undefined) return hold.cancel()
   // A dry run may have denied: it was charged nothing.
   if (decision.allowed && cost !== 0) return budget.tier.refund(key, cost)

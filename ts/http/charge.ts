@@ -2,17 +2,21 @@ import type { Decision } from '../decision.ts'
 import type { Answer } from '../limiter.ts'
 import { settle, then, within } from '../maybe-promise.ts'
 import { readCaps } from '../options.ts'
-import type { Exchange, Framework } from './adapter.ts'
-import { type BudgetOwner, Passage } from './charge-record.ts'
+import type { HttpAdapter } from './adapter.ts'
+import { type BudgetOwner, ChargeRecord, type Exchange } from './charge-record.ts'
 import { settleAtEnd } from './count-when.ts'
 import { ParkedRequests } from './parked.ts'
-import { type Hold, type HoldOptions, Holds } from './provisional-charge.ts'
-import type { Budget, Budgets } from './request-limits.ts'
+import {
+  type HoldOptions,
+  type ProvisionalCharge,
+  ProvisionalCharges,
+} from './provisional-charge.ts'
+import type { LimitsByRequest, RequestLimits } from './request-limits.ts'
 import type { ReadOptions } from './resolve-options.ts'
 import { chargeSlowly } from './slow.ts'
 
 /** Where the counters of a request are: always the same, or by a function of the request. */
-export type BudgetSource<Request> = Budget | Budgets<Request>
+export type LimitsSource<Request> = RequestLimits | LimitsByRequest<Request>
 
 function holdOptionsOf<Request, Response>({
   limiter,
@@ -26,11 +30,11 @@ function holdOptionsOf<Request, Response>({
 /** Charges requests: which budget, how many units, and when it counts. */
 export class Charging<Request extends object, Response extends object> {
   readonly #owner: BudgetOwner
-  readonly #source: BudgetSource<Request>
+  readonly #source: LimitsSource<Request>
   readonly #options: ReadOptions<Request, Response>
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   readonly #report: (request: Request, error: unknown) => void
-  readonly #holds: Holds | undefined
+  readonly #holds: ProvisionalCharges | undefined
   readonly #parked: ParkedRequests<Request, Response>
   readonly #isShown: boolean
   /** Nothing to ask but the tier. */
@@ -38,9 +42,9 @@ export class Charging<Request extends object, Response extends object> {
 
   constructor(
     owner: BudgetOwner,
-    source: BudgetSource<Request>,
+    source: LimitsSource<Request>,
     options: ReadOptions<Request, Response>,
-    framework: Framework<Request, Response>,
+    framework: HttpAdapter<Request, Response>,
     report: (request: Request, error: unknown) => void,
   ) {
     const { cost, counts, slowDownMs, headers, dryRun } = options
@@ -51,15 +55,15 @@ export class Charging<Request extends object, Response extends object> {
     this.#report = report
     this.#parked = new ParkedRequests(framework)
     this.#isShown = headers !== false && !dryRun
-    this.#holds = counts === undefined ? undefined : new Holds(holdOptionsOf(options))
+    this.#holds = counts === undefined ? undefined : new ProvisionalCharges(holdOptionsOf(options))
     const isFixed = 'tier' in source && typeof cost !== 'function'
     this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
   }
 
   /** What came of it, or `undefined` for a request that its limits function exempts. */
-  charge(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+  charge(exchange: Exchange<Request, Response>, key: string): Answer<ChargeRecord | undefined> {
     if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
-    const budget = this.#source as Budget
+    const budget = this.#source as RequestLimits
     const cost = this.#options.cost as number | undefined
     const decision = budget.tier.check(key, cost)
     if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
@@ -71,7 +75,10 @@ export class Charging<Request extends object, Response extends object> {
     this.#parked.release()
   }
 
-  #chargeWithCare(exchange: Exchange<Request, Response>, key: string): Answer<Passage | undefined> {
+  #chargeWithCare(
+    exchange: Exchange<Request, Response>,
+    key: string,
+  ): Answer<ChargeRecord | undefined> {
     const { request } = exchange
     const budget = 'tier' in this.#source ? this.#source : this.#source.of(request)
     return then(budget, (found) => {
@@ -82,10 +89,10 @@ export class Charging<Request extends object, Response extends object> {
 
   #spend(
     exchange: Exchange<Request, Response>,
-    budget: Budget,
+    budget: RequestLimits,
     key: string,
     cost: number | undefined,
-  ): Answer<Passage> {
+  ): Answer<ChargeRecord> {
     if (this.#holds !== undefined) return this.#hold(this.#holds, exchange, budget, key, cost)
     const decision = this.#ask(exchange, budget, key, cost)
     return then(decision, (found) => this.#passage(exchange, budget, key, cost, found))
@@ -93,7 +100,7 @@ export class Charging<Request extends object, Response extends object> {
 
   #ask(
     { response }: Exchange<Request, Response>,
-    { tier }: Budget,
+    { tier }: RequestLimits,
     key: string,
     cost: number | undefined,
   ): Answer<Decision> {
@@ -103,12 +110,12 @@ export class Charging<Request extends object, Response extends object> {
   }
 
   #hold(
-    holds: Holds,
+    holds: ProvisionalCharges,
     exchange: Exchange<Request, Response>,
-    budget: Budget,
+    budget: RequestLimits,
     key: string,
     cost: number | undefined,
-  ): Answer<Passage> {
+  ): Answer<ChargeRecord> {
     const client = this.#parked.clientOf(exchange.response)
     const held = this.#options.dryRun
       ? holds.takeAtOnce(budget, key, cost)
@@ -119,7 +126,7 @@ export class Charging<Request extends object, Response extends object> {
     })
   }
 
-  #settleLater(hold: Hold, exchange: Exchange<Request, Response>): void {
+  #settleLater(hold: ProvisionalCharge, exchange: Exchange<Request, Response>): void {
     const { counts } = this.#options
     if (counts !== undefined) settleAtEnd(hold, counts, exchange, this.#framework, this.#report)
   }
@@ -133,13 +140,13 @@ export class Charging<Request extends object, Response extends object> {
 
   #passage(
     { before }: Exchange<Request, Response>,
-    budget: Budget,
+    budget: RequestLimits,
     key: string,
     cost: number | undefined,
     decision: Decision,
-    hold?: Hold,
-  ): Passage {
-    return new Passage(
+    hold?: ProvisionalCharge,
+  ): ChargeRecord {
+    return new ChargeRecord(
       this.#owner,
       budget,
       key,

@@ -1,11 +1,11 @@
 import type { Trust } from '../client-ip/trust-proxy.ts'
-import type { Framework } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
 import type { Facts } from './key-functions.ts'
 import type { WarningCode, Warnings } from './warning.ts'
 
 /** Who sent a request: what sockets and headers say, believed as far as they may be. */
 export class Client<Request, Response> implements Facts<Request> {
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings
   #isWarned = false
@@ -13,7 +13,7 @@ export class Client<Request, Response> implements Facts<Request> {
 
   /** @param trust in place of the framework's own proxy setting */
   constructor(
-    framework: Framework<Request, Response>,
+    framework: HttpAdapter<Request, Response>,
     trust: Trust | undefined,
     warnings: Warnings,
   ) {
@@ -42,8 +42,9 @@ export class Client<Request, Response> implements Facts<Request> {
     if (this.#framework.headers(request)['x-forwarded-for'] === undefined) return
     // Said at most once, and not again where the proxy setting itself has been complained about.
     this.#isWarned = true
-    if (this.#trust !== undefined || this.#framework.followsProxies(request)) return
-    if (!PROXY_WARNINGS.some((code) => this.#warnings.has(code))) this.#warnings.tell(STRAY, ADVICE)
+    if (this.#trust !== undefined || this.#framework.trustsProxy(request)) return
+    if (!PROXY_WARNINGS.some((code) => this.#warnings.has(code)))
+      this.#warnings.warnOnce(STRAY, ADVICE)
   }
 
   /** Not at each request: having node:http make an object of the headers costs more than deciding. */

@@ -1,7 +1,8 @@
 import { isClosed, mustBe } from '../errors.ts'
 import { settle } from '../maybe-promise.ts'
-import type { Exchange, Framework } from './adapter.ts'
-import type { Hold } from './provisional-charge.ts'
+import type { HttpAdapter } from './adapter.ts'
+import type { Exchange } from './charge-record.ts'
+import type { ProvisionalCharge } from './provisional-charge.ts'
 
 /** How a response turned out. */
 export interface Outcome<Request> {
@@ -39,10 +40,10 @@ export function readCountWhen<Request>(value: unknown): Counts<Request> | undefi
  * does one about which `counts` fails.
  */
 export function settleAtEnd<Request, Response>(
-  hold: Hold,
+  hold: ProvisionalCharge,
   counts: Counts<Request>,
   { request, response }: Exchange<Request, Response>,
-  framework: Framework<Request, Response>,
+  framework: HttpAdapter<Request, Response>,
   report: (request: Request, error: unknown) => void,
 ): void {
   const end = async (status: number | undefined): Promise<void> => {
@@ -52,7 +53,7 @@ export function settleAtEnd<Request, Response>(
       if (!isClosed(error)) report(request, error)
     }
   }
-  if (framework.isOver(response)) void end(undefined)
+  if (framework.isFinished(response)) void end(undefined)
   else framework.onEnd(response, (status) => void end(status))
 }
 

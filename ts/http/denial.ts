@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { RequestRefused } from '../errors.ts'
 import { inWords, RateLimitExceeded } from '../exceeded.ts'
-import type { Passage } from './charge-record.ts'
+import type { ChargeRecord } from './charge-record.ts'
 
 const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
 
@@ -32,10 +32,10 @@ export class Wording {
  */
 export class Denial {
   readonly statusCode: number
-  readonly #passage: Passage
+  readonly #passage: ChargeRecord
   readonly #wording: Wording
 
-  constructor(passage: Passage, wording: Wording) {
+  constructor(passage: ChargeRecord, wording: Wording) {
     this.statusCode = wording.status
     this.#passage = passage
     this.#wording = wording

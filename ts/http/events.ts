@@ -66,7 +66,7 @@ export class Events<Request> {
     const event = { request, error }
     const isHeard = this.#hooks.onError !== undefined || ERROR.hasSubscribers
     if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
-      this.#warnings.tell(
+      this.#warnings.warnOnce(
         'RATETHROTTLE_FAILED',
         `deciding about a request failed: ${reasonOf(error)}. Give onError to hear of each case`,
       )
@@ -77,7 +77,7 @@ export class Events<Request> {
 
   /** A key function that never finds a key refuses every request, each with a plain 400. */
   keyMissing(): void {
-    this.#warnings.tell(
+    this.#warnings.warnOnce(
       'RATETHROTTLE_KEY_MISSING',
       'a request was refused with 400 (KEY_MISSING): the key function returned undefined, null or an empty ' +
         "text for it. Say missingKey: 'deny' if that is meant, 'ip' or 'shared' to count such requests",
@@ -88,7 +88,7 @@ export class Events<Request> {
     const failed = (error: unknown): void => {
       if (this.#warnings.has('RATETHROTTLE_HOOK_FAILED')) return
       const message = `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
-      this.#warnings.tell('RATETHROTTLE_HOOK_FAILED', message)
+      this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
     }
     try {
       const answer = settle<unknown>(hook?.(event))

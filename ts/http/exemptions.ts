@@ -1,7 +1,7 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
 import type { Answer } from '../limiter.ts'
 import { settle, within } from '../maybe-promise.ts'
-import type { Framework } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
 import type { Facts } from './key-functions.ts'
 
 /** What becomes of a request before anything is counted. */
@@ -22,13 +22,13 @@ export interface FilterOptions<Request> {
 /** Tells the requests to count from those to let pass or to turn away. */
 export class Filter<Request, Response> {
   readonly #options: FilterOptions<Request>
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   readonly #facts: Facts<Request>
   readonly #report: (request: Request, error: unknown) => void
 
   constructor(
     options: FilterOptions<Request>,
-    framework: Framework<Request, Response>,
+    framework: HttpAdapter<Request, Response>,
     facts: Facts<Request>,
     report: (request: Request, error: unknown) => void,
   ) {

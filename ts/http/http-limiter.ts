@@ -4,9 +4,16 @@ import { RateLimitExceeded } from '../exceeded.ts'
 import { type Answer, readiness, type StoreStatus, type Tier } from '../limiter.ts'
 import { then } from '../maybe-promise.ts'
 import { isRedis } from '../storage-url.ts'
-import type { Exchange, Framework } from './adapter.ts'
-import { type BudgetSource, Charging } from './charge.ts'
-import { earlier, giveBack, keepPassage, type Passage, RequestDecision } from './charge-record.ts'
+import type { HttpAdapter } from './adapter.ts'
+import { Charging, type LimitsSource } from './charge.ts'
+import {
+  attachDecision,
+  type ChargeRecord,
+  type Exchange,
+  findCharge,
+  RequestDecision,
+  rollback,
+} from './charge-record.ts'
 import { Client } from './client-ip.ts'
 import { Caller } from './client-key.ts'
 import type { Controls } from './controls.ts'
@@ -26,7 +33,7 @@ import type { Warnings } from './warning.ts'
  *
  * Answers at once when the counters are in this process and no function of the user's is asynchronous.
  */
-export class Guard<Request extends object, Response extends object> implements Controls {
+export class HttpLimiter<Request extends object, Response extends object> implements Controls {
   readonly #options: ReadOptions<Request, Response>
   readonly #owner: symbol | string
   readonly #client: Client<Request, Response>
@@ -34,11 +41,11 @@ export class Guard<Request extends object, Response extends object> implements C
   readonly #filter: Filter<Request, Response> | undefined
   /** Asked where a client that has gone could be served. It can't where the address alone is its key. */
   readonly #isGone: ((request: Request) => boolean) | undefined
-  readonly #source: BudgetSource<Request>
+  readonly #source: LimitsSource<Request>
   readonly #charging: Charging<Request, Response>
   readonly #events: Events<Request>
   readonly #reply: Reply<Request, Response>
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   /** Whether the counters are elsewhere, so that only closing this ends a connection. */
   readonly holdsConnection: boolean
   #isAsked = false
@@ -54,7 +61,7 @@ export class Guard<Request extends object, Response extends object> implements C
    */
   constructor(
     options: HttpOptions<Request, Response>,
-    framework: Framework<Request, Response>,
+    framework: HttpAdapter<Request, Response>,
     warnings: Warnings,
     identity: string,
   ) {
@@ -97,7 +104,7 @@ export class Guard<Request extends object, Response extends object> implements C
       const known =
         before === undefined || typeof this.#owner === 'string'
           ? undefined
-          : earlier(this.#owner, before)
+          : findCharge(this.#owner, before)
       const refusal = known === undefined ? this.#decide(exchange) : this.#repeat(exchange, known)
       return refusal instanceof Promise ? this.#concludeLater(request, refusal) : refusal
     } catch (error) {
@@ -123,7 +130,7 @@ export class Guard<Request extends object, Response extends object> implements C
     const failed = (thrown: unknown): void => {
       // A handler that throws the error it was given says that it does not want to answer.
       if (!(thrown instanceof RateLimitExceeded)) this.#events.failed(request, thrown)
-      if (this.#framework.isOver(response)) this.#framework.cut(response)
+      if (this.#framework.isFinished(response)) this.#framework.cut(response)
       else hand()
     }
     let answered: Answer<boolean> = false
@@ -234,7 +241,7 @@ export class Guard<Request extends object, Response extends object> implements C
 
   #charge(exchange: Exchange<Request, Response>, key: string): Answer<Refusal> {
     if (exchange.before !== undefined && typeof this.#owner === 'string') {
-      const known = earlier(this.#owner, exchange.before, key)
+      const known = findCharge(this.#owner, exchange.before, key)
       if (known !== undefined) return this.#repeat(exchange, known)
     }
     const passage = this.#charging.charge(exchange, key)
@@ -244,19 +251,22 @@ export class Guard<Request extends object, Response extends object> implements C
   }
 
   /** As before, but that a denial which was only reported is one now. */
-  #repeat(exchange: Exchange<Request, Response>, known: Passage): Answer<Refusal> {
+  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): Answer<Refusal> {
     if (known.decision.allowed || this.#options.dryRun) return undefined
     if (!known.isDry) return this.#reply.deny(known, exchange)
     this.#events.denied(exchange.request, known.key, known.decision, false)
-    return then(giveBack(exchange.before), () => this.#reply.deny(known, exchange))
+    return then(rollback(exchange.before), () => this.#reply.deny(known, exchange))
   }
 
-  #conclude(exchange: Exchange<Request, Response>, passage: Passage | undefined): Answer<Refusal> {
+  #conclude(
+    exchange: Exchange<Request, Response>,
+    passage: ChargeRecord | undefined,
+  ): Answer<Refusal> {
     if (passage === undefined) return undefined
     const { request, response } = exchange
     const { key, decision } = passage
     const { dryRun } = this.#options
-    keepPassage(request, passage)
+    attachDecision(request, passage)
     if (decision.allowed) {
       this.#events.admitted(request, key, decision, dryRun)
       const shown = this.#reply.show(passage, response)
@@ -266,12 +276,12 @@ export class Guard<Request extends object, Response extends object> implements C
     return dryRun ? undefined : this.#refuse(exchange, passage)
   }
 
-  #refuse(exchange: Exchange<Request, Response>, passage: Passage): Answer<Refusal> {
+  #refuse(exchange: Exchange<Request, Response>, passage: ChargeRecord): Answer<Refusal> {
     const { before } = passage
     const shown =
       before === undefined
         ? this.#reply.show(passage, exchange.response)
-        : then(giveBack(before), () => this.#reply.show(passage, exchange.response))
+        : then(rollback(before), () => this.#reply.show(passage, exchange.response))
     if (shown instanceof Promise) return shown.then(() => this.#reply.deny(passage, exchange))
     return this.#reply.deny(passage, exchange)
   }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
-import type { Framework } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
 import { UNIX } from './client-ip.ts'
 import { onEnd } from './ending.ts'
 
@@ -60,7 +60,7 @@ interface Streamed {
 }
 
 /** Whether nothing can be answered any more. */
-export function isOver(response: ServerResponse): boolean {
+export function isFinished(response: ServerResponse): boolean {
   if (response.headersSent || response.destroyed) return true
   const { stream } = response as Streamed
   if (stream !== undefined) return stream.destroyed
@@ -86,13 +86,13 @@ export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
 /**
  * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
  */
-export function leaveBody(request: IncomingMessage): void {
+export function discardBody(request: IncomingMessage): void {
   request.read(0)
 }
 
 /** Answers in full. */
 export function send(response: ServerResponse, status: number, type: string, body: string): void {
-  if (isOver(response)) return
+  if (isFinished(response)) return
   response.statusCode = status
   response.setHeader('content-type', type)
   response.setHeader('content-length', Buffer.byteLength(body))
@@ -111,7 +111,7 @@ export function cut(response: ServerResponse): void {
 }
 
 /** `node:http` as it is, and what frameworks have of it. */
-export const NODE: Framework<IncomingMessage, ServerResponse> = {
+export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   peer: peerOf,
   isGone: (request) => peerOf(request) === undefined,
   incoming: (request) => request,
@@ -119,9 +119,9 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
   method: (request) => request.method ?? '',
   version: (request) => request.httpVersionMajor,
   hasLongBody,
-  leaveBody,
+  discardBody,
   client: peerOf,
-  followsProxies: () => false,
+  trustsProxy: () => false,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },
@@ -129,9 +129,9 @@ export const NODE: Framework<IncomingMessage, ServerResponse> = {
     response.removeHeader(name)
   },
   setStatus: (response, status) => {
-    if (!isOver(response)) response.statusCode = status
+    if (!isFinished(response)) response.statusCode = status
   },
-  isOver,
+  isFinished,
   onEnd,
   cut,
   send,

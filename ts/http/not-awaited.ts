@@ -39,7 +39,7 @@ export class NotAwaited {
   }
 
   #tell(): void {
-    this.#warnings.tell(
+    this.#warnings.warnOnce(
       'RATETHROTTLE_NOT_AWAITED',
       'a request was answered before it was decided about: admit(request, response) may return a promise, ' +
         'which is always truthy. Write `await limiter.admit(request, response)`, or use `limiter.wrap`',

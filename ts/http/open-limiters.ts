@@ -4,16 +4,16 @@ import { readLimits } from '../limit/parse.ts'
 import type { Tier } from '../limiter.ts'
 import { isRedis, sharedSpace } from '../storage-url.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
-import type { BudgetSource } from './charge.ts'
+import type { LimitsSource } from './charge.ts'
 import { companionsOf, type OpenCompanion } from './companion.ts'
 import { Escalation } from './escalating-block.ts'
+import { HeldUnits } from './held-units.ts'
 import { Marks } from './marks.ts'
 import type { RedisSettings } from './options.ts'
 import { warnOfSeveralProcesses } from './per-process.ts'
-import { Budgets, budgetOf } from './request-limits.ts'
+import { budgetOf, LimitsByRequest } from './request-limits.ts'
 import type { ReadOptions } from './resolve-options.ts'
 import { VariableEscalation } from './variable-escalation.ts'
-import { Lines } from './waiting-line.ts'
 import type { Warnings } from './warning.ts'
 
 /** Opens the counters that the options ask for. */
@@ -21,7 +21,7 @@ export function openCounters<Request, Response>(
   options: ReadOptions<Request, Response>,
   warnings: Warnings,
   identity: string,
-): BudgetSource<Request> {
+): LimitsSource<Request> {
   const { limits, policy, keyTimeoutMs, storage, limiter, dryRun } = options
   warnOfSeveralProcesses(storage, warnings)
   const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
@@ -30,7 +30,7 @@ export function openCounters<Request, Response>(
   if (typeof limits === 'function') {
     const around = aroundOf(options, identity, '')
     const counters = withSteps(openVariable(toOpen), options, around)
-    return new Budgets(limits, counters, linesOf(options, around), policy, keyTimeoutMs)
+    return new LimitsByRequest(limits, counters, linesOf(options, around), policy, keyTimeoutMs)
   }
   const parsed = readLimits(limits as LimitInput)
   checkNames(parsed.length, policy)
@@ -92,14 +92,14 @@ function withSteps<Request, Response>(
 function linesOf<Request, Response>(
   { counts, limiter, storage, outcomeTimeoutMs }: ReadOptions<Request, Response>,
   { open, name, isFar }: Around,
-): Lines {
-  if (counts === undefined || name === undefined) return new Lines(undefined, undefined)
+): HeldUnits {
+  if (counts === undefined || name === undefined) return new HeldUnits(undefined, undefined)
   const now = (): number => {
     if (isFar) return Date.now()
     return limiter.clock?.now() ?? Number(process.hrtime.bigint()) / 1e6
   }
   const place = typeof storage === 'string' ? storage : ''
-  return new Lines(`${place} ${name}`, new Marks(open, now, isFar, outcomeTimeoutMs))
+  return new HeldUnits(`${place} ${name}`, new Marks(open, now, isFar, outcomeTimeoutMs))
 }
 
 function checkNames(limits: number, names: readonly string[]): void {

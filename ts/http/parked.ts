@@ -1,5 +1,5 @@
 import type { Caller } from '../wait-queue.ts'
-import type { Framework } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
 
 /**
  * The requests of one limiter that wait, delayed or for others' outcome.
@@ -8,11 +8,11 @@ import type { Framework } from './adapter.ts'
  * answered with the denial that it has waited on.
  */
 export class ParkedRequests<Request, Response> {
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   readonly #leave = new Set<() => void>()
   #isReleased = false
 
-  constructor(framework: Framework<Request, Response>) {
+  constructor(framework: HttpAdapter<Request, Response>) {
     this.#framework = framework
   }
 
@@ -21,7 +21,7 @@ export class ParkedRequests<Request, Response> {
     const framework = this.#framework
     return {
       get isGone() {
-        return framework.isOver(response)
+        return framework.isFinished(response)
       },
       watch: (gone) => {
         const stop = framework.onEnd(response, gone)

@@ -12,7 +12,7 @@ export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): vo
   const isOneOfSeveral = cluster.isWorker || Number(NODE_APP_INSTANCE) > 0
   if (!isMemory || !isOneOfSeveral || isTold) return
   isTold = true
-  warnings.tell(
+  warnings.warnOnce(
     'RATETHROTTLE_PER_PROCESS',
     'this is one of several processes and counts for itself: together they admit as many times the limit. ' +
       'Give them one storage, such as storage: "shared:api" or "redis://..."',

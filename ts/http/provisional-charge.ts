@@ -9,10 +9,10 @@ import {
   type Room,
   WaitQueue,
 } from '../wait-queue.ts'
-import type { Budget } from './request-limits.ts'
+import type { RequestLimits } from './request-limits.ts'
 
 /** A charge that is given back unless the request turns out to count. */
-export class Hold {
+export class ProvisionalCharge {
   readonly #release: (isCounted: boolean) => Answer<void>
   #isSettled = false
 
@@ -35,7 +35,7 @@ export class Hold {
 /** A decision, and the charge it held if it admitted. */
 export interface Held {
   readonly decision: Decision
-  readonly hold: Hold | undefined
+  readonly hold: ProvisionalCharge | undefined
 }
 
 /** How long requests wait for others' outcome, and how many. */
@@ -67,17 +67,17 @@ const GROWTH = 1.5
  * Marks} in the store say: none was when two looks at them, one before and one after the limits were asked,
  * see the same and none.
  */
-export class Holds {
+export class ProvisionalCharges {
   readonly #options: HoldOptions
   readonly #room: Room = { taken: 0 }
-  readonly #queues = new WeakMap<Budget, WaitQueue<Held>>()
+  readonly #queues = new WeakMap<RequestLimits, WaitQueue<Held>>()
 
   constructor(options: HoldOptions) {
     this.#options = options
   }
 
   /** Charges a request, which waits if need be. A request whose client goes meanwhile is charged nothing. */
-  take(budget: Budget, key: string, cost: number | undefined, client: Caller): Answer<Held> {
+  take(budget: RequestLimits, key: string, cost: number | undefined, client: Caller): Answer<Held> {
     const queue = this.#queueOf(budget)
     const joined = queue.join(key, cost ?? 1, this.#options.longestWaitMs, client)
     if (!(joined instanceof Promise)) return heldOf(joined)
@@ -89,13 +89,13 @@ export class Holds {
   }
 
   /** Charges a request that never waits: a dry run. */
-  takeAtOnce(budget: Budget, key: string, cost: number | undefined): Answer<Held> {
+  takeAtOnce(budget: RequestLimits, key: string, cost: number | undefined): Answer<Held> {
     return then(this.#ask(budget, key, cost ?? 1, 0), (asked) => {
       return asked instanceof Later ? withoutHold(deniedFor(asked.denial, 1)) : asked
     })
   }
 
-  #queueOf(budget: Budget): WaitQueue<Held> {
+  #queueOf(budget: RequestLimits): WaitQueue<Held> {
     const known = this.#queues.get(budget)
     if (known !== undefined) return known
     const queue = new WaitQueue<Held>(
@@ -115,7 +115,7 @@ export class Holds {
   }
 
   /** Looks before it says that it holds: others would wait for one who gets nothing. */
-  #ask(budget: Budget, key: string, cost: number, pauses: number): Answer<Held | Later> {
+  #ask(budget: RequestLimits, key: string, cost: number, pauses: number): Answer<Held | Later> {
     return then(budget.tier.peek(key, cost), (seen) =>
       seen.allowed
         ? this.#charge(budget, key, cost, pauses)
@@ -123,7 +123,7 @@ export class Holds {
     )
   }
 
-  #charge(budget: Budget, key: string, cost: number, pauses: number): Answer<Held | Later> {
+  #charge(budget: RequestLimits, key: string, cost: number, pauses: number): Answer<Held | Later> {
     if (cost === 0) return then(budget.tier.check(key, 0), withoutHold)
     return holding(budget, key, () =>
       then(budget.tier.take(key, cost), (decision): Answer<Held | Later> => {
@@ -135,7 +135,7 @@ export class Holds {
   }
 
   #denied(
-    budget: Budget,
+    budget: RequestLimits,
     key: string,
     cost: number,
     denial: Decision,
@@ -159,7 +159,7 @@ export class Holds {
   }
 
   /** Units that count deny the request. Should time have freed one since, it is charged. */
-  #offend(budget: Budget, key: string, cost: number): Answer<Held> {
+  #offend(budget: RequestLimits, key: string, cost: number): Answer<Held> {
     return then(budget.tier.check(key, cost), (decision): Answer<Held> => {
       if (!decision.allowed || cost === 0) return withoutHold(decision)
       const hold = this.#hold(budget, key, cost, decision)
@@ -174,7 +174,12 @@ export class Holds {
   }
 
   /** After `resetMs` nothing is left of a charge: a later refund would give back what others owe. */
-  #hold({ tier, lines }: Budget, key: string, cost: number, decision: Decision): Hold {
+  #hold(
+    { tier, lines }: RequestLimits,
+    key: string,
+    cost: number,
+    decision: Decision,
+  ): ProvisionalCharge {
     const { now } = this.#options
     const voidAt = now() + decision.resetMs
     const free = (): Answer<void> => {
@@ -182,7 +187,7 @@ export class Holds {
       lines.wake(key)
       return freed
     }
-    return new Hold((isCounted) => {
+    return new ProvisionalCharge((isCounted) => {
       const isVoid = isCounted || now() >= voidAt
       return isVoid ? free() : freeing(() => tier.refund(key, cost), free)
     })
@@ -199,7 +204,7 @@ function withoutHold(decision: Decision): Held {
 }
 
 /** Marks the key as held, and takes the mark away if what follows fails. */
-function holding<T>({ lines }: Budget, key: string, act: () => Answer<T>): Answer<T> {
+function holding<T>({ lines }: RequestLimits, key: string, act: () => Answer<T>): Answer<T> {
   const failed = (error: unknown): never => {
     settled(lines.free(key))
     throw error

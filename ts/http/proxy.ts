@@ -14,11 +14,11 @@ export type Believes = (address: string, hop: number) => boolean
  */
 export function namesProxies(setting: unknown, believes: Believes, warnings: Warnings): boolean {
   if (typeof setting === 'number') {
-    warnings.tell('RATETHROTTLE_HOP_COUNT', `${COUNT} ${ADVICE}`)
+    warnings.warnOnce('RATETHROTTLE_HOP_COUNT', `${COUNT} ${ADVICE}`)
     return false
   }
   if (!NOBODY.some((address) => believes(address, 0))) return true
-  warnings.tell('RATETHROTTLE_PERMISSIVE_PROXY', `${EVERYBODY} ${ADVICE}`)
+  warnings.warnOnce('RATETHROTTLE_PERMISSIVE_PROXY', `${EVERYBODY} ${ADVICE}`)
   return false
 }
 

@@ -6,8 +6,8 @@ import { settle, then, within } from '../maybe-promise.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
 import { AVAILABLE } from './controls.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
+import type { HeldUnits } from './held-units.ts'
 import { Recent } from './recent.ts'
-import type { Lines } from './waiting-line.ts'
 
 /** Limits that depend on who asks, such as a plan's; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -15,37 +15,37 @@ export type LimitsFunction<Request> = (
 ) => LimitInput | false | PromiseLike<LimitInput | false>
 
 /** Counters, and what clients are told about them. */
-export interface Budget {
+export interface RequestLimits {
   readonly tier: Tier
   readonly policies: readonly Policy[]
   /** `RateLimit-Policy` of these limits. */
   readonly policyText: string
   /** Those who wait for units that others hold. */
-  readonly lines: Lines
+  readonly lines: HeldUnits
 }
 
 /** @param names for the limits in turn; those without get one from their figures */
-export function budgetOf(tier: Tier, lines: Lines, names: readonly string[]): Budget {
+export function budgetOf(tier: Tier, lines: HeldUnits, names: readonly string[]): RequestLimits {
   const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
   return { tier, lines, policies, policyText: policies.map(policyItem).join(', ') }
 }
 
 /** The budgets of limits that a function names. They share one state: see {@link VariableLimiter}. */
-export class Budgets<Request> {
+export class LimitsByRequest<Request> {
   readonly #limits: LimitsFunction<Request>
   readonly #counters: VariableLimiter
-  readonly #lines: Lines
+  readonly #lines: HeldUnits
   readonly #names: readonly string[]
   readonly #timeoutMs: number
-  readonly #bySpelling = new Recent<Budget>()
+  readonly #bySpelling = new Recent<RequestLimits>()
   /** One for one set of limits, however it is written. */
-  readonly #byFigures = new Recent<Budget>()
+  readonly #byFigures = new Recent<RequestLimits>()
 
   /** @param names for the limits in turn, whatever they are */
   constructor(
     limits: LimitsFunction<Request>,
     counters: VariableLimiter,
-    lines: Lines,
+    lines: HeldUnits,
     names: readonly string[],
     timeoutMs: number,
   ) {
@@ -57,7 +57,7 @@ export class Budgets<Request> {
   }
 
   /** The budget of a request, or none if it is exempt. Throws or rejects with whatever the function does. */
-  of(request: Request): Answer<Budget | undefined> {
+  of(request: Request): Answer<RequestLimits | undefined> {
     const limits = settle(this.#limits(request))
     const patient =
       limits instanceof Promise ? within(limits, this.#timeoutMs, 'the limits function') : limits
@@ -78,7 +78,7 @@ export class Budgets<Request> {
     void this.#lines.close()
   }
 
-  #budget(limits: LimitInput | false): Budget | undefined {
+  #budget(limits: LimitInput | false): RequestLimits | undefined {
     if (limits === false) return undefined
     if (typeof limits === 'string') return this.#bySpelling.get(limits) ?? this.#spelt(limits)
     if (typeof limits !== 'object' || limits === null) {
@@ -89,13 +89,13 @@ export class Budgets<Request> {
     return this.#counted(limits)
   }
 
-  #spelt(limits: string): Budget {
+  #spelt(limits: string): RequestLimits {
     const budget = this.#counted(limits)
     this.#bySpelling.set(limits, budget)
     return budget
   }
 
-  #counted(limits: LimitInput): Budget {
+  #counted(limits: LimitInput): RequestLimits {
     const parsed = readLimits(limits)
     const figures = figuresOf(parsed)
     const known = this.#byFigures.get(figures)

@@ -1,7 +1,7 @@
 import type { Answer } from '../limiter.ts'
 import { settle, then, unlessClosed } from '../maybe-promise.ts'
-import type { Exchange, Framework } from './adapter.ts'
-import { isBinding, isShown, type Passage, tightest } from './charge-record.ts'
+import type { HttpAdapter } from './adapter.ts'
+import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { Denial, type Refusal, Wording } from './denial.ts'
 import { LEGACY_HEADERS, type SetHeader, setLegacyHeaders, standingItem } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
@@ -9,19 +9,19 @@ import type { ReadOptions } from './resolve-options.ts'
 /** What clients are told: headers, and the answer to a refused request. */
 export class Reply<Request extends object, Response extends object> {
   readonly #options: ReadOptions<Request, Response>
-  readonly #framework: Framework<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
   readonly #wording: Wording
 
-  constructor(options: ReadOptions<Request, Response>, framework: Framework<Request, Response>) {
+  constructor(options: ReadOptions<Request, Response>, framework: HttpAdapter<Request, Response>) {
     this.#options = options
     this.#framework = framework
     this.#wording = new Wording(options.status, options.message)
   }
 
   /** Sets the headers of the decision that is `passage`, and of those before it. */
-  show(passage: Passage, response: Response): Answer<void> {
+  show(passage: ChargeRecord, response: Response): Answer<void> {
     const { headers } = this.#options
-    if (!passage.isShown || this.#framework.isOver(response)) return
+    if (!passage.isShown || this.#framework.isFinished(response)) return
     // A tighter limit has written its figures already.
     const isTightest = passage.before === undefined || tightest(passage, isShown) === passage
     if (headers === 'draft' || !isTightest) return this.#showRest(passage, response)
@@ -32,9 +32,9 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** Apart from `show`: a closure there would cost every admitted request an allocation. */
-  #showMixed(passage: Passage, response: Response): Answer<void> {
+  #showMixed(passage: ChargeRecord, response: Response): Answer<void> {
     return then(remainingOf(passage), (remaining) => {
-      if (this.#framework.isOver(response)) return
+      if (this.#framework.isFinished(response)) return
       setLegacyHeaders(passage.decision, remaining, response, this.#framework.setHeader)
       return this.#showRest(passage, response)
     })
@@ -53,7 +53,7 @@ export class Reply<Request extends object, Response extends object> {
    * @param last of the decisions about the request
    */
   headersOf(
-    last: Passage | undefined,
+    last: ChargeRecord | undefined,
     refusal: Refusal,
     request: Request,
   ): Answer<Record<string, string>> {
@@ -70,9 +70,9 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-  deny(passage: Passage, { request, response, before }: Exchange<Request, Response>): Denial {
+  deny(passage: ChargeRecord, { request, response, before }: Exchange<Request, Response>): Denial {
     const denial = new Denial(passage, this.#wording)
-    if (this.#framework.isOver(response)) return denial
+    if (this.#framework.isFinished(response)) return denial
     const { headers } = this.#options
     if (before !== undefined && headers !== 'legacy' && headers !== 'both') {
       this.#hideLegacy(before, response)
@@ -85,12 +85,12 @@ export class Reply<Request extends object, Response extends object> {
   /** Answers as the options say. False if they do not. */
   answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
     if (!(refusal instanceof Denial)) {
-      if (!this.#framework.isOver(response)) this.#closeIfLong(request, response)
+      if (!this.#framework.isFinished(response)) this.#closeIfLong(request, response)
       return false
     }
     const { handler, problem } = this.#options
     // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
-    if (this.#framework.isOver(response)) return false
+    if (this.#framework.isFinished(response)) return false
     if (handler !== undefined) {
       // A handler that forgets the status must not answer a refusal with 200.
       this.#framework.setStatus(response, refusal.statusCode)
@@ -104,7 +104,7 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** What limits before this one have said: beside its Retry-After the figures would be those of another limit. */
-  #hideLegacy(before: Passage, response: Response): void {
+  #hideLegacy(before: ChargeRecord, response: Response): void {
     if (!tightest(before, isShown).isShown) return
     for (const name of LEGACY_HEADERS) this.#framework.removeHeader(response, name)
   }
@@ -113,10 +113,10 @@ export class Reply<Request extends object, Response extends object> {
   #closeIfLong(request: Request, response: Response): void {
     if (!this.#isLong(request)) return
     this.#framework.setHeader(response, 'connection', 'close')
-    this.#framework.leaveBody(request)
+    this.#framework.discardBody(request)
   }
 
-  #showRest(passage: Passage, response: Response): Answer<void> {
+  #showRest(passage: ChargeRecord, response: Response): Answer<void> {
     if (this.#options.headers !== 'legacy') return this.#showDraft(passage, response)
   }
 
@@ -125,9 +125,9 @@ export class Reply<Request extends object, Response extends object> {
     return this.#framework.version(request) === 1 && this.#framework.hasLongBody(request)
   }
 
-  #showDraft(passage: Passage, response: Response): Answer<void> {
+  #showDraft(passage: ChargeRecord, response: Response): Answer<void> {
     return then(draftOf(passage), (headers) => {
-      if (this.#framework.isOver(response)) return
+      if (this.#framework.isFinished(response)) return
       for (const name in headers) {
         this.#framework.setHeader(response, name, headers[name] as string)
       }
@@ -136,8 +136,8 @@ export class Reply<Request extends object, Response extends object> {
 }
 
 /** Whether the request is denied by a limit that clients are told nothing of. */
-function isDeniedUnseen(last: Passage): boolean {
-  const { decision, isShown, isDry } = tightest(last, isBinding)
+function isDeniedUnseen(last: ChargeRecord): boolean {
+  const { decision, isShown, isDry } = tightest(last, isEnforced)
   return !decision.allowed && !isShown && !isDry
 }
 
@@ -145,12 +145,12 @@ function isDeniedUnseen(last: Passage): boolean {
  * Whether the limit that denies may have more left than another one: several units can be refused by a limit
  * that still has some.
  */
-function isMixed({ decision, cost, budget }: Passage): boolean {
+function isMixed({ decision, cost, budget }: ChargeRecord): boolean {
   return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
 }
 
 /** What is left of the limit that decides. */
-function remainingOf({ budget, key, decision }: Passage): Answer<number> {
+function remainingOf({ budget, key, decision }: ChargeRecord): Answer<number> {
   const { policy, remaining } = decision
   return then(
     budget.tier.standings(key, decision),
@@ -166,28 +166,28 @@ function setRetryAfter<Target>({ retryAfter }: Denial, to: Target, set: SetHeade
   if (retryAfter !== Number.POSITIVE_INFINITY) set(to, 'retry-after', String(retryAfter))
 }
 
-function legacyOf(shown: Passage, found: Record<string, string>): Answer<unknown> {
+function legacyOf(shown: ChargeRecord, found: Record<string, string>): Answer<unknown> {
   const { decision } = shown
   const left = isMixed(shown) ? remainingOf(shown) : decision.remaining
   return then(left, (remaining) => setLegacyHeaders(decision, remaining, found, collect))
 }
 
-function draftOf(last: Passage): Answer<Record<string, string>> {
+function draftOf(last: ChargeRecord): Answer<Record<string, string>> {
   const shown = chain(last)
   const policies = shown.map(({ budget }) => budget.policyText).join(', ')
   return then(standingsOf(shown), (ratelimit) => ({ 'ratelimit-policy': policies, ratelimit }))
 }
 
 /** All that are shown, in the order in which they were decided. */
-function chain(passage: Passage): Passage[] {
-  const shown: Passage[] = []
-  for (let at: Passage | undefined = passage; at !== undefined; at = at.before) {
+function chain(passage: ChargeRecord): ChargeRecord[] {
+  const shown: ChargeRecord[] = []
+  for (let at: ChargeRecord | undefined = passage; at !== undefined; at = at.before) {
     if (at.isShown) shown.unshift(at)
   }
   return shown
 }
 
-function standingsOf(shown: readonly Passage[]): Answer<string> {
+function standingsOf(shown: readonly ChargeRecord[]): Answer<string> {
   const texts = shown.map(({ budget, key, decision }) => {
     const asked = unlessClosed(() => budget.tier.standings(key, decision))
     return then(asked, (standings) =>

@@ -22,7 +22,7 @@ export class Warnings {
   }
 
   /** @param message nothing that a client sent may reach a log through it */
-  tell(code: WarningCode, message: string): void {
+  warnOnce(code: WarningCode, message: string): void {
     if (this.#told.has(code)) return
     this.#told.add(code)
     process.emitWarning(message, { type: 'RateThrottleWarning', code })

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { clientOf } from '../../client-ip/trust-proxy.ts'
-import type { Framework } from '../../http/adapter.ts'
+import type { HttpAdapter } from '../../http/adapter.ts'
 import { UNIX } from '../../http/client-ip.ts'
 import { NODE, peerOf } from '../../http/node.ts'
 import { type Believes, namesProxies } from '../../http/proxy.ts'
@@ -8,9 +8,9 @@ import type { Warnings } from '../../http/warning.ts'
 import { isApp } from './internals.ts'
 
 /** Express' requests and responses. */
-export function expressFramework(warnings: Warnings): Framework<Request, Response> {
+export function expressFramework(warnings: Warnings): HttpAdapter<Request, Response> {
   let known: { readonly believes: Believes; readonly isNamed: boolean } | undefined
-  const followsProxies = ({ app }: Request): boolean => {
+  const trustsProxy = ({ app }: Request): boolean => {
     // A request that no Express app has seen: of connect, or of a server by itself.
     if (!isApp(app)) return false
     const believes = app.get('trust proxy fn') as Believes
@@ -25,9 +25,9 @@ export function expressFramework(warnings: Warnings): Framework<Request, Respons
     ...NODE,
     client: (request) => {
       const peer = peerOf(request)
-      if (peer === undefined || peer === UNIX || !followsProxies(request)) return peer
+      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
       return clientOf([peer, ...request.ips.reverse()])
     },
-    followsProxies,
+    trustsProxy,
   }
 }

@@ -1,6 +1,6 @@
 import type { Application, ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { bodyOf, errorOf, type Refusal } from '../../http/denial.ts'
-import { isOver, send } from '../../http/node.ts'
+import { isFinished, send } from '../../http/node.ts'
 import { isApp } from './internals.ts'
 import { type Beyond, Place } from './place.ts'
 
@@ -29,7 +29,7 @@ export function hand(
   next: (error?: unknown) => void,
 ): void {
   // Error handlers would answer once more, and Express then cuts the connection.
-  if (isOver(response)) return
+  if (isFinished(response)) return
   const { places, end } = wayOf(request)
   const [own, ...outer] = places
   const isSeen =
@@ -47,7 +47,7 @@ export function hand(
 
 const answer: ErrorRequestHandler = (error, _request, response, next) => {
   const refusal = REFUSALS.get(error as object)
-  if (refusal === undefined || isOver(response)) next(error)
+  if (refusal === undefined || isFinished(response)) next(error)
   else sendJson(refusal, response)
 }
 

@@ -28,7 +28,7 @@ export function warnOfEarlierRoutes(
   const names = missed.slice(0, MOST_NAMED).map((paths) => paths[0] ?? '?')
   const more = missed.length > MOST_NAMED ? ', ...' : ''
   const routes = missed.length === 1 ? 'one route' : `${missed.length} routes`
-  warnings.tell(
+  warnings.warnOnce(
     'RATETHROTTLE_LATE',
     `rateThrottle comes after ${routes} of the app (${names.join(', ')}${more}), which it does not limit: app.use it before them`,
   )

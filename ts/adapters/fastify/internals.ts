@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientOf } from '../../client-ip/trust-proxy.ts'
-import type { Framework } from '../../http/adapter.ts'
+import type { HttpAdapter } from '../../http/adapter.ts'
 import { UNIX } from '../../http/client-ip.ts'
 import { onEnd } from '../../http/ending.ts'
-import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../../http/node.ts'
+import { cut, discardBody, hasLongBody, isFinished, peerOf } from '../../http/node.ts'
 import { namesProxies } from '../../http/proxy.ts'
 import type { Warnings } from '../../http/warning.ts'
 import { asItIs, symbolOf } from './errors.ts'
@@ -16,9 +16,9 @@ const PROBE = { 'x-forwarded-for': '198.51.100.1' }
 export function fastifyFramework(
   app: FastifyInstance,
   warnings: Warnings,
-): Framework<FastifyRequest, FastifyReply> {
+): HttpAdapter<FastifyRequest, FastifyReply> {
   let isNamed: boolean | undefined
-  const followsProxies = (request: FastifyRequest): boolean => {
+  const trustsProxy = (request: FastifyRequest): boolean => {
     isNamed ??= isProxyNamed(app, request, warnings)
     return isNamed
   }
@@ -30,13 +30,13 @@ export function fastifyFramework(
     method: (request) => request.raw.method ?? '',
     version: (request) => request.raw.httpVersionMajor,
     hasLongBody: (request) => hasLongBody(request.raw),
-    leaveBody: (request) => leaveBody(request.raw),
+    discardBody: (request) => discardBody(request.raw),
     client: (request) => {
       const peer = peerOf(request.raw)
-      if (peer === undefined || peer === UNIX || !followsProxies(request)) return peer
+      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
       return clientOf(request.ips ?? [])
     },
-    followsProxies,
+    trustsProxy,
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },
@@ -46,7 +46,7 @@ export function fastifyFramework(
     setStatus: (reply, status) => {
       if (!reply.sent) reply.code(status)
     },
-    isOver: (reply) => reply.sent || isOver(reply.raw),
+    isFinished: (reply) => reply.sent || isFinished(reply.raw),
     onEnd: (reply, ended) => onEnd(reply.raw, ended),
     cut: (reply) => cut(reply.raw),
     send: (reply, status, type, body) => {

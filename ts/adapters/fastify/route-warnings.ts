@@ -63,7 +63,7 @@ export function warnOfRoutes(
       .map((key) => `${shown(name)} (${shown(key)} outside of config)`),
   ])
   if (misspelt.length > 0) {
-    warnings.tell(
+    warnings.warnOnce(
       'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG',
       `config.${RIGHT} is what gives a route limits of its own; these have something like it: ${list(misspelt)}`,
     )
@@ -75,7 +75,7 @@ export function warnOfRoutes(
     looser.unshift(`the registration in ${shown(inner.prefix || 'an instance without a prefix')}`)
   }
   if (looser.length === 0) return
-  warnings.tell(
+  warnings.warnOnce(
     'RATETHROTTLE_LOOSER_ROUTE',
     `a route's config.${RIGHT} replaces the plugin's limits, an inner registration those around it, and these admit more ` +
       `than what they replace: ${list(looser)}. ` +

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { RateLimitExceeded } from '../../exceeded.ts'
-import type { Framework } from '../../http/adapter.ts'
+import type { HttpAdapter } from '../../http/adapter.ts'
 import { Children } from '../../http/children.ts'
-import { Guard } from '../../http/http-limiter.ts'
-import { identityByTurn, identityOf } from '../../http/identity.ts'
+import { HttpLimiter } from '../../http/http-limiter.ts'
+import { limiterNameOf, nextLimiterName } from '../../http/identity.ts'
 import type { HttpOptions } from '../../http/options.ts'
 import { tellOfLimitersPerRequest, wasAnyAsked } from '../../http/per-request.ts'
 import type { LimitsFunction } from '../../http/request-limits.ts'
@@ -29,7 +29,7 @@ export interface RouteRateLimitOptions extends Options {
 /** A route's own limits in place of the plugin's; `false` for none. */
 export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | RouteRateLimitOptions | false
 /** A guard of Fastify's requests. */
-export type FastifyGuard = Guard<FastifyRequest, FastifyReply>
+export type FastifyGuard = HttpLimiter<FastifyRequest, FastifyReply>
 
 /** What a route has in its configuration, which Fastify copies: each registration puts a slot there. */
 interface Slot {
@@ -63,7 +63,7 @@ interface Declared {
 /** The guards of one registration: the plugin's own, and those of the routes that have limits of their own. */
 export class Guards {
   readonly #options: Options
-  readonly #framework: Framework<FastifyRequest, FastifyReply>
+  readonly #framework: HttpAdapter<FastifyRequest, FastifyReply>
   readonly #warnings: Warnings
   readonly #prefix: string
   readonly #global: FastifyGuard | undefined
@@ -84,7 +84,7 @@ export class Guards {
   /** @param prefix tells the counters of several registrations in one server apart */
   constructor(
     options: Options,
-    framework: Framework<FastifyRequest, FastifyReply>,
+    framework: HttpAdapter<FastifyRequest, FastifyReply>,
     warnings: Warnings,
     hasEarlyRoutes: boolean,
     prefix: string,
@@ -161,7 +161,7 @@ export class Guards {
   hook(limits: Exclude<RouteLimit, false>): FastifyGuard {
     // Routes can't be declared any more, so it is none of theirs.
     if (this.#isStarted && wasAnyAsked()) tellOfLimitersPerRequest()
-    const guard = this.#make(limits, identityOf(this.#prefix + identityByTurn()))
+    const guard = this.#make(limits, limiterNameOf(this.#prefix + nextLimiterName()))
     this.#hooks.add(guard)
     return guard
   }
@@ -223,7 +223,7 @@ export class Guards {
     const guard =
       rateLimit === false
         ? undefined
-        : this.#make(withoutReplace(rateLimit), identityOf(this.#prefix + place))
+        : this.#make(withoutReplace(rateLimit), limiterNameOf(this.#prefix + place))
     this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
     return guard
   }
@@ -246,7 +246,7 @@ export class Guards {
   #makeGlobal(): FastifyGuard | undefined {
     const { limits, burst, name, scope, policy } = this.#options
     if (limits !== undefined) {
-      return this.#open(this.#options, identityOf(`${this.#prefix}global`))
+      return this.#open(this.#options, limiterNameOf(`${this.#prefix}global`))
     }
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
@@ -262,7 +262,7 @@ export class Guards {
   }
 
   #open(options: Options, identity: string): FastifyGuard {
-    return new Guard(withReplies(options), this.#framework, this.#warnings, identity)
+    return new HttpLimiter(withReplies(options), this.#framework, this.#warnings, identity)
   }
 }
 

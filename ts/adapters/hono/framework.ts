@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
-import type { Ending, Framework } from '../../http/adapter.ts'
+import type { Ending, HttpAdapter } from '../../http/adapter.ts'
 import { onEnd } from '../../http/ending.ts'
-import { cut, hasLongBody, isOver, leaveBody, peerOf } from '../../http/node.ts'
+import { cut, discardBody, hasLongBody, isFinished, peerOf } from '../../http/node.ts'
 import type { Warnings } from '../../http/warning.ts'
 
 /** What @hono/node-server puts in `c.env`. */
@@ -19,11 +19,11 @@ const ADVICE =
   'runtime: all such callers share one budget. Give a key to tell them apart'
 
 /** Hono's contexts, which are request and response in one. */
-export function honoFramework(warnings: Warnings): Framework<Context, Context> {
+export function honoFramework(warnings: Warnings): HttpAdapter<Context, Context> {
   const peer = (c: Context): string | undefined => {
     const { incoming } = nodeOf(c)
     if (incoming !== undefined) return peerOf(incoming)
-    warnings.tell('RATETHROTTLE_NO_CONNECTION', ADVICE)
+    warnings.warnOnce('RATETHROTTLE_NO_CONNECTION', ADVICE)
     return IN_PROCESS
   }
   return { ...HONO, peer, client: peer }
@@ -36,7 +36,7 @@ export function tellEnd(c: Context): void {
 
 const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
 
-const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
+const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
   isGone: (c) => {
     const { incoming } = nodeOf(c)
     return incoming !== undefined && peerOf(incoming) === undefined
@@ -49,11 +49,11 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
     const { incoming } = nodeOf(c)
     return incoming !== undefined && hasLongBody(incoming)
   },
-  leaveBody: (c) => {
+  discardBody: (c) => {
     const { incoming } = nodeOf(c)
-    if (incoming !== undefined) leaveBody(incoming)
+    if (incoming !== undefined) discardBody(incoming)
   },
-  followsProxies: () => false,
+  trustsProxy: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
   },
@@ -63,9 +63,9 @@ const HONO: Omit<Framework<Context, Context>, 'peer' | 'client'> = {
   setStatus: (c, status) => {
     c.status(status as StatusCode)
   },
-  isOver: (c) => {
+  isFinished: (c) => {
     const { outgoing } = nodeOf(c)
-    return outgoing !== undefined && isOver(outgoing)
+    return outgoing !== undefined && isFinished(outgoing)
   },
   onEnd: (c, ended) => {
     const { outgoing } = nodeOf(c)

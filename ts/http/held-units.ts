@@ -27,7 +27,7 @@ interface Common {
 const COMMON = new Map<string, Common>()
 
 /** Who holds units of which key, in this process and, where others share the budget, elsewhere. */
-export class Lines {
+export class HeldUnits {
   readonly #name: string | undefined
   readonly #own: Common
   readonly #marks: Marks | undefined
