@@ -2,7 +2,6 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import type { Decision } from '../decision.ts'
 import { Children } from '../http/children.ts'
 import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
-import type { Refusal } from '../http/denial.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { nextLimiterName } from '../http/identity.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
@@ -13,6 +12,7 @@ import {
   ownHttpOptions,
   readHttpOptions,
 } from '../http/resolve-options.ts'
+import type { Refusal } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
@@ -85,7 +85,7 @@ function makeMiddleware(
   const family: Family = new Children()
   let isMet = false
   const end = (
-    refusal: NonNullable<Refusal>,
+    refusal: Refusal,
     request: Request,
     response: Response,
     next: NextFunction,

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type Controls, controlsOf } from '../http/controls.ts'
-import { bodyOf, type Refusal } from '../http/denial.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { nextLimiterName } from '../http/identity.ts'
 import { NODE, send } from '../http/node.ts'
 import { NotAwaited } from '../http/not-awaited.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { ownHttpOptions } from '../http/resolve-options.ts'
+import { bodyOf, type Outcome } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { Answer } from '../limiter.ts'
@@ -119,7 +119,7 @@ function admit(
 /** Answers a refused request. */
 function settle(
   guard: HttpLimiter<IncomingMessage, ServerResponse>,
-  refusal: Refusal,
+  refusal: Outcome,
   request: IncomingMessage,
   response: ServerResponse,
   caller: NotAwaited | undefined,

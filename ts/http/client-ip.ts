@@ -3,7 +3,17 @@ import type { HttpAdapter } from './adapter.ts'
 import type { Facts } from './key-functions.ts'
 import type { WarningCode, Warnings } from './warning.ts'
 
-/** Who sent a request: what sockets and headers say, believed as far as they may be. */
+/** Stands for the address of clients on a Unix-domain socket, which have none. */
+export const UNIX = 'unix'
+/** The first requests are all looked at for a stray header, later one in so many. */
+const FIRST_LOOKS = 64
+const LATER_LOOKS = 256
+const PROXY_WARNINGS: readonly WarningCode[] = [
+  'RATETHROTTLE_PERMISSIVE_PROXY',
+  'RATETHROTTLE_HOP_COUNT',
+]
+
+/** Which client sent a request: what sockets and headers say, as far as they can be trusted. */
 export class Client<Request, Response> implements Facts<Request> {
   readonly #framework: HttpAdapter<Request, Response>
   readonly #trust: Trust | undefined
@@ -36,34 +46,57 @@ export class Client<Request, Response> implements Facts<Request> {
     return Array.isArray(value) ? value.join(', ') : value
   }
 
-  /** A proxy that nobody named makes one caller of all its clients. Or somebody forges: that is harmless. */
+  /**
+   * Warns once of an `X-Forwarded-For` that is not used: either a proxy is missing from the settings, and all its
+   * clients are counted as one, or a client has forged the header, which is harmless.
+   *
+   * Looks at a sample: having node:http make an object of the headers costs more than deciding.
+   */
   warnOfStrayHeader(request: Request): void {
-    if (this.#isWarned || !this.#isLookedAt()) return
+    if (this.#isWarned) return
+    this.#seen++
+    if (this.#seen > FIRST_LOOKS && this.#seen % LATER_LOOKS !== 0) return
     if (this.#framework.headers(request)['x-forwarded-for'] === undefined) return
-    // Said at most once, and not again where the proxy setting itself has been complained about.
     this.#isWarned = true
     if (this.#trust !== undefined || this.#framework.trustsProxy(request)) return
-    if (!PROXY_WARNINGS.some((code) => this.#warnings.has(code)))
-      this.#warnings.warnOnce(STRAY, ADVICE)
-  }
-
-  /** Not at each request: having node:http make an object of the headers costs more than deciding. */
-  #isLookedAt(): boolean {
-    this.#seen++
-    return this.#seen <= FIRST_LOOKS || this.#seen % LATER_LOOKS === 0
+    // The proxy setting itself may have been warned about.
+    if (PROXY_WARNINGS.some((code) => this.#warnings.has(code))) return
+    this.#warnings.warnOnce(
+      'RATETHROTTLE_STRAY_FORWARDED_FOR',
+      'a request has an X-Forwarded-For header, which is ignored because no proxy is trusted. Behind a proxy all ' +
+        'clients now share one budget. Name the proxy: trust: "10.0.0.0/8", or the server\'s own setting',
+    )
   }
 }
 
-/** Which requests are looked at: so many at first, later one of so many. */
-const FIRST_LOOKS = 64
-const LATER_LOOKS = 256
-const STRAY = 'RATETHROTTLE_STRAY_FORWARDED_FOR'
-const ADVICE =
-  'a request has X-Forwarded-For, which is not believed: no proxy is trusted. Behind a proxy all clients ' +
-  'now share one budget. Name the proxy: trust: "10.0.0.0/8", or the server\'s own setting'
-const PROXY_WARNINGS: readonly WarningCode[] = [
-  'RATETHROTTLE_PERMISSIVE_PROXY',
-  'RATETHROTTLE_HOP_COUNT',
-]
-/** Whoever asks over a Unix-domain socket, which has no address. */
-export const UNIX = 'unix'
+/** Whether a framework's proxy setting trusts a peer with this address. */
+export type TrustFn = (address: string, hop: number) => boolean
+
+/** Addresses for documentation (RFC 5737, RFC 3849), one of each family: no proxy has them. */
+const UNLISTED = ['203.0.113.1', '2001:db8::1']
+const CONSEQUENCE =
+  'Forwarded addresses are therefore ignored, and clients behind a proxy share one budget. ' +
+  'List the proxies by address or range, in the server\'s setting or as trust: ["10.0.0.0/8"]'
+
+/**
+ * Whether a framework's proxy setting lists the proxies it trusts.
+ *
+ * One that trusts every peer, or a number of hops whichever they are, lets each client that reaches the server
+ * choose its own address. Such a setting is warned about and not followed.
+ */
+export function isExplicitTrust(setting: unknown, trusts: TrustFn, warnings: Warnings): boolean {
+  if (typeof setting === 'number') {
+    warnings.warnOnce(
+      'RATETHROTTLE_HOP_COUNT',
+      'the proxy setting is a number of hops: a client that reaches the server directly counts as one of them, ' +
+        `so it could spoof X-Forwarded-For. ${CONSEQUENCE}`,
+    )
+    return false
+  }
+  if (!UNLISTED.some((address) => trusts(address, 0))) return true
+  warnings.warnOnce(
+    'RATETHROTTLE_PERMISSIVE_PROXY',
+    `the server trusts every proxy, so clients could spoof X-Forwarded-For. ${CONSEQUENCE}`,
+  )
+  return false
+}

@@ -7,7 +7,7 @@ import { then } from '../maybe-promise.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import type { WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
-import type { OpenCompanion } from './companion.ts'
+import type { OpenCompanion } from './companions.ts'
 
 /** How long an offence is remembered once its block is over. */
 const MEMORY_MS = 86_400_000

@@ -1,6 +1,6 @@
 import type { Answer } from '../limiter.ts'
 import { then } from '../maybe-promise.ts'
-import type { Marks, Sight } from './marks.ts'
+import type { Marks, Sight } from './companions.ts'
 
 /** A queue of those who wait for units that others hold. */
 export interface Woken {

@@ -17,7 +17,6 @@ import {
 import { Client } from './client-ip.ts'
 import { Caller } from './client-key.ts'
 import type { Controls } from './controls.ts'
-import type { Refusal } from './denial.ts'
 import { Events } from './events.ts'
 import { Filter, filters, type Verdict } from './exemptions.ts'
 import type { Key } from './key-functions.ts'
@@ -25,7 +24,7 @@ import { openCounters } from './open-limiters.ts'
 import type { HttpOptions } from './options.ts'
 import { limiterAsked, limiterClosed, limiterMade } from './per-request.ts'
 import { type ReadOptions, readHttpOptions } from './resolve-options.ts'
-import { Reply } from './response.ts'
+import { type Outcome as Refusal, Reply } from './response.ts'
 import type { Warnings } from './warning.ts'
 
 /**

@@ -1,46 +1,142 @@
+import { STATUS_CODES } from 'node:http'
+import type { RequestRefused } from '../errors.ts'
+import { inWords, RateLimitExceeded } from '../exceeded.ts'
 import type { Answer } from '../limiter.ts'
 import { settle, then, unlessClosed } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import { Denial, type Refusal, Wording } from './denial.ts'
 import { LEGACY_HEADERS, type SetHeader, setLegacyHeaders, standingItem } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
 
-/** What clients are told: headers, and the answer to a refused request. */
-export class Reply<Request extends object, Response extends object> {
-  readonly #options: ReadOptions<Request, Response>
-  readonly #framework: HttpAdapter<Request, Response>
-  readonly #wording: Wording
+/** Why a request is not served: denied by its limits, or refused without having been counted. */
+export type Refusal = Denial | RequestRefused
+/** What becomes of a request: `undefined` if it may pass. */
+export type Outcome = Refusal | undefined
 
-  constructor(options: ReadOptions<Request, Response>, framework: HttpAdapter<Request, Response>) {
-    this.#options = options
-    this.#framework = framework
-    this.#wording = new Wording(options.status, options.message)
+/** What all denials of one limiter have in common. */
+interface DenialTemplate {
+  readonly status: number
+  readonly message: string | undefined
+  /** The JSON body up to its message, and the message if it is always the same. */
+  readonly head: string
+  readonly quoted: string | undefined
+}
+
+const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+
+/**
+ * A request denied by its limits.
+ *
+ * Not an Error yet: making one costs more than deciding, and an answer that no error handler sees needs none.
+ */
+export class Denial {
+  readonly #record: ChargeRecord
+  readonly #template: DenialTemplate
+
+  constructor(record: ChargeRecord, template: DenialTemplate) {
+    this.#record = record
+    this.#template = template
   }
 
-  /** Sets the headers of the decision that is `passage`, and of those before it. */
-  show(passage: ChargeRecord, response: Response): Answer<void> {
-    const { headers } = this.#options
-    if (!passage.isShown || this.#framework.isFinished(response)) return
-    // A tighter limit has written its figures already.
-    const isTightest = passage.before === undefined || tightest(passage, isShown) === passage
-    if (headers === 'draft' || !isTightest) return this.#showRest(passage, response)
-    const { decision } = passage
-    if (!decision.allowed && isMixed(passage)) return this.#showMixed(passage, response)
-    setLegacyHeaders(decision, decision.remaining, response, this.#framework.setHeader)
-    return this.#showRest(passage, response)
+  get statusCode(): number {
+    return this.#template.status
   }
 
-  /** Apart from `show`: a closure there would cost every admitted request an allocation. */
-  #showMixed(passage: ChargeRecord, response: Response): Answer<void> {
-    return then(remainingOf(passage), (remaining) => {
-      if (this.#framework.isFinished(response)) return
-      setLegacyHeaders(passage.decision, remaining, response, this.#framework.setHeader)
-      return this.#showRest(passage, response)
+  /** `Retry-After`: whole seconds, `undefined` if waiting does not help. */
+  get retryAfter(): number | undefined {
+    return this.#record.decision.retryAfter
+  }
+
+  /** For error handlers. Without a stack: it would only show this package. */
+  toError(): RateLimitExceeded {
+    const { status, message } = this.#template
+    return withoutStack(() => new RateLimitExceeded(this.#record.decision, message, status))
+  }
+
+  /** As Fastify writes the error. Joined from parts made once: under a flood of denials only the seconds differ. */
+  toJSONText(): string {
+    const { head, quoted } = this.#template
+    return `${head}${quoted ?? `"${this.#retryMessage}"`}}`
+  }
+
+  /** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
+  toProblem(): string {
+    const { budget, decision } = this.#record
+    const name = budget.policies[decision.policy]?.name
+    return JSON.stringify({
+      type: QUOTA_EXCEEDED,
+      title: 'Too Many Requests',
+      status: this.statusCode,
+      detail: this.#template.message ?? this.#retryMessage,
+      'violated-policies': name === undefined ? [] : [name],
     })
   }
 
-  /** A header that all responses have which `show` has seen. */
+  get #retryMessage(): string {
+    return inWords(this.retryAfter ?? Number.POSITIVE_INFINITY)
+  }
+}
+
+/** The error that stands for a refusal. */
+export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused {
+  return refusal instanceof Denial ? refusal.toError() : refusal
+}
+
+/** Makes an error at a fraction of the cost: most of it is the stack. */
+export function withoutStack<E extends Error>(make: () => E): E {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = limit
+  }
+}
+
+/** Content type of {@link bodyOf}. */
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** The JSON body of a refusal, the same in all adapters. It says nothing about the request or its key. */
+export function bodyOf(refusal: Refusal): string {
+  if (refusal instanceof Denial) return refusal.toJSONText()
+  return `${headOf(refusal.statusCode, refusal.code)}${JSON.stringify(refusal.message)}}`
+}
+
+/** What Fastify writes for an error, up to its message. */
+function headOf(statusCode: number, code: string): string {
+  const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
+  return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":`
+}
+
+/** What a limiter writes into responses: headers, and the answer to a refused request. */
+export class Reply<Request extends object, Response extends object> {
+  readonly #options: ReadOptions<Request, Response>
+  readonly #framework: HttpAdapter<Request, Response>
+  readonly #template: DenialTemplate
+
+  constructor(options: ReadOptions<Request, Response>, framework: HttpAdapter<Request, Response>) {
+    const { status, message } = options
+    this.#options = options
+    this.#framework = framework
+    this.#template = {
+      status,
+      message,
+      head: headOf(status, 'RATE_LIMIT_EXCEEDED'),
+      quoted: message === undefined ? undefined : JSON.stringify(message),
+    }
+  }
+
+  /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
+  show(record: ChargeRecord, response: Response): Answer<void> {
+    const { headers } = this.#options
+    if (!record.isShown || this.#framework.isFinished(response)) return
+    // A tighter limit has set its figures already.
+    const isTightest = record.before === undefined || tightest(record, isShown) === record
+    const legacy = isTightest && headers !== 'draft' ? record : undefined
+    return setHeaders(legacy, headers === 'legacy' ? undefined : record, response, this.#framework)
+  }
+
+  /** A header that is on every response that `show` has seen. */
   get mark(): string | undefined {
     const { headers, dryRun } = this.#options
     if (headers === false || dryRun) return undefined
@@ -48,30 +144,30 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /**
-   * What `show` and `deny` set, once more.
+   * What `show` and `deny` have set, for a response that was made without it.
    *
-   * @param last of the decisions about the request
+   * @param last the newest charge of the request
    */
   headersOf(
     last: ChargeRecord | undefined,
-    refusal: Refusal,
+    refusal: Outcome,
     request: Request,
   ): Answer<Record<string, string>> {
     const { headers } = this.#options
     const found: Record<string, string> = {}
-    if (refusal instanceof Denial) setRetryAfter(refusal, found, collect)
-    if (refusal !== undefined && this.#isLong(request)) collect(found, 'connection', 'close')
+    if (refusal instanceof Denial) setRetryAfter(refusal, found, COLLECTOR.setHeader)
+    if (refusal !== undefined && this.#isLong(request))
+      COLLECTOR.setHeader(found, 'connection', 'close')
     const shown = last === undefined ? undefined : tightest(last, isShown)
     if (last === undefined || shown?.isShown !== true || headers === false) return found
-    const hasLegacy = headers !== 'draft' && !isDeniedUnseen(last)
-    return then(hasLegacy ? legacyOf(shown, found) : found, () =>
-      headers === 'legacy' ? found : then(draftOf(last), (draft) => ({ ...found, ...draft })),
-    )
+    const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
+    const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
+    return then(set, () => found)
   }
 
-  /** A denial. `Retry-After` is sent whatever `headers` says, unless waiting would not help. */
-  deny(passage: ChargeRecord, { request, response, before }: Exchange<Request, Response>): Denial {
-    const denial = new Denial(passage, this.#wording)
+  /** Makes the denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
+  deny(record: ChargeRecord, { request, response, before }: Exchange<Request, Response>): Denial {
+    const denial = new Denial(record, this.#template)
     if (this.#framework.isFinished(response)) return denial
     const { headers } = this.#options
     if (before !== undefined && headers !== 'legacy' && headers !== 'both') {
@@ -83,14 +179,15 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** Answers as the options say. False if they do not. */
-  answer(refusal: NonNullable<Refusal>, request: Request, response: Response): Answer<boolean> {
+  answer(refusal: Refusal, request: Request, response: Response): Answer<boolean> {
+    const isFinished = this.#framework.isFinished(response)
     if (!(refusal instanceof Denial)) {
-      if (!this.#framework.isFinished(response)) this.#closeIfLong(request, response)
+      if (!isFinished) this.#closeIfLong(request, response)
       return false
     }
+    // Answered while we waited, or the client has gone: another answer would only fail.
+    if (isFinished) return false
     const { handler, problem } = this.#options
-    // Somebody answered, or the client went, while we waited: whoever answers now would only fail.
-    if (this.#framework.isFinished(response)) return false
     if (handler !== undefined) {
       // A handler that forgets the status must not answer a refusal with 200.
       this.#framework.setStatus(response, refusal.statusCode)
@@ -103,90 +200,89 @@ export class Reply<Request extends object, Response extends object> {
     return true
   }
 
-  /** What limits before this one have said: beside its Retry-After the figures would be those of another limit. */
+  /** The figures of earlier limits: they would stand beside the `Retry-After` of this one. */
   #hideLegacy(before: ChargeRecord, response: Response): void {
     if (!tightest(before, isShown).isShown) return
     for (const name of LEGACY_HEADERS) this.#framework.removeHeader(response, name)
   }
 
-  /** Denied is denied before the body: a server must not have to read a gigabyte to say no. */
+  /** A server must not have to read a gigabyte to deny a request: the connection ends after the answer. */
   #closeIfLong(request: Request, response: Response): void {
     if (!this.#isLong(request)) return
     this.#framework.setHeader(response, 'connection', 'close')
     this.#framework.discardBody(request)
   }
 
-  #showRest(passage: ChargeRecord, response: Response): Answer<void> {
-    if (this.#options.headers !== 'legacy') return this.#showDraft(passage, response)
-  }
-
   #isLong(request: Request): boolean {
     // HTTP/2 has no such header: there a stream ends alone.
     return this.#framework.version(request) === 1 && this.#framework.hasLongBody(request)
   }
-
-  #showDraft(passage: ChargeRecord, response: Response): Answer<void> {
-    return then(draftOf(passage), (headers) => {
-      if (this.#framework.isFinished(response)) return
-      for (const name in headers) {
-        this.#framework.setHeader(response, name, headers[name] as string)
-      }
-    })
-  }
 }
 
-/** Whether the request is denied by a limit that clients are told nothing of. */
-function isDeniedUnseen(last: ChargeRecord): boolean {
-  const { decision, isShown, isDry } = tightest(last, isEnforced)
-  return !decision.allowed && !isShown && !isDry
+/** Where headers go: a response, or an object that collects them. */
+type HeaderSink<Target> = Pick<HttpAdapter<never, Target>, 'setHeader' | 'isFinished'>
+
+const COLLECTOR: HeaderSink<Record<string, string>> = {
+  setHeader: (headers, name, value) => {
+    headers[name] = value
+  },
+  isFinished: () => false,
 }
 
 /**
- * Whether the limit that denies may have more left than another one: several units can be refused by a limit
- * that still has some.
+ * Sets the headers of a request's limits.
+ *
+ * @param legacy whose figures the three `x-ratelimit-` headers carry, if they are to be set
+ * @param draft the newest charge that the draft's two headers name, if they are to be set
  */
-function isMixed({ decision, cost, budget }: ChargeRecord): boolean {
-  return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
+function setHeaders<Target>(
+  legacy: ChargeRecord | undefined,
+  draft: ChargeRecord | undefined,
+  target: Target,
+  sink: HeaderSink<Target>,
+): Answer<void> {
+  if (legacy !== undefined) {
+    if (isMixed(legacy)) return setMixedHeaders(legacy, draft, target, sink)
+    setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink.setHeader)
+  }
+  if (draft !== undefined) return setDraftHeaders(draft, target, sink)
 }
 
-/** What is left of the limit that decides. */
-function remainingOf({ budget, key, decision }: ChargeRecord): Answer<number> {
-  const { policy, remaining } = decision
-  return then(
-    budget.tier.standings(key, decision),
-    (standings) => standings[policy]?.remaining ?? remaining,
-  )
+/** Apart from `setHeaders`: a closure there would cost every admitted request an allocation. */
+function setMixedHeaders<Target>(
+  legacy: ChargeRecord,
+  draft: ChargeRecord | undefined,
+  target: Target,
+  sink: HeaderSink<Target>,
+): Answer<void> {
+  const { budget, key, decision } = legacy
+  return then(budget.tier.standings(key, decision), (standings) => {
+    if (sink.isFinished(target)) return
+    const remaining = standings[decision.policy]?.remaining ?? decision.remaining
+    setLegacyHeaders(decision, remaining, target, sink.setHeader)
+    return setHeaders(undefined, draft, target, sink)
+  })
 }
 
-const collect: SetHeader<Record<string, string>> = (headers, name, value) => {
-  headers[name] = value
-}
-
-function setRetryAfter<Target>({ retryAfter }: Denial, to: Target, set: SetHeader<Target>): void {
-  if (retryAfter !== Number.POSITIVE_INFINITY) set(to, 'retry-after', String(retryAfter))
-}
-
-function legacyOf(shown: ChargeRecord, found: Record<string, string>): Answer<unknown> {
-  const { decision } = shown
-  const left = isMixed(shown) ? remainingOf(shown) : decision.remaining
-  return then(left, (remaining) => setLegacyHeaders(decision, remaining, found, collect))
-}
-
-function draftOf(last: ChargeRecord): Answer<Record<string, string>> {
-  const shown = chain(last)
-  const policies = shown.map(({ budget }) => budget.policyText).join(', ')
-  return then(standingsOf(shown), (ratelimit) => ({ 'ratelimit-policy': policies, ratelimit }))
-}
-
-/** All that are shown, in the order in which they were decided. */
-function chain(passage: ChargeRecord): ChargeRecord[] {
+function setDraftHeaders<Target>(
+  newest: ChargeRecord,
+  target: Target,
+  sink: HeaderSink<Target>,
+): Answer<void> {
+  // In the order in which they were decided.
   const shown: ChargeRecord[] = []
-  for (let at: ChargeRecord | undefined = passage; at !== undefined; at = at.before) {
+  for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.before) {
     if (at.isShown) shown.unshift(at)
   }
-  return shown
+  const policies = shown.map(({ budget }) => budget.policyText).join(', ')
+  return then(standingsOf(shown), (standings) => {
+    if (sink.isFinished(target)) return
+    sink.setHeader(target, 'ratelimit-policy', policies)
+    sink.setHeader(target, 'ratelimit', standings)
+  })
 }
 
+/** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
 function standingsOf(shown: readonly ChargeRecord[]): Answer<string> {
   const texts = shown.map(({ budget, key, decision }) => {
     const asked = unlessClosed(() => budget.tier.standings(key, decision))
@@ -196,11 +292,23 @@ function standingsOf(shown: readonly ChargeRecord[]): Answer<string> {
         .join(', '),
     )
   })
-  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(listed)
-  return listed(texts as string[])
+  const joined = (all: readonly (string | undefined)[]): string =>
+    all.filter((text) => text !== undefined).join(', ')
+  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(joined)
+  return joined(texts as string[])
 }
 
-/** Of limiters that were closed meanwhile nothing is known. */
-function listed(texts: readonly (string | undefined)[]): string {
-  return texts.filter((text) => text !== undefined).join(', ')
+/** Whether a limit whose headers are off denies the request. */
+function isDeniedUnseen(last: ChargeRecord): boolean {
+  const { decision, isShown, isDry } = tightest(last, isEnforced)
+  return !decision.allowed && !isShown && !isDry
+}
+
+/** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
+function isMixed({ decision, cost, budget }: ChargeRecord): boolean {
+  return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
+}
+
+function setRetryAfter<Target>({ retryAfter }: Denial, to: Target, set: SetHeader<Target>): void {
+  if (retryAfter !== undefined) set(to, 'retry-after', String(retryAfter))
 }

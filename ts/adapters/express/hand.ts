@@ -1,6 +1,6 @@
 import type { Application, ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { bodyOf, errorOf, type Refusal } from '../../http/denial.ts'
 import { isFinished, send } from '../../http/node.ts'
+import { bodyOf, errorOf, type Refusal } from '../../http/response.ts'
 import { isApp } from './internals.ts'
 import { type Beyond, Place } from './place.ts'
 
@@ -8,7 +8,7 @@ const PLACES = new WeakMap<object, Place>()
 const MOST_APPS = 16
 
 /** Refusals by the errors that are made of them. */
-const REFUSALS = new WeakMap<object, NonNullable<Refusal>>()
+const REFUSALS = new WeakMap<object, Refusal>()
 
 /** Begins to notice how requests come to this app. */
 export function noticeApp(app: unknown): void {
@@ -22,7 +22,7 @@ export function noticeApp(app: unknown): void {
  * Express is asked which those are: the error goes its way, and behind everything waits a handler of ours.
  */
 export function hand(
-  refusal: NonNullable<Refusal>,
+  refusal: Refusal,
   middleware: RequestHandler,
   request: Request,
   response: Response,
@@ -51,7 +51,7 @@ const answer: ErrorRequestHandler = (error, _request, response, next) => {
   else sendJson(refusal, response)
 }
 
-function sendJson(refusal: NonNullable<Refusal>, response: Response): void {
+function sendJson(refusal: Refusal, response: Response): void {
   send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
 }
 

@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { bodyOf, Denial, errorOf, type Refusal } from '../../http/denial.ts'
+import { bodyOf, Denial, errorOf, type Refusal } from '../../http/response.ts'
 
 /** Answers a refused request in place of Fastify's own error handler, or hands its error to the user's. */
 export type Answerer = (
-  refusal: NonNullable<Refusal>,
+  refusal: Refusal,
   request: FastifyRequest,
   reply: FastifyReply,
   next: (error: Error) => void,
@@ -69,7 +69,7 @@ function isDefault(handler: Context['errorHandler']): boolean {
   return Object.getPrototypeOf(handler) === Object.prototype
 }
 
-function send(refusal: NonNullable<Refusal>, reply: FastifyReply): void {
+function send(refusal: Refusal, reply: FastifyReply): void {
   reply
     .code(refusal.statusCode)
     .header('content-type', JSON_TYPE)

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { errorOf, type Refusal } from '../../http/denial.ts'
+import { errorOf, type Outcome, type Refusal } from '../../http/response.ts'
 import type { Answer } from '../../limiter.ts'
 import type { Answerer } from './errors.ts'
 import type { FastifyGuard } from './routes.ts'
@@ -71,7 +71,7 @@ async function byHand(
   if (refusal !== undefined) throw errorOf(refusal)
 }
 
-function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
+function wait(passing: Passing, refusal: NonNullable<Answer<Outcome>>): void {
   if (!(refusal instanceof Promise)) refuse(passing, refusal)
   else {
     void refusal.then((found) => {
@@ -82,7 +82,7 @@ function wait(passing: Passing, refusal: NonNullable<Answer<Refusal>>): void {
 }
 
 /** A request that was answered here goes no further. */
-function refuse(passing: Passing, refusal: NonNullable<Refusal>): void {
+function refuse(passing: Passing, refusal: Refusal): void {
   const { guard, answer, request, reply, next } = passing
   const hand = (): void => answer(refusal, request, reply, next)
   void guard.refuse(refusal, { request, response: reply }, hand)

@@ -2,10 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { clientOf } from '../../client-ip/trust-proxy.ts'
 import type { HttpAdapter } from '../../http/adapter.ts'
-import { UNIX } from '../../http/client-ip.ts'
+import { isExplicitTrust, UNIX } from '../../http/client-ip.ts'
 import { onEnd } from '../../http/ending.ts'
 import { cut, discardBody, hasLongBody, isFinished, peerOf } from '../../http/node.ts'
-import { namesProxies } from '../../http/proxy.ts'
 import type { Warnings } from '../../http/warning.ts'
 import { asItIs, symbolOf } from './errors.ts'
 
@@ -58,7 +57,7 @@ export function fastifyFramework(
 /** Whether `trustProxy` is on and says whom. Seen from a request: the setting itself is nowhere to be read. */
 function isProxyNamed(app: FastifyInstance, request: FastifyRequest, warnings: Warnings): boolean {
   if (request.ips === undefined) return false
-  return namesProxies(settingOf(app), (address) => believes(request, address), warnings)
+  return isExplicitTrust(settingOf(app), (address) => trusts(request, address), warnings)
 }
 
 /** Since 5.12.1 Fastify trusts no proxy where a number of hops is given, without a word. Only its own options tell. */
@@ -69,7 +68,7 @@ function settingOf(app: FastifyInstance): unknown {
 }
 
 /** Asks Fastify's own getter about a request that comes from this address. */
-function believes(request: FastifyRequest, address: string): boolean {
+function trusts(request: FastifyRequest, address: string): boolean {
   const socket = { remoteAddress: address }
   const raw = { socket, connection: socket, headers: PROBE } as unknown as IncomingMessage
   const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })

@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { markExceeded, RateLimitExceeded } from '../../exceeded.ts'
-import { bodyOf, errorOf, type Refusal, withoutStack } from '../../http/denial.ts'
+import { bodyOf, errorOf, type Refusal, withoutStack } from '../../http/response.ts'
 import type { Answer } from '../../limiter.ts'
 import { nodeOf } from './framework.ts'
 
@@ -14,7 +14,7 @@ type ExceptionClass = typeof HTTPException
  * `RateLimitExceeded` as its `cause` and its fields beside. It is an instance of both.
  */
 export async function exceptionOf(
-  refusal: NonNullable<Refusal>,
+  refusal: Refusal,
   headers: Record<string, string>,
   c: Context,
 ): Promise<HTTPException> {
@@ -41,7 +41,7 @@ const CORRECTING = new WeakMap<object, object>()
  */
 export function correctAnswer(
   c: Context,
-  { statusCode: status }: NonNullable<Refusal>,
+  { statusCode: status }: Refusal,
   headers: Record<string, string>,
 ): void {
   PENDING.set(c, { status, headers })
