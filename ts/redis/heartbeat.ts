@@ -5,7 +5,7 @@ import type { Skew } from './clock-offset.ts'
 import type { Link } from './ioredis.ts'
 import { sharedName } from './key.ts'
 import { readNumbers } from './reply.ts'
-import { CENSUS_SCRIPT } from './script/index.ts'
+import { HEARTBEAT_SCRIPT } from './script/index.ts'
 
 /** How often a process says that it lives. */
 const HEARTBEAT_MS = 2_000
@@ -149,9 +149,9 @@ async function visit(
   { id, isMany, leaves }: Visitor,
 ): Promise<readonly number[]> {
   const args = [names.length, ...names, id, SILENCE_MS, Number(leaves), Number(isMany)]
-  const reply = await link.evalsha(CENSUS_SCRIPT.sha, ...args).catch((error: unknown) => {
+  const reply = await link.evalsha(HEARTBEAT_SCRIPT.sha, ...args).catch((error: unknown) => {
     if (!isScriptLost(error)) throw error
-    return link.eval(CENSUS_SCRIPT.text, ...args)
+    return link.eval(HEARTBEAT_SCRIPT.text, ...args)
   })
   const numbers = readNumbers(reply)
   if (numbers === undefined) throw new StoreFailure('garbled')

@@ -1,13 +1,14 @@
-import { framed, RECORDS, WHOLE } from './prelude.ts'
+import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/fixed_window.rs`: a = count, b = window in milliseconds, c = ticks per
  * millisecond. x = when the window opened, in ticks, y = the units it has admitted.
  *
- * A window that opens later than one window from now was opened before the server's clock was put back. It
- * is taken to open now.
+ * A window that opens later than one window from now was opened before the server's clock was set back. It is
+ * taken to open now.
  */
-const USUAL = `
+const FAST_PATH = `
 if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
@@ -30,9 +31,9 @@ if is_one and op == 'c' and cost > 0 then
 end
 `
 
-export const FIXED_WINDOW: string = framed(
-  WHOLE,
-  USUAL,
+export const FIXED_WINDOW: string = scriptText(
+  READ_WHOLE,
+  FAST_PATH,
   `
 local LETTER, SIZE, FORMAT = 'F', 11, '>I7I4'
 ${RECORDS}
@@ -60,6 +61,51 @@ local function charge(units)
 end
 local function give(units)
   for i = 1, limits do y[i] = math.max(0, y[i] - units) end
+end
+`,
+)
+
+/**
+ * a = count, b = window, c = 1 tick per millisecond. x = when the window opened, y = units. A window starts with
+ * the next whole millisecond: it may end late, never early.
+ */
+export const VARIABLE_FIXED_WINDOW: string = variableScriptText(
+  READ_WHOLE,
+  false,
+  `
+local LETTER = 'f'
+local function open(t)
+  local at, window = ticks(t.p), t.w * t.p
+  local age = math.max(-1, at - t.x)
+  if t.y == 0 or age >= window then
+    age = us > 0 and -1 or 0
+    t.x, t.y = at - age, 0
+  end
+  return ceil(window - age, t.p)
+end
+owed = function(t) open(t) return t.y end
+add = function(t, more) open(t) t.y = math.min(t.y + more, 1073741823) end
+take = function(t, less) open(t) t.y = math.max(0, t.y - less) end
+rest_of = function(t)
+  local rest = open(t)
+  return t.y > 0 and rest or 0
+end
+heal = function()
+  for _, t in ipairs(records) do
+    t.x = math.max(0, t.x - (ticks_at(seen, t.p) - ticks(t.p)))
+  end
+end
+${VARIABLE_LOAD_AND_SAVE}
+local function again(i, units)
+  local rest = open(own[i])
+  if units > a[i] then return huge end
+  if units > a[i] - own[i].y then return rest end
+  return 0
+end
+local function read(i, units)
+  local rest = open(own[i])
+  local used = own[i].y
+  return math.max(0, a[i] - used), again(i, units), used > 0 and rest or 0
 end
 `,
 )

@@ -1,14 +1,15 @@
-import { framed, RECORDS, WHOLE } from './prelude.ts'
+import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's
  * depth. x and y are the instant at which the bucket is full again, as milliseconds and ticks: together they
  * would not fit a double.
  *
- * A bucket cannot owe more than its depth. One that does was written before the server's clock was put back;
- * it owes its depth, and is written anew, so that a step of an hour costs nobody an hour.
+ * A bucket cannot owe more than its depth. One that does was written before the server's clock was set back.
+ * It is then taken to owe its depth and is rewritten, so that a step of an hour does not lock a key for an hour.
  */
-const USUAL = `
+const FAST_PATH = `
 if is_one and op == 'c' and cost > 0 then
   local per_ms, token, depth = first, second, third
   local part = math.floor(us * per_ms / 1000)
@@ -34,9 +35,9 @@ if is_one and op == 'c' and cost > 0 then
 end
 `
 
-export const GCRA: string = framed(
-  WHOLE,
-  USUAL,
+export const GCRA: string = scriptText(
+  READ_WHOLE,
+  FAST_PATH,
   `
 local LETTER, SIZE, FORMAT = 'G', 9, '>I6I3'
 ${RECORDS}
@@ -70,6 +71,43 @@ local function charge(units)
 end
 local function give(units)
   for i = 1, limits do set(i, math.max(0, owing(i) - units * b[i])) end
+end
+`,
+)
+
+/**
+ * a = ticks per millisecond, b = ticks per token, c = the bucket's depth. x = the instant at which the bucket is
+ * full again, in ticks.
+ */
+export const VARIABLE_GCRA: string = variableScriptText(
+  READ_WHOLE,
+  true,
+  `
+local LETTER = 'g'
+local MOST = 2 ^ 50
+local at = ticks(2520)
+owed = function(t) return math.min(math.max(0, t.x - at), MOST) end
+add = function(t, more)
+  local after = math.min(owed(t) + more, MOST)
+  t.x = after > 0 and at + after or 0
+end
+take = function(t, less)
+  local left = math.max(0, owed(t) - less)
+  t.x = left > 0 and at + left or 0
+end
+rest_of = function(t) return ceil(owed(t), 2520) end
+heal = function()
+  local back = ticks_at(seen, 2520) - at
+  for _, t in ipairs(records) do t.x = math.max(0, t.x - back) end
+end
+${VARIABLE_LOAD_AND_SAVE}
+local function again(i, units)
+  if units * b[i] > c[i] then return huge end
+  return ceil(math.max(0, units * b[i] - (c[i] - owed(own[i]))), a[i])
+end
+local function read(i, units)
+  local debt = owed(own[i])
+  return math.max(0, math.floor((c[i] - debt) / b[i])), again(i, units), ceil(debt, a[i])
 end
 `,
 )

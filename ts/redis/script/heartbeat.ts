@@ -1,18 +1,18 @@
 /*
- * Counts the processes that share this Redis, and those among them that share some limits, and proves on the
- * way that it answers, runs scripts and can be written to.
+ * Counts the processes that use this Redis, and for each limiter those that share its limits. On the way it
+ * proves that Redis answers, runs scripts and accepts writes.
  *
- *   KEYS     sorted sets: a process and when it was last heard of, in milliseconds of the server's clock.
- *            First the set of all, then the set of those with too many limiters to be counted by each,
- *            then one for each limiter
- *   ARGV     the process, milliseconds after which one that was not heard of is gone, 1 to leave, 1 if it
+ *   KEYS     sorted sets of process ids, scored by the last heartbeat in milliseconds of the server's clock:
+ *            first the set of all processes, then the set of those with too many limiters to be counted for
+ *            each, then one set for each limiter
+ *   ARGV     the process id, milliseconds after which a silent process is gone, 1 to leave, 1 if the process
  *            belongs to the second set
  *
- * Answers with how many are in the first, the time in microseconds, and when the one of all was heard of who
- * was heard of least recently, or -1; then for each set how many are in it, and 1 if the process was not in it.
- * ZRANGE is asked for politely: without permission for it, shares are handed out more slowly.
+ * Replies with the size of the first set, the time in microseconds, and the oldest heartbeat in the first set or
+ * -1; then for each set its size, and 1 if the process was not in it.
+ * ZRANGE is called with `pcall`: without permission for it, shares are handed out more slowly.
  */
-export const CENSUS: string = `
+export const HEARTBEAT: string = `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local ms = math.floor(now / 1000)

@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { Algorithm } from '../../options.ts'
-import { FIXED_WINDOW } from './fixed-window.ts'
-import { GCRA } from './gcra.ts'
-import { CENSUS } from './heartbeat.ts'
-import { SLIDING_LOG } from './sliding-log.ts'
-import { SLIDING_WINDOW } from './sliding-window.ts'
-import { VARIABLE_FIXED_WINDOW, VARIABLE_GCRA, VARIABLE_SLIDING_WINDOW } from './variable.ts'
-import { VARIABLE_SLIDING_LOG } from './variable-log.ts'
+import { FIXED_WINDOW, VARIABLE_FIXED_WINDOW } from './fixed-window.ts'
+import { GCRA, VARIABLE_GCRA } from './gcra.ts'
+import { HEARTBEAT } from './heartbeat.ts'
+import { SLIDING_LOG, VARIABLE_SLIDING_LOG } from './sliding-log.ts'
+import { SLIDING_WINDOW, VARIABLE_SLIDING_WINDOW } from './sliding-window.ts'
 
-/** A script and the name by which a server that has seen it knows it. */
+/** A script, and the digest by which a server that has run it finds it again. */
 export interface Script {
   readonly text: string
   readonly sha: string
@@ -37,13 +35,13 @@ export function decidingScript(algorithm: Algorithm): Script {
   return SCRIPTS[algorithm]
 }
 
-/** The script that decides for an algorithm where limits change from call to call. */
+/** The script that decides for an algorithm when limits change from call to call. */
 export function variableScript(algorithm: Algorithm): Script {
   return VARIABLE_SCRIPTS[algorithm]
 }
 
 /** The script that counts processes. */
-export const CENSUS_SCRIPT: Script = scriptOf(CENSUS)
+export const HEARTBEAT_SCRIPT: Script = scriptOf(HEARTBEAT)
 
 function scriptOf(text: string): Script {
   const trimmed = text.trim()

@@ -1,26 +1,26 @@
 /*
  * What the scripts of all algorithms have in common. A script is one call: it reads the key's state, decides
- * about all limits together, and writes either all of them or nothing.
+ * about all limits together, and writes all of them or none.
  *
  *   KEYS[1]  the state of one key under one policy
- *   ARGV[1]  until when, how much, and what, the latter two only if it is not a check of one unit
- *            until when: time of the server's clock in microseconds after which nobody waits for the answer;
+ *   ARGV[1]  the deadline, the amount and the operation; the last two only if it is not a check of one unit
+ *            deadline: time of the server's clock in microseconds after which the caller has given up;
  *            with a minus sign before it, the server's time comes as the reply's last number
- *            how much: cost, units, or milliseconds of the block
- *            what: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
- *            charge if there are more than it costs; t(ake), a check whose denial begins no block; q and the
- *            number of a limit, the same, and that limit must owe nothing
+ *            amount: the cost, the units, or milliseconds of the block
+ *            operation: c(heck), p(eek), r(efund), b(lock), d(elete), or the number of units that a check may
+ *            charge if there are more than it costs; t(ake), a check whose denial starts no block; q and the
+ *            number of a limit: a take that also requires that this limit owes nothing
  *   ARGV[2…4]  three numbers for the first limit
  *   ARGV[5]  `blockFor` in milliseconds, and three numbers for each further limit
  *   ARGV[6]  in tests only: the time in microseconds
  *
- * Lua counts in doubles, and up to 2^52 a quotient of whole numbers rounds down or up as it should: it is off
- * by less than what it is away from the next whole number.
+ * Lua counts in doubles. Up to 2^52 a quotient of whole numbers rounds down or up correctly: its error is
+ * smaller than its distance to the next whole number.
  * The text never depends on a limit or a key, so a server caches one script for each algorithm.
  */
 
-/** Reads the arguments and the clock. Whoever is too late finds nothing done: no charge comes as a ghost. */
-const HEAD = `
+/** Reads the arguments and the clock. After the deadline it changes nothing: the caller has its answer already. */
+const PARSE = `
 local till, cost, op = tonumber(ARGV[1]), 1, 'c'
 if not till then
   till, cost, op = ARGV[1]:match('(%-?%d+) (%d+) (%w+)')
@@ -40,8 +40,8 @@ local ms = (now - us) / 1000
 local text = redis.pcall(GET)
 `
 
-/** For several limits, and whatever else is not the usual case. */
-const BODY = `
+/** Sets up the general case: several limits, and every operation. */
+const SET_UP = `
 local fmod, huge = math.fmod, math.huge
 local a, b, c = { first }, { second }, { third }
 local penalty, further = ARGV[5]:match('(%d+)(.*)')
@@ -63,7 +63,7 @@ end
 
 /**
  * Loads and saves what the algorithms keep in one short text: a letter, the block, and a record for each
- * limit. Anything else under the key is foreign or broken, and taken for a key never seen.
+ * limit. Anything else under the key is foreign or broken, and is treated as no state.
  */
 export const RECORDS: string = `
 local x, y, z = {}, {}, {}
@@ -83,9 +83,7 @@ local function save(rest)
 end
 `
 
-/**
- * Decides, as `crate/core/src/limiter.rs` does. Answers what stands in `../reply.ts`. -1 is for ever.
- */
+/** Decides as `crate/core/src/limiter.rs` does. The reply is described in `../reply.ts`; -1 means never. */
 const DECIDE = `
 local function look(units)
   local free = true
@@ -204,15 +202,22 @@ return denied
  * The whole script of an algorithm.
  *
  * @param get how the state is read
- * @param usual decides the usual case without building anything up: a check against one limit, of a key that
- * is not blocked. What it does not return from goes on to the rest, and comes to the same.
+ * @param fastPath decides the common case without building tables: a check against one limit, of a key that is
+ * not blocked. Whatever it does not return from falls through to the rest, with the same result.
  * @param algorithm defines load, save, read, again, charge and give
- * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, by what no limit of the call tells
+ * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, beyond the limits of the call
  */
-export function framed(get: string, usual: string, algorithm: string, outlasting = ''): string {
+export function scriptText(
+  get: string,
+  fastPath: string,
+  algorithm: string,
+  outlasting = '',
+): string {
   const decide = DECIDE.replace('OUTLASTING', outlasting)
-  return `${HEAD.replace('GET', get)}${usual}${BODY}${algorithm}${decide}`
+  return `${PARSE.replace('GET', get)}${fastPath}${SET_UP}${algorithm}${decide}`
 }
 
-/** How a state in one short text is read. */
-export const WHOLE = "'GET', key"
+/** Reads a state that is one short text. */
+export const READ_WHOLE = "'GET', key"
+/** Reads the start of a log, which is enough for most. */
+export const READ_START = "'GETRANGE', key, 0, 4095"

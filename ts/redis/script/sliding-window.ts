@@ -1,4 +1,5 @@
-import { framed, RECORDS, WHOLE } from './prelude.ts'
+import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/sliding_window.rs`: a = count, b = window in milliseconds, c = ticks per
@@ -6,10 +7,10 @@ import { framed, RECORDS, WHOLE } from './prelude.ts'
  *
  * Products of a count and a window reach 2^62, so they are divided digit by digit, eight at a time.
  *
- * A bucket after the next one was written before the server's clock was put back, and is taken for the
- * current one.
+ * A bucket after the next one was written before the server's clock was set back, and is taken for the current
+ * one.
  */
-const USUAL = `
+const FAST_PATH = `
 if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
@@ -45,7 +46,7 @@ end
 `
 
 /** Divides a product that a double cannot hold. */
-export const DIVIDE: string = `local function divide(n, by, m)
+const DIVIDE: string = `local function divide(n, by, m)
   local product = n * by
   if product < 9007199254740992 then
     local over = fmod(product, m)
@@ -62,9 +63,9 @@ export const DIVIDE: string = `local function divide(n, by, m)
 end
 `
 
-export const SLIDING_WINDOW: string = framed(
-  WHOLE,
-  USUAL,
+export const SLIDING_WINDOW: string = scriptText(
+  READ_WHOLE,
+  FAST_PATH,
   `
 local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'
 ${RECORDS}
@@ -117,6 +118,66 @@ local function give(units)
     y[i] = math.max(0, y[i] - math.max(0, units - z[i]))
     z[i] = math.max(0, z[i] - units)
   end
+end
+`,
+)
+
+/**
+ * a = count, b = window, c = ticks per millisecond. x = index of the current bucket, y and z = units of the
+ * previous and of the current one.
+ */
+export const VARIABLE_SLIDING_WINDOW: string = variableScriptText(
+  READ_WHOLE,
+  false,
+  `
+local LETTER = 's'
+${DIVIDE}
+local function roll(t)
+  local at, window = ticks(t.p), t.w * t.p
+  local past = fmod(at, window)
+  local index = (at - past) / window
+  local step = index - t.x
+  if step == 1 then t.y, t.z = t.z, 0 end
+  if step > 1 then t.y, t.z = 0, 0 end
+  t.x = index
+  return window - past, window
+end
+owed = function(t)
+  local rest, window = roll(t)
+  local whole, over = divide(t.y, rest, window)
+  return t.z + whole + (over > 0 and 1 or 0)
+end
+add = function(t, more) roll(t) t.z = math.min(t.z + more, 1048575) end
+take = function(t, less)
+  roll(t)
+  t.y = math.max(0, t.y - math.max(0, less - t.z))
+  t.z = math.max(0, t.z - less)
+end
+rest_of = function(t)
+  local rest, window = roll(t)
+  if t.z > 0 then return ceil(rest + window, t.p) end
+  return t.y > 0 and ceil(rest, t.p) or 0
+end
+heal = function()
+  for _, t in ipairs(records) do
+    local at, window = ticks(t.p), t.w * t.p
+    t.x = math.min(t.x, (at - fmod(at, window)) / window)
+  end
+end
+${VARIABLE_LOAD_AND_SAVE}
+local function again(i, units)
+  local t, others_may = own[i], a[i] - units
+  local rest, window = roll(t)
+  if others_may < 0 then return huge end
+  if t.z <= others_may then
+    if t.y == 0 then return 0 end
+    return ceil(math.max(0, rest - divide(others_may - t.z, window, t.y)), c[i])
+  end
+  local decayed = divide(others_may, window, t.z)
+  return ceil(rest + math.max(0, window - decayed), c[i])
+end
+local function read(i, units)
+  return math.max(0, a[i] - owed(own[i])), again(i, units), rest_of(own[i])
 end
 `,
 )
