@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
 import { mustBe } from './errors.ts'
+import { hashText } from './key-hash.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
+import { isRedisScheme } from './redis/url.ts'
 
 type Server = 'redis' | 'valkey'
 
@@ -9,7 +10,6 @@ export type RedisUrl =
   | `${Server}${'' | 's'}${'' | '+sentinel' | '+cluster'}:${string}`
   | `${Server}+unix:${string}`
 
-const REDIS = /^(redis|valkey)s?(\+(sentinel|cluster|unix))?$/
 const STORAGE =
   '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel:, redis+cluster: or ' +
   'redis+unix:, or valkey: in place of redis:, ' +
@@ -31,7 +31,7 @@ export function isRedis(
   if (typeof storage === 'object' && storage !== null) return true
   if (typeof storage !== 'string') throw new TypeError(mustBe(name, STORAGE, storage))
   const [scheme = '', rest] = splitScheme(storage)
-  if (REDIS.test(scheme)) return true
+  if (isRedisScheme(scheme)) return true
   if (scheme === 'shared') return checkSpace(rest, name)
   if (scheme !== 'memory') {
     throw new RangeError(`${name} must be ${STORAGE}, got ${withoutSecrets(scheme, rest)}`)
@@ -60,8 +60,7 @@ export function nameIn(space: string, name: string | undefined): string {
   if (name === undefined) return space
   const whole = `${space} ${name}`
   if (whole.length <= MAX_NAME_LENGTH) return whole
-  const short = createHash('sha256').update(Buffer.from(name, 'utf16le')).digest('base64url')
-  return `${space} ${short}`
+  return `${space} ${hashText(name)}`
 }
 
 function checkSpace(rest: string, name: string): false {

@@ -3,27 +3,27 @@ import { RedisLimiter, type RedisLimiterOptions, RedisStorage } from 'ratethrott
 import { describe, expect, it } from 'vitest'
 import { limiterForTest } from './faults.ts'
 
-/** Nobody listens there: what is tested here needs no server. */
+/** No server listens there: these tests need none. */
 const URL_ = 'redis://127.0.0.1:1'
 
 describe('URLs', () => {
-  it('that are not understood are refused by the part that is wrong, and never shown', () => {
+  it('that are invalid are rejected with the name of the invalid part, and never shown', () => {
     const wrong = [
-      ['redis://:hunter2@host:99999', 'port'],
-      ['redis://:hunter2@host:0', 'port'],
-      ['redis://:hunter2@host:12a', 'host or port'],
-      ['redis://:hunter2@ho st', 'host or port'],
-      ['redis://:hunter2@', 'host or port'],
-      ['redis://hunter2@host', 'password'],
-      ['redis://:hunter2%zz@host', 'percent-encoding'],
-      ['redis://:hunter2@host/one', 'database'],
-      ['redis://:hunter2@host/0/1', 'database'],
-      ['redis://:hunter2@host/99999999999', 'database'],
-      ['redis://:hunter2@host?db=1', 'query'],
-      ['redis:hunter2', 'whole'],
-      ['redis://:hunter2@a,b', 'host'],
-      ['redis+sentinel://:hunter2@host', 'group'],
-      ['redis+cluster://:hunter2@host/1', 'database'],
+      ['redis://:hunter2@host:99999', 'invalid port'],
+      ['redis://:hunter2@host:0', 'invalid port'],
+      ['redis://:hunter2@host:12a', 'invalid host or port'],
+      ['redis://:hunter2@ho st', 'invalid host or port'],
+      ['redis://:hunter2@', 'invalid host or port'],
+      ['redis://hunter2@host', 'invalid password'],
+      ['redis://:hunter2%zz@host', 'invalid percent-encoding'],
+      ['redis://:hunter2@host/one', 'invalid database'],
+      ['redis://:hunter2@host/0/1', 'invalid database'],
+      ['redis://:hunter2@host/99999999999', 'invalid database'],
+      ['redis://:hunter2@host?db=1', 'invalid query'],
+      ['redis:hunter2', 'not a URL'],
+      ['redis://:hunter2@a,b', 'invalid host'],
+      ['redis+sentinel://:hunter2@host', 'invalid name of the Sentinel group'],
+      ['redis+cluster://:hunter2@host/1', 'invalid database'],
     ] as const
     for (const [url, part] of wrong) {
       const open = (): unknown => new RedisStorage(url)

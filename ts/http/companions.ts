@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { openTier } from '../create.ts'
+import { hashText } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Answer, Tier } from '../limiter.ts'
 import { then } from '../maybe-promise.ts'
@@ -42,8 +42,7 @@ export function companionsOf({ limiter, storage, forRedis, name }: Where): OpenC
 
 /** Short enough for a name, and never the name of a limit: those are not hashed. */
 function companionName(what: string, name: string): string {
-  const digest = createHash('sha256').update(Buffer.from(name, 'utf16le')).digest('base64url')
-  return `ratethrottle ${what} ${digest}`
+  return `ratethrottle ${what} ${hashText(name)}`
 }
 
 /** What a process sees of provisional charges to a key, made by any process. */

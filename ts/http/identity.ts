@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hashText } from '../key-hash.ts'
 
 const MAX_LENGTH = 100
 let made = 0
@@ -6,7 +6,7 @@ let made = 0
 /** A name for what stands at one place in the program, a route say: the same in each of its processes. */
 export function limiterNameOf(place: string): string {
   if (place.length <= MAX_LENGTH && place.isWellFormed()) return place
-  return createHash('sha256').update(Buffer.from(place, 'utf16le')).digest('base64url')
+  return hashText(place)
 }
 
 /**

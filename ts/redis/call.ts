@@ -10,7 +10,7 @@ export interface Question {
   readonly name: string
   /**
    * Check, peek, refund, block or delete; the units that a check may charge beyond its cost; or take, paced
-   * by a limit or not. `script/frame.ts` says what each does.
+   * by a limit or not. `script/prelude.ts` says what each does.
    */
   readonly op: 'c' | 'p' | 'r' | 'b' | 'd' | number | 't' | `q${number}`
   readonly amount: number

@@ -4,7 +4,7 @@ import type { Deadlines } from '../remote/deadlines.ts'
 import { failureOf, isScriptLost, StoreFailure } from '../remote/failure.ts'
 import { Call, type Question, wordsOf } from './call.ts'
 import { Corks } from './corks.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 import { lateness, readNumbers } from './reply.ts'
 import { Servers } from './servers.ts'
 import { type Connecting, type Parked, Start } from './start.ts'
@@ -19,13 +19,13 @@ import type { StoreUser } from './user.ts'
  */
 export class Connection {
   readonly servers: Servers
-  readonly #link: Link
+  readonly #link: RedisConnection
   readonly #corks: Corks
   readonly #started: Promise<void>
   /** Until Redis has answered for the first time, or has been waited for long enough. */
   #start: Start | undefined
 
-  constructor(link: Link) {
+  constructor(link: RedisConnection) {
     this.#link = link
     this.#corks = new Corks(link)
     this.servers = new Servers(link, () => this.#begin())

@@ -1,4 +1,4 @@
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 
 /** Commands that are sent in one write: few enough that Redis works on them while we write the next. */
 const MOST = 16
@@ -8,11 +8,11 @@ const MOST = 16
  * call of its own. Nothing waits for an answer to come first, as a pipeline does.
  */
 export class Corks {
-  readonly #link: Link
-  #corked: Link['stream']
+  readonly #link: RedisConnection
+  #corked: RedisConnection['stream']
   #held = 0
 
-  constructor(link: Link) {
+  constructor(link: RedisConnection) {
     this.#link = link
   }
 
@@ -33,7 +33,7 @@ export class Corks {
     })
   }
 
-  #relieve(stream: NonNullable<Link['stream']>): void {
+  #relieve(stream: NonNullable<RedisConnection['stream']>): void {
     this.#held++
     if (this.#held <= MOST) return
     this.#held = 1

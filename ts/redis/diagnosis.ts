@@ -1,5 +1,5 @@
 import { failureOf, StoreFailure } from '../remote/failure.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 import { whyNotReached } from './reach.ts'
 
 /** A code of Node's. */
@@ -7,7 +7,7 @@ const TLS_TIMEOUT = 'ERR_TLS_HANDSHAKE_TIMEOUT'
 
 /** Finds out why there is no connection, from what ioredis says and from what it does not. */
 export class Diagnosis {
-  readonly #link: Link
+  readonly #link: RedisConnection
   readonly #learn: (failure: StoreFailure) => void
   /** What the connection failed of, if that was said. */
   #heard: StoreFailure | undefined
@@ -18,7 +18,7 @@ export class Diagnosis {
   #isReaching = false
 
   /** @param learn called with each reason that is found */
-  constructor(link: Link, learn: (failure: StoreFailure) => void) {
+  constructor(link: RedisConnection, learn: (failure: StoreFailure) => void) {
     this.#link = link
     this.#learn = learn
     link.on('error', (error: Error) => this.hear(error))

@@ -1,8 +1,8 @@
 import { failureAt } from '../remote/failure.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 
 /** Connections that were in another database than 0 before: ioredis may take up that one again. */
-const moved = new WeakSet<Link>()
+const moved = new WeakSet<RedisConnection>()
 
 /**
  * Does once more what ioredis does when it connects, and looks at the outcome: where Redis refuses, ioredis
@@ -10,7 +10,7 @@ const moved = new WeakSet<Link>()
  *
  * @throws StoreFailure that names the step
  */
-export async function shakeHands(link: Link): Promise<void> {
+export async function shakeHands(link: RedisConnection): Promise<void> {
   const { db = 0, connectionName = '' } = link.options
   if (db > 0) moved.add(link)
   if (moved.has(link)) await step('SELECT', link.select?.(db))

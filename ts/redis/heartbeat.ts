@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isScriptLost, StoreFailure } from '../remote/failure.ts'
 import { Circle, SILENCE_MS } from './circle.ts'
 import type { Skew } from './clock-offset.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 import { sharedName } from './key.ts'
 import { readNumbers } from './reply.ts'
 import { HEARTBEAT_SCRIPT } from './script/index.ts'
@@ -80,7 +80,7 @@ export class Census {
   }
 
   /** Says that this process lives, and counts. Rejects as the connection does. */
-  async take(link: Link, skew: Skew): Promise<void> {
+  async take(link: RedisConnection, skew: Skew): Promise<void> {
     const sentAt = performance.now()
     // Those who join while it is under way are counted the next time.
     const circles = [...this.#circles]
@@ -94,7 +94,7 @@ export class Census {
   }
 
   /** Says that this process is gone. */
-  async leave(link: Link): Promise<void> {
+  async leave(link: RedisConnection): Promise<void> {
     const all = [...this.#circles.keys(), ...this.#left].slice(0, MOST)
     const names = all.map((limits) => `${this.name}:${limits}`)
     await visit(link, [this.name, this.#many, ...names], {
@@ -132,7 +132,7 @@ export class Census {
 }
 
 /** Proves that the server which holds `name` runs scripts and can be written to. */
-export async function proveAlive(link: Link, name: string, skew: Skew): Promise<void> {
+export async function proveAlive(link: RedisConnection, name: string, skew: Skew): Promise<void> {
   const sentAt = performance.now()
   const who = { id: newId(), isMany: false, leaves: false }
   const [, serverUs = 0] = await visit(link, [name], who)
@@ -144,7 +144,7 @@ function newId(): string {
 }
 
 async function visit(
-  link: Link,
+  link: RedisConnection,
   names: readonly string[],
   { id, isMany, leaves }: Visitor,
 ): Promise<readonly number[]> {

@@ -1,12 +1,14 @@
-/** An ioredis client or cluster, as much of it as tells that it is one. */
+import type { RedisAddress } from './url.ts'
+
+/** An ioredis client or cluster, reduced to what identifies one. */
 export interface RedisClient {
   readonly status: string
   duplicate(...args: never[]): unknown
   evalsha(...args: never[]): unknown
 }
 
-/** What a client of ioredis was told, as much of it as we read or write. */
-export interface LinkOptions {
+/** Options of an ioredis client, reduced to what we read or write. */
+interface ConnectionOptions {
   readonly keyPrefix?: string
   readonly host?: string
   readonly port?: number
@@ -14,26 +16,26 @@ export interface LinkOptions {
   readonly db?: number
   readonly connectionName?: string
   readonly enableReadyCheck?: boolean
-  /** Of a cluster: what each of its connections is told. */
-  readonly redisOptions?: LinkOptions
+  /** Of a cluster: the options of each of its connections. */
+  readonly redisOptions?: ConnectionOptions
   readonly sentinels?: readonly object[] | null
 }
 
 /** The socket of a connection. */
-interface Wire {
+export interface Socket {
   cork?(): void
   uncork?(): void
   once?(event: 'connect', listener: () => void): unknown
 }
 
-/** What is used of a connection of our own. ioredis' `Redis` and `Cluster` both have it. */
-export interface Link {
+/** What we use of our own ioredis connection. Both `Redis` and `Cluster` have it. */
+export interface RedisConnection {
   readonly status: string
-  readonly options: LinkOptions
+  readonly options: ConnectionOptions
   readonly isCluster?: boolean
   /** Of a cluster: the nodes of each slot as `host:port`, the primary first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
-  readonly stream?: Wire | null | undefined
+  readonly stream?: Socket | null | undefined
   connect(): Promise<unknown>
   disconnect(reconnect?: boolean): void
   evalsha(...args: (string | number)[]): Promise<unknown>
@@ -41,24 +43,211 @@ export interface Link {
   select?(db: number): Promise<unknown>
   client?(...args: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
-  nodes?(role: 'master'): Link[]
+  nodes?(role: 'master'): RedisConnection[]
   refreshSlotsCache?(): void
-  /** Of a copy: stops listening to the client that it was copied from. */
+  /** Of a duplicate: stops listening to the client that it was made from. */
   release?(): void
 }
 
-/**
- * Whether a value is a client of ioredis, or of a library that is built like it. A mock is none: it has no
- * connection that could be copied.
- */
-export function isClient(value: unknown): value is RedisClient {
-  if (typeof value !== 'object' || value === null) return false
-  const client = value as Partial<RedisClient> & { connector?: unknown; connectionPool?: unknown }
-  const { connector, connectionPool } = client
-  const connects = isObject(connector) || isObject(connectionPool)
-  return connects && typeof client.duplicate === 'function' && typeof client.evalsha === 'function'
+/** The ioredis module, reduced to its constructors. */
+interface Library {
+  new (options: object): RedisConnection
+  readonly Cluster: new (nodes: object[], options: object) => RedisConnection
 }
 
-function isObject(value: unknown): boolean {
+/** The user's client: where it is connected to, and as which user. */
+interface SourceClient {
+  readonly options: ConnectionOptions
+  readonly isCluster?: boolean
+  readonly startupNodes?: readonly object[]
+  /** Its session: the database that it has selected since it connected. */
+  readonly condition?: Session | null
+  /** While it reconnects: the session that it will restore. */
+  readonly prevCondition?: Session | null
+  duplicate(...args: unknown[]): unknown
+  on(event: 'select', listener: (db: number) => void): unknown
+  off(event: 'select', listener: (db: number) => void): unknown
+}
+
+interface Session {
+  readonly select?: number
+}
+
+/** Our duplicate, with the parts that follow the user's client. */
+type Duplicate = Omit<RedisConnection, 'options'> & {
+  options: ConnectionOptions
+  startupNodes?: readonly object[]
+  readonly connectionPool?: object
+}
+
+/** How long a socket of a cluster may stay silent while it owes a reply. */
+const SOCKET_TIMEOUT_MS = 1_000
+const CONNECT_TIMEOUT_MS = 2_000
+
+/**
+ * A call is sent once or not at all: nothing is queued while Redis is away, and nothing is sent again when it
+ * is back. A call whose caller was answered otherwise must not be charged later.
+ */
+const SEND_ONCE: object = {
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
+  // Our own probe finds out more, and needs no permission for INFO or CLIENT SETINFO.
+  enableReadyCheck: false,
+  disableClientInfo: true,
+  reconnectOnError: null,
+  commandTimeout: undefined,
+  // Deadlines detect silence: a timer for each command would cost more than the command.
+  socketTimeout: undefined,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  retryStrategy: reconnectDelay,
+  readOnly: false,
+  monitor: false,
+  stringNumbers: false,
+}
+/**
+ * A cluster opens the connection to a server on first use, and the first call waits for that. A call that
+ * waits too long is rejected by the script because of the deadline that it carries.
+ */
+const CLUSTER_NODE: object = {
+  ...SEND_ONCE,
+  enableOfflineQueue: true,
+  socketTimeout: SOCKET_TIMEOUT_MS,
+}
+const CLUSTER: object = {
+  enableOfflineQueue: true,
+  enableReadyCheck: false,
+  clusterRetryStrategy: reconnectDelay,
+  retryDelayOnFailover: 0,
+  retryDelayOnClusterDown: 0,
+  slotsRefreshTimeout: 500,
+  slotsRefreshInterval: 5_000,
+  scaleReads: 'master',
+  lazyConnect: true,
+}
+
+/** Milliseconds before the next attempt to connect, jittered so that processes do not reconnect in step. */
+function reconnectDelay(attempts: number): number {
+  return Math.min(500, 25 * 2 ** Math.min(attempts, 5)) * (0.75 + Math.random() / 2)
+}
+
+/** Makes a connection to an address. Loads ioredis, which nothing else does. */
+export function connect({ kind, hosts, credentials, db, ...rest }: RedisAddress): RedisConnection {
+  const Redis = loadLibrary()
+  const common = { ...credentials, ...SEND_ONCE, lazyConnect: true }
+  switch (kind) {
+    case 'cluster':
+      return new Redis.Cluster([...hosts], {
+        ...CLUSTER,
+        redisOptions: { ...CLUSTER_NODE, ...credentials },
+      })
+    case 'sentinel':
+      return new Redis({
+        ...common,
+        // Tells which of the servers is the primary.
+        enableReadyCheck: true,
+        sentinels: hosts,
+        name: rest.master,
+        db,
+        sentinelRetryStrategy: reconnectDelay,
+        enableTLSForSentinelMode: credentials.tls !== undefined,
+      })
+    case 'unix':
+      return new Redis({ ...common, path: rest.path, db })
+    case 'single':
+      return new Redis({ ...common, ...hosts[0], db })
+  }
+}
+
+function loadLibrary(): Library {
+  try {
+    const library = require('ioredis') as Library & { default?: Library }
+    return library.default ?? library
+  } catch (cause) {
+    const message =
+      'storage in Redis needs the package "ioredis", version 5.4 or later: npm install ioredis'
+    throw Object.assign(new Error(message, { cause }), { code: 'MISSING_IOREDIS' })
+  }
+}
+
+/**
+ * Makes our own connection to where a client is connected. The client itself is left alone: no command is
+ * defined on it, and it is never closed. Before each connect the duplicate takes over the client's current
+ * options: another password, database or host. It has no auto-pipelining: commands of one turn already leave in
+ * one write, and need not wait for a reply first.
+ */
+export function duplicate(client: RedisClient): RedisConnection {
+  const source = client as unknown as SourceClient
+  return source.isCluster === true ? duplicateCluster(source) : duplicateServer(source)
+}
+
+function duplicateServer(source: SourceClient): RedisConnection {
+  const options = (): ConnectionOptions => {
+    const { options: theirs } = source
+    // With Sentinel the check tells which of the servers is the primary.
+    const enableReadyCheck = theirs.sentinels == null ? false : theirs.enableReadyCheck
+    const ours = { ...SEND_ONCE, enableReadyCheck, lazyConnect: true, enableAutoPipelining: false }
+    return { ...theirs, ...ours, himportFieldsets: undefined, db: databaseOf(source) } as object
+  }
+  const copy = source.duplicate(options()) as Duplicate
+  refreshOnConnect(copy, options)
+  const select = (db: number): void => {
+    Object.assign(copy.options, { db })
+    // If Redis refuses, the next connection finds out why.
+    if (copy.status === 'ready') copy.select?.(db).catch(() => copy.disconnect(true))
+  }
+  source.on('select', select)
+  copy.release = () => source.off('select', select)
+  return copy
+}
+
+function duplicateCluster(source: SourceClient): RedisConnection {
+  // ioredis 5 replaces the client's own node options by these, ioredis 6 merges them.
+  const redisOptions = (): object => ({ ...source.options.redisOptions, ...CLUSTER_NODE })
+  const options = (): object => ({
+    ...CLUSTER,
+    himportFieldsets: undefined,
+    redisOptions: redisOptions(),
+  })
+  const copy = source.duplicate([], options()) as Duplicate
+  refreshOnConnect(copy, () => {
+    copy.startupNodes = [...(source.startupNodes ?? [])]
+    return { ...source.options, ...options() }
+  })
+  if (copy.connectionPool !== undefined) {
+    // Nodes are also connected while the cluster as a whole stays connected.
+    Object.defineProperty(copy.connectionPool, 'redisOptions', { get: redisOptions })
+  }
+  return copy
+}
+
+/** ioredis reads a connection's options when it connects, so they are refreshed just before. */
+function refreshOnConnect(copy: Duplicate, options: () => ConnectionOptions): void {
+  const connectNow = copy.connect.bind(copy)
+  copy.connect = () => {
+    // Another prefix would be another limiter.
+    const { keyPrefix } = copy.options
+    Object.assign(copy.options, options(), { keyPrefix })
+    return connectNow()
+  }
+}
+
+function databaseOf({ options, condition, prevCondition }: SourceClient): number {
+  return (prevCondition ?? condition)?.select ?? options.db ?? 0
+}
+
+/**
+ * Whether a value is an ioredis client, or one of a library that is built like it. A mock is not: it has no
+ * connection to duplicate.
+ */
+export function isClient(value: unknown): value is RedisClient {
+  if (!isObject(value)) return false
+  const { connector, connectionPool, duplicate: copy, evalsha } = value
+  const connects = isObject(connector) || isObject(connectionPool)
+  return connects && typeof copy === 'function' && typeof evalsha === 'function'
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null
 }

@@ -1,14 +1,11 @@
-import { createHash } from 'node:crypto'
 import { mustBe } from '../errors.ts'
+import { hashKey, MAX_PLAIN_KEY_LENGTH } from '../key-hash.ts'
 
-/** Most characters of a key that stand in the name of its state; longer ones are hashed. */
-const LONGEST_IN_FULL = 128
-/** What ends a hash tag, what escaping itself needs, and what is no text. */
+/** What ends a hash tag, what escaping itself needs, and what is not printable text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
 const PLAIN = /^[\w.:@/-]*$/
-/** What the name of a hashed key begins with, and that of no other. */
-const HASHED = '%-'
 const MAX_PREFIX_LENGTH = 256
+const SLOTS = 16_384
 
 /** Default of `keyPrefix`. */
 export const DEFAULT_PREFIX = 'ratethrottle:'
@@ -16,24 +13,30 @@ export const DEFAULT_PREFIX = 'ratethrottle:'
 /**
  * Names the state of a key in Redis: `<prefix><name>:<policy>:{<key>}`.
  *
- * Different keys have different names, lone surrogates and all. The braces are the only ones, so that
- * Redis Cluster puts all that belongs to a key into one slot.
+ * Different keys have different names, lone surrogates included. The only braces are those around the key, so
+ * Redis Cluster puts everything that belongs to a key into one slot.
  *
  * @param prefix as {@link readPrefix} returns it
  */
-export function namer(prefix: string, name: string, mark: string): (key: string) => string {
-  const before = `${prefix}${groupOf(name, mark)}:{`
+export function namer(prefix: string, name: string, policyHash: string): (key: string) => string {
+  const before = `${prefix}${groupOf(name, policyHash)}:{`
   return (key) => `${before}${tagOf(key)}}`
 }
 
 /** Tells limiters with one prefix apart that do not share their counters. */
-export function groupOf(name: string, mark: string): string {
-  return `${escaped(name)}:${mark}`
+export function groupOf(name: string, policyHash: string): string {
+  return `${escaped(name)}:${policyHash}`
 }
 
-/** The name of what is not about one key. */
+/** The name of a state that does not belong to one key. */
 export function sharedName(prefix: string, what: string): string {
   return `${prefix}{${what}}`
+}
+
+/** A name that no limiter's key has, in the slot of `name`: `ratethrottle:api:…:probe:{user:42}`. */
+export function siblingName(name: string, word: string): string {
+  const open = name.indexOf('{')
+  return open < 0 ? `${name}:${word}` : `${name.slice(0, open)}${word}:{${tagIn(name)}}`
 }
 
 /**
@@ -46,31 +49,39 @@ export function readPrefix(value: unknown): string {
   const accepted = `a text of at most ${MAX_PREFIX_LENGTH} characters without { and }`
   if (value === undefined) return DEFAULT_PREFIX
   if (typeof value !== 'string') throw new TypeError(mustBe('keyPrefix', accepted, value))
-  const tagged = value.includes('{') || value.includes('}')
-  if (tagged || value.length > MAX_PREFIX_LENGTH || !value.isWellFormed()) {
+  const isTagged = value.includes('{') || value.includes('}')
+  if (isTagged || value.length > MAX_PREFIX_LENGTH || !value.isWellFormed()) {
     throw new RangeError(mustBe('keyPrefix', accepted, value))
   }
   return value
 }
 
-/**
- * What stands for a key in the tables of what this process remembers: the key itself, or of a long one its
- * hash, so that a table with a bound in entries has one in bytes.
- */
-export function tableKey(key: string): string {
-  return key.length > LONGEST_IN_FULL || key.startsWith(HASHED) ? hashOf(key) : key
+const CRC16: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1
+  return crc & 0xffff
+})
+
+/** The Redis Cluster slot of a name: CRC16/XMODEM of what its braces enclose. */
+export function slotOf(name: string): number {
+  let crc = 0
+  for (const byte of Buffer.from(tagIn(name))) {
+    crc = ((crc << 8) & 0xffff) ^ (CRC16[(crc >> 8) ^ byte] as number)
+  }
+  return crc % SLOTS
+}
+
+/** What the braces of a name enclose, or the whole name. */
+function tagIn(name: string): string {
+  const open = name.indexOf('{')
+  const close = name.indexOf('}', open + 1)
+  return open < 0 || close <= open + 1 ? name : name.slice(open + 1, close)
 }
 
 function tagOf(key: string): string {
-  if (key.length > LONGEST_IN_FULL) return hashOf(key)
+  if (key.length > MAX_PLAIN_KEY_LENGTH) return hashKey(key)
   if (key === '') return '%'
   return PLAIN.test(key) ? key : escaped(key)
-}
-
-/** Unit by unit, so that texts which differ in a lone surrogate only have different hashes. */
-function hashOf(key: string): string {
-  const hash = createHash('sha256').update(Buffer.from(key, 'utf16le'))
-  return `${HASHED}${hash.digest('base64url')}`
 }
 
 function escaped(text: string): string {

@@ -1,17 +1,17 @@
 import { failureOf } from '../remote/failure.ts'
 import { shakeHands } from './handshake.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
 import { within } from './within.ts'
 
 /** The servers of a cluster, as far as we have to do with each. A connection to a single server has none. */
 export class Nodes {
-  readonly #link: Link
-  readonly #connecting = new WeakMap<Link, Promise<unknown>>()
+  readonly #link: RedisConnection
+  readonly #connecting = new WeakMap<RedisConnection, Promise<unknown>>()
 
-  constructor(link: Link) {
+  constructor(link: RedisConnection) {
     this.#link = link
     // ioredis connects on first use. A first call need not wait for that, and a reason is heard at once.
-    link.on('+node', (node: Link) => {
+    link.on('+node', (node: RedisConnection) => {
       if (node.options.readOnly === true || node.status !== 'wait') return
       this.#connecting.set(
         node,

@@ -1,8 +1,8 @@
 import type { Gate } from '../remote/circuit-breaker.ts'
 import { isScriptLost } from '../remote/failure.ts'
 import { type Question, wordsOf } from './call.ts'
-import type { Link } from './ioredis.ts'
-import { tagIn } from './slot.ts'
+import type { RedisConnection } from './ioredis.ts'
+import { siblingName } from './key.ts'
 
 /** How long a probe's own commands may take until the script finds itself too late. */
 const GIVEN_MS = 1_000
@@ -11,11 +11,15 @@ const GIVEN_MS = 1_000
  * Proves that the server does what calls like `question` need: all commands of their script, with a name
  * under the limiter's own prefix, in the slot of the call that failed. Leaves no count behind.
  */
-export async function exercise(link: Link, question: Question, gate: Gate): Promise<void> {
+export async function exercise(
+  link: RedisConnection,
+  question: Question,
+  gate: Gate,
+): Promise<void> {
   const { script, name, tail } = question
   const now = performance.now()
   const deadline = gate.skew.deadline(now + GIVEN_MS, now)
-  const probe = besides(name, 'probe')
+  const probe = siblingName(name, 'probe')
   const ask = async (op: Question['op'], amount: number): Promise<void> => {
     const args = ['1', probe, wordsOf(op, amount, deadline), ...tail]
     await link.evalsha(script.sha, ...args).catch((error: unknown) => {
@@ -25,10 +29,4 @@ export async function exercise(link: Link, question: Question, gate: Gate): Prom
   }
   await ask('c', 1)
   await ask('d', 0)
-}
-
-/** A name that no limiter's key has, in the same slot: `ratethrottle:api:…:probe:{user:42}`. */
-export function besides(name: string, word: string): string {
-  const open = name.indexOf('{')
-  return open < 0 ? `${name}:${word}` : `${name.slice(0, open)}${word}:{${tagIn(name)}}`
 }

@@ -75,7 +75,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     new RateLimiter(this.limits, { algorithm, blockFor: blockForMs, capacity: 1 }).close()
     this.algorithm = algorithm
     this.storage = resolved.storage
-    const connection = this.storage.hold()
+    const connection = this.storage.acquire()
     this.#connection = connection
     this.#store = new Store(this.limits, resolved, connection)
     this.#waiters = resolved
@@ -215,7 +215,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     try {
       await this.#leases?.close()
       this.#store.close()
-      await this.storage.letGo()
+      await this.storage.release()
     } finally {
       // Last, so that who closes and then looks at a waiter's promise finds no rejection unhandled.
       const reason = closedError('the limiter was closed while waiting')

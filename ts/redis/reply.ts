@@ -3,7 +3,7 @@ import type { Limit } from '../limit/limit.ts'
 import type { Standing } from '../limiter.ts'
 
 /*
- * A reply, as `script/frame.ts` makes it:
+ * A reply, as `script/prelude.ts` makes it:
  *
  *   allowed, remaining, retry after, reset, more or policy, the deciding limit's own reset, the block
  *

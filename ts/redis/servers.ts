@@ -6,11 +6,11 @@ import type { Circle } from './circle.ts'
 import { Diagnosis } from './diagnosis.ts'
 import { shakeHands } from './handshake.ts'
 import { Census, PULSE_MS, proveAlive } from './heartbeat.ts'
-import type { Link } from './ioredis.ts'
+import type { RedisConnection } from './ioredis.ts'
+import { siblingName, slotOf } from './key.ts'
 import { Nodes, throwIfLasting } from './nodes.ts'
 import { Outage } from './outage.ts'
-import { besides, exercise } from './probe.ts'
-import { slotOf } from './slot.ts'
+import { exercise } from './probe.ts'
 import type { StoreUser } from './user.ts'
 import { within } from './within.ts'
 
@@ -27,7 +27,7 @@ const MEASURED = 3
 export class Servers implements GateKeeper {
   /** The limiters that share the connection. */
   readonly users: Set<StoreUser> = new Set()
-  readonly #link: Link
+  readonly #link: RedisConnection
   readonly #started: () => void
   /** Of the connection as a whole. */
   readonly #main: Gate
@@ -49,7 +49,7 @@ export class Servers implements GateKeeper {
   #hasStarted = false
 
   /** @param started called whenever the connection as a whole is back */
-  constructor(link: Link, started: () => void) {
+  constructor(link: RedisConnection, started: () => void) {
     this.#link = link
     this.#started = started
     this.#nodes = new Nodes(link)
@@ -248,7 +248,7 @@ export class Servers implements GateKeeper {
     const { sample } = gate
     if (gate !== this.#main) {
       const name = sample?.name ?? gate.place
-      await proveAlive(this.#link, besides(name, 'alive'), gate.skew)
+      await proveAlive(this.#link, siblingName(name, 'alive'), gate.skew)
     } else {
       await Promise.all([...this.#censuses.values()].map((census) => this.#count(census)))
     }

@@ -1,14 +1,12 @@
 import { invalid } from '../errors.ts'
 import { Connection } from './connection.ts'
-import { linkLike } from './copy.ts'
-import { isClient, type Link, type RedisClient } from './ioredis.ts'
-import { linkTo } from './link.ts'
-import { readAddress } from './url.ts'
+import { connect, duplicate, isClient, type RedisClient, type RedisConnection } from './ioredis.ts'
+import { readUrl } from './url.ts'
 
 const ACCEPTED =
   'a URL such as "redis://127.0.0.1:6379/0", a RedisStorage or a client of ioredis (not a mock of one)'
 
-/** One storage for each client that was handed in, and for each URL in use: their limiters share it. */
+/** One storage for each client that was passed in, and for each URL in use, so that their limiters share it. */
 const byClient = new WeakMap<object, RedisStorage>()
 const byUrl = new Map<string, RedisStorage>()
 
@@ -22,37 +20,38 @@ const byUrl = new Map<string, RedisStorage>()
  * ```
  */
 export class RedisStorage {
-  readonly #open: () => Link
+  readonly #open: () => RedisConnection
   #connection: Connection | undefined
-  #holders = 0
+  #users = 0
 
   /**
-   * @param source a URL, or a client of ioredis: the connection then is a copy of the client's, and the
-   * client itself is neither changed nor closed
-   * @throws RangeError with code INVALID_STORAGE for a URL that is not understood
+   * @param source a URL, or a client of ioredis. The client itself is neither changed nor closed: the storage
+   * makes its own connection to the same server.
+   * @throws RangeError with code INVALID_STORAGE for an invalid URL; TypeError with code INVALID_OPTION for
+   * anything else
    */
   constructor(source: string | RedisClient) {
     if (typeof source === 'string') {
-      const address = readAddress(source)
-      this.#open = () => linkTo(address)
+      const address = readUrl(source)
+      this.#open = () => connect(address)
     } else if (isClient(source)) {
-      this.#open = () => linkLike(source)
+      this.#open = () => duplicate(source)
     } else {
       throw invalid(TypeError, 'INVALID_OPTION', 'storage', ACCEPTED, source)
     }
   }
 
-  /** The connection, for one more limiter. Opens it for the first. */
-  hold(): Connection {
+  /** The connection, for one more limiter. Opened for the first. */
+  acquire(): Connection {
     this.#connection ??= new Connection(this.#open())
-    this.#holders++
+    this.#users++
     return this.#connection
   }
 
-  /** One limiter less. Resolves when, after the last one, the connection is closed. */
-  async letGo(): Promise<void> {
-    this.#holders--
-    if (this.#holders > 0) return
+  /** Called by each limiter that closes. After the last one it resolves when the connection is closed. */
+  async release(): Promise<void> {
+    this.#users--
+    if (this.#users > 0) return
     const connection = this.#connection
     this.#connection = undefined
     for (const [url, storage] of byUrl) if (storage === this) byUrl.delete(url)
@@ -60,7 +59,7 @@ export class RedisStorage {
   }
 }
 
-/** The storage that a user names: by URL, by a client, or itself. */
+/** The storage that an option names: by URL, by client, or itself. */
 export function storageOf(source: unknown): RedisStorage {
   if (source instanceof RedisStorage) return source
   const known = isClient(source) ? byClient.get(source) : byUrl.get(source as string)

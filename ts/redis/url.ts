@@ -1,13 +1,7 @@
-/** A server by name or address. */
-export interface Host {
-  readonly host: string
-  readonly port: number
-}
-
-/** Where Redis is, as a URL says it. */
-export interface Address {
+/** Where Redis is, as read from a URL. */
+export interface RedisAddress {
   readonly kind: 'single' | 'sentinel' | 'cluster' | 'unix'
-  readonly hosts: readonly Host[]
+  readonly hosts: readonly { readonly host: string; readonly port: number }[]
   /** Of a Unix socket: its file. */
   readonly path: string
   readonly db: number
@@ -16,45 +10,50 @@ export interface Address {
   readonly credentials: Credentials
 }
 
-/** What a connection is opened with. */
-export interface Credentials {
+interface Credentials {
   readonly username?: string
   readonly password?: string
   readonly tls?: object
 }
 
-type HostKind = Exclude<Address['kind'], 'unix'>
+type HostKind = Exclude<RedisAddress['kind'], 'unix'>
 
 const SCHEME = /^(redis|valkey)(s?)(?:\+(sentinel|cluster|unix))?$/
 const FORMS =
   'redis://[[user]:password@]host[:port][/db], ' +
   'redis+sentinel://[[user]:password@]host[:port],host[:port].../name[/db], ' +
   'redis+cluster://[[user]:password@]host[:port],host[:port]..., ' +
-  'redis+unix://[[user]:password@]/path[?db=number], rediss: for TLS, and valkey: for redis:'
-const PORTS = { single: 6379, sentinel: 26379, cluster: 6379 } as const
+  'redis+unix://[[user]:password@]/path[?db=number], rediss: for TLS, or valkey: for redis:'
+const DEFAULT_PORTS = { single: 6379, sentinel: 26379, cluster: 6379 } as const
 const MAX_DB = 2 ** 31 - 1
 
+/** Whether the part of a URL before the colon, in lower case, stands for Redis or Valkey. */
+export function isRedisScheme(scheme: string): boolean {
+  return SCHEME.test(scheme)
+}
+
 /**
- * Reads a URL. A URL is a secret: what is wrong with it is said in our words, and nothing of it is shown.
+ * Reads a Redis URL. A URL may contain a password: errors describe what is wrong without showing any of it.
  *
- * @throws RangeError that names the part which is wrong and the accepted forms
+ * @throws RangeError with code INVALID_STORAGE that names the invalid part and the accepted forms
  */
-export function readAddress(url: string): Address {
+export function readUrl(url: string): RedisAddress {
   const [, scheme = '', authority = '', path = '', query = ''] =
-    /^([a-z+]+):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?$/i.exec(url) ?? refuse('the whole')
-  const [, , tls, kind = 'single'] = SCHEME.exec(scheme.toLowerCase()) ?? refuse('the scheme')
+    /^([a-z+]+):\/\/([^/?#]*)([^?#]*)(\?[^#]*)?$/i.exec(url) ?? refuse()
+  const [, , tls, kind = 'single'] = SCHEME.exec(scheme.toLowerCase()) ?? refuse('scheme')
   const at = authority.lastIndexOf('@')
-  const user = readUser(at < 0 ? '' : authority.slice(0, at))
+  const credentials = {
+    ...readUser(at < 0 ? '' : authority.slice(0, at)),
+    ...(tls === '' ? {} : { tls: {} }),
+  }
   const host = authority.slice(at + 1)
   if (kind === 'unix') {
-    if (tls !== '') refuse('the scheme: a socket has no TLS')
-    if (host !== '' || path.length < 2) refuse("the socket's path")
-    const db = readQuery(query)
-    return { kind, hosts: [], path: decode(path), db, master: '', credentials: user }
+    if (tls !== '') refuse('scheme: a Unix socket has no TLS')
+    if (host !== '' || path.length < 2) refuse('socket path')
+    return { kind, hosts: [], path: decode(path), db: readQuery(query), master: '', credentials }
   }
-  if (query !== '') refuse('the query')
+  if (query !== '') refuse('query')
   const form = kind as HostKind
-  const credentials = { ...user, ...(tls === '' ? {} : { tls: {} }) }
   return {
     kind: form,
     hosts: readHosts(host, form),
@@ -64,33 +63,31 @@ export function readAddress(url: string): Address {
   }
 }
 
-/** Of a socket: `?db=1`. */
+/** Of a Unix socket: `?db=1`. */
 function readQuery(query: string): number {
   if (query === '') return 0
-  const [, db] = /^\?db=(\d+)$/.exec(query) ?? refuse('the query')
-  if (Number(db) > MAX_DB) refuse('the database')
+  const [, db] = /^\?db=(\d+)$/.exec(query) ?? refuse('query')
+  if (Number(db) > MAX_DB) refuse('database')
   return Number(db)
 }
 
-function readHosts(text: string, kind: HostKind): readonly Host[] {
-  const hosts = text.split(',').map((part) => readHost(part, PORTS[kind]))
-  if (kind === 'single' && hosts.length > 1) refuse('the host')
+function readHosts(text: string, kind: HostKind): RedisAddress['hosts'] {
+  const hosts = text.split(',').map((part) => {
+    const [, bracketed, plain, digits = ''] =
+      /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d*))?$/i.exec(part) ?? refuse('host or port')
+    const port = digits === '' ? DEFAULT_PORTS[kind] : Number(digits)
+    if (port < 1 || port > 65_535) refuse('port')
+    return { host: bracketed ?? plain ?? '', port }
+  })
+  if (kind === 'single' && hosts.length > 1) refuse('host')
   return hosts
-}
-
-function readHost(text: string, defaultPort: number): Host {
-  const [, bracketed, plain, digits] =
-    /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d*))?$/i.exec(text) ?? refuse('the host or port')
-  const port = digits === undefined || digits === '' ? defaultPort : Number(digits)
-  if (port < 1 || port > 65_535) refuse('the port')
-  return { host: bracketed ?? plain ?? '', port }
 }
 
 function readUser(text: string): Credentials {
   if (text === '') return {}
   const colon = text.indexOf(':')
-  // As ioredis and redis-cli do: one word without a colon is a user name, and of no use.
-  if (colon < 0) return refuse('the password')
+  // ioredis and redis-cli would take a single word for a user name, which is useless without a password.
+  if (colon < 0) return refuse('password')
   const username = decode(text.slice(0, colon))
   const password = decode(text.slice(colon + 1))
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) }
@@ -99,10 +96,10 @@ function readUser(text: string): Credentials {
 function readPath(path: string, kind: HostKind): { db: number; master: string } {
   const parts = path.split('/').slice(1)
   const master = kind === 'sentinel' ? decode(parts.shift() ?? '') : ''
-  if (kind === 'sentinel' && master === '') refuse("the name of Sentinel's group")
+  if (kind === 'sentinel' && master === '') refuse('name of the Sentinel group')
   const [db = '', ...more] = parts
-  if (more.length > 0 || !/^\d*$/.test(db) || Number(db) > MAX_DB) refuse('the database')
-  if (kind === 'cluster' && Number(db) > 0) refuse('the database: a cluster has only one, 0')
+  if (more.length > 0 || !/^\d*$/.test(db) || Number(db) > MAX_DB) refuse('database')
+  if (kind === 'cluster' && Number(db) > 0) refuse('database: a cluster has only database 0')
   return { db: Number(db), master }
 }
 
@@ -110,13 +107,15 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    return refuse('the percent-encoding')
+    return refuse('percent-encoding')
   }
 }
 
-function refuse(part: string): never {
-  const message = `storage: ${part} of the URL is not understood (it is not shown, as it may hold a password)`
-  throw Object.assign(new RangeError(`${message}; accepted are ${FORMS}`), {
+/** @param part what is wrong; nothing if the text is not a URL at all */
+function refuse(part?: string): never {
+  const got = part === undefined ? 'a text that is not a URL' : `one with an invalid ${part}`
+  const message = `storage must be a valid Redis URL, got ${got} (not shown, it may contain a password)`
+  throw Object.assign(new RangeError(`${message}; accepted forms: ${FORMS}`), {
     code: 'INVALID_STORAGE',
   })
 }

@@ -45,7 +45,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     const resolved = resolveRedisOptions(options)
     this.#options = resolved
     this.#any = this.#termsOf(ANY_LIMITS)
-    this.#connection = resolved.storage.hold()
+    this.#connection = resolved.storage.acquire()
     this.#store = new VariableStore(resolved, this.#connection)
     this.#queue = new VariableQueue(resolved)
     this.#delayed = new VariableQueue(resolved)
@@ -142,7 +142,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     this.#closed = true
     try {
       this.#store.close()
-      await this.#options.storage.letGo()
+      await this.#options.storage.release()
     } finally {
       // Last, so that who closes and then looks at a waiter's promise finds no rejection unhandled.
       const reason = closedError('the limiter was closed while waiting')

@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
 import { flat } from '../flat.ts'
+import { tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import { tableKey } from '../redis/key.ts'
 import { agedReply } from '../redis/reply.ts'
 
 /** Denied keys that are remembered at once; the oldest make room. */
