@@ -1,6 +1,6 @@
 import type { Decision } from './decision.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
-import type { Standing, StoreStatus, Tier } from './limiter.ts'
+import type { Limiter, LimitStatus, StoreStatus } from './limiter.ts'
 import type { Algorithm } from './options.ts'
 import type { LimiterStats, RateLimiter } from './rate-limiter.ts'
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
@@ -21,7 +21,7 @@ import type { Caller, Outcome } from './wait-queue.ts'
  *
  * Wrong arguments reject with a TypeError or RangeError that names them, as `RateLimiter` throws them.
  */
-export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends Tier {
+export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends Limiter {
   /** The limits, parsed. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
@@ -45,7 +45,7 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   /** Waits for the first connection, and says how it went. Never rejects. In memory: available, at once. */
   ready(): Promise<StoreStatus>
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
-  standings(key: string, decision: Decision): readonly Standing[]
+  standings(key: string, decision: Decision): readonly LimitStatus[]
   /** What this limiter has been through. Synchronous in every tier: this process' figures. */
   stats(): Stats
   /** Lets go of the state or the connection. Every later call but `close` rejects with code CLOSED. */
@@ -120,7 +120,7 @@ export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
       : { available: true, reason: undefined }
   }
 
-  standings(key: string): readonly Standing[] {
+  standings(key: string): readonly LimitStatus[] {
     return this.#limiter.standings(key)
   }
 

@@ -1,6 +1,6 @@
-import { invalid } from './errors.ts'
 import { type Limit, ownBurst } from './limit/limit.ts'
 import type { Algorithm } from './options.ts'
+import { invalid } from './validate.ts'
 
 const WHERE = 'absent: only token-bucket and leaky-bucket have one'
 

@@ -1,4 +1,4 @@
-import { mustBe } from './errors.ts'
+import { mustBe } from './validate.ts'
 
 /**
  * Where a limiter's time comes from, if not from the system's monotonic clock.

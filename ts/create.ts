@@ -1,13 +1,14 @@
 import { type AsyncLimiter, AsyncRateLimiter } from './async-limiter.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import type { Tier } from './limiter.ts'
-import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+import type { Limiter } from './limiter.ts'
+import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
 import { REDIS_OPTIONS } from './redis/option-names.ts'
 import { SETTINGS, type Settings, withSettings } from './settings.ts'
 import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage-url.ts'
+import { ownOptions } from './validate.ts'
 import { NativeVariableLimiter } from './variable/native.ts'
 import type { VariableLimiter } from './variable/variable.ts'
 
@@ -79,7 +80,7 @@ export function createLimiter(
 }
 
 /** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
-export function openTier(limits: readonly Limit[], options: OpenTierOptions): Tier {
+export function openTier(limits: readonly Limit[], options: OpenTierOptions): Limiter {
   const { storage, forRedis, identity, ...rest } = options
   const { keyPrefix } = forRedis
   if (isRedis(storage)) {

@@ -10,10 +10,10 @@ import type {
 } from './decorators/options.ts'
 import { type RuleMaker, readRule } from './decorators/rule.ts'
 import { limitMethod, type Method, rulesOf } from './decorators/wrap-method.ts'
-import { mustBe } from './errors.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { RateLimiter } from './rate-limiter.ts'
+import { mustBe } from './validate.ts'
 
 export type {
   CallOptions,

@@ -1,6 +1,73 @@
-/** Longest rendering of somebody else's text or value that an error of ours carries. */
-const MAX_PRINTED = 64
-const ELLIPSIS = '...'
+import type { Decision } from './decision.ts'
+import { MAX_PRINTED, shorten, withCode } from './validate.ts'
+
+/*
+ * The public error classes, and every `code` that an error of this package carries.
+ * docs/reference/errors.md explains each code.
+ */
+
+/** Codes of what a caller passes, and of limiters that cannot be made. */
+export type ErrorCode =
+  /** A limit string does not follow the grammar, or limits cannot be counted exactly. */
+  | 'INVALID_LIMIT'
+  /** An option or a setting is unknown, or has a value that is not accepted. */
+  | 'INVALID_OPTION'
+  /** An argument of a call is not accepted, such as a key that is no string. */
+  | 'INVALID_ARGUMENT'
+  /** `storage` or `url` is no URL of a store that is known. */
+  | 'INVALID_STORAGE'
+  /** `allow` was called on a limiter that answers with promises. */
+  | 'ASYNC_LIMITER'
+  /** The limiter was closed. */
+  | 'CLOSED'
+  /** The process has a limiter of this name with other settings. */
+  | 'NAME_IN_USE'
+  /** The capacity needs more memory than there is. */
+  | 'OUT_OF_MEMORY'
+  /** The system gave no random bytes for the secret that keys are hashed with. */
+  | 'NO_RANDOM_BYTES'
+  /** `block` found every slot that the key may use held by another blocked key. */
+  | 'TABLE_FULL'
+  /** The storage is in Redis, and the package ioredis is not installed. */
+  | 'MISSING_IOREDIS'
+  /** No build of the native addon fits this system. */
+  | 'MISSING_ADDON'
+  | SharedErrorCode
+  | HttpErrorCode
+
+/** Codes of the tier `shared`. */
+export type SharedErrorCode =
+  /** Processes cannot share limiters on this system. */
+  | 'NOT_AVAILABLE'
+  /** The shared file or its directory is not as this package leaves it. */
+  | 'SHARED_UNTRUSTED'
+  /** The shared file is used by processes with another clock or another version of its layout. */
+  | 'SHARED_MISMATCH'
+  /** The file system has no room for the shared file. */
+  | 'SHARED_NO_SPACE'
+  /** The system refused the shared file for another reason, which the message names. */
+  | 'SHARED_FAILED'
+  /** The shared file is not removed while processes use it. */
+  | 'SHARED_IN_USE'
+  /** There is no shared file of this name. */
+  | 'SHARED_MISSING'
+
+/** Codes of adapters. The first four are seen by clients. */
+export type HttpErrorCode =
+  /** The request is over its limit. */
+  | 'RATE_LIMIT_EXCEEDED'
+  /** Option `deny` lists the client's address. */
+  | 'ADDRESS_DENIED'
+  /** The request has no client address, or the key function returned none. */
+  | 'KEY_MISSING'
+  /** A key function, a store or an option that is a function failed, and the request is not served. */
+  | 'RATE_LIMITER_FAILED'
+  /** A control was called on an adapter that has no limits. */
+  | 'NO_LIMITS'
+  /** A control needs to know the limits, and they are a function of the request. */
+  | 'LIMITS_DEPEND_ON_REQUEST'
+  /** Fastify: another plugin has decorated the instance with the same name. */
+  | 'DECORATOR_TAKEN'
 
 /**
  * A limit string that the grammar does not accept.
@@ -10,12 +77,7 @@ const ELLIPSIS = '...'
  */
 export class InvalidLimit extends RangeError {
   static {
-    // On the prototype, as the built-in errors do it: a field would come too late for the stack's first line.
-    Object.defineProperty(InvalidLimit.prototype, 'name', {
-      value: 'InvalidLimit',
-      configurable: true,
-      writable: true,
-    })
+    nameOnPrototype(InvalidLimit, 'InvalidLimit')
   }
 
   /** Stable name of this error. */
@@ -39,118 +101,79 @@ export class InvalidLimit extends RangeError {
   }
 }
 
-/**
- * Message for an argument of the wrong type or out of range: `limits.count must be an integer, not "5"`.
- *
- * @param name the argument, as the caller wrote it
- * @param accepted what is accepted, in words
- * @param value what was given; printed by {@link printable}
- */
-export function mustBe(name: string, accepted: string, value: unknown): string {
-  return `${name} must be ${accepted}, not ${printable(value)}`
-}
-
-/** Codes of the errors for what a caller or an operator passes: docs/reference/errors.md explains each. */
-export type InputErrorCode = 'INVALID_ARGUMENT' | 'INVALID_OPTION'
+/** Marks every RateLimitExceeded, also those of another copy of this package. */
+const BRAND = Symbol.for('ratethrottle.RateLimitExceeded')
 
 /**
- * The error for an argument or option that is not accepted: `burst must be an integer from 1, got "5"`.
+ * A request that its limit does not admit.
  *
- * A `TypeError` for a value of the wrong type, else a `RangeError`; both carry the `code`.
+ * Made to pass through a web framework's error handling: Fastify and Express read `statusCode`.
+ * It carries no key, no address and no text of a store.
  *
- * @param name the argument or option, as the caller wrote it
- * @param accepted what is accepted, in words
- * @param value what was given; printed by {@link printable}, so hostile text is escaped and cut
+ * `error instanceof RateLimitExceeded` also holds for Hono's `HTTPException` of a refusal, and for errors of
+ * another copy of this package.
  */
-export function invalid(
-  Kind: typeof TypeError | typeof RangeError,
-  code: InputErrorCode,
-  name: string,
-  accepted: string,
-  value: unknown,
-): TypeError | RangeError {
-  const error = new Kind(`${name} must be ${accepted}, got ${printable(value)}`)
-  return Object.assign(error, { code })
-}
+export class RateLimitExceeded extends Error {
+  static {
+    nameOnPrototype(RateLimitExceeded, 'RateLimitExceeded')
+    markExceeded(RateLimitExceeded.prototype)
+    Object.defineProperty(RateLimitExceeded, Symbol.hasInstance, { value: isExceeded })
+  }
 
-/** The error of a limiter that was closed, with the native core's code. */
-export function closedError(message: string): Error {
-  return Object.assign(new Error(message), { code: 'CLOSED' })
-}
+  /** Stable name of this error. */
+  readonly code = 'RATE_LIMIT_EXCEEDED'
+  /** HTTP status: 429, Too Many Requests, unless another was asked for. */
+  readonly statusCode: number
+  /** The same, as http-errors calls it: Nest answers 500 to errors without it. */
+  readonly status: number
+  /** That clients may read the message, as http-errors calls it. */
+  readonly expose = true
+  /** Seconds to wait, rounded up, so that obeying them is enough; `Infinity` when waiting won't help. */
+  readonly retryAfter: number
+  /** The decision in full. */
+  readonly decision: Decision
 
-/** Whether an error says that the limiter was closed: a server that shuts down still ends its requests. */
-export function isClosed(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'CLOSED'
-}
-
-/**
- * Any value as text for an error message: at most 64 characters, printable ASCII only, in bounded time.
- *
- * Never throws and never runs the value's own code: no `toString`, `toJSON`, getter or proxy trap.
- * So an object is only called an object.
- */
-export function printable(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return `"${shorten(value, MAX_PRINTED - 2)}"`
-    case 'symbol':
-      return shorten(String(value), MAX_PRINTED)
-    case 'bigint':
-      return printableBigint(value)
-    case 'number':
-      return Object.is(value, -0) ? '-0' : String(value)
-    case 'function':
-      return '[function]'
-    case 'object':
-      return value === null ? 'null' : printableObject(value)
-    default:
-      return String(value)
+  /**
+   * @param decision the denial
+   * @param message default: how long to wait, in words
+   * @param statusCode default: 429
+   */
+  constructor(decision: Decision, message?: string, statusCode = 429) {
+    const seconds = Math.ceil(decision.retryAfterMs / 1000)
+    super(message ?? retryMessage(seconds))
+    this.statusCode = statusCode
+    this.status = statusCode
+    this.retryAfter = seconds
+    this.decision = decision
   }
 }
 
-// Printing a bigint of a million digits takes quadratic time; comparing it does not.
-function printableBigint(value: bigint): string {
-  const bound = 10n ** 30n
-  return -bound < value && value < bound ? `${value}n` : '[bigint of more than 30 digits]'
-}
-
-function printableObject(value: object): string {
-  try {
-    return Array.isArray(value) ? '[array]' : '[object]'
-  } catch {
-    // isArray throws for one thing only: a revoked proxy.
-    return '[object]'
+/** How long to wait, in words. */
+export function retryMessage(seconds: number): string {
+  if (seconds === Number.POSITIVE_INFINITY) {
+    return 'Rate limit exceeded: this request costs more than the limit ever admits'
   }
+  return `Rate limit exceeded, retry in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`
 }
 
-/**
- * The escaped text if it fits in `room` characters, else as much of its start as fits before an ellipsis.
- * Built anew and not sliced: a slice would keep a hostile megabyte alive for as long as the error lives.
- */
-function shorten(text: string, room: number): string {
-  let whole = ''
-  let cut = ''
-  for (let i = 0; i < text.length; i++) {
-    whole += escapeUnit(text.charCodeAt(i))
-    if (whole.length > room) return cut + ELLIPSIS
-    if (whole.length <= room - ELLIPSIS.length) cut = whole
-  }
-  return whole
+/** Has an error of another class count as a {@link RateLimitExceeded}, whose fields it must have. */
+export function markExceeded(error: object): void {
+  Object.defineProperty(error, BRAND, { value: true })
 }
 
-// Only printable ASCII passes: line breaks forge log lines, terminals obey escape sequences, and look-alikes
-// (full-width digits, the Kelvin sign, no-break and zero-width spaces) are a reason why a limit is refused.
-function escapeUnit(unit: number): string {
-  const char = String.fromCharCode(unit)
-  if (char === '"' || char === '\\') return `\\${char}`
-  if (unit >= 0x20 && unit <= 0x7e) return char
-  return `\\u${unit.toString(16).padStart(4, '0')}`
+/** What `instanceof` asks: by the class, or by the mark that an error of another class carries. */
+function isExceeded(this: unknown, value: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this as typeof RateLimitExceeded, value))
+    return true
+  // The mark does not say of which subclass an error is.
+  const isThis = this === RateLimitExceeded
+  return isThis && typeof value === 'object' && value !== null && BRAND in value
 }
 
 /** Why a request was not served, other than by its limits. */
 export type RefusalCode = 'ADDRESS_DENIED' | 'KEY_MISSING' | 'RATE_LIMITER_FAILED'
 
-const ANSWERS: Readonly<Record<RefusalCode, readonly [status: number, message: string]>> = {
+const REFUSALS: Readonly<Record<RefusalCode, readonly [status: number, message: string]>> = {
   ADDRESS_DENIED: [403, 'Address not allowed'],
   KEY_MISSING: [400, 'Client could not be identified'],
   RATE_LIMITER_FAILED: [500, 'The rate limit of this request could not be checked'],
@@ -160,15 +183,11 @@ const ANSWERS: Readonly<Record<RefusalCode, readonly [status: number, message: s
  * A request that is refused without having been counted.
  *
  * Its message is one of three constant texts: nothing of the request, the key or another error is in it.
- * What went wrong inside stands in `cause`.
+ * `cause` holds the error that was thrown inside.
  */
 export class RequestRefused extends Error {
   static {
-    Object.defineProperty(RequestRefused.prototype, 'name', {
-      value: 'RequestRefused',
-      configurable: true,
-      writable: true,
-    })
+    nameOnPrototype(RequestRefused, 'RequestRefused')
   }
 
   /** Stable name of the reason. */
@@ -177,9 +196,28 @@ export class RequestRefused extends Error {
   readonly statusCode: number
 
   constructor(code: RefusalCode, options?: ErrorOptions) {
-    const [status, message] = ANSWERS[code]
+    const [status, message] = REFUSALS[code]
     super(message, options)
     this.code = code
     this.statusCode = status
   }
+}
+
+/** On the prototype, as the built-in errors do it: a field would come too late for the stack's first line. */
+function nameOnPrototype(Class: { readonly prototype: Error }, name: string): void {
+  Object.defineProperty(Class.prototype, 'name', {
+    value: name,
+    configurable: true,
+    writable: true,
+  })
+}
+
+/** The error of a limiter that was closed, with the native core's code. */
+export function closedError(message: string): Error & { readonly code: 'CLOSED' } {
+  return withCode(new Error(message), 'CLOSED')
+}
+
+/** Whether an error says that the limiter was closed: a server that shuts down still ends its requests. */
+export function isClosed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'CLOSED'
 }

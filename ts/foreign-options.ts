@@ -95,34 +95,3 @@ export function foreignOption(name: string): string | undefined {
   const found = FOREIGN.get(name)
   return found === undefined ? undefined : `${found[0]}'s ${found[1]}`
 }
-
-/** The known name that a misspelt one is closest to, if one is close. */
-export function closestTo(name: string, known: readonly string[]): string | undefined {
-  // Of a long text nothing is close, and comparing takes time.
-  if (name.length > 40) return undefined
-  const folded = fold(name)
-  const rated = known.map((one) => ({ one, distance: distance(folded, fold(one)) }))
-  rated.sort((a, b) => a.distance - b.distance)
-  const [best] = rated
-  return best !== undefined && best.distance <= Math.max(1, folded.length / 3)
-    ? best.one
-    : undefined
-}
-
-function fold(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]/g, '')
-}
-
-/** How many letters are to be added, left out or changed to get from one to the other. */
-function distance(one: string, other: string): number {
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
-  for (const [i, letter] of [...one].entries()) {
-    const next = [i + 1]
-    for (const [j, with_] of [...other].entries()) {
-      const changed = (row[j] ?? 0) + (letter === with_ ? 0 : 1)
-      next.push(Math.min(changed, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[other.length] ?? 0
-}

@@ -1,13 +1,11 @@
 import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import type { WaitOptions } from './wait.ts'
 import type { Caller, Outcome } from './wait-queue.ts'
 
-/** What a call answers: at once where the counters are in this process, else as a promise. */
-export type Answer<T> = T | Promise<T>
-
 /** How one of several limits stands, whichever of them decides. */
-export interface Standing {
+export interface LimitStatus {
   /** Whole units that this limit alone would admit right now. */
   readonly remaining: number
   /** Milliseconds, rounded up, until it would admit one more than that; `Infinity` when it is full. */
@@ -26,35 +24,40 @@ export interface StoreStatus {
  * Where the counters live, as whoever asks sees it: adapters know this and no particular tier.
  * `RateLimiter` answers at once; a tier behind a network answers with promises.
  */
-export interface Tier {
+export interface Limiter {
   readonly limits: readonly Limit[]
-  check(key: string, cost?: number): Answer<Decision>
-  peek(key: string, cost?: number): Answer<Decision>
+  check(key: string, cost?: number): MaybePromise<Decision>
+  peek(key: string, cost?: number): MaybePromise<Decision>
   /** As `check`, but a denial begins no block, and is neither remembered nor taken from memory. */
-  take(key: string, cost?: number): Answer<Decision>
+  take(key: string, cost?: number): MaybePromise<Decision>
   /** Gives back what was charged and turned out not to count. */
-  refund(key: string, units?: number): Answer<void>
-  block(key: string, ms: number): Answer<void>
+  refund(key: string, units?: number): MaybePromise<void>
+  block(key: string, ms: number): MaybePromise<void>
   /** Forgets the key, its block included. */
-  reset(key: string): Answer<void>
+  reset(key: string): MaybePromise<void>
   /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
   wait(key: string, options?: WaitOptions): Promise<Decision>
   /** Admits, or queues for `maxWaitMs` at most, and says at once when that is of no use. Never paced. */
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>>
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>>
   /**
    * How each limit stands for this key, in the order of `limits`, after `decision` about it. Costs no
    * round trip: a remote tier answers from what came with the decision.
    */
-  standings(key: string, decision: Decision): Answer<readonly Standing[]>
+  standings(key: string, decision: Decision): MaybePromise<readonly LimitStatus[]>
   /**
    * Waits for the first connection, and says how it went. Never rejects. A tier without it needs no
    * connection: ask with {@link readiness}.
    */
   ready?(): Promise<StoreStatus>
-  close(): Answer<void>
+  close(): MaybePromise<void>
 }
 
 /** Whether a tier's store can be asked: at once where the counters are in this process. */
-export async function readiness(tier: Tier): Promise<StoreStatus> {
+export async function readiness(tier: Limiter): Promise<StoreStatus> {
   return (await tier.ready?.()) ?? { available: true, reason: undefined }
 }

@@ -1,22 +1,30 @@
 import { isClosed } from './errors.ts'
-import type { Answer } from './limiter.ts'
 
-/** Goes on at once with what is here at once: no request waits for a promise that nobody needed. */
-export function then<T, R>(answer: Answer<T>, next: (value: T) => Answer<R>): Answer<R> {
-  return answer instanceof Promise ? answer.then(next) : next(answer)
-}
+/** What a call answers: at once where the counters are in this process, else as a promise. */
+export type MaybePromise<T> = T | Promise<T>
 
-/** Whatever a user's function returned, as a value or as a real promise. Never runs `then` twice. */
-export function settle<T>(answer: T | PromiseLike<T>): Answer<T> {
-  return isThenable(answer) ? Promise.resolve(answer) : answer
+/** Calls `next` with the value: at once where it is there, so that no request waits for a needless promise. */
+export function andThen<T, R>(
+  value: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+): MaybePromise<R> {
+  return value instanceof Promise ? value.then(next) : next(value)
 }
 
 /**
- * The promise, but no longer than `ms`. Whether it settles late or never, nobody waits for it.
- *
- * @param what names it in the error
+ * What a user's function returned: a value as it is, a promise or another thenable as a real promise. Reads
+ * and calls its `then` at most once.
  */
-export function within<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+export function toPromise<T>(value: T | PromiseLike<T>): MaybePromise<T> {
+  return isThenable(value) ? Promise.resolve(value) : value
+}
+
+/**
+ * Settles as `promise` does, or rejects after `ms`. A promise that settles later, or rejects later, is ignored.
+ *
+ * @param what names the work in the error
+ */
+export function withTimeout<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new Error(`${what} took longer than ${ms} ms`))
     const timer = setTimeout(late, ms)
@@ -25,7 +33,7 @@ export function within<T>(promise: Promise<T>, ms: number, what: string): Promis
 }
 
 /** What `ask` gives, or `undefined` if the limiter it asks was closed meanwhile. */
-export function unlessClosed<T>(ask: () => Answer<T>): Answer<T | undefined> {
+export function unlessClosed<T>(ask: () => MaybePromise<T>): MaybePromise<T | undefined> {
   try {
     const answer = ask()
     return answer instanceof Promise ? answer.catch(ignoreClosed) : answer
@@ -39,7 +47,8 @@ function ignoreClosed(error: unknown): undefined {
   if (!isClosed(error)) throw error
 }
 
-function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  if (typeof answer !== 'object' || answer === null) return false
-  return 'then' in answer && typeof answer.then === 'function'
+/** Whether it has a `then`: users' functions may answer with promises of another library or realm. */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isObject && 'then' in value && typeof value.then === 'function'
 }

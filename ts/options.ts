@@ -1,7 +1,6 @@
 import type { Clock } from './clock.ts'
-import { invalid, mustBe, printable } from './errors.ts'
-import { closestTo, foreignOption } from './foreign-options.ts'
 import { readDuration } from './limit/duration.ts'
+import { integer, mustBe, ownOptions } from './validate.ts'
 
 /** How requests are counted. What each promises stands in the README, under "Algorithms". */
 export type Algorithm =
@@ -112,9 +111,9 @@ export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
   const { algorithm, burst, blockFor, capacity, name, clock } = own
   return {
     algorithm: algorithm === undefined ? 'token-bucket' : readAlgorithm(algorithm),
-    burst: burst === undefined ? undefined : readInteger(burst, MAX_BURST, 'burst'),
+    burst: burst === undefined ? undefined : integer(burst, 'burst', 1, MAX_BURST),
     blockForMs: readBlockFor(blockFor),
-    capacity: capacity === undefined ? undefined : readInteger(capacity, MAX_CAPACITY, 'capacity'),
+    capacity: capacity === undefined ? undefined : integer(capacity, 'capacity', 1, MAX_CAPACITY),
     name: name === undefined ? undefined : readName(name),
     ...readShared(own),
     clock: clock === undefined ? undefined : readClock(clock),
@@ -128,45 +127,9 @@ export function readCaps({ maxWaitersPerKey, maxWaiters }: RateLimiterOptions): 
   readonly maxWaiters: number
 } {
   return {
-    maxWaitersPerKey: readInteger(maxWaitersPerKey ?? 1_000, MAX_WAITERS, 'maxWaitersPerKey'),
-    maxWaiters: readInteger(maxWaiters ?? 10_000, MAX_WAITERS, 'maxWaiters'),
+    maxWaitersPerKey: integer(maxWaitersPerKey ?? 1_000, 'maxWaitersPerKey', 1, MAX_WAITERS),
+    maxWaiters: integer(maxWaiters ?? 10_000, 'maxWaiters', 1, MAX_WAITERS),
   }
-}
-
-/**
- * The options that are `options`' own, each read once. What is inherited does not count: a polluted
- * `Object.prototype` cannot set a limit.
- *
- * @throws TypeError unless `options` is an object whose own properties are all among `known`
- */
-export function ownOptions<T extends object>(options: T, known: readonly string[]): T {
-  checkNames(options, known)
-  return Object.assign(Object.create(null) as T, options)
-}
-
-function checkNames(options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(TypeError, 'INVALID_OPTION', 'options', 'an object', options)
-  }
-  for (const key of Reflect.ownKeys(options)) {
-    if (typeof key === 'string' && known.includes(key)) continue
-    const error = new TypeError(`unknown option ${printable(key)}${advice(key, known)}`)
-    throw Object.assign(error, { code: 'INVALID_OPTION' })
-  }
-}
-
-/** The most names that can be read in a line; of more than these only the one that may be meant is said. */
-const SHORT_LIST = 8
-
-function advice(key: string | symbol, known: readonly string[]): string {
-  if (known.length <= SHORT_LIST) return `; known are ${known.join(', ')}`
-  if (typeof key === 'symbol') return ''
-  const foreign = foreignOption(key)
-  if (foreign !== undefined) return `: ${foreign}`
-  const closest = closestTo(key, known)
-  return closest === undefined
-    ? '; the documentation lists those there are'
-    : `; did you mean ${closest}?`
 }
 
 /** @param name what the value was given as. Default: `algorithm` */
@@ -175,16 +138,6 @@ export function readAlgorithm(value: unknown, name = 'algorithm'): Algorithm {
   const known = ALGORITHMS.get(value.replaceAll('_', '-'))
   if (known === undefined) throw new RangeError(mustBe(name, ALGORITHMS_IN_WORDS, value))
   return known
-}
-
-/** @throws TypeError or RangeError that names the option unless it is an integer from `min` (1) to `max` */
-export function readInteger(value: unknown, max: number, name: string, min = 1): number {
-  const accepted = `an integer from ${min} to ${max}`
-  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (!Number.isSafeInteger(value) || value < min || value > max) {
-    throw new RangeError(mustBe(name, accepted, value))
-  }
-  return value
 }
 
 function readBlockFor(value: unknown): number {

@@ -2,13 +2,13 @@ import { again, type Charge, timed } from './again.ts'
 import { withBurst } from './burst.ts'
 import type { Clock } from './clock.ts'
 import { agedDenial, type Decision, readDecision } from './decision.ts'
-import { closedError } from './errors.ts'
-import { RateLimitExceeded } from './exceeded.ts'
+import { closedError, RateLimitExceeded } from './errors.ts'
 import { forget, noKey } from './last-key.ts'
 import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
-import type { Answer, Standing, Tier } from './limiter.ts'
+import type { Limiter, LimitStatus } from './limiter.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import { type Native, type OpenOptions, open } from './native/binding.ts'
 import { openShared } from './native/open.ts'
 import { watchShared } from './native/shared.ts'
@@ -50,7 +50,7 @@ const DEFAULT_CAPACITY = 100_000
  * denied for ever (`retryAfterMs: Infinity`) and touches nothing. Anything else throws a TypeError or
  * RangeError that names the argument. A denial changes nothing.
  */
-export class RateLimiter<const L extends LimitInput = LimitInput> implements Tier {
+export class RateLimiter<const L extends LimitInput = LimitInput> implements Limiter {
   /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   /** How requests are counted. */
@@ -151,7 +151,12 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
     this.peek(key, cost)
     this.#delayed ??= this.#newQueue(false)
     return this.#delayed.join(key, cost, maxWaitMs, caller)
@@ -162,7 +167,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Tie
    *
    * A {@link Decision} speaks of the limit that decides; headers that list all of them ask here.
    */
-  standings(key: string): readonly Standing[] {
+  standings(key: string): readonly LimitStatus[] {
     return this.limits.map((_, index) => {
       this.#native.standing(key, index, ...this.#now())
       const [remaining = 0, moreMs = 0] = this.#native.wide

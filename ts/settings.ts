@@ -1,6 +1,6 @@
-import { mustBe } from './errors.ts'
 import { type AlgorithmInput, readAlgorithm } from './options.ts'
 import { isRedis } from './storage-url.ts'
+import { mustBe } from './validate.ts'
 
 /** RateThrottle's settings, as its Flask page has them; also read from the environment. */
 export interface Settings {

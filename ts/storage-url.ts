@@ -1,7 +1,7 @@
-import { mustBe } from './errors.ts'
 import { hashText } from './key-hash.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 import { isRedisScheme } from './redis/url.ts'
+import { mustBe } from './validate.ts'
 
 type Server = 'redis' | 'valkey'
 

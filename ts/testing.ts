@@ -1,8 +1,9 @@
 import type { Clock } from './clock.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions } from './options.ts'
+import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
+import { ownOptions } from './validate.ts'
 
 export { FakeClock } from './clock.ts'
 

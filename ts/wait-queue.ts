@@ -1,6 +1,6 @@
 import { type Clock, withTimers } from './clock.ts'
 import { type Decision, deniedFor } from './decision.ts'
-import type { Answer } from './limiter.ts'
+import type { MaybePromise } from './maybe-promise.ts'
 import { Agenda } from './wait-queue/agenda.ts'
 import { Later, Line, type Outcome, type Reason, Refused, Waiter } from './wait-queue/line.ts'
 import type { Caller, QueueOptions, Room } from './wait-queue/options.ts'
@@ -16,9 +16,9 @@ export interface Source<T> {
    *
    * @param pauses how many times in a row the head of the line was told to wait before
    */
-  ask(key: string, cost: number, pauses: number): Answer<T | Later>
+  ask(key: string, cost: number, pauses: number): MaybePromise<T | Later>
   /** What the limits say of a cost, without charging it. */
-  peek(key: string, cost: number): Answer<Decision>
+  peek(key: string, cost: number): MaybePromise<Decision>
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
   aged(denial: Decision, ms: number): Decision
   /** Gives back what was charged for a caller who had gone by then. Answers with what had been decided. */
@@ -75,7 +75,7 @@ export class WaitQueue<T> {
    * Asks, and if need be waits, for `maxWaitMs` at most. Answers at once what needs no waiting to be known,
    * if the source does.
    */
-  join(key: string, cost: number, maxWaitMs: number, caller?: Caller): Answer<Outcome<T>> {
+  join(key: string, cost: number, maxWaitMs: number, caller?: Caller): MaybePromise<Outcome<T>> {
     return this.#join(key, cost, this.#clock.now() + maxWaitMs, caller)
   }
 
@@ -92,7 +92,7 @@ export class WaitQueue<T> {
     }
   }
 
-  #join(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome<T>> {
+  #join(key: string, cost: number, deadline: number, caller?: Caller): MaybePromise<Outcome<T>> {
     const line = this.#lines.get(key)
     if (line?.head === undefined) return this.#ask(key, cost, deadline, caller)
     if (cost <= line.head.cost) return this.#park(line, line.later, cost, deadline, caller)
@@ -108,8 +108,8 @@ export class WaitQueue<T> {
     })
   }
 
-  #ask(key: string, cost: number, deadline: number, caller?: Caller): Answer<Outcome<T>> {
-    const next = (asked: T | Later): Answer<Outcome<T>> => {
+  #ask(key: string, cost: number, deadline: number, caller?: Caller): MaybePromise<Outcome<T>> {
+    const next = (asked: T | Later): MaybePromise<Outcome<T>> => {
       if (!(asked instanceof Later)) return asked
       const line = this.#lines.get(key) ?? new Line<T>(key, asked, this.#clock.now())
       return this.#park(line, asked, cost, deadline, caller)
@@ -129,7 +129,7 @@ export class WaitQueue<T> {
     cost: number,
     deadline: number,
     caller: Caller | undefined,
-  ): Answer<Outcome<T>> {
+  ): MaybePromise<Outcome<T>> {
     const now = this.#clock.now()
     const ageMs = later === line.later ? now - line.toldAt : 0
     const reason = this.#objection(line, later, cost, deadline, caller, now)
@@ -286,6 +286,9 @@ function isInTime(at: number, deadline: number): boolean {
 }
 
 /** Goes on at once with what is here at once. */
-function after<T, R>(answer: Answer<T>, next: (value: T) => Answer<R>): Answer<R> {
+function after<T, R>(
+  answer: MaybePromise<T>,
+  next: (value: T) => MaybePromise<R>,
+): MaybePromise<R> {
   return answer instanceof Promise ? answer.then(next) : next(answer)
 }

@@ -1,8 +1,7 @@
 import type { Decision } from './decision.ts'
 import { deniedFor } from './decision.ts'
-import { invalid } from './errors.ts'
-import { inWords, RateLimitExceeded } from './exceeded.ts'
-import { ownOptions } from './options.ts'
+import { RateLimitExceeded, retryMessage } from './errors.ts'
+import { invalid, ownOptions } from './validate.ts'
 import { callerOf } from './wait-queue/signal.ts'
 import { Refused, type WaitQueue } from './wait-queue.ts'
 
@@ -55,7 +54,7 @@ function refusal({ decision, reason }: Refused, signal: AbortSignal | undefined)
   const denied = deniedFor(decision, 1)
   if (reason === 'late') return new RateLimitExceeded(denied)
   const whose = reason === 'crowded' ? 'this limiter' : 'this key'
-  const words = `${inWords(denied.retryAfterMs)}; as many callers wait for ${whose} as may`
+  const words = `${retryMessage(denied.retryAfterMs)}; as many callers wait for ${whose} as may`
   return new RateLimitExceeded(denied, words)
 }
 

@@ -177,7 +177,7 @@ describe('a list that is wrong', () => {
   ])('does not say %j', (text) => {
     expect(() => readRanges([text], 'allow')).toThrow(RangeError)
     expect(() => readRanges(['::1', text], 'allow')).toThrow(
-      /^allow\[1\] must be an IP address, a CIDR range such as "10.0.0.0\/8", "loopback", "linklocal" or "uniquelocal", not "/,
+      /^allow\[1\] must be an IP address, a CIDR range such as "10.0.0.0\/8", "loopback", "linklocal" or "uniquelocal", got "/,
     )
   })
 
@@ -186,10 +186,10 @@ describe('a list that is wrong', () => {
     (value) => {
       expect(() => readRanges(value, 'allow')).toThrow(TypeError)
       expect(() => readRanges(value, 'allow')).toThrow(
-        /^allow must be a string or an array of strings, not /,
+        /^allow must be a string or an array of strings, got /,
       )
       expect(() => readRanges(['::1', value], 'allow')).toThrow(
-        /^allow\[1\] must be a string, not /,
+        /^allow\[1\] must be a string, got /,
       )
     },
   )

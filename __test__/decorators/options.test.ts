@@ -34,7 +34,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
         expect(() => object.costly(cost as never)).toThrow(TypeError)
       }
       for (const cost of [-1, 0.5, Number.NaN]) {
-        expect(() => object.costly(cost)).toThrow(/^cost must be .*, not /)
+        expect(() => object.costly(cost)).toThrow(/^cost must be .*, got /)
       }
       expect(own(Keyed.prototype.costly)[0]?.peek('costly').remaining).toBe(10)
     })

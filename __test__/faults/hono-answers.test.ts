@@ -200,7 +200,7 @@ test('G2: RateLimitExceeded knows its own, those of another copy of the package,
   class Own extends RateLimitExceeded {}
   const decision = { retryAfterMs: 1_000 } as Any
   const copied = createRequire(`${process.cwd()}/`)
-  const files = Object.keys(copied.cache).filter((file) => file.endsWith('exceeded.js'))
+  const files = Object.keys(copied.cache).filter((file) => file.endsWith('errors.js'))
   const other = copyOf(copied, files)
   const is = (value: unknown): boolean[] => [
     value instanceof RateLimitExceeded,
@@ -223,7 +223,7 @@ test('G2: RateLimitExceeded knows its own, those of another copy of the package,
 /** The class of a second copy of the module. */
 function copyOf(require: NodeJS.Require, files: readonly string[]): typeof RateLimitExceeded {
   for (const file of files) delete require.cache[file]
-  return require(`${process.cwd()}/dist/exceeded.js`).RateLimitExceeded
+  return require(`${process.cwd()}/dist/errors.js`).RateLimitExceeded
 }
 
 test('G2: the idiom holds in a program of CommonJS, whose HTTPException is another class', async () => {

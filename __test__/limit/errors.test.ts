@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { InvalidLimit, mustBe, printable } from '../../ts/errors.ts'
+import { InvalidLimit } from '../../ts/errors.ts'
+import { mustBe, printable } from '../../ts/validate.ts'
 
 describe('printable', () => {
   const trap = (): never => {
@@ -66,7 +67,7 @@ describe('printable', () => {
 
 describe('mustBe', () => {
   it('names the argument, what is accepted and the value', () => {
-    expect(mustBe('burst', 'an integer', '5')).toBe('burst must be an integer, not "5"')
+    expect(mustBe('burst', 'an integer', '5')).toBe('burst must be an integer, got "5"')
   })
 })
 

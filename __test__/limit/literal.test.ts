@@ -31,7 +31,15 @@ function compile(lines: readonly string[]): string {
     '--ignoreConfig',
   ]
   const tsc = resolve('node_modules/typescript/bin/tsc')
-  const options = ['--module', 'nodenext', '--target', 'es2023', ...flags]
+  const options = [
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023,es2024.string',
+    ...flags,
+  ]
   const { stdout, stderr } = spawnSync(process.execPath, [tsc, ...options, file], {
     encoding: 'utf8',
   })

@@ -258,35 +258,35 @@ describe('refusals say where', () => {
 
 describe('limits that are no text', () => {
   it.each([
-    [undefined, 'limits must be a limit string', 'not undefined'],
-    [null, 'limits must be a limit string', 'not null'],
-    [100, 'limits must be a limit string', 'not 100'],
-    [Number.NaN, 'limits must be a limit string', 'not NaN'],
-    [true, 'limits must be a limit string', 'not true'],
-    [100n, 'limits must be a limit string', 'not 100n'],
-    [Symbol('5/s'), 'limits must be a limit string', 'not Symbol(5/s)'],
-    [() => '5/s', 'limits must be a limit string', 'not [function]'],
+    [undefined, 'limits must be a limit string', 'got undefined'],
+    [null, 'limits must be a limit string', 'got null'],
+    [100, 'limits must be a limit string', 'got 100'],
+    [Number.NaN, 'limits must be a limit string', 'got NaN'],
+    [true, 'limits must be a limit string', 'got true'],
+    [100n, 'limits must be a limit string', 'got 100n'],
+    [Symbol('5/s'), 'limits must be a limit string', 'got Symbol(5/s)'],
+    [() => '5/s', 'limits must be a limit string', 'got [function]'],
     [new String('5/s'), 'limits has the unknown property "0"', 'only count, windowMs and burst'],
-    [new Date(), 'limits.count must be an integer from 1 to 1000000000', 'not undefined'],
-    [new Map(), 'limits.count', 'not undefined'],
-    [Object.create(null), 'limits.count', 'not undefined'],
-    [{}, 'limits.count', 'not undefined'],
-    [{ count: 5 }, 'limits.windowMs', 'not undefined'],
-    [{ windowMs: 5 }, 'limits.count', 'not undefined'],
-    [{ count: '5', windowMs: 5 }, 'limits.count', 'not "5"'],
-    [{ count: 5n, windowMs: 5 }, 'limits.count', 'not 5n'],
-    [{ count: 5, windowMs: null }, 'limits.windowMs', 'not null'],
-    [{ count: 5, windowMs: '1s' }, 'limits.windowMs', 'not "1s"'],
+    [new Date(), 'limits.count must be an integer from 1 to 1000000000', 'got undefined'],
+    [new Map(), 'limits.count', 'got undefined'],
+    [Object.create(null), 'limits.count', 'got undefined'],
+    [{}, 'limits.count', 'got undefined'],
+    [{ count: 5 }, 'limits.windowMs', 'got undefined'],
+    [{ windowMs: 5 }, 'limits.count', 'got undefined'],
+    [{ count: '5', windowMs: 5 }, 'limits.count', 'got "5"'],
+    [{ count: 5n, windowMs: 5 }, 'limits.count', 'got 5n'],
+    [{ count: 5, windowMs: null }, 'limits.windowMs', 'got null'],
+    [{ count: 5, windowMs: '1s' }, 'limits.windowMs', 'got "1s"'],
     [{ count: 5, windowMs: 5, most: 9 }, 'limits has the unknown property "most"', 'only count'],
-    [{ count: 5, windowMs: 5, burst: '9' }, 'limits.burst must be an integer', 'not "9"'],
-    [{ count: 5, windowMs: 5, burst: null }, 'limits.burst', 'not null'],
+    [{ count: 5, windowMs: 5, burst: '9' }, 'limits.burst must be an integer', 'got "9"'],
+    [{ count: 5, windowMs: 5, burst: null }, 'limits.burst', 'got null'],
     [{ count: 5, windowMs: 5, [Symbol('x')]: 9 }, 'unknown property Symbol(x)', 'only count'],
     [{ count: 5, windowMS: 5 }, 'limits has the unknown property "windowMS"', 'only count'],
     [[['5/s']], 'limits[0] has the unknown property "0"', 'only count'],
-    [['5/s', undefined], 'limits[1] must be a limit string', 'not undefined'],
-    [['5/s', 5], 'limits[1] must be a limit string', 'not 5'],
-    [new Array(3), 'limits[0] must be a limit string', 'not undefined'],
-    [['5/s', { count: 5, windowMs: '1' }], 'limits[1].windowMs', 'not "1"'],
+    [['5/s', undefined], 'limits[1] must be a limit string', 'got undefined'],
+    [['5/s', 5], 'limits[1] must be a limit string', 'got 5'],
+    [new Array(3), 'limits[0] must be a limit string', 'got undefined'],
+    [['5/s', { count: 5, windowMs: '1' }], 'limits[1].windowMs', 'got "1"'],
   ])('refuses %o with a TypeError that names the argument', (limits, start, end) => {
     const error = thrownBy(() => readLimits(limits))
     expect(error).toBeInstanceOf(TypeError)
@@ -302,14 +302,14 @@ describe('limits that are no text', () => {
     expect(error).not.toBeInstanceOf(InvalidLimit)
     const shown = Object.is(count, -0) ? '-0' : String(count)
     expect((error as Error).message).toBe(
-      `limits.count must be an integer from 1 to 1000000000, not ${shown}`,
+      `limits.count must be an integer from 1 to 1000000000, got ${shown}`,
     )
   })
 
   it.each([...numbers, 315_360_000_001, 2 ** 53 - 1])('refuses the window %d', (windowMs) => {
     const act = (): unknown => parseLimits(['5/s', { count: 1, windowMs }])
     expect(act).toThrow(RangeError)
-    expect(act).toThrow('limits[1].windowMs must be an integer from 1 to 315360000000, not ')
+    expect(act).toThrow('limits[1].windowMs must be an integer from 1 to 315360000000, got ')
   })
 
   it('accepts the ends of both ranges', () => {

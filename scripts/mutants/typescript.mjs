@@ -7,8 +7,8 @@ const HTTP = [
   {
     name: 'of stacked limiters only the last gives back',
     file: 'ts/http/charge-record.ts',
-    from: 'return then(unwind(passage), () => rollback(passage.before))',
-    to: 'return unwind(passage)',
+    from: 'return andThen(given, () => rollback(passage.before))',
+    to: 'return given',
     tests: ['__test__/http/stacked.test.ts'],
   },
   {

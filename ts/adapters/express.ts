@@ -21,8 +21,7 @@ import { hand, noticeApp } from './express/hand.ts'
 import { warnOfEarlierRoutes } from './express/late.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RequestRefused } from '../errors.ts'
-export { RateLimitExceeded } from '../exceeded.ts'
+export { RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */

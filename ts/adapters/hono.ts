@@ -20,8 +20,7 @@ import { honoFramework, tellEnd } from './hono/framework.ts'
 import { complete, correctAnswer, exceptionOf, refused } from './hono/refusal.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RequestRefused } from '../errors.ts'
-export { RateLimitExceeded } from '../exceeded.ts'
+export { RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. A `handler` answers with a Response: `(c, _, error) => c.text('no', 429)`. */

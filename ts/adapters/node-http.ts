@@ -10,12 +10,11 @@ import { ownHttpOptions } from '../http/resolve-options.ts'
 import { bodyOf, type Outcome } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { Answer } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RequestRefused } from '../errors.ts'
-export { RateLimitExceeded } from '../exceeded.ts'
+export { RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */
@@ -39,7 +38,7 @@ export interface RateThrottle extends Controls {
    *
    * @returns whether it may pass: at once, or as a promise, where the store, an option or `handler` takes time
    */
-  admit(request: AnyRequest, response: AnyResponse): Answer<boolean>
+  admit(request: AnyRequest, response: AnyResponse): MaybePromise<boolean>
   /**
    * The same as a middleware of connect, `@fastify/middie` or Socket.IO's `io.engine.use`: calls `next` for
    * the requests that may pass.
@@ -70,7 +69,7 @@ export function rateThrottle<const L extends LimitInput>(
   const warnings = new Warnings()
   const guard = new HttpLimiter(own, NODE, warnings, nextLimiterName())
   const notAwaited = new NotAwaited(warnings)
-  const admitFor = (request: AnyRequest, response: AnyResponse): Answer<boolean> =>
+  const admitFor = (request: AnyRequest, response: AnyResponse): MaybePromise<boolean> =>
     // HTTP/2 has the same in classes of its own.
     admit(guard, request as IncomingMessage, response as ServerResponse)
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
@@ -106,7 +105,7 @@ function admit(
   request: IncomingMessage,
   response: ServerResponse,
   caller?: NotAwaited,
-): Answer<boolean> {
+): MaybePromise<boolean> {
   const wasAnswered = response.headersSent
   const refusal = guard.decide(request, response)
   if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response, caller)
@@ -123,11 +122,11 @@ function settle(
   request: IncomingMessage,
   response: ServerResponse,
   caller: NotAwaited | undefined,
-): Answer<boolean> {
+): MaybePromise<boolean> {
   if (refusal === undefined) return true
   const hand = (): void =>
     send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
   const answered = guard.refuse(refusal, { request, response }, hand)
   if (answered instanceof Promise) caller?.answering(response)
-  return then(answered, () => false)
+  return andThen(answered, () => false)
 }

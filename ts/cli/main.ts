@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { printable } from '../errors.ts'
+import { printable } from '../validate.ts'
 import { ascii } from './ascii.ts'
 import { list, remove, show } from './shared.ts'
 

@@ -1,5 +1,5 @@
-import { printable } from '../errors.ts'
 import { type SharedEntry, sharedList, sharedRemove } from '../native/binding.ts'
+import { printable } from '../validate.ts'
 import { asciiLines } from './ascii.ts'
 import { attachedTo } from './attached.ts'
 import { columns } from './columns.ts'

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { mustBe } from '../errors.ts'
+import { mustBe } from '../validate.ts'
 import { MAX_ADDRESS_LENGTH } from './ip.ts'
 import { parseRanges, RANGE_NAMES, type Range } from './range.ts'
 

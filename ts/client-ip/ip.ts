@@ -1,5 +1,5 @@
 import { isIP, isIPv4 } from 'node:net'
-import { mustBe } from '../errors.ts'
+import { mustBe } from '../validate.ts'
 import { embeddedIPv4, groupsOf, mask, textOf } from './groups.ts'
 
 /**

@@ -1,5 +1,4 @@
-import { mustBe, printable } from '../errors.ts'
-import { ownOptions } from '../options.ts'
+import { mustBe, ownOptions, printable } from '../validate.ts'
 import { AddressRanges, readList } from './cidr.ts'
 import { forwarded, forwardedFor } from './forwarded.ts'
 import { hopAddress, MAX_HOPS } from './hop.ts'

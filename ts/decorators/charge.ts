@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import type { Answer } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import type { Bill } from './rule.ts'
 
 /**
@@ -8,14 +8,14 @@ import type { Bill } from './rule.ts'
  *
  * @returns the denial, or undefined when all is paid
  */
-export function charge(bills: readonly Bill[]): Answer<Decision | undefined> {
+export function charge(bills: readonly Bill[]): MaybePromise<Decision | undefined> {
   const [bill, another] = bills
   // Nobody pays before a single bill, so there is nothing to give back; half the time of the steps.
   if (bill !== undefined && another === undefined) return chargeOne(bill)
   return drive(paying(bills))
 }
 
-function chargeOne({ limiter, key, cost }: Bill): Answer<Decision | undefined> {
+function chargeOne({ limiter, key, cost }: Bill): MaybePromise<Decision | undefined> {
   const decision = limiter.check(key, cost)
   return isPromise(decision) ? decision.then(denial) : denial(decision)
 }
@@ -53,7 +53,7 @@ function* givingBack(bills: readonly Bill[]): Steps<void> {
 }
 
 /** Written once for both kinds of limiters: nothing here turns asynchronous before one of them does. */
-function drive<T>(steps: Steps<T>): Answer<T> {
+function drive<T>(steps: Steps<T>): MaybePromise<T> {
   let step = steps.next()
   while (step.done !== true) {
     if (isPromise(step.value)) return driveLater(steps, step.value)

@@ -1,8 +1,8 @@
-import type { Tier } from '../limiter.ts'
+import type { Limiter } from '../limiter.ts'
 import type { RateLimiterOptions } from '../options.ts'
 
 /** What a decorator asks of a limiter: every tier has it. */
-export type MethodLimiter = Pick<Tier, 'check' | 'refund'>
+export type MethodLimiter = Pick<Limiter, 'check' | 'refund'>
 
 /** Arguments of any method. */
 // biome-ignore lint/suspicious/noExplicitAny: no other type takes the parameters of every method

@@ -1,7 +1,7 @@
-import { mustBe } from '../errors.ts'
 import { readLimits } from '../limit/parse.ts'
-import { LIMITER_OPTIONS, ownOptions, type RateLimiterOptions, resolveOptions } from '../options.ts'
+import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
+import { mustBe, ownOptions } from '../validate.ts'
 import type { AnyArgs, CallOptions, MethodLimiter } from './options.ts'
 
 type AnyCallOptions = CallOptions<unknown, AnyArgs>

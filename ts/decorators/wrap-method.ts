@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { Decision } from '../decision.ts'
-import { RateLimitExceeded } from '../exceeded.ts'
+import { RateLimitExceeded } from '../errors.ts'
 import { charge, isPromise } from './charge.ts'
 import type { AnyArgs, MethodOf } from './options.ts'
 import type { Rule } from './rule.ts'

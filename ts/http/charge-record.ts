@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
-import type { Answer } from '../limiter.ts'
-import { then, unlessClosed } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen, unlessClosed } from '../maybe-promise.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -117,11 +117,11 @@ export function findCharge(
 }
 
 /** Gives back what budgets before this one charged: several limits are charged all or none. */
-export function rollback(passage: ChargeRecord | undefined): Answer<void> {
+export function rollback(passage: ChargeRecord | undefined): MaybePromise<void> {
   if (passage === undefined) return
   // One that is closed denies no request any more.
   const given = unlessClosed(() => unwind(passage))
-  return then(given, () => rollback(passage.before))
+  return andThen(given, () => rollback(passage.before))
 }
 
 /** The denying one, or the one with least left; of equals the one with the longer wait. */
@@ -146,7 +146,7 @@ export function isEnforced(passage: ChargeRecord): boolean {
   return !passage.isDry
 }
 
-function unwind({ hold, budget, key, cost, decision }: ChargeRecord): Answer<void> {
+function unwind({ hold, budget, key, cost, decision }: ChargeRecord): MaybePromise<void> {
   if (hold !== undefined) return hold.cancel()
   // A dry run may have denied: it was charged nothing.
   if (decision.allowed && cost !== 0) return budget.tier.refund(key, cost)

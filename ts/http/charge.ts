@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
-import type { Answer } from '../limiter.ts'
-import { settle, then, within } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen, toPromise, withTimeout } from '../maybe-promise.ts'
 import { readCaps } from '../options.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type BudgetOwner, ChargeRecord, type Exchange } from './charge-record.ts'
@@ -61,7 +61,10 @@ export class Charging<Request extends object, Response extends object> {
   }
 
   /** What came of it, or `undefined` for a request that its limits function exempts. */
-  charge(exchange: Exchange<Request, Response>, key: string): Answer<ChargeRecord | undefined> {
+  charge(
+    exchange: Exchange<Request, Response>,
+    key: string,
+  ): MaybePromise<ChargeRecord | undefined> {
     if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
     const budget = this.#source as RequestLimits
     const cost = this.#options.cost as number | undefined
@@ -78,12 +81,12 @@ export class Charging<Request extends object, Response extends object> {
   #chargeWithCare(
     exchange: Exchange<Request, Response>,
     key: string,
-  ): Answer<ChargeRecord | undefined> {
+  ): MaybePromise<ChargeRecord | undefined> {
     const { request } = exchange
     const budget = 'tier' in this.#source ? this.#source : this.#source.of(request)
-    return then(budget, (found) => {
+    return andThen(budget, (found) => {
       if (found === undefined) return undefined
-      return then(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
+      return andThen(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
     })
   }
 
@@ -92,10 +95,10 @@ export class Charging<Request extends object, Response extends object> {
     budget: RequestLimits,
     key: string,
     cost: number | undefined,
-  ): Answer<ChargeRecord> {
+  ): MaybePromise<ChargeRecord> {
     if (this.#holds !== undefined) return this.#hold(this.#holds, exchange, budget, key, cost)
     const decision = this.#ask(exchange, budget, key, cost)
-    return then(decision, (found) => this.#passage(exchange, budget, key, cost, found))
+    return andThen(decision, (found) => this.#passage(exchange, budget, key, cost, found))
   }
 
   #ask(
@@ -103,7 +106,7 @@ export class Charging<Request extends object, Response extends object> {
     { tier }: RequestLimits,
     key: string,
     cost: number | undefined,
-  ): Answer<Decision> {
+  ): MaybePromise<Decision> {
     const { slowDownMs, dryRun } = this.#options
     if (slowDownMs === undefined || dryRun) return tier.check(key, cost)
     return chargeSlowly(tier, { key, cost }, slowDownMs, this.#parked.clientOf(response))
@@ -115,12 +118,12 @@ export class Charging<Request extends object, Response extends object> {
     budget: RequestLimits,
     key: string,
     cost: number | undefined,
-  ): Answer<ChargeRecord> {
+  ): MaybePromise<ChargeRecord> {
     const client = this.#parked.clientOf(exchange.response)
     const held = this.#options.dryRun
       ? holds.takeAtOnce(budget, key, cost)
       : holds.take(budget, key, cost, client)
-    return then(held, ({ decision, hold }) => {
+    return andThen(held, ({ decision, hold }) => {
       if (hold !== undefined) this.#settleLater(hold, exchange)
       return this.#passage(exchange, budget, key, cost, decision, hold)
     })
@@ -131,11 +134,11 @@ export class Charging<Request extends object, Response extends object> {
     if (counts !== undefined) settleAtEnd(hold, counts, exchange, this.#framework, this.#report)
   }
 
-  #costOf(request: Request): Answer<number | undefined> {
+  #costOf(request: Request): MaybePromise<number | undefined> {
     const { cost, keyTimeoutMs } = this.#options
     if (typeof cost !== 'function') return cost
-    const found = settle(cost(request))
-    return found instanceof Promise ? within(found, keyTimeoutMs, 'the cost function') : found
+    const found = toPromise(cost(request))
+    return found instanceof Promise ? withTimeout(found, keyTimeoutMs, 'the cost function') : found
   }
 
   #passage(

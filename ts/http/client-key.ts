@@ -1,6 +1,7 @@
-import { invalid, mustBe, RequestRefused } from '../errors.ts'
-import type { Answer } from '../limiter.ts'
-import { settle, within } from '../maybe-promise.ts'
+import { RequestRefused } from '../errors.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { toPromise, withTimeout } from '../maybe-promise.ts'
+import { invalid, mustBe } from '../validate.ts'
 import { byIp, type Facts, isNone, type Key, type KeyFunction } from './key-functions.ts'
 
 /** What to do without a key: refuse (400), put all of these requests in one budget, or take the address. */
@@ -46,12 +47,12 @@ export class Caller<Request> {
   }
 
   /** @throws RequestRefused, or rejects with it */
-  of(request: Request): Answer<string> {
+  of(request: Request): MaybePromise<string> {
     let key: unknown
     try {
       key = this.#options.key(request, this.#facts)
       if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH) return key
-      key = settle(key)
+      key = toPromise(key)
     } catch (error) {
       return this.#failed(request, error)
     }
@@ -73,7 +74,7 @@ export class Caller<Request> {
   async #later(request: Request, promise: Promise<unknown>): Promise<string> {
     let key: unknown
     try {
-      key = await within(promise, this.#options.keyTimeoutMs, 'the key function')
+      key = await withTimeout(promise, this.#options.keyTimeoutMs, 'the key function')
     } catch (error) {
       return this.#failed(request, error)
     }

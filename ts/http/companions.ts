@@ -1,8 +1,9 @@
 import { openTier } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Answer, Tier } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import type { Limiter } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import type { Algorithm, RateLimiterOptions } from '../options.ts'
 import type { RedisSettings } from './options.ts'
 
@@ -16,7 +17,7 @@ export interface Where {
 }
 
 /** Opens further counters in the same place: processes that share a limit share its companions too. */
-export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) => Tier
+export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) => Limiter
 
 const MIN_CAPACITY = 100_000
 
@@ -72,7 +73,7 @@ const EPOCHS_KEPT = 3
  * So a process that finds a key exhausted can tell whether only provisional charges are to blame.
  */
 export class Marks {
-  readonly #tier: Tier
+  readonly #tier: Limiter
   readonly #now: () => number
   readonly #epochMs: number
   readonly #looks: readonly number[]
@@ -94,15 +95,15 @@ export class Marks {
   }
 
   /** Whether the mark was made: an epoch holds a bounded number of them. */
-  put(key: string, epoch: number): Answer<boolean> {
-    return then(this.#tier.take(markKey(key, epoch), PER_MARK + 1), ({ allowed }) => allowed)
+  put(key: string, epoch: number): MaybePromise<boolean> {
+    return andThen(this.#tier.take(markKey(key, epoch), PER_MARK + 1), ({ allowed }) => allowed)
   }
 
-  remove(key: string, epoch: number): Answer<void> {
+  remove(key: string, epoch: number): MaybePromise<void> {
     return this.#tier.refund(markKey(key, epoch), 1)
   }
 
-  look(key: string): Answer<Sight> {
+  look(key: string): MaybePromise<Sight> {
     const { epoch } = this
     const seen = this.#looks.map((ahead) => this.#count(key, epoch + ahead))
     return seen.some((count) => count instanceof Promise)
@@ -110,12 +111,15 @@ export class Marks {
       : sightOf(seen as number[])
   }
 
-  close(): Answer<void> {
+  close(): MaybePromise<void> {
     return this.#tier.close()
   }
 
-  #count(key: string, epoch: number): Answer<number> {
-    return then(this.#tier.peek(markKey(key, epoch), 1), ({ remaining }) => MAX_COUNT - remaining)
+  #count(key: string, epoch: number): MaybePromise<number> {
+    return andThen(
+      this.#tier.peek(markKey(key, epoch), 1),
+      ({ remaining }) => MAX_COUNT - remaining,
+    )
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Decision } from '../decision.ts'
-import type { Answer, StoreStatus } from '../limiter.ts'
+import type { StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import type { Key } from './key-functions.ts'
 
 /** What every adapter's limiter offers beside limiting requests. */
@@ -11,13 +12,13 @@ export interface Controls {
    * (an IPv6 address by network, `2001:db8::/64`); docs/reference/options.md lists the forms
    * @throws TypeError with the code INVALID_ARGUMENT for what is no key
    */
-  reset(key: Key): Answer<void>
+  reset(key: Key): MaybePromise<void>
   /**
    * How the key stands now. Changes nothing. Takes a key, and throws, as `reset` does.
    *
    * @throws TypeError with the code LIMITS_DEPEND_ON_REQUEST where the limits come from a function
    */
-  peek(key: Key): Answer<Decision>
+  peek(key: Key): MaybePromise<Decision>
   /**
    * Waits for the first connection to the store, and says whether the store can be asked. Never rejects.
    * Counters in this process are always available.

@@ -1,5 +1,6 @@
-import { isClosed, mustBe } from '../errors.ts'
-import { settle } from '../maybe-promise.ts'
+import { isClosed } from '../errors.ts'
+import { toPromise } from '../maybe-promise.ts'
+import { mustBe } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { Exchange } from './charge-record.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
@@ -63,7 +64,7 @@ function isCounted<Request>(
   report: (request: Request, error: unknown) => void,
 ): boolean {
   try {
-    const answer = settle<unknown>(counts(outcome))
+    const answer = toPromise<unknown>(counts(outcome))
     if (!(answer instanceof Promise)) return answer !== false
     // Left alone, one that rejects would end the process.
     answer.catch((error: unknown) => report(outcome.request, error))

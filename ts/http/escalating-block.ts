@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import { type Answer, readiness, type Standing, type StoreStatus, type Tier } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import { type Limiter, type LimitStatus, readiness, type StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import type { WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
@@ -32,16 +33,16 @@ const NEAR_PAUSES_MS = [1, 2, 4, 8, 16]
  * remembered lies where the counters lie, in bounded memory: processes that share a budget share the steps.
  * A longer block is never replaced by a shorter one.
  */
-export class Escalation implements Tier {
+export class Escalation implements Limiter {
   readonly limits: readonly Limit[]
-  readonly #tier: Tier
+  readonly #tier: Limiter
   readonly #stepsMs: readonly number[]
   /** Offences of each key. */
-  readonly #strikes: Tier
+  readonly #strikes: Limiter
   /** Keys under a block that a step began. */
-  readonly #blocked: Tier
+  readonly #blocked: Limiter
   /** Admits one caller a key: who decides about a block. */
-  readonly #turns: Tier
+  readonly #turns: Limiter
   /** Keys of which this process knows that they are blocked, and for how long: it need not ask again. */
   readonly #known: RateLimiter
   /** Looks for a block that another process begins: one a key. */
@@ -52,7 +53,7 @@ export class Escalation implements Tier {
   readonly #begun = new WeakMap<Decision, { readonly denied: Decision; readonly ms: number }>()
 
   constructor(
-    tier: Tier,
+    tier: Limiter,
     stepsMs: readonly number[],
     open: OpenCompanion,
     clock: Clock | undefined,
@@ -71,46 +72,51 @@ export class Escalation implements Tier {
     )
   }
 
-  check(key: string, cost?: number): Answer<Decision> {
-    return then(this.#tier.check(key, cost), (decision) => {
+  check(key: string, cost?: number): MaybePromise<Decision> {
+    return andThen(this.#tier.check(key, cost), (decision) => {
       if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
       if (this.#isKnown(key)) return this.#underKnown(key, decision)
       return cost === 0 ? decision : this.#judge(key, decision)
     })
   }
 
-  peek(key: string, cost?: number): Answer<Decision> {
-    return then(this.#tier.peek(key, cost), (decision) => {
+  peek(key: string, cost?: number): MaybePromise<Decision> {
+    return andThen(this.#tier.peek(key, cost), (decision) => {
       if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
       return this.#isKnown(key) ? this.#underKnown(key, decision) : decision
     })
   }
 
-  take(key: string, cost?: number): Answer<Decision> {
+  take(key: string, cost?: number): MaybePromise<Decision> {
     return this.#tier.take(key, cost)
   }
 
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
     return this.#tier.delay(key, cost, maxWaitMs, caller)
   }
 
-  standings(key: string, decision: Decision): Answer<readonly Standing[]> {
+  standings(key: string, decision: Decision): MaybePromise<readonly LimitStatus[]> {
     const block = this.#begun.get(decision)
     if (block === undefined) return this.#tier.standings(key, decision)
-    return then(this.#tier.standings(key, block.denied), (standings) =>
+    return andThen(this.#tier.standings(key, block.denied), (standings) =>
       standings.map((standing) => underBlock(standing, block.ms)),
     )
   }
 
-  refund(key: string, units?: number): Answer<void> {
+  refund(key: string, units?: number): MaybePromise<void> {
     return this.#tier.refund(key, units)
   }
 
-  block(key: string, ms: number): Answer<void> {
+  block(key: string, ms: number): MaybePromise<void> {
     return this.#tier.block(key, ms)
   }
 
-  reset(key: string): Answer<void> {
+  reset(key: string): MaybePromise<void> {
     this.#known.reset(BELIEVED + key)
     const all = [this.#strikes, this.#blocked, this.#turns, this.#tier]
     return inTurn(all.map((tier) => () => tier.reset(key)))
@@ -124,18 +130,18 @@ export class Escalation implements Tier {
     return readiness(this.#tier)
   }
 
-  close(): Answer<void> {
+  close(): MaybePromise<void> {
     this.#known.close()
     const all = [this.#strikes, this.#blocked, this.#turns, this.#tier]
     return inTurn(all.map((tier) => () => tier.close()))
   }
 
   /** Whether the denial begins a block, or belongs to one that has begun, here or in another process. */
-  #judge(key: string, denied: Decision): Answer<Decision> {
-    return then(this.#blocked.peek(key), (block) => {
+  #judge(key: string, denied: Decision): MaybePromise<Decision> {
+    return andThen(this.#blocked.peek(key), (block) => {
       if (!block.allowed) return this.#underFound(key, block, denied)
       const turn = this.#turns.take(key)
-      return then(turn, ({ allowed }) => {
+      return andThen(turn, ({ allowed }) => {
         if (allowed) return this.#punish(key, denied)
         // Another caller is about to begin the block.
         if (this.#isFull) return denied
@@ -186,18 +192,18 @@ export class Escalation implements Tier {
     return longer
   }
 
-  #punish(key: string, denied: Decision): Answer<Decision> {
-    return then(this.#strike(key), (strikes) => {
+  #punish(key: string, denied: Decision): MaybePromise<Decision> {
+    return andThen(this.#strike(key), (strikes) => {
       const ms = this.#stepsMs[strikes - 1] as number
       const longer = this.#under(denied, ms)
       // A block replaces an earlier one: a longer one must not end the sooner for it.
       const isLonger = denied.retryAfterMs >= ms
-      const block = (): Answer<boolean> => isLonger || blocks(this.#tier, key, ms)
-      return then(blocks(this.#blocked, key, ms), (isKnown) => {
+      const block = (): MaybePromise<boolean> => isLonger || blocks(this.#tier, key, ms)
+      return andThen(blocks(this.#blocked, key, ms), (isKnown) => {
         this.#isFull = !isKnown
         if (isKnown) this.#know(key, ms)
         // No slot left but those of blocked keys: the denial stands, and the next one tries again.
-        return then(isKnown && block(), (isBlocked) => (isBlocked ? longer : denied))
+        return andThen(isKnown && block(), (isBlocked) => (isBlocked ? longer : denied))
       })
     })
   }
@@ -213,23 +219,23 @@ export class Escalation implements Tier {
   }
 
   /** Which step it is now. Each offence opens the window again: it is the last one that is remembered. */
-  #strike(key: string): Answer<number> {
-    return then(this.#strikes.peek(key), ({ limit, remaining }) => {
+  #strike(key: string): MaybePromise<number> {
+    return andThen(this.#strikes.peek(key), ({ limit, remaining }) => {
       const strikes = Math.min(limit - remaining + 1, this.#stepsMs.length, MOST_STRIKES)
-      return then(this.#strikes.reset(key), () =>
-        then(this.#strikes.take(key, strikes), () => strikes),
+      return andThen(this.#strikes.reset(key), () =>
+        andThen(this.#strikes.take(key, strikes), () => strikes),
       )
     })
   }
 }
 
 /** A limit that has units left would admit one as soon as the block is over. */
-function underBlock({ remaining, moreMs }: Standing, ms: number): Standing {
+function underBlock({ remaining, moreMs }: LimitStatus, ms: number): LimitStatus {
   return { remaining: 0, moreMs: remaining > 0 ? ms : Math.max(moreMs, ms) }
 }
 
 /** Blocks the key, unless the table has no slot for it: whether it has. */
-function blocks(tier: Tier, key: string, ms: number): Answer<boolean> {
+function blocks(tier: Limiter, key: string, ms: number): MaybePromise<boolean> {
   try {
     const blocked = tier.block(key, ms)
     return blocked instanceof Promise ? blocked.then(() => true, isFull) : true
@@ -244,7 +250,7 @@ function isFull(error: unknown): false {
   throw error
 }
 
-function inTurn(steps: readonly (() => Answer<void>)[]): Answer<void> {
+function inTurn(steps: readonly (() => MaybePromise<void>)[]): MaybePromise<void> {
   const [first, ...others] = steps
-  if (first !== undefined) return then(first(), () => inTurn(others))
+  if (first !== undefined) return andThen(first(), () => inTurn(others))
 }

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Decision } from '../decision.ts'
-import { settle } from '../maybe-promise.ts'
+import { toPromise } from '../maybe-promise.ts'
 import { reasonOf } from './reason.ts'
 import type { Warnings } from './warning.ts'
 
@@ -91,7 +91,7 @@ export class Events<Request> {
       this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
     }
     try {
-      const answer = settle<unknown>(hook?.(event))
+      const answer = toPromise<unknown>(hook?.(event))
       // Nothing waits for an async hook, and one that rejects must not end the process.
       if (answer instanceof Promise) answer.catch(failed)
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
-import type { Answer } from '../limiter.ts'
-import { settle, within } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { toPromise, withTimeout } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { Facts } from './key-functions.ts'
 
@@ -38,7 +38,7 @@ export class Filter<Request, Response> {
     this.#report = report
   }
 
-  judge(request: Request): Answer<Verdict> {
+  judge(request: Request): MaybePromise<Verdict> {
     const { methods, allow, deny, skip } = this.#options
     if (deny !== undefined && this.#isIn(deny, request)) return 'forbid'
     if (methods !== undefined && !methods.has(countedAs(this.#framework.method(request)))) {
@@ -55,16 +55,16 @@ export class Filter<Request, Response> {
   }
 
   /** A `skip` that fails exempts nobody. */
-  #askSkip(skip: Skip<Request>, request: Request): Answer<Verdict> {
+  #askSkip(skip: Skip<Request>, request: Request): MaybePromise<Verdict> {
     const failed = (error: unknown): Verdict => {
       this.#report(request, error)
       return 'limit'
     }
     const verdict = (skipped: boolean): Verdict => (skipped === true ? 'pass' : 'limit')
     try {
-      const answer = settle(skip(request))
+      const answer = toPromise(skip(request))
       if (!(answer instanceof Promise)) return verdict(answer)
-      return within(answer, this.#options.timeoutMs, 'skip').then(verdict, failed)
+      return withTimeout(answer, this.#options.timeoutMs, 'skip').then(verdict, failed)
     } catch (error) {
       return failed(error)
     }

@@ -1,8 +1,8 @@
 import type { Decision } from '../decision.ts'
-import { invalid, mustBe } from '../errors.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
+import { invalid, mustBe } from '../validate.ts'
 
 /**
  * Which headers a response carries: `'legacy'` for the three of RateThrottle's Flask page, `'draft'` for
@@ -158,7 +158,7 @@ function checkDecision(decision: unknown): void {
  * How the deciding limit stands, as far as its decision tells: a bucket gains unit after unit, a window gives
  * back all at once, and of the other two it is only known when all is back.
  */
-function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): Standing {
+function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): LimitStatus {
   const { allowed, remaining, limitResetMs, retryAfterMs, policy } = decision
   if (!allowed && Number.isFinite(retryAfterMs)) return { remaining, moreMs: retryAfterMs }
   const limit = limits[policy]
@@ -178,7 +178,7 @@ export function policyItem({ name, limit }: Policy): string {
 }
 
 /** One member of `RateLimit`: name, what is left, and the seconds until there is more, unless it is full. */
-export function standingItem(name: string, { remaining, moreMs }: Standing): string {
+export function standingItem(name: string, { remaining, moreMs }: LimitStatus): string {
   const more = moreMs === Number.POSITIVE_INFINITY ? '' : `;t=${integer(Math.ceil(moreMs / 1000))}`
   return `${quoted(name)};r=${integer(remaining)}${more}`
 }

@@ -1,5 +1,5 @@
-import type { Answer } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import type { Marks, Sight } from './companions.ts'
 
 /** A queue of those who wait for units that others hold. */
@@ -14,7 +14,7 @@ interface Held {
   epochs: number[]
   /** The last of them, and when the store knows. */
   epoch: number
-  told: Answer<void>
+  told: MaybePromise<void>
 }
 
 /** What budgets of one name have in common in this process. */
@@ -53,7 +53,7 @@ export class HeldUnits {
   }
 
   /** A request is about to hold units of the key. Others know once this is answered. */
-  hold(key: string): Answer<void> {
+  hold(key: string): MaybePromise<void> {
     const { held } = this.#enter()
     const one = held.get(key) ?? { requests: 0, epochs: [], epoch: Number.NaN, told: undefined }
     held.set(key, one)
@@ -62,7 +62,7 @@ export class HeldUnits {
     if (marks === undefined || one.epoch === marks.epoch) return one.told
     const { epoch } = marks
     one.epoch = epoch
-    one.told = then(marks.put(key, epoch), (isMade) => {
+    one.told = andThen(marks.put(key, epoch), (isMade) => {
       one.told = undefined
       if (isMade) one.epochs.push(epoch)
     })
@@ -70,7 +70,7 @@ export class HeldUnits {
   }
 
   /** A request no longer holds units of the key. */
-  free(key: string): Answer<void> {
+  free(key: string): MaybePromise<void> {
     const common = this.#enter()
     const one = common.held.get(key)
     if (one === undefined) return
@@ -78,7 +78,7 @@ export class HeldUnits {
     if (one.requests > 0) return
     common.held.delete(key)
     this.#leave(common)
-    return then(one.told, () => this.#unmark(key, one.epochs))
+    return andThen(one.told, () => this.#unmark(key, one.epochs))
   }
 
   /** The first of each queue may try. */
@@ -92,7 +92,7 @@ export class HeldUnits {
   }
 
   /** What the store says of who holds units of the key. */
-  look(key: string): Answer<Sight> {
+  look(key: string): MaybePromise<Sight> {
     return this.#marks?.look(key) ?? NO_SIGHT
   }
 
@@ -108,7 +108,7 @@ export class HeldUnits {
     this.#leave(common)
   }
 
-  close(): Answer<void> {
+  close(): MaybePromise<void> {
     return this.#marks?.close()
   }
 
@@ -127,7 +127,7 @@ export class HeldUnits {
     if (this.#name !== undefined && held.size === 0 && queues.size === 0) COMMON.delete(this.#name)
   }
 
-  #unmark(key: string, epochs: readonly number[]): Answer<void> {
+  #unmark(key: string, epochs: readonly number[]): MaybePromise<void> {
     const removed = epochs.map((epoch) => this.#marks?.remove(key, epoch))
     if (removed.some((done) => done instanceof Promise)) {
       return Promise.all(removed).then(() => undefined)

@@ -1,8 +1,8 @@
 import type { Decision } from '../decision.ts'
-import { closedError, RequestRefused } from '../errors.ts'
-import { RateLimitExceeded } from '../exceeded.ts'
-import { type Answer, readiness, type StoreStatus, type Tier } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
+import { type Limiter, readiness, type StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import { isRedis } from '../storage-url.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { Charging, type LimitsSource } from './charge.ts'
@@ -95,7 +95,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
    *
    * Never throws and never rejects: what fails inside refuses the request.
    */
-  decide(request: Request, response: Response): Answer<Refusal> {
+  decide(request: Request, response: Response): MaybePromise<Refusal> {
     try {
       const before = RequestDecision.lastOf(request)
       const exchange = { request, response, before }
@@ -122,7 +122,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     refusal: NonNullable<Refusal>,
     { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
     hand: () => void,
-  ): Answer<void> {
+  ): MaybePromise<void> {
     const goOn = (isAnswered: boolean): void => {
       if (!isAnswered) hand()
     }
@@ -132,7 +132,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
       if (this.#framework.isFinished(response)) this.#framework.cut(response)
       else hand()
     }
-    let answered: Answer<boolean> = false
+    let answered: MaybePromise<boolean> = false
     try {
       answered = this.#reply.answer(refusal, request, response)
     } catch (error) {
@@ -147,16 +147,16 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** The headers of a request's response once more, for one that was made without them. */
-  headersOf(request: Request, refusal: Refusal): Answer<Record<string, string>> {
+  headersOf(request: Request, refusal: Refusal): MaybePromise<Record<string, string>> {
     return this.#reply.headersOf(RequestDecision.lastOf(request), refusal, request)
   }
 
-  reset(key: Key): Answer<void> {
+  reset(key: Key): MaybePromise<void> {
     const named = this.#caller.named(key)
     return 'tier' in this.#source ? this.#source.tier.reset(named) : this.#source.reset(named)
   }
 
-  peek(key: Key): Answer<Decision> {
+  peek(key: Key): MaybePromise<Decision> {
     return this.#tier().peek(this.#caller.named(key))
   }
 
@@ -204,13 +204,13 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** The counters, where all requests have the same. */
-  #tier(): Tier {
+  #tier(): Limiter {
     if ('tier' in this.#source) return this.#source.tier
     const message = 'limits that depend on the request have no common counters'
     throw Object.assign(new TypeError(message), { code: 'LIMITS_DEPEND_ON_REQUEST' })
   }
 
-  #decide(exchange: Exchange<Request, Response>): Answer<Refusal> {
+  #decide(exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
     const { request } = exchange
     if (!this.#isAsked) {
       this.#isAsked = true
@@ -221,24 +221,24 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     this.#client.warnOfStrayHeader(request)
     if (this.#filter === undefined) return this.#identify(exchange)
     const verdict = this.#filter.judge(request)
-    return then(verdict, (found) => this.#follow(found, exchange))
+    return andThen(verdict, (found) => this.#follow(found, exchange))
   }
 
-  #follow(verdict: Verdict, exchange: Exchange<Request, Response>): Answer<Refusal> {
+  #follow(verdict: Verdict, exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
     if (verdict === 'limit') return this.#identify(exchange)
     if (verdict === 'pass') return undefined
     this.#events.denied(exchange.request, undefined, undefined, this.#options.dryRun)
     return this.#options.dryRun ? undefined : new RequestRefused('ADDRESS_DENIED')
   }
 
-  #identify(exchange: Exchange<Request, Response>): Answer<Refusal> {
+  #identify(exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
     const key = this.#caller.of(exchange.request)
     return key instanceof Promise
       ? key.then((found) => this.#charge(exchange, found))
       : this.#charge(exchange, key)
   }
 
-  #charge(exchange: Exchange<Request, Response>, key: string): Answer<Refusal> {
+  #charge(exchange: Exchange<Request, Response>, key: string): MaybePromise<Refusal> {
     if (exchange.before !== undefined && typeof this.#owner === 'string') {
       const known = findCharge(this.#owner, exchange.before, key)
       if (known !== undefined) return this.#repeat(exchange, known)
@@ -250,17 +250,17 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** As before, but that a denial which was only reported is one now. */
-  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): Answer<Refusal> {
+  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): MaybePromise<Refusal> {
     if (known.decision.allowed || this.#options.dryRun) return undefined
     if (!known.isDry) return this.#reply.deny(known, exchange)
     this.#events.denied(exchange.request, known.key, known.decision, false)
-    return then(rollback(exchange.before), () => this.#reply.deny(known, exchange))
+    return andThen(rollback(exchange.before), () => this.#reply.deny(known, exchange))
   }
 
   #conclude(
     exchange: Exchange<Request, Response>,
     passage: ChargeRecord | undefined,
-  ): Answer<Refusal> {
+  ): MaybePromise<Refusal> {
     if (passage === undefined) return undefined
     const { request, response } = exchange
     const { key, decision } = passage
@@ -275,12 +275,12 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     return dryRun ? undefined : this.#refuse(exchange, passage)
   }
 
-  #refuse(exchange: Exchange<Request, Response>, passage: ChargeRecord): Answer<Refusal> {
+  #refuse(exchange: Exchange<Request, Response>, passage: ChargeRecord): MaybePromise<Refusal> {
     const { before } = passage
     const shown =
       before === undefined
         ? this.#reply.show(passage, exchange.response)
-        : then(rollback(before), () => this.#reply.show(passage, exchange.response))
+        : andThen(rollback(before), () => this.#reply.show(passage, exchange.response))
     if (shown instanceof Promise) return shown.then(() => this.#reply.deny(passage, exchange))
     return this.#reply.deny(passage, exchange)
   }

@@ -1,9 +1,8 @@
 import { addressKey } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
-import { mustBe } from '../errors.ts'
-import type { Answer } from '../limiter.ts'
-import { settle, then } from '../maybe-promise.ts'
-import { ownOptions } from '../options.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen, toPromise } from '../maybe-promise.ts'
+import { mustBe, ownOptions } from '../validate.ts'
 
 /** What a key function returns: no key is `undefined`, `null` or an empty text. */
 export type Key = string | number | null | undefined
@@ -88,7 +87,7 @@ export function byUser<Request>(
     throw new TypeError(mustBe('byUser', 'given a function of the request', id))
   }
   const spell = readSpelling(options)
-  return (request) => then(settle(id(request)), (found) => prefixed('user:', spell, found))
+  return (request) => andThen(toPromise(id(request)), (found) => prefixed('user:', spell, found))
 }
 
 /**
@@ -111,10 +110,10 @@ export function byHeader<Request = unknown>(
 /** By the first of these that finds a key: users by id, guests by address with `firstOf(byUser(id), byIp())`. */
 export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('firstOf', sources)
-  const from = (index: number, request: Request, facts: Facts<Request>): Answer<Key> => {
+  const from = (index: number, request: Request, facts: Facts<Request>): MaybePromise<Key> => {
     const source = sources[index]
     if (source === undefined) return undefined
-    return then(settle(source(request, facts)), (key) =>
+    return andThen(toPromise(source(request, facts)), (key) =>
       isNone(key) ? from(index + 1, request, facts) : key,
     )
   }
@@ -140,9 +139,9 @@ function attempt<Request>(
   source: KeyFunction<Request>,
   request: Request,
   facts: Facts<Request>,
-): Answer<Key> {
+): MaybePromise<Key> {
   try {
-    return settle(source(request, facts))
+    return toPromise(source(request, facts))
   } catch (error) {
     return Promise.reject(error)
   }

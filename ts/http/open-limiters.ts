@@ -1,7 +1,7 @@
 import { openTier, openVariable } from '../create.ts'
 import { figuresOf, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { Tier } from '../limiter.ts'
+import type { Limiter } from '../limiter.ts'
 import { isRedis, sharedSpace } from '../storage-url.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
 import type { LimitsSource } from './charge.ts'
@@ -70,10 +70,10 @@ function aroundOf<Request, Response>(
 }
 
 function stepped<Request, Response>(
-  tier: Tier,
+  tier: Limiter,
   { stepsMs, limiter }: ReadOptions<Request, Response>,
   { open }: Around,
-): Tier {
+): Limiter {
   return stepsMs === undefined ? tier : new Escalation(tier, stepsMs, open, limiter.clock)
 }
 

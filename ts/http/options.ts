@@ -1,5 +1,5 @@
 import type { TrustInput } from '../client-ip/trust-proxy.ts'
-import type { RateLimitExceeded } from '../exceeded.ts'
+import type { RateLimitExceeded } from '../errors.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import type { RateLimiterOptions } from '../options.ts'

@@ -1,6 +1,6 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import type { Answer } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import {
   type Caller,
   Later,
@@ -13,21 +13,21 @@ import type { RequestLimits } from './request-limits.ts'
 
 /** A charge that is given back unless the request turns out to count. */
 export class ProvisionalCharge {
-  readonly #release: (isCounted: boolean) => Answer<void>
+  readonly #release: (isCounted: boolean) => MaybePromise<void>
   #isSettled = false
 
-  constructor(release: (isCounted: boolean) => Answer<void>) {
+  constructor(release: (isCounted: boolean) => MaybePromise<void>) {
     this.#release = release
   }
 
   /** Only the first call acts. */
-  settle(isCounted: boolean): Answer<void> {
+  settle(isCounted: boolean): MaybePromise<void> {
     if (this.#isSettled) return
     this.#isSettled = true
     return this.#release(isCounted)
   }
 
-  cancel(): Answer<void> {
+  cancel(): MaybePromise<void> {
     return this.settle(false)
   }
 }
@@ -77,7 +77,12 @@ export class ProvisionalCharges {
   }
 
   /** Charges a request, which waits if need be. A request whose client goes meanwhile is charged nothing. */
-  take(budget: RequestLimits, key: string, cost: number | undefined, client: Caller): Answer<Held> {
+  take(
+    budget: RequestLimits,
+    key: string,
+    cost: number | undefined,
+    client: Caller,
+  ): MaybePromise<Held> {
     const queue = this.#queueOf(budget)
     const joined = queue.join(key, cost ?? 1, this.#options.longestWaitMs, client)
     if (!(joined instanceof Promise)) return heldOf(joined)
@@ -89,8 +94,8 @@ export class ProvisionalCharges {
   }
 
   /** Charges a request that never waits: a dry run. */
-  takeAtOnce(budget: RequestLimits, key: string, cost: number | undefined): Answer<Held> {
-    return then(this.#ask(budget, key, cost ?? 1, 0), (asked) => {
+  takeAtOnce(budget: RequestLimits, key: string, cost: number | undefined): MaybePromise<Held> {
+    return andThen(this.#ask(budget, key, cost ?? 1, 0), (asked) => {
       return asked instanceof Later ? withoutHold(deniedFor(asked.denial, 1)) : asked
     })
   }
@@ -115,21 +120,31 @@ export class ProvisionalCharges {
   }
 
   /** Looks before it says that it holds: others would wait for one who gets nothing. */
-  #ask(budget: RequestLimits, key: string, cost: number, pauses: number): Answer<Held | Later> {
-    return then(budget.tier.peek(key, cost), (seen) =>
+  #ask(
+    budget: RequestLimits,
+    key: string,
+    cost: number,
+    pauses: number,
+  ): MaybePromise<Held | Later> {
+    return andThen(budget.tier.peek(key, cost), (seen) =>
       seen.allowed
         ? this.#charge(budget, key, cost, pauses)
         : this.#denied(budget, key, cost, seen, pauses),
     )
   }
 
-  #charge(budget: RequestLimits, key: string, cost: number, pauses: number): Answer<Held | Later> {
-    if (cost === 0) return then(budget.tier.check(key, 0), withoutHold)
+  #charge(
+    budget: RequestLimits,
+    key: string,
+    cost: number,
+    pauses: number,
+  ): MaybePromise<Held | Later> {
+    if (cost === 0) return andThen(budget.tier.check(key, 0), withoutHold)
     return holding(budget, key, () =>
-      then(budget.tier.take(key, cost), (decision): Answer<Held | Later> => {
+      andThen(budget.tier.take(key, cost), (decision): MaybePromise<Held | Later> => {
         if (decision.allowed) return { decision, hold: this.#hold(budget, key, cost, decision) }
         const freed = budget.lines.free(key)
-        return then(freed, () => this.#denied(budget, key, cost, decision, pauses))
+        return andThen(freed, () => this.#denied(budget, key, cost, decision, pauses))
       }),
     )
   }
@@ -140,16 +155,16 @@ export class ProvisionalCharges {
     cost: number,
     denial: Decision,
     pauses: number,
-  ): Answer<Held | Later> {
+  ): MaybePromise<Held | Later> {
     const { tier, lines } = budget
     if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return withoutHold(denial)
     const later = (seen: Decision): Later => this.#later(lines.isShared, seen, pauses)
     if (lines.isHeld(key)) return later(denial)
     if (!lines.isShared) return this.#offend(budget, key, cost)
-    return then(lines.look(key), (before) => {
+    return andThen(lines.look(key), (before) => {
       if (before.isHeld) return later(denial)
-      return then(tier.peek(key, cost), (seen) =>
-        then(lines.look(key), (after): Answer<Held | Later> => {
+      return andThen(tier.peek(key, cost), (seen) =>
+        andThen(lines.look(key), (after): MaybePromise<Held | Later> => {
           const isUnheld = !after.isHeld && after.version === before.version
           if (seen.allowed || !isUnheld) return later(denial)
           return this.#offend(budget, key, cost)
@@ -159,8 +174,8 @@ export class ProvisionalCharges {
   }
 
   /** Units that count deny the request. Should time have freed one since, it is charged. */
-  #offend(budget: RequestLimits, key: string, cost: number): Answer<Held> {
-    return then(budget.tier.check(key, cost), (decision): Answer<Held> => {
+  #offend(budget: RequestLimits, key: string, cost: number): MaybePromise<Held> {
+    return andThen(budget.tier.check(key, cost), (decision): MaybePromise<Held> => {
       if (!decision.allowed || cost === 0) return withoutHold(decision)
       const hold = this.#hold(budget, key, cost, decision)
       return holding(budget, key, () => ({ decision, hold }))
@@ -182,7 +197,7 @@ export class ProvisionalCharges {
   ): ProvisionalCharge {
     const { now } = this.#options
     const voidAt = now() + decision.resetMs
-    const free = (): Answer<void> => {
+    const free = (): MaybePromise<void> => {
       const freed = lines.free(key)
       lines.wake(key)
       return freed
@@ -204,13 +219,17 @@ function withoutHold(decision: Decision): Held {
 }
 
 /** Marks the key as held, and takes the mark away if what follows fails. */
-function holding<T>({ lines }: RequestLimits, key: string, act: () => Answer<T>): Answer<T> {
+function holding<T>(
+  { lines }: RequestLimits,
+  key: string,
+  act: () => MaybePromise<T>,
+): MaybePromise<T> {
   const failed = (error: unknown): never => {
     settled(lines.free(key))
     throw error
   }
   try {
-    const done = then(lines.hold(key), act)
+    const done = andThen(lines.hold(key), act)
     return done instanceof Promise ? done.catch(failed) : done
   } catch (error) {
     return failed(error)
@@ -218,8 +237,11 @@ function holding<T>({ lines }: RequestLimits, key: string, act: () => Answer<T>)
 }
 
 /** Refunds, and then frees in any case: behind a refund that failed no request must wait for ever. */
-function freeing(refund: () => Answer<void>, free: () => Answer<void>): Answer<void> {
-  let refunded: Answer<void>
+function freeing(
+  refund: () => MaybePromise<void>,
+  free: () => MaybePromise<void>,
+): MaybePromise<void> {
+  let refunded: MaybePromise<void>
   try {
     refunded = refund()
   } catch (error) {
@@ -230,7 +252,7 @@ function freeing(refund: () => Answer<void>, free: () => Answer<void>): Answer<v
 }
 
 /** One that fails leaves a unit charged or a mark in place: that errs towards denial, and passes with time. */
-function settled(done: Answer<void>): void {
+function settled(done: MaybePromise<void>): void {
   if (done instanceof Promise) done.catch(() => {})
 }
 

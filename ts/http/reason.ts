@@ -1,4 +1,4 @@
-import { printable } from '../errors.ts'
+import { printable } from '../validate.ts'
 
 /** Longest part of an error's message that is shown. */
 const MAX_LENGTH = 200

@@ -1,8 +1,9 @@
-import { mustBe } from '../errors.ts'
 import { figuresOf, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { Answer, StoreStatus, Tier } from '../limiter.ts'
-import { settle, then, within } from '../maybe-promise.ts'
+import type { Limiter, StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen, toPromise, withTimeout } from '../maybe-promise.ts'
+import { mustBe } from '../validate.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
 import { AVAILABLE } from './controls.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
@@ -16,7 +17,7 @@ export type LimitsFunction<Request> = (
 
 /** Counters, and what clients are told about them. */
 export interface RequestLimits {
-  readonly tier: Tier
+  readonly tier: Limiter
   readonly policies: readonly Policy[]
   /** `RateLimit-Policy` of these limits. */
   readonly policyText: string
@@ -25,7 +26,7 @@ export interface RequestLimits {
 }
 
 /** @param names for the limits in turn; those without get one from their figures */
-export function budgetOf(tier: Tier, lines: HeldUnits, names: readonly string[]): RequestLimits {
+export function budgetOf(tier: Limiter, lines: HeldUnits, names: readonly string[]): RequestLimits {
   const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
   return { tier, lines, policies, policyText: policies.map(policyItem).join(', ') }
 }
@@ -57,15 +58,17 @@ export class LimitsByRequest<Request> {
   }
 
   /** The budget of a request, or none if it is exempt. Throws or rejects with whatever the function does. */
-  of(request: Request): Answer<RequestLimits | undefined> {
-    const limits = settle(this.#limits(request))
+  of(request: Request): MaybePromise<RequestLimits | undefined> {
+    const limits = toPromise(this.#limits(request))
     const patient =
-      limits instanceof Promise ? within(limits, this.#timeoutMs, 'the limits function') : limits
-    return then(patient, (found) => this.#budget(found))
+      limits instanceof Promise
+        ? withTimeout(limits, this.#timeoutMs, 'the limits function')
+        : limits
+    return andThen(patient, (found) => this.#budget(found))
   }
 
   /** Forgets the key, whatever its limits were. */
-  reset(key: string): Answer<void> {
+  reset(key: string): MaybePromise<void> {
     return this.#counters.reset(key)
   }
 

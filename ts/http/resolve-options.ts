@@ -1,18 +1,12 @@
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import { readTrust, type Trust } from '../client-ip/trust-proxy.ts'
-import { invalid, mustBe } from '../errors.ts'
 import { readDuration } from '../limit/duration.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import {
-  LIMITER_OPTIONS,
-  ownOptions,
-  type RateLimiterOptions,
-  readInteger,
-  resolveOptions,
-} from '../options.ts'
+import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { REDIS_OPTIONS } from '../redis/option-names.ts'
 import { readOnError, readSettings } from '../redis/settings.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
+import { integer, invalid, mustBe, ownOptions } from '../validate.ts'
 import type { KeyErrorPolicy, MissingKey } from './client-key.ts'
 import { type Counts, readCountWhen } from './count-when.ts'
 import type { Hooks } from './events.ts'
@@ -83,10 +77,10 @@ const optional =
   (read: Reader): Reader =>
   (value, name) =>
     value === undefined ? undefined : read(value, name)
-const integer =
+const integerFrom =
   (byDefault: number, max: number, min = 1): Reader =>
   (value, name) =>
-    readInteger(value ?? byDefault, max, name, min)
+    integer(value ?? byDefault, name, min, max)
 const word =
   (...words: [byDefault: string, ...others: string[]]): Reader =>
   (value, name) =>
@@ -108,15 +102,15 @@ const READERS: Readonly<Record<OwnOption, Reader>> = {
   deny: optional(readRanges),
   scope: text(100),
   countWhen: readCountWhen,
-  outcomeTimeoutMs: integer(30_000, 600_000),
+  outcomeTimeoutMs: integerFrom(30_000, 600_000),
   blockFor: (value) => (Array.isArray(value) ? readSteps(value) : value),
   slowDown: optional(readDuration),
   missingKey: word('deny', 'shared', 'ip'),
   onKeyError: word('ip', 'deny'),
-  keyTimeoutMs: integer(1_000, 60_000),
+  keyTimeoutMs: integerFrom(1_000, 60_000),
   headers: readHeaderStyle,
   policy: readPolicyNames,
-  status: integer(429, 599, 400),
+  status: integerFrom(429, 599, 400),
   message: text(1_000),
   problem: readBoolean,
   handler: readFunction,

@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import type { RequestRefused } from '../errors.ts'
-import { inWords, RateLimitExceeded } from '../exceeded.ts'
-import type { Answer } from '../limiter.ts'
-import { settle, then, unlessClosed } from '../maybe-promise.ts'
+import { RateLimitExceeded, retryMessage } from '../errors.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen, toPromise, unlessClosed } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { LEGACY_HEADERS, type SetHeader, setLegacyHeaders, standingItem } from './headers.ts'
@@ -73,7 +73,7 @@ export class Denial {
   }
 
   get #retryMessage(): string {
-    return inWords(this.retryAfter ?? Number.POSITIVE_INFINITY)
+    return retryMessage(this.retryAfter ?? Number.POSITIVE_INFINITY)
   }
 }
 
@@ -127,7 +127,7 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
-  show(record: ChargeRecord, response: Response): Answer<void> {
+  show(record: ChargeRecord, response: Response): MaybePromise<void> {
     const { headers } = this.#options
     if (!record.isShown || this.#framework.isFinished(response)) return
     // A tighter limit has set its figures already.
@@ -152,7 +152,7 @@ export class Reply<Request extends object, Response extends object> {
     last: ChargeRecord | undefined,
     refusal: Outcome,
     request: Request,
-  ): Answer<Record<string, string>> {
+  ): MaybePromise<Record<string, string>> {
     const { headers } = this.#options
     const found: Record<string, string> = {}
     if (refusal instanceof Denial) setRetryAfter(refusal, found, COLLECTOR.setHeader)
@@ -162,7 +162,7 @@ export class Reply<Request extends object, Response extends object> {
     if (last === undefined || shown?.isShown !== true || headers === false) return found
     const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
     const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
-    return then(set, () => found)
+    return andThen(set, () => found)
   }
 
   /** Makes the denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
@@ -179,7 +179,7 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** Answers as the options say. False if they do not. */
-  answer(refusal: Refusal, request: Request, response: Response): Answer<boolean> {
+  answer(refusal: Refusal, request: Request, response: Response): MaybePromise<boolean> {
     const isFinished = this.#framework.isFinished(response)
     if (!(refusal instanceof Denial)) {
       if (!isFinished) this.#closeIfLong(request, response)
@@ -191,7 +191,7 @@ export class Reply<Request extends object, Response extends object> {
     if (handler !== undefined) {
       // A handler that forgets the status must not answer a refusal with 200.
       this.#framework.setStatus(response, refusal.statusCode)
-      return then(settle(handler(request, response, refusal.toError())), () => true)
+      return andThen(toPromise(handler(request, response, refusal.toError())), () => true)
     }
     if (!problem) return false
     this.#framework.setHeader(response, 'cache-control', 'no-store')
@@ -240,7 +240,7 @@ function setHeaders<Target>(
   draft: ChargeRecord | undefined,
   target: Target,
   sink: HeaderSink<Target>,
-): Answer<void> {
+): MaybePromise<void> {
   if (legacy !== undefined) {
     if (isMixed(legacy)) return setMixedHeaders(legacy, draft, target, sink)
     setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink.setHeader)
@@ -254,9 +254,9 @@ function setMixedHeaders<Target>(
   draft: ChargeRecord | undefined,
   target: Target,
   sink: HeaderSink<Target>,
-): Answer<void> {
+): MaybePromise<void> {
   const { budget, key, decision } = legacy
-  return then(budget.tier.standings(key, decision), (standings) => {
+  return andThen(budget.tier.standings(key, decision), (standings) => {
     if (sink.isFinished(target)) return
     const remaining = standings[decision.policy]?.remaining ?? decision.remaining
     setLegacyHeaders(decision, remaining, target, sink.setHeader)
@@ -268,14 +268,14 @@ function setDraftHeaders<Target>(
   newest: ChargeRecord,
   target: Target,
   sink: HeaderSink<Target>,
-): Answer<void> {
+): MaybePromise<void> {
   // In the order in which they were decided.
   const shown: ChargeRecord[] = []
   for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.before) {
     if (at.isShown) shown.unshift(at)
   }
   const policies = shown.map(({ budget }) => budget.policyText).join(', ')
-  return then(standingsOf(shown), (standings) => {
+  return andThen(standingsOf(shown), (standings) => {
     if (sink.isFinished(target)) return
     sink.setHeader(target, 'ratelimit-policy', policies)
     sink.setHeader(target, 'ratelimit', standings)
@@ -283,10 +283,10 @@ function setDraftHeaders<Target>(
 }
 
 /** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
-function standingsOf(shown: readonly ChargeRecord[]): Answer<string> {
+function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
   const texts = shown.map(({ budget, key, decision }) => {
     const asked = unlessClosed(() => budget.tier.standings(key, decision))
-    return then(asked, (standings) =>
+    return andThen(asked, (standings) =>
       standings
         ?.map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))
         .join(', '),

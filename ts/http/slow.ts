@@ -1,6 +1,7 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import type { Answer, Tier } from '../limiter.ts'
-import { then } from '../maybe-promise.ts'
+import type { Limiter } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { andThen } from '../maybe-promise.ts'
 import { type Caller, type Outcome, Refused } from '../wait-queue.ts'
 
 /**
@@ -10,13 +11,13 @@ import { type Caller, type Outcome, Refused } from '../wait-queue.ts'
  * @param client who is charged nothing once it has gone, and waits no longer
  */
 export function chargeSlowly(
-  tier: Tier,
+  tier: Limiter,
   charge: { key: string; cost: number | undefined },
   maxDelayMs: number,
   client: Caller,
-): Answer<Decision> {
+): MaybePromise<Decision> {
   const { key, cost } = charge
-  return then(tier.delay(key, cost ?? 1, maxDelayMs, client), (outcome: Outcome<Decision>) => {
+  return andThen(tier.delay(key, cost ?? 1, maxDelayMs, client), (outcome: Outcome<Decision>) => {
     const { decision, reason } =
       outcome instanceof Refused ? outcome : { decision: outcome, reason: undefined }
     if (decision.allowed && reason === undefined) return decision

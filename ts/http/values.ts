@@ -1,6 +1,5 @@
-import { mustBe } from '../errors.ts'
 import { readDuration } from '../limit/duration.ts'
-import { readInteger } from '../options.ts'
+import { integer, mustBe } from '../validate.ts'
 import { countedAs } from './exemptions.ts'
 import { checkPolicyName } from './headers.ts'
 
@@ -52,7 +51,7 @@ export function oneOf<T extends string>(value: unknown, words: readonly T[], nam
 /** A number of units, or a function that says it. */
 export function readCost<F>(value: unknown, name: string): number | F | undefined {
   if (typeof value !== 'number') return readFunction<F>(value, name)
-  return readInteger(value, Number.MAX_SAFE_INTEGER, name, 0)
+  return integer(value, name, 0, Number.MAX_SAFE_INTEGER)
 }
 
 export function readPolicyNames(value: unknown, name: string): readonly string[] {

@@ -1,47 +1,48 @@
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Answer, Standing, StoreStatus, Tier } from '../limiter.ts'
+import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
 import type { WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
 
 /** A tier that stands for another one at each call. */
-class Turn implements Tier {
+class Turn implements Limiter {
   readonly limits: readonly Limit[] = []
-  current: Tier | undefined
+  current: Limiter | undefined
   readonly #counters: VariableLimiter
 
   constructor(counters: VariableLimiter) {
     this.#counters = counters
   }
 
-  get #tier(): Tier {
+  get #tier(): Limiter {
     // Blocks and the like are the same under all limits.
     this.current ??= this.#counters.with([{ count: 1, windowMs: 1000 }])
     return this.current
   }
 
-  check(key: string, cost?: number): Answer<Decision> {
+  check(key: string, cost?: number): MaybePromise<Decision> {
     return this.#tier.check(key, cost)
   }
 
-  peek(key: string, cost?: number): Answer<Decision> {
+  peek(key: string, cost?: number): MaybePromise<Decision> {
     return this.#tier.peek(key, cost)
   }
 
-  take(key: string, cost?: number): Answer<Decision> {
+  take(key: string, cost?: number): MaybePromise<Decision> {
     return this.#tier.take(key, cost)
   }
 
-  refund(key: string, units?: number): Answer<void> {
+  refund(key: string, units?: number): MaybePromise<void> {
     return this.#tier.refund(key, units)
   }
 
-  block(key: string, ms: number): Answer<void> {
+  block(key: string, ms: number): MaybePromise<void> {
     return this.#tier.block(key, ms)
   }
 
-  reset(key: string): Answer<void> {
+  reset(key: string): MaybePromise<void> {
     return this.#counters.reset(key)
   }
 
@@ -49,15 +50,20 @@ class Turn implements Tier {
     return this.#tier.wait(key, options)
   }
 
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
     return this.#tier.delay(key, cost, maxWaitMs, caller)
   }
 
-  standings(key: string, decision: Decision): Answer<readonly Standing[]> {
+  standings(key: string, decision: Decision): MaybePromise<readonly LimitStatus[]> {
     return this.#tier.standings(key, decision)
   }
 
-  close(): Answer<void> {
+  close(): MaybePromise<void> {
     return this.#counters.close()
   }
 }
@@ -66,18 +72,18 @@ class Turn implements Tier {
 export class VariableEscalation implements VariableLimiter {
   readonly #counters: VariableLimiter
   readonly #turn: Turn
-  readonly #steps: Tier
+  readonly #steps: Limiter
 
   /** @param wrap makes a tier that blocks for longer each time; it asks the given one before it waits */
-  constructor(counters: VariableLimiter, wrap: (tier: Tier) => Tier) {
+  constructor(counters: VariableLimiter, wrap: (tier: Limiter) => Limiter) {
     this.#counters = counters
     this.#turn = new Turn(counters)
     this.#steps = wrap(this.#turn)
   }
 
-  with(limits: readonly Limit[]): Tier {
+  with(limits: readonly Limit[]): Limiter {
     const tier = this.#counters.with(limits)
-    const steps = (): Tier => {
+    const steps = (): Limiter => {
       this.#turn.current = tier
       return this.#steps
     }
@@ -96,7 +102,7 @@ export class VariableEscalation implements VariableLimiter {
     }
   }
 
-  reset(key: string): Answer<void> {
+  reset(key: string): MaybePromise<void> {
     return this.#steps.reset(key)
   }
 
@@ -104,7 +110,7 @@ export class VariableEscalation implements VariableLimiter {
     return (await this.#counters.ready?.()) ?? { available: true, reason: undefined }
   }
 
-  close(): Answer<void> {
+  close(): MaybePromise<void> {
     return this.#steps.close()
   }
 }

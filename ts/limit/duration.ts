@@ -1,4 +1,5 @@
-import { InvalidLimit, mustBe } from '../errors.ts'
+import { InvalidLimit } from '../errors.ts'
+import { mustBe } from '../validate.ts'
 import { MAX_WINDOW_MS } from './limit.ts'
 import { Scanner } from './scanner.ts'
 import { UNITS_IN_WORDS, unitMs } from './units.ts'

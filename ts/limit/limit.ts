@@ -1,4 +1,4 @@
-import { mustBe, printable } from '../errors.ts'
+import { mustBe, printable } from '../validate.ts'
 
 /** So many units per window of time. */
 export interface Limit {

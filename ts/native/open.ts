@@ -1,5 +1,5 @@
-import { printable } from '../errors.ts'
 import type { OnMismatch } from '../options.ts'
+import { printable } from '../validate.ts'
 import type { Native } from './binding.ts'
 import { tell } from './warn.ts'
 

@@ -1,4 +1,4 @@
-import { printable } from '../errors.ts'
+import { printable } from '../validate.ts'
 import type { Native } from './binding.ts'
 import { tell } from './warn.ts'
 

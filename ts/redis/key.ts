@@ -1,5 +1,5 @@
-import { mustBe } from '../errors.ts'
 import { hashKey, MAX_PLAIN_KEY_LENGTH } from '../key-hash.ts'
+import { mustBe } from '../validate.ts'
 
 /** What ends a hash tag, what escaping itself needs, and what is not printable text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import { tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { Circle } from './circle.ts'
 import type { ResolvedRedisOptions } from './options.ts'
@@ -111,7 +111,7 @@ export class Local {
   }
 
   /** How each of this process's shares stands, if they were ever used. */
-  standings(key: string): readonly Standing[] | undefined {
+  standings(key: string): readonly LimitStatus[] | undefined {
     const [share] = this.#shares
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
@@ -192,7 +192,7 @@ export class Local {
   }
 
   /** Units of each limit that are left of the share, less what was granted of others and still counts. */
-  #room(name: string, share: Share, own: readonly Standing[]): readonly number[] {
+  #room(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
     const others = this.#shares.slice(1).map((other) => usedOf(other, name))
     const parts = this.#parts()
     const part = share.parts === parts ? undefined : partOf(this.#limits, parts)

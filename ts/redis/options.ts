@@ -1,12 +1,11 @@
-import { invalid, mustBe } from '../errors.ts'
 import {
   LIMITER_OPTIONS,
-  ownOptions,
   type RateLimiterOptions,
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
 import type { StoreListener } from '../remote/event.ts'
+import { invalid, mustBe, ownOptions } from '../validate.ts'
 import { isClient, type RedisClient } from './ioredis.ts'
 import { REDIS_OPTIONS } from './option-names.ts'
 import { type ResolvedSettings, readSettings } from './settings.ts'

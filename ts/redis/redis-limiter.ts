@@ -1,12 +1,11 @@
 import { type AsyncLimiter, refuseAllow } from '../async-limiter.ts'
 import { withBurst } from '../burst.ts'
 import type { Decision } from '../decision.ts'
-import { closedError } from '../errors.ts'
-import { RateLimitExceeded } from '../exceeded.ts'
+import { closedError, RateLimitExceeded } from '../errors.ts'
 import type { Limit, LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { Standing, StoreStatus } from '../limiter.ts'
+import type { LimitStatus, StoreStatus } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { checkDuration, checkKey, checkWhole } from '../remote/arguments.ts'
@@ -187,7 +186,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   }
 
   /** How each limit stood when `decision` was taken, in the order of `limits`. Asks no server. */
-  standings(key: string, decision: Decision): readonly Standing[] {
+  standings(key: string, decision: Decision): readonly LimitStatus[] {
     return this.#store.standings(key, decision)
   }
 

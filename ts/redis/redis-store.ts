@@ -1,7 +1,7 @@
 import { shortestOf } from '../burst.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import { Denials } from '../remote/denial-cache.ts'
 import { type FailureKind, failureOf } from '../remote/failure.ts'
 import { Fallback } from '../remote/fallback.ts'
@@ -154,7 +154,7 @@ export class Store implements Lender {
   }
 
   /** What came with the decision; a fallback's decision speaks for all limits. */
-  standings(key: string, decision: Decision): readonly Standing[] {
+  standings(key: string, decision: Decision): readonly LimitStatus[] {
     const known = standingsAt(decision, this.#limits.length) ?? this.#fallback.standings(key)
     if (known !== undefined) return known
     const { remaining, resetMs } = decision

@@ -1,6 +1,6 @@
 import { agedDenial, type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 
 /*
  * A reply, as `script/prelude.ts` makes it:
@@ -139,7 +139,7 @@ class Aged implements Decision {
     return new Aged(decision.#numbers, decision.#ageMs + ms, limits)
   }
 
-  static standingsOf(decision: Decision, limits: number): readonly Standing[] | undefined {
+  static standingsOf(decision: Decision, limits: number): readonly LimitStatus[] | undefined {
     if (!(#numbers in decision)) return undefined
     return readStandings(decision.#numbers, limits, decision.#ageMs)
   }
@@ -230,7 +230,7 @@ class Served implements Decision {
     this.#ageMs = ageMs
   }
 
-  static standingsOf(decision: Decision, limits: number): readonly Standing[] | undefined {
+  static standingsOf(decision: Decision, limits: number): readonly LimitStatus[] | undefined {
     if (!(#batch in decision)) return undefined
     return standingsAt(decision.#batch, limits)?.map(({ remaining, moreMs }) => ({
       remaining: remaining + decision.#units,
@@ -260,7 +260,10 @@ export function chargedUnits(numbers: readonly number[]): number {
 }
 
 /** How each limit stood when the decision was taken, if it came from Redis. */
-export function standingsAt(decision: Decision, limits: number): readonly Standing[] | undefined {
+export function standingsAt(
+  decision: Decision,
+  limits: number,
+): readonly LimitStatus[] | undefined {
   const numbers = Answer.numbersOf(decision)
   if (numbers !== undefined) return readStandings(numbers, limits, 0)
   return Served.standingsOf(decision, limits) ?? Aged.standingsOf(decision, limits)
@@ -270,7 +273,7 @@ function readStandings(
   numbers: readonly number[],
   limits: number,
   ageMs: number,
-): readonly Standing[] {
+): readonly LimitStatus[] {
   const more = (place: number): number => rest(numbers[place] ?? 0, ageMs)
   if (limits === 1) return [{ remaining: numbers[REMAINING] ?? 0, moreMs: more(MORE) }]
   return Array.from({ length: limits }, (_, limit) => {

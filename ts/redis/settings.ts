@@ -1,7 +1,6 @@
-import { mustBe } from '../errors.ts'
 import { readDuration } from '../limit/duration.ts'
-import { ownOptions, readInteger } from '../options.ts'
 import type { StoreListener } from '../remote/event.ts'
+import { integer, mustBe, ownOptions } from '../validate.ts'
 import { readPrefix } from './key.ts'
 import type { LeaseOptions, OnError, RedisOptions } from './options.ts'
 
@@ -46,11 +45,11 @@ export function readSettings({
   return {
     keyPrefix: readPrefix(keyPrefix),
     onError: readOnError(onError, 'onError'),
-    deadlineMs: readInteger(deadlineMs, 60_000, 'deadlineMs'),
-    connectTimeoutMs: readInteger(connectTimeoutMs, 60_000, 'connectTimeoutMs'),
+    deadlineMs: integer(deadlineMs, 'deadlineMs', 1, 60_000),
+    connectTimeoutMs: integer(connectTimeoutMs, 'connectTimeoutMs', 1, 60_000),
     localDenialsMs: readLocalDenials(localDenials),
     lease: lease === undefined ? undefined : readLease(lease),
-    processes: processes === undefined ? undefined : readInteger(processes, 1_000_000, 'processes'),
+    processes: processes === undefined ? undefined : integer(processes, 'processes', 1, 1_000_000),
     onStoreChange: readListener(onStoreChange),
   }
 }
@@ -71,7 +70,7 @@ function readLease(value: unknown): ResolvedLease {
     throw new TypeError(mustBe('lease', 'an object { size, ttl }', value))
   }
   const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
-  return { size: readInteger(size, 1_000_000, 'lease.size'), ttlMs: readDuration(ttl, 'lease.ttl') }
+  return { size: integer(size, 'lease.size', 1, 1_000_000), ttlMs: readDuration(ttl, 'lease.ttl') }
 }
 
 function readListener(value: unknown): StoreListener | undefined {

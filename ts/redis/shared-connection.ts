@@ -1,4 +1,4 @@
-import { invalid } from '../errors.ts'
+import { invalid } from '../validate.ts'
 import { Connection } from './connection.ts'
 import { connect, duplicate, isClient, type RedisClient, type RedisConnection } from './ioredis.ts'
 import { readUrl } from './url.ts'

@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import { blind } from '../remote/fallback.ts'
 import { NativeVariableLimiter, type VariableTier } from '../variable/native.ts'
 import type { Circle } from './circle.ts'
@@ -56,7 +56,7 @@ export class VariableFallback {
   }
 
   /** How each of this process's shares stands, if they were ever used. */
-  standings(limits: readonly Limit[], key: string): readonly Standing[] | undefined {
+  standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined {
     return this.#held === undefined ? undefined : this.#tier(limits)?.standings(key)
   }
 

@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import { Denials } from '../remote/denial-cache.ts'
 import { Asker } from './asker.ts'
 import type { Question } from './call.ts'
@@ -93,7 +93,7 @@ export class VariableStore {
   }
 
   /** What came with the decision; a fallback's decision speaks for all limits. */
-  standings({ limits }: VariableTerms, key: string, decision: Decision): readonly Standing[] {
+  standings({ limits }: VariableTerms, key: string, decision: Decision): readonly LimitStatus[] {
     const known = standingsAt(decision, limits.length) ?? this.#fallback.standings(limits, key)
     if (known !== undefined) return known
     const { remaining, resetMs } = decision

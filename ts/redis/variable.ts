@@ -2,7 +2,7 @@ import { withBurst } from '../burst.ts'
 import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing, StoreStatus, Tier } from '../limiter.ts'
+import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { checkDuration, checkKey, checkWhole } from '../remote/arguments.ts'
 import { NativeVariableLimiter } from '../variable/native.ts'
@@ -51,7 +51,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     this.#delayed = new VariableQueue(resolved)
   }
 
-  with(limits: readonly Limit[]): Tier {
+  with(limits: readonly Limit[]): Limiter {
     const own = withBurst(limits, this.#options)
     const { algorithm } = this.#options
     // The native core has the last word on what can be counted.
@@ -124,7 +124,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     return this.#delayed.joining(tier, false)(key, cost, ms, caller)
   }
 
-  standings({ terms }: RedisVariableTier, key: string, decision: Decision): readonly Standing[] {
+  standings({ terms }: RedisVariableTier, key: string, decision: Decision): readonly LimitStatus[] {
     return this.#store.standings(terms, key, decision)
   }
 
@@ -174,7 +174,7 @@ export class RedisVariableLimiter implements VariableLimiter {
 }
 
 /** The counters as one set of limits sees them. Has no state but the limits. */
-class RedisVariableTier implements Tier {
+class RedisVariableTier implements Limiter {
   readonly terms: VariableTerms
   readonly pace: Pace
   /** The pace of those whom adapters delay. */
@@ -224,7 +224,7 @@ class RedisVariableTier implements Tier {
     return this.#limiter.delay(this, key, cost, ms, caller)
   }
 
-  standings(key: string, decision: Decision): readonly Standing[] {
+  standings(key: string, decision: Decision): readonly LimitStatus[] {
     return this.#limiter.standings(this, key, decision)
   }
 

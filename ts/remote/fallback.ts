@@ -1,7 +1,7 @@
 import { type Decision, retryAfterOf } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import type { Circle } from '../redis/circle.ts'
 import { type Local, localFor } from '../redis/local.ts'
 import type { OnError, ResolvedRedisOptions } from '../redis/options.ts'
@@ -53,7 +53,7 @@ export class Fallback {
   }
 
   /** How each of this process's shares stands, if they were ever used. */
-  standings(key: string): readonly Standing[] | undefined {
+  standings(key: string): readonly LimitStatus[] | undefined {
     return this.#held?.local.standings(key)
   }
 

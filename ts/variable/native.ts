@@ -3,7 +3,8 @@ import type { Clock } from '../clock.ts'
 import { agedDenial, type Decision, readDecision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import type { Answer, Standing, Tier } from '../limiter.ts'
+import type { Limiter, LimitStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
 import { openShared } from '../native/open.ts'
 import { watchShared } from '../native/shared.ts'
@@ -74,7 +75,7 @@ export class NativeVariableLimiter implements VariableLimiter {
     return readDecision(objection === undefined, native)
   }
 
-  standings(tier: VariableTier, key: string): readonly Standing[] {
+  standings(tier: VariableTier, key: string): readonly LimitStatus[] {
     return tier.limits.map((_, index) => {
       const now = this.#now()
       this.#tell(tier).standing(key, index, ...now)
@@ -96,7 +97,7 @@ export class NativeVariableLimiter implements VariableLimiter {
     cost: number,
     ms: number,
     caller: Caller,
-  ): Answer<Outcome<Decision>> {
+  ): MaybePromise<Outcome<Decision>> {
     tier.peek(key, cost) // Throws for a wrong key or cost.
     return this.#delayed.join(tier, false, key, cost, ms, caller)
   }
@@ -151,7 +152,7 @@ export class NativeVariableLimiter implements VariableLimiter {
 }
 
 /** The counters as one set of limits sees them. Has no state but the limits. */
-export class VariableTier implements Tier {
+export class VariableTier implements Limiter {
   readonly limits: readonly Limit[]
   /** How many limits, then count, window and burst of each. */
   readonly figures: readonly number[]
@@ -196,11 +197,16 @@ export class VariableTier implements Tier {
     return this.#limiter.wait(this, key, options)
   }
 
-  delay(key: string, cost: number, maxWaitMs: number, caller: Caller): Answer<Outcome<Decision>> {
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
     return this.#limiter.join(this, key, cost, maxWaitMs, caller)
   }
 
-  standings(key: string): readonly Standing[] {
+  standings(key: string): readonly LimitStatus[] {
     return this.#limiter.standings(this, key)
   }
 

@@ -1,5 +1,6 @@
 import { agedDenial, type Decision } from '../decision.ts'
-import type { Answer, Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import type { Pace } from '../wait-queue/pace.ts'
 import {
   type Caller,
@@ -14,11 +15,11 @@ export interface QueuedTier {
   readonly pace: Pace
   /** The pace of those whom adapters delay. */
   readonly unpaced: Pace
-  take(key: string, cost: number, isPaced: boolean): Answer<Decision>
-  peek(key: string, cost: number): Answer<Decision>
-  refund(key: string, units: number): Answer<void>
+  take(key: string, cost: number, isPaced: boolean): MaybePromise<Decision>
+  peek(key: string, cost: number): MaybePromise<Decision>
+  refund(key: string, units: number): MaybePromise<void>
   /** How each limit stood at a denial. */
-  standings(key: string, denial: Decision): readonly Standing[]
+  standings(key: string, denial: Decision): readonly LimitStatus[]
   aged(denial: Decision, ms: number): Decision
 }
 
@@ -69,7 +70,7 @@ export class VariableQueue {
     cost: number,
     maxWaitMs: number,
     caller: Caller | undefined,
-  ): Answer<Outcome<Decision>> {
+  ): MaybePromise<Outcome<Decision>> {
     const waited = this.#waited.get(key) ?? { tier, isPaced, callers: 0 }
     waited.tier = tier
     waited.callers++
@@ -95,7 +96,7 @@ export class VariableQueue {
     maxWaitMs: number,
     caller: Caller | undefined,
     leave: () => void,
-  ): Answer<Outcome<Decision>> {
+  ): MaybePromise<Outcome<Decision>> {
     try {
       const outcome = this.#queue.join(key, cost, maxWaitMs, caller)
       if (outcome instanceof Promise) return outcome.finally(leave)
@@ -107,7 +108,7 @@ export class VariableQueue {
     }
   }
 
-  #ask(key: string, cost: number): Answer<Decision | Later> {
+  #ask(key: string, cost: number): MaybePromise<Decision | Later> {
     const { tier, isPaced } = this.#of(key)
     const next = (decision: Decision): Decision | Later => {
       this.#asked.set(decision, tier)

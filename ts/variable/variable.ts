@@ -1,5 +1,6 @@
 import type { Limit } from '../limit/limit.ts'
-import type { Answer, StoreStatus, Tier } from '../limiter.ts'
+import type { Limiter, StoreStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 
 /**
  * Counters of callers whose limits may change from one call to the next, such as those of a plan.
@@ -13,10 +14,10 @@ export interface VariableLimiter {
    *
    * @throws RangeError with the core's code if the limits can't be counted, here or at the first call
    */
-  with(limits: readonly Limit[]): Tier
+  with(limits: readonly Limit[]): Limiter
   /** Forgets the key under all limits, its block included. */
-  reset(key: string): Answer<void>
-  /** As {@link Tier.ready}. */
+  reset(key: string): MaybePromise<void>
+  /** As {@link Limiter.ready}. */
   ready?(): Promise<StoreStatus>
-  close(): Answer<void>
+  close(): MaybePromise<void>
 }

@@ -1,6 +1,6 @@
-import { printable } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
+import { printable } from '../validate.ts'
 
 /** The most tables that the core keeps at once: see crate/core/src/variable/place.rs. */
 const MOST_WINDOWS = 64

@@ -1,16 +1,17 @@
 import type { Decision } from '../decision.ts'
-import type { Answer, Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import { type Later, type QueueOptions, WaitQueue } from '../wait-queue.ts'
 import type { Pace } from './pace.ts'
 
 /** What a queue before a limiter asks of it. */
 export interface Limiting {
   /** Charges, and begins no block when it denies. */
-  take(key: string, cost: number): Answer<Decision>
-  peek(key: string, cost: number): Answer<Decision>
-  refund(key: string, units: number): Answer<void>
+  take(key: string, cost: number): MaybePromise<Decision>
+  peek(key: string, cost: number): MaybePromise<Decision>
+  refund(key: string, units: number): MaybePromise<void>
   /** How each limit stood at a denial. */
-  standings(key: string, denial: Decision): readonly Standing[]
+  standings(key: string, denial: Decision): readonly LimitStatus[]
   aged(denial: Decision, ms: number): Decision
 }
 
@@ -25,7 +26,7 @@ export function queueBefore(
     return isFinal ? decision : pace.later(decision, () => limiting.standings(key, decision))
   }
   const source = {
-    ask: (key: string, cost: number): Answer<Decision | Later> => {
+    ask: (key: string, cost: number): MaybePromise<Decision | Later> => {
       const taken = limiting.take(key, cost)
       return taken instanceof Promise
         ? taken.then((decision) => next(key, decision))

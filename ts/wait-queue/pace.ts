@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Standing } from '../limiter.ts'
+import type { LimitStatus } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { Later } from './line.ts'
 
@@ -23,9 +23,9 @@ export class Pace {
   /**
    * @param standings how each limit stood at the denial, asked for only if there is a line
    */
-  later(denial: Decision, standings: () => readonly Standing[]): Later {
+  later(denial: Decision, standings: () => readonly LimitStatus[]): Later {
     const { retryAfterMs } = denial
-    let known: readonly Standing[] | undefined
+    let known: readonly LimitStatus[] | undefined
     const placeMs = (ahead: number, cost: number): number => {
       known ??= standings()
       return Math.max(retryAfterMs, this.#placeMs(known, retryAfterMs, ahead, cost))
@@ -33,7 +33,7 @@ export class Pace {
     return new Later(denial, retryAfterMs, retryAfterMs, placeMs)
   }
 
-  #placeMs(standings: readonly Standing[], headMs: number, ahead: number, cost: number): number {
+  #placeMs(standings: readonly LimitStatus[], headMs: number, ahead: number, cost: number): number {
     let longest = this.#isPaced ? headMs + ahead * this.#gapMs() : 0
     for (const [i, limit] of this.#limits.entries()) {
       const { remaining = 0, moreMs = 0 } = standings[i] ?? {}

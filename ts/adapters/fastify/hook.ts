@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import { errorOf, type Outcome, type Refusal } from '../../http/response.ts'
-import type { Answer } from '../../limiter.ts'
+import type { MaybePromise } from '../../maybe-promise.ts'
 import type { Answerer } from './errors.ts'
 import type { FastifyGuard } from './routes.ts'
 
@@ -71,7 +71,7 @@ async function byHand(
   if (refusal !== undefined) throw errorOf(refusal)
 }
 
-function wait(passing: Passing, refusal: NonNullable<Answer<Outcome>>): void {
+function wait(passing: Passing, refusal: NonNullable<MaybePromise<Outcome>>): void {
   if (!(refusal instanceof Promise)) refuse(passing, refusal)
   else {
     void refusal.then((found) => {

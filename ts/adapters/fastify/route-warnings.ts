@@ -1,5 +1,5 @@
-import { invalid } from '../../errors.ts'
 import type { Warnings } from '../../http/warning.ts'
+import { invalid } from '../../validate.ts'
 import { isLooser, isOptions } from './looser.ts'
 import type { Options, RouteLimit, RouteRateLimitOptions } from './routes.ts'
 

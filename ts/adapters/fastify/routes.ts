@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
-import { RateLimitExceeded } from '../../exceeded.ts'
+import { RateLimitExceeded } from '../../errors.ts'
 import type { HttpAdapter } from '../../http/adapter.ts'
 import { Children } from '../../http/children.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
@@ -15,7 +15,7 @@ import {
 } from '../../http/resolve-options.ts'
 import type { Warnings } from '../../http/warning.ts'
 import type { LimitInput } from '../../limit/limit.ts'
-import { settle, then } from '../../maybe-promise.ts'
+import { andThen, toPromise } from '../../maybe-promise.ts'
 import { ownersOf } from './registration.ts'
 import { type Route, warnOfRoutes, withoutReplace } from './route-warnings.ts'
 
@@ -289,7 +289,7 @@ function withReplies({ handler, ...options }: Options): Options {
       const answer = handler(request, reply, error)
       // A reply is a thenable that says when it has been sent.
       if (answer === reply) return undefined
-      return then(settle(answer), (body) => {
+      return andThen(toPromise(answer), (body) => {
         // Sent, it would lose what a response schema does not name.
         if (body instanceof RateLimitExceeded) throw body
         if (body !== undefined && !reply.sent) reply.send(body)

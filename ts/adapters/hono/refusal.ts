@@ -2,9 +2,9 @@ import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { markExceeded, RateLimitExceeded } from '../../exceeded.ts'
+import { markExceeded, RateLimitExceeded } from '../../errors.ts'
 import { bodyOf, errorOf, type Refusal, withoutStack } from '../../http/response.ts'
-import type { Answer } from '../../limiter.ts'
+import type { MaybePromise } from '../../maybe-promise.ts'
 import { nodeOf } from './framework.ts'
 
 type ExceptionClass = typeof HTTPException
@@ -118,10 +118,10 @@ export function complete(
 }
 
 /** By the class of the app's requests. Asking Node for a module takes longer than all the rest of a denial. */
-const CLASSES = new WeakMap<object, Answer<ExceptionClass>>()
+const CLASSES = new WeakMap<object, MaybePromise<ExceptionClass>>()
 
 /** The class that the app knows: `hono` is two packages in one, of ES modules and of CommonJS. */
-function exceptionClassOf({ req }: Context): Answer<ExceptionClass> {
+function exceptionClassOf({ req }: Context): MaybePromise<ExceptionClass> {
   const known = CLASSES.get(req.constructor)
   if (known !== undefined) return known
   const found = isCommonJs(req) ? required() : imported()
