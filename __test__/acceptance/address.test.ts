@@ -3,15 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import {
-  expectWarnings,
-  FRAMEWORKS,
-  type Options,
-  SERVERS,
-  type Site,
-  serve,
-  times,
-} from './servers.ts'
+import { expectWarnings } from '../fixtures/warnings.ts'
+import { times } from '../http/client.ts'
+import { FRAMEWORKS, type Options, SERVERS, type Site, serveSite } from '../http/serve.ts'
 
 expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
 
@@ -20,17 +14,17 @@ const PEER = '127.0.0.1'
 
 /** As whom a server counts a request with these headers. */
 async function callerOf(
-  framework: Parameters<typeof serve>[0],
+  framework: Parameters<typeof serveSite>[0],
   site: Omit<Site, 'routes' | 'options'> & { readonly trust?: Options['trust'] },
   headers: Record<string, string>,
 ): Promise<unknown> {
   const { trust, ...more } = site
   const keys: unknown[] = []
-  const onAdmit: Options['onAdmit'] = ({ key }) => {
+  const onAdmit: Options['onAdmit'] = ({ key }: { key: unknown }) => {
     keys.push(key)
   }
   const options = { limits: '9/minute', onAdmit, ...(trust === undefined ? {} : { trust }) }
-  const { ask } = await serve(framework, { ...more, options, routes })
+  const { ask } = await serveSite(framework, { ...more, options, routes })
   // Whatever the headers say, the request is served.
   expect((await ask('/', { headers })).status).toBe(200)
   expect(keys).toHaveLength(1)
@@ -39,7 +33,7 @@ async function callerOf(
 
 /** A server's own setting, and ours in its place. */
 const WAYS = [
-  ...FRAMEWORKS.map((framework) => [framework, 'its own setting', 'trustProxy'] as const),
+  ...FRAMEWORKS.map((framework) => [framework, 'its own setting', 'proxy'] as const),
   ...SERVERS.map((framework) => [framework, 'option trust', 'trust'] as const),
 ]
 
@@ -52,7 +46,7 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
   it('over a Unix-domain socket, which has no address, all are one caller', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ratethrottle-'))
     const options = { limits: '2/minute', clock: new FakeClock() }
-    const served = await serve(framework, { options, routes }, join(folder, 'socket'))
+    const served = await serveSite(framework, { options, routes, socket: join(folder, 'socket') })
     expect(await served.statuses(3)).toEqual(times(2, 200, 1, 429))
     await rm(folder, { recursive: true })
   })
@@ -64,7 +58,7 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
   ] as const)('with nothing to go by at all, missingKey "%s" decides', async (...row) => {
     const [missingKey, first, second] = row
     const options = { limits: '2/minute', clock: new FakeClock(), missingKey, key: () => undefined }
-    const { statuses } = await serve(framework, { options, routes })
+    const { statuses } = await serveSite(framework, { options, routes })
     expect(await statuses(3)).toEqual(first)
     expect(await statuses(3, '/', { from: '127.0.0.2' })).toEqual(second)
   })
@@ -91,7 +85,7 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
 
   it('a forged X-Forwarded-For from a peer that is no proxy changes nothing', async () => {
     const options = { limits: '2/minute', clock: new FakeClock() }
-    const { ask } = await serve(framework, { options, routes })
+    const { ask } = await serveSite(framework, { options, routes })
     const seen: number[] = []
     for (let i = 1; i <= 6; i++) {
       const headers = { 'x-forwarded-for': `203.0.113.${i}`, 'x-real-ip': `203.0.113.${i}` }
@@ -121,10 +115,8 @@ describe.each(WAYS)('%s: a trusted proxy, by %s', (framework, _, way) => {
     const options = { limits: '2/minute', clock: new FakeClock() }
     const proxies = [PEER]
     const site =
-      way === 'trust'
-        ? { options: { ...options, trust: proxies } }
-        : { options, trustProxy: proxies }
-    const { ask } = await serve(framework, { ...site, routes })
+      way === 'trust' ? { options: { ...options, trust: proxies } } : { options, proxy: proxies }
+    const { ask } = await serveSite(framework, { ...site, routes })
     const from = (chain: string) => ask('/', { headers: { 'x-forwarded-for': chain } })
     const seen: number[] = []
     for (let i = 1; i <= 6; i++) seen.push((await from(`6.6.6.${i}, 203.0.113.1`)).status)

@@ -7,18 +7,16 @@ import { FakeClock, RateLimitExceeded } from 'ratethrottle'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
+import { expectWarnings } from '../fixtures/warnings.ts'
+import { figures, times } from '../http/client.ts'
 import {
-  expectWarnings,
   FRAMEWORKS,
-  figures,
+  type LimitedSite,
   type Options,
   SERVERS,
-  type Site,
-  serve,
-  serveBuilt,
-  times,
-} from './servers.ts'
-import { ofFastify, ofListener } from './sites.ts'
+  serveApp,
+  serveSite,
+} from '../http/serve.ts'
 
 expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
 
@@ -27,7 +25,7 @@ describe('a limiter made before its app and attached later', () => {
     const app = Fastify()
     app.get('/', () => ({ path: '/' }))
     app.register(forFastify, { limits: '2/minute', clock: new FakeClock() })
-    const { ask, statuses } = await serveBuilt(ofFastify(app))
+    const { ask, statuses } = await serveApp(app)
     expect(figures(await ask())).toEqual(['2', '1'])
     expect(await statuses(2)).toEqual([200, 429])
   })
@@ -40,7 +38,7 @@ describe('a limiter made before its app and attached later', () => {
       const apps = [make(), make()] as [Express, Express]
       for (const app of apps)
         app.use(limiter).get('/', (_request, response) => void response.json({}))
-      const [one, other] = await Promise.all(apps.map((app) => serveBuilt(ofListener(app))))
+      const [one, other] = await Promise.all(apps.map((app) => serveApp(app)))
       expect(figures((await one?.ask()) ?? expect.fail())).toEqual(['2', '1'])
       expect(await other?.statuses(2)).toEqual([200, 429])
     },
@@ -48,7 +46,7 @@ describe('a limiter made before its app and attached later', () => {
 })
 
 describe.each(SERVERS)('%s:', (framework) => {
-  const site = (limits: Site['routes'][number]['limits'], more: object = {}): Site => ({
+  const site = (limits: unknown, more: object = {}): LimitedSite => ({
     options: { clock: new FakeClock() },
     routes: [{ path: '/', ...(limits === undefined ? {} : { limits }), ...more }],
   })
@@ -58,16 +56,16 @@ describe.each(SERVERS)('%s:', (framework) => {
     ['50 per 60 seconds in numbers', { count: 50, windowMs: 60_000 }, 50],
     ['both in a list', ['100/minute', { count: 50, windowMs: 60_000 }], 50],
   ])('%s is a limit', async (_, limits, count) => {
-    const { statuses, ask } = await serve(framework, site(limits))
+    const { statuses, ask } = await serveSite(framework, site(limits))
     expect(figures(await ask())).toEqual([`${count}`, `${count - 1}`])
     expect(await statuses(count)).toEqual(times(count - 1, 200, 1, 429))
   })
 
   it("under the limit the handler's result is unchanged; the second request of one is not served", async () => {
     const result = { text: 'Grüße\n"\\', list: [1, null, { deep: true }], nothing: '' }
-    const run = () => result
-    const limited = await serve(framework, site('1/minute', { run }))
-    const free = await serve(framework, site(undefined, { run }))
+    const run = () => ({ body: result })
+    const limited = await serveSite(framework, site('1/minute', { run }))
+    const free = await serveSite(framework, site(undefined, { run }))
     const [ours, bare] = [await limited.ask(), await free.ask()]
     expect(ours.body).toBe(bare.body)
     expect(JSON.parse(ours.body)).toEqual(result)
@@ -82,7 +80,7 @@ describe.each(SERVERS)('%s:', (framework) => {
   it('a limit on POST leaves GET alone', async () => {
     const options: Options = { clock: new FakeClock(), limits: '2/minute', methods: ['POST'] }
     const routes = [{ path: '/' }, { path: '/', method: 'POST' }] as const
-    const { ask, statuses } = await serve(framework, { options, routes })
+    const { ask, statuses } = await serveSite(framework, { options, routes })
     expect(await statuses(5)).toEqual(times(5, 200))
     expect(figures(await ask())).toEqual([undefined, undefined])
     expect(await statuses(3, '/', { method: 'POST' })).toEqual(times(2, 200, 1, 429))
@@ -91,7 +89,10 @@ describe.each(SERVERS)('%s:', (framework) => {
 
   it('a WebSocket passes, and costs nothing', async () => {
     const options = { clock: new FakeClock(), limits: '1/minute' }
-    const { server, port, statuses } = await serve(framework, { options, routes: [{ path: '/' }] })
+    const { server, port, statuses } = await serveSite(framework, {
+      options,
+      routes: [{ path: '/' }],
+    })
     server.on('upgrade', (_request, socket) => {
       socket.end(
         'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
@@ -106,14 +107,14 @@ describe.each(SERVERS)('%s:', (framework) => {
     async (chain) => {
       for (const trust of [undefined, 'loopback']) {
         const options = { limits: '9/minute', ...(trust === undefined ? {} : { trust }) }
-        const { ask } = await serve(framework, { options, routes: [{ path: '/' }] })
+        const { ask } = await serveSite(framework, { options, routes: [{ path: '/' }] })
         expect((await ask('/', { headers: { 'x-forwarded-for': chain } })).status).toBe(200)
       }
     },
   )
 
   it('limit N: exactly N are served, then 429 without the handler, headers and body right', async () => {
-    const { ask, runs } = await serve(framework, site('5/hour'))
+    const { ask, runs } = await serveSite(framework, site('5/hour'))
     for (let left = 4; left >= 0; left--) {
       const { status, body, ...answer } = await ask()
       expect([status, body]).toEqual([200, '{"path":"/"}'])
@@ -132,23 +133,25 @@ describe.each(SERVERS)('%s:', (framework) => {
   })
 
   it.each([
-    ['H5 -1', '-1/minute', /-1\/minute/],
-    ['H5 -1 in numbers', { count: -1, windowMs: 60_000 }, /count.*-1/],
-    ['4.2.8 an unknown unit', '7/fortnight', /fortnight/],
-    ['4.2.8 zero', '0/minute', /0\/minute/],
-    ['4.2.8 no text', '', /limit/i],
-    ['4.2.8 no limit', [], /limit/],
-    ['4.2.8 a number', 5, /limit.*5/],
-    ['4.2.8 an unknown strategy', { limits: '5/minute', algorithm: 'sliding_widow' }, /widow/],
-    ['4.2.8 an unknown option', { limits: '5/minute', windowMs: 5 }, /windowMs/],
-    ['4.2.8 options of the wrong kind', { limits: '5/minute', blockFor: 'often' }, /blockFor/],
+    ['-1', '-1/minute', /-1\/minute/],
+    ['-1 in numbers', { count: -1, windowMs: 60_000 }, /count.*-1/],
+    ['an unknown unit', '7/fortnight', /fortnight/],
+    ['zero', '0/minute', /0\/minute/],
+    ['no text', '', /limit/i],
+    ['no limit', [], /limit/],
+    ['a number', 5, /limit.*5/],
+    ['an unknown strategy', { limits: '5/minute', algorithm: 'sliding_widow' }, /widow/],
+    ['an unknown option', { limits: '5/minute', windowMs: 5 }, /windowMs/],
+    ['options of the wrong kind', { limits: '5/minute', blockFor: 'often' }, /blockFor/],
   ])('%s stops the start wherever it stands', async (_, wrong, reason) => {
     const limits = wrong as Options['limits'] & string
-    await expect(serve(framework, site(limits))).rejects.toThrow(reason)
-    await expect(serve(framework, site(undefined, { stacked: [limits] }))).rejects.toThrow(reason)
+    await expect(serveSite(framework, site(limits))).rejects.toThrow(reason)
+    await expect(serveSite(framework, site(undefined, { stacked: [limits] }))).rejects.toThrow(
+      reason,
+    )
     const given = typeof wrong === 'object' && 'limits' in wrong ? wrong : { limits }
     const options = given as Options
-    await expect(serve(framework, { options, routes: [] })).rejects.toThrow(reason)
+    await expect(serveSite(framework, { options, routes: [] })).rejects.toThrow(reason)
   })
 })
 
@@ -158,7 +161,7 @@ it('Fastify 5: a wrong limit of a route from before the plugin refuses each requ
   const config = { rateLimit: '7/fortnight' as '7/day' }
   app.get('/', { config }, () => ({ runs: ++runs }))
   await app.register(forFastify, { limits: '100/minute' })
-  const { statuses } = await serveBuilt(ofFastify(app))
+  const { statuses } = await serveApp(app)
   expect(await statuses(3)).toEqual(times(3, 500))
   expect(runs).toBe(0)
 })
@@ -166,7 +169,7 @@ it('Fastify 5: a wrong limit of a route from before the plugin refuses each requ
 describe.each(FRAMEWORKS)('%s:', (framework) => {
   it('what is not served is a 429 error', async () => {
     const errors: unknown[] = []
-    const { statuses } = await serve(framework, {
+    const { statuses } = await serveSite(framework, {
       routes: [{ path: '/', limits: '1/minute' }],
       onError: (error) => {
         errors.push(error)

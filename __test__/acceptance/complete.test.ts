@@ -1,13 +1,13 @@
 import { FakeClock } from 'ratethrottle'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Ask, figures, type Served, serveBuilt, times } from './servers.ts'
-import { ofFastify, ofListener } from './sites.ts'
+import { type Ask, figures, times } from '../http/client.ts'
+import { type Served, serveApp } from '../http/serve.ts'
 
 const AT_ONCE = 50
 
 async function fastify(clock: FakeClock): Promise<Served> {
   const { buildService } = await import('../../examples/fastify.ts')
-  return serveBuilt(ofFastify(await buildService({ clock })))
+  return serveApp(await buildService({ clock }))
 }
 
 async function express(clock: FakeClock, isFour = false): Promise<Served> {
@@ -15,7 +15,7 @@ async function express(clock: FakeClock, isFour = false): Promise<Served> {
   const app = buildService({ clock })
   // Where Express 4 keeps its routes, and 5 does not.
   expect('_router' in app).toBe(isFour)
-  return serveBuilt(ofListener(app))
+  return serveApp(app)
 }
 
 /** The same example, where `express` is Express 4. */

@@ -1,16 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { FakeClock } from 'ratethrottle'
 import { afterEach, describe, expect, it } from 'vitest'
-import {
-  type Ask,
-  FRAMEWORKS,
-  type Framework,
-  figures,
-  type Options,
-  type Served,
-  serve,
-  times,
-} from './servers.ts'
+import { type Ask, figures, times } from '../http/client.ts'
+import { FRAMEWORKS, type Framework, type Options, type Served, serveSite } from '../http/serve.ts'
 
 type Settings = Readonly<Record<string, unknown>>
 
@@ -38,7 +30,7 @@ const CASES = FRAMEWORKS.flatMap((framework) =>
 /** Of a service with a limit on a route; `isGlobal`: on everything. */
 function start(framework: Framework, options: object, isGlobal = false): Promise<Served> {
   const limits = '2/minute'
-  return serve(framework, {
+  return serveSite(framework, {
     options: { ...options, ...(isGlobal ? { limits } : {}) } as Options,
     routes: [isGlobal ? { path: '/' } : { path: '/', limits }],
   })

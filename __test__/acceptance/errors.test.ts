@@ -1,11 +1,12 @@
 import { FakeClock, RateLimitExceeded } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, figures, SERVERS, serve } from './servers.ts'
+import { figures } from '../http/client.ts'
+import { FRAMEWORKS, SERVERS, serveSite } from '../http/serve.ts'
 
 describe.each(FRAMEWORKS)('%s: custom error handler', (framework) => {
   it('reads the message and retry_after, which is the truth', async () => {
     const clock = new FakeClock()
-    const { ask, runs } = await serve(framework, {
+    const { ask, runs } = await serveSite(framework, {
       options: { clock },
       routes: [{ path: '/', limits: '2/minute' }],
       onError: (error) => ({
@@ -38,7 +39,7 @@ describe.each(FRAMEWORKS)('%s: custom error handler', (framework) => {
 
   it('gets a RateLimitExceeded and nothing of the caller', async () => {
     const errors: unknown[] = []
-    const { statuses } = await serve(framework, {
+    const { statuses } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [{ path: '/', limits: '1/minute' }],
       onError: (error) => {
@@ -74,7 +75,7 @@ describe.each(THROWS)('%s: a handler that throws %s', (framework, when) => {
   ])('runs once and its own error arrives unchanged, %s', async (_, count) => {
     const own = Object.assign(new Error('teapot'), { statusCode: 418, status: 418 })
     const arrived: unknown[] = []
-    const { ask, runs } = await serve(framework, {
+    const { ask, runs } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [
         {
@@ -108,7 +109,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
     // Each of the five comes back after 600 ms.
     ['token-bucket', 3_000],
   ] as const)('the three of the fifth request, with a %s', async (algorithm, resetMs) => {
-    const { ask, statuses } = await serve(framework, {
+    const { ask, statuses } = await serveSite(framework, {
       options: { clock: new FakeClock(), algorithm },
       routes: [{ path: '/', limits: '100/minute' }],
     })
@@ -126,7 +127,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
   })
 
   it('stand once on a response that several limits have decided', async () => {
-    const { ask } = await serve(framework, {
+    const { ask } = await serveSite(framework, {
       options: { clock: new FakeClock(), limits: '9/minute' },
       routes: [{ path: '/', stacked: ['5/minute', '7/minute'] }],
     })
@@ -135,7 +136,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
   })
 
   it('without an error handler a refusal is JSON that says when to come back, and no more', async () => {
-    const { statuses, ask } = await serve(framework, {
+    const { statuses, ask } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [{ path: '/', limits: '1/minute' }],
     })

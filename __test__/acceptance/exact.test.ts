@@ -1,14 +1,14 @@
 import { connect } from 'node:net'
 import { byUser, FakeClock, firstOf } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { type Options, SERVERS, type Served, type Site, serve } from './servers.ts'
+import { type LimitedSite, type Options, SERVERS, type Served, serveSite } from '../http/serve.ts'
 
 const CONNECTIONS = 200
 const PER_CONNECTION = 5
 const REQUEST = 'GET / HTTP/1.1\r\nhost: x\r\n'
 
 /** Ways to have one limit of 300 for everybody. */
-const LIMITS: readonly (readonly [string, Site])[] = [
+const LIMITS: readonly (readonly [string, LimitedSite])[] = [
   ['one limit for everything', siteOf({ limits: '300/hour' })],
   ['one limit on the route', siteOf({}, { limits: '300/hour' })],
   ['two limits in a list', siteOf({}, { limits: ['700/hour', '300/day'] })],
@@ -17,7 +17,7 @@ const LIMITS: readonly (readonly [string, Site])[] = [
   ['a key that takes a while', siteOf({ key: firstOf(byUser(later)) }, { limits: '300/hour' })],
 ]
 
-function siteOf(options: Options, route: object = {}): Site {
+function siteOf(options: Options, route: object = {}): LimitedSite {
   return { options: { ...options, clock: new FakeClock() }, routes: [{ path: '/', ...route }] }
 }
 
@@ -28,11 +28,11 @@ async function later(): Promise<string> {
 
 describe.each(SERVERS)('%s: exactly N of limit N under 200 keep-alive connections', (framework) => {
   it.each(LIMITS)('one request after another on each, %s', async (_, site) => {
-    await check(await serve(framework, site), oneByOne)
+    await check(await serveSite(framework, site), oneByOne)
   })
 
   it.each(LIMITS)('five in one write on each, %s', async (_, site) => {
-    await check(await serve(framework, site), pipelined)
+    await check(await serveSite(framework, site), pipelined)
   })
 })
 

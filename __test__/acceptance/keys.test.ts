@@ -1,15 +1,19 @@
 import { byHeader, byIp, byUser, FakeClock, firstOf } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { type Asked, type Options, SERVERS, type Served, serve, times } from './servers.ts'
+import { times } from '../http/client.ts'
+import { type Asked, type Options, SERVERS, type Served, serveSite } from '../http/serve.ts'
 
 const ADA = { headers: { 'x-user': 'ada' } }
 const BOB = { headers: { 'x-user': 'bob' } }
 /** What a login would leave behind; the seed's page has `current_user` for it. */
 const currentUser = (request: Asked): string | undefined => request.headers['x-user']?.toString()
 
-function twoPerHour(framework: Parameters<typeof serve>[0], key: Options['key']): Promise<Served> {
+function twoPerHour(
+  framework: Parameters<typeof serveSite>[0],
+  key: Options['key'],
+): Promise<Served> {
   const options = { clock: new FakeClock(), ...(key === undefined ? {} : { key }) }
-  return serve(framework, { options, routes: [{ path: '/', limits: '2/hour' }] })
+  return serveSite(framework, { options, routes: [{ path: '/', limits: '2/hour' }] })
 }
 
 describe.each(SERVERS)('%s: key', (framework) => {

@@ -1,13 +1,16 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, figures, SERVERS, type Served, serve, times } from './servers.ts'
+import { figures, times } from '../http/client.ts'
+import { FRAMEWORKS, SERVERS, type Served, serveSite } from '../http/serve.ts'
 
 describe.each(SERVERS)('%s: quick start', (framework) => {
   it('100/minute on one route: a hundred are served, the next is not', async () => {
-    const { ask, statuses, runs } = await serve(framework, {
+    const { ask, statuses, runs } = await serveSite(framework, {
       options: { clock: new FakeClock() },
-      routes: [{ path: '/api/data', limits: '100/minute', run: () => ({ data: 'value' }) }],
+      routes: [
+        { path: '/api/data', limits: '100/minute', run: () => ({ body: { data: 'value' } }) },
+      ],
     })
     const { status, headers, body } = await ask('/api/data')
     expect([status, JSON.parse(body)]).toEqual([200, { data: 'value' }])
@@ -19,12 +22,16 @@ describe.each(SERVERS)('%s: quick start', (framework) => {
 
 describe.each(SERVERS)('%s: limits per route', (framework) => {
   it('each route has a budget of its own', async () => {
-    const { statuses, runs } = await serve(framework, {
+    const { statuses, runs } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [
-        { path: '/api/public', limits: '100/minute', run: () => ({ message: 'Public data' }) },
-        { path: '/api/search', limits: '50/minute', run: () => ({ results: [] }) },
-        { path: '/api/expensive', limits: '10/minute', run: () => ({ result: 'done' }) },
+        {
+          path: '/api/public',
+          limits: '100/minute',
+          run: () => ({ body: { message: 'Public data' } }),
+        },
+        { path: '/api/search', limits: '50/minute', run: () => ({ body: { results: [] } }) },
+        { path: '/api/expensive', limits: '10/minute', run: () => ({ body: { result: 'done' } }) },
       ],
     })
     expect(await statuses(11, '/api/expensive')).toEqual(times(10, 200, 1, 429))
@@ -34,7 +41,7 @@ describe.each(SERVERS)('%s: limits per route', (framework) => {
   })
 
   it('routes with the same limit share nothing, and routes without have none', async () => {
-    const { statuses, ask } = await serve(framework, {
+    const { statuses, ask } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [
         { path: '/one', limits: '2/minute' },
@@ -65,7 +72,7 @@ const CASES = SERVERS.flatMap((framework) =>
 
 describe.each(CASES)('%s: two limits on one route, %s', (framework, _, pair) => {
   const site = (one: string, other: string, clock: FakeClock, headers?: 'draft'): Promise<Served> =>
-    serve(framework, {
+    serveSite(framework, {
       options: { clock, algorithm: 'sliding-log', headers: headers ?? 'legacy' },
       routes: [{ path: '/', ...pair(one, other) }],
     })
@@ -115,7 +122,7 @@ function remaining({ ratelimit }: IncomingHttpHeaders): Record<string, number> {
 
 describe.each(FRAMEWORKS)('%s: a limit for everything', (framework) => {
   it('covers all routes and unknown paths in one budget', async () => {
-    const { statuses } = await serve(framework, {
+    const { statuses } = await serveSite(framework, {
       options: { clock: new FakeClock(), limits: '4/minute' },
       routes: [{ path: '/one' }, { path: '/other' }],
     })

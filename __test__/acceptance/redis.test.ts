@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { FakeClock } from 'ratethrottle'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
+import { times } from '../http/client.ts'
+import { type LimitedSite, type Options, type Route, SERVERS, serveSite } from '../http/serve.ts'
 import { type Server, startServer } from '../redis/server.ts'
-import { type Options, SERVERS, type Site, serve, times } from './servers.ts'
 
 /** On a busy machine Redis may be late, and the service would decide for itself meanwhile. */
 const PATIENT = { deadlineMs: 30_000 }
@@ -58,7 +59,7 @@ async function startWorker(example: string): Promise<string> {
 }
 
 describe.each(SERVERS)('%s: with Redis storage', (framework) => {
-  const site = (routes: Site['routes'], more: Options = {}): Site => ({
+  const site = (routes: readonly Route[], more: Options = {}): LimitedSite => ({
     options: {
       RATELIMIT_STORAGE_URL: redis.url,
       clock: new FakeClock(1_000_000),
@@ -73,14 +74,14 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
       { path: '/one', limits: '2/minute' },
       { path: '/other', limits: '2/minute' },
     ]
-    const { statuses } = await serve(framework, site(routes))
+    const { statuses } = await serveSite(framework, site(routes))
     expect(await statuses(3, '/one')).toEqual(times(2, 200, 1, 429))
     expect(await statuses(3, '/other')).toEqual(times(2, 200, 1, 429))
   })
 
   it('the key prefix is in front of all keys', async () => {
     const routes = [{ path: '/', limits: '2/minute' }]
-    const { statuses } = await serve(framework, site(routes, { RATELIMIT_KEY_PREFIX: 'seed:' }))
+    const { statuses } = await serveSite(framework, site(routes, { RATELIMIT_KEY_PREFIX: 'seed:' }))
     await statuses(1)
     const keys = await admin.keys('*')
     expect(keys.length).toBeGreaterThan(0)
@@ -93,7 +94,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
     ['in a row, the tighter first', { stacked: ['2/minute', '5/day'] }],
   ])('two limits %s: a refused request consumes neither', async (_, limits) => {
     const clock = new FakeClock(1_000_000)
-    const { statuses, runs } = await serve(
+    const { statuses, runs } = await serveSite(
       framework,
       site([{ path: '/', ...limits }], { clock, algorithm: 'sliding-log' }),
     )
@@ -105,7 +106,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
   })
 
   it('exactly N of limit N in parallel', async () => {
-    const { ask, runs } = await serve(framework, site([{ path: '/', limits: '50/hour' }]))
+    const { ask, runs } = await serveSite(framework, site([{ path: '/', limits: '50/hour' }]))
     const answers = await Promise.all(Array.from({ length: 150 }, () => ask()))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(50)
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(100)

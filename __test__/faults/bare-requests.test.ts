@@ -11,7 +11,7 @@ import Fastify from 'fastify'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { afterEach, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 type Next = (error?: unknown) => void
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: Next) => unknown

@@ -152,11 +152,13 @@ describe('the same everywhere', () => {
       limits,
       { count: 5, windowMs: SECOND },
     ])
-    const byOption = await serve('http', { limits: '60/minute', burst: 2 }).catch(() => undefined)
+    const byOption = await serve('node:http', { limits: '60/minute', burst: 2 }).catch(
+      () => undefined,
+    )
     expect(await byOption?.statuses(3)).toEqual([200, 200, 429])
-    const byLimit = await serve('express', { limits: [limits, '500/hour'] })
+    const byLimit = await serve('Express 5', { limits: [limits, '500/hour'] })
     expect(await byLimit.statuses(3)).toEqual([200, 200, 429])
-    const byCaller = await serve('http', { limits: () => [limits] })
+    const byCaller = await serve('node:http', { limits: () => [limits] })
     expect(await byCaller.statuses(3)).toEqual([200, 200, 429])
     const created = createLimiter({ limits })
     closing.push(() => created.close())

@@ -6,7 +6,7 @@ import { rateThrottle as forExpress } from 'ratethrottle/express'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 

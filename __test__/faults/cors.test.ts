@@ -9,7 +9,7 @@ import { rateThrottle as forExpress } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 const ORIGIN = 'https://app.example'
 const EXPOSED = [

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 const require = createRequire(`${process.cwd()}/`)
 const express4 = require('express-4') as typeof express

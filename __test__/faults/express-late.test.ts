@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import express, { type RequestHandler } from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 

@@ -11,7 +11,7 @@ import onFastify from 'ratethrottle/fastify'
 import { rateThrottle as onHono } from 'ratethrottle/hono'
 import { rateThrottle as onNode } from 'ratethrottle/http'
 import { afterEach, describe, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 import { warnings } from './warned.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express

@@ -75,7 +75,7 @@ describe('seconds', () => {
 
   test('F3: a request’s decision has them in every handler', async () => {
     const seen: unknown[] = []
-    const running = await serve('http', {
+    const running = await serve('node:http', {
       limits: '1/minute',
       handler: (request: { rateLimit?: object }, response: { end(): void }) => {
         seen.push(Object.entries({ ...request.rateLimit }).find(([name]) => name === 'retryAfter'))
@@ -96,7 +96,7 @@ describe('rateLimitHeaders', () => {
     'F3: %s says by hand what an adapter says',
     async (headers) => {
       const limits = ['2/minute', '100/hour'] as const
-      const running = await serve('http', { limits, headers })
+      const running = await serve('node:http', { limits, headers })
       const limiter = new RateLimiter(limits)
       for (let i = 0; i < 3; i++) {
         const sent = (await running.ask()).headers

@@ -5,8 +5,7 @@ import { queryObjects } from 'node:v8'
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
-import { serve } from '../http/serve.ts'
+import { listen, serve } from '../http/serve.ts'
 import { until } from '../redis/faults.ts'
 
 test('T2: of the requests that wait for others, all beyond ten thousand are refused at once', async () => {
@@ -26,7 +25,7 @@ test('T2: of the requests that wait for others, all beyond ten thousand are refu
     },
     onDeny: () => denied++,
   }
-  const { port, runs } = await serve('http', options, async () => {
+  const { port, runs } = await serve('node:http', options, async () => {
     await released
     return 200
   })
@@ -70,7 +69,7 @@ test('T2: a unit that time has freed wakes one request of those that wait', asyn
       },
     },
   }
-  const { ask, runs } = await serve('http', options, async () => {
+  const { ask, runs } = await serve('node:http', options, async () => {
     await released
     return 200
   })
@@ -91,7 +90,7 @@ test('T4: a dry run waits for no other request', async () => {
     release = resolve
   })
   const options = { limits: '1/hour', countWhen: 'failure', dryRun: true }
-  const { ask } = await serve('http', options, async (path) => {
+  const { ask } = await serve('node:http', options, async (path) => {
     if (path === '/slow') await released
     return 200
   })

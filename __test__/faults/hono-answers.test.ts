@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { RateLimitExceeded, rateThrottle } from 'ratethrottle/hono'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: as in plain JavaScript
 type Any = any

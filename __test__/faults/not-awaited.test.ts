@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { rateThrottle } from 'ratethrottle/http'
 import { expect, onTestFinished, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 import { serverForTest } from '../redis/server.ts'
 import { warnings } from './warned.ts'
 

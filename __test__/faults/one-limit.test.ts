@@ -2,8 +2,7 @@ import express from 'express'
 import { type Limit, RateLimiter } from 'ratethrottle'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
 import { describe, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
-import { ADAPTERS, serve } from '../http/serve.ts'
+import { ADAPTERS, listen, serve } from '../http/serve.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -47,7 +46,7 @@ describe('the three legacy headers speak of one limit', () => {
   )
 
   test('G7: an admission names the limit with least left, and when that one is whole', async () => {
-    const running = await serve('http', { limits: ['20/minute', '4/day', '9/week'] })
+    const running = await serve('node:http', { limits: ['20/minute', '4/day', '9/week'] })
     await running.statuses(2)
     const { headers } = await running.ask()
     const { limit, remaining, reset } = told((name) => headers[name])
@@ -63,7 +62,7 @@ describe('the three legacy headers speak of one limit', () => {
       { count: 8, windowMs: MINUTE },
       { count: 10, windowMs: HOUR },
     ]
-    const running = await serve('http', { limits, cost, algorithm: 'fixed-window' })
+    const running = await serve('node:http', { limits, cost, algorithm: 'fixed-window' })
     await running.ask('/', { headers: { cost: '6' } })
     const { status, headers } = await running.ask('/', { headers: { cost: '5' } })
     const { limit, remaining, reset } = told((name) => headers[name])
@@ -95,7 +94,7 @@ describe('the three legacy headers speak of one limit', () => {
   })
 
   test('G7: Reset is never earlier than what Retry-After promises, at whatever part of a second', async () => {
-    const running = await serve('http', { limits: ['1/90100 ms', '1000/hour'] })
+    const running = await serve('node:http', { limits: ['1/90100 ms', '1000/hour'] })
     await running.ask()
     const early: number[] = []
     for (let i = 0; i < 60; i++) {

@@ -26,7 +26,7 @@ for (const tier of ['memory', 'redis', 'shared'] as const) {
     }[tier]
     const forRedis = tier === 'redis' ? { deadlineMs: 10_000 } : {}
     const options = { limits: '1/2 seconds', slowDown: '7 seconds', storage, ...forRedis }
-    const { ask, runs } = await serve('http', options)
+    const { ask, runs } = await serve('node:http', options)
     const seen = await answersTo(ask, 50)
     // One at once, three within seven seconds; and 46 who were told so before the first of the three.
     expect(seen.filter((status) => status === 200)).toHaveLength(4)
@@ -52,7 +52,7 @@ test('T1: pipelined requests of one client park a thousand at most', async () =>
     onAdmit: () => decided++,
     onDeny: () => decided++,
   }
-  const { port } = await serve('http', { ...options, algorithm: 'fixed-window' })
+  const { port } = await serve('node:http', { ...options, algorithm: 'fixed-window' })
   const socket = createConnection(port, '127.0.0.1')
   socket.on('error', () => {})
   socket.resume()
@@ -73,7 +73,9 @@ test('T1: many clients together park ten thousand at most, or as many as maxWait
   }
   const answers: number[] = []
   const caps = { maxWaiters: 6, maxWaitersPerKey: 2 }
-  const { ask } = await serve('http', { ...options, ...caps }).catch(() => serve('http', options))
+  const { ask } = await serve('node:http', { ...options, ...caps }).catch(() =>
+    serve('node:http', options),
+  )
   const stop = new AbortController()
   const send = (key: string) =>
     ask('/', { headers: { 'x-key': key }, signal: stop.signal }).then(
@@ -101,7 +103,7 @@ test('T4: a dry run does not delay a request', async () => {
     dryRun: true,
     onDeny: () => denied.push(1),
   }
-  const { ask, runs } = await serve('http', options)
+  const { ask, runs } = await serve('node:http', options)
   await ask()
   const second = await Promise.race([ask().then(({ status }) => status), sleep(5_000, 'late')])
   expect(second).toBe(200)

@@ -51,7 +51,7 @@ test('G10: limits from a function in two processes tell the block, too, and the 
     name: 'plans',
     key: () => 'ada',
   }
-  const servers = [await serve('http', options), await serve('express', options)]
+  const servers = [await serve('node:http', options), await serve('Express 5', options)]
   for (const server of servers) await server.ask()
   const answers = await Promise.all(
     Array.from({ length: 20 }, (_, i) => (servers[i % 2] as (typeof servers)[0]).ask()),
@@ -63,7 +63,7 @@ test('G10: limits from a function in two processes tell the block, too, and the 
 })
 
 test('G10: under a block of steps every refusal tells it of the other limits too', async () => {
-  const { ask } = await serve('http', {
+  const { ask } = await serve('node:http', {
     limits: ['5/hour', '100/day'],
     blockFor: ['5 minutes', '1 hour'],
     headers: 'both',

@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm'
 import { rateThrottle } from 'ratethrottle/http'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
 import { planned } from './plans.ts'
 

@@ -1,6 +1,6 @@
 import { rateThrottle } from 'ratethrottle/http'
 import { expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 import { planned } from './plans.ts'
 
 const ALGORITHMS = [

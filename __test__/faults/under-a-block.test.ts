@@ -41,7 +41,7 @@ test.each(ADAPTERS)(
 test('G8: the same with blockFor in steps, where the block is not the limiter’s own, in memory and in Redis', async () => {
   const { url } = await redis()
   for (const storage of ['memory:', url]) {
-    const running = await serve('http', {
+    const running = await serve('node:http', {
       limits: ['5/hour', '100/day'],
       blockFor: ['1 minute', '2 hours'],
       headers: 'draft',

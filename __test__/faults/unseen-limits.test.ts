@@ -9,7 +9,7 @@ import onFastify from 'ratethrottle/fastify'
 import { rateThrottle as onHono } from 'ratethrottle/hono'
 import { rateThrottle as onNode } from 'ratethrottle/http'
 import { describe, expect, test } from 'vitest'
-import { listen } from '../http/listen.ts'
+import { listen } from '../http/serve.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 

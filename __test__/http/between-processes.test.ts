@@ -65,7 +65,7 @@ test('dryRun: a request waits for no connection', async () => {
   })
   const storage = `redis://127.0.0.1:${(silent.address() as AddressInfo).port}/0`
   const options = { limits: '1/hour', storage, dryRun: true, connectTimeoutMs: 30_000 }
-  const { ask } = await serve('http', options)
+  const { ask } = await serve('node:http', options)
   const answer = await Promise.race([ask().then(({ status }) => status), sleep(10_000, 'late')])
   expect(answer).toBe(200)
 })

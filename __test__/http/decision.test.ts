@@ -4,7 +4,7 @@ import { rateThrottle } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, it } from 'vitest'
-import { listen } from './listen.ts'
+import { listen } from './serve.ts'
 
 it('req.rateLimit is the tightest decision, also of limits without headers', async () => {
   const limiter = rateThrottle({ limits: '100/minute' })

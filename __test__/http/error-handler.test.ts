@@ -1,7 +1,7 @@
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
-import { listen } from './listen.ts'
+import { listen } from './serve.ts'
 
 it('a denial does not look at all of the routes', async () => {
   const app = express()

@@ -2,8 +2,7 @@ import express from 'express'
 import { FakeClock, RateLimiter } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
-import { listen } from './listen.ts'
-import { serve } from './serve.ts'
+import { listen, serve } from './serve.ts'
 
 it('steps of one scope are one ladder, and no route shortens the block of another', async () => {
   const clock = new FakeClock()
@@ -40,7 +39,7 @@ it('steps of one scope are one ladder, and no route shortens the block of anothe
 
 it('a key that was blocked within the last day does not start anew', async () => {
   const clock = new FakeClock()
-  const { ask } = await serve('http', {
+  const { ask } = await serve('node:http', {
     limits: '1/second',
     algorithm: 'fixed-window',
     blockFor: ['1 minute', '1 day'],
@@ -62,7 +61,7 @@ it("an operator's longer block is not replaced by a step", async () => {
   const limits = '1/second'
   const counting = { algorithm: 'fixed-window', name: 'operator-steps', clock } as const
   const key = () => 'ada'
-  const { ask } = await serve('http', {
+  const { ask } = await serve('node:http', {
     limits,
     ...counting,
     key,
@@ -81,7 +80,7 @@ it("an operator's longer block is not replaced by a step", async () => {
 it('a caller who finds an offence that another is just judging begins no second block', async () => {
   const clock = new FakeClock()
   const options = { limits: '1/second', algorithm: 'fixed-window', clock } as const
-  const { ask } = await serve('http', {
+  const { ask } = await serve('node:http', {
     ...options,
     blockFor: ['1 minute', '10 minutes', '1 hour'],
   })

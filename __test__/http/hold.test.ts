@@ -2,8 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
-import { listen } from './listen.ts'
-import { serve } from './serve.ts'
+import { listen, serve } from './serve.ts'
 
 const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
 
@@ -23,7 +22,7 @@ describe('countWhen: requests that wait for their turn', () => {
       },
       onDeny: () => denied.push(1),
     }
-    const { ask, runs } = await serve('http', options, async () => {
+    const { ask, runs } = await serve('node:http', options, async () => {
       await until
       return 200
     })
@@ -57,7 +56,7 @@ describe('countWhen: requests that wait for their turn', () => {
         return false
       },
     }
-    const { ask, runs, statuses } = await serve('express', options, async (path) => {
+    const { ask, runs, statuses } = await serve('Express 5', options, async (path) => {
       if (path === '/slow') await until
       return path === '/bad' ? 400 : 200
     })

@@ -68,7 +68,7 @@ it('of many who find one offence at once, one takes the step, in Redis too', asy
     deadlineMs: 10_000,
     localDenials: false,
   }
-  const { ask } = await serve('http', options)
+  const { ask } = await serve('node:http', options)
   /** The longest wait of twenty who ask at once. */
   const longest = async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask()))

@@ -65,9 +65,9 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     const options = { limits: '1/hour', allow, deny: '127.0.0.9', skip: isHealth }
     const { ask, statuses, runs } = await serve(adapter, options)
     expect(await statuses(2)).toEqual([200, 429])
-    expect(await statuses(3, '/', { localAddress: '127.0.0.3' })).toEqual([200, 200, 200])
+    expect(await statuses(3, '/', { from: '127.0.0.3' })).toEqual([200, 200, 200])
     const before = runs()
-    const denied = await ask('/', { localAddress: '127.0.0.9' })
+    const denied = await ask('/', { from: '127.0.0.9' })
     expect([denied.status, runs()]).toEqual([403, before])
     expect(await statuses(2, '/', plan({ health: 'yes' }))).toEqual([200, 200])
   })
@@ -87,7 +87,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await shared.statuses(2)).toEqual([200, 429])
     const address = await serve(adapter, { limits: '1/hour', key: both, missingKey: 'ip' })
     expect(await address.statuses(2)).toEqual([200, 429])
-    expect(await address.statuses(1, '/', { localAddress: '127.0.0.2' })).toEqual([200])
+    expect(await address.statuses(1, '/', { from: '127.0.0.2' })).toEqual([200])
   })
 
   it('users by any spelling, by a promise; one that never comes leaves the address', async () => {
@@ -199,21 +199,21 @@ const isHealth = async (request: unknown) => {
 }
 
 const HANDLERS: Record<(typeof ADAPTERS)[number], (...args: Options[]) => unknown> = {
-  fastify: (_, reply, error) => reply.code(418).send(`wait ${error.retryAfter}`),
-  express: (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
-  'express-4': (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
-  http: (_, res, error) => {
+  'Fastify 5': (_, reply, error) => reply.code(418).send(`wait ${error.retryAfter}`),
+  'Express 5': (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
+  'Express 4': (_, res, error) => res.status(418).send(`wait ${error.retryAfter}`),
+  'node:http': (_, res, error) => {
     res.statusCode = 418
     res.end(`wait ${error.retryAfter}`)
   },
-  hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
+  Hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
 }
 
 /** They say nothing of a status. */
 const FORGETFUL: typeof HANDLERS = {
-  fastify: () => 'wait',
-  express: (_, res) => res.send('wait'),
-  'express-4': (_, res) => res.send('wait'),
-  http: (_, res) => res.end('wait'),
-  hono: (c) => c.text('wait'),
+  'Fastify 5': () => 'wait',
+  'Express 5': (_, res) => res.send('wait'),
+  'Express 4': (_, res) => res.send('wait'),
+  'node:http': (_, res) => res.end('wait'),
+  Hono: (c) => c.text('wait'),
 }

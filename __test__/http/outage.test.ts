@@ -12,7 +12,9 @@ it('countWhen and steps go on counting while Redis is away', async () => {
     storage: redis.url,
     deadlineMs: 500,
   }
-  const { ask, statuses } = await serve('http', options, (path) => (path === '/bad' ? 401 : 200))
+  const { ask, statuses } = await serve('node:http', options, (path) =>
+    path === '/bad' ? 401 : 200,
+  )
   expect(await statuses(3)).toEqual([200, 200, 200])
   redis.signal('SIGKILL')
   await sleep(100)
@@ -30,7 +32,7 @@ it('slowDown goes on delaying while Redis is away', async () => {
     storage: redis.url,
     deadlineMs: 500,
   }
-  const { ask, statuses } = await serve('http', options)
+  const { ask, statuses } = await serve('node:http', options)
   expect(await statuses(1)).toEqual([200])
   redis.signal('SIGKILL')
   await sleep(2_100)

@@ -108,7 +108,7 @@ it('a refund that comes after its window has ended is void (H87)', async () => {
   })
   const options = { limits: '2/minute', algorithm: 'fixed-window', countWhen: 'failure', clock }
   const handle = (path: string) => (path === '/slow' ? until : 400)
-  const { ask, statuses } = await serve('fastify', options, handle)
+  const { ask, statuses } = await serve('Fastify 5', options, handle)
   const slow = ask('/slow')
   await sleep(20)
   clock.advance(60_001)
@@ -124,7 +124,7 @@ it('blockFor does not punish those who wait for their turn', async () => {
     return 200
   }
   const options = { limits: '2/hour', countWhen: 'failure', blockFor: '1 hour' }
-  const { ask } = await serve('express', options, handle)
+  const { ask } = await serve('Express 5', options, handle)
   expect(tally(await many(12, () => ask()))).toEqual({ 200: 12 })
 })
 
@@ -154,7 +154,7 @@ it('a unit that time has freed goes to whoever waits, though its holder is still
     return 200
   }
   const options = { limits: '1/200ms', countWhen: 'failure' }
-  const { ask } = await serve('express', options, handle)
+  const { ask } = await serve('Express 5', options, handle)
   const start = performance.now()
   const slow = ask('/slow')
   await sleep(20)

@@ -4,8 +4,7 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { type Server, startServer } from '../redis/server.ts'
-import { listen } from './listen.ts'
-import { serve } from './serve.ts'
+import { listen, serve } from './serve.ts'
 
 let redis: Server
 beforeAll(async () => {
@@ -18,7 +17,7 @@ it('slowDown: a burst waits its turn in Redis as it does in memory', async () =>
   const seen: Record<string, number[]> = {}
   for (const storage of ['memory:', redis.url]) {
     const options = { limits: '5/second', slowDown: '5 seconds', storage, deadlineMs: 30_000 }
-    const { ask } = await serve('http', options)
+    const { ask } = await serve('node:http', options)
     const answers = await Promise.all(Array.from({ length: 15 }, () => ask()))
     seen[storage === redis.url ? 'redis' : 'memory'] = answers.map(({ status }) => status)
   }

@@ -2,7 +2,7 @@ import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, it } from 'vitest'
-import { listen } from './listen.ts'
+import { listen } from './serve.ts'
 
 async function statuses(app: unknown, count: number): Promise<number[]> {
   const base = await listen(app)

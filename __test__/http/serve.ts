@@ -1,135 +1,149 @@
 import { once } from 'node:events'
-import { Agent, createServer, type IncomingHttpHeaders, request, type Server } from 'node:http'
-import { createRequire } from 'node:module'
+import { createServer, type RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { serve as serveHono } from '@hono/node-server'
-import express, { type Request, type Response } from 'express'
-import Fastify from 'fastify'
-import { Hono } from 'hono'
-import { rateThrottle as forExpress } from 'ratethrottle/express'
-import forFastify from 'ratethrottle/fastify'
-import { rateThrottle as forHono } from 'ratethrottle/hono'
-import { rateThrottle as forHttp } from 'ratethrottle/http'
+import type { FastifyInstance } from 'fastify'
 import { afterEach } from 'vitest'
+import { type Answer, type Ask, ask, statuses } from './client.ts'
+import {
+  type Built,
+  build,
+  type Framework,
+  type Options,
+  type Plan,
+  type Route,
+  type Run,
+  type Site,
+} from './frameworks.ts'
 
-const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
+export type { Asked, Framework, Options, Result, Route, Site } from './frameworks.ts'
 
-/** Every adapter. */
-export const ADAPTERS = ['fastify', 'express', 'express-4', 'http', 'hono'] as const
-export type Adapter = (typeof ADAPTERS)[number]
+export const FRAMEWORKS = ['Fastify 5', 'Express 5', 'Express 4'] as const
+/** The frameworks, and none. */
+export const SERVERS = [...FRAMEWORKS, 'node:http'] as const
+/** What every adapter is tested with. */
+export const ADAPTERS = [...SERVERS, 'Hono'] as const
 
-export interface Answer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-/** What a route of the test answers: a status, perhaps later. */
-export type Handle = (path: string) => number | Promise<number>
-
-/** Options that mean the same in every adapter. Their functions look at `headers` alone. */
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request of its own
-export type Options = any
-
-export interface Running {
+/** A server that listens until the test ends. */
+export interface Served {
+  readonly server: Server
+  /** 0 behind a Unix-domain socket. */
   readonly port: number
-  /** How often a handler ran. */
-  runs(): number
-  ask(path?: string, what?: Ask): Promise<Answer>
-  /** The statuses of so many requests, one after the other. */
-  statuses(count: number, path?: string, what?: Ask): Promise<number[]>
+  readonly url: string
+  ask(path?: string, how?: Ask): Promise<Answer>
+  /** Sends `count` requests, one after another, and returns the statuses. */
+  statuses(count: number, path?: string, how?: Ask): Promise<number[]>
+  /** How often a handler ran: that of the path, or any. */
+  runs(path?: string): number
+  close(): Promise<void>
 }
 
-interface Ask {
-  readonly method?: string
-  readonly headers?: Record<string, string>
-  readonly localAddress?: string
-  readonly signal?: AbortSignal
+/** Where a server listens, besides what stands around its limiter. */
+export interface Place extends Site {
+  readonly host?: string
+  /** The path of a Unix-domain socket. */
+  readonly socket?: string
 }
 
-const closing: (() => unknown)[] = []
-const agent = new Agent({ keepAlive: true, maxSockets: 1000 })
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close()
-})
+const open: Served[] = []
+afterEach(() => Promise.all(open.splice(0).map((served) => served.close())))
 
-/** Starts a server whose every route answers what `handle` says, behind one limiter. */
+/**
+ * Starts a server behind one limiter.
+ *
+ * @param options of the limiter; without `limits` among them only routes that have their own are limited
+ * @param around what else there is; a function is short for `{ handle }`
+ */
 export async function serve(
-  adapter: Adapter,
-  options: Options,
-  handle: Handle = () => 200,
-): Promise<Running> {
-  let runs = 0
-  const counted: Handle = (path) => {
-    runs++
-    return handle(path)
+  framework: Framework,
+  options: Options = {},
+  around: Place | NonNullable<Site['handle']> = {},
+): Promise<Served> {
+  const site: Place = typeof around === 'function' ? { handle: around } : around
+  const runs = new Map<string, number>()
+  const counting = (path: string, run: Run): Run => {
+    return (...at) => {
+      runs.set(path, (runs.get(path) ?? 0) + 1)
+      return run(...at)
+    }
   }
-  const port = await START[adapter](options, counted)
-  const ask = (path = '/', what: Ask = {}) => send(port, path, what)
-  const statuses = async (count: number, path?: string, what?: Ask): Promise<number[]> => {
-    const seen: number[] = []
-    for (let i = 0; i < count; i++) seen.push((await ask(path, what)).status)
-    return seen
+  const built = await build(framework, planOf(options, site, counting))
+  return serveBuilt(built, site, runs)
+}
+
+/** A place together with the options of its limiter. */
+export interface LimitedSite extends Place {
+  readonly options?: Options
+}
+
+/** As {@link serve}, with the options among the rest. */
+export function serveSite(
+  framework: Framework,
+  { options, ...around }: LimitedSite,
+): Promise<Served> {
+  return serve(framework, options, around)
+}
+
+/** Serves a Fastify app, an Express app, a listener or a server. */
+export async function serveApp(app: unknown, place: Place = {}): Promise<Served> {
+  if (isFastify(app)) {
+    const { server } = app
+    return serveBuilt({ server, listen: (at) => app.listen(at), close: () => app.close() }, place)
   }
-  return { port, ask, statuses, runs: () => runs }
+  if (app instanceof Server) return serveBuilt({ server: app, close: () => {} }, place)
+  return serveBuilt({ server: createServer(app as RequestListener), close: () => {} }, place)
 }
 
-const START: Record<Adapter, (options: Options, handle: Handle) => Promise<number>> = {
-  fastify: async (options, handle) => {
-    const app = Fastify()
-    await app.register(forFastify, options)
-    app.all('/*', async (req, reply) => reply.code(await handle(req.url)).send('done'))
-    await app.listen({ host: '127.0.0.1', port: 0 })
-    closing.push(() => app.close())
-    return (app.server.address() as AddressInfo).port
-  },
-  express: (options, handle) => startExpress(express(), options, handle),
-  'express-4': (options, handle) => startExpress(express4(), options, handle),
-  http: async (options, handle) => {
-    const limiter = forHttp(options)
-    const listener = limiter.wrap(async (req, res) => {
-      res.statusCode = await handle(req.url ?? '')
-      res.end('done')
-    })
-    return listen(createServer(listener).listen(0, '127.0.0.1'), () => limiter.close())
-  },
-  hono: async (options, handle) => {
-    const app = new Hono()
-    app.use(forHono(options))
-    app.all('/*', async (c) => c.text('done', (await handle(c.req.path)) as 200))
-    return listen(serveHono({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }) as Server)
-  },
+function isFastify(app: unknown): app is FastifyInstance {
+  return typeof (app as FastifyInstance).register === 'function'
 }
 
-function startExpress(app: ReturnType<typeof express>, options: Options, handle: Handle) {
-  const limiter = forExpress(options)
-  app.use(limiter)
-  app.use(async (req: Request, res: Response) => {
-    res.status(await handle(req.url)).send('done')
+/** Serves an app or a listener, and returns the URL of its root, without a slash at the end. */
+export async function listen(app: unknown): Promise<string> {
+  return (await serveApp(app)).url
+}
+
+function planOf(options: Options, site: Site, counting: (path: string, run: Run) => Run): Plan {
+  const { routes, handle } = site
+  const answerAll: Run = async ({ url = '' }) => ({ status: await handle?.(url), body: 'done' })
+  if (routes === undefined) {
+    return { ...site, options, routes: [], fallback: counting('*', answerAll) }
+  }
+  const hasRoot = routes.some(({ path }) => path === '/')
+  const all: readonly Route[] = hasRoot ? routes : [{ path: '/' }, ...routes]
+  const counted = all.map((route) => {
+    const { path, run = () => ({ body: { path } }) } = route
+    return { ...route, run: counting(path, run) }
   })
-  return listen(app.listen(0, '127.0.0.1'), () => limiter.close())
+  return { ...site, options, routes: counted, fallback: undefined }
 }
 
-async function listen(server: Server, close?: () => void): Promise<number> {
-  if (!server.listening) await once(server, 'listening')
-  closing.push(() => {
-    close?.()
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(resolve))
-  })
-  return (server.address() as AddressInfo).port
-}
-
-function send(port: number, path: string, what: Ask): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', port, path, agent, ...what }, (res) => {
-      let body = ''
-      res.on('data', (data) => {
-        body += data
-      })
-      res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, body }))
-    })
-    call.on('error', reject)
-    call.end()
-  })
+async function serveBuilt(
+  { server, close, listen }: Built,
+  { host = '127.0.0.1', socket }: Place,
+  runs: ReadonlyMap<string, number> = new Map(),
+): Promise<Served> {
+  const target = socket === undefined ? { host, port: 0 } : { path: socket }
+  if (listen === undefined) await once(server.listen(target), 'listening')
+  else await listen(target)
+  const port = socket === undefined ? (server.address() as AddressInfo).port : 0
+  const at = socket ?? port
+  const served: Served = {
+    server,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    ask: (path, how) => ask(at, { ...how, path }),
+    statuses: (count, path, how) => statuses(at, count, { ...how, path }),
+    runs: (path) => {
+      if (path !== undefined) return runs.get(path) ?? 0
+      return [...runs.values()].reduce((sum, count) => sum + count, 0)
+    },
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+      await close()
+    },
+  }
+  open.push(served)
+  return served
 }

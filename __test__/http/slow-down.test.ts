@@ -8,7 +8,7 @@ test('slowDown: a client who has gone, and a cost that is never admitted, do not
     slowDown: '1 minute',
     cost: ({ headers }: { headers: Record<string, string> }) => Number(headers['x-cost'] ?? 1),
   }
-  const { ask, runs } = await serve('http', options)
+  const { ask, runs } = await serve('node:http', options)
   await Promise.all([ask(), ask()])
   const gone = new AbortController()
   const waiting = Array.from({ length: 20 }, () =>

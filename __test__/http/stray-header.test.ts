@@ -1,6 +1,6 @@
 import { rateThrottle } from 'ratethrottle/http'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { listen } from './listen.ts'
+import { listen } from './serve.ts'
 
 const warnings: (string | undefined)[] = []
 const note = (warning: Error & { code?: string }): void => void warnings.push(warning.code)

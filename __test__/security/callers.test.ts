@@ -3,12 +3,12 @@ import { connect } from 'node:net'
 import { Duplex } from 'node:stream'
 import { TRUST_EVERYBODY } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, type Options, type Surroundings, serve } from './serve.ts'
-import { admitted, pipeline, statuses, text, times } from './wire.ts'
+import { admitted, pipeline, repeat, statuses, text } from '../http/client.ts'
+import { FRAMEWORKS, type Options, type Place, serve } from '../http/serve.ts'
 
 const N = 5
 const REQUESTS = 1_000
-const FORGED = times(REQUESTS, (i) =>
+const FORGED = repeat(REQUESTS, (i) =>
   text('/', { 'x-forwarded-for': `198.51.${i >> 8}.${i & 255}` }),
 )
 
@@ -16,7 +16,7 @@ const FORGED = times(REQUESTS, (i) =>
 async function passed(
   name: (typeof FRAMEWORKS)[number],
   options: Options,
-  around: Surroundings = {},
+  around: Place = {},
 ): Promise<number> {
   const { port, runs } = await serve(name, { limits: `${N}/day`, ...options }, around)
   const seen = await pipeline(port, FORGED)
@@ -68,7 +68,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   it('behind a named proxy the entry that the proxy wrote counts, whatever stands left of it (H1)', async () => {
     for (const around of [{ proxy: 'loopback' }, {}]) {
       const { port } = await serve(name, { limits: `${N}/day`, trust: 'loopback' }, around)
-      const texts = times(REQUESTS, (i) =>
+      const texts = repeat(REQUESTS, (i) =>
         text('/', { 'x-forwarded-for': `198.51.${i >> 8}.${i & 255}, 203.0.113.9` }),
       )
       const seen = await pipeline(port, texts)
@@ -79,7 +79,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   it('all of IPv6 is everybody too: a client over ::1 chooses no address (H1)', async () => {
     const proxy = ['::/1', '8000::/1']
     const { port } = await serve(name, { limits: `${N}/day` }, { proxy, host: '::1' })
-    const forged = times(50, (i) => ({
+    const forged = repeat(50, (i) => ({
       host: '::1',
       headers: { 'x-forwarded-for': `2001:db8:${i}::1` },
     }))
@@ -90,9 +90,9 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     const trust = { proxies: '127.0.0.2', hops: 1 }
     const { port } = await serve(name, { limits: `${N}/day`, trust }, { host: '0.0.0.0' })
     const headers = (i: number) => ({ 'x-forwarded-for': `198.51.100.${i}` })
-    const attack = times(50, (i) => ({ from: '127.0.0.3', headers: headers(i) }))
+    const attack = repeat(50, (i) => ({ from: '127.0.0.3', headers: headers(i) }))
     expect(await admitted(port, attack)).toBe(N)
-    const proxied = times(50, (i) => ({ from: '127.0.0.2', headers: headers(i) }))
+    const proxied = repeat(50, (i) => ({ from: '127.0.0.2', headers: headers(i) }))
     expect(await admitted(port, proxied)).toBe(50)
   })
 
@@ -108,10 +108,10 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       expect(
         await admitted(
           port,
-          times(140, (i) => from(junk(i))),
+          repeat(140, (i) => from(junk(i))),
         ),
       ).toBe(N)
-      const ports = times(50, (i) => from(`198.51.100.99:${1000 + i}`))
+      const ports = repeat(50, (i) => from(`198.51.100.99:${1000 + i}`))
       expect(await admitted(port, ports)).toBe(N)
       const spellings = [
         '198.51.100.7',
@@ -122,7 +122,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       expect(
         await admitted(
           port,
-          times(20, (i) => from(spellings[i % 4] ?? '')),
+          repeat(20, (i) => from(spellings[i % 4] ?? '')),
         ),
       ).toBe(N)
     }

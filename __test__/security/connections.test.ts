@@ -6,8 +6,8 @@ import rateThrottle from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
 import { stream } from '../fixtures/http2.ts'
-import { FRAMEWORKS, serve, serveNode } from './serve.ts'
-import { ask, pipeline, text, times } from './wire.ts'
+import { ask, pipeline, repeat, text } from '../http/client.ts'
+import { FRAMEWORKS, serve } from '../http/serve.ts'
 
 const { RATETHROTTLE_PIPELINED: given } = process.env
 const PIPELINED = Number(given ?? 5_000)
@@ -91,7 +91,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
 })
 
 it('a small body is read and forgotten, and the connection lives on (H89)', async () => {
-  const { port, server } = await serveNode({ limits: '1/day' })
+  const { port, server } = await serve('node:http', { limits: '1/day' })
   const sockets = watch(server)
   const body = 'x'.repeat(1_000)
   const post = `${text('/', { 'content-length': '1000' }, 'POST')}${body}`
@@ -120,7 +120,7 @@ async function serveHttp2(options: object, handlerMs?: number) {
 
 it('1,000 HTTP/2 streams on one connection: exactly N, with the headers (H88)', async () => {
   const { session, close, runs } = await serveHttp2({ limits: '77/day', headers: 'both' })
-  const seen = await Promise.all(times(1_000, () => stream(session)))
+  const seen = await Promise.all(repeat(1_000, () => stream(session)))
   expect(seen.filter((status) => status === 200)).toHaveLength(77)
   expect(seen.filter((status) => status === 429)).toHaveLength(923)
   expect(runs()).toBe(77)
@@ -131,10 +131,10 @@ it('1,000 HTTP/2 streams, reset before they are answered: N handler runs, and no
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options, 300)
   for (let i = 0; i < 10; i++)
-    await Promise.all(times(100, () => stream(session, Math.random() * 3)))
+    await Promise.all(repeat(100, () => stream(session, Math.random() * 3)))
   await new Promise((resolve) => setTimeout(resolve, 400))
   expect(runs()).toBeLessThanOrEqual(50)
-  const seen = await Promise.all(times(100, () => stream(session)))
+  const seen = await Promise.all(repeat(100, () => stream(session)))
   expect(seen.filter((status) => status !== 200 && status !== 429)).toEqual([])
   // Whatever was still left after the resets is given out and given back, and more than N never at once.
   const early = runs() - seen.filter((status) => status === 200).length
@@ -146,10 +146,10 @@ it('1,000 HTTP/2 streams, reset at random: whoever is admitted afterwards is one
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options)
   for (let i = 0; i < 10; i++)
-    await Promise.all(times(100, () => stream(session, Math.random() * 3)))
+    await Promise.all(repeat(100, () => stream(session, Math.random() * 3)))
   const early = runs()
   // Those that were answered before the reset have earned theirs back; nobody else has.
-  const seen = await Promise.all(times(200, () => stream(session)))
+  const seen = await Promise.all(repeat(200, () => stream(session)))
   expect(seen.filter((status) => status !== 200 && status !== 429)).toEqual([])
   expect(runs() - early).toBe(seen.filter((status) => status === 200).length)
   await close()

@@ -1,7 +1,7 @@
 import { allOf } from 'ratethrottle/express'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FRAMEWORKS, type Options, type Surroundings, serve } from './serve.ts'
-import { type Answer, ask, statuses, times } from './wire.ts'
+import { type Answer, ask, repeat, statuses } from '../http/client.ts'
+import { FRAMEWORKS, type Options, type Place, serve } from '../http/serve.ts'
 
 const SECRET = 'db down at 10.1.2.3'
 /** Every way in which a function of the user's can fail. */
@@ -74,7 +74,7 @@ function isConstant({ status, body }: Answer): void {
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  const start = (options: Options, around?: Surroundings) =>
+  const start = (options: Options, around?: Place) =>
     serve(
       name,
       { limits: '2/day', algorithm: 'fixed-window', keyTimeoutMs: 20, ...options },
@@ -189,7 +189,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
     const { port } = await start({ onDeny }, { proxy: true })
     const headers = { 'x-forwarded-for': '1.2.3.4 forged' }
-    await Promise.all(times(20, () => statuses(port, 50, { headers })))
+    await Promise.all(repeat(20, () => statuses(port, 50, { headers })))
     await tick()
     process.off('warning', onWarning)
     const ours = lines.filter((code) => code.startsWith('RATETHROTTLE'))

@@ -4,9 +4,9 @@ import { FakeClock } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/http'
 import { describe, expect, it } from 'vitest'
 import { type Random, randomFor } from '../fixtures/random.ts'
+import { ask } from '../http/client.ts'
+import { FRAMEWORKS, serve } from '../http/serve.ts'
 import { problemsOf } from './emitted.ts'
-import { FRAMEWORKS, serve } from './serve.ts'
-import { ask } from './wire.ts'
 
 const { RATETHROTTLE_POLICIES: given } = process.env
 const POLICIES = Number(given ?? 200_000)

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
 import { expect, it } from 'vitest'
 import { type Random, randomFor } from '../fixtures/random.ts'
+import { ask, repeat } from '../http/client.ts'
+import { FRAMEWORKS, type Served, serve } from '../http/serve.ts'
 import { problemsOf } from './emitted.ts'
 import { randomHostile } from './hostile/requests.ts'
-import { FRAMEWORKS, type Served, serve, serveNode } from './serve.ts'
-import { ask, times } from './wire.ts'
 
 const { RATETHROTTLE_HOSTILE: given } = process.env
 /** A share of the requests that the in-process test makes: sockets are slower. */
@@ -16,7 +16,7 @@ const CLIENTS = 16
 /** A request as bytes: well-formed, or with breaks where none may be, or no request at all. */
 function randomBytes(random: Random): string {
   if (random.chance(0.05)) {
-    return String.fromCharCode(...times(random.integer(1, 300), () => random.integer(0, 255)))
+    return String.fromCharCode(...repeat(random.integer(1, 300), () => random.integer(0, 255)))
   }
   const { method, path, headers } = randomHostile(random, 'x-forwarded-for')
   const clean = random.chance(0.9) ? cleaned : (text: string) => text
@@ -88,9 +88,9 @@ async function attack(random: Random, { port }: Served): Promise<void> {
   let denied = 0
   for (let done = 0; done < CONNECTIONS; done += 20) {
     await Promise.all(
-      times(20, async () => {
+      repeat(20, async () => {
         const from = `127.0.0.${random.integer(2, CLIENTS + 1)}`
-        const bytes = times(random.integer(1, 10), () => randomBytes(random)).join('')
+        const bytes = repeat(random.integer(1, 10), () => randomBytes(random)).join('')
         const responses = responsesIn(await converse(port, from, bytes))
         const problems = responses.flatMap(wrongWith)
         if (problems.length > 0) expect({ problems, bytes }).toEqual({})
@@ -110,8 +110,7 @@ it.each([...FRAMEWORKS, 'node:http'] as const)(
   '%s: hostile bytes over real sockets: no crash, no unlimited path, no 5xx',
   async (name) => {
     const random = randomFor(`hostile sockets ${name}`)
-    const served = name === 'node:http' ? serveNode(OPTIONS) : serve(name, OPTIONS)
-    await attack(random, await served)
+    await attack(random, await serve(name, OPTIONS))
   },
   600_000,
 )

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { byHeader, byIp, byUser } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, type Options, serve } from './serve.ts'
-import { admitted, ask, statuses, times } from './wire.ts'
+import { admitted, ask, repeat, statuses } from '../http/client.ts'
+import { FRAMEWORKS, type Options, serve } from '../http/serve.ts'
 
 const BEHIND = { trust: 'loopback', limits: '5/day' } as const
 const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
@@ -14,13 +14,13 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(
       await admitted(
         port,
-        times(500, (i) => from(network(1, i))),
+        repeat(500, (i) => from(network(1, i))),
       ),
     ).toBe(5)
     expect(
       await admitted(
         port,
-        times(500, (i) => from(network(1 + (i % 2), 500 + i))),
+        repeat(500, (i) => from(network(1 + (i % 2), 500 + i))),
       ),
     ).toBe(5)
   })
@@ -31,7 +31,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(
       await admitted(
         port,
-        times(100, (i) => from(network(i, 1))),
+        repeat(100, (i) => from(network(i, 1))),
       ),
     ).toBe(20)
     // What the wider one refused was not charged to the narrow one.
@@ -44,13 +44,13 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(
       await admitted(
         port,
-        times(100, (i) => from(`fe80::1%eth${i}`)),
+        repeat(100, (i) => from(`fe80::1%eth${i}`)),
       ),
     ).toBe(5)
     expect(
       await admitted(
         port,
-        times(100, (i) => from(`fe80::1%${'z'.repeat(i * 100)}`)),
+        repeat(100, (i) => from(`fe80::1%${'z'.repeat(i * 100)}`)),
       ),
     ).toBe(0)
   })
@@ -127,7 +127,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 
   it('100 spellings of one account are one caller, if told to fold them (H11)', async () => {
-    const spellings = times(100, (i) => {
+    const spellings = repeat(100, (i) => {
       const text = [...'ada@example.test']
         .map((c, at) => ((i >> (at % 7)) & 1 ? c.toUpperCase() : c))
         .join('')
@@ -157,13 +157,13 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(
       await admitted(
         port,
-        times(40, (i) => login('ada', `198.51.100.${i}`)),
+        repeat(40, (i) => login('ada', `198.51.100.${i}`)),
       ),
     ).toBe(3)
     expect(
       await admitted(
         port,
-        times(40, (i) => login(`user${i}`, '203.0.113.1')),
+        repeat(40, (i) => login(`user${i}`, '203.0.113.1')),
       ),
     ).toBe(10)
   })
@@ -178,12 +178,12 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     })
     const spellings = ['2001:db8::1', '2001:0DB8:0:0:0:0:0:1', '[2001:db8::0.0.0.1]:443']
     const ours = ['198.51.100.0', '::ffff:198.51.100.1', '::ffff:c633:6400', '64:ff9b::c633:6401']
-    const listed = [...spellings, ...ours].flatMap((address) => times(20, () => from(address)))
+    const listed = [...spellings, ...ours].flatMap((address) => repeat(20, () => from(address)))
     expect(await admitted(port, listed)).toBe(listed.length)
     expect(
       await admitted(
         port,
-        times(20, (i) => from(`2001:db8::${i + 2}`)),
+        repeat(20, (i) => from(`2001:db8::${i + 2}`)),
       ),
     ).toBe(2)
     for (const forbidden of ['203.0.113.9', '::ffff:203.0.113.9', '::ffff:cb00:7109']) {

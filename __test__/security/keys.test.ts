@@ -4,8 +4,8 @@ import { allOf } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
 import { randomFor } from '../fixtures/random.ts'
-import { FRAMEWORKS, serve } from './serve.ts'
-import { ask, statuses } from './wire.ts'
+import { ask, statuses } from '../http/client.ts'
+import { FRAMEWORKS, serve } from '../http/serve.ts'
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it('parts of a key are joined without ambiguity (H13)', async () => {

@@ -4,8 +4,8 @@ import limitFastify from 'ratethrottle/fastify'
 import { rateThrottle as limitHono } from 'ratethrottle/hono'
 import { rateThrottle as limitNode } from 'ratethrottle/http'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, type Options, serve } from './serve.ts'
-import { statuses } from './wire.ts'
+import { statuses } from '../http/client.ts'
+import { FRAMEWORKS, type Options, serve } from '../http/serve.ts'
 
 /** One value for each option that is accepted. */
 const RIGHT: Readonly<Record<string, unknown>> = {

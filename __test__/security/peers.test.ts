@@ -1,12 +1,11 @@
-import { createServer } from 'node:http'
 import express from 'express'
 import Fastify from 'fastify'
 import { FakeClock } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/express'
 import limitFastify from 'ratethrottle/fastify'
 import { afterEach, describe, expect, it } from 'vitest'
-import { FRAMEWORKS, listen, type Options, type Result, serve } from './serve.ts'
-import { admitted, ask, statuses, times } from './wire.ts'
+import { admitted, ask, repeat, statuses } from '../http/client.ts'
+import { FRAMEWORKS, type Options, type Result, serve, serveApp } from '../http/serve.ts'
 
 // Numbers are those of reference note "node-peers", section 1.3: defects that were seen in rivals.
 
@@ -28,7 +27,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       { path: '/b', limits: { ...limits } },
     ]
     const { port } = await serve(name, {}, { routes })
-    const seen = await Promise.all(times(6, (i) => ask(port, { path: i % 2 ? '/a' : '/b' })))
+    const seen = await Promise.all(repeat(6, (i) => ask(port, { path: i % 2 ? '/a' : '/b' })))
     expect(seen.filter(({ status }) => status === 200)).toHaveLength(3)
     expect(await statuses(port, 1)).toEqual([200])
   })
@@ -62,24 +61,24 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     const { port } = await serve(name, { ...options, key, capacity: 100 })
     const from = (key: string) => ({ headers: { 'x-key': key } })
     while ((await ask(port, from('victim'))).status === 200);
-    await Promise.all(times(500, (i) => ask(port, from(`other${i}`))))
+    await Promise.all(repeat(500, (i) => ask(port, from(`other${i}`))))
     expect(await statuses(port, 3, from('victim'))).toEqual([429, 429, 429])
   })
 
   it('behind a named proxy each client has a budget; a count or "true" is told of and gives none away', async () => {
     const from = (i: number) => ({ headers: { 'x-forwarded-for': `198.51.100.${i}` } })
     const named = await serve(name, { limits: '1/day' }, { proxy: '127.0.0.1' })
-    expect(await admitted(named.port, times(5, from))).toBe(5)
+    expect(await admitted(named.port, repeat(5, from))).toBe(5)
     for (const [proxy, code] of [
       [1, 'RATETHROTTLE_HOP_COUNT'],
       [true, 'RATETHROTTLE_PERMISSIVE_PROXY'],
     ] as const) {
       const { port } = await serve(name, { limits: '1/day' }, { proxy })
-      expect(await admitted(port, times(5, from))).toBe(1)
+      expect(await admitted(port, repeat(5, from))).toBe(1)
       await pause(1)
       expect(codes).toContain(code)
       const trusting = await serve(name, { limits: '1/day', trust: '127.0.0.1' }, { proxy })
-      expect(await admitted(trusting.port, times(5, from))).toBe(5)
+      expect(await admitted(trusting.port, repeat(5, from))).toBe(5)
     }
   })
 
@@ -121,7 +120,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   it('parallel slow good requests are not refused when only failures count', async () => {
     const routes = [{ path: '/', run: slow }]
     const { port, runs } = await serve(name, { limits: '5/day', countWhen: 'failure' }, { routes })
-    const seen = await Promise.all(times(30, () => ask(port)))
+    const seen = await Promise.all(repeat(30, () => ask(port)))
     expect(seen.filter(({ status }) => status !== 200)).toEqual([])
     expect(runs()).toBe(30)
   })
@@ -145,7 +144,7 @@ it('Express: routes from before the limiter are told of', async () => {
   app.get('/early', (_, response) => void response.send('ok'))
   app.use(rateThrottle({ limits: '1/day' }))
   app.get('/', (_, response) => void response.send('ok'))
-  const { port } = await listen(createServer(app))
+  const { port } = await serveApp(app)
   expect(await statuses(port, 2)).toEqual([200, 429])
   await pause(1)
   expect(codes).toContain('RATETHROTTLE_LATE')

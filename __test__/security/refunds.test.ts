@@ -1,12 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 import { HeldUnits } from '../../dist/http/held-units.js'
 import { ProvisionalCharges } from '../../dist/http/provisional-charge.js'
 import { type Random, randomFor } from '../fixtures/random.ts'
-import { FRAMEWORKS, type Result, serve } from './serve.ts'
-import { ask, statuses, text, times } from './wire.ts'
+import { ask, repeat, statuses, text } from '../http/client.ts'
+import { type Asked, FRAMEWORKS, type Result, serve } from '../http/serve.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 /** Resolves when there is nobody left to answer. */
@@ -24,7 +24,7 @@ async function abort(port: number, random: Random): Promise<void> {
 
 /** So many calls, a hundred at a time. */
 async function crowd(count: number, call: () => Promise<unknown>): Promise<void> {
-  for (let done = 0; done < count; done += 100) await Promise.all(times(100, call))
+  for (let done = 0; done < count; done += 100) await Promise.all(repeat(100, call))
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
@@ -32,11 +32,11 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['failure', 1_000],
     ['success', 200],
   ] as const)(
-    'countWhen %s, %d requests aborted at random times: N handler runs at most, and none after (H86)',
+    'countWhen %s, %d requests aborted at random repeat: N handler runs at most, and none after (H86)',
     async (countWhen, count) => {
       const random = randomFor(`aborts ${name} ${countWhen}`)
       // Whatever it answers, nobody hears it: so nobody has earned anything back.
-      const run = async (_: IncomingMessage, response: ServerResponse): Promise<Result> => {
+      const run = async (_: Asked, response: ServerResponse): Promise<Result> => {
         await gone(response)
         return { status: random.pick([200, 500]) }
       }
@@ -52,7 +52,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   it('among clients that stay and earn it back, those that hang up get N runs at most (H86)', async () => {
     const random = randomFor(`some abort ${name}`)
     let aborted = 0
-    const run = async (request: IncomingMessage, response: ServerResponse): Promise<Result> => {
+    const run = async (request: Asked, response: ServerResponse): Promise<Result> => {
       if (request.headers['x-stays'] === 'yes') await pause(random.integer(0, 3))
       else {
         await gone(response)
@@ -72,7 +72,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 
   it('requests that wait behind others on a connection are settled when it closes (H86, H88)', async () => {
-    const run = async (request: IncomingMessage): Promise<Result> => {
+    const run = async (request: Asked): Promise<Result> => {
       if (request.url === '/never') await new Promise(() => {})
       return { status: 200 }
     }
@@ -83,7 +83,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     const { port, runs } = await serve(name, { limits: '4/day', countWhen: 'failure' }, { routes })
     const socket = connect(port, '127.0.0.1', () => socket.write(text('/never').repeat(6)))
     await expect.poll(runs).toBe(4)
-    const waiting = times(5, () => ask(port))
+    const waiting = repeat(5, () => ask(port))
     await pause(5)
     socket.destroy()
     const seen = (await Promise.all(waiting)).map(({ status }) => status)
@@ -99,7 +99,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       const held = new Promise<void>((resolve) => {
         finish = resolve
       })
-      const run = async (request: IncomingMessage): Promise<Result> => {
+      const run = async (request: Asked): Promise<Result> => {
         if (request.headers['x-slow'] !== 'yes') return { status: 500 }
         await held
         return { status: 200 }

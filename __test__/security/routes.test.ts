@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import rateThrottle from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
-import { FRAMEWORKS, type Result, type Route, serve, serveNode } from './serve.ts'
-import { ask, pipeline, statuses, text, times } from './wire.ts'
+import { ask, pipeline, repeat, statuses, text } from '../http/client.ts'
+import { FRAMEWORKS, type Result, type Route, serve } from '../http/serve.ts'
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it.each([
@@ -12,7 +12,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['HEAD of nothing', { method: 'HEAD', path: '/unknown' }],
     ['an upgrade', { headers: { connection: 'upgrade', upgrade: 'websocket' } }],
   ])('%s are limited like everything else (H80)', async (_, question) => {
-    const { port } = await serve(name, { limits: '3/day' })
+    const { port } = await serve(name, { limits: '3/day' }, { routes: [] })
     const seen = await statuses(port, 5, question)
     expect(seen.filter((status) => status !== 429)).toHaveLength(3)
     expect(await statuses(port, 1)).toEqual([429])
@@ -115,8 +115,8 @@ describe.each(FRAMEWORKS)('%s', (name) => {
       '/Login?',
     )
     tricks.push(
-      ...times(20, (i) => `/login?noise=${i}`),
-      ...times(16, (i) => `/${'/'.repeat(i)}login?`),
+      ...repeat(20, (i) => `/login?noise=${i}`),
+      ...repeat(16, (i) => `/${'/'.repeat(i)}login?`),
     )
     const seen = await pipeline(
       port,
@@ -129,7 +129,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
 })
 
 it('node:http as it is: whatever the method, path or upgrade, one budget (H80)', async () => {
-  const { port, runs } = await serveNode({ limits: '3/day' })
+  const { port, runs } = await serve('node:http', { limits: '3/day' })
   const methods = ['GET', 'HEAD', 'OPTIONS', 'PURGE', 'PROPFIND', 'POST']
   const texts = methods.map((method, i) => text(i % 2 ? '*' : '/any', {}, method))
   const seen = await pipeline(port, [

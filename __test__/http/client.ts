@@ -8,9 +8,8 @@ export interface Answer {
   readonly body: string
 }
 
-/** What to ask. */
-export interface Question {
-  readonly path?: string
+/** What a request is like, apart from its path. */
+export interface Ask {
   readonly method?: string
   readonly headers?: Record<string, string | string[]>
   readonly body?: string
@@ -20,16 +19,27 @@ export interface Question {
   readonly signal?: AbortSignal
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 200 })
+/** A request. */
+export interface Question extends Ask {
+  readonly path?: string | undefined
+}
 
-/** One request over a socket that is kept for others. */
-export function ask(port: number, question: Question = {}): Promise<Answer> {
+const agent = new Agent({ keepAlive: true, maxSockets: 1000 })
+
+/**
+ * Sends one request over a socket that later requests use again.
+ *
+ * @param at a port, or the path of a Unix-domain socket
+ */
+export function ask(at: number | string, question: Question = {}): Promise<Answer> {
   const { path = '/', method = 'GET', headers = {}, body, from, host = '127.0.0.1' } = question
   const { signal } = question
+  const target = typeof at === 'string' ? { socketPath: at } : { host, port: at }
   return new Promise((resolve, reject) => {
-    const options = { host, port, path, method, headers, agent, localAddress: from, signal }
+    const options = { ...target, path, method, headers, agent, localAddress: from, signal }
     const call = request(options as object, (response) => {
       let text = ''
+      response.setEncoding('utf8')
       response.on('data', (data) => {
         text += data
       })
@@ -43,9 +53,9 @@ export function ask(port: number, question: Question = {}): Promise<Answer> {
   })
 }
 
-/** The same request so many times, one after another: the statuses. */
+/** Sends the same request `count` times, one after another, and returns the statuses. */
 export async function statuses(
-  port: number,
+  port: number | string,
   count: number,
   question?: Question,
 ): Promise<number[]> {
@@ -54,7 +64,7 @@ export async function statuses(
   return seen
 }
 
-/** How many of them were answered with 200. */
+/** Sends the requests one after another, and counts those answered with 200. */
 export async function admitted(port: number, questions: readonly Question[]): Promise<number> {
   let count = 0
   for (const question of questions) if ((await ask(port, question)).status === 200) count++
@@ -91,7 +101,21 @@ export function pipeline(port: number, texts: readonly string[], from?: string):
   })
 }
 
-/** The numbers from 0 to `count` - 1, turned into something. */
-export function times<T>(count: number, make: (i: number) => T): T[] {
+/** `[make(0), make(1), …]`, of length `count`. */
+export function repeat<T>(count: number, make: (i: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => make(i))
+}
+
+/** `times(2, 200, 1, 429)` is `[200, 200, 429]`. */
+export function times(...counts: number[]): number[] {
+  const seen: number[] = []
+  for (let i = 0; i < counts.length; i += 2) {
+    seen.push(...Array<number>(counts[i] ?? 0).fill(counts[i + 1] ?? 0))
+  }
+  return seen
+}
+
+/** `X-RateLimit-Limit` and `-Remaining` of an answer. */
+export function figures({ headers }: Answer): unknown[] {
+  return [headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']]
 }
