@@ -111,16 +111,16 @@ const HTTP = [
   },
   {
     name: 'a route before the limiter goes untold',
-    file: 'ts/adapters/express/late.ts',
+    file: 'ts/adapters/express/internals.ts',
     from: 'if (visit(handle.stack, join(at, pathsOf(layer)), walk, depth + 1)) return true',
     to: '',
     tests: faults('express-late'),
   },
   {
     name: 'Express never looks for error handlers beyond the app',
-    file: 'ts/adapters/express/hand.ts',
-    from: 'while (isApp(next) && places.length < MOST_APPS) {',
-    to: 'while (isApp(next) && places.length < 1) {',
+    file: 'ts/adapters/express/internals.ts',
+    from: 'while (isApp(next) && apps.length < MAX_APPS) {',
+    to: 'while (isApp(next) && apps.length < 1) {',
     tests: [...faults('express-errors'), '__test__/http/error-handler.test.ts'],
   },
 ]

@@ -1,28 +1,22 @@
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
+import { clientOf } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
-import { Children } from '../http/children.ts'
-import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
+import type { HttpAdapter } from '../http/adapter.ts'
+import { isExplicitTrust, type TrustFn, UNIX } from '../http/client-ip.ts'
+import { noLimits } from '../http/controls.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { nextLimiterName } from '../http/identity.ts'
+import { type MiddlewareFamily, makeMiddleware, proceed } from '../http/middleware.ts'
+import { isFinished, NODE, peerOf, sendRefusal } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
-import type { LimitsFunction } from '../http/request-limits.ts'
-import {
-  asHttpOptions,
-  inheritedFrom,
-  ownHttpOptions,
-  readHttpOptions,
-} from '../http/resolve-options.ts'
-import type { Refusal } from '../http/response.ts'
+import { ownHttpOptions } from '../http/resolve-options.ts'
+import { errorOf, type Refusal } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { CheckedLimits } from '../limit/literal.ts'
-import { expressFramework } from './express/framework.ts'
-import { hand, noticeApp } from './express/hand.ts'
-import { warnOfEarlierRoutes } from './express/late.ts'
+import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
-export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
-export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
+// biome-ignore lint/performance/noReExportAll: the same names in every adapter, listed once
+export * from '../http/exports.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<Request, Response>
@@ -36,20 +30,10 @@ declare global {
   }
 }
 
-/**
- * Middleware that limits requests, and makes more of its kind. `ready` and `close` speak for those, too;
- * `reset` and `peek` ask the limits of this one alone.
- */
-export interface RateThrottle extends RequestHandler, Controls {
-  /**
-   * Middleware with limits of its own, for a route or a router. What these options say holds for it too,
-   * but their limits: `app.get('/search', limiter.limit('10/minute'), search)`.
-   */
-  limit<const L extends LimitInput>(limits: CheckedLimits<L>): RateThrottle
-  limit<const L extends LimitInput>(
-    options: LimitsFunction<Request> | CheckedOptions<L, Request, Response>,
-  ): RateThrottle
-}
+/** Middleware that limits requests, and makes more of its kind. */
+export interface RateThrottle
+  extends RequestHandler,
+    MiddlewareFamily<Request, Response, RateThrottle> {}
 
 /**
  * Limits the requests of an Express 4 or 5 server.
@@ -61,8 +45,8 @@ export interface RateThrottle extends RequestHandler, Controls {
  * app.post('/report', limiter.limit(['10/minute', '50/hour']), report)
  * ```
  *
- * Middlewares in a row all hold: a request is charged to all of them or to none. One middleware counts a
- * request once, however often the request meets it, and has one budget for all routes it stands before.
+ * Several middlewares in a row all apply: a request is charged to all of them or to none. One middleware counts a
+ * request once, even if the request passes it several times, and has one budget for all routes it is used on.
  * A refused request never reaches its handler: a `RateLimitExceeded` (429) goes to the error handlers of
  * the app, or where it has none is answered as JSON.
  *
@@ -71,67 +55,102 @@ export interface RateThrottle extends RequestHandler, Controls {
 export function rateThrottle<const L extends LimitInput>(
   options: CheckedOptions<L, Request, Response> = {},
 ): RateThrottle {
-  return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
+  const warnings = new Warnings()
+  const middleware = makeMiddleware(ownHttpOptions(options as RateThrottleOptions), {
+    open: (own) => new HttpLimiter(own, expressAdapter(warnings), warnings, nextLimiterName()),
+    wrap: (limiter) => wrap(limiter, warnings),
+  })
+  return middleware as RateThrottle
 }
 
-function makeMiddleware(
-  options: RateThrottleOptions,
+function wrap(
+  limiter: HttpLimiter<Request, Response> | undefined,
   warnings: Warnings,
-  parents: readonly Family[] = [],
-): RateThrottle {
-  const guard = makeGuard(options, warnings)
-  for (const family of parents) if (guard !== undefined) family.add(guard)
-  const family: Family = new Children()
-  let isMet = false
-  const end = (
+): RequestHandler {
+  let isFirst = true
+  const handOn = (
     refusal: Refusal,
     request: Request,
     response: Response,
-    next: NextFunction,
-  ): void => {
-    const handOn = (): void => hand(refusal, middleware, request, response, next)
-    void guard?.refuse(refusal, { request, response }, handOn)
-  }
+    next: (error?: Error) => void,
+  ): void => handOnRefusal(refusal, middleware, request, response, next)
   const middleware: RequestHandler = (request, response, next) => {
-    if (guard === undefined) {
+    if (limiter === undefined) {
       next(noLimits())
       return
     }
-    if (!isMet) {
-      noticeApp(request.app)
-      warnOfEarlierRoutes(request, middleware, warnings)
+    if (isFirst) {
+      watchErrors(request.app)
+      warnAboutEarlierRoutes(request, middleware, warnings)
+      isFirst = false
     }
-    isMet = true
-    const refusal = guard.decide(request, response)
-    if (refusal === undefined) next()
-    else if (!(refusal instanceof Promise)) end(refusal, request, response, next)
-    else {
-      void refusal.then((found) => {
-        if (found === undefined) next()
-        else end(found, request, response, next)
-      })
-    }
+    const outcome = limiter.decide(request, response)
+    if (outcome === undefined) next()
+    else proceed(limiter, outcome, request, response, next, handOn)
   }
-  const more = {
-    limit: (limits: LimitInput | LimitsFunction<Request> | RateThrottleOptions) => {
-      const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
-      return makeMiddleware(own, warnings, [...parents, family])
-    },
-  }
-  return Object.assign(middleware, more, controlsOf(guard, family))
+  return middleware
 }
 
-/** The guards of all that a middleware has made, and of what those have made. */
-type Family = Children<HttpLimiter<Request, Response>>
+/** Refusals by the errors that were made of them. */
+const REFUSALS = new WeakMap<object, Refusal>()
 
-/** Without limits there is nothing to guard; the options are checked all the same. */
-function makeGuard(
-  options: RateThrottleOptions,
-  warnings: Warnings,
-): HttpLimiter<Request, Response> | undefined {
-  if (options.limits !== undefined) {
-    return new HttpLimiter(options, expressFramework(warnings), warnings, nextLimiterName())
+/**
+ * Hands a refusal to the error handlers that the request can reach from here, or answers it as JSON if there is
+ * none: Express itself would answer an error with a page of HTML and write it to the log.
+ *
+ * Express decides which error handlers those are: the error takes its usual way, at whose end is a handler of ours.
+ */
+function handOnRefusal(
+  refusal: Refusal,
+  middleware: RequestHandler,
+  request: Request,
+  response: Response,
+  next: (error: Error) => void,
+): void {
+  // Error handlers would answer a second time, for which Express cuts the connection.
+  if (isFinished(response)) return
+  const { apps, end } = errorPath(request)
+  const [own, ...outer] = apps
+  const isUnhandled =
+    own === undefined ||
+    (end === 'default' && !own.mayHandle(middleware) && !outer.some((app) => app.hasErrorHandler))
+  if (isUnhandled) {
+    sendRefusal(response, refusal)
+    return
   }
-  readHttpOptions(options)
-  return undefined
+  if (end !== 'unknown') apps.at(-1)?.handleLast(answerRefusal)
+  const error = errorOf(refusal)
+  REFUSALS.set(error, refusal)
+  next(error)
+}
+
+const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => {
+  const refusal = REFUSALS.get(error as object)
+  if (refusal === undefined || isFinished(response)) next(error)
+  else sendRefusal(response, refusal)
+}
+
+/** Express requests and responses. */
+function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
+  let known: { readonly trusts: TrustFn; readonly isExplicit: boolean } | undefined
+  const trustsProxy = ({ app }: Request): boolean => {
+    // A request that did not come through an Express app: from connect, or from a plain server.
+    if (!isApp(app)) return false
+    const trusts = app.get('trust proxy fn') as TrustFn
+    // The setting may change while the server runs.
+    if (known?.trusts === trusts) return known.isExplicit
+    const setting: unknown = app.get('trust proxy')
+    const isExplicit = setting !== false && isExplicitTrust(setting, trusts, warnings)
+    known = { trusts, isExplicit }
+    return isExplicit
+  }
+  return {
+    ...NODE,
+    client: (request) => {
+      const peer = peerOf(request)
+      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
+      return clientOf([peer, ...request.ips.reverse()])
+    },
+    trustsProxy,
+  }
 }

@@ -4,6 +4,7 @@ import { socketAddress } from '../client-ip/ip.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { UNIX } from './client-ip.ts'
 import { onEnd } from './ending.ts'
+import { bodyOf, JSON_TYPE, type Refusal } from './response.ts'
 
 /** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
@@ -97,6 +98,11 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.setHeader('content-type', type)
   response.setHeader('content-length', Buffer.byteLength(body))
   response.end(body)
+}
+
+/** Answers a refusal as JSON. */
+export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
+  send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal))
 }
 
 /** Of HTTP/2: without it a stream that breaks off looks like one that is whole. */
