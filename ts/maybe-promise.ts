@@ -22,12 +22,17 @@ export function toPromise<T>(value: T | PromiseLike<T>): MaybePromise<T> {
 /**
  * Settles as `promise` does, or rejects after `ms`. A promise that settles later, or rejects later, is ignored.
  *
- * @param what names the work in the error
+ * @param what names the work in the error, or makes another error
  */
-export function withTimeout<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+export function withTimeout<T>(
+  promise: Promise<T>,
+  ms: number,
+  what: string | (() => Error),
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = (): void => reject(new Error(`${what} took longer than ${ms} ms`))
-    const timer = setTimeout(late, ms)
+    const timer = setTimeout(() => {
+      reject(typeof what === 'string' ? new Error(`${what} took longer than ${ms} ms`) : what())
+    }, ms)
     promise.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
