@@ -60,7 +60,7 @@ describe('options', () => {
   it('are checked as those of the native limiter, and their own by name', () => {
     const wrong: [object, string][] = [
       [{}, 'one of url, client and storage'],
-      [{ url: URL_, storage: URL_ }, 'not 2 of them'],
+      [{ url: URL_, storage: URL_ }, 'must be given, got 2'],
       [{ url: 5 }, 'url'],
       [{ client: {} }, 'client'],
       [{ storage: {} }, 'storage'],

@@ -182,15 +182,15 @@ const REDIS = [
   {
     name: 'the circuit breaker closes on any answer',
     file: 'ts/remote/circuit-breaker.ts',
-    from: 'if (tookMs < this.#keeper.shortestMs || this.#isNew) {',
+    from: 'if (tookMs < this.#owner.shortestMs || this.#isNew) {',
     to: 'if (tookMs >= 0) {',
     tests: faults('outages', 'wrong-from-the-start'),
   },
   {
     name: 'an outage goes untold',
-    file: 'ts/redis/outage.ts',
+    file: 'ts/remote/outage.ts',
     from: "warn('RATETHROTTLE_STORE_DOWN'",
-    to: "if (meanwhile.size > 99) warn('RATETHROTTLE_STORE_DOWN'",
+    to: "if (meanwhile === '') warn('RATETHROTTLE_STORE_DOWN'",
     tests: faults('wrong-from-the-start'),
   },
 ]

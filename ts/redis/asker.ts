@@ -2,15 +2,15 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { Deadlines } from '../remote/deadlines.ts'
 import { failureOf } from '../remote/failure.ts'
+import type { Share, StoreUser } from '../remote/outage.ts'
 import type { Question } from './call.ts'
 import type { Circle } from './circle.ts'
 import type { Connection } from './connection.ts'
 import { groupOf, namer } from './key.ts'
-import type { ResolvedRedisOptions } from './options.ts'
+import type { ResolvedRedisOptions } from './resolve.ts'
 import type { Script } from './script/index.ts'
 import { Connecting } from './start.ts'
 import { Tally } from './tally.ts'
-import type { Share, StoreUser } from './user.ts'
 
 /** How long decisions without Redis may go on before the event loop gets a turn. */
 const TURN_MS = 10

@@ -1,6 +1,6 @@
-import type { Gate } from '../remote/circuit-breaker.ts'
 import type { Waiting } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
+import type { ServerBreaker } from './nodes.ts'
 import type { Script } from './script/index.ts'
 
 /** What a script is asked. */
@@ -22,7 +22,7 @@ export interface Question {
 export class Call implements Waiting {
   settled = false
   /** Where it was sent, once it was. */
-  gate: Gate | undefined
+  gate: ServerBreaker | undefined
   /** Whether it was sent a second time, because the first was certain to have done nothing. */
   repeated = false
   sentAt = 0
@@ -57,7 +57,7 @@ export class Call implements Waiting {
     if (this.settled) return
     this.settled = true
     if (!this.isShort || failure.kind !== 'timeout') {
-      this.gate?.failed(failure, this.question, this.dueAt - this.sentAt)
+      this.gate?.callFailed(failure, this.question, this.dueAt - this.sentAt)
     }
     this.#reject(failure)
   }

@@ -1,14 +1,15 @@
 import type { StoreStatus } from '../limiter.ts'
-import type { Gate } from '../remote/circuit-breaker.ts'
 import type { Deadlines } from '../remote/deadlines.ts'
-import { failureOf, isScriptLost, StoreFailure } from '../remote/failure.ts'
+import { StoreFailure } from '../remote/failure.ts'
+import type { StoreUser } from '../remote/outage.ts'
 import { Call, type Question, wordsOf } from './call.ts'
 import { Corks } from './corks.ts'
+import { failureOf, isScriptLost } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
+import type { ServerBreaker } from './nodes.ts'
 import { lateness, readNumbers } from './reply.ts'
 import { Servers } from './servers.ts'
 import { type Connecting, type Parked, Start } from './start.ts'
-import type { StoreUser } from './user.ts'
 
 /**
  * Our connection to Redis.
@@ -36,7 +37,7 @@ export class Connection {
 
   /** Whether the server that holds `name` would be asked. */
   isOpen(name: string, deadlineMs: number): boolean {
-    return this.#start !== undefined || this.servers.gateOf(name).passes(deadlineMs)
+    return this.#start !== undefined || this.servers.gateOf(name).isAvailableWithin(deadlineMs)
   }
 
   /** One more limiter. It lets its callers wait for the first connection. */
@@ -76,7 +77,7 @@ export class Connection {
         return
       }
       const gate = this.servers.gateOf(question.name)
-      if (!gate.passes(deadlines.ms)) {
+      if (!gate.isAvailableWithin(deadlines.ms)) {
         reject(new StoreFailure('unavailable'))
         return
       }
@@ -98,7 +99,7 @@ export class Connection {
     this.#endStart()
   }
 
-  #send(call: Call, gate: Gate, now: number): void {
+  #send(call: Call, gate: ServerBreaker, now: number): void {
     const { script, name, op, amount, tail } = call.question
     call.gate = gate
     call.sentAt = now

@@ -1,4 +1,5 @@
-import { failureOf, StoreFailure } from '../remote/failure.ts'
+import { StoreFailure } from '../remote/failure.ts'
+import { failureOf } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { whyNotReached } from './reach.ts'
 

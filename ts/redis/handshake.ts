@@ -1,4 +1,4 @@
-import { failureAt } from '../remote/failure.ts'
+import { failureAt } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 
 /** Connections that were in another database than 0 before: ioredis may take up that one again. */

@@ -4,8 +4,8 @@ import { tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
+import type { ResolvedRemoteOptions } from '../remote/options.ts'
 import type { Circle } from './circle.ts'
-import type { ResolvedRedisOptions } from './options.ts'
 import { openShare, partOf, type Share } from './share.ts'
 import type { TableTerms } from './table.ts'
 
@@ -32,7 +32,7 @@ const byCircle = new WeakMap<Circle, Map<string, Held>>()
 export function localFor(
   circle: Circle,
   limits: readonly Limit[],
-  options: ResolvedRedisOptions,
+  options: ResolvedRemoteOptions,
   parts: () => number,
 ): { readonly local: Local; letGo(): void } {
   const { blockForMs, capacity, clock, processes } = options
@@ -81,7 +81,7 @@ export class Local {
   #retryAt = 0
 
   /** @param parts into how many parts the limits are cut now, at least 1; Infinity for the least there is */
-  constructor(limits: readonly Limit[], options: ResolvedRedisOptions, parts: () => number) {
+  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, parts: () => number) {
     const { algorithm, blockForMs, capacity, clock } = options
     this.#limits = limits
     this.#terms = { limits, algorithm, blockForMs, capacity, clock }

@@ -1,7 +1,44 @@
-import { failureOf } from '../remote/failure.ts'
+import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
+import type { StoreFailure } from '../remote/failure.ts'
+import type { Question } from './call.ts'
+import { Skew } from './clock-offset.ts'
+import { failureOf } from './failure.ts'
 import { shakeHands } from './handshake.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { within } from './within.ts'
+
+/** The circuit breaker of one server, with what is known of that server. */
+export class ServerBreaker extends CircuitBreaker {
+  /** Of a cluster: the server, as `host:port`. Else empty. */
+  readonly node: string
+  /** The server's clock. */
+  readonly skew: Skew = new Skew()
+  /** What failed here last: a probe asks the like. */
+  sample: Question | undefined
+  /** The name of what failed here last. */
+  place = ''
+
+  constructor(node: string, owner: BreakerOwner, isAvailable: boolean) {
+    super(owner, isAvailable)
+    this.node = node
+  }
+
+  /**
+   * @param asked the question, or the name of a count of processes
+   * @param givenMs how long the call was given
+   */
+  callFailed(failure: StoreFailure, asked: Question | string, givenMs: number): void {
+    this.place = typeof asked === 'string' ? asked : asked.name
+    if (typeof asked !== 'string') this.sample = asked
+    this.failed(failure, givenMs)
+    // The servers of a cluster have one breaker each; a connection to one of them can't serve the others' keys.
+    if (failure.reason === 'MOVED') this.open(failure)
+  }
+
+  protected override onOpen(): void {
+    this.skew.forget()
+  }
+}
 
 /** The servers of a cluster, as far as we have to do with each. A connection to a single server has none. */
 export class Nodes {

@@ -1,8 +1,8 @@
-import type { Gate } from '../remote/circuit-breaker.ts'
-import { isScriptLost } from '../remote/failure.ts'
 import { type Question, wordsOf } from './call.ts'
+import { isScriptLost } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { siblingName } from './key.ts'
+import type { ServerBreaker } from './nodes.ts'
 
 /** How long a probe's own commands may take until the script finds itself too late. */
 const GIVEN_MS = 1_000
@@ -14,7 +14,7 @@ const GIVEN_MS = 1_000
 export async function exercise(
   link: RedisConnection,
   question: Question,
-  gate: Gate,
+  gate: ServerBreaker,
 ): Promise<void> {
   const { script, name, tail } = question
   const now = performance.now()

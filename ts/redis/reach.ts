@@ -1,5 +1,6 @@
 import { createConnection } from 'node:net'
-import { failureOf, StoreFailure } from '../remote/failure.ts'
+import { StoreFailure } from '../remote/failure.ts'
+import { failureOf } from './failure.ts'
 
 const REACH_MS = 1_000
 

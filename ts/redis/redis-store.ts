@@ -6,11 +6,11 @@ import { Denials } from '../remote/denial-cache.ts'
 import { type FailureKind, failureOf } from '../remote/failure.ts'
 import { Fallback } from '../remote/fallback.ts'
 import type { Grant, Lender } from '../remote/leases.ts'
+import { agedBy, blockMsIn, chargedIn, decisionFrom, statusesIn } from '../remote/store-decision.ts'
 import { Asker } from './asker.ts'
 import type { Question } from './call.ts'
 import type { Connection } from './connection.ts'
-import type { ResolvedRedisOptions } from './options.ts'
-import { agedReply, blockMsIn, chargedUnits, readReply, standingsAt } from './reply.ts'
+import type { ResolvedRedisOptions } from './resolve.ts'
 import { decidingScript } from './script/index.ts'
 import { termsOf } from './script/policy-args.ts'
 import type { Tally } from './tally.ts'
@@ -65,7 +65,7 @@ export class Store implements Lender {
   async check(key: string, cost: number, since?: number): Promise<Decision> {
     const askedAt = this.#asker.now()
     try {
-      const decision = readReply(await this.#ask('c', key, cost, since), this.#limits)
+      const decision = decisionFrom(await this.#ask('c', key, cost, since), this.#limits)
       this.#learn(key, cost, decision, askedAt)
       return decision
     } catch (error) {
@@ -82,7 +82,7 @@ export class Store implements Lender {
   async take(key: string, cost: number, isPaced: boolean): Promise<Decision> {
     const op = isPaced && this.#options.algorithm === 'leaky-bucket' ? this.#paced : 't'
     try {
-      const decision = readReply(await this.#ask(op, key, cost), this.#limits)
+      const decision = decisionFrom(await this.#ask(op, key, cost), this.#limits)
       if (decision.allowed) this.#denials?.forget(key)
       return decision
     } catch (error) {
@@ -93,7 +93,7 @@ export class Store implements Lender {
 
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
   aged(denial: Decision, ms: number): Decision {
-    return agedReply(denial, ms, this.#limits)
+    return agedBy(denial, ms)
   }
 
   /** See {@link Lender}. */
@@ -106,9 +106,9 @@ export class Store implements Lender {
     const askedAt = this.#asker.now()
     try {
       const numbers = await this.#ask(most, key, least, since)
-      const decision = readReply(numbers, this.#limits)
+      const decision = decisionFrom(numbers, this.#limits)
       this.#learn(key, least, decision, askedAt)
-      return { decision, granted: chargedUnits(numbers) }
+      return { decision, granted: chargedIn(decision) }
     } catch (error) {
       await this.#asker.giveTurn()
       return failureOf(error).kind
@@ -123,7 +123,7 @@ export class Store implements Lender {
 
   async peek(key: string, cost: number): Promise<Decision> {
     try {
-      return readReply(await this.#ask('p', key, cost), this.#limits)
+      return decisionFrom(await this.#ask('p', key, cost), this.#limits)
     } catch (error) {
       await this.#asker.note(error)
       return this.#fallback.peek(key, cost)
@@ -155,7 +155,7 @@ export class Store implements Lender {
 
   /** What came with the decision; a fallback's decision speaks for all limits. */
   standings(key: string, decision: Decision): readonly LimitStatus[] {
-    const known = standingsAt(decision, this.#limits.length) ?? this.#fallback.standings(key)
+    const known = statusesIn(decision) ?? this.#fallback.standings(key)
     if (known !== undefined) return known
     const { remaining, resetMs } = decision
     return this.#limits.map(() => ({ remaining, moreMs: resetMs }))

@@ -1,17 +1,16 @@
 import type { StoreStatus } from '../limiter.ts'
-import { Gate, type GateKeeper } from '../remote/circuit-breaker.ts'
-import { announce } from '../remote/event.ts'
-import { failureAt, failureOf, StoreFailure } from '../remote/failure.ts'
+import type { BreakerOwner } from '../remote/circuit-breaker.ts'
+import { publish, StoreFailure } from '../remote/failure.ts'
+import { OutageReporter, type StoreUser } from '../remote/outage.ts'
 import type { Circle } from './circle.ts'
 import { Diagnosis } from './diagnosis.ts'
+import { failureAt, failureOf, HINTS } from './failure.ts'
 import { shakeHands } from './handshake.ts'
 import { Census, PULSE_MS, proveAlive } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { siblingName, slotOf } from './key.ts'
-import { Nodes, throwIfLasting } from './nodes.ts'
-import { Outage } from './outage.ts'
+import { Nodes, ServerBreaker, throwIfLasting } from './nodes.ts'
 import { exercise } from './probe.ts'
-import type { StoreUser } from './user.ts'
 import { within } from './within.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
@@ -24,21 +23,21 @@ const NODE_PROBE_MS = 250
 const MEASURED = 3
 
 /** The servers behind a connection: which of them answer, and how many processes they serve. */
-export class Servers implements GateKeeper {
+export class Servers implements BreakerOwner {
   /** The limiters that share the connection. */
   readonly users: Set<StoreUser> = new Set()
   readonly #link: RedisConnection
   readonly #started: () => void
   /** Of the connection as a whole. */
-  readonly #main: Gate
+  readonly #main: ServerBreaker
   readonly #nodes: Nodes
   readonly #diagnosis: Diagnosis
   /** One for each server of a cluster. */
-  readonly #gates = new Map<string, Gate>()
+  readonly #gates = new Map<string, ServerBreaker>()
   readonly #censuses = new Map<string, Census>()
   /** Why a gate is not open, as far as it is known by now. */
-  readonly #failures = new Map<Gate, StoreFailure>()
-  readonly #outage: Outage<Gate> = new Outage(this.users)
+  readonly #failures = new Map<ServerBreaker, StoreFailure>()
+  readonly #outage: OutageReporter = new OutageReporter('Redis', HINTS, this.users)
   readonly #heartbeat: NodeJS.Timeout
   #soon: NodeJS.Immediate | undefined
   #isCounted = false
@@ -54,7 +53,7 @@ export class Servers implements GateKeeper {
     this.#started = started
     this.#nodes = new Nodes(link)
     this.#diagnosis = new Diagnosis(link, (failure) => this.#learn(this.#main, failure))
-    this.#main = new Gate('', this, false)
+    this.#main = new ServerBreaker('', this, false)
     this.#heartbeat = setInterval(() => void this.#beat(), PULSE_MS).unref()
     this.#listen()
   }
@@ -67,14 +66,14 @@ export class Servers implements GateKeeper {
   /** Whether Redis decides about any key, and if not, why. */
   get status(): StoreStatus {
     const gates = [...this.#gates.values()]
-    const isAny = gates.length === 0 || gates.some((gate) => gate.open)
-    if (this.#main.open && isAny) return { available: true, reason: undefined }
-    const gate = this.#main.open ? gates[0] : this.#main
+    const isAny = gates.length === 0 || gates.some((gate) => gate.isAvailable)
+    if (this.#main.isAvailable && isAny) return { available: true, reason: undefined }
+    const gate = this.#main.isAvailable ? gates[0] : this.#main
     const failure = gate === undefined ? undefined : this.#failures.get(gate)
     return { available: false, reason: failure?.reason ?? 'disconnected' }
   }
 
-  /** See {@link GateKeeper}. */
+  /** See {@link BreakerOwner}. */
   get shortestMs(): number {
     let shortest = Number.POSITIVE_INFINITY
     for (const { deadlineMs } of this.users) shortest = Math.min(shortest, deadlineMs)
@@ -82,8 +81,8 @@ export class Servers implements GateKeeper {
   }
 
   /** The gate before the server that holds `name`. */
-  gateOf(name: string): Gate {
-    if (this.#link.isCluster !== true || !this.#main.open) return this.#main
+  gateOf(name: string): ServerBreaker {
+    if (this.#link.isCluster !== true || !this.#main.isAvailable) return this.#main
     const slot = slotOf(`${this.#link.options.keyPrefix ?? ''}${name}`)
     const node = this.#link.slots?.[slot]?.[0] ?? ''
     if (node === '') return this.#main
@@ -113,14 +112,14 @@ export class Servers implements GateKeeper {
     this.#hasStarted = true
     const known = this.#failures.get(this.#main)
     const says = known !== undefined && known.weight > 0
-    this.shut(this.#main, says ? known : this.#diagnosis.whySilent())
+    this.opened(this.#main, says ? known : this.#diagnosis.whySilent())
   }
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat)
     clearImmediate(this.#soon)
-    const ready = this.#link.status === 'ready' && this.#main.open
-    for (const gate of [this.#main, ...this.#gates.values()]) gate.close()
+    const ready = this.#link.status === 'ready' && this.#main.isAvailable
+    for (const gate of [this.#main, ...this.#gates.values()]) gate.stop()
     if (!ready) return
     const censuses = [...this.#censuses.values()]
     const leave = (): Promise<unknown> =>
@@ -128,8 +127,8 @@ export class Servers implements GateKeeper {
     await within(PROBE_MS, leave).catch(() => {})
   }
 
-  /** See {@link GateKeeper}. */
-  shut(gate: Gate, failure: StoreFailure): void {
+  /** See {@link BreakerOwner}. */
+  opened(gate: ServerBreaker, failure: StoreFailure): void {
     this.#outages++
     this.#failures.set(gate, failure)
     if (failure.kind === 'timeout') this.#link.refreshSlotsCache?.()
@@ -138,14 +137,14 @@ export class Servers implements GateKeeper {
     this.#outage.begins(gate, failure)
   }
 
-  /** See {@link GateKeeper}. */
-  stillShut(gate: Gate, failure: StoreFailure): void {
+  /** See {@link BreakerOwner}. */
+  stayedOpen(gate: ServerBreaker, failure: StoreFailure): void {
     this.#learn(gate, failure)
     if (this.#hasStarted) this.#outage.goesOn(failure)
   }
 
-  /** See {@link GateKeeper}. */
-  async probe(gate: Gate): Promise<number> {
+  /** See {@link BreakerOwner}. */
+  async probe(gate: ServerBreaker): Promise<number> {
     const { stream } = this.#link
     if (this.#link.status !== 'ready') {
       this.#restartStuck()
@@ -158,16 +157,17 @@ export class Servers implements GateKeeper {
       // Unless what answered is a connection that is no more.
       if (this.#link.stream === stream) return tookMs
     } catch (error) {
-      const { reason, kind } = failureOf(error)
+      const failure = failureOf(error)
+      const { reason, kind } = failure
       if (kind !== 'disconnected') this.#diagnosis.answered()
       if (kind === 'timeout' || reason === 'READONLY') this.#nodes.leave(gate.node)
-      throw error
+      throw failure
     }
     throw new StoreFailure('disconnected')
   }
 
-  /** See {@link GateKeeper}. */
-  opened(gate: Gate, downMs: number): void {
+  /** See {@link BreakerOwner}. */
+  closed(gate: ServerBreaker, downMs: number): void {
     const failure = this.#failures.get(gate)
     this.#failures.delete(gate)
     const isFirst = gate === this.#main && !this.#hasStarted
@@ -190,26 +190,26 @@ export class Servers implements GateKeeper {
     link.on('node error', (error: Error & { command?: { name?: string } }) => {
       this.#diagnosis.hear(error)
       // ioredis goes on in database 0.
-      if (error.command?.name === 'select') this.#main.shut(failureAt('SELECT', error))
+      if (error.command?.name === 'select') this.#main.open(failureAt('SELECT', error))
     })
     link.on('ready', () => this.#main.probeNow())
     link.on('close', () => {
       const failure = this.#diagnosis.whyClosed()
       this.#learn(this.#main, failure)
-      this.#main.shut(failure)
+      this.#main.open(failure)
     })
   }
 
   /** Keeps the reason that says most. */
-  #learn(gate: Gate, failure: StoreFailure): void {
-    if (gate.open) return
+  #learn(gate: ServerBreaker, failure: StoreFailure): void {
+    if (gate.isAvailable) return
     const known = this.#failures.get(gate)
     if (failure.weight >= (known?.weight ?? 0)) this.#failures.set(gate, failure)
   }
 
-  #tell(change: Parameters<typeof announce>[0]): void {
+  #tell(change: Parameters<typeof publish>[0]): void {
     const listeners = [...this.users].flatMap(({ onStoreChange }) => onStoreChange ?? [])
-    announce(change, listeners)
+    publish(change, listeners)
   }
 
   /** A connection that was made and then heard nothing is made again. */
@@ -226,7 +226,7 @@ export class Servers implements GateKeeper {
   }
 
   /** Milliseconds of a round trip, the shortest of a few. */
-  async #measure(gate: Gate): Promise<number> {
+  async #measure(gate: ServerBreaker): Promise<number> {
     const isMain = gate === this.#main
     if (isMain && this.#link.isCluster === true) {
       await this.#proveCluster()
@@ -244,7 +244,7 @@ export class Servers implements GateKeeper {
   }
 
   /** @param isFull whether to prove everything, and not only that there is an answer */
-  async #prove(gate: Gate, isFull: boolean): Promise<void> {
+  async #prove(gate: ServerBreaker, isFull: boolean): Promise<void> {
     const { sample } = gate
     if (gate !== this.#main) {
       const name = sample?.name ?? gate.place
@@ -270,7 +270,7 @@ export class Servers implements GateKeeper {
 
   /** Once for all limiters that are made in one turn of the event loop. */
   #beatSoon(census: Census): void {
-    if (!this.#main.open) return
+    if (!this.#main.isAvailable) return
     census.hurry()
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined
@@ -282,15 +282,15 @@ export class Servers implements GateKeeper {
   async #beat(): Promise<void> {
     for (const census of this.#censuses.values()) {
       const gate = this.gateOf(census.name)
-      if (!gate.open || !census.isDue(performance.now())) continue
+      if (!gate.isAvailable || !census.isDue(performance.now())) continue
       await within(PROBE_MS, () => this.#count(census)).catch((error: unknown) => {
-        gate.failed(failureOf(error), census.name, PROBE_MS)
+        gate.callFailed(failureOf(error), census.name, PROBE_MS)
       })
     }
   }
 
-  #newNode(node: string): Gate {
-    const gate = new Gate(node, this, true)
+  #newNode(node: string): ServerBreaker {
+    const gate = new ServerBreaker(node, this, true)
     this.#gates.set(node, gate)
     return gate
   }

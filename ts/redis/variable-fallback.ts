@@ -3,9 +3,9 @@ import { closedError } from '../errors.ts'
 import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import { blind } from '../remote/fallback.ts'
+import type { ResolvedRemoteOptions } from '../remote/options.ts'
 import { NativeVariableLimiter, type VariableTier } from '../variable/native.ts'
 import type { Circle } from './circle.ts'
-import type { ResolvedRedisOptions } from './options.ts'
 
 interface Held {
   readonly native: NativeVariableLimiter
@@ -26,7 +26,7 @@ interface Part {
  * to its share of the limits of each call, rounded up. What was used stays used when limits or shares change.
  */
 export class VariableFallback {
-  readonly #options: ResolvedRedisOptions
+  readonly #options: ResolvedRemoteOptions
   readonly #circle: Circle
   readonly #parts: () => number
   readonly #cut = new WeakMap<readonly Limit[], Part>()
@@ -37,7 +37,7 @@ export class VariableFallback {
    * @param circle the processes that share the limits
    * @param parts into how many parts the limits are cut now, of which this process has one
    */
-  constructor(options: ResolvedRedisOptions, circle: Circle, parts: () => number) {
+  constructor(options: ResolvedRemoteOptions, circle: Circle, parts: () => number) {
     this.#options = options
     this.#circle = circle
     this.#parts = parts

@@ -1,11 +1,11 @@
 import type { Decision } from '../decision.ts'
 import type { LimitStatus } from '../limiter.ts'
 import { Denials } from '../remote/denial-cache.ts'
+import { agedBy, blockMsIn, decisionFrom, reordered, statusesIn } from '../remote/store-decision.ts'
 import { Asker } from './asker.ts'
 import type { Question } from './call.ts'
 import type { Connection } from './connection.ts'
-import type { ResolvedRedisOptions } from './options.ts'
-import { agedReply, blockMsIn, readReply, reordered, standingsAt } from './reply.ts'
+import type { ResolvedRedisOptions } from './resolve.ts'
 import { variableScript } from './script/index.ts'
 import { VariableFallback } from './variable-fallback.ts'
 import { type VariableTerms, variableMark } from './variable-terms.ts'
@@ -88,13 +88,13 @@ export class VariableStore {
   }
 
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
-  aged({ limits }: VariableTerms, denial: Decision, ms: number): Decision {
-    return agedReply(denial, ms, limits)
+  aged(_terms: VariableTerms, denial: Decision, ms: number): Decision {
+    return agedBy(denial, ms)
   }
 
   /** What came with the decision; a fallback's decision speaks for all limits. */
   standings({ limits }: VariableTerms, key: string, decision: Decision): readonly LimitStatus[] {
-    const known = standingsAt(decision, limits.length) ?? this.#fallback.standings(limits, key)
+    const known = statusesIn(decision) ?? this.#fallback.standings(limits, key)
     if (known !== undefined) return known
     const { remaining, resetMs } = decision
     return limits.map(() => ({ remaining, moreMs: resetMs }))
@@ -113,7 +113,7 @@ export class VariableStore {
     cost: number,
   ): Promise<Decision> {
     const numbers = await this.#asker.ask(op, key, cost, terms.tail)
-    return readReply(reordered(numbers, terms), terms.limits)
+    return decisionFrom(reordered(numbers, terms), terms.limits)
   }
 
   /** Of one key the last denial is remembered, whichever limits it was about. */

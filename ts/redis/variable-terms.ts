@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
-import type { Order } from './reply.ts'
+import type { Order } from '../remote/store-decision.ts'
 import { bits, finest } from './script/policy-args.ts'
 
 /** The arguments of the scripts for limits that change, for one set of limits. */

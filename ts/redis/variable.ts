@@ -12,11 +12,8 @@ import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
 import { Pace } from '../wait-queue/pace.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
 import type { Connection } from './connection.ts'
-import {
-  type RedisLimiterOptions,
-  type ResolvedRedisOptions,
-  resolveRedisOptions,
-} from './options.ts'
+import type { RedisLimiterOptions } from './options.ts'
+import { type ResolvedRedisOptions, resolveRedisOptions } from './resolve.ts'
 import { VariableStore } from './variable-store.ts'
 import { type VariableTerms, variableTermsOf } from './variable-terms.ts'
 

@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import { flat } from '../flat.ts'
 import { tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import { agedReply } from '../redis/reply.ts'
+import { agedBy } from './store-decision.ts'
 
 /** Denied keys that are remembered at once; the oldest make room. */
 const ROOM = 10_000
@@ -53,7 +53,7 @@ export class Denials {
   find(key: string, limits: readonly Limit[], now: number): Decision | undefined {
     const denial = this.#known.get(tableKey(key))
     if (denial === undefined || denial.limits !== limits) return undefined
-    if (now < denial.until) return agedReply(denial.decision, now - denial.at, limits)
+    if (now < denial.until) return agedBy(denial.decision, now - denial.at)
     this.#remove(denial)
     return undefined
   }

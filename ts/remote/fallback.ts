@@ -4,7 +4,7 @@ import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { Circle } from '../redis/circle.ts'
 import { type Local, localFor } from '../redis/local.ts'
-import type { OnError, ResolvedRedisOptions } from '../redis/options.ts'
+import type { OnError, ResolvedRemoteOptions } from './options.ts'
 
 /** What a denial of a limiter that cannot know says: ask again in a second. */
 const UNKNOWN_MS = 1_000
@@ -31,7 +31,7 @@ export class Fallback {
    */
   constructor(
     limits: readonly Limit[],
-    options: ResolvedRedisOptions,
+    options: ResolvedRemoteOptions,
     circle: Circle,
     parts: () => number,
   ) {

@@ -1,9 +1,9 @@
 import type { Decision } from '../decision.ts'
 import { flat } from '../flat.ts'
 import { Batch } from '../redis/batch.ts'
-import { blockMsIn, deniedNext, served, withUnits } from '../redis/reply.ts'
-import type { ResolvedLease } from '../redis/settings.ts'
 import type { FailureKind } from './failure.ts'
+import type { ResolvedLease } from './options.ts'
+import { blockMsIn, deniedNext, withUnits } from './store-decision.ts'
 
 /** Keys that may have a lease at once; others are asked for one by one. */
 const ROOM = 100_000
@@ -110,7 +110,7 @@ export class Leases {
     if (lease?.decision === undefined || lease.units === 0) return undefined
     const now = performance.now()
     if (now >= lease.until || lease.units < cost) return undefined
-    return served(lease.decision, lease.units, now - lease.takenAt)
+    return withUnits(lease.decision, lease.units, now - lease.takenAt)
   }
 
   /** Before Redis is asked past the lease: it decides on all there is, what is too little at hand included. */
@@ -223,7 +223,7 @@ export class Leases {
 
   /** Units at hand count as left, unless the key is blocked: then none may be served. */
   #besides(lease: Lease, decision: Decision): Decision {
-    if (blockMsIn(decision) === 0) return withUnits(decision, lease.units, this.#limits)
+    if (blockMsIn(decision) === 0) return withUnits(decision, lease.units, 0)
     this.#giveBack(lease)
     return decision
   }
@@ -231,7 +231,7 @@ export class Leases {
   #use(lease: Lease, cost: number, now: number): Decision {
     lease.units -= cost
     lease.used += cost
-    const decision = served(lease.decision as Decision, lease.units, now - lease.takenAt)
+    const decision = withUnits(lease.decision as Decision, lease.units, now - lease.takenAt)
     // A key that is asked for rarely is remembered by its rate only.
     if (lease.units === 0) lease.decision = undefined
     return decision

@@ -1,12 +1,29 @@
-import type { FailureReason, StoreFailure } from '../remote/failure.ts'
-import type { StoreUser } from './user.ts'
+import type { FailureReason, StoreFailure, StoreListener } from './failure.ts'
+import type { OnError } from './options.ts'
 
-/** What an operator may do about a reason, or what it means. */
+/** The share of the limits that a process has, and how that is known. */
+export interface Share {
+  /** Into how many parts the limits are cut: infinitely many for one that others do not know of yet. */
+  readonly parts: number
+  /** Option `processes`; those seen alive in the store; or nothing, and the process counts alone. */
+  readonly from: 'option' | 'seen' | 'nothing'
+}
+
+/** A limiter, as the connection that it shares with other limiters sees it. */
+export interface StoreUser {
+  readonly deadlineMs: number
+  readonly connectTimeoutMs: number
+  readonly onError: OnError
+  readonly onStoreChange: StoreListener | undefined
+  /** With `onError: 'local'`: whose share this process decides with. */
+  share(): Share
+}
+
+/** What an operator may do about a reason, or what it means. A store adds its own. */
 const HINTS: Readonly<Record<string, string>> = {
   disconnected: 'the connection is gone',
   forbidden: 'it refuses the user, the password, or a command that is needed',
-  garbled: 'what answers is no Redis',
-  hangup: 'it closes the connection before it says a word. A port for TLS needs rediss:',
+  garbled: 'its answer cannot be read',
   refused: 'it answers that it cannot do this now',
   CERT_HAS_EXPIRED: 'its certificate has expired',
   EACCES: 'this user may not open the socket',
@@ -14,73 +31,77 @@ const HINTS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'there is no way to its host',
   ENOENT: 'there is no such socket',
   ENOTFOUND: 'its host name is not known',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'the port does not speak TLS. It needs redis:, not rediss:',
-  ERR_TLS_HANDSHAKE_TIMEOUT: 'the port does not seem to speak TLS. It needs redis:, not rediss:',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host name',
   ETIMEDOUT: 'its host does not answer',
-  LOADING: 'it is loading its data',
-  MAXCLIENTS: 'it has as many clients as it takes',
-  MOVED: 'it is one server of a cluster. It needs redis+cluster:, or a client of the class Cluster',
-  NOCLUSTER: 'it is no cluster. It needs redis:',
-  NOMASTER: 'Sentinel knows no primary of this name',
-  OOM: 'it is out of memory',
-  READONLY: 'it is a replica',
-  SELECT: 'it refuses to select the database',
 }
 const UNTRUSTED =
   'its certificate is not trusted. Set NODE_EXTRA_CA_CERTS, or pass a client with the authority in option tls'
 const UNTRUSTED_CODES = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|CERT_SIGNATURE|INVALID_CA/
 
 /**
- * Tells an operator once that an outage has begun, with what is known then, and once that it is over. An
+ * Warns an operator once that an outage has begun, with what is known by then, and once that it is over. An
  * outage lasts until every server decides again.
  */
-export class Outage<Gate> {
+export class OutageReporter {
+  readonly #store: string
+  readonly #hints: Readonly<Record<string, string>>
   readonly #users: ReadonlySet<StoreUser>
-  readonly #away = new Set<Gate>()
+  /** The servers that do not decide. */
+  readonly #away = new Set<object>()
   #since = 0
-  #told: FailureReason | undefined
-  /** A time-out whose cause the next probe will tell. */
+  #reported: FailureReason | undefined
+  /** A time-out whose cause the next probe will find. */
   #unclear: StoreFailure | undefined
 
-  constructor(users: ReadonlySet<StoreUser>) {
+  /**
+   * @param store the name of the store in messages
+   * @param hints by reason: what an operator may do about it, or what it means
+   */
+  constructor(
+    store: string,
+    hints: Readonly<Record<string, string>>,
+    users: ReadonlySet<StoreUser>,
+  ) {
+    this.#store = store
+    this.#hints = hints
     this.#users = users
   }
 
-  begins(gate: Gate, failure: StoreFailure): void {
-    if (this.#away.size === 0) this.#since = performance.now()
+  begins(server: object, failure: StoreFailure): void {
     const isFirst = this.#away.size === 0
-    this.#away.add(gate)
+    this.#away.add(server)
     if (!isFirst) return
+    this.#since = performance.now()
     if (failure.reason === 'timeout') this.#unclear = failure
-    else this.#tellDown(failure)
+    else this.#report(failure)
   }
 
   /** A probe has found out more. */
   goesOn(failure: StoreFailure): void {
     if (this.#unclear === undefined) return
-    this.#tellDown(failure.reason === 'disconnected' ? this.#unclear : failure)
+    this.#report(failure.reason === 'disconnected' ? this.#unclear : failure)
   }
 
-  ends(gate: Gate): void {
-    this.#away.delete(gate)
+  ends(server: object): void {
+    this.#away.delete(server)
     if (this.#away.size > 0) return
-    if (this.#unclear !== undefined) this.#tellDown(this.#unclear)
-    const reason = this.#told
-    this.#told = undefined
+    if (this.#unclear !== undefined) this.#report(this.#unclear)
+    const reason = this.#reported
+    this.#reported = undefined
     if (reason === undefined) return
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1)
-    warn('RATETHROTTLE_STORE_UP', `Redis decides again, after ${seconds} s (${reason}).`)
+    const message = `${this.#store} decides again, after ${seconds} s (${reason}).`
+    warn('RATETHROTTLE_STORE_UP', message)
   }
 
-  #tellDown(failure: StoreFailure): void {
+  #report(failure: StoreFailure): void {
     this.#unclear = undefined
     // A listener of the operator's own takes the place of the warnings.
     if ([...this.#users].some(({ onStoreChange }) => onStoreChange !== undefined)) return
-    this.#told = failure.reason
+    this.#reported = failure.reason
     const why = `${failure.message}): ${this.#explain(failure)}`
-    const meanwhile = new Set([...this.#users].map(consequenceOf))
-    warn('RATETHROTTLE_STORE_DOWN', `Redis does not decide (${why}. ${[...meanwhile].join(' ')}`)
+    const meanwhile = [...new Set([...this.#users].map(consequenceOf))].join(' ')
+    warn('RATETHROTTLE_STORE_DOWN', `${this.#store} does not decide (${why}. ${meanwhile}`)
   }
 
   #explain({ reason }: StoreFailure): string {
@@ -88,12 +109,13 @@ export class Outage<Gate> {
     const deadline = `deadlineMs (${Math.min(...deadlines)})`
     if (reason === 'slow') return `a round trip takes longer than ${deadline}`
     if (reason === 'timeout') return `there was no answer within ${deadline}`
-    const hint = HINTS[reason] ?? (UNTRUSTED_CODES.test(reason) ? UNTRUSTED : undefined)
-    return hint ?? 'there is no connection, or it refuses'
+    const hint = this.#hints[reason] ?? HINTS[reason]
+    if (hint !== undefined) return hint
+    return UNTRUSTED_CODES.test(reason) ? UNTRUSTED : 'there is no connection, or it refuses'
   }
 }
 
-/** What decides until Redis does. */
+/** What decides until the store does. */
 function consequenceOf({ onError, share }: StoreUser): string {
   if (onError === 'open') return 'Until it does, every call is admitted.'
   if (onError === 'closed') return 'Until it does, every call is denied.'

@@ -1,0 +1,156 @@
+import { readDuration } from '../limit/duration.ts'
+import {
+  LIMITER_OPTIONS,
+  type RateLimiterOptions,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../options.ts'
+import { integer, invalid, ownOptions } from '../validate.ts'
+import type { StoreListener } from './failure.ts'
+
+/** What decides while the store does not. */
+export type OnError =
+  /** A native limiter in this process, with this process's share of the limits. */
+  | 'local'
+  /** Nothing: everything is admitted, without any bound. */
+  | 'open'
+  /** Nothing: everything is denied. */
+  | 'closed'
+
+/** Units taken from the store ahead of need. */
+export interface LeaseOptions {
+  /** Most units of a key that a process holds at once: 1 to 1,000,000. */
+  readonly size: number
+  /** Longest a process holds them: `'1 second'`, or milliseconds. Default: 1 second. */
+  readonly ttl?: string | number | undefined
+}
+
+/** Options of a limiter whose counters live in a store behind a network. */
+export interface RemoteOptions extends RateLimiterOptions {
+  /** What decides while the store does not. Default: `'local'`. */
+  readonly onError?: OnError | undefined
+  /**
+   * Longest a decision takes once there was a connection, in milliseconds, whatever happens to the store: 1 to
+   * 60,000. Default: 50.
+   */
+  readonly deadlineMs?: number | undefined
+  /**
+   * Longest a decision waits for the first connection of the process, in milliseconds: 1 to 60,000.
+   * Default: 2,000. Afterwards `deadlineMs` holds. As many calls wait as `maxWaitersPerKey` and `maxWaiters` let.
+   */
+  readonly connectTimeoutMs?: number | undefined
+  /**
+   * Whether a denied key is denied without asking the store again, until the time that the store named, but for
+   * at most 30 seconds; or for how long at most. Another process's refund or reset of the key is seen no later
+   * than that. Default: true.
+   */
+  readonly localDenials?: boolean | string | number | undefined
+  /** Takes units from the store in batches, so that most checks need no round trip. Default: off. */
+  readonly lease?: LeaseOptions | undefined
+  /**
+   * Processes that share the limits, for `onError: 'local'`. Default: as many as were seen alive while the
+   * store answered, 1 if it never has.
+   */
+  readonly processes?: number | undefined
+  /** Is called when the store stops or begins to decide. */
+  readonly onStoreChange?: StoreListener | undefined
+}
+
+/** Names of the options that a limiter in a store has beside those of every limiter. */
+export const REMOTE_OPTIONS: readonly string[] = [
+  'onError',
+  'deadlineMs',
+  'connectTimeoutMs',
+  'localDenials',
+  'lease',
+  'processes',
+  'onStoreChange',
+]
+
+/** A lease with its default filled in. */
+export interface ResolvedLease {
+  readonly size: number
+  readonly ttlMs: number
+}
+
+/** What a limiter in a store has beside the options of every limiter, with every default filled in. */
+export interface RemoteSettings {
+  readonly onError: OnError
+  readonly deadlineMs: number
+  readonly connectTimeoutMs: number
+  /** 0 is off. */
+  readonly localDenialsMs: number
+  readonly lease: ResolvedLease | undefined
+  readonly processes: number | undefined
+  readonly onStoreChange: StoreListener | undefined
+}
+
+/** Options with every default filled in. */
+export interface ResolvedRemoteOptions extends ResolvedOptions, RemoteSettings {}
+
+/** After so long an operator's reset in another process is seen, whatever a denial said. */
+const MAX_DENIAL_MS = 30_000
+
+/**
+ * Checks the options of a limiter in a store, and fills in the defaults.
+ *
+ * @param others names of options that the store has beside these
+ * @throws TypeError or RangeError that names the option, its value and what is accepted
+ */
+export function resolveRemoteOptions(
+  options: RemoteOptions,
+  others: readonly string[] = [],
+): ResolvedRemoteOptions {
+  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REMOTE_OPTIONS, ...others])
+  if (own.shared !== undefined && own.shared !== false) {
+    const accepted = 'absent: it is for processes of one host, which share no store'
+    throw invalid(TypeError, 'INVALID_OPTION', 'shared', accepted, own.shared)
+  }
+  const ofLimiter = Object.entries(own).filter(([name]) => LIMITER_OPTIONS.includes(name))
+  return { ...resolveOptions(Object.fromEntries(ofLimiter)), ...readRemoteSettings(own) }
+}
+
+/** Checks these options and fills in the defaults: see {@link resolveRemoteOptions}. */
+export function readRemoteSettings({
+  onError,
+  deadlineMs = 50,
+  connectTimeoutMs = 2_000,
+  localDenials,
+  lease,
+  processes,
+  onStoreChange,
+}: RemoteOptions): RemoteSettings {
+  return {
+    onError: readOnError(onError, 'onError'),
+    deadlineMs: integer(deadlineMs, 'deadlineMs', 1, 60_000),
+    connectTimeoutMs: integer(connectTimeoutMs, 'connectTimeoutMs', 1, 60_000),
+    localDenialsMs: readLocalDenials(localDenials),
+    lease: lease === undefined ? undefined : readLease(lease),
+    processes: processes === undefined ? undefined : integer(processes, 'processes', 1, 1_000_000),
+    onStoreChange: readListener(onStoreChange),
+  }
+}
+
+/** @param name what it is called where it was given */
+export function readOnError(value: unknown = 'local', name: string): OnError {
+  if (value === 'local' || value === 'open' || value === 'closed') return value
+  throw invalid(RangeError, 'INVALID_OPTION', name, '"local", "open" or "closed"', value)
+}
+
+function readLocalDenials(value: unknown = true): number {
+  if (value === true) return MAX_DENIAL_MS
+  return value === false ? 0 : readDuration(value, 'localDenials')
+}
+
+function readLease(value: unknown): ResolvedLease {
+  if (typeof value !== 'object' || value === null) {
+    throw invalid(TypeError, 'INVALID_OPTION', 'lease', 'an object { size, ttl }', value)
+  }
+  const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
+  return { size: integer(size, 'lease.size', 1, 1_000_000), ttlMs: readDuration(ttl, 'lease.ttl') }
+}
+
+function readListener(value: unknown): StoreListener | undefined {
+  if (value === undefined || typeof value === 'function') return value as StoreListener | undefined
+  throw invalid(TypeError, 'INVALID_OPTION', 'onStoreChange', 'a function', value)
+}
