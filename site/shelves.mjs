@@ -8,12 +8,27 @@ export const shelves = [
   {
     folder: 'guides',
     title: 'Guides',
-    first: ['fastify', 'express', 'hono', 'node-http', 'nest', 'koa', 'next', 'bundlers', 'proxies'],
+    first: [
+      'fastify',
+      'express',
+      'hono',
+      'node-http',
+      'nest',
+      'koa',
+      'next',
+      'bundlers',
+      'proxies',
+    ],
   },
   {
     folder: 'migrate',
     title: 'Migrate',
-    first: ['express-rate-limit', 'fastify-rate-limit', 'rate-limiter-flexible', 'ratethrottle-python'],
+    first: [
+      'express-rate-limit',
+      'fastify-rate-limit',
+      'rate-limiter-flexible',
+      'ratethrottle-python',
+    ],
   },
   { folder: 'concepts', title: 'Concepts', first: ['algorithms', 'all-or-nothing', 'guarantees'] },
   {

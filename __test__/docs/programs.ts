@@ -46,7 +46,7 @@ interface Draft {
 /** The programs of a page. */
 export function programsOf(page: Page): readonly Program[] {
   const drafts: Draft[] = []
-  let given: readonly Segment[] = []
+  let given: readonly Lines[] = []
   for (const segment of segmentsOf(page)) {
     const last = drafts.at(-1)
     if (segment.kind === 'given') given = [...given, segment]
@@ -122,9 +122,15 @@ const OPTIONS = {
   types: ['node'],
 }
 
+interface Lines {
+  readonly from: number
+  readonly to: number
+}
+
 type Segment =
-  | { readonly kind: 'given' | 'then'; readonly from: number; readonly to: number }
-  | { readonly kind: 'block'; readonly from: number; readonly to: number; readonly block: Block }
+  | (Lines & { readonly kind: 'given' })
+  | (Lines & { readonly kind: 'then' })
+  | (Lines & { readonly kind: 'block'; readonly block: Block })
 
 /** Blocks, and comments for the compiler, in the order of the page; lines from `from` up to `to`. */
 function segmentsOf(page: Page): readonly Segment[] {
@@ -147,7 +153,7 @@ function isCode({ language, mark }: Block): boolean {
   return CODE.includes(language) && !mark.startsWith('unchecked')
 }
 
-function copy(draft: Draft | undefined, { from, to }: Segment, page: Page): void {
+function copy(draft: Draft | undefined, { from, to }: Lines, page: Page): void {
   if (draft === undefined) throw new Error(`${page.path}:${from}: no block of code before it`)
   for (let i = from; i < to; i++) draft.lines[i] = page.lines[i] ?? ''
 }
