@@ -28,6 +28,15 @@ export interface OpenOptions {
 }
 
 /**
+ * Makes the functions of one policy. Each takes the record (nothing if there is none), an amount, and the
+ * time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The decision
+ * stands in `wide` and `small` as after `check`; in `outcome` whether it is allowed, for how many milliseconds
+ * the bytes mean anything, whether the record was of another policy, and for each limit what remains and when
+ * there is more. `mark` tells the policy's records from those of others.
+ */
+export declare function openStored(options: OpenOptions): { check(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, take(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, pace(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, peek(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, refund(record: Uint8Array | undefined, units: number, now: number): Buffer | undefined, reset(record: Uint8Array | undefined, nothing: number, now: number): Buffer | undefined, block(record: Uint8Array | undefined, ms: number, now: number): Buffer | undefined, wide: Float64Array, small: Int32Array, outcome: Float64Array, mark: string }
+
+/**
  * Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
  * call stand in `limits`: how many there are, then for each its count, window and burst.
  */

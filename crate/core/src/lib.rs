@@ -7,7 +7,7 @@
 //! 3. [`table`]: which word is whose; the only place where threads meet.
 //! 4. [`shared`]: where processes find the same memory.
 //! 5. [`Limiter`]: several limits at once, blocks; [`VariableLimiter`]: limits that change from call to call;
-//!    [`Registry`]: limiters by name.
+//!    [`Registry`]: limiters by name. Beside them [`stored`]: the same steps on bytes that a store keeps.
 
 #![deny(unsafe_code)]
 // Loom explores the table alone: what only the layers above it use is not called there.
@@ -31,6 +31,8 @@ mod registry;
 #[cfg(not(loom))]
 pub mod shared;
 mod siphash;
+#[cfg(not(loom))]
+pub mod stored;
 pub mod table;
 #[cfg(not(loom))]
 mod together;

@@ -80,17 +80,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
     pub(crate) fn standing(&self, key: Key, index: usize, clock: &impl Clock) -> Option<Standing> {
         let (_, table) = self.tables.get(index)?;
         let blocked_us = self.blocked_for_us(key, clock);
-        if blocked_us > 0 {
-            // The block may end before the limit itself admits a unit again.
-            let own_ms = table.peek(key, 1, clock).retry_ms;
-            return Some(Standing {
-                remaining: 0,
-                more_ms: blocked_us.div_ceil(1_000).max(own_ms),
-            });
-        }
-        let remaining = table.peek(key, 1, clock).remaining;
-        let more_ms = table.peek(key, remaining.saturating_add(1), clock).retry_ms;
-        Some(Standing { remaining, more_ms })
+        Some(standing(blocked_us, |cost| table.peek(key, cost, clock)))
     }
 
     /// Denies the key for `ms` milliseconds from now, whatever its limits say. `false` when the
@@ -232,38 +222,17 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
     }
 
     fn admitted(&self, readings: &Readings) -> Decision {
-        let least = self.each(readings).min_by_key(|(_, _, reading)| reading.remaining);
-        self.decision(true, least, readings)
+        admitted(self.each(readings))
     }
 
     fn denied(&self, readings: &Readings) -> Decision {
-        // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
-        let longest = self.each(readings).rev().max_by_key(|(_, _, reading)| reading.retry_ms);
-        self.decision(false, longest, readings)
-    }
-
-    fn decision(
-        &self,
-        allowed: bool,
-        deciding: Option<(usize, Limit, Reading)>,
-        readings: &Readings,
-    ) -> Decision {
-        let all = || self.each(readings).map(|(_, _, reading)| reading);
-        Decision {
-            allowed,
-            limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
-            remaining: all().map(|reading| reading.remaining).min().unwrap_or(0),
-            reset_ms: all().map(|reading| reading.reset_ms).max().unwrap_or(0),
-            limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
-            retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
-            policy: deciding.map_or(0, |(index, _, _)| index),
-        }
+        denied(self.each(readings))
     }
 
     fn each(
         &self,
         readings: &Readings,
-    ) -> impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + ExactSizeIterator {
+    ) -> impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + ExactSizeIterator + Clone {
         let limits = self.tables.iter().map(|(limit, _)| *limit);
         limits.zip(*readings).enumerate().map(|(index, (limit, reading))| (index, limit, reading))
     }
@@ -277,6 +246,51 @@ fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Steps>(
     clock: &impl Clock,
 ) -> Outcome {
     if PACED { table.charge_empty(key, cost, clock) } else { table.charge(key, cost, clock, true) }
+}
+
+/// The decision when every limit admits: the limit with the least left decides.
+pub(crate) fn admitted(
+    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    let least = readings.clone().min_by_key(|(_, _, reading)| reading.remaining);
+    decided(true, least, readings)
+}
+
+/// The decision when a limit denies: the limit that denies longest decides.
+pub(crate) fn denied(
+    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
+    let longest = readings.clone().rev().max_by_key(|(_, _, reading)| reading.retry_ms);
+    decided(false, longest, readings)
+}
+
+fn decided(
+    allowed: bool,
+    deciding: Option<(usize, Limit, Reading)>,
+    readings: impl Iterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    let least = readings.clone().map(|(_, _, reading)| reading.remaining).min();
+    let longest = readings.map(|(_, _, reading)| reading.reset_ms).max();
+    Decision {
+        allowed,
+        limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
+        remaining: least.unwrap_or(0),
+        reset_ms: longest.unwrap_or(0),
+        limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
+        retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
+        policy: deciding.map_or(0, |(index, _, _)| index),
+    }
+}
+
+/// How one limit stands, apart from all others. `read`: what it says to a caller that asks for a cost.
+pub(crate) fn standing(blocked_us: u64, read: impl Fn(u64) -> Reading) -> Standing {
+    let Reading { remaining, retry_ms, .. } = read(1);
+    if blocked_us > 0 {
+        // The block may end before the limit itself admits a unit again.
+        return Standing { remaining: 0, more_ms: blocked_us.div_ceil(1_000).max(retry_ms) };
+    }
+    Standing { remaining, more_ms: read(remaining.saturating_add(1)).retry_ms }
 }
 
 /// A denial that lasts for at least `block_ms`, whatever is left.

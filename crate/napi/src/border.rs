@@ -30,6 +30,10 @@ pub(crate) enum Failure {
     /// An argument that is no whole number from 0 on: its name, and what is accepted.
     Number(&'static str, &'static str),
     Time,
+    /// The bytes are no record of a limiter.
+    Damaged,
+    /// What stands for a record is neither bytes nor undefined.
+    Bytes,
     Full,
     Closed,
 }
@@ -64,9 +68,26 @@ pub(crate) struct Arguments {
 
 /// One call: the limiter it is bound to, and its arguments.
 pub(crate) struct Call<'a, L = Limiter> {
-    env: sys::napi_env,
+    pub(crate) env: sys::napi_env,
     pub(crate) handle: &'a Handle<L>,
     arguments: &'a Arguments,
+}
+
+impl<L> Call<'_, L> {
+    /// The arguments as they came; those not given are undefined.
+    pub(crate) const fn values(&self) -> [sys::napi_value; 3] {
+        self.arguments.values
+    }
+
+    /// The second argument: `absent` if not given, else a whole number from 0 to 2^53 - 1.
+    #[inline]
+    pub(crate) fn number(&self, name: &'static str, absent: u64) -> Result<u64, Failure> {
+        let [_, number, _] = self.arguments.values;
+        if self.arguments.given < 2 || kind(self.env, number) == sys::ValueType::napi_undefined {
+            return Ok(absent);
+        }
+        whole(self.env, number).ok_or(Failure::Number(name, "a whole number from 0 to 2^53 - 1"))
+    }
 }
 
 impl<L: Hashes + Weighs> Call<'_, L> {
@@ -78,16 +99,6 @@ impl<L: Hashes + Weighs> Call<'_, L> {
             return self.handle.last_key().ok_or(Failure::Key(NotAKey::Type));
         }
         text::key(limiter, self.env, key).map_err(Failure::Key)
-    }
-
-    /// The second argument: `absent` if not given, else a whole number from 0 to 2^53 - 1.
-    #[inline]
-    fn number(&self, name: &'static str, absent: u64) -> Result<u64, Failure> {
-        let [_, number, _] = self.arguments.values;
-        if self.arguments.given < 2 || kind(self.env, number) == sys::ValueType::napi_undefined {
-            return Ok(absent);
-        }
-        whole(self.env, number).ok_or(Failure::Number(name, "a whole number from 0 to 2^53 - 1"))
     }
 
     /// The third argument: milliseconds on the caller's clock, or not given for the native clock.
@@ -246,14 +257,30 @@ pub(crate) use exports;
 
 exports!(allow, check, take, pace, peek, standing, refund, reset, block, stats, renew, close);
 
+/// What a function answers, as a value of JavaScript.
+pub(crate) trait Answer {
+    fn value(self, env: sys::napi_env) -> sys::napi_value;
+}
+
+impl Answer for Option<bool> {
+    /// Making a boolean takes a call into Node, returning nothing does not: "no objection".
+    #[inline(always)]
+    fn value(self, env: sys::napi_env) -> sys::napi_value {
+        match self {
+            Some(true) | None => ptr::null_mut(),
+            Some(false) => boolean(env, false),
+        }
+    }
+}
+
 /// Reads the call, runs `act`, and turns what comes of it into a value or an exception.
 ///
 /// A panic stops here: unwinding into V8 would take the whole server down.
 #[inline(always)]
-pub(crate) fn answer<L: Hashes>(
+pub(crate) fn answer<L, A: Answer>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    act: impl Fn(&Call<'_, L>) -> Result<Option<bool>, Failure>,
+    act: impl Fn(&Call<'_, L>) -> Result<A, Failure>,
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         crate::probe::panic_if_armed();
@@ -261,9 +288,7 @@ pub(crate) fn answer<L: Hashes>(
         let Some(handle) = read(env, info, &mut arguments) else { return ptr::null_mut() };
         let call = Call { env, handle, arguments: &arguments };
         match act(&call) {
-            // Making a boolean takes a call into Node, returning nothing does not: "no objection".
-            Ok(Some(true) | None) => ptr::null_mut(),
-            Ok(Some(false)) => boolean(env, false),
+            Ok(answer) => answer.value(env),
             Err(failure) => throw(&call, &failure),
         }
     }));
@@ -371,14 +396,14 @@ fn boolean(env: sys::napi_env, value: bool) -> sys::napi_value {
     result
 }
 
-fn kind(env: sys::napi_env, value: sys::napi_value) -> sys::napi_valuetype {
+pub(crate) fn kind(env: sys::napi_env, value: sys::napi_value) -> sys::napi_valuetype {
     let mut kind = sys::ValueType::napi_undefined;
     // SAFETY: both are the running callback's.
     let _ = unsafe { sys::napi_typeof(env, value, &raw mut kind) };
     kind
 }
 
-fn double(env: sys::napi_env, value: sys::napi_value) -> Option<f64> {
+pub(crate) fn double(env: sys::napi_env, value: sys::napi_value) -> Option<f64> {
     let mut number = 0.0;
     // SAFETY: both are the running callback's.
     let status = unsafe { sys::napi_get_value_double(env, value, &raw mut number) };
@@ -435,6 +460,17 @@ fn throw<L>(call: &Call<'_, L>, failure: &Failure) -> sys::napi_value {
         Failure::Number(name, expected) => invalid(name, number, expected),
         Failure::Time => {
             invalid("clock.now()", time, "milliseconds from 0 on, as a number below 2^63 ns")
+        }
+        Failure::Damaged => raise(
+            env,
+            Raise::Error,
+            c"RECORD_DAMAGED",
+            "the store's value must be a record of this limiter, got other bytes",
+        ),
+        Failure::Bytes => {
+            let shown = shown(env, key);
+            let message = format!("record must be a Uint8Array or undefined, got {shown}");
+            raise(env, Raise::Type, c"INVALID_ARGUMENT", &message)
         }
         Failure::Full => raise(
             env,

@@ -198,12 +198,12 @@ impl Handle {
 /// Through a signed number: the processor has an instruction for that one.
 #[expect(clippy::cast_precision_loss, reason = "counts and bytes lie below 2^53")]
 #[inline(always)]
-const fn number(n: u64) -> f64 {
+pub(crate) const fn number(n: u64) -> f64 {
     n.cast_signed() as f64
 }
 
 #[inline(always)]
-const fn milliseconds(ms: u64) -> f64 {
+pub(crate) const fn milliseconds(ms: u64) -> f64 {
     if ms == NEVER { f64::INFINITY } else { number(ms) }
 }
 

@@ -11,6 +11,7 @@ mod burden;
 mod handle;
 mod open;
 mod probe;
+mod stored;
 mod survey;
 mod text;
 mod variable;

@@ -76,7 +76,7 @@ pub(crate) fn report(error: Error) -> napi::Error<&'static str> {
     napi::Error::new(error.code(), error.to_string())
 }
 
-fn policy(options: &OpenOptions) -> Result<Policy, Error> {
+pub(crate) fn policy(options: &OpenOptions) -> Result<Policy, Error> {
     let pairs = options.counts.iter().zip(&options.windows_ms).enumerate();
     let limits = pairs.map(|(index, (&count, &window))| {
         let limit = Limit::new(whole(count), whole(window))?;

@@ -177,6 +177,26 @@ impl Algorithm {
         }
     }
 
+    /// When the units of a log that still count were admitted, the oldest first; empty for all other algorithms.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn times(&self, state: State<'_>, now: Nanos) -> Vec<u64> {
+        match self {
+            Self::SlidingLog(log) => log.times(state, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The value of a log whose units stand in the first cells of its ring; 0 for all other algorithms.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn settled(&self, units: u64) -> u64 {
+        match self {
+            Self::SlidingLog(log) => log.settled(units),
+            _ => 0,
+        }
+    }
+
     /// What forgetting the key would forgive.
     #[must_use]
     pub fn debt(&self, state: State<'_>, now: Nanos) -> Debt {

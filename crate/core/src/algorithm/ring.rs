@@ -41,6 +41,18 @@ impl<'a> Ring<'a> {
         Self { cells, generation, word: Some((word, seen)) }
     }
 
+    /// A ring that is only read, of cells made by [`Self::cell`].
+    #[cfg(not(loom))]
+    pub(crate) const fn read_only(cells: &'a [AtomicU64]) -> Self {
+        Self { cells, generation: 0, word: None }
+    }
+
+    /// The cell of a unit admitted at `ticks`, in a ring that is only read.
+    #[cfg(not(loom))]
+    pub(crate) fn cell(ticks: u64) -> AtomicU64 {
+        AtomicU64::new(Self::NONE.unit(0, ticks))
+    }
+
     /// Ticks since the unit in cell `index` was admitted, or `None` when there is none.
     pub(super) fn age(&self, index: usize, ticks: u64) -> Option<u64> {
         let cell = self.cells.get(index)?.load(Ordering::Acquire);

@@ -189,6 +189,22 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
         self.count.get().wrapping_sub(self.left_since(state, batch, ticks, 0))
     }
 
+    /// When the units in the window were admitted, in ticks, the oldest first.
+    #[cfg(not(loom))]
+    pub(super) fn times(&self, state: State<'_>, now: Nanos) -> Vec<u64> {
+        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
+        let offsets = self.left_since(state, batch, ticks, 0)..self.count.get();
+        let ages = offsets.filter_map(|offset| self.age(state, batch, ticks, offset));
+        ages.map(|age| ticks.wrapping_sub(age)).collect()
+    }
+
+    /// The word of a log whose units stand in the first cells of its ring, with no batch pending.
+    #[cfg(not(loom))]
+    pub(super) fn settled(&self, units: u64) -> u64 {
+        let position = units % self.count;
+        self.pack(Batch { turn: 0, taken_back: false, position, units: 0, time: 0 })
+    }
+
     /// Now, or the newest unit's time should another thread's clock reading be later.
     fn stamp(&self, batch: Batch, ticks: u64) -> u64 {
         let later = distance(batch.time, ticks, self.time_bits());
