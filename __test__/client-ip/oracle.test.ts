@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { expect, it } from 'vitest'
-import { hopAddress } from '../../ts/client-ip/hop.ts'
+import { hopAddress } from '../../ts/client-ip/forwarded.ts'
 import { addressKey, canonical, socketAddress } from '../../ts/client-ip/ip.ts'
 import { randomFor } from '../fixtures/random.ts'
 import { addressLike, family, ipv6, mutated, oracle } from './generate.ts'

@@ -1,8 +1,7 @@
 import ipaddr from 'ipaddr.js'
 import { describe, expect, it } from 'vitest'
 import { AddressRanges, readRanges } from '../../ts/client-ip/cidr.ts'
-import { groupsOf } from '../../ts/client-ip/groups.ts'
-import { canonical } from '../../ts/client-ip/ip.ts'
+import { canonical, groupsOf } from '../../ts/client-ip/ip.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { ipv4, ipv6, spelling } from './generate.ts'
 

@@ -198,9 +198,9 @@ describe('the key of an IPv6 address', () => {
   })
 
   it.each([31, 129, 0, -64, 64.5, Number.NaN, Infinity])('has not %s bits', (prefix) => {
-    expect(() => addressKey('1.2.3.4', prefix)).toThrow(RangeError)
+    expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(RangeError)
     expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(
-      /^ipv6Prefix must be a whole number of bits/,
+      /^ipv6Prefix must be an integer from 32 to 128, got /,
     )
   })
 

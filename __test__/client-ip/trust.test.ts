@@ -220,8 +220,8 @@ describe('a Unix-domain socket', () => {
   })
 })
 
-describe('everybody', () => {
-  it('is believed only if it is said loudly: the leftmost address then counts', () => {
+describe('TRUST_EVERYBODY', () => {
+  it('accepts the header from any client: the leftmost address counts', () => {
     const xff = 'x, 9.9.9.9, garbage, 203.0.113.1'
     expect(behind(TRUST_EVERYBODY, '203.0.113.7', xff)).toBe('9.9.9.9')
     expect(behind({ proxies: TRUST_EVERYBODY, hops: 1 }, '203.0.113.7', xff)).toBe('203.0.113.1')

@@ -1,11 +1,30 @@
 import { BlockList, isIP } from 'node:net'
-import { mustBe } from '../validate.ts'
-import { MAX_ADDRESS_LENGTH } from './ip.ts'
-import { parseRanges, RANGE_NAMES, type Range } from './range.ts'
+import { invalid } from '../validate.ts'
+import { canonical, groupsOf, MAX_ADDRESS_LENGTH } from './ip.ts'
+
+/** Addresses that share their first bits. */
+export interface Range {
+  readonly family: 'ipv4' | 'ipv6'
+  /** A canonical address in the range. The bits behind the prefix do not matter. */
+  readonly address: string
+  /** How many of the first bits are shared: 0 to 32 for IPv4, 0 to 128 for IPv6. */
+  readonly prefix: number
+}
+
+/** Prefixes under which IPv6 carries IPv4 have this many bits. */
+const EMBEDDED_BITS = 96
+const PREFIX = /^(?:0|[1-9]\d{0,2})$/
+
+/** Names for ranges, as the package proxy-addr defines them for Express and Fastify. */
+const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['loopback', ['127.0.0.1/8', '::1/128']],
+  ['linklocal', ['169.254.0.0/16', 'fe80::/10']],
+  ['uniquelocal', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+])
 
 /**
- * Addresses whose answer is remembered, because asking a `BlockList` takes over a microsecond. When they are
- * all there, all are forgotten: a client that shows ever new addresses makes us ask, and costs no memory.
+ * Addresses whose answer is remembered, because asking a `BlockList` takes over a microsecond. When that many
+ * are remembered, all are forgotten: a client that shows ever new addresses costs time, and no memory.
  */
 const MAX_REMEMBERED = 1_024
 
@@ -61,17 +80,12 @@ export class AddressRanges {
 
 function rangesOf(text: string, name: string, others: readonly string[]): readonly Range[] {
   if (others.includes(text)) return []
-  const accepted = acceptedRanges(others)
-  if (typeof text !== 'string') throw new TypeError(mustBe(name, accepted, text))
   const ranges = parseRanges(text)
-  if (ranges === undefined) throw new RangeError(mustBe(name, accepted, text))
-  return ranges
-}
-
-function acceptedRanges(others: readonly string[]): string {
-  const names = [...RANGE_NAMES, ...others].map((name) => `"${name}"`)
+  if (ranges !== undefined) return ranges
+  const names = [...NAMED.keys(), ...others].map((word) => `"${word}"`)
   const last = names.pop()
-  return `an IP address, a CIDR range such as "10.0.0.0/8", ${names.join(', ')} or ${last}`
+  const accepted = `an IP address, a CIDR range such as "10.0.0.0/8", ${names.join(', ')} or ${last}`
+  throw invalid(RangeError, 'INVALID_OPTION', name, accepted, text)
 }
 
 /**
@@ -94,10 +108,76 @@ export function readRanges(value: unknown, name: string): AddressRanges {
 export function readList(value: unknown, name: string): readonly string[] {
   const list: unknown = typeof value === 'string' ? [value] : value
   if (!Array.isArray(list)) {
-    throw new TypeError(mustBe(name, 'a string or an array of strings', value))
+    throw invalid(TypeError, 'INVALID_OPTION', name, 'a string or an array of strings', value)
   }
   return Array.from(list, (text: unknown, i) => {
-    if (typeof text !== 'string') throw new TypeError(mustBe(`${name}[${i}]`, 'a string', text))
-    return text
+    if (typeof text === 'string') return text
+    throw invalid(TypeError, 'INVALID_OPTION', `${name}[${i}]`, 'a string', text)
   })
+}
+
+/**
+ * Reads an address, a CIDR range or a name.
+ *
+ * Bits behind the prefix may be set (`10.1.2.3/8`). Ranges of IPv4-mapped and of NAT64 addresses turn into
+ * IPv4 ranges, as the addresses in them do.
+ *
+ * @returns undefined if it is none of them, or one that {@link canonical} does not read: octal, hex or
+ * integer IPv4, blanks, a zone, a netmask in place of a prefix, leading zeros
+ */
+function parseRanges(text: string): readonly Range[] | undefined {
+  const named = NAMED.get(text)
+  if (named !== undefined) return named.flatMap((range) => parseRange(range) ?? [])
+  const range = parseRange(text)
+  return range === undefined ? undefined : [range]
+}
+
+function parseRange(text: string): Range | undefined {
+  const slash = text.indexOf('/')
+  const address = slash === -1 ? text : text.slice(0, slash)
+  const canonicalAddress = canonical(address)
+  if (canonicalAddress === undefined || address.includes('%')) return undefined
+  const family = canonicalAddress.includes(':') ? 'ipv6' : 'ipv4'
+  const bits = family === 'ipv4' ? 32 : 128
+  const skipped = family === 'ipv4' && isIP(address) === 6 ? EMBEDDED_BITS : 0
+  const prefix = slash === -1 ? bits : parsePrefix(text.slice(slash + 1)) - skipped
+  return prefix >= 0 && prefix <= bits ? { family, address: canonicalAddress, prefix } : undefined
+}
+
+function parsePrefix(text: string): number {
+  return PREFIX.test(text) ? Number(text) : Number.NaN
+}
+
+/** First and last addresses of the IPv4 and the IPv6 Internet; all others are special, and not handed out. */
+const INTERNET: Readonly<Record<Range['family'], readonly [string, string]>> = {
+  ipv4: ['1.0.0.0', '223.255.255.255'],
+  ipv6: ['2000::', '3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+}
+
+/** Whether ranges together hold all of the IPv4 or all of the IPv6 Internet, in one range or in pieces. */
+export function coversAllAddresses(ranges: readonly Range[]): boolean {
+  return covers(ranges, 'ipv4') || covers(ranges, 'ipv6')
+}
+
+function covers(ranges: readonly Range[], family: Range['family']): boolean {
+  const [first, last] = INTERNET[family]
+  const spans = ranges.filter((range) => range.family === family).map(spanOf)
+  spans.sort(([a], [b]) => (a < b ? -1 : 1))
+  let next = numberOf(first)
+  for (const [start, end] of spans) {
+    if (start <= next && end >= next) next = end + 1n
+  }
+  return next > numberOf(last)
+}
+
+function spanOf({ family, address, prefix }: Range): readonly [start: bigint, end: bigint] {
+  const free = BigInt((family === 'ipv4' ? 32 : 128) - prefix)
+  const start = (numberOf(address) >> free) << free
+  return [start, start + (1n << free) - 1n]
+}
+
+function numberOf(address: string): bigint {
+  if (address.includes(':'))
+    return groupsOf(address).reduce((sum, group) => (sum << 16n) | BigInt(group), 0n)
+  return address.split('.').reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 }

@@ -1,13 +1,21 @@
-import { hopAddress, MAX_HOP_LENGTH, MAX_HOPS, withoutBlanks } from './hop.ts'
+import { canonical, MAX_ADDRESS_LENGTH } from './ip.ts'
+
+/** Most hops that are looked at, from the right. Real chains have one to five. */
+export const MAX_HOPS = 64
+/** Longest hop that is looked at, in UTF-16 code units; the longest real one, `[IPv6]:port`, has 53. */
+export const MAX_HOP_LENGTH: number = MAX_ADDRESS_LENGTH
+
+/** Digits, or what RFC 7239 calls an obfuscated port. */
+const PORT = /^(?:\d{1,5}|_[\w.-]{1,63})$/
 
 // Both readers go from the right and stop where the caller stops. That bounds the work, and it keeps what the
 // client wrote (on the left) from changing how the proxy's own entry (on the right) is read: an open quote
 // sent ahead would swallow that entry if it were read from the left.
 
-/** All that 64 hops of the longest kind and their commas can take. */
+/** The length of 64 hops of the longest kind, with their commas. */
 const MAX_LIST_LENGTH: number = MAX_HOPS * (MAX_HOP_LENGTH + 1)
 /**
- * As long as all headers of a request may be unless Node is told otherwise. Not less, because a proxy may write
+ * The longest headers that Node reads by default. Not less, because a proxy may write
  * the client's `Host` into its element: one that is too long to be read would hide the client behind the proxy.
  */
 const MAX_FORWARDED_LENGTH = 16_384
@@ -30,7 +38,7 @@ export function* forwardedFor(text: string): Generator<string | undefined, void>
     const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
     // What begins before the part that is read may be the tail of something longer.
     const isCut = comma === -1 && list.length < text.length
-    yield isCut ? undefined : hopAddress(withoutBlanks(list.slice(comma + 1, end)))
+    yield isCut ? undefined : hopAddress(trimOws(list.slice(comma + 1, end)))
     end = comma
   }
 }
@@ -87,4 +95,45 @@ function forOf(element: string): string | undefined {
     found = pair[2]?.replace(/\\(.)/g, '$1') ?? pair[3] ?? ''
   }
   return found === undefined ? undefined : hopAddress(found)
+}
+
+/**
+ * The address in one entry of a forwarded header, without its optional port and brackets: `1.2.3.4`,
+ * `1.2.3.4:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+ *
+ * @param text one entry, blanks around it removed, however long or hostile
+ * @returns the canonical address, or undefined if the entry is anything else. An entry with a zone counts
+ * as anything else: a zone means something only on the machine that wrote it, and the sender could vary it at will
+ */
+export function hopAddress(text: string): string | undefined {
+  if (text.length > MAX_HOP_LENGTH || text.includes('%')) return undefined
+  if (text.startsWith('[')) return bracketed(text)
+  const colon = text.indexOf(':')
+  // Several colons are an IPv6 address. Without brackets its last group could not be told from a port.
+  if (colon === -1 || text.includes(':', colon + 1)) return canonical(text)
+  return PORT.test(text.slice(colon + 1)) ? canonical(text.slice(0, colon)) : undefined
+}
+
+function bracketed(text: string): string | undefined {
+  const end = text.indexOf(']')
+  const address = text.slice(1, end)
+  if (end === -1 || !address.includes(':')) return undefined
+  return isPortOrNothing(text.slice(end + 1)) ? canonical(address) : undefined
+}
+
+function isPortOrNothing(text: string): boolean {
+  return text === '' || (text.startsWith(':') && PORT.test(text.slice(1)))
+}
+
+/** Removes optional white space as HTTP defines it (OWS): spaces and tabs, no others. */
+function trimOws(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }

@@ -1,18 +1,16 @@
-import { mustBe, ownOptions, printable } from '../validate.ts'
-import { AddressRanges, readList } from './cidr.ts'
-import { forwarded, forwardedFor } from './forwarded.ts'
-import { hopAddress, MAX_HOPS } from './hop.ts'
+import { integer, invalid, mustBe, ownOptions, printable, withCode } from '../validate.ts'
+import { AddressRanges, coversAllAddresses, readList } from './cidr.ts'
+import { forwarded, forwardedFor, hopAddress, MAX_HOPS } from './forwarded.ts'
 import { canonical, socketAddress } from './ip.ts'
-import { coverInternet } from './range.ts'
 
 /**
- * In place of the proxies: everybody is believed. Whoever can reach the server then chooses the address that
- * he is counted under, and is not limited at all. Only for a server that nobody but its proxies can reach, and
- * whose proxies cannot be named.
+ * In place of the proxies: the header is believed from any client. A client that reaches the server itself then
+ * chooses the address it is counted under, and is not limited at all. Only for a server that only its proxies
+ * can reach, and whose proxies cannot be listed.
  */
 export const TRUST_EVERYBODY = 'everybody-even-if-forged'
 
-/** Which proxies are believed, which header they write, and how many of them there are. */
+/** Which proxies are trusted, which header they write, and how many of them there are. */
 export interface TrustOptions {
   /**
    * Addresses, CIDR ranges, `'loopback'`, `'linklocal'`, `'uniquelocal'`, and `'unix'` for a proxy that
@@ -24,7 +22,7 @@ export interface TrustOptions {
    * address or a comma-separated list. Default: `'x-forwarded-for'`.
    */
   readonly header?: string | undefined
-  /** Proxies in a row that are believed at most, from 1 to 64, counted from the server. Default: 64. */
+  /** Most proxies in a row that are trusted, from 1 to 64, counted from the server. Default: 64. */
   readonly hops?: number | undefined
 }
 
@@ -34,14 +32,14 @@ export type TrustInput = string | readonly string[] | TrustOptions | typeof TRUS
 /** Headers as `node:http` gives them: names in lower case. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** Who is believed. */
+/** The trusted proxies. */
 interface Proxies {
   has(canonicalAddress: string): boolean
 }
 
-/** Finds a request's client behind the proxies that are believed. Made by {@link readTrust}. */
+/** Finds a request's client behind trusted proxies. Made by {@link readTrust}. */
 export class Trust {
-  /** Whether the other end of a Unix-domain socket is believed. */
+  /** Whether the other end of a Unix-domain socket is trusted. */
   readonly trustsUnix: boolean
   readonly #proxies: Proxies
   readonly #header: string
@@ -56,14 +54,13 @@ export class Trust {
   }
 
   /**
-   * The address of a request's client: of the nearest hop, seen from the server, that is no believed proxy.
+   * The address of a request's client: of the nearest hop, seen from the server, that is no trusted proxy.
    *
-   * Each entry of the header is believed only if who reported it is: the rightmost if the socket's peer is a
-   * proxy, the next if the rightmost is, and so on. Where an entry is no address, the proxy that reported it
-   * stands in for the client. So the answer is the peer or a valid entry, never text from the header.
+   * An entry of the header counts only if a trusted proxy reported it: the rightmost if the socket's peer is
+   * one, the next if the rightmost is one, and so on. Where an entry is no address, the proxy that reported it
+   * stands in for the client. So the result is the peer or a valid entry, never text from the header.
    *
-   * @param peer `socket.remoteAddress`; undefined for a Unix-domain socket. Not to be asked about a socket
-   * that is gone
+   * @param peer `socket.remoteAddress`; undefined for a Unix-domain socket. The socket must be open
    * @returns canonical, not masked; undefined if there is none
    */
   resolve(peer: string | undefined, headers: RequestHeaders): string | undefined {
@@ -76,11 +73,11 @@ export class Trust {
     const text = fieldOf(headers, this.#header)
     if (text === undefined) return reporter
     const chain = this.#header === 'forwarded' ? forwarded(text) : forwardedFor(text)
-    if (this.#proxies === EVERYBODY) return leftmost(chain, reporter, this.#hops)
+    if (this.#proxies === ANY_CLIENT) return leftmost(chain, reporter, this.#hops)
     return this.#nearest(chain, reporter)
   }
 
-  /** The first hop that is no believed proxy; what it says about who is behind it does not count. */
+  /** The first hop that is no trusted proxy; what it reports itself does not count. */
   #nearest(chain: Iterable<string | undefined>, reporter: string | undefined): string | undefined {
     let client = reporter
     let hops = this.#hops
@@ -94,7 +91,7 @@ export class Trust {
   }
 }
 
-const EVERYBODY: Proxies = { has: () => true }
+const ANY_CLIENT: Proxies = { has: () => true }
 
 /** The last of at most `hops` entries from the right that is an address. */
 function leftmost(
@@ -114,7 +111,7 @@ function leftmost(
 
 /** The value of a header; several lines are one list, of which the last 64 hold the last 64 hops. */
 function fieldOf(headers: RequestHeaders, name: string): string | undefined {
-  // Own, so that neither a polluted prototype nor a header called `constructor` is anybody's word.
+  // Own, so that neither a polluted prototype nor a header called `constructor` is read as the header.
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined
   if (typeof value === 'string') return value
   return Array.isArray(value) ? value.slice(-MAX_HOPS).join(', ') : undefined
@@ -123,12 +120,12 @@ function fieldOf(headers: RequestHeaders, name: string): string | undefined {
 /**
  * The client in a chain that a framework resolved by its own proxy setting.
  *
- * @param chain the socket's peer, then the hops outward as far as the framework believes them, with ports or
+ * @param chain the socket's peer, then the hops outward as far as the framework trusts them, with ports or
  * brackets as they came; at most 64 are looked at
  * @returns the last address before the first entry that is none, canonical; undefined if the peer is none
  */
 export function clientOf(chain: readonly string[]): string | undefined {
-  // The peer's zone is the kernel's word.
+  // The peer may have a zone: it comes from the kernel, not from a client.
   let client = canonical(chain[0] ?? '')
   for (let i = 1; i < Math.min(chain.length, MAX_HOPS) && client !== undefined; i++) {
     const hop = hopAddress(chain[i] ?? '')
@@ -141,11 +138,10 @@ export function clientOf(chain: readonly string[]): string | undefined {
 const DEFAULT_HEADER = 'x-forwarded-for'
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,64}$/
 const ACCEPTED =
-  'the proxies to believe (such as "loopback" or ["10.0.0.0/8"]) or { proxies, header, hops }'
-const ADVICE = `Name your proxies; to believe everybody all the same, pass TRUST_EVERYBODY ("${TRUST_EVERYBODY}")`
+  'the proxies to trust (such as "loopback" or ["10.0.0.0/8"]) or { proxies, header, hops }'
 
 /**
- * Checks which proxies are to be believed.
+ * Checks which proxies are to be trusted.
  *
  * @param value a {@link TrustInput}
  * @param name the argument, for the messages
@@ -154,10 +150,10 @@ const ADVICE = `Name your proxies; to believe everybody all the same, pass TRUST
  */
 export function readTrust(value: unknown, name: string): Trust {
   if (typeof value === 'string' || Array.isArray(value)) return makeTrust(value, name, {})
-  if (value === true) throw everybody(name, value)
-  if (typeof value === 'number') throw hopsAlone(name, value)
+  if (value === true) throw trustAllError(name, value)
+  if (typeof value === 'number') throw hopCountError(name, value)
   if (typeof value !== 'object' || value === null) {
-    throw new TypeError(mustBe(name, ACCEPTED, value))
+    throw invalid(TypeError, 'INVALID_OPTION', name, ACCEPTED, value)
   }
   const options = ownOptions(value as Partial<TrustOptions>, ['proxies', 'header', 'hops'])
   return makeTrust(options.proxies, `${name}.proxies`, options, name)
@@ -166,50 +162,37 @@ export function readTrust(value: unknown, name: string): Trust {
 function makeTrust(
   proxies: unknown,
   proxiesName: string,
-  { header, hops }: Partial<TrustOptions>,
+  { header, hops = MAX_HOPS }: Partial<TrustOptions>,
   name = proxiesName,
 ): Trust {
   const headerName = header === undefined ? DEFAULT_HEADER : readHeader(header, `${name}.header`)
-  const most = hops === undefined ? MAX_HOPS : readHops(hops, `${name}.hops`)
-  if (proxies === TRUST_EVERYBODY) return new Trust(EVERYBODY, true, headerName, most)
-  const list = readProxies(proxies, proxiesName)
+  const maxHops = integer(hops, `${name}.hops`, 1, MAX_HOPS)
+  if (proxies === TRUST_EVERYBODY) return new Trust(ANY_CLIENT, true, headerName, maxHops)
+  if (proxies === true) throw trustAllError(proxiesName, proxies)
+  const list = readList(proxies, proxiesName)
+  if (list.includes('*')) throw trustAllError(proxiesName, list.join(', '))
   const ranges = new AddressRanges(list, proxiesName, ['unix'])
-  if (coverInternet(ranges.ranges)) throw everybody(proxiesName, list.join(', '))
-  return new Trust(ranges, list.includes('unix'), headerName, most)
-}
-
-function readProxies(value: unknown, name: string): readonly string[] {
-  if (value === true) throw everybody(name, value)
-  const list = readList(value, name)
-  if (list.includes('*')) throw everybody(name, list.join(', '))
-  return list
+  if (coversAllAddresses(ranges.ranges)) throw trustAllError(proxiesName, list.join(', '))
+  return new Trust(ranges, list.includes('unix'), headerName, maxHops)
 }
 
 function readHeader(value: unknown, name: string): string {
+  if (typeof value === 'string' && HEADER_NAME.test(value)) return value.toLowerCase()
   const accepted = 'the name of a header, such as "x-forwarded-for" or "forwarded"'
-  if (typeof value !== 'string') throw new TypeError(mustBe(name, accepted, value))
-  if (!HEADER_NAME.test(value)) throw new RangeError(mustBe(name, accepted, value))
-  return value.toLowerCase()
+  const Kind = typeof value === 'string' ? RangeError : TypeError
+  throw invalid(Kind, 'INVALID_OPTION', name, accepted, value)
 }
 
-function readHops(value: unknown, name: string): number {
-  const accepted = `a whole number from 1 to ${MAX_HOPS}`
-  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (!Number.isInteger(value) || value < 1 || value > MAX_HOPS) {
-    throw new RangeError(mustBe(name, accepted, value))
-  }
-  return value
+function trustAllError(name: string, value: unknown): Error {
+  const message =
+    `${name}: ${printable(value)} would accept X-Forwarded-For from any client. List your proxies; to accept ` +
+    `it from any client all the same, pass TRUST_EVERYBODY ("${TRUST_EVERYBODY}")`
+  const Kind = value === true ? TypeError : RangeError
+  return withCode(new Kind(message), 'INVALID_OPTION')
 }
 
-function everybody(name: string, value: unknown): Error {
-  const message = `${name} must not be everybody, as ${printable(value)} is: each client would choose its own address. ${ADVICE}`
-  return value === true ? new TypeError(message) : new RangeError(message)
-}
-
-/** A number of hops says nothing about who they are: whoever reaches the server itself would be one of them. */
-function hopsAlone(name: string, value: number): Error {
-  const advice = `{ proxies: "loopback", hops: ${printable(value)} }`
-  return new TypeError(
-    `${mustBe(name, ACCEPTED, value)}: a count alone believes whoever connects. Pass { proxies, hops }, such as ${advice}`,
-  )
+/** A number of hops names no proxy: any client that reaches the server itself would be taken for one. */
+function hopCountError(name: string, value: number): Error {
+  const advice = `a count alone would trust any client that connects. Pass { proxies, hops }, such as { proxies: "loopback", hops: ${printable(value)} }`
+  return withCode(new TypeError(`${mustBe(name, ACCEPTED, value)}: ${advice}`), 'INVALID_OPTION')
 }

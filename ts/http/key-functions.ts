@@ -1,4 +1,4 @@
-import { addressKey } from '../client-ip/ip.ts'
+import { addressKey, readPrefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { andThen, toPromise } from '../maybe-promise.ts'
@@ -66,7 +66,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** By the client's address: IPv4 as it is, IPv6 by network. */
 export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Request> {
   const { trust: input, ipv6 = DEFAULT_IPV6_BITS } = ownOptions(options, ['trust', 'ipv6'])
-  const bits = checkBits(ipv6)
+  const bits = readPrefix(ipv6, 'ipv6')
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
   return (request, facts) => {
     const client = facts.client(request, trust)
@@ -168,13 +168,6 @@ function readSpelling(options: SpellingOptions): (text: string) => string {
   const { normalize = 'none' } = ownOptions(options, ['normalize'])
   if (Object.hasOwn(SPELLINGS, normalize)) return SPELLINGS[normalize]
   throw new RangeError(mustBe('normalize', '"none", "trim-lower" or "nfkc-lower"', normalize))
-}
-
-function checkBits(value: unknown): number {
-  const accepted = 'an integer from 32 to 128'
-  if (typeof value !== 'number') throw new TypeError(mustBe('ipv6', accepted, value))
-  if (Number.isInteger(value) && value >= 32 && value <= 128) return value
-  throw new RangeError(mustBe('ipv6', accepted, value))
 }
 
 function checkSources(name: string, sources: readonly unknown[]): void {
