@@ -1,27 +1,22 @@
 import type { Context, MiddlewareHandler } from 'hono'
+import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
-import { Children } from '../http/children.ts'
-import { type Controls, controlsOf, noLimits } from '../http/controls.ts'
+import type { Ending, HttpAdapter } from '../http/adapter.ts'
+import { noLimits } from '../http/controls.ts'
+import { onEnd } from '../http/ending.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { nextLimiterName } from '../http/identity.ts'
+import { type MiddlewareFamily, makeMiddleware } from '../http/middleware.ts'
+import { cut, discardBody, hasLongBody, isFinished, peerOf } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
-import type { LimitsFunction } from '../http/request-limits.ts'
-import {
-  asHttpOptions,
-  inheritedFrom,
-  ownHttpOptions,
-  readHttpOptions,
-} from '../http/resolve-options.ts'
+import { ownHttpOptions } from '../http/resolve-options.ts'
 import type { Refusal } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { CheckedLimits } from '../limit/literal.ts'
-import { honoFramework, tellEnd } from './hono/framework.ts'
-import { complete, correctAnswer, exceptionOf, refused } from './hono/refusal.ts'
+import { corrected, correctLater, exceptionOf, nodeOf } from './hono/internals.ts'
 
-export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
-export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
+// biome-ignore lint/performance/noReExportAll: the same names in every adapter, listed once
+export * from '../http/exports.ts'
 
 /** Options of {@link rateThrottle}. A `handler` answers with a Response: `(c, _, error) => c.text('no', 429)`. */
 export type RateThrottleOptions = HttpOptions<Context, Context>
@@ -33,20 +28,10 @@ declare module 'hono' {
   }
 }
 
-/**
- * Middleware that limits requests, and makes more of its kind. `ready` and `close` speak for those, too;
- * `reset` and `peek` ask the limits of this one alone.
- */
-export interface RateThrottle extends MiddlewareHandler, Controls {
-  /**
-   * Middleware with limits of its own, for a route. What these options say holds for it too, but their
-   * limits: `app.get('/search', limiter.limit('10/minute'), search)`.
-   */
-  limit<const L extends LimitInput>(limits: CheckedLimits<L>): RateThrottle
-  limit<const L extends LimitInput>(
-    options: LimitsFunction<Context> | CheckedOptions<L, Context, Context>,
-  ): RateThrottle
-}
+/** Middleware that limits requests, and makes more of its kind. */
+export interface RateThrottle
+  extends MiddlewareHandler,
+    MiddlewareFamily<Context, Context, RateThrottle> {}
 
 /**
  * Limits the requests of a Hono app on Node (`@hono/node-server`).
@@ -63,83 +48,53 @@ export interface RateThrottle extends MiddlewareHandler, Controls {
 export function rateThrottle<const L extends LimitInput>(
   options: CheckedOptions<L, Context, Context> = {},
 ): RateThrottle {
-  return makeMiddleware(ownHttpOptions(options as RateThrottleOptions), new Warnings())
+  const warnings = new Warnings()
+  const middleware = makeMiddleware(ownHttpOptions(options as RateThrottleOptions), {
+    open: (own) =>
+      new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings, nextLimiterName()),
+    wrap,
+  })
+  return middleware as RateThrottle
 }
 
-function makeMiddleware(
-  options: RateThrottleOptions,
-  warnings: Warnings,
-  parents: readonly Family[] = [],
-): RateThrottle {
-  const guard = makeGuard(options, warnings)
-  const mark = guard?.mark
-  for (const family of parents) if (guard !== undefined) family.add(guard)
-  const family: Family = new Children()
-  const middleware: MiddlewareHandler = async (c, next) => {
-    if (guard === undefined) throw noLimits()
-    const refusal = await guard.decide(c, c)
+function wrap(limiter: HttpLimiter<Context, Context> | undefined): MiddlewareHandler {
+  const mark = limiter?.mark
+  return async (c, next) => {
+    if (limiter === undefined) throw noLimits()
+    const refusal = await limiter.decide(c, c)
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
     if (refusal !== undefined) {
-      await refuse(guard, refusal, c)
+      await refuse(limiter, refusal, c)
       return c.res
     }
     await next()
-    if (mark !== undefined && !c.res.headers.has(mark)) await completeResponse(guard, c)
-    tellEnd(c)
+    // A Response that a handler has made itself has none of the headers that were set before it.
+    if (mark !== undefined && !c.res.headers.has(mark)) {
+      c.res = corrected(c.res, await limiter.headersOf(c, undefined))
+    }
+    for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
     return
   }
-  const limit = (
-    limits: LimitInput | LimitsFunction<Context> | RateThrottleOptions,
-  ): RateThrottle => {
-    const own = { ...inheritedFrom(options), ...asHttpOptions(limits, 'limit') }
-    return makeMiddleware(own, warnings, [...parents, family])
-  }
-  return Object.assign(middleware, { limit }, controlsOf(guard, family))
-}
-
-/** The guards of all that a middleware has made, and of what those have made. */
-type Family = Children<HttpLimiter<Context, Context>>
-
-/** Without limits there is nothing to guard; the options are checked all the same. */
-function makeGuard(
-  options: RateThrottleOptions,
-  warnings: Warnings,
-): HttpLimiter<Context, Context> | undefined {
-  if (options.limits !== undefined) {
-    return new HttpLimiter(
-      withResponses(options),
-      honoFramework(warnings),
-      warnings,
-      nextLimiterName(),
-    )
-  }
-  readHttpOptions(options)
-  return undefined
 }
 
 /** Answers a refused request, or throws what the app's error handler is to see. */
 async function refuse(
-  guard: HttpLimiter<Context, Context>,
+  limiter: HttpLimiter<Context, Context>,
   refusal: Refusal,
   c: Context,
 ): Promise<void> {
-  const headers = await guard.headersOf(c, refusal)
+  const headers = await limiter.headersOf(c, refusal)
   let isHandedOn = false
-  const hand = (): void => {
+  const handOn = (): void => {
     isHandedOn = true
   }
-  await guard.refuse(refusal, { request: c, response: c }, hand)
+  await limiter.refuse(refusal, { request: c, response: c }, handOn)
   if (!isHandedOn) {
-    c.res = refused(c.res, refusal.statusCode, headers)
+    c.res = corrected(c.res, headers, refusal.statusCode)
     return
   }
-  correctAnswer(c, refusal, headers)
+  correctLater(c, headers, refusal.statusCode)
   throw await exceptionOf(refusal, headers, c)
-}
-
-/** A handler's own Response has none of the headers that were set before it. */
-async function completeResponse(guard: HttpLimiter<Context, Context>, c: Context): Promise<void> {
-  c.res = complete(c.res, await guard.headersOf(c, undefined))
 }
 
 /** Hono's handlers return what they answer. */
@@ -152,4 +107,75 @@ function withResponses({ handler, ...options }: RateThrottleOptions): RateThrott
       if (answer instanceof Response) c.res = answer
     },
   }
+}
+
+/** The address of all clients without a connection. No proxy has it, so none of them is trusted. */
+const IN_PROCESS = 'in-process'
+
+/** Hono's contexts, which are request and response in one. */
+function honoAdapter(warnings: Warnings): HttpAdapter<Context, Context> {
+  const peer = (c: Context): string | undefined => {
+    const { incoming } = nodeOf(c)
+    if (incoming !== undefined) return peerOf(incoming)
+    warnings.warnOnce(
+      'RATETHROTTLE_NO_CONNECTION',
+      'a request came without a connection of node:http, as from app.request() in a test or on another ' +
+        'runtime: all such clients share one budget. Set option key to tell them apart',
+    )
+    return IN_PROCESS
+  }
+  return { ...HONO, peer, client: peer }
+}
+
+/** Callbacks for the end of requests that are no `node:http` requests. */
+const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
+
+const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
+  isGone: (c) => {
+    const { incoming } = nodeOf(c)
+    return incoming !== undefined && peerOf(incoming) === undefined
+  },
+  incoming: (c) => nodeOf(c).incoming,
+  headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
+  method: (c) => c.req.method,
+  version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
+  hasLongBody: (c) => {
+    const { incoming } = nodeOf(c)
+    return incoming !== undefined && hasLongBody(incoming)
+  },
+  discardBody: (c) => {
+    const { incoming } = nodeOf(c)
+    if (incoming !== undefined) discardBody(incoming)
+  },
+  trustsProxy: () => false,
+  setHeader: (c, name, value) => {
+    c.header(name, value)
+  },
+  removeHeader: (c, name) => {
+    c.header(name, undefined)
+  },
+  setStatus: (c, status) => {
+    c.status(status as StatusCode)
+  },
+  isFinished: (c) => {
+    const { outgoing } = nodeOf(c)
+    return outgoing !== undefined && isFinished(outgoing)
+  },
+  onEnd: (c, ended) => {
+    const { outgoing } = nodeOf(c)
+    if (outgoing !== undefined) return onEnd(outgoing, ended)
+    const waiting = ENDINGS.get(c) ?? new Set()
+    ENDINGS.set(c, waiting.add(ended))
+    return () => {
+      waiting.delete(ended)
+    }
+  },
+  cut: (c) => {
+    const { outgoing } = nodeOf(c)
+    if (outgoing !== undefined) cut(outgoing)
+  },
+  send: (c, status, type, body) => {
+    c.header('content-type', type)
+    c.res = c.body(body, status as ContentfulStatusCode)
+  },
 }

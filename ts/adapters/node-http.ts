@@ -3,19 +3,17 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type Controls, controlsOf } from '../http/controls.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { nextLimiterName } from '../http/identity.ts'
-import { NODE, send } from '../http/node.ts'
-import { NotAwaited } from '../http/not-awaited.ts'
+import { proceed } from '../http/middleware.ts'
+import { NODE, sendRefusal } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { ownHttpOptions } from '../http/resolve-options.ts'
-import { bodyOf, type Outcome } from '../http/response.ts'
+import type { Refusal } from '../http/response.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen } from '../maybe-promise.ts'
+import { andThen, type MaybePromise } from '../maybe-promise.ts'
 
-export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
-export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
+// biome-ignore lint/performance/noReExportAll: the same names in every adapter, listed once
+export * from '../http/exports.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>
@@ -67,66 +65,87 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
-  const guard = new HttpLimiter(own, NODE, warnings, nextLimiterName())
-  const notAwaited = new NotAwaited(warnings)
-  const admitFor = (request: AnyRequest, response: AnyResponse): MaybePromise<boolean> =>
-    // HTTP/2 has the same in classes of its own.
-    admit(guard, request as IncomingMessage, response as ServerResponse)
+  // The classes of HTTP/2 have the same methods.
+  const limiter = new HttpLimiter(own, NODE, warnings, nextLimiterName()) as HttpLimiter<
+    object,
+    object
+  >
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
-    const admitted = admitFor(request, response)
-    if (admitted === true) next()
-    else if (admitted instanceof Promise) {
-      void admitted.then((isAdmitted) => {
-        if (isAdmitted) next()
-      })
-    }
+    const outcome = limiter.decide(request, response)
+    if (outcome === undefined) next()
+    else proceed(limiter, outcome, request, response, next, answer)
   }
   return {
-    admit: (request, response) =>
-      admit(guard, request as IncomingMessage, response as ServerResponse, notAwaited),
+    admit: (request, response) => admit(limiter, request, response as ServerResponse, warnings),
     middleware,
     wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
       const pass = listener as (request: AnyRequest, response: AnyResponse) => void
-      const admitted = admitFor(request, response)
-      if (admitted === true) pass(request, response)
-      else if (admitted instanceof Promise) {
-        void admitted.then((isAdmitted) => {
-          if (isAdmitted) pass(request, response)
-        })
-      }
+      const outcome = limiter.decide(request, response)
+      if (outcome === undefined) pass(request, response)
+      else proceed(limiter, outcome, request, response, () => pass(request, response), answer)
     },
-    ...controlsOf(guard),
+    ...controlsOf(limiter),
   }
 }
 
-/** @param caller hears of a listener that takes the promise for an answer */
+function answer(refusal: Refusal, _request: object, response: object): void {
+  sendRefusal(response as ServerResponse, refusal)
+}
+
 function admit(
-  guard: HttpLimiter<IncomingMessage, ServerResponse>,
-  request: IncomingMessage,
+  limiter: HttpLimiter<object, object>,
+  request: object,
   response: ServerResponse,
-  caller?: NotAwaited,
+  warnings: Warnings,
 ): MaybePromise<boolean> {
   const wasAnswered = response.headersSent
-  const refusal = guard.decide(request, response)
-  if (!(refusal instanceof Promise)) return settle(guard, refusal, request, response, caller)
-  return refusal.then((found) => {
-    if (!wasAnswered) caller?.decided(response)
-    return settle(guard, found, request, response, caller)
+  const outcome = limiter.decide(request, response)
+  if (outcome === undefined) return true
+  if (!(outcome instanceof Promise)) return refuse(limiter, outcome, request, response, warnings)
+  return outcome.then((found) => {
+    // Until now the response was not the listener's to answer.
+    if (!wasAnswered && (response.headersSent || response.writableEnded)) warnOfAnswer(warnings)
+    return found === undefined || refuse(limiter, found, request, response, warnings)
   })
 }
 
-/** Answers a refused request. */
-function settle(
-  guard: HttpLimiter<IncomingMessage, ServerResponse>,
-  refusal: Outcome,
-  request: IncomingMessage,
+function refuse(
+  limiter: HttpLimiter<object, object>,
+  refusal: Refusal,
+  request: object,
   response: ServerResponse,
-  caller: NotAwaited | undefined,
-): MaybePromise<boolean> {
-  if (refusal === undefined) return true
-  const hand = (): void =>
-    send(response, refusal.statusCode, 'application/json; charset=utf-8', bodyOf(refusal))
-  const answered = guard.refuse(refusal, { request, response }, hand)
-  if (answered instanceof Promise) caller?.answering(response)
-  return andThen(answered, () => false)
+  warnings: Warnings,
+): MaybePromise<false> {
+  const handOn = (): void => sendRefusal(response, refusal)
+  const answered = limiter.refuse(refusal, { request, response }, handOn)
+  if (answered instanceof Promise) warnOfLaterAnswers(response, warnings)
+  return andThen(answered, () => false as const)
+}
+
+/** Warns of a listener that does not await `admit`: it has taken the promise for an admission, and has answered. */
+function warnOfAnswer(warnings: Warnings): void {
+  warnings.warnOnce(
+    'RATETHROTTLE_NOT_AWAITED',
+    'a request was answered before the limiter had decided: admit(request, response) may return a promise, ' +
+      'which is always truthy. Write `await limiter.admit(request, response)`, or use `limiter.wrap`',
+  )
+}
+
+/**
+ * While a user's handler takes its time, a listener that does not await `admit` may answer. What the handler
+ * writes then is an error of the response, which would end the process.
+ */
+function warnOfLaterAnswers(response: ServerResponse, warnings: Warnings): void {
+  response.on('error', (error: Error & { code?: string }) => {
+    if (error.code === 'ERR_STREAM_WRITE_AFTER_END') warnOfAnswer(warnings)
+    // As without this listener.
+    else if (response.listenerCount('error') === 1) throw error
+  })
+  const { end } = response
+  // Where the connection has moved on, there is no such error.
+  const ending = (...parts: Parameters<typeof end>): ServerResponse => {
+    if (response.writableEnded) warnOfAnswer(warnings)
+    return end.apply(response, parts)
+  }
+  response.end = ending as typeof end
 }

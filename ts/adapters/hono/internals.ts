@@ -1,17 +1,25 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { markExceeded, RateLimitExceeded } from '../../errors.ts'
-import { bodyOf, errorOf, type Refusal, withoutStack } from '../../http/response.ts'
+import { bodyOf, errorOf, JSON_TYPE, type Refusal, withoutStack } from '../../http/response.ts'
 import type { MaybePromise } from '../../maybe-promise.ts'
-import { nodeOf } from './framework.ts'
 
-type ExceptionClass = typeof HTTPException
+/** What @hono/node-server puts in `c.env`. */
+interface NodeBindings {
+  readonly incoming?: IncomingMessage
+  readonly outgoing?: ServerResponse
+}
+
+/** The request and the response of node:http behind a context, where there are any. */
+export function nodeOf(c: Context): NodeBindings {
+  return (c.env ?? {}) as NodeBindings
+}
 
 /**
- * A refusal as Hono's own error: an `HTTPException` whose response is what clients are told, with the
- * `RateLimitExceeded` as its `cause` and its fields beside. It is an instance of both.
+ * A refusal as Hono's own error: an `HTTPException` whose response is the answer, with the `RateLimitExceeded` as
+ * its `cause` and the same fields. It is an instance of both.
  */
 export async function exceptionOf(
   refusal: Refusal,
@@ -23,30 +31,42 @@ export async function exceptionOf(
   const { message, name } = cause
   const status = refusal.statusCode as ContentfulStatusCode
   const exception = withoutStack(() => new Exception(status, { message, cause }))
-  const type = 'application/json; charset=utf-8'
   const getResponse = (): Response =>
-    new Response(bodyOf(refusal), { status, headers: { ...headers, 'content-type': type } })
+    new Response(bodyOf(refusal), { status, headers: { ...headers, 'content-type': JSON_TYPE } })
   if (cause instanceof RateLimitExceeded) markExceeded(exception)
   return Object.assign(exception, cause, { name, status, getResponse })
 }
 
-/** What refused requests are to be told, until they are answered. */
-const PENDING = new WeakMap<Context, { status: number; headers: Record<string, string> }>()
-/** By the prototype of the app's contexts: the same, but that a refused one corrects its answer. */
+/**
+ * A response with the headers that it lacks of these.
+ *
+ * @param refused status of a refusal, in place of 200: that would say that the request was served
+ */
+export function corrected(
+  response: Response,
+  headers: Record<string, string>,
+  refused = 200,
+): Response {
+  const status = response.status === 200 ? refused : response.status
+  const missing = Object.keys(headers).filter((name) => !response.headers.has(name))
+  const isRight = missing.length === 0 && response.status === status
+  if (isRight || response.bodyUsed) return response
+  // Copied: the headers of a response that was fetched can't be changed.
+  const all = new Headers(response.headers)
+  for (const name of missing) all.set(name, headers[name] as string)
+  return new Response(response.body, { status, headers: all })
+}
+
+/** What the answers to refused requests must say, until they are made. */
+const PENDING = new WeakMap<Context, { headers: Record<string, string>; status: number }>()
+/** By the prototype of the app's contexts: one that inherits from it and corrects the answer. */
 const CORRECTING = new WeakMap<object, object>()
 
-/**
- * Sees to it that the answer to a refused request, which the app's error handler makes as it likes, says what
- * clients are told, and not that all is well.
- */
-export function correctAnswer(
-  c: Context,
-  { statusCode: status }: Refusal,
-  headers: Record<string, string>,
-): void {
-  PENDING.set(c, { status, headers })
+/** Corrects the answer that the app's error handler is going to make to a refused request. */
+export function correctLater(c: Context, headers: Record<string, string>, status: number): void {
+  PENDING.set(c, { headers, status })
   const own = Object.getPrototypeOf(c) as object
-  // Not an accessor of this context's own: with that a denial takes twice as long.
+  // Not an accessor on the context itself: with that a denial takes twice as long.
   const correcting = CORRECTING.get(own) ?? correctingLike(own)
   CORRECTING.set(own, correcting).set(correcting, correcting)
   Object.setPrototypeOf(c, correcting)
@@ -54,7 +74,7 @@ export function correctAnswer(
   if (outgoing !== undefined && isAlone(c)) correctHead(c, outgoing)
 }
 
-/** Where nothing else matches a request, Hono sends what its error handler returns without `c.res`. */
+/** Where no other handler matches a request, Hono sends what the error handler returns without `c.res`. */
 function isAlone({ req }: Context): boolean {
   const { matchedRoutes } = req as { readonly matchedRoutes?: readonly unknown[] }
   return matchedRoutes?.length === 1
@@ -72,55 +92,28 @@ function correctHead(c: Context, outgoing: ServerResponse): void {
 }
 
 function correctingLike(own: object): object {
-  const set = (c: Context, response: Response | undefined): void => {
-    const pending = PENDING.get(c)
-    PENDING.delete(c)
-    const right =
-      pending === undefined || response === undefined
-        ? response
-        : refused(response, pending.status, pending.headers)
-    Reflect.set(own, 'res', right, c)
-  }
   return Object.create(own, {
     res: {
       get(this: Context): unknown {
         return Reflect.get(own, 'res', this)
       },
-      set(this: Context, response: Response | undefined) {
-        set(this, response)
+      set(this: Context, response: Response | undefined): void {
+        const pending = PENDING.get(this)
+        PENDING.delete(this)
+        const isRight = pending === undefined || response === undefined
+        const right = isRight ? response : corrected(response, pending.headers, pending.status)
+        Reflect.set(own, 'res', right, this)
       },
     },
   }) as object
 }
 
-/** A response to a refused request: 200 would say that it was served. */
-export function refused(
-  response: Response,
-  statusCode: number,
-  headers: Record<string, string>,
-): Response {
-  return complete(response, headers, response.status === 200 ? statusCode : response.status)
-}
+type ExceptionClass = typeof HTTPException
 
-/** A response with the headers that it lacks of these. */
-export function complete(
-  response: Response,
-  headers: Record<string, string>,
-  status: number = response.status,
-): Response {
-  const missing = Object.keys(headers).filter((name) => !response.headers.has(name))
-  const isRight = missing.length === 0 && response.status === status
-  if (isRight || response.bodyUsed) return response
-  // Headers of their own: those of a response that was fetched can't be changed.
-  const all = new Headers(response.headers)
-  for (const name of missing) all.set(name, headers[name] as string)
-  return new Response(response.body, { status, headers: all })
-}
-
-/** By the class of the app's requests. Asking Node for a module takes longer than all the rest of a denial. */
+/** By the class of the app's requests: loading a module takes longer than all the rest of a denial. */
 const CLASSES = new WeakMap<object, MaybePromise<ExceptionClass>>()
 
-/** The class that the app knows: `hono` is two packages in one, of ES modules and of CommonJS. */
+/** The class that the app itself uses: `hono` has two, one of ES modules and one of CommonJS. */
 function exceptionClassOf({ req }: Context): MaybePromise<ExceptionClass> {
   const known = CLASSES.get(req.constructor)
   if (known !== undefined) return known
