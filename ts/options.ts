@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { readDuration } from './limit/duration.ts'
+import { readDuration } from './limit/parse.ts'
 import { integer, mustBe, ownOptions } from './validate.ts'
 
 /** How requests are counted. What each promises stands in the README, under "Algorithms". */

@@ -322,7 +322,7 @@ describe('limits that are no text', () => {
 
   it('refuses no limit at all', () => {
     expect(() => readLimits([])).toThrow(RangeError)
-    expect(() => readLimits([])).toThrow(/^limits must be a limit string .* not an empty array$/)
+    expect(() => readLimits([])).toThrow(/^limits must be a limit string .* got an empty array$/)
   })
 
   it('copies a limit, so that changing the original later changes nothing', () => {

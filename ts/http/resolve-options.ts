@@ -1,7 +1,7 @@
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import { readTrust, type Trust } from '../client-ip/trust-proxy.ts'
-import { readDuration } from '../limit/duration.ts'
 import type { LimitInput } from '../limit/limit.ts'
+import { readDuration } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
 import { readOnError } from '../remote/options.ts'

@@ -1,4 +1,4 @@
-import { readDuration } from '../limit/duration.ts'
+import { readDuration } from '../limit/parse.ts'
 import { integer, mustBe } from '../validate.ts'
 import { countedAs } from './exemptions.ts'
 import { checkPolicyName } from './headers.ts'

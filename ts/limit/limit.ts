@@ -1,6 +1,6 @@
-import { mustBe, printable } from '../validate.ts'
+import { integer, invalid, printable, withCode } from '../validate.ts'
 
-/** So many units per window of time. */
+/** A number of units per window of time. */
 export interface Limit {
   /** Units admitted per window: an integer from 1 to {@link MAX_COUNT}. */
   readonly count: number
@@ -28,7 +28,7 @@ export const MAX_LIMITS = 16
 
 const PROPERTIES: readonly unknown[] = ['count', 'windowMs', 'burst']
 
-/** What stands where limits stand, in the words of an error message. */
+/** The forms that limits may have, in the words of an error message. */
 export const LIMITS_IN_WORDS =
   'a limit string such as "100/minute", a { count, windowMs } object or an array of these'
 
@@ -45,21 +45,23 @@ export const LIMITS_IN_WORDS =
  */
 export function checkLimit(value: unknown, name: string): Limit {
   if (typeof value !== 'object' || value === null) {
-    throw new TypeError(mustBe(name, LIMITS_IN_WORDS, value))
+    throw invalid(TypeError, 'INVALID_LIMIT', name, LIMITS_IN_WORDS, value)
   }
   const keys = Reflect.ownKeys(value)
   const unknown = keys.find((key) => !PROPERTIES.includes(key))
   if (unknown !== undefined) {
-    const accepted = 'only count, windowMs and burst are accepted'
-    throw new TypeError(`${name} has the unknown property ${printable(unknown)}: ${accepted}`)
+    const message = `${name} has the unknown property ${printable(unknown)}: only count, windowMs and burst are accepted`
+    throw withCode(new TypeError(message), 'INVALID_LIMIT')
   }
   const read = (key: keyof Limit): unknown =>
     keys.includes(key) ? Reflect.get(value, key) : undefined
-  const count = checkInteger(read('count'), MAX_COUNT, `${name}.count`)
-  const windowMs = checkInteger(read('windowMs'), MAX_WINDOW_MS, `${name}.windowMs`)
+  const check = (key: keyof Limit, found: unknown, max: number): number =>
+    integer(found, `${name}.${key}`, 1, max, 'INVALID_LIMIT')
+  const count = check('count', read('count'), MAX_COUNT)
+  const windowMs = check('windowMs', read('windowMs'), MAX_WINDOW_MS)
   const burst = read('burst')
   if (burst === undefined) return Object.freeze({ count, windowMs })
-  return Object.freeze({ count, windowMs, burst: checkInteger(burst, MAX_COUNT, `${name}.burst`) })
+  return Object.freeze({ count, windowMs, burst: check('burst', burst, MAX_COUNT) })
 }
 
 /** The burst that a limit was given. Only an own property counts, as everywhere. */
@@ -72,7 +74,7 @@ export function burstOf(limit: Limit): number {
   return ownBurst(limit) ?? limit.count
 }
 
-/** Limits as a text, one for one set of them: what tells their counters apart. */
+/** Limits as a text: different limits have different texts, and so different counters. */
 export function figuresOf(limits: readonly Limit[]): string {
   const figures = limits.map((limit) => {
     const { count, windowMs } = limit
@@ -82,11 +84,52 @@ export function figuresOf(limits: readonly Limit[]): string {
   return figures.join(';')
 }
 
-function checkInteger(value: unknown, max: number, name: string): number {
-  const accepted = `an integer from 1 to ${max}`
-  if (typeof value !== 'number') throw new TypeError(mustBe(name, accepted, value))
-  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
-    throw new RangeError(mustBe(name, accepted, value))
-  }
-  return value
+// Literal figures and not products: the declaration of UnitName is made from them.
+const UNIT_MS = {
+  ms: 1,
+  millisecond: 1,
+  milliseconds: 1,
+  s: 1_000,
+  sec: 1_000,
+  secs: 1_000,
+  second: 1_000,
+  seconds: 1_000,
+  m: 60_000,
+  min: 60_000,
+  mins: 60_000,
+  minute: 60_000,
+  minutes: 60_000,
+  h: 3_600_000,
+  hr: 3_600_000,
+  hrs: 3_600_000,
+  hour: 3_600_000,
+  hours: 3_600_000,
+  d: 86_400_000,
+  day: 86_400_000,
+  days: 86_400_000,
+  w: 604_800_000,
+  week: 604_800_000,
+  weeks: 604_800_000,
+  month: 2_592_000_000,
+  months: 2_592_000_000,
+  year: 31_536_000_000,
+  years: 31_536_000_000,
+} as const
+
+/** Every spelling of a unit of time, in lower case. `m` is a minute, a month is 30 days, a year 365 days. */
+export type UnitName = keyof typeof UNIT_MS
+
+/** The units as an error message lists them, one spelling each. */
+export const UNITS_IN_WORDS = 'ms, s, min, h, d, w, month or year'
+
+// A Map, because an object would also answer to "constructor" and "__proto__".
+const msByName: ReadonlyMap<string, number> = new Map(Object.entries(UNIT_MS))
+
+/**
+ * Length of a unit in milliseconds, or `undefined` for a word that is no unit.
+ *
+ * @param word ASCII letters, in any case
+ */
+export function unitMs(word: string): number | undefined {
+  return msByName.get(word.toLowerCase())
 }

@@ -7,8 +7,7 @@
  * A valid text is at most 1024 characters long and the compiler takes a tail-recursive type 1000 steps far.
  * So blanks, of which there may be any number, go two at a time.
  */
-import type { Limit, LimitInput } from './limit.ts'
-import type { UnitName } from './units.ts'
+import type { Limit, LimitInput, UnitName } from './limit.ts'
 
 /**
  * The type for a parameter that takes limits:

@@ -1,5 +1,5 @@
 import { InvalidLimit } from '../errors.ts'
-import { readNumber, readWindow } from './duration.ts'
+import { invalid, withCode } from '../validate.ts'
 import {
   checkLimit,
   LIMITS_IN_WORDS,
@@ -7,12 +7,14 @@ import {
   type LimitInput,
   MAX_COUNT,
   MAX_LIMITS,
+  MAX_WINDOW_MS,
+  UNITS_IN_WORDS,
+  unitMs,
 } from './limit.ts'
 import type { CheckedLimits } from './literal.ts'
-import { Scanner } from './scanner.ts'
 
 /** Longest limit string, in UTF-16 code units; a longer one is refused unread. */
-export const MAX_TEXT_LENGTH = 1_024
+const MAX_TEXT_LENGTH = 1_024
 
 const EXAMPLE = '(for example "100/minute")'
 const COUNT = `a count from 1 to ${MAX_COUNT} in plain digits, without leading zeros ${EXAMPLE}`
@@ -20,6 +22,20 @@ const PER = `"/" or " per " and a unit ${EXAMPLE}`
 const PER_AFTER_FIGURE = `${PER}; a count is whole and in plain digits: 1000, not 1,000, 1_000 or 1e3`
 const BLANK = `a space after "per" ${EXAMPLE}`
 const END = '";", "," or "|" and another limit, or the end'
+
+/** Longest duration text, in UTF-16 code units. */
+const MAX_DURATION_LENGTH = 64
+const MULTIPLE = 'a whole number of units from 1, without leading zeros'
+const UNIT = `a unit: ${UNITS_IN_WORDS}`
+/** What a window looks like where it is written: examples for the messages. */
+interface Examples {
+  readonly multiple: string
+  readonly unit: string
+}
+const OF_LIMITS: Examples = { multiple: '10/15 minutes', unit: '100/minute' }
+const OF_DURATIONS: Examples = { multiple: '15 minutes', unit: '5 minutes' }
+const WINDOW = 'a window of at most 10 years of 365 days'
+const DURATION = 'a duration such as "5 minutes", or whole milliseconds from 1 to 10 years'
 
 /**
  * Reads limits as a user writes them.
@@ -66,13 +82,17 @@ function readArray(list: readonly unknown[], name: string): Limit[] {
   const { length } = list
   for (let i = 0; i < length; i++) {
     const room = MAX_LIMITS - found.length
-    if (room === 0) throw new RangeError(`${name} must hold at most ${MAX_LIMITS} limits, not more`)
+    if (room === 0) throw wrongNumber(`${name} must hold at most ${MAX_LIMITS} limits, got more`)
     found.push(...readElement(list[i], room, `${name}[${i}]`))
   }
   if (found.length === 0) {
-    throw new RangeError(`${name} must be ${LIMITS_IN_WORDS}, not an empty array`)
+    throw wrongNumber(`${name} must be ${LIMITS_IN_WORDS}, got an empty array`)
   }
   return found
+}
+
+function wrongNumber(message: string): Error {
+  return withCode(new RangeError(message), 'INVALID_LIMIT')
 }
 
 function readElement(element: unknown, room: number, name: string): readonly Limit[] {
@@ -111,4 +131,154 @@ function skipPer(scanner: Scanner): void {
     scanner.fail(triedFigure ? PER_AFTER_FIGURE : PER, start)
   }
   if (scanner.next !== ' ' && scanner.next !== '\t') scanner.fail(BLANK)
+}
+
+/**
+ * Reads a duration: the part of a limit string behind the slash (`'5 minutes'`, `'300s'`, `'minute'`), or
+ * whole milliseconds.
+ *
+ * @param value what should be a duration
+ * @param name the argument, for the messages
+ * @returns milliseconds, from 1 to ten years
+ */
+export function readDuration(value: unknown, name: string): number {
+  if (typeof value === 'string') return readDurationText(value, name)
+  const isNumber = typeof value === 'number'
+  if (isNumber && Number.isSafeInteger(value) && value >= 1 && value <= MAX_WINDOW_MS) return value
+  throw invalid(isNumber ? RangeError : TypeError, 'INVALID_OPTION', name, DURATION, value)
+}
+
+function readDurationText(text: string, name: string): number {
+  if (text.length > MAX_DURATION_LENGTH) {
+    throw new InvalidLimit(
+      text,
+      MAX_DURATION_LENGTH,
+      `at most ${MAX_DURATION_LENGTH} characters`,
+      name,
+    )
+  }
+  const scanner = new Scanner(text, name)
+  const ms = readWindow(scanner, OF_DURATIONS)
+  scanner.skipBlanks()
+  if (scanner.next !== '') scanner.fail('the end')
+  return ms
+}
+
+/**
+ * Reads a window's length: a number of units, or one unit. Blanks before it are skipped.
+ *
+ * @param examples what messages show. Default: limits
+ */
+function readWindow(scanner: Scanner, { multiple: many, unit }: Examples = OF_LIMITS): number {
+  scanner.skipBlanks()
+  const start = scanner.position
+  const hasMultiple = scanner.next >= '0' && scanner.next <= '9'
+  const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, like(MULTIPLE, many)) : 1
+  scanner.skipBlanks()
+  const windowMs = multiple * readUnit(scanner, like(UNIT, unit))
+  if (windowMs > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
+  return windowMs
+}
+
+function readUnit(scanner: Scanner, expected: string): number {
+  const start = scanner.position
+  return unitMs(scanner.takeWord()) ?? scanner.fail(expected, start)
+}
+
+function like(expected: string, example: string): string {
+  return `${expected} (for example "${example}")`
+}
+
+/**
+ * Reads a number in plain digits, from 1 to `max`. One too long for a double turns into a larger one, or
+ * Infinity: both are above every `max`.
+ */
+function readNumber(scanner: Scanner, max: number, expected: string): number {
+  const start = scanner.position
+  const digits = scanner.takeDigits()
+  const value = Number(digits)
+  if (digits === '' || digits.startsWith('0') || value > max) scanner.fail(expected, start)
+  return value
+}
+
+/**
+ * A text and how far it has been read. Every method moves forward only, so whatever is built from them
+ * takes time linear in the text's length.
+ *
+ * Characters are ASCII: a letter, digit or space of any other script is none of these here.
+ */
+class Scanner {
+  readonly #text: string
+  readonly #name: string
+  #position = 0
+
+  /**
+   * @param text what to read
+   * @param name what the text was given as, for the messages
+   */
+  constructor(text: string, name: string) {
+    this.#text = text
+    this.#name = name
+  }
+
+  /** 0-based index of the next character; the text's length at the end. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** The next character, or `''` at the end. */
+  get next(): string {
+    return this.#text.charAt(this.#position)
+  }
+
+  /** Moves past the next character if it is one of `characters`, and says whether it did. */
+  skip(characters: string): boolean {
+    // Every string includes the empty one, which is what `next` is at the end.
+    const found = this.next !== '' && characters.includes(this.next)
+    if (found) this.#position++
+    return found
+  }
+
+  /** Moves past spaces and tabs, and says whether there were any. */
+  skipBlanks(): boolean {
+    const start = this.#position
+    while (this.skip(' \t')) {}
+    return this.#position > start
+  }
+
+  /** Takes the letters that come next, none if there are none. */
+  takeWord(): string {
+    return this.#takeWhile(isLetter)
+  }
+
+  /** Takes the digits that come next, none if there are none. */
+  takeDigits(): string {
+    return this.#takeWhile(isDigit)
+  }
+
+  /**
+   * Refuses the text.
+   *
+   * @param expected what is accepted, in words
+   * @param position where. Default: here
+   */
+  fail(expected: string, position: number = this.#position): never {
+    throw new InvalidLimit(this.#text, position, expected, this.#name)
+  }
+
+  #takeWhile(belongs: (unit: number) => boolean): string {
+    const start = this.#position
+    // charCodeAt is NaN past the end, which belongs to nothing.
+    while (belongs(this.#text.charCodeAt(this.#position))) this.#position++
+    return this.#text.slice(start, this.#position)
+  }
+}
+
+function isDigit(unit: number): boolean {
+  return unit >= 0x30 && unit <= 0x39
+}
+
+function isLetter(unit: number): boolean {
+  const lower = unit | 0x20
+  return lower >= 0x61 && lower <= 0x7a
 }

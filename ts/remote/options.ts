@@ -1,4 +1,4 @@
-import { readDuration } from '../limit/duration.ts'
+import { readDuration } from '../limit/parse.ts'
 import {
   LIMITER_OPTIONS,
   type RateLimiterOptions,
