@@ -2,7 +2,7 @@ import { again, type Charge, timed } from './again.ts'
 import { withBurst } from './burst.ts'
 import type { Clock } from './clock.ts'
 import { agedDenial, type Decision, readDecision } from './decision.ts'
-import { closedError, RateLimitExceeded } from './errors.ts'
+import { RateLimitExceeded } from './errors.ts'
 import { forget, noKey } from './last-key.ts'
 import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
@@ -18,10 +18,8 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from './options.ts'
-import { admitted, readWaitOptions, type WaitOptions } from './wait.ts'
-import { queueBefore } from './wait-queue/limited.ts'
-import { Pace } from './wait-queue/pace.ts'
-import type { Caller, Outcome, QueueOptions, WaitQueue } from './wait-queue.ts'
+import { LimiterQueues, type QueuedLimiter, readWaitOptions, type WaitOptions } from './wait.ts'
+import type { Caller, Outcome } from './wait-queue.ts'
 
 /** What a limiter has been through. */
 export interface LimiterStats {
@@ -66,10 +64,8 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
   readonly #check: Charge
   readonly #clock: Clock | undefined
   readonly #endWatch: (() => void) | undefined
-  readonly #waiters: QueueOptions
-  /** Those who wait, and those whom an adapter delays. */
-  #queue: WaitQueue<Decision> | undefined
-  #delayed: WaitQueue<Decision> | undefined
+  readonly #queues: LimiterQueues
+  #queued: QueuedLimiter | undefined
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
@@ -84,7 +80,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
     this.limits = withBurst(parsed, resolved)
     this.algorithm = algorithm
     this.#clock = clock
-    this.#waiters = resolved
+    this.#queues = new LimiterQueues(algorithm, resolved)
     const toOpen = forNative(this.limits, resolved)
     const sharedName = shared ? name : undefined
     this.storage = sharedName === undefined ? 'memory:' : `shared:${sharedName}`
@@ -146,8 +142,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
     const read = readWaitOptions(options)
     this.peek(key, read.cost) // Throws for a wrong key or cost.
-    this.#queue ??= this.#newQueue(true)
-    return admitted(this.#queue, key, read)
+    return this.#queues.wait(this.#asQueued(), key, read)
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
@@ -158,8 +153,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
     caller: Caller,
   ): MaybePromise<Outcome<Decision>> {
     this.peek(key, cost)
-    this.#delayed ??= this.#newQueue(false)
-    return this.#delayed.join(key, cost, maxWaitMs, caller)
+    return this.#queues.delay(this.#asQueued(), key, cost, maxWaitMs, caller)
   }
 
   /**
@@ -178,13 +172,13 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   refund(key: string, units?: number): void {
     this.#native.refund(key, units, ...this.#now())
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /** Forgets the key, its block included. */
   reset(key: string): void {
     this.#native.reset(key)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /**
@@ -211,25 +205,19 @@ export class RateLimiter<const L extends LimitInput = LimitInput> implements Lim
   close(): void {
     this.#native.close()
     this.#endWatch?.()
-    const reason = closedError('the limiter was closed while waiting')
-    this.#queue?.close(reason)
-    this.#delayed?.close(reason)
+    this.#queues.close()
   }
 
-  #newQueue(isPaced: boolean): WaitQueue<Decision> {
-    const limiting = {
-      take: (key: string, cost: number) => this.take(key, cost, isPaced),
-      peek: (key: string, cost: number) => this.peek(key, cost),
-      refund: (key: string, units: number) => this.refund(key, units),
-      standings: (key: string) => this.standings(key),
+  #asQueued(): QueuedLimiter {
+    this.#queued ??= {
+      limits: this.limits,
+      take: (key, cost, isPaced) => this.take(key, cost, isPaced),
+      peek: (key, cost) => this.peek(key, cost),
+      refund: (key, units) => this.refund(key, units),
+      standings: (key) => this.standings(key),
       aged: agedDenial,
     }
-    return queueBefore(limiting, new Pace(this.limits, this.algorithm, isPaced), this.#waiters)
-  }
-
-  #wake(key: string): void {
-    this.#queue?.wake(key)
-    this.#delayed?.wake(key)
+    return this.#queued
   }
 
   /** The last argument of a native call: what the injected clock shows, or nothing. */

@@ -1,9 +1,18 @@
-import type { Decision } from './decision.ts'
-import { deniedFor } from './decision.ts'
-import { RateLimitExceeded, retryMessage } from './errors.ts'
+import { type Decision, deniedFor } from './decision.ts'
+import { closedError, RateLimitExceeded, retryMessage } from './errors.ts'
+import type { Limit } from './limit/limit.ts'
+import type { LimitStatus } from './limiter.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+import type { Algorithm } from './options.ts'
 import { invalid, ownOptions } from './validate.ts'
-import { callerOf } from './wait-queue/signal.ts'
-import { Refused, type WaitQueue } from './wait-queue.ts'
+import {
+  type Caller,
+  Later,
+  type Outcome,
+  type QueueOptions,
+  Refused,
+  WaitQueue,
+} from './wait-queue.ts'
 
 /** Options of `limiter.wait`. */
 export interface WaitOptions {
@@ -22,50 +31,209 @@ export interface ReadWaitOptions {
   readonly signal: AbortSignal | undefined
 }
 
-/** @throws TypeError or RangeError that names the option; the cost is the limiter's to check */
+/** @throws TypeError or RangeError that names the option; the limiter checks the cost */
 export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
   const own = ownOptions(options, ['cost', 'maxWaitMs', 'signal'])
   const { cost = 1, maxWaitMs = Number.POSITIVE_INFINITY, signal } = own
-  checkMaxWait(maxWaitMs)
-  checkSignal(signal)
+  const ms: unknown = maxWaitMs
+  if (typeof ms !== 'number' || !(ms >= 0)) {
+    const Kind = typeof ms === 'number' ? RangeError : TypeError
+    throw invalid(Kind, 'INVALID_ARGUMENT', 'maxWaitMs', 'milliseconds from 0 on, or Infinity', ms)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid(TypeError, 'INVALID_ARGUMENT', 'signal', 'an AbortSignal', signal)
+  }
   return { cost, maxWaitMs, signal }
 }
 
-/**
- * Waits in the queue for a caller of `limiter.wait`.
- *
- * @throws RateLimitExceeded when the caller was refused; the signal's reason when it is aborted
- */
-export async function admitted(
-  queue: Pick<WaitQueue<Decision>, 'join'>,
-  key: string,
-  { cost, maxWaitMs, signal }: ReadWaitOptions,
-): Promise<Decision> {
-  signal?.throwIfAborted()
-  const caller = signal === undefined ? undefined : callerOf(signal)
-  const outcome = await queue.join(key, cost, maxWaitMs, caller)
-  if (outcome instanceof Refused) throw refusal(outcome, signal)
-  if (!outcome.allowed) throw new RateLimitExceeded(outcome)
-  return outcome
+/** A limiter as its wait queues see it. Keys and costs have been checked. */
+export interface QueuedLimiter {
+  readonly limits: readonly Limit[]
+  /** Charges, and begins no block when it denies. */
+  take(key: string, cost: number, isPaced: boolean): MaybePromise<Decision>
+  peek(key: string, cost: number): MaybePromise<Decision>
+  refund(key: string, units: number): MaybePromise<void>
+  /** How each limit stood at a denial. */
+  standings(key: string, denial: Decision): readonly LimitStatus[]
+  /** A denial as it reads `ms` later, if nothing has happened to the key since. */
+  aged(denial: Decision, ms: number): Decision
 }
 
-function refusal({ decision, reason }: Refused, signal: AbortSignal | undefined): unknown {
+/**
+ * The two queues before a limiter: callers of `limiter.wait`, whom a leaky bucket paces, and requests that an
+ * adapter delays. Limiters whose limits change have these queues in common: see {@link WaitQueue.join}.
+ */
+export class LimiterQueues {
+  readonly #algorithm: Algorithm
+  readonly #options: QueueOptions
+  #waiting: LimiterQueue | undefined
+  #delayed: LimiterQueue | undefined
+
+  constructor(algorithm: Algorithm, options: QueueOptions) {
+    this.#algorithm = algorithm
+    this.#options = options
+  }
+
+  /**
+   * Waits for a caller of `limiter.wait`.
+   *
+   * @throws RateLimitExceeded when the caller was refused; the signal's reason when it is aborted
+   */
+  async wait(
+    limiter: QueuedLimiter,
+    key: string,
+    { cost, maxWaitMs, signal }: ReadWaitOptions,
+  ): Promise<Decision> {
+    signal?.throwIfAborted()
+    const caller = signal === undefined ? undefined : callerOf(signal)
+    this.#waiting ??= queueBefore(this.#algorithm, this.#options, true)
+    const outcome = await this.#waiting.join(limiter, key, cost, maxWaitMs, caller)
+    if (outcome instanceof Refused) throw refusalError(outcome, signal)
+    if (!outcome.allowed) throw new RateLimitExceeded(outcome)
+    return outcome
+  }
+
+  /** Waits for an adapter. */
+  delay(
+    limiter: QueuedLimiter,
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
+    this.#delayed ??= queueBefore(this.#algorithm, this.#options, false)
+    return this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
+  }
+
+  wake(key: string): void {
+    this.#waiting?.wake(key)
+    this.#delayed?.wake(key)
+  }
+
+  /** Rejects all waiters: the limiter was closed. */
+  close(): void {
+    const reason = closedError('the limiter was closed while waiting')
+    this.#waiting?.close(reason)
+    this.#delayed?.close(reason)
+  }
+}
+
+type LimiterQueue = WaitQueue<Decision, QueuedLimiter>
+
+/** @param isPaced with a leaky bucket, callers leave one after the other, evenly */
+function queueBefore(algorithm: Algorithm, options: QueueOptions, isPaced: boolean): LimiterQueue {
+  const next = (limiter: QueuedLimiter, key: string, decision: Decision): Decision | Later => {
+    const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
+    return isFinal ? decision : laterOf(limiter, algorithm, isPaced, key, decision)
+  }
+  const source = {
+    ask: (limiter: QueuedLimiter, key: string, cost: number) => {
+      const taken = limiter.take(key, cost, isPaced)
+      return taken instanceof Promise
+        ? taken.then((decision) => next(limiter, key, decision))
+        : next(limiter, key, taken)
+    },
+    peek: (limiter: QueuedLimiter, key: string, cost: number) => limiter.peek(key, cost),
+    aged: (limiter: QueuedLimiter, denial: Decision, ms: number) => limiter.aged(denial, ms),
+    giveBack: (limiter: QueuedLimiter, key: string, cost: number, decision: Decision) => {
+      const refunded = decision.allowed && cost > 0 ? limiter.refund(key, cost) : undefined
+      // If it fails the unit stays charged: that errs towards denial, and the caller has gone.
+      if (refunded instanceof Promise) refunded.catch(() => {})
+      return decision
+    },
+  }
+  return new WaitQueue(source, options)
+}
+
+/**
+ * When the head of a line asks again after a denial, and how long each place behind it lasts at least, by
+ * position and pace.
+ */
+function laterOf(
+  limiter: QueuedLimiter,
+  algorithm: Algorithm,
+  isPaced: boolean,
+  key: string,
+  denial: Decision,
+): Later {
+  const { limits } = limiter
+  const { retryAfterMs } = denial
+  const gapMs = isPaced && algorithm === 'leaky-bucket' ? gapOf(limits) : 0
+  let known: readonly LimitStatus[] | undefined
+  const placeMs = (ahead: number, cost: number): number => {
+    known ??= limiter.standings(key, denial)
+    const places = limits.map((limit, i) => {
+      const { remaining = 0, moreMs = 0 } = known?.[i] ?? {}
+      const missing = ahead + cost - remaining
+      return missing > 0 ? missingMs(limit, algorithm, missing, moreMs) : 0
+    })
+    return Math.max(retryAfterMs, gapMs > 0 ? retryAfterMs + ahead * gapMs : 0, ...places)
+  }
+  return new Later(denial, retryAfterMs, retryAfterMs, placeMs)
+}
+
+/** How long `missing` units take at least, the first of which is there after `firstMs`. */
+function missingMs(
+  { count, windowMs }: Limit,
+  algorithm: Algorithm,
+  missing: number,
+  firstMs: number,
+): number {
+  const isInSteps = algorithm === 'fixed-window' || algorithm === 'sliding-log'
+  const stepMs = isInSteps ? windowMs : windowMs / count
+  const steps = isInSteps ? Math.floor((missing - 1) / count) : missing - 1
+  return (Number.isFinite(firstMs) ? firstMs : stepMs) + steps * stepMs
+}
+
+/** The pace of the limit with the shortest window. */
+function gapOf(limits: readonly Limit[]): number {
+  const [first, ...others] = limits as [Limit, ...Limit[]]
+  const shortest = others.reduce((a, b) => (b.windowMs < a.windowMs ? b : a), first)
+  return shortest.windowMs / shortest.count
+}
+
+function refusalError({ decision, reason }: Refused, signal: AbortSignal | undefined): unknown {
   if (reason === 'gone') return signal?.reason
   const denied = deniedFor(decision, 1)
   if (reason === 'late') return new RateLimitExceeded(denied)
   const whose = reason === 'crowded' ? 'this limiter' : 'this key'
-  const words = `${retryMessage(denied.retryAfterMs)}; as many callers wait for ${whose} as may`
+  const words = `${retryMessage(Math.ceil(denied.retryAfterMs / 1000))}; as many callers wait for ${whose} as may`
   return new RateLimitExceeded(denied, words)
 }
 
-function checkMaxWait(value: unknown): void {
-  const accepted = 'milliseconds from 0 on, or Infinity'
-  const Kind = typeof value === 'number' ? RangeError : TypeError
-  if (typeof value === 'number' && value >= 0) return
-  throw invalid(Kind, 'INVALID_ARGUMENT', 'maxWaitMs', accepted, value)
+/** Waits on one signal. However many there are, the signal has one listener. */
+interface Waits {
+  readonly aborts: Set<() => void>
+  readonly listener: () => void
 }
 
-function checkSignal(value: unknown): void {
-  if (value === undefined || value instanceof AbortSignal) return
-  throw invalid(TypeError, 'INVALID_ARGUMENT', 'signal', 'an AbortSignal', value)
+const WAITS = new WeakMap<AbortSignal, Waits>()
+
+/** A caller who goes when the signal is aborted. */
+function callerOf(signal: AbortSignal): Caller {
+  return {
+    get isGone() {
+      return signal.aborted
+    },
+    watch: (gone) => onAbort(signal, gone),
+  }
+}
+
+function onAbort(signal: AbortSignal, abort: () => void): () => void {
+  const waits = WAITS.get(signal) ?? newWaits()
+  if (waits.aborts.size === 0) signal.addEventListener('abort', waits.listener)
+  WAITS.set(signal, waits)
+  waits.aborts.add(abort)
+  return () => {
+    waits.aborts.delete(abort)
+    if (waits.aborts.size === 0) signal.removeEventListener('abort', waits.listener)
+  }
+}
+
+function newWaits(): Waits {
+  const aborts = new Set<() => void>()
+  const listener = (): void => {
+    for (const abort of [...aborts]) abort()
+  }
+  return { aborts, listener }
 }

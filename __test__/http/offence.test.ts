@@ -14,14 +14,14 @@ const YES = {
   policy: 0,
 }
 const NO = { ...YES, allowed: false, remaining: 0, retryAfterMs: 60_000, retryAfter: 60 }
-const CAPS = { maxWaiters: 9, maxWaitersPerKey: 9, now: () => 0, longestWaitMs: 40 }
+const CAPS = { maxWaiters: 9, maxWaitersPerKey: 9, now: () => 0, maxWaitMs: 40 }
 const CLIENT = { isGone: false, watch: () => () => {} }
 
 /** Looks at a key that is denied: what two looks at the store say, and whether it comes to an offence. */
 async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere = false) {
   let offences = 0
   let turn = 0
-  const tier = {
+  const limiter = {
     peek: () => Promise.resolve(NO),
     take: () => Promise.resolve(NO),
     check: () => {
@@ -30,15 +30,15 @@ async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere
     },
     refund: () => {},
   }
-  const lines = {
+  const held = {
     isShared: true,
     isHeld: () => isHeldHere,
     look: () => Promise.resolve(looks[turn++ % looks.length]),
-    join: () => {},
-    part: () => {},
+    addQueue: () => {},
+    removeQueue: () => {},
   }
-  const { decision } = await new ProvisionalCharges(CAPS).take(
-    { tier, lines } as never,
+  const { decision } = await new ProvisionalCharges(CAPS).charge(
+    { limiter, held } as never,
     'k',
     1,
     CLIENT,

@@ -125,15 +125,16 @@ it('behind a refund that fails, others are answered all the same (H85, H86)', as
   for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
     let left = 1
     const ask = () => (left > 0 ? open : denied)
-    const charge = () => (left-- > 0 ? open : denied)
-    const tier = { peek: ask, refund, check: charge, take: charge } as never
+    const take = () => (left-- > 0 ? open : denied)
+    const limiter = { peek: ask, refund, check: take, take } as never
     const caps = { maxWaiters: 10, maxWaitersPerKey: 10 }
-    const holds = new ProvisionalCharges({ ...caps, now: () => 0, longestWaitMs: 30_000 })
-    const budget = { tier, lines: new HeldUnits(undefined, undefined) } as never
-    const take = () => holds.take(budget, 'k', 1, { isGone: false, watch: () => () => {} })
-    const { hold } = await take()
-    const others = [take(), take(), take()]
-    await expect(Promise.resolve().then(() => hold?.settle(false))).rejects.toThrow('down')
+    const charges = new ProvisionalCharges({ ...caps, now: () => 0, maxWaitMs: 30_000 })
+    const limits = { limiter, held: new HeldUnits(undefined, undefined) } as never
+    const client = { isGone: false, watch: () => () => {} }
+    const charge = () => charges.charge(limits, 'k', 1, client)
+    const first = await charge()
+    const others = [charge(), charge(), charge()]
+    await expect(Promise.resolve().then(() => first.charge?.settle(false))).rejects.toThrow('down')
     for (const other of await Promise.all(others)) expect(other.decision.allowed).toBe(false)
   }
 })

@@ -26,21 +26,21 @@ function remote(caps = {}) {
   const asked: number[] = []
   const back: number[] = []
   const source = {
-    ask: (_: string, cost: number) =>
+    ask: (_: unknown, __: string, cost: number) =>
       new Promise<Decision | Later>((resolve, reject) => {
         asked.push(cost)
         questions.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)))
       }),
-    peek: (_: string, cost: number) =>
+    peek: (_: unknown, __: string, cost: number) =>
       cost > 9 ? { ...NO, retryAfterMs: Number.POSITIVE_INFINITY } : NO,
-    aged: (denial: Decision) => denial,
-    giveBack: (_: string, cost: number, answer: Decision) => {
+    aged: (_: unknown, denial: Decision) => denial,
+    giveBack: (_: unknown, __: string, cost: number, answer: Decision) => {
       if (answer.allowed) back.push(cost)
       return answer
     },
   }
   const all = { clock, maxWaitersPerKey: 100, maxWaiters: 100, ...caps }
-  const queue = new WaitQueue<Decision>(source, all)
+  const queue = new WaitQueue<Decision, string>(source, all)
   const answer = async (...answers: (Decision | Later | Error)[]) => {
     for (const one of answers) {
       questions.shift()?.(one)
@@ -71,7 +71,7 @@ it('one question a line is under way, and the line behind it stays in order', as
   const { queue, clock, asked, answer } = remote()
   const order: number[] = []
   const join = (cost: number) =>
-    Promise.resolve(queue.join('k', cost, 1_000)).then(() => order.push(cost))
+    Promise.resolve(queue.join('limits', 'k', cost, 1_000)).then(() => order.push(cost))
   const first = join(1)
   await answer(LATER)
   const others = [join(1), join(1)]
@@ -92,7 +92,7 @@ it('one question a line is under way, and the line behind it stays in order', as
 
 it('woken while its question is under way, the head asks once more', async () => {
   const { queue, clock, asked, answer } = remote()
-  const waiting = queue.join('k', 1, 1_000)
+  const waiting = queue.join('limits', 'k', 1, 1_000)
   await answer(LATER)
   clock.advance(100)
   queue.wake('k')
@@ -105,14 +105,14 @@ it('woken while its question is under way, the head asks once more', async () =>
 it('a charge that comes for a caller who has gone is given back', async () => {
   const { queue, clock, back, answer } = remote()
   const [early, late] = [leaver(), leaver()]
-  const first = queue.join('k', 2, 1_000, early)
+  const first = queue.join('limits', 'k', 2, 1_000, early)
   early.isGone = true
   await answer(YES)
   expect(await first).toMatchObject({ reason: 'gone' })
   expect(back).toEqual([2])
-  const second = queue.join('k', 3, 1_000, late)
+  const second = queue.join('limits', 'k', 3, 1_000, late)
   await answer(LATER)
-  const third = queue.join('k', 3, 1_000)
+  const third = queue.join('limits', 'k', 3, 1_000)
   clock.advance(100)
   late.leave()
   expect(await second).toMatchObject({ reason: 'gone' })
@@ -126,9 +126,9 @@ it('a charge that comes for a caller who has gone is given back', async () => {
 it('what is under way at the deadline decides, and the others are refused then', async () => {
   for (const decided of [YES, LATER]) {
     const { queue, clock, answer } = remote()
-    const head = queue.join('k', 1, 150)
+    const head = queue.join('limits', 'k', 1, 150)
     await answer(LATER)
-    const behind = queue.join('k', 1, 150)
+    const behind = queue.join('limits', 'k', 1, 150)
     clock.advance(100)
     clock.advance(50)
     expect(await behind).toMatchObject({ reason: 'late' })
@@ -141,9 +141,9 @@ it('what is under way at the deadline decides, and the others are refused then',
 
 it("an error is the caller's who asked, and the next one asks", async () => {
   const { queue, clock, answer } = remote()
-  const head = Promise.resolve(queue.join('k', 1, 1_000))
+  const head = Promise.resolve(queue.join('limits', 'k', 1, 1_000))
   await answer(LATER)
-  const behind = queue.join('k', 1, 1_000)
+  const behind = queue.join('limits', 'k', 1, 1_000)
   const failed = expect(head).rejects.toThrow('broken')
   clock.advance(100)
   await answer(new Error('broken'), YES)
@@ -153,29 +153,65 @@ it("an error is the caller's who asked, and the next one asks", async () => {
 
 it('a cost that can never be admitted does not wait behind others', async () => {
   const { queue, answer } = remote()
-  void queue.join('k', 1, 1_000)
+  void queue.join('limits', 'k', 1, 1_000)
   await answer(LATER)
-  const refused = await queue.join('k', 10, 1_000)
+  const refused = await queue.join('limits', 'k', 10, 1_000)
   expect(refused).toMatchObject({ decision: { retryAfterMs: Number.POSITIVE_INFINITY } })
   expect(queue.size).toBe(1)
 })
 
-it('caps hold for a key and in all, and for queues that share a room', async () => {
-  const room = { taken: 0 }
-  const one = remote({ maxWaitersPerKey: 2, maxWaiters: 3, room })
-  const other = remote({ maxWaiters: 3, room })
-  const waiting = [one.queue.join('a', 1, 1_000)]
-  await one.answer(LATER)
-  waiting.push(one.queue.join('a', 1, 1_000))
-  const closed = Promise.allSettled(waiting)
-  expect(one.queue.join('a', 1, 1_000)).toMatchObject({ reason: 'crowded-key' })
-  void other.queue.join('b', 1, 1_000)
-  await other.answer(LATER)
-  const crowded = other.queue.join('b', 1, 1_000)
+it('caps hold for a key and in all, whatever the limits', async () => {
+  const { queue, answer } = remote({ maxWaitersPerKey: 2, maxWaiters: 3 })
+  const waiting = [queue.join('limits', 'a', 1, 1_000)]
+  await answer(LATER)
+  waiting.push(queue.join('other limits', 'a', 1, 1_000))
+  expect(queue.join('limits', 'a', 1, 1_000)).toMatchObject({ reason: 'crowded-key' })
+  waiting.push(queue.join('limits', 'b', 1, 1_000))
+  await answer(LATER)
+  const crowded = queue.join('other limits', 'b', 1, 1_000)
   expect(crowded).toMatchObject({ reason: 'crowded', decision: { allowed: false } })
-  one.queue.close(new Error('closed'))
-  expect(await closed).toMatchObject([{ status: 'rejected' }, { status: 'rejected' }])
-  expect([one.queue.size, room.taken]).toEqual([0, 1])
+  const closed = Promise.allSettled(waiting)
+  queue.close(new Error('closed'))
+  const rejected = { status: 'rejected' }
+  expect(await closed).toMatchObject([rejected, rejected, rejected])
+  expect([queue.size, queue.keys]).toEqual([0, 0])
+})
+
+it('a line goes by the limits of the caller who joined last; a charge is given back to those asked', async () => {
+  const asked: string[] = []
+  const back: string[] = []
+  let answer: (decision: Decision | Later) => void = () => {}
+  const source = {
+    ask: (limits: string) => {
+      asked.push(limits)
+      return new Promise<Decision | Later>((resolve) => {
+        answer = resolve
+      })
+    },
+    peek: () => NO,
+    aged: (_: string, denial: Decision) => denial,
+    giveBack: (limits: string, _: string, __: number, decision: Decision) => {
+      back.push(limits)
+      return decision
+    },
+  }
+  const clock = new FakeClock()
+  const caps = { clock, maxWaitersPerKey: 9, maxWaiters: 9 }
+  const queue = new WaitQueue<Decision, string>(source, caps)
+  const one = leaver()
+  const first = queue.join('free', 'k', 1, 1_000, one)
+  answer(LATER)
+  await Promise.resolve()
+  await Promise.resolve()
+  clock.advance(100)
+  const second = queue.join('paid', 'k', 1, 1_000)
+  one.leave()
+  answer(YES)
+  expect(await first).toMatchObject({ reason: 'gone' })
+  await Promise.resolve()
+  answer(YES)
+  expect(await second).toBe(YES)
+  expect([asked, back]).toEqual([['free', 'free', 'paid'], ['free']])
 })
 
 it('many in one line are served in several turns', () => {
@@ -189,11 +225,15 @@ it('many in one line are served in several turns', () => {
       return YES
     },
     peek: () => NO,
-    aged: (denial: Decision) => denial,
+    aged: (_: unknown, denial: Decision) => denial,
     giveBack: () => YES,
   }
-  const queue = new WaitQueue<Decision>(source, { clock, maxWaitersPerKey: 999, maxWaiters: 999 })
-  for (let i = 0; i < 300; i++) void queue.join('k', 1, 10_000)
+  const queue = new WaitQueue<Decision, string>(source, {
+    clock,
+    maxWaitersPerKey: 999,
+    maxWaiters: 999,
+  })
+  for (let i = 0; i < 300; i++) void queue.join('limits', 'k', 1, 10_000)
   isOpen = true
   queue.wake('k')
   expect(served).toBeLessThan(100)

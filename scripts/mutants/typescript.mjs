@@ -91,15 +91,15 @@ const HTTP = [
   {
     name: 'units that are held are an offence',
     file: 'ts/http/provisional-charge.ts',
-    from: 'if (lines.isHeld(key)) return later(denial)',
+    from: 'if (held.isHeld(key)) return later',
     to: '',
     tests: faults('held-units', 'held-requests'),
   },
   {
     name: 'units held by another process are an offence',
     file: 'ts/http/provisional-charge.ts',
-    from: 'if (before.isHeld) return later(denial)',
-    to: 'if (before.isHeld) return this.#offend(budget, key, cost)',
+    from: 'if (before.isHeld) return later',
+    to: 'if (before.isHeld) return this.#offend(attempt)',
     tests: faults('held-units', 'held-requests'),
   },
   {
@@ -151,7 +151,7 @@ const QUEUE = [
   {
     name: 'a waiter that can never be served joins the queue',
     file: 'ts/wait-queue.ts',
-    from: "if (!isInTime(Math.max(least, place), deadline)) return 'late'",
+    from: "if (!isInTime(Math.max(own, place), deadline)) return 'late'",
     to: '',
     tests: faults('wait-queue', 'slow-down', 'held-requests'),
   },

@@ -149,7 +149,7 @@ export function isEnforced(passage: ChargeRecord): boolean {
 function unwind({ hold, budget, key, cost, decision }: ChargeRecord): MaybePromise<void> {
   if (hold !== undefined) return hold.cancel()
   // A dry run may have denied: it was charged nothing.
-  if (decision.allowed && cost !== 0) return budget.tier.refund(key, cost)
+  if (decision.allowed && cost !== 0) return budget.limiter.refund(key, cost)
 }
 
 function isTighter(one: Decision, other: Decision): boolean {

@@ -7,9 +7,9 @@ import { type BudgetOwner, ChargeRecord, type Exchange } from './charge-record.t
 import { settleAtEnd } from './count-when.ts'
 import { ParkedRequests } from './parked.ts'
 import {
-  type HoldOptions,
   type ProvisionalCharge,
   ProvisionalCharges,
+  type ProvisionalOptions,
 } from './provisional-charge.ts'
 import type { LimitsByRequest, RequestLimits } from './request-limits.ts'
 import type { ReadOptions } from './resolve-options.ts'
@@ -21,10 +21,10 @@ export type LimitsSource<Request> = RequestLimits | LimitsByRequest<Request>
 function holdOptionsOf<Request, Response>({
   limiter,
   outcomeTimeoutMs,
-}: ReadOptions<Request, Response>): HoldOptions {
+}: ReadOptions<Request, Response>): ProvisionalOptions {
   const { clock } = limiter
   const now = (): number => clock?.now() ?? performance.now()
-  return { ...readCaps(limiter), now, longestWaitMs: outcomeTimeoutMs }
+  return { ...readCaps(limiter), now, maxWaitMs: outcomeTimeoutMs }
 }
 
 /** Charges requests: which budget, how many units, and when it counts. */
@@ -56,7 +56,7 @@ export class Charging<Request extends object, Response extends object> {
     this.#parked = new ParkedRequests(framework)
     this.#isShown = headers !== false && !dryRun
     this.#holds = counts === undefined ? undefined : new ProvisionalCharges(holdOptionsOf(options))
-    const isFixed = 'tier' in source && typeof cost !== 'function'
+    const isFixed = 'limiter' in source && typeof cost !== 'function'
     this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
   }
 
@@ -68,7 +68,7 @@ export class Charging<Request extends object, Response extends object> {
     if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
     const budget = this.#source as RequestLimits
     const cost = this.#options.cost as number | undefined
-    const decision = budget.tier.check(key, cost)
+    const decision = budget.limiter.check(key, cost)
     if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
     return decision.then((found) => this.#passage(exchange, budget, key, cost, found))
   }
@@ -83,7 +83,7 @@ export class Charging<Request extends object, Response extends object> {
     key: string,
   ): MaybePromise<ChargeRecord | undefined> {
     const { request } = exchange
-    const budget = 'tier' in this.#source ? this.#source : this.#source.of(request)
+    const budget = 'limiter' in this.#source ? this.#source : this.#source.of(request)
     return andThen(budget, (found) => {
       if (found === undefined) return undefined
       return andThen(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
@@ -103,13 +103,13 @@ export class Charging<Request extends object, Response extends object> {
 
   #ask(
     { response }: Exchange<Request, Response>,
-    { tier }: RequestLimits,
+    { limiter }: RequestLimits,
     key: string,
     cost: number | undefined,
   ): MaybePromise<Decision> {
     const { slowDownMs, dryRun } = this.#options
-    if (slowDownMs === undefined || dryRun) return tier.check(key, cost)
-    return chargeSlowly(tier, { key, cost }, slowDownMs, this.#parked.clientOf(response))
+    if (slowDownMs === undefined || dryRun) return limiter.check(key, cost)
+    return chargeSlowly(limiter, { key, cost }, slowDownMs, this.#parked.clientOf(response))
   }
 
   #hold(
@@ -121,9 +121,9 @@ export class Charging<Request extends object, Response extends object> {
   ): MaybePromise<ChargeRecord> {
     const client = this.#parked.clientOf(exchange.response)
     const held = this.#options.dryRun
-      ? holds.takeAtOnce(budget, key, cost)
-      : holds.take(budget, key, cost, client)
-    return andThen(held, ({ decision, hold }) => {
+      ? holds.chargeAtOnce(budget, key, cost)
+      : holds.charge(budget, key, cost, client)
+    return andThen(held, ({ decision, charge: hold }) => {
       if (hold !== undefined) this.#settleLater(hold, exchange)
       return this.#passage(exchange, budget, key, cost, decision, hold)
     })

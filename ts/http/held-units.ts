@@ -1,111 +1,112 @@
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen } from '../maybe-promise.ts'
+import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import type { Marks, Sight } from './companions.ts'
 
-/** A queue of those who wait for units that others hold. */
-export interface Woken {
+/** A queue of requests that wait for units that others hold. */
+interface WaitingQueue {
   wake(key: string): void
 }
 
 /** Units of one key that requests of this process hold. */
-interface Held {
+interface Units {
   requests: number
-  /** Epochs in which the store has a mark of it. */
+  /** Epochs in which the store has a mark of them. */
   epochs: number[]
-  /** The last of them, and when the store knows. */
+  /** The last of them; and until the store has its mark, when it does. */
   epoch: number
-  told: MaybePromise<void>
+  marking: MaybePromise<void>
 }
 
-/** What budgets of one name have in common in this process. */
+/** What limiters of one name have in common in this process. */
 interface Common {
-  readonly held: Map<string, Held>
-  readonly queues: Set<Woken>
+  readonly units: Map<string, Units>
+  readonly queues: Set<WaitingQueue>
 }
 
-/** Those of a name, for as long as units are held or waited for. */
+/** By name, for as long as units are held or waited for. */
 const COMMON = new Map<string, Common>()
 
-/** Who holds units of which key, in this process and, where others share the budget, elsewhere. */
+/**
+ * Which keys have units that requests hold provisionally: in this process, and by marks in the store in others
+ * that share the counters.
+ */
 export class HeldUnits {
   readonly #name: string | undefined
   readonly #own: Common
   readonly #marks: Marks | undefined
 
   /**
-   * @param name of the budget in this process, if others share it
+   * @param name of the counters in this process, if other limiters share them
    * @param marks in the store, if other processes or threads may hold units too
    */
   constructor(name: string | undefined, marks: Marks | undefined) {
     this.#name = name
-    this.#own = { held: new Map(), queues: new Set() }
+    this.#own = { units: new Map(), queues: new Set() }
     this.#marks = marks
   }
 
-  /** How many names are remembered in this process: those whose units are held or waited for. */
+  /** How many names have units that are held or waited for in this process. */
   static get names(): number {
     return COMMON.size
   }
 
-  /** Whether others may hold units of which this process knows only by asking. */
+  /** Whether others may hold units, of which only the marks tell. */
   get isShared(): boolean {
     return this.#marks !== undefined
   }
 
-  /** A request is about to hold units of the key. Others know once this is answered. */
-  hold(key: string): MaybePromise<void> {
-    const { held } = this.#enter()
-    const one = held.get(key) ?? { requests: 0, epochs: [], epoch: Number.NaN, told: undefined }
-    held.set(key, one)
-    one.requests++
+  /** A request is about to hold units of the key. Others can see it once this is done. */
+  add(key: string): MaybePromise<void> {
+    const { units } = this.#register()
+    const own = units.get(key) ?? { requests: 0, epochs: [], epoch: Number.NaN, marking: undefined }
+    units.set(key, own)
+    own.requests++
     const marks = this.#marks
-    if (marks === undefined || one.epoch === marks.epoch) return one.told
+    if (marks === undefined || own.epoch === marks.epoch) return own.marking
     const { epoch } = marks
-    one.epoch = epoch
-    one.told = andThen(marks.put(key, epoch), (isMade) => {
-      one.told = undefined
-      if (isMade) one.epochs.push(epoch)
+    own.epoch = epoch
+    own.marking = andThen(marks.put(key, epoch), (isMarked) => {
+      own.marking = undefined
+      if (isMarked) own.epochs.push(epoch)
     })
-    return one.told
+    return own.marking
   }
 
   /** A request no longer holds units of the key. */
-  free(key: string): MaybePromise<void> {
-    const common = this.#enter()
-    const one = common.held.get(key)
-    if (one === undefined) return
-    one.requests--
-    if (one.requests > 0) return
-    common.held.delete(key)
-    this.#leave(common)
-    return andThen(one.told, () => this.#unmark(key, one.epochs))
+  remove(key: string): MaybePromise<void> {
+    const common = this.#register()
+    const own = common.units.get(key)
+    if (own === undefined) return
+    own.requests--
+    if (own.requests > 0) return
+    common.units.delete(key)
+    this.#forgetIfEmpty(common)
+    return andThen(own.marking, () => this.#unmark(key, own.epochs))
   }
 
-  /** The first of each queue may try. */
+  /** Lets the first request of each queue try again. */
   wake(key: string): void {
     for (const queue of [...this.#common().queues]) queue.wake(key)
   }
 
   /** Whether a request of this process holds units of the key. */
   isHeld(key: string): boolean {
-    return this.#common().held.has(key)
+    return this.#common().units.has(key)
   }
 
-  /** What the store says of who holds units of the key. */
+  /** What the marks in the store say of the key. */
   look(key: string): MaybePromise<Sight> {
-    return this.#marks?.look(key) ?? NO_SIGHT
+    return this.#marks?.look(key) ?? NOTHING_SEEN
   }
 
-  /** The queue is woken from now on. */
-  join(queue: Woken): void {
-    this.#enter().queues.add(queue)
+  /** From now on the queue is woken. */
+  addQueue(queue: WaitingQueue): void {
+    this.#register().queues.add(queue)
   }
 
-  /** The queue is empty. */
-  part(queue: Woken): void {
+  removeQueue(queue: WaitingQueue): void {
     const common = this.#common()
     common.queues.delete(queue)
-    this.#leave(common)
+    this.#forgetIfEmpty(common)
   }
 
   close(): MaybePromise<void> {
@@ -116,15 +117,15 @@ export class HeldUnits {
     return (this.#name === undefined ? undefined : COMMON.get(this.#name)) ?? this.#own
   }
 
-  /** As they are found by all of the name from now on. */
-  #enter(): Common {
+  /** Makes it findable by name. */
+  #register(): Common {
     const common = this.#common()
     if (this.#name !== undefined) COMMON.set(this.#name, common)
     return common
   }
 
-  #leave({ held, queues }: Common): void {
-    if (this.#name !== undefined && held.size === 0 && queues.size === 0) COMMON.delete(this.#name)
+  #forgetIfEmpty({ units, queues }: Common): void {
+    if (this.#name !== undefined && units.size === 0 && queues.size === 0) COMMON.delete(this.#name)
   }
 
   #unmark(key: string, epochs: readonly number[]): MaybePromise<void> {
@@ -135,4 +136,4 @@ export class HeldUnits {
   }
 }
 
-const NO_SIGHT: Sight = { isHeld: false, version: '' }
+const NOTHING_SEEN: Sight = { isHeld: false, version: '' }

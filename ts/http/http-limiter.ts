@@ -153,7 +153,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
 
   reset(key: Key): MaybePromise<void> {
     const named = this.#caller.named(key)
-    return 'tier' in this.#source ? this.#source.tier.reset(named) : this.#source.reset(named)
+    return 'limiter' in this.#source ? this.#source.limiter.reset(named) : this.#source.reset(named)
   }
 
   peek(key: Key): MaybePromise<Decision> {
@@ -161,7 +161,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   async ready(): Promise<StoreStatus> {
-    return 'tier' in this.#source ? readiness(this.#source.tier) : this.#source.ready()
+    return 'limiter' in this.#source ? readiness(this.#source.limiter) : this.#source.ready()
   }
 
   /** Answers the requests that wait, with the denial they wait on: the server shuts down. */
@@ -197,15 +197,15 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   #closeCounters(): void {
-    if ('tier' in this.#source) {
-      void this.#source.tier.close()
-      void this.#source.lines.close()
+    if ('limiter' in this.#source) {
+      void this.#source.limiter.close()
+      void this.#source.held.close()
     } else this.#source.close()
   }
 
   /** The counters, where all requests have the same. */
   #tier(): Limiter {
-    if ('tier' in this.#source) return this.#source.tier
+    if ('limiter' in this.#source) return this.#source.limiter
     const message = 'limits that depend on the request have no common counters'
     throw Object.assign(new TypeError(message), { code: 'LIMITS_DEPEND_ON_REQUEST' })
   }

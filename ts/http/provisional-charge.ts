@@ -1,17 +1,16 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen } from '../maybe-promise.ts'
+import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import {
   type Caller,
   Later,
+  type Outcome,
   type QueueOptions,
   Refused,
-  type Room,
   WaitQueue,
 } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
-/** A charge that is given back unless the request turns out to count. */
+/** A charge that is refunded unless its request turns out to count. */
 export class ProvisionalCharge {
   readonly #release: (isCounted: boolean) => MaybePromise<void>
   #isSettled = false
@@ -20,7 +19,7 @@ export class ProvisionalCharge {
     this.#release = release
   }
 
-  /** Only the first call acts. */
+  /** Only the first call has an effect. */
   settle(isCounted: boolean): MaybePromise<void> {
     if (this.#isSettled) return
     this.#isSettled = true
@@ -32,21 +31,30 @@ export class ProvisionalCharge {
   }
 }
 
-/** A decision, and the charge it held if it admitted. */
-export interface Held {
+/** A decision, and what it charged if it admitted. */
+export interface Charged {
   readonly decision: Decision
-  readonly hold: ProvisionalCharge | undefined
+  readonly charge: ProvisionalCharge | undefined
 }
 
-/** How long requests wait for others' outcome, and how many. */
-export interface HoldOptions extends Omit<QueueOptions, 'clock' | 'room'> {
-  /** The tier's clock, in milliseconds. */
+/** How long requests wait for the outcome of others, and how many. */
+export interface ProvisionalOptions extends Omit<QueueOptions, 'clock'> {
+  /** The limiter's clock, in milliseconds. */
   readonly now: () => number
   /** A request that has waited this long is refused: some handler hangs. */
-  readonly longestWaitMs: number
+  readonly maxWaitMs: number
 }
 
-/** Pauses between two looks at what other processes hold: each longer than the last, and none quite alike. */
+/** One attempt to charge. */
+interface Attempt {
+  readonly limits: RequestLimits
+  readonly key: string
+  readonly cost: number
+  /** How many times in a row the head of the line has been denied. */
+  readonly pauses: number
+}
+
+/** Pauses between two looks at what other processes hold: each longer than the last, and jittered. */
 const SHORTEST_PAUSE_MS = 4
 const LONGEST_PAUSE_MS = 200
 const GROWTH = 1.5
@@ -54,210 +62,183 @@ const GROWTH = 1.5
 /**
  * Charges requests that may turn out not to count.
  *
- * Each is charged before its handler runs, and given back if it turns out not to count. What holds, in one
+ * Each is charged before its handler runs, and refunded if it turns out not to count. These hold within one
  * process and between several:
  *
- * 1. Never do more requests that count run at once or in a row than the limits admit.
- * 2. A request is refused only if units that count deny it, or its wait is over, or too many wait already.
+ * 1. No more requests that count run, at once or in a row, than the limits admit.
+ * 2. A request is refused only if units that count deny it, its wait is over, or too many wait already.
  * 3. Units that are only held block no key: a block begins only when no process holds any at that time.
  *
- * So when a key has nothing left, a request waits as long as any unit of it is held, here or elsewhere, and
- * asks again when one is settled or time has freed one. If none is held, the units that count deny it: the
- * request is refused, and this is the offence that `blockFor` punishes. Whether any is held elsewhere, {@link
- * Marks} in the store say: none was when two looks at them, one before and one after the limits were asked,
- * see the same and none.
+ * So when a key has nothing left, a request waits for as long as any of its units is held, here or elsewhere,
+ * and asks again when one is settled or time has freed one. If none is held, units that count deny the request:
+ * it is refused, and this is the offence that `blockFor` punishes. Whether other processes hold any is read from
+ * {@link Marks} in the store: none did if two looks, one before and one after the limits were asked, show none
+ * and the same version.
  */
 export class ProvisionalCharges {
-  readonly #options: HoldOptions
-  readonly #room: Room = { taken: 0 }
-  readonly #queues = new WeakMap<RequestLimits, WaitQueue<Held>>()
+  readonly #options: ProvisionalOptions
+  readonly #queue: WaitQueue<Charged, RequestLimits>
 
-  constructor(options: HoldOptions) {
+  constructor(options: ProvisionalOptions) {
     this.#options = options
-  }
-
-  /** Charges a request, which waits if need be. A request whose client goes meanwhile is charged nothing. */
-  take(
-    budget: RequestLimits,
-    key: string,
-    cost: number | undefined,
-    client: Caller,
-  ): MaybePromise<Held> {
-    const queue = this.#queueOf(budget)
-    const joined = queue.join(key, cost ?? 1, this.#options.longestWaitMs, client)
-    if (!(joined instanceof Promise)) return heldOf(joined)
-    budget.lines.join(queue)
-    const parted = (): void => {
-      if (queue.size === 0) budget.lines.part(queue)
-    }
-    return joined.then(heldOf).finally(parted)
-  }
-
-  /** Charges a request that never waits: a dry run. */
-  takeAtOnce(budget: RequestLimits, key: string, cost: number | undefined): MaybePromise<Held> {
-    return andThen(this.#ask(budget, key, cost ?? 1, 0), (asked) => {
-      return asked instanceof Later ? withoutHold(deniedFor(asked.denial, 1)) : asked
-    })
-  }
-
-  #queueOf(budget: RequestLimits): WaitQueue<Held> {
-    const known = this.#queues.get(budget)
-    if (known !== undefined) return known
-    const queue = new WaitQueue<Held>(
+    this.#queue = new WaitQueue<Charged, RequestLimits>(
       {
-        ask: (key, cost, pauses) => this.#ask(budget, key, cost, pauses),
-        peek: (key, cost) => budget.tier.peek(key, cost),
-        aged: (denial) => denial,
-        giveBack: (_, __, { decision, hold }) => {
-          settled(hold?.cancel())
+        ask: (limits, key, cost, pauses) => this.#ask({ limits, key, cost, pauses }),
+        peek: ({ limiter }, key, cost) => limiter.peek(key, cost),
+        aged: (_, denial) => denial,
+        giveBack: (_, __, ___, { decision, charge }) => {
+          ignoreFailure(charge?.cancel())
           return decision
         },
       },
-      { ...this.#options, clock: undefined, room: this.#room },
-    )
-    this.#queues.set(budget, queue)
-    return queue
-  }
-
-  /** Looks before it says that it holds: others would wait for one who gets nothing. */
-  #ask(
-    budget: RequestLimits,
-    key: string,
-    cost: number,
-    pauses: number,
-  ): MaybePromise<Held | Later> {
-    return andThen(budget.tier.peek(key, cost), (seen) =>
-      seen.allowed
-        ? this.#charge(budget, key, cost, pauses)
-        : this.#denied(budget, key, cost, seen, pauses),
+      { ...options, clock: undefined },
     )
   }
 
-  #charge(
-    budget: RequestLimits,
+  /** Charges a request, which waits if need be. If its client leaves meanwhile, nothing is charged. */
+  charge(
+    limits: RequestLimits,
     key: string,
-    cost: number,
-    pauses: number,
-  ): MaybePromise<Held | Later> {
-    if (cost === 0) return andThen(budget.tier.check(key, 0), withoutHold)
-    return holding(budget, key, () =>
-      andThen(budget.tier.take(key, cost), (decision): MaybePromise<Held | Later> => {
-        if (decision.allowed) return { decision, hold: this.#hold(budget, key, cost, decision) }
-        const freed = budget.lines.free(key)
-        return andThen(freed, () => this.#denied(budget, key, cost, decision, pauses))
+    cost: number | undefined,
+    client: Caller,
+  ): MaybePromise<Charged> {
+    const queue = this.#queue
+    const joined = queue.join(limits, key, cost ?? 1, this.#options.maxWaitMs, client)
+    if (!(joined instanceof Promise)) return chargedOf(joined)
+    limits.held.addQueue(queue)
+    const removeIfEmpty = (): void => {
+      if (queue.size === 0) limits.held.removeQueue(queue)
+    }
+    return joined.then(chargedOf).finally(removeIfEmpty)
+  }
+
+  /** Charges a request that never waits: a dry run. */
+  chargeAtOnce(
+    limits: RequestLimits,
+    key: string,
+    cost: number | undefined,
+  ): MaybePromise<Charged> {
+    return andThen(this.#ask({ limits, key, cost: cost ?? 1, pauses: 0 }), (asked) =>
+      asked instanceof Later ? notCharged(deniedFor(asked.denial, 1)) : asked,
+    )
+  }
+
+  /** Peeks before it marks units as held: others would wait for a request that gets nothing. */
+  #ask(attempt: Attempt): MaybePromise<Charged | Later> {
+    const { limits, key, cost } = attempt
+    return andThen(limits.limiter.peek(key, cost), (seen) =>
+      seen.allowed ? this.#charge(attempt) : this.#deny(attempt, seen),
+    )
+  }
+
+  #charge(attempt: Attempt): MaybePromise<Charged | Later> {
+    const { limits, key, cost } = attempt
+    const { limiter, held } = limits
+    if (cost === 0) return andThen(limiter.check(key, 0), notCharged)
+    return whileHeld(limits, key, () =>
+      andThen(limiter.take(key, cost), (decision): MaybePromise<Charged | Later> => {
+        if (decision.allowed) return this.#charged(attempt, decision)
+        return andThen(held.remove(key), () => this.#deny(attempt, decision))
       }),
     )
   }
 
-  #denied(
-    budget: RequestLimits,
-    key: string,
-    cost: number,
-    denial: Decision,
-    pauses: number,
-  ): MaybePromise<Held | Later> {
-    const { tier, lines } = budget
-    if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return withoutHold(denial)
-    const later = (seen: Decision): Later => this.#later(lines.isShared, seen, pauses)
-    if (lines.isHeld(key)) return later(denial)
-    if (!lines.isShared) return this.#offend(budget, key, cost)
-    return andThen(lines.look(key), (before) => {
-      if (before.isHeld) return later(denial)
-      return andThen(tier.peek(key, cost), (seen) =>
-        andThen(lines.look(key), (after): MaybePromise<Held | Later> => {
+  #deny(attempt: Attempt, denial: Decision): MaybePromise<Charged | Later> {
+    const { limits, key, cost, pauses } = attempt
+    const { limiter, held } = limits
+    if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return notCharged(denial)
+    const later = laterOf(held.isShared, denial, pauses)
+    if (held.isHeld(key)) return later
+    if (!held.isShared) return this.#offend(attempt)
+    return andThen(held.look(key), (before) => {
+      if (before.isHeld) return later
+      return andThen(limiter.peek(key, cost), (seen) =>
+        andThen(held.look(key), (after): MaybePromise<Charged | Later> => {
           const isUnheld = !after.isHeld && after.version === before.version
-          if (seen.allowed || !isUnheld) return later(denial)
-          return this.#offend(budget, key, cost)
+          return seen.allowed || !isUnheld ? later : this.#offend(attempt)
         }),
       )
     })
   }
 
-  /** Units that count deny the request. Should time have freed one since, it is charged. */
-  #offend(budget: RequestLimits, key: string, cost: number): MaybePromise<Held> {
-    return andThen(budget.tier.check(key, cost), (decision): MaybePromise<Held> => {
-      if (!decision.allowed || cost === 0) return withoutHold(decision)
-      const hold = this.#hold(budget, key, cost, decision)
-      return holding(budget, key, () => ({ decision, hold }))
+  /** Units that count deny the request. If time has freed one since, it is charged. */
+  #offend(attempt: Attempt): MaybePromise<Charged> {
+    const { limits, key, cost } = attempt
+    return andThen(limits.limiter.check(key, cost), (decision): MaybePromise<Charged> => {
+      if (!decision.allowed || cost === 0) return notCharged(decision)
+      const charged = this.#charged(attempt, decision)
+      return whileHeld(limits, key, () => charged)
     })
   }
 
-  #later(isShared: boolean, denial: Decision, pauses: number): Later {
-    const ms = Math.max(1, denial.retryAfterMs)
-    const pauseMs = isShared ? Math.min(ms, pauseAfter(pauses)) : ms
-    return new Later(denial, pauseMs, 0, () => 0)
-  }
-
-  /** After `resetMs` nothing is left of a charge: a later refund would give back what others owe. */
-  #hold(
-    { tier, lines }: RequestLimits,
-    key: string,
-    cost: number,
-    decision: Decision,
-  ): ProvisionalCharge {
+  /** After `resetMs` nothing is left of a charge: a later refund would give back what other requests used. */
+  #charged({ limits, key, cost }: Attempt, decision: Decision): Charged {
     const { now } = this.#options
+    const { limiter, held } = limits
     const voidAt = now() + decision.resetMs
-    const free = (): MaybePromise<void> => {
-      const freed = lines.free(key)
-      lines.wake(key)
-      return freed
+    const release = (): MaybePromise<void> => {
+      const removed = held.remove(key)
+      held.wake(key)
+      return removed
     }
-    return new ProvisionalCharge((isCounted) => {
+    const charge = new ProvisionalCharge((isCounted) => {
       const isVoid = isCounted || now() >= voidAt
-      return isVoid ? free() : freeing(() => tier.refund(key, cost), free)
+      return isVoid ? release() : refundThenRelease(() => limiter.refund(key, cost), release)
     })
+    return { decision, charge }
   }
 }
 
-function heldOf(outcome: Held | Refused): Held {
-  if (!(outcome instanceof Refused)) return outcome
-  return withoutHold(deniedFor(outcome.decision, 1))
+function chargedOf(outcome: Outcome<Charged>): Charged {
+  return outcome instanceof Refused ? notCharged(deniedFor(outcome.decision, 1)) : outcome
 }
 
-function withoutHold(decision: Decision): Held {
-  return { decision, hold: undefined }
+function notCharged(decision: Decision): Charged {
+  return { decision, charge: undefined }
 }
 
-/** Marks the key as held, and takes the mark away if what follows fails. */
-function holding<T>(
-  { lines }: RequestLimits,
+/** Marks units of the key as held, and removes the mark if `act` fails. */
+function whileHeld<T>(
+  { held }: RequestLimits,
   key: string,
   act: () => MaybePromise<T>,
 ): MaybePromise<T> {
   const failed = (error: unknown): never => {
-    settled(lines.free(key))
+    ignoreFailure(held.remove(key))
     throw error
   }
   try {
-    const done = andThen(lines.hold(key), act)
+    const done = andThen(held.add(key), act)
     return done instanceof Promise ? done.catch(failed) : done
   } catch (error) {
     return failed(error)
   }
 }
 
-/** Refunds, and then frees in any case: behind a refund that failed no request must wait for ever. */
-function freeing(
+/** Releases even if the refund fails, so that no request waits for ever. */
+function refundThenRelease(
   refund: () => MaybePromise<void>,
-  free: () => MaybePromise<void>,
+  release: () => MaybePromise<void>,
 ): MaybePromise<void> {
   let refunded: MaybePromise<void>
   try {
     refunded = refund()
   } catch (error) {
-    settled(free())
+    ignoreFailure(release())
     throw error
   }
-  return refunded instanceof Promise ? refunded.finally(free) : free()
+  return refunded instanceof Promise ? refunded.finally(release) : release()
 }
 
-/** One that fails leaves a unit charged or a mark in place: that errs towards denial, and passes with time. */
-function settled(done: MaybePromise<void>): void {
+/** A failure leaves a unit charged or a mark in place: that errs towards denial, and passes with time. */
+function ignoreFailure(done: MaybePromise<void>): void {
   if (done instanceof Promise) done.catch(() => {})
 }
 
-/** Growing, so that a long wait costs little, and jittered, so that processes do not ask in step. */
-function pauseAfter(pauses: number): number {
-  const ms = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * GROWTH ** pauses)
-  return ms * (0.5 + Math.random() / 2)
+/** With growing pauses where other processes hold units, so that a long wait costs little. */
+function laterOf(isShared: boolean, denial: Decision, pauses: number): Later {
+  const ms = Math.max(1, denial.retryAfterMs)
+  const grown = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * GROWTH ** pauses)
+  const jittered = grown * (0.5 + Math.random() / 2)
+  return new Later(denial, isShared ? Math.min(ms, jittered) : ms, 0, () => 0)
 }

@@ -17,18 +17,18 @@ export type LimitsFunction<Request> = (
 
 /** Counters, and what clients are told about them. */
 export interface RequestLimits {
-  readonly tier: Limiter
+  readonly limiter: Limiter
   readonly policies: readonly Policy[]
   /** `RateLimit-Policy` of these limits. */
   readonly policyText: string
   /** Those who wait for units that others hold. */
-  readonly lines: HeldUnits
+  readonly held: HeldUnits
 }
 
 /** @param names for the limits in turn; those without get one from their figures */
 export function budgetOf(tier: Limiter, lines: HeldUnits, names: readonly string[]): RequestLimits {
   const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
-  return { tier, lines, policies, policyText: policies.map(policyItem).join(', ') }
+  return { limiter: tier, held: lines, policies, policyText: policies.map(policyItem).join(', ') }
 }
 
 /** The budgets of limits that a function names. They share one state: see {@link VariableLimiter}. */

@@ -256,7 +256,7 @@ function setMixedHeaders<Target>(
   sink: HeaderSink<Target>,
 ): MaybePromise<void> {
   const { budget, key, decision } = legacy
-  return andThen(budget.tier.standings(key, decision), (standings) => {
+  return andThen(budget.limiter.standings(key, decision), (standings) => {
     if (sink.isFinished(target)) return
     const remaining = standings[decision.policy]?.remaining ?? decision.remaining
     setLegacyHeaders(decision, remaining, target, sink.setHeader)
@@ -285,7 +285,7 @@ function setDraftHeaders<Target>(
 /** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
 function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
   const texts = shown.map(({ budget, key, decision }) => {
-    const asked = unlessClosed(() => budget.tier.standings(key, decision))
+    const asked = unlessClosed(() => budget.limiter.standings(key, decision))
     return andThen(asked, (standings) =>
       standings
         ?.map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))

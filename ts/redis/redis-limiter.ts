@@ -10,10 +10,8 @@ import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { checkDuration, checkKey, checkWhole } from '../remote/arguments.ts'
 import { Leases } from '../remote/leases.ts'
-import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
-import { queueBefore } from '../wait-queue/limited.ts'
-import { Pace } from '../wait-queue/pace.ts'
-import type { Caller, Outcome, QueueOptions, WaitQueue } from '../wait-queue.ts'
+import { LimiterQueues, type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
+import type { Caller, Outcome } from '../wait-queue.ts'
 import type { Connection } from './connection.ts'
 import type { RedisLimiterOptions } from './options.ts'
 import { Store } from './redis-store.ts'
@@ -51,10 +49,8 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   readonly storage: RedisStorage
   readonly #connection: Connection
   readonly #store: Store
-  readonly #waiters: QueueOptions
-  /** Those who wait, and those whom an adapter delays. */
-  #queue: WaitQueue<Decision> | undefined
-  #delayed: WaitQueue<Decision> | undefined
+  readonly #queues: LimiterQueues
+  #queued: QueuedLimiter | undefined
   readonly #leases: Leases | undefined
   #closed = false
 
@@ -78,7 +74,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     const connection = this.storage.acquire()
     this.#connection = connection
     this.#store = new Store(this.limits, resolved, connection)
-    this.#waiters = resolved
+    this.#queues = new LimiterQueues(algorithm, resolved)
     this.#leases =
       lease === undefined
         ? undefined
@@ -134,8 +130,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
     const read = readWaitOptions(options)
     this.#check(key, read.cost, 'cost')
-    this.#queue ??= this.#newQueue(true)
-    return admitted(this.#queue, key, read)
+    return this.#queues.wait(this.#asQueued(), key, read)
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
@@ -146,15 +141,14 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     caller: Caller,
   ): Promise<Outcome<Decision>> {
     this.#check(key, cost, 'cost')
-    this.#delayed ??= this.#newQueue(false)
-    return this.#delayed.join(key, cost, maxWaitMs, caller)
+    return this.#queues.delay(this.#asQueued(), key, cost, maxWaitMs, caller)
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   async refund(key: string, units = 1): Promise<void> {
     this.#check(key, units, 'units')
     await this.#store.refund(key, units)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /** Forgets the key, its block included. */
@@ -162,7 +156,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     this.#check(key, 0, 'cost')
     this.#leases?.drop(key)
     await this.#store.reset(key)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /**
@@ -218,9 +212,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
       await this.storage.release()
     } finally {
       // Last, so that who closes and then looks at a waiter's promise finds no rejection unhandled.
-      const reason = closedError('the limiter was closed while waiting')
-      this.#queue?.close(reason)
-      this.#delayed?.close(reason)
+      this.#queues.close()
     }
   }
 
@@ -235,16 +227,17 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     return cost === 1 ? this.#store.recall(key) : undefined
   }
 
-  #newQueue(isPaced: boolean): WaitQueue<Decision> {
-    const limiting = {
-      take: async (key: string, cost: number) =>
+  #asQueued(): QueuedLimiter {
+    this.#queued ??= {
+      limits: this.limits,
+      take: async (key, cost, isPaced) =>
         (isPaced ? this.#recall(key, cost) : undefined) ?? this.#take(key, cost, isPaced),
-      peek: (key: string, cost: number) => this.peek(key, cost),
-      refund: (key: string, units: number) => this.refund(key, units),
-      standings: (key: string, denial: Decision) => this.standings(key, denial),
-      aged: (denial: Decision, ms: number) => this.#store.aged(denial, ms),
+      peek: (key, cost) => this.peek(key, cost),
+      refund: (key, units) => this.refund(key, units),
+      standings: (key, denial) => this.standings(key, denial),
+      aged: (denial, ms) => this.#store.aged(denial, ms),
     }
-    return queueBefore(limiting, new Pace(this.limits, this.algorithm, isPaced), this.#waiters)
+    return this.#queued
   }
 
   /** Units at hand were charged already, but not evenly paced. */
@@ -256,11 +249,6 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     if (leased !== undefined) return leased
     this.#leases?.yield(key)
     return this.#store.take(key, cost, isPaced)
-  }
-
-  #wake(key: string): void {
-    this.#queue?.wake(key)
-    this.#delayed?.wake(key)
   }
 
   #ask(key: string, cost: number): Promise<Decision> {

@@ -3,13 +3,10 @@ import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
-import type { Algorithm } from '../options.ts'
 import { checkDuration, checkKey, checkWhole } from '../remote/arguments.ts'
 import { NativeVariableLimiter } from '../variable/native.ts'
-import { VariableQueue } from '../variable/queue.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
-import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
-import { Pace } from '../wait-queue/pace.ts'
+import { LimiterQueues, type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
 import type { Connection } from './connection.ts'
 import type { RedisLimiterOptions } from './options.ts'
@@ -28,8 +25,7 @@ export class RedisVariableLimiter implements VariableLimiter {
   readonly #options: ResolvedRedisOptions
   readonly #connection: Connection
   readonly #store: VariableStore
-  readonly #queue: VariableQueue
-  readonly #delayed: VariableQueue
+  readonly #queues: LimiterQueues
   readonly #any: VariableTerms
   #closed = false
 
@@ -44,8 +40,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     this.#any = this.#termsOf(ANY_LIMITS)
     this.#connection = resolved.storage.acquire()
     this.#store = new VariableStore(resolved, this.#connection)
-    this.#queue = new VariableQueue(resolved)
-    this.#delayed = new VariableQueue(resolved)
+    this.#queues = new LimiterQueues(resolved.algorithm, resolved)
   }
 
   with(limits: readonly Limit[]): Limiter {
@@ -58,7 +53,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     } finally {
       judge.close()
     }
-    return new RedisVariableTier(this, this.#termsOf(own), algorithm)
+    return new RedisVariableTier(this, this.#termsOf(own))
   }
 
   async check(tier: RedisVariableTier, key: string, cost: number): Promise<Decision> {
@@ -87,7 +82,7 @@ export class RedisVariableLimiter implements VariableLimiter {
   async refund({ terms }: RedisVariableTier, key: string, units: number): Promise<void> {
     this.#check(key, units, 'units')
     await this.#store.refund(terms, key, units)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   async block({ terms }: RedisVariableTier, key: string, ms: number): Promise<void> {
@@ -99,15 +94,14 @@ export class RedisVariableLimiter implements VariableLimiter {
   async reset(key: string): Promise<void> {
     this.#check(key, 0, 'cost')
     await this.#store.reset(this.#any, key)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /** @param isPaced one caller after the other, if the bucket leaks */
   async wait(tier: RedisVariableTier, key: string, options: WaitOptions): Promise<Decision> {
     const read = readWaitOptions(options)
     this.#check(key, read.cost, 'cost')
-    const join = this.#queue.joining(tier, true)
-    return admitted({ join }, key, read)
+    return this.#queues.wait(tier, key, read)
   }
 
   async delay(
@@ -118,7 +112,7 @@ export class RedisVariableLimiter implements VariableLimiter {
     caller: Caller,
   ): Promise<Outcome<Decision>> {
     this.#check(key, cost, 'cost')
-    return this.#delayed.joining(tier, false)(key, cost, ms, caller)
+    return this.#queues.delay(tier, key, cost, ms, caller)
   }
 
   standings({ terms }: RedisVariableTier, key: string, decision: Decision): readonly LimitStatus[] {
@@ -142,9 +136,7 @@ export class RedisVariableLimiter implements VariableLimiter {
       await this.#options.storage.release()
     } finally {
       // Last, so that who closes and then looks at a waiter's promise finds no rejection unhandled.
-      const reason = closedError('the limiter was closed while waiting')
-      this.#queue.close(reason)
-      this.#delayed.close(reason)
+      this.#queues.close()
     }
   }
 
@@ -158,11 +150,6 @@ export class RedisVariableLimiter implements VariableLimiter {
     return cost === 1 ? this.#store.recall(terms, key) : undefined
   }
 
-  #wake(key: string): void {
-    this.#queue.wake(key)
-    this.#delayed.wake(key)
-  }
-
   #check(key: unknown, amount: unknown, name: string): void {
     if (this.#closed) throw closedError('the limiter is closed; make a new one')
     checkKey(key)
@@ -171,17 +158,12 @@ export class RedisVariableLimiter implements VariableLimiter {
 }
 
 /** The counters as one set of limits sees them. Has no state but the limits. */
-class RedisVariableTier implements Limiter {
+class RedisVariableTier implements Limiter, QueuedLimiter {
   readonly terms: VariableTerms
-  readonly pace: Pace
-  /** The pace of those whom adapters delay. */
-  readonly unpaced: Pace
   readonly #limiter: RedisVariableLimiter
 
-  constructor(limiter: RedisVariableLimiter, terms: VariableTerms, algorithm: Algorithm) {
+  constructor(limiter: RedisVariableLimiter, terms: VariableTerms) {
     this.terms = terms
-    this.pace = new Pace(terms.limits, algorithm, true)
-    this.unpaced = new Pace(terms.limits, algorithm, false)
     this.#limiter = limiter
   }
 

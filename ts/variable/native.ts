@@ -1,24 +1,16 @@
 import { withBurst } from '../burst.ts'
 import type { Clock } from '../clock.ts'
 import { agedDenial, type Decision, readDecision } from '../decision.ts'
-import { closedError } from '../errors.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { Limiter, LimitStatus } from '../limiter.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
 import { openShared } from '../native/open.ts'
 import { watchShared } from '../native/shared.ts'
-import {
-  type Algorithm,
-  type RateLimiterOptions,
-  type ResolvedOptions,
-  resolveOptions,
-} from '../options.ts'
+import { type RateLimiterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
 import type { LimiterStats } from '../rate-limiter.ts'
-import { admitted, readWaitOptions, type WaitOptions } from '../wait.ts'
-import { Pace } from '../wait-queue/pace.ts'
+import { LimiterQueues, type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
-import { VariableQueue } from './queue.ts'
 import type { VariableLimiter } from './variable.ts'
 import { Windows } from './windows.ts'
 
@@ -31,8 +23,7 @@ export class NativeVariableLimiter implements VariableLimiter {
   readonly #options: ResolvedOptions
   readonly #clock: Clock | undefined
   readonly #windows: Windows
-  readonly #queue: VariableQueue
-  readonly #delayed: VariableQueue
+  readonly #queues: LimiterQueues
   readonly #endWatch: (() => void) | undefined
   /** The limits that stand in the native memory. */
   #told: VariableTier | undefined
@@ -49,13 +40,12 @@ export class NativeVariableLimiter implements VariableLimiter {
     this.#options = resolved
     this.#clock = clock
     this.#windows = new Windows(algorithm, name)
-    this.#queue = new VariableQueue(resolved)
-    this.#delayed = new VariableQueue(resolved)
+    this.#queues = new LimiterQueues(algorithm, resolved)
   }
 
   with(limits: readonly Limit[]): VariableTier {
     this.#windows.see(limits)
-    return new VariableTier(this, withBurst(limits, this.#options), this.#options.algorithm)
+    return new VariableTier(this, withBurst(limits, this.#options))
   }
 
   check(tier: VariableTier, key: string, cost?: number): Decision {
@@ -87,10 +77,10 @@ export class NativeVariableLimiter implements VariableLimiter {
   refund(tier: VariableTier, key: string, units?: number): void {
     const now = this.#now()
     this.#tell(tier).refund(key, units, ...now)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
-  /** Waits its turn: see {@link VariableQueue}. */
+  /** Waits its turn: see {@link LimiterQueues}. */
   join(
     tier: VariableTier,
     key: string,
@@ -99,13 +89,13 @@ export class NativeVariableLimiter implements VariableLimiter {
     caller: Caller,
   ): MaybePromise<Outcome<Decision>> {
     tier.peek(key, cost) // Throws for a wrong key or cost.
-    return this.#delayed.join(tier, false, key, cost, ms, caller)
+    return this.#queues.delay(tier, key, cost, ms, caller)
   }
 
   wait(tier: VariableTier, key: string, options: WaitOptions): Promise<Decision> {
     const read = readWaitOptions(options)
     tier.peek(key, read.cost) // Throws for a wrong key or cost.
-    return admitted({ join: this.#queue.joining(tier, true) }, key, read)
+    return this.#queues.wait(tier, key, read)
   }
 
   block(key: string, ms: number): void {
@@ -114,7 +104,7 @@ export class NativeVariableLimiter implements VariableLimiter {
 
   reset(key: string): void {
     this.#native.reset(key)
-    this.#wake(key)
+    this.#queues.wake(key)
   }
 
   /** What this limiter has been through. `bytes`: the most its tables of now can occupy. */
@@ -127,14 +117,7 @@ export class NativeVariableLimiter implements VariableLimiter {
   close(): void {
     this.#native.close()
     this.#endWatch?.()
-    const reason = closedError('the limiter was closed while waiting')
-    this.#queue.close(reason)
-    this.#delayed.close(reason)
-  }
-
-  #wake(key: string): void {
-    this.#queue.wake(key)
-    this.#delayed.wake(key)
+    this.#queues.close()
   }
 
   /** The native side, with these limits told to it. */
@@ -152,20 +135,15 @@ export class NativeVariableLimiter implements VariableLimiter {
 }
 
 /** The counters as one set of limits sees them. Has no state but the limits. */
-export class VariableTier implements Limiter {
+export class VariableTier implements Limiter, QueuedLimiter {
   readonly limits: readonly Limit[]
   /** How many limits, then count, window and burst of each. */
   readonly figures: readonly number[]
-  readonly pace: Pace
-  /** The pace of those whom adapters delay. */
-  readonly unpaced: Pace
   readonly #limiter: NativeVariableLimiter
 
-  constructor(limiter: NativeVariableLimiter, limits: readonly Limit[], algorithm: Algorithm) {
+  constructor(limiter: NativeVariableLimiter, limits: readonly Limit[]) {
     this.limits = limits
     this.figures = figures(limits)
-    this.pace = new Pace(limits, algorithm, true)
-    this.unpaced = new Pace(limits, algorithm, false)
     this.#limiter = limiter
   }
 

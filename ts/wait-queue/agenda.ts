@@ -8,15 +8,15 @@ export interface Entry {
   place: number
 }
 
-/** setTimeout takes no more: beyond it fires at once. A wake-up that is early finds nothing due. */
-const LONGEST_TIMER_MS = 2_147_483_647
-/** Entries that are seen to in one turn of the event loop: ten thousand that fall due together do not stop it. */
-const MOST_AT_ONCE = 64
+/** The longest delay of setTimeout; a longer one would fire at once. An early wake-up finds nothing due. */
+const MAX_TIMER_MS = 2_147_483_647
+/** Entries handled in one turn of the event loop, so that ten thousand due together do not block it. */
+const MAX_AT_ONCE = 64
 
 /**
- * What is to be done when: any number of entries, and one timer.
+ * Calls a function for each entry when it falls due: any number of entries, one timer.
  *
- * A binary heap in which each entry knows its place, so one of ten thousand leaves in 14 steps.
+ * A binary heap in which each entry knows its place: one of ten thousand is removed in 14 steps.
  */
 export class Agenda<E extends Entry> {
   readonly #clock: Required<Clock>
@@ -25,13 +25,13 @@ export class Agenda<E extends Entry> {
   #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  /** @param due sees to an entry, which is no longer in the agenda then. Must not throw */
+  /** @param due called with each entry that falls due, after its removal. Must not throw */
   constructor(clock: Required<Clock>, due: (entry: E) => void) {
     this.#clock = clock
     this.#due = due
   }
 
-  /** Enters it for this time, or moves it there. `Infinity` is never. */
+  /** Adds the entry for this time, or moves it there. `Infinity` is never. */
   put(entry: E, at: number): void {
     if (entry.place >= 0) this.remove(entry)
     if (at === Number.POSITIVE_INFINITY) return
@@ -42,7 +42,7 @@ export class Agenda<E extends Entry> {
     if (at < this.#timerAt) this.#arm()
   }
 
-  /** Strikes it out. The timer stays as it is, unless nothing is left: an early one costs less than a new one. */
+  /** The timer stays as it is unless nothing is left: an early wake-up costs less than a new timer. */
   remove(entry: E): void {
     const { place } = entry
     if (place < 0) return
@@ -62,8 +62,8 @@ export class Agenda<E extends Entry> {
     if (first === undefined) return
     const ms = first.at - this.#now()
     this.#timerAt = first.at
-    // A clock that fails is found out by what asks it when this fires.
-    const safe = ms > 0 ? Math.min(ms, LONGEST_TIMER_MS) : 0
+    // A clock that throws is noticed when this fires.
+    const safe = ms > 0 ? Math.min(ms, MAX_TIMER_MS) : 0
     this.#stopTimer = this.#clock.setTimer(() => this.#fire(), safe)
   }
 
@@ -76,9 +76,9 @@ export class Agenda<E extends Entry> {
   #fire(): void {
     this.#disarm()
     const now = this.#now()
-    for (let seen = 0; seen < MOST_AT_ONCE; seen++) {
+    for (let seen = 0; seen < MAX_AT_ONCE; seen++) {
       const [first] = this.#heap
-      // Written so that with a broken clock everything is due: those who wait learn of it.
+      // Written so that with a broken clock everything is due: the waiters then get its error.
       if (first === undefined || first.at > now) break
       this.remove(first)
       this.#due(first)
