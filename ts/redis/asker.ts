@@ -3,13 +3,12 @@ import type { Clock } from '../clock.ts'
 import { Deadlines } from '../remote/deadlines.ts'
 import { failureOf } from '../remote/failure.ts'
 import type { Share, StoreUser } from '../remote/outage.ts'
-import type { Question } from './call.ts'
-import type { Circle } from './circle.ts'
+import { StartQueue } from './calls.ts'
 import type { Connection } from './connection.ts'
+import type { ProcessGroup } from './heartbeat.ts'
 import { groupOf, namer } from './key.ts'
 import type { ResolvedRedisOptions } from './resolve.ts'
-import type { Script } from './script/index.ts'
-import { Connecting } from './start.ts'
+import type { Script, ScriptArgs } from './script/index.ts'
 import { Tally } from './tally.ts'
 
 /** How long decisions without Redis may go on before the event loop gets a turn. */
@@ -19,13 +18,13 @@ const TURN_MS = 10
 export class Asker {
   readonly tally: Tally = new Tally()
   /** The processes that share the limits. */
-  readonly circle: Circle
+  readonly circle: ProcessGroup
   readonly #connection: Connection
   readonly #letGoOfCircle: () => void
   readonly #options: ResolvedRedisOptions
   readonly #deadlines: Deadlines
   /** Before the first connection. */
-  readonly #connecting: Connecting
+  readonly #connecting: StartQueue
   readonly #user: StoreUser
   readonly #script: Script
   readonly #nameOf: (key: string) => string
@@ -41,12 +40,12 @@ export class Asker {
     const { keyPrefix, name = '' } = options
     this.#options = options
     this.#connection = connection
-    const { circle, letGo } = connection.servers.circle(keyPrefix, groupOf(name, mark))
-    this.circle = circle
-    this.#letGoOfCircle = letGo
+    const { group, leave } = connection.nodes.heartbeats.join(keyPrefix, groupOf(name, mark))
+    this.circle = group
+    this.#letGoOfCircle = leave
     this.#deadlines = new Deadlines(options.deadlineMs)
     const { maxWaitersPerKey, maxWaiters } = options
-    this.#connecting = new Connecting(options.connectTimeoutMs, maxWaitersPerKey, maxWaiters)
+    this.#connecting = new StartQueue(options.connectTimeoutMs, maxWaitersPerKey, maxWaiters)
     const { deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
     const share = (): Share => this.#share()
     this.#user = { deadlineMs, connectTimeoutMs, onError, onStoreChange, share }
@@ -64,7 +63,7 @@ export class Asker {
   /** Into how many parts the limits are cut without Redis: a process that never reached it counts alone. */
   get parts(): number {
     if (this.#options.processes !== undefined) return this.#options.processes
-    return this.#connection.servers.isAlone ? 1 : this.circle.parts
+    return this.#connection.nodes.heartbeats.isCounted ? this.circle.parts : 1
   }
 
   /** Whether Redis would be asked now about this key. */
@@ -77,7 +76,7 @@ export class Asker {
    * @param since `performance.now()` when the caller came, if that was earlier
    */
   ask(
-    op: Question['op'],
+    op: ScriptArgs['op'],
     key: string,
     amount: number,
     tail: readonly string[],
@@ -86,12 +85,12 @@ export class Asker {
     this.tally.asked++
     const timed = this.#clock === undefined ? tail : this.#timed(this.#clock, tail)
     const question = { script: this.#script, name: this.#nameOf(key), op, amount, tail: timed }
-    return this.#connection.ask(question, this.#deadlines, this.#connecting, since)
+    return this.#connection.call(question, this.#deadlines, this.#connecting, since)
   }
 
   /** @param instead what is done when Redis does not answer */
   async tell(
-    op: Question['op'],
+    op: ScriptArgs['op'],
     key: string,
     amount: number,
     tail: readonly string[],
@@ -139,7 +138,7 @@ export class Asker {
   }
 
   #share(): Share {
-    const counted = this.#connection.servers.isAlone ? 'nothing' : 'seen'
+    const counted = this.#connection.nodes.heartbeats.isCounted ? 'seen' : 'nothing'
     const from = this.#options.processes === undefined ? counted : 'option'
     return { parts: this.parts, from }
   }

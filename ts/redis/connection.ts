@@ -2,173 +2,208 @@ import type { StoreStatus } from '../limiter.ts'
 import type { Deadlines } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import type { StoreUser } from '../remote/outage.ts'
-import { Call, type Question, wordsOf } from './call.ts'
-import { Corks } from './corks.ts'
+import { type ParkedCall, ScriptCall, type StartQueue, StartUp } from './calls.ts'
 import { failureOf, isScriptLost } from './failure.ts'
-import type { RedisConnection } from './ioredis.ts'
-import type { ServerBreaker } from './nodes.ts'
-import { lateness, readNumbers } from './reply.ts'
-import { Servers } from './servers.ts'
-import { type Connecting, type Parked, Start } from './start.ts'
+import type { RedisConnection, Socket } from './ioredis.ts'
+import { Nodes } from './nodes.ts'
+import { firstArg, isTooLate, readNumbers, type ScriptArgs } from './script/index.ts'
+import type { Server } from './server.ts'
+
+/** Commands in one write: few enough that Redis works on them while we write the next. */
+const MAX_BATCH = 16
 
 /**
  * Our connection to Redis.
  *
- * A question is sent only when the connection is ready and its server answers; it is sent once, and carries
- * the time after which the script must not act on it any more. What was cut off may have been charged, and
- * is never asked again.
+ * A script call is sent only while the connection is ready and its server replies. It is sent once, and carries
+ * the time after which the script must not charge any more. A call whose connection breaks may have been
+ * charged, and is never sent again.
  */
 export class Connection {
-  readonly servers: Servers
-  readonly #link: RedisConnection
-  readonly #corks: Corks
+  readonly nodes: Nodes
+  readonly #connection: RedisConnection
+  readonly #batcher: WriteBatcher
   readonly #started: Promise<void>
-  /** Until Redis has answered for the first time, or has been waited for long enough. */
-  #start: Start | undefined
+  /** Until Redis has replied for the first time, or was waited for long enough. */
+  #startUp: StartUp | undefined
 
-  constructor(link: RedisConnection) {
-    this.#link = link
-    this.#corks = new Corks(link)
-    this.servers = new Servers(link, () => this.#begin())
-    this.#start = new Start(() => this.#giveUpStart())
-    this.#started = this.#start.over
-    link.connect().catch(() => {})
+  constructor(connection: RedisConnection) {
+    this.#connection = connection
+    this.#batcher = new WriteBatcher(connection)
+    this.nodes = new Nodes(connection, () => this.#sendParked())
+    this.#startUp = new StartUp(() => this.#giveUpStart())
+    this.#started = this.#startUp.over
+    connection.connect().catch(() => {})
   }
 
   /** Whether the server that holds `name` would be asked. */
   isOpen(name: string, deadlineMs: number): boolean {
-    return this.#start !== undefined || this.servers.gateOf(name).isAvailableWithin(deadlineMs)
+    return this.#startUp !== undefined || this.nodes.serverOf(name).isAvailableWithin(deadlineMs)
   }
 
-  /** One more limiter. It lets its callers wait for the first connection. */
+  /** One more limiter. Its callers may wait for the first connection. */
   join(user: StoreUser): void {
-    this.servers.users.add(user)
-    this.#start?.wait(user.connectTimeoutMs)
+    this.nodes.users.add(user)
+    this.#startUp?.wait(user.connectTimeoutMs)
   }
 
   leave(user: StoreUser): void {
-    this.servers.users.delete(user)
+    this.nodes.users.delete(user)
   }
 
-  /** Waits for the first connection, if there was none yet, and says whether Redis decides. */
+  /** Waits for the first connection if there was none yet, then tells whether Redis decides. */
   async ready(): Promise<StoreStatus> {
     await this.#started
-    return this.servers.status
+    return this.nodes.status
   }
 
   /**
-   * What the script answers. Whatever becomes of the connection, it resolves or rejects within the deadline;
-   * before the first connection, within the time for connecting.
+   * Calls a script. Resolves or rejects within the deadline, or before the first connection within the time for
+   * connecting, whatever becomes of the connection.
    *
    * @param since when the caller came, if that was earlier than now: its deadline counts from then
    * @throws StoreFailure
    */
-  ask(
-    question: Question,
+  call(
+    args: ScriptArgs,
     deadlines: Deadlines,
-    connecting: Connecting,
+    queue: StartQueue,
     since?: number,
   ): Promise<readonly number[]> {
     const now = performance.now()
     const from = since ?? now
     return new Promise((resolve, reject) => {
-      if (this.#start !== undefined) {
-        this.#start.park({ question, deadlines, resolve, reject }, connecting, now)
+      if (this.#startUp !== undefined) {
+        this.#startUp.park(args, deadlines, queue, now, [resolve, reject])
         return
       }
-      const gate = this.servers.gateOf(question.name)
-      if (!gate.isAvailableWithin(deadlines.ms)) {
+      const server = this.nodes.serverOf(args.name)
+      if (!server.isAvailableWithin(deadlines.ms)) {
         reject(new StoreFailure('unavailable'))
         return
       }
-      const call = new Call(question, from + deadlines.ms, resolve, reject)
+      const call = new ScriptCall(args, from + deadlines.ms, resolve, reject)
       if (call.dueAt <= now) {
         reject(new StoreFailure('timeout'))
         return
       }
       call.isShort = now - from > deadlines.ms / 2
       deadlines.add(call, from, now)
-      this.#send(call, gate, now)
+      this.#send(call, server, now)
     })
   }
 
   async close(): Promise<void> {
-    await this.servers.close()
-    this.#link.disconnect()
-    this.#link.release?.()
+    await this.nodes.close()
+    this.#connection.disconnect()
+    this.#connection.release?.()
     this.#endStart()
   }
 
-  #send(call: Call, gate: ServerBreaker, now: number): void {
-    const { script, name, op, amount, tail } = call.question
-    call.gate = gate
+  #send(call: ScriptCall, server: Server, now: number): void {
+    const { script, name, op, amount, tail } = call.args
+    call.server = server
     call.sentAt = now
-    this.#corks.cork()
-    const deadline = gate.skew.deadline(call.dueAt, now)
-    this.#link.evalsha(script.sha, '1', name, wordsOf(op, amount, deadline), ...tail).then(
-      (reply) => this.#answered(call, reply),
-      (error: unknown) => this.#failed(call, error, deadline),
+    this.#batcher.add()
+    const deadline = server.clock.deadline(call.dueAt, now)
+    this.#connection.evalsha(script.sha, '1', name, firstArg(op, amount, deadline), ...tail).then(
+      (reply) => this.#receive(call, server, reply),
+      (error: unknown) => this.#fail(call, server, error, deadline),
     )
   }
 
-  #answered(call: Call, reply: unknown): void {
+  #receive(call: ScriptCall, server: Server, reply: unknown): void {
     const numbers = readNumbers(reply)
-    if (numbers === undefined) {
-      call.fail(new StoreFailure('garbled'))
-      return
-    }
-    const late = lateness(numbers)
-    if (late !== undefined) this.#sendAgain(call, late)
+    if (numbers === undefined) call.fail(new StoreFailure('garbled'))
+    else if (isTooLate(numbers)) this.#sendAgain(call, server, numbers[1] as number)
     else {
-      if (numbers.length % 2 === 0) call.gate?.skew.learn(call.sentAt, numbers.at(-1) ?? 0)
+      if (numbers.length % 2 === 0) server.clock.learn(call.sentAt, numbers.at(-1) ?? 0)
       call.answer(numbers)
     }
   }
 
-  /** The server's clock is ahead of where we took it to be, or the call was long on its way. */
-  #sendAgain(call: Call, serverUs: number): void {
-    const { gate } = call
-    gate?.skew.forget()
-    gate?.skew.learn(call.sentAt, serverUs)
+  /** The server's clock is further ahead than we assumed, or the call took long to arrive. */
+  #sendAgain(call: ScriptCall, server: Server, serverUs: number): void {
+    server.clock.forget()
+    server.clock.learn(call.sentAt, serverUs)
     const now = performance.now()
-    if (call.settled || call.repeated || gate === undefined || now >= call.dueAt) {
+    if (call.settled || call.repeated || now >= call.dueAt) {
       call.fail(new StoreFailure('timeout'))
       return
     }
     call.repeated = true
-    this.#send(call, gate, now)
+    this.#send(call, server, now)
   }
 
-  #failed(call: Call, error: unknown, deadline: string): void {
+  /** A server that does not know the script is sent its text. */
+  #fail(call: ScriptCall, server: Server, error: unknown, deadline: string): void {
     if (!isScriptLost(error) || call.settled) {
       call.fail(failureOf(error))
       return
     }
-    const { script, name, op, amount, tail } = call.question
-    this.#link.eval(script.text, '1', name, wordsOf(op, amount, deadline), ...tail).then(
-      (reply) => this.#answered(call, reply),
+    const { script, name, op, amount, tail } = call.args
+    this.#connection.eval(script.text, '1', name, firstArg(op, amount, deadline), ...tail).then(
+      (reply) => this.#receive(call, server, reply),
       (again: unknown) => call.fail(failureOf(again)),
     )
   }
 
-  /** Redis answers: those who have waited for that are sent. */
-  #begin(): void {
+  /** Redis replies: the calls that waited for that are sent. */
+  #sendParked(): void {
     const now = performance.now()
     for (const parked of this.#endStart()) {
-      this.#send(parked.call(now), this.servers.gateOf(parked.question.name), now)
+      this.#send(parked.unparked(now), this.nodes.serverOf(parked.args.name), now)
     }
   }
 
   #giveUpStart(): void {
-    if (this.#start === undefined) return
+    if (this.#startUp === undefined) return
     const parked = this.#endStart()
-    this.servers.giveUpStart()
-    for (const caller of parked) caller.turnAway()
+    this.nodes.giveUpStart()
+    for (const call of parked) call.turnAway()
   }
 
-  #endStart(): readonly Parked[] {
-    const parked = this.#start?.finish() ?? []
-    this.#start = undefined
+  #endStart(): readonly ParkedCall[] {
+    const parked = this.#startUp?.finish() ?? []
+    this.#startUp = undefined
     return parked
+  }
+}
+
+/**
+ * Sends the commands of one turn of the event loop in few writes; each alone would be a system call. Unlike in
+ * a pipeline, no command waits for a reply first.
+ */
+class WriteBatcher {
+  readonly #connection: RedisConnection
+  #corked: Socket | undefined
+  #size = 0
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection
+  }
+
+  /** To be called before a command is sent. */
+  add(): void {
+    const { stream } = this.#connection
+    if (stream?.cork === undefined) return
+    if (this.#corked === stream) {
+      this.#size++
+      if (this.#size > MAX_BATCH) this.#flush(stream)
+      return
+    }
+    this.#corked = stream
+    this.#size = 1
+    stream.cork()
+    process.nextTick(() => {
+      if (this.#corked === stream) this.#corked = undefined
+      stream.uncork?.()
+    })
+  }
+
+  #flush(stream: Socket): void {
+    this.#size = 1
+    stream.uncork?.()
+    stream.cork?.()
   }
 }

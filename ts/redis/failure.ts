@@ -88,7 +88,12 @@ export function failureAt(step: string, error: unknown): StoreFailure {
   return failure(kind, named, `${detail} at ${step}`.trim())
 }
 
-/** Whether the server has forgotten the script. Nothing was done then. */
+/** The failure of work that took too long. */
+export function timedOut(): StoreFailure {
+  return new StoreFailure('timeout')
+}
+
+/** Whether the server does not know the script. It has done nothing then. */
 export function isScriptLost(error: unknown): boolean {
   return error instanceof Error && error.message.includes('NOSCRIPT')
 }

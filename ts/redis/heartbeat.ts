@@ -1,160 +1,287 @@
 import { randomBytes } from 'node:crypto'
+import { withTimeout } from '../maybe-promise.ts'
 import { StoreFailure } from '../remote/failure.ts'
-import { Circle, SILENCE_MS } from './circle.ts'
-import type { Skew } from './clock-offset.ts'
-import { isScriptLost } from './failure.ts'
+import { failureOf, timedOut } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { sharedName } from './key.ts'
-import { readNumbers } from './reply.ts'
-import { HEARTBEAT_SCRIPT } from './script/index.ts'
+import { HEARTBEAT_SCRIPT, readNumbers, runScript } from './script/index.ts'
+import type { ClockOffset, Server } from './server.ts'
 
-/** How often a process says that it lives. */
 const HEARTBEAT_MS = 2_000
-/** How often while it is new, and others have to learn of it and it of them. */
-const BRISK_MS = 500
-const BRISK_FOR_MS = 4_000
-/** Limiters whose processes are counted one by one. A process with more counts all on its prefix. */
-const MOST = 128
+/** The interval while a process is new, and other processes have to learn of it and it of them. */
+const FIRST_HEARTBEATS_MS = 500
+const NEW_FOR_MS = 4_000
+const TIMEOUT_MS = 1_000
+/** A process whose last heartbeat is this old is gone. */
+export const SILENCE_MS = 6_000
+/** A new process waits at least this long before it takes its full share: within it, others reconnect too. */
+const SETTLING_MS = 1_500
+/** Groups of a process that are counted one by one. A process with more is counted for its prefix only. */
+const MAX_GROUPS = 128
 
-/** How often to ask whether a heartbeat is due. */
-export const PULSE_MS: number = BRISK_MS
-
-interface Visitor {
-  readonly id: string
-  /** Whether it has too many limiters to be counted for each. */
-  readonly isMany: boolean
-  readonly leaves: boolean
-}
-
-interface Holders {
-  readonly circle: Circle
-  count: number
+/** What a server has replied about one set of processes, in its own time. */
+interface Counted {
+  /** Processes in the set, this one included. */
+  readonly count: number
+  /** Whether this process was not in it before. */
+  readonly isNew: boolean
+  /** The oldest heartbeat of all processes; -1 if the server does not tell. */
+  readonly oldestMs: number
+  readonly nowMs: number
 }
 
 /**
- * Counts the processes that use one `keyPrefix`, by having each say that it lives, and for each limiter those
- * that share its limits. One command a heartbeat, whatever the number of limiters.
+ * The processes that share the limits of one limiter, as this process knows them. They decide its share of the
+ * limits while Redis is away.
+ *
+ * All shares together never exceed the whole. So a new process takes next to nothing until each of the other
+ * processes has sent a heartbeat again: by then they have counted it and reduced their own shares. And a
+ * process that reconnects to a Redis without data keeps counting the processes that it knew, for as long as
+ * they may take to reconnect as well.
  */
-export class Census {
-  /** The name of the count in Redis. All other names have the same slot. */
+export class ProcessGroup {
+  #count = 0
+  #joinedMs = 0
+  #isSettled = false
+  /** Processes that were counted before the data was lost. */
+  #known = 0
+  #knownUntilMs = 0
+
+  /** Processes that share the limits; 0 before the first count. */
+  get processes(): number {
+    return this.#count
+  }
+
+  /** Whether the other processes have counted this one. */
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
+  /** The number of shares that the limits are divided into; this process has one. */
+  get parts(): number {
+    return this.#isSettled ? this.#count : Number.POSITIVE_INFINITY
+  }
+
+  learn({ count, isNew, oldestMs, nowMs }: Counted): void {
+    if (isNew && this.#count > 0) this.#knownUntilMs = nowMs + SILENCE_MS
+    else if (isNew) this.#joinedMs = nowMs
+    // Only matters if the server's clock was set back.
+    this.#joinedMs = Math.min(this.#joinedMs, nowMs)
+    this.#knownUntilMs = Math.min(this.#knownUntilMs, nowMs + SILENCE_MS)
+    if (nowMs >= this.#knownUntilMs) this.#known = count
+    // All other processes may be new, and those known before may still be on their way.
+    this.#count = nowMs < this.#knownUntilMs ? this.#known + count - 1 : count
+    this.#isSettled ||= this.#isCountedBy(count, oldestMs, nowMs)
+  }
+
+  #isCountedBy(count: number, oldestMs: number, nowMs: number): boolean {
+    if (count === 1) return true
+    const waitMs = oldestMs < this.#joinedMs ? SILENCE_MS : SETTLING_MS
+    return nowMs - this.#joinedMs >= waitMs
+  }
+}
+
+/** The heartbeats of one connection: one command an interval for each `keyPrefix`, whatever the number of limiters. */
+export class Heartbeats {
+  readonly #connection: RedisConnection
+  readonly #whole: Server
+  readonly #serverOf: (name: string) => Server
+  readonly #counts = new Map<string, ProcessCount>()
+  readonly #timer: NodeJS.Timeout
+  #soon: NodeJS.Immediate | undefined
+  #isCounted = false
+
+  /**
+   * @param whole the connection as a whole
+   * @param serverOf the server that holds a name
+   */
+  constructor(connection: RedisConnection, whole: Server, serverOf: (name: string) => Server) {
+    this.#connection = connection
+    this.#whole = whole
+    this.#serverOf = serverOf
+    this.#timer = setInterval(() => void this.#sendDue(), FIRST_HEARTBEATS_MS).unref()
+  }
+
+  /** Whether this process was ever counted. If not, it knows of no other. */
+  get isCounted(): boolean {
+    return this.#isCounted
+  }
+
+  /**
+   * The processes that share the limits of one more limiter, counted from now on.
+   *
+   * @param limits tells limits with this prefix apart
+   */
+  join(prefix: string, limits: string): { readonly group: ProcessGroup; leave(): void } {
+    const count = this.#counts.get(prefix) ?? new ProcessCount(prefix)
+    this.#counts.set(prefix, count)
+    const group = count.join(limits)
+    if (group.processes === 0) this.#sendSoon(count)
+    return { group, leave: () => count.leave(limits) }
+  }
+
+  /** Sends all heartbeats now: they also prove that the server works. Rejects if one fails. */
+  async send(): Promise<void> {
+    await Promise.all([...this.#counts.values()].map((count) => this.#send(count)))
+  }
+
+  /** Makes all heartbeats due at the end of this turn of the event loop. */
+  sendAllSoon(): void {
+    for (const count of this.#counts.values()) this.#sendSoon(count)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+    clearImmediate(this.#soon)
+  }
+
+  /** Tells Redis that this process is gone. Never rejects. */
+  async depart(): Promise<void> {
+    const counts = [...this.#counts.values()]
+    const gone = Promise.allSettled(counts.map((count) => count.depart(this.#connection)))
+    await withTimeout(gone, TIMEOUT_MS, timedOut).catch(() => {})
+  }
+
+  async #send(count: ProcessCount): Promise<void> {
+    await count.send(this.#connection, this.#serverOf(count.name).clock)
+    this.#isCounted = true
+    if (count.isDue(performance.now())) this.#sendSoon(count)
+  }
+
+  /** One command for all limiters that are made in the same turn of the event loop. */
+  #sendSoon(count: ProcessCount): void {
+    if (!this.#whole.isAvailable) return
+    count.makeDue()
+    this.#soon ??= setImmediate(() => {
+      this.#soon = undefined
+      void this.#sendDue()
+    }).unref()
+  }
+
+  /** A heartbeat that fails counts as a call that failed. */
+  async #sendDue(): Promise<void> {
+    for (const count of this.#counts.values()) {
+      const server = this.#serverOf(count.name)
+      if (!server.isAvailable || !count.isDue(performance.now())) continue
+      await withTimeout(this.#send(count), TIMEOUT_MS, timedOut).catch((error: unknown) => {
+        server.callFailed(failureOf(error), count.name, TIMEOUT_MS)
+      })
+    }
+  }
+}
+
+/** Proves that the server which holds `name` runs scripts and accepts writes. */
+export async function proveAlive(
+  connection: RedisConnection,
+  name: string,
+  clock: ClockOffset,
+): Promise<void> {
+  const sentAt = performance.now()
+  const [, serverUs = 0] = await beat(connection, [name], newId())
+  clock.learn(sentAt, serverUs)
+}
+
+interface Membership {
+  readonly group: ProcessGroup
+  limiters: number
+}
+
+/** Counts the processes that use one `keyPrefix`, and for each limiter those that share its limits. */
+class ProcessCount {
+  /** The name of the set of all processes in Redis. All other sets have the same slot. */
   readonly name: string
-  /** This process on this connection. Short: it stands in a set for each limiter. */
+  /** This process on this connection. Short, because it is stored once for each limiter. */
   readonly #id: string = newId()
-  readonly #all = new Circle()
-  /** By what tells limits apart. */
-  readonly #circles = new Map<string, Holders>()
-  /** What this process no longer shares, and may still be counted for. */
+  readonly #groups = new Map<string, Membership>()
+  /** Groups that this process has left, and may still be counted in. */
   readonly #left = new Set<string>()
   #dueAt = 0
-  #briskUntil = 0
+  #newUntil = 0
 
   constructor(prefix: string) {
     this.name = sharedName(prefix, 'processes')
   }
 
-  /** The processes that share these limits, for one more limiter. */
-  join(limits: string): Circle {
-    const known = this.#circles.get(limits)
-    const holders = known ?? { circle: new Circle(), count: 0 }
-    if (known === undefined) this.#circles.set(limits, holders)
-    holders.count++
+  join(limits: string): ProcessGroup {
+    const known = this.#groups.get(limits)
+    const membership = known ?? { group: new ProcessGroup(), limiters: 0 }
+    if (known === undefined) this.#groups.set(limits, membership)
+    membership.limiters++
     this.#left.delete(limits)
-    return holders.circle
+    return membership.group
   }
 
-  /** One limiter less. The process is counted for it until it leaves, or was not heard of for a while. */
-  letGo(limits: string): void {
-    const holders = this.#circles.get(limits)
-    if (holders === undefined || --holders.count > 0) return
-    this.#circles.delete(limits)
-    if (this.#left.size < MOST) this.#left.add(limits)
+  /** One limiter less. The process stays in the set until it departs, or was silent for a while. */
+  leave(limits: string): void {
+    const membership = this.#groups.get(limits)
+    if (membership === undefined || --membership.limiters > 0) return
+    this.#groups.delete(limits)
+    if (this.#left.size < MAX_GROUPS) this.#left.add(limits)
   }
 
-  /** Makes it time for a heartbeat: there is something to tell. */
-  hurry(): void {
+  makeDue(): void {
     this.#dueAt = 0
   }
 
-  /** Whether it is time for a heartbeat. */
   isDue(now: number): boolean {
     return now >= this.#dueAt
   }
 
-  /** Says that this process lives, and counts. Rejects as the connection does. */
-  async take(link: RedisConnection, skew: Skew): Promise<void> {
+  /** Sends a heartbeat and learns from the reply. Rejects as the connection does. */
+  async send(connection: RedisConnection, clock: ClockOffset): Promise<void> {
     const sentAt = performance.now()
-    // Those who join while it is under way are counted the next time.
-    const circles = [...this.#circles]
-    const isMany = circles.length > MOST
-    const names = isMany ? [] : circles.map(([limits]) => `${this.name}:${limits}`)
-    const who = { id: this.#id, isMany, leaves: false }
-    const numbers = await visit(link, [this.name, this.#many, ...names], who)
-    skew.learn(sentAt, numbers[1] ?? 0)
-    this.#learn(circles, numbers, isMany)
+    // Limiters that join while it is under way are counted the next time.
+    const groups = [...this.#groups]
+    const isMany = groups.length > MAX_GROUPS
+    const names = this.#names(isMany ? [] : groups.map(([limits]) => limits))
+    const numbers = await beat(connection, names, this.#id, { isMany })
+    clock.learn(sentAt, numbers[1] ?? 0)
+    this.#learn(groups, numbers, isMany)
     this.#plan(sentAt)
   }
 
-  /** Says that this process is gone. */
-  async leave(link: RedisConnection): Promise<void> {
-    const all = [...this.#circles.keys(), ...this.#left].slice(0, MOST)
-    const names = all.map((limits) => `${this.name}:${limits}`)
-    await visit(link, [this.name, this.#many, ...names], {
-      id: this.#id,
-      isMany: true,
-      leaves: true,
-    })
+  async depart(connection: RedisConnection): Promise<void> {
+    const limits = [...this.#groups.keys(), ...this.#left].slice(0, MAX_GROUPS)
+    await beat(connection, this.#names(limits), this.#id, { isMany: true, leaves: true })
   }
 
-  get #many(): string {
-    return `${this.name}:*`
+  #names(limits: readonly string[]): readonly string[] {
+    return [this.name, `${this.name}:*`, ...limits.map((one) => `${this.name}:${one}`)]
   }
 
-  #learn(circles: [string, Holders][], numbers: readonly number[], isMany: boolean): void {
+  #learn(groups: [string, Membership][], numbers: readonly number[], isMany: boolean): void {
     const [, serverUs = 0, oldestMs = -1, all = 0, isNew = 0, many = 0] = numbers
     const nowMs = Math.floor(serverUs / 1000)
     const inAll = { count: all, isNew: isNew === 1, oldestMs, nowMs }
-    this.#all.learn(inAll)
-    circles.forEach(([, { circle }], index) => {
+    for (const [index, [, { group }]] of groups.entries()) {
       const [count = 0, isNewHere = 0] = numbers.slice(7 + 2 * index)
-      const others = { count: count + many, isNew: isNewHere === 1, oldestMs, nowMs }
-      circle.learn(isMany ? { ...inAll, isNew: circle.processes === 0 || inAll.isNew } : others)
-    })
+      if (isMany) group.learn({ ...inAll, isNew: group.processes === 0 || inAll.isNew })
+      else group.learn({ count: count + many, isNew: isNewHere === 1, oldestMs, nowMs })
+    }
   }
 
   #plan(now: number): void {
-    const isBusy = [...this.#circles.values()].some(({ circle }) => !circle.isSettled)
-    if (isBusy) this.#briskUntil = now + BRISK_FOR_MS
-    const isBehind = [...this.#circles.values()].some(({ circle }) => circle.processes === 0)
-    // A little early rather than one pulse late.
-    this.#dueAt = isBehind
-      ? 0
-      : now + (now < this.#briskUntil ? BRISK_MS : HEARTBEAT_MS) - BRISK_MS / 2
+    const groups = [...this.#groups.values()].map(({ group }) => group)
+    if (groups.some(({ isSettled }) => !isSettled)) this.#newUntil = now + NEW_FOR_MS
+    const intervalMs = now < this.#newUntil ? FIRST_HEARTBEATS_MS : HEARTBEAT_MS
+    // Slightly early rather than one tick of the timer late.
+    const dueAt = now + intervalMs - FIRST_HEARTBEATS_MS / 2
+    this.#dueAt = groups.some(({ processes }) => processes === 0) ? 0 : dueAt
   }
-}
-
-/** Proves that the server which holds `name` runs scripts and can be written to. */
-export async function proveAlive(link: RedisConnection, name: string, skew: Skew): Promise<void> {
-  const sentAt = performance.now()
-  const who = { id: newId(), isMany: false, leaves: false }
-  const [, serverUs = 0] = await visit(link, [name], who)
-  skew.learn(sentAt, serverUs)
 }
 
 function newId(): string {
   return randomBytes(9).toString('base64url')
 }
 
-async function visit(
-  link: RedisConnection,
+async function beat(
+  connection: RedisConnection,
   names: readonly string[],
-  { id, isMany, leaves }: Visitor,
+  id: string,
+  { isMany = false, leaves = false } = {},
 ): Promise<readonly number[]> {
   const args = [names.length, ...names, id, SILENCE_MS, Number(leaves), Number(isMany)]
-  const reply = await link.evalsha(HEARTBEAT_SCRIPT.sha, ...args).catch((error: unknown) => {
-    if (!isScriptLost(error)) throw error
-    return link.eval(HEARTBEAT_SCRIPT.text, ...args)
-  })
-  const numbers = readNumbers(reply)
+  const numbers = readNumbers(await runScript(connection, HEARTBEAT_SCRIPT, args))
   if (numbers === undefined) throw new StoreFailure('garbled')
   return numbers
 }

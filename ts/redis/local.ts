@@ -5,7 +5,7 @@ import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import type { ResolvedRemoteOptions } from '../remote/options.ts'
-import type { Circle } from './circle.ts'
+import type { ProcessGroup } from './heartbeat.ts'
 import { openShare, partOf, type Share } from './share.ts'
 import type { TableTerms } from './table.ts'
 
@@ -21,7 +21,7 @@ interface Held {
   holders: number
 }
 
-const byCircle = new WeakMap<Circle, Map<string, Held>>()
+const byCircle = new WeakMap<ProcessGroup, Map<string, Held>>()
 
 /**
  * What counts for these limits in this process. Limiters that share their counters in Redis share them here.
@@ -30,7 +30,7 @@ const byCircle = new WeakMap<Circle, Map<string, Held>>()
  * @returns and what lets go of it again
  */
 export function localFor(
-  circle: Circle,
+  circle: ProcessGroup,
   limits: readonly Limit[],
   options: ResolvedRemoteOptions,
   parts: () => number,

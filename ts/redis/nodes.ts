@@ -1,94 +1,156 @@
-import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
-import type { StoreFailure } from '../remote/failure.ts'
-import type { Question } from './call.ts'
-import { Skew } from './clock-offset.ts'
-import { failureOf } from './failure.ts'
-import { shakeHands } from './handshake.ts'
+import type { StoreStatus } from '../limiter.ts'
+import type { BreakerOwner } from '../remote/circuit-breaker.ts'
+import { publish, type StoreChange, type StoreFailure } from '../remote/failure.ts'
+import { OutageReporter, type StoreUser } from '../remote/outage.ts'
+import { Diagnosis } from './diagnosis.ts'
+import { failureAt, HINTS } from './failure.ts'
+import { Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
-import { within } from './within.ts'
+import { slotOf } from './key.ts'
+import { Probe } from './probe.ts'
+import { Server } from './server.ts'
 
-/** The circuit breaker of one server, with what is known of that server. */
-export class ServerBreaker extends CircuitBreaker {
-  /** Of a cluster: the server, as `host:port`. Else empty. */
-  readonly node: string
-  /** The server's clock. */
-  readonly skew: Skew = new Skew()
-  /** What failed here last: a probe asks the like. */
-  sample: Question | undefined
-  /** The name of what failed here last. */
-  place = ''
+/** The servers behind a connection: which of them decide, and why the others do not. */
+export class Nodes implements BreakerOwner {
+  /** The limiters that share the connection. */
+  readonly users: Set<StoreUser> = new Set()
+  readonly heartbeats: Heartbeats
+  readonly #connection: RedisConnection
+  readonly #onReady: () => void
+  /** The connection as a whole. */
+  readonly #whole: Server = new Server('', this, false)
+  /** The servers of a cluster. */
+  readonly #byNode = new Map<string, Server>()
+  /** Why a server is not available, as far as it is known. */
+  readonly #failures = new Map<Server, StoreFailure>()
+  readonly #reporter: OutageReporter = new OutageReporter('Redis', HINTS, this.users)
+  readonly #diagnosis: Diagnosis
+  readonly #probe: Probe
+  #outages = 0
+  /** Whether no server has replied yet, and was not waited for long enough. */
+  #isStarting = true
 
-  constructor(node: string, owner: BreakerOwner, isAvailable: boolean) {
-    super(owner, isAvailable)
-    this.node = node
+  /** @param onReady called whenever the connection as a whole is available again */
+  constructor(connection: RedisConnection, onReady: () => void) {
+    this.#connection = connection
+    this.#onReady = onReady
+    this.#diagnosis = new Diagnosis(connection, (failure) => this.#learn(this.#whole, failure))
+    this.heartbeats = new Heartbeats(connection, this.#whole, (name) => this.serverOf(name))
+    this.#probe = new Probe(connection, this.heartbeats, this.#diagnosis)
+    this.#listen()
   }
 
-  /**
-   * @param asked the question, or the name of a count of processes
-   * @param givenMs how long the call was given
-   */
-  callFailed(failure: StoreFailure, asked: Question | string, givenMs: number): void {
-    this.place = typeof asked === 'string' ? asked : asked.name
-    if (typeof asked !== 'string') this.sample = asked
-    this.failed(failure, givenMs)
-    // The servers of a cluster have one breaker each; a connection to one of them can't serve the others' keys.
-    if (failure.reason === 'MOVED') this.open(failure)
+  /** How often a server stopped replying. */
+  get outages(): number {
+    return this.#outages
   }
 
-  protected override onOpen(): void {
-    this.skew.forget()
+  /** Whether Redis decides about any key, and if not, why. */
+  get status(): StoreStatus {
+    const servers = [...this.#byNode.values()]
+    const isAny = servers.length === 0 || servers.some(({ isAvailable }) => isAvailable)
+    if (this.#whole.isAvailable && isAny) return { available: true, reason: undefined }
+    const server = this.#whole.isAvailable ? servers[0] : this.#whole
+    const failure = server === undefined ? undefined : this.#failures.get(server)
+    return { available: false, reason: failure?.reason ?? 'disconnected' }
   }
-}
 
-/** The servers of a cluster, as far as we have to do with each. A connection to a single server has none. */
-export class Nodes {
-  readonly #link: RedisConnection
-  readonly #connecting = new WeakMap<RedisConnection, Promise<unknown>>()
+  /** See {@link BreakerOwner}. */
+  get shortestMs(): number {
+    let shortest = Number.POSITIVE_INFINITY
+    for (const { deadlineMs } of this.users) shortest = Math.min(shortest, deadlineMs)
+    return shortest
+  }
 
-  constructor(link: RedisConnection) {
-    this.#link = link
-    // ioredis connects on first use. A first call need not wait for that, and a reason is heard at once.
-    link.on('+node', (node: RedisConnection) => {
-      if (node.options.readOnly === true || node.status !== 'wait') return
-      this.#connecting.set(
-        node,
-        node.connect().catch(() => {}),
-      )
+  /** The server that holds `name`. */
+  serverOf(name: string): Server {
+    if (this.#connection.isCluster !== true || !this.#whole.isAvailable) return this.#whole
+    const slot = slotOf(`${this.#connection.options.keyPrefix ?? ''}${name}`)
+    const node = this.#connection.slots?.[slot]?.[0] ?? ''
+    if (node === '') return this.#whole
+    const known = this.#byNode.get(node)
+    if (known !== undefined) return known
+    const server = new Server(node, this, true)
+    this.#byNode.set(node, server)
+    return server
+  }
+
+  /** There was no connection in time for the callers that waited for it. */
+  giveUpStart(): void {
+    this.#isStarting = false
+    const known = this.#failures.get(this.#whole)
+    const isReason = known !== undefined && known.weight > 0
+    this.opened(this.#whole, isReason ? known : this.#diagnosis.whySilent())
+  }
+
+  async close(): Promise<void> {
+    this.heartbeats.stop()
+    const isReady = this.#connection.status === 'ready' && this.#whole.isAvailable
+    for (const server of [this.#whole, ...this.#byNode.values()]) server.stop()
+    if (isReady) await this.heartbeats.depart()
+  }
+
+  /** See {@link BreakerOwner}. */
+  probe(server: Server): Promise<number> {
+    return this.#probe.run(server, this, this.#isStarting)
+  }
+
+  /** See {@link BreakerOwner}. */
+  opened(server: Server, failure: StoreFailure): void {
+    this.#outages++
+    this.#failures.set(server, failure)
+    if (failure.kind === 'timeout') this.#connection.refreshSlotsCache?.()
+    this.#publish({ available: false, reason: failure.reason, node: server.node, downMs: 0 })
+    this.#reporter.begins(server, failure)
+  }
+
+  /** See {@link BreakerOwner}. */
+  stayedOpen(server: Server, failure: StoreFailure): void {
+    this.#learn(server, failure)
+    if (!this.#isStarting) this.#reporter.goesOn(failure)
+  }
+
+  /** See {@link BreakerOwner}. */
+  closed(server: Server, downMs: number): void {
+    const failure = this.#failures.get(server)
+    this.#failures.delete(server)
+    const isFirst = server === this.#whole && this.#isStarting
+    if (server === this.#whole) {
+      this.#isStarting = false
+      this.#onReady()
+      // With a single server the heartbeats were the probe.
+      if (this.#connection.isCluster === true) this.heartbeats.sendAllSoon()
+    }
+    // Before its first reply it was not reported as unavailable.
+    if (isFirst || failure === undefined) return
+    this.#publish({ available: true, reason: failure.reason, node: server.node, downMs })
+    this.#reporter.ends(server)
+  }
+
+  #listen(): void {
+    const connection = this.#connection
+    connection.on('node error', (error: Error & { command?: { name?: string } }) => {
+      this.#diagnosis.hear(error)
+      // ioredis would go on in database 0.
+      if (error.command?.name === 'select') this.#whole.open(failureAt('SELECT', error))
+    })
+    connection.on('ready', () => this.#whole.probeNow())
+    connection.on('close', () => {
+      const failure = this.#diagnosis.whyClosed()
+      this.#learn(this.#whole, failure)
+      this.#whole.open(failure)
     })
   }
 
-  /**
-   * Waits until they are connected, and looks at what ioredis ignores then. A server that is away has a gate
-   * of its own and does not keep the others shut.
-   *
-   * @throws StoreFailure where a step of the handshake is refused
-   */
-  async connected(ms: number): Promise<void> {
-    const nodes = this.#link.nodes?.('master') ?? []
-    const all = (): Promise<unknown> =>
-      Promise.all(
-        nodes.map(async (node) => {
-          await this.#connecting.get(node)
-          if (node.status === 'ready') await shakeHands(node)
-        }),
-      )
-    await within(ms, all).catch(throwIfLasting)
+  /** Keeps the most specific reason. */
+  #learn(server: Server, failure: StoreFailure): void {
+    if (server.isAvailable) return
+    const known = this.#failures.get(server)
+    if (failure.weight >= (known?.weight ?? 0)) this.#failures.set(server, failure)
   }
 
-  /** Leaves a server that is silent or was demoted: another may have taken its place. */
-  leave(name: string): void {
-    if (this.#link.isCluster !== true) {
-      this.#link.disconnect(true)
-      return
-    }
-    this.#link.refreshSlotsCache?.()
-    const links = this.#link.nodes?.('master') ?? []
-    links.find(({ options: { host, port } }) => `${host}:${port}` === name)?.disconnect(true)
+  #publish(change: StoreChange): void {
+    const listeners = [...this.users].flatMap(({ onStoreChange }) => onStoreChange ?? [])
+    publish(change, listeners)
   }
-}
-
-/** What another server of the cluster would refuse as well. */
-export function throwIfLasting(error: unknown): void {
-  const failure = failureOf(error)
-  if (failure.isLasting) throw failure
 }

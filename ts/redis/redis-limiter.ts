@@ -193,7 +193,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
       deniedLocally,
       leased,
       failures: { ...failures },
-      outages: this.#connection.servers.outages,
+      outages: this.#connection.nodes.outages,
       processes: this.#store.processes,
     }
   }

@@ -8,10 +8,9 @@ import { Fallback } from '../remote/fallback.ts'
 import type { Grant, Lender } from '../remote/leases.ts'
 import { agedBy, blockMsIn, chargedIn, decisionFrom, statusesIn } from '../remote/store-decision.ts'
 import { Asker } from './asker.ts'
-import type { Question } from './call.ts'
 import type { Connection } from './connection.ts'
 import type { ResolvedRedisOptions } from './resolve.ts'
-import { decidingScript } from './script/index.ts'
+import { decidingScript, type ScriptArgs } from './script/index.ts'
 import { termsOf } from './script/policy-args.ts'
 import type { Tally } from './tally.ts'
 
@@ -173,7 +172,7 @@ export class Store implements Lender {
   }
 
   #ask(
-    op: Question['op'],
+    op: ScriptArgs['op'],
     key: string,
     amount: number,
     since?: number,
@@ -181,7 +180,7 @@ export class Store implements Lender {
     return this.#asker.ask(op, key, amount, this.#tail, since)
   }
 
-  #tell(op: Question['op'], key: string, amount: number, instead: () => void): Promise<void> {
+  #tell(op: ScriptArgs['op'], key: string, amount: number, instead: () => void): Promise<void> {
     return this.#asker.tell(op, key, amount, this.#tail, instead)
   }
 

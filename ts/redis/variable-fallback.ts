@@ -5,7 +5,7 @@ import type { LimitStatus } from '../limiter.ts'
 import { blind } from '../remote/fallback.ts'
 import type { ResolvedRemoteOptions } from '../remote/options.ts'
 import { NativeVariableLimiter, type VariableTier } from '../variable/native.ts'
-import type { Circle } from './circle.ts'
+import type { ProcessGroup } from './heartbeat.ts'
 
 interface Held {
   readonly native: NativeVariableLimiter
@@ -13,7 +13,7 @@ interface Held {
 }
 
 /** Limiters that share their counters in Redis share them here. */
-const byCircle = new WeakMap<Circle, Held>()
+const byCircle = new WeakMap<ProcessGroup, Held>()
 
 /** One part of some limits, as the native limiter sees it. */
 interface Part {
@@ -27,7 +27,7 @@ interface Part {
  */
 export class VariableFallback {
   readonly #options: ResolvedRemoteOptions
-  readonly #circle: Circle
+  readonly #circle: ProcessGroup
   readonly #parts: () => number
   readonly #cut = new WeakMap<readonly Limit[], Part>()
   #held: Held | undefined
@@ -37,7 +37,7 @@ export class VariableFallback {
    * @param circle the processes that share the limits
    * @param parts into how many parts the limits are cut now, of which this process has one
    */
-  constructor(options: ResolvedRemoteOptions, circle: Circle, parts: () => number) {
+  constructor(options: ResolvedRemoteOptions, circle: ProcessGroup, parts: () => number) {
     this.#options = options
     this.#circle = circle
     this.#parts = parts

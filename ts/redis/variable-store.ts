@@ -3,10 +3,9 @@ import type { LimitStatus } from '../limiter.ts'
 import { Denials } from '../remote/denial-cache.ts'
 import { agedBy, blockMsIn, decisionFrom, reordered, statusesIn } from '../remote/store-decision.ts'
 import { Asker } from './asker.ts'
-import type { Question } from './call.ts'
 import type { Connection } from './connection.ts'
 import type { ResolvedRedisOptions } from './resolve.ts'
-import { variableScript } from './script/index.ts'
+import { type ScriptArgs, variableScript } from './script/index.ts'
 import { VariableFallback } from './variable-fallback.ts'
 import { type VariableTerms, variableMark } from './variable-terms.ts'
 
@@ -51,7 +50,7 @@ export class VariableStore {
   async take(terms: VariableTerms, key: string, cost: number, isPaced: boolean): Promise<Decision> {
     const paces = isPaced && this.#options.algorithm === 'leaky-bucket'
     try {
-      const op: Question['op'] = paces ? `q${terms.indices.length}` : 't'
+      const op: ScriptArgs['op'] = paces ? `q${terms.indices.length}` : 't'
       const decision = await this.#ask(op, terms, key, cost)
       if (decision.allowed) this.#denials?.forget(key)
       return decision
@@ -107,7 +106,7 @@ export class VariableStore {
   }
 
   async #ask(
-    op: Question['op'],
+    op: ScriptArgs['op'],
     terms: VariableTerms,
     key: string,
     cost: number,

@@ -2,7 +2,7 @@ import { type Decision, retryAfterOf } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
-import type { Circle } from '../redis/circle.ts'
+import type { ProcessGroup } from '../redis/heartbeat.ts'
 import { type Local, localFor } from '../redis/local.ts'
 import type { OnError, ResolvedRemoteOptions } from './options.ts'
 
@@ -32,7 +32,7 @@ export class Fallback {
   constructor(
     limits: readonly Limit[],
     options: ResolvedRemoteOptions,
-    circle: Circle,
+    circle: ProcessGroup,
     parts: () => number,
   ) {
     this.#policy = options.onError

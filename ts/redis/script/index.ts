@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Algorithm } from '../../options.ts'
+import { isScriptLost } from '../failure.ts'
+import type { RedisConnection } from '../ioredis.ts'
 import { FIXED_WINDOW, VARIABLE_FIXED_WINDOW } from './fixed-window.ts'
 import { GCRA, VARIABLE_GCRA } from './gcra.ts'
 import { HEARTBEAT } from './heartbeat.ts'
@@ -10,6 +12,21 @@ import { SLIDING_WINDOW, VARIABLE_SLIDING_WINDOW } from './sliding-window.ts'
 export interface Script {
   readonly text: string
   readonly sha: string
+}
+
+/** What a deciding script is called with. */
+export interface ScriptArgs {
+  readonly script: Script
+  /** Name of the state: the only key that the script touches. */
+  readonly name: string
+  /**
+   * Check, peek, refund, block or delete; the units that a check may charge beyond its cost; or take, paced
+   * by a limit or not. `prelude.ts` explains each.
+   */
+  readonly op: 'c' | 'p' | 'r' | 'b' | 'd' | number | 't' | `q${number}`
+  readonly amount: number
+  /** The arguments that are the same for each call of a limiter. */
+  readonly tail: readonly string[]
 }
 
 const token = scriptOf(GCRA)
@@ -42,6 +59,43 @@ export function variableScript(algorithm: Algorithm): Script {
 
 /** The script that counts processes. */
 export const HEARTBEAT_SCRIPT: Script = scriptOf(HEARTBEAT)
+
+/** A script's first argument. A check of one unit, the most frequent call, has only the deadline. */
+export function firstArg(op: ScriptArgs['op'], amount: number, deadline: string): string {
+  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
+}
+
+/**
+ * The reply of a script: a list of numbers that `remote/store-decision.ts` reads. The server's time comes last if
+ * the script was asked for it; the length is then even.
+ *
+ * @returns undefined for anything else: a client may be configured to return texts
+ */
+export function readNumbers(reply: unknown): readonly number[] | undefined {
+  if (!Array.isArray(reply) || reply.length < 2) return undefined
+  const numbers = typeof reply[0] === 'number' ? (reply as number[]) : reply.map(Number)
+  for (let i = 0; i < numbers.length; i++) if (!Number.isSafeInteger(numbers[i])) return undefined
+  return numbers
+}
+
+/** Whether the script was called after the deadline. It has done nothing then; its time is the second number. */
+export function isTooLate(numbers: readonly number[]): boolean {
+  return numbers[0] === -2
+}
+
+/** Runs a script. A server that does not know it is sent its text. */
+export async function runScript(
+  connection: RedisConnection,
+  { sha, text }: Script,
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await connection.evalsha(sha, ...args)
+  } catch (error) {
+    if (!isScriptLost(error)) throw error
+    return connection.eval(text, ...args)
+  }
+}
 
 function scriptOf(text: string): Script {
   const trimmed = text.trim()
