@@ -15,8 +15,9 @@ import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
-// biome-ignore lint/performance/noReExportAll: the same names in every adapter, listed once
-export * from '../http/exports.ts'
+export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
+export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<Request, Response>

@@ -13,26 +13,27 @@ import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
 import { type Controls, controlsOf } from '../http/controls.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
+import type { HandOn } from '../http/middleware.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
+import { oneOf } from '../http/values.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
-import { invalid, mustBe } from '../validate.ts'
-import { type Answerer, answerer } from './fastify/errors.ts'
-import { type RateThrottleHook as Hook, hookOf } from './fastify/hook.ts'
-import { fastifyFramework } from './fastify/internals.ts'
+import { invalid } from '../validate.ts'
+import { type RateThrottleHook as Hook, handOnRefusals, hookOf } from './fastify/hook.ts'
 import {
-  around,
   checkDecorators,
   decorate,
-  inside,
+  fastifyAdapter,
+  instancePrefix,
   isRoot,
+  ownersAround,
   register,
-  turnOf,
-} from './fastify/registration.ts'
-import { type Inner, warnOfRoutes } from './fastify/route-warnings.ts'
-import { Guards, type Options, type RouteLimit } from './fastify/routes.ts'
+  registeredIn,
+} from './fastify/internals.ts'
+import { type Inner, warnAboutRoutes } from './fastify/route-warnings.ts'
+import { type Options, type RouteLimit, RouteLimiters } from './fastify/routes.ts'
 
 /** Options of the plugin. */
 interface PluginOptions extends Options {
@@ -48,7 +49,8 @@ interface PluginOptions extends Options {
   readonly replace?: boolean | undefined
 }
 
-type Stage = 'onRequest' | 'preParsing' | 'preValidation' | 'preHandler'
+const STAGES = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+type Stage = (typeof STAGES)[number]
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -96,79 +98,83 @@ interface Decorator<Request, Reply> extends Controls {
  */
 const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) => {
   try {
-    const guards = attach(app, options)
+    const limiters = attach(app, options)
     // At once, unless there is a connection to wait for. The server starts with or without it.
-    if (guards.global?.holdsConnection !== true) done()
-    else void ready(app, guards).then(() => done())
+    if (limiters.global?.holdsConnection !== true) done()
+    else void ready(app, limiters).then(() => done())
   } catch (error) {
-    // A throw here would hang the start: Fastify waits for a callback plugin to call back.
+    // A throw here would hang the start: callback plugins must call `done`.
     done(error as Error)
   }
 }
 
-function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptions): Guards {
-  const stage = readStage(hook)
+function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptions): RouteLimiters {
+  const stage = oneOf(hook ?? 'onRequest', STAGES, 'hook')
   const isMeant = readReplace(app, replace)
   checkDecorators(app)
   const warnings = new Warnings()
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
-  const framework = fastifyFramework(app, warnings)
-  const guards = new Guards(options, framework, warnings, hasEarlyRoutes, turnOf(app))
-  const answer = answerer()
-  register(app, guards)
-  decorate(app, decoratorOf(guards, answer))
+  const adapter = fastifyAdapter(app, warnings)
+  const prefix = instancePrefix(app)
+  const limiters = new RouteLimiters(options, adapter, warnings, hasEarlyRoutes, prefix)
+  const handOn = handOnRefusals()
+  register(app, limiters)
+  decorate(app, decoratorOf(limiters, handOn))
   app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {
-    guards.prepare(this, route)
+    limiters.addRoute(this, route)
   })
   app.addHook('onReady', async () => {
-    warnOfRoutes(guards.settle(), isMeant ? undefined : innerOf(app, guards), warnings)
-    await ready(app, guards)
+    const inner = isMeant ? undefined : innerOf(app, limiters)
+    warnAboutRoutes(limiters.finishRoutes(), inner, warnings)
+    await ready(app, limiters)
   })
   app.addHook(
     stage as 'onRequest',
-    hookOf((request) => guards.of(request), answer) as onRequestHookHandler,
+    hookOf((request) => limiters.of(request), handOn) as onRequestHookHandler,
   )
-  // Before Fastify waits for the requests in flight: it would wait for those that wait here.
+  // Before Fastify waits for the requests in flight: it would wait for those that are parked here.
   app.addHook('preClose', (closing: HookHandlerDoneFunction) => {
-    guards.release()
+    limiters.release()
     closing()
   })
   app.addHook('onClose', (_: FastifyInstance, closed: HookHandlerDoneFunction) => {
-    guards.close()
+    controlsOf(limiters.global, limiters.others).close()
     closed()
   })
-  return guards
+  return limiters
 }
 
-/** Waits for connections, but not so long that Fastify gives the plugin up. */
-async function ready(app: FastifyInstance, guards: Guards): Promise<void> {
+/** The part of Fastify's time for plugins that is spent on waiting for connections. */
+const MAX_PART_OF_TIMEOUT = 0.8
+
+/** Waits for connections, but not until Fastify gives the plugin up. */
+async function ready(app: FastifyInstance, { global, others }: RouteLimiters): Promise<void> {
   const { pluginTimeout = 0 } = app.initialConfig
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
-    if (pluginTimeout > 0) timer = setTimeout(resolve, pluginTimeout * MOST_OF_TIMEOUT)
+    if (pluginTimeout > 0) timer = setTimeout(resolve, pluginTimeout * MAX_PART_OF_TIMEOUT)
   })
-  await Promise.race([controlsOf(guards.global, guards.others).ready(), late])
+  await Promise.race([controlsOf(global, others).ready(), late])
   clearTimeout(timer)
 }
 
-const MOST_OF_TIMEOUT = 0.8
-
 /** `app.rateThrottle`: makes hooks, and controls the plugin's own limits. */
-function decoratorOf(guards: Guards, answer: Answerer): FastifyInstance['rateThrottle'] {
+function decoratorOf(
+  limiters: RouteLimiters,
+  handOn: HandOn<FastifyRequest, FastifyReply>,
+): FastifyInstance['rateThrottle'] {
   const make = (limits: Exclude<RouteLimit, false>): Hook & Controls => {
-    const guard = guards.hook(limits)
+    const limiter = limiters.makeForHook(limits)
     return Object.assign(
-      hookOf(() => guard, answer),
-      controlsOf(guard),
+      hookOf(() => limiter, handOn),
+      controlsOf(limiter),
     )
   }
-  return Object.assign(
-    make,
-    controlsOf(guards.global, guards.others),
-  ) as FastifyInstance['rateThrottle']
+  const controls = controlsOf(limiters.global, limiters.others)
+  return Object.assign(make, controls) as FastifyInstance['rateThrottle']
 }
 
-/** @throws TypeError with code INVALID_OPTION where there is nothing around that could be replaced */
+/** @throws TypeError with code INVALID_OPTION where there are no limits around that could be replaced */
 function readReplace(app: FastifyInstance, replace: unknown): boolean {
   const isRight = replace === undefined || (typeof replace === 'boolean' && !isRoot(app))
   if (isRight) return replace === true
@@ -176,23 +182,16 @@ function readReplace(app: FastifyInstance, replace: unknown): boolean {
   throw invalid(TypeError, 'INVALID_OPTION', 'replace', accepted, replace)
 }
 
-/** What a registration puts in place of limits around it. The first of an instance speaks for all. */
-function innerOf(app: FastifyInstance, guards: Guards): Inner | undefined {
-  const all = inside(app).filter(({ hasGlobal }) => hasGlobal)
-  if (all[0] !== guards) return undefined
-  const optionsOf = (of: readonly Guards[]) => of.flatMap(({ options }) => options ?? [])
-  return { prefix: app.prefix, options: optionsOf(all), replaced: optionsOf(around(app)) }
+/** A registration that replaces limits around it, to be checked. The first of an instance stands for all. */
+function innerOf(app: FastifyInstance, limiters: RouteLimiters): Inner | undefined {
+  const all = registeredIn(app).filter(({ global }) => global !== undefined)
+  if (all[0] !== limiters) return undefined
+  const optionsOf = (of: readonly RouteLimiters[]) =>
+    of.flatMap(({ globalOptions }) => globalOptions ?? [])
+  return { prefix: app.prefix, options: optionsOf(all), replaced: optionsOf(ownersAround(app)) }
 }
 
-function readStage(hook: unknown): Stage {
-  const stage = STAGES.find((name) => name === (hook ?? 'onRequest'))
-  if (stage !== undefined) return stage
-  throw new RangeError(mustBe('hook', STAGES.map((name) => `"${name}"`).join(' or '), hook))
-}
-
-const STAGES: readonly Stage[] = ['onRequest', 'preParsing', 'preValidation', 'preHandler']
-
-/** What all adapters export, here as properties of the plugin: the module is the plugin itself. */
+/** The exports of the other adapters, as properties of the plugin: this module is the plugin itself. */
 interface Shared extends KeyMakers<FastifyRequest> {
   readonly RateLimitExceeded: typeof Exceeded
   readonly RequestRefused: typeof Refused
@@ -210,7 +209,7 @@ const SHARED: Shared = {
   firstOf,
 }
 
-/** What fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
+/** With what fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
 const plugin: typeof rateThrottle & {
   rateThrottle: typeof rateThrottle
   default: typeof rateThrottle
@@ -223,7 +222,7 @@ const plugin: typeof rateThrottle & {
   default: rateThrottle,
 })
 
-/** Types by the names that they have in the other adapters. It has no values, so it is no more than types. */
+/** Types under the names that they have in the other adapters. */
 declare namespace plugin {
   export type RateLimitExceeded = Exceeded
   export type RequestRefused = Refused
@@ -231,8 +230,8 @@ declare namespace plugin {
   export type RateThrottleOptions = PluginOptions
 }
 
-// Node takes the names that an ES module can import from this text, before it runs anything. `export =` then
-// replaces what is set here, so each name has to be a property of the plugin as well.
+// Node reads the names that an ES module can import from this text, without running it. `export =` then replaces
+// what is set here, so each name has to be a property of the plugin as well.
 exports.rateThrottle = rateThrottle
 exports.RateLimitExceeded = Exceeded
 exports.RequestRefused = Refused

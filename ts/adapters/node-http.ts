@@ -12,8 +12,9 @@ import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { andThen, type MaybePromise } from '../maybe-promise.ts'
 
-// biome-ignore lint/performance/noReExportAll: the same names in every adapter, listed once
-export * from '../http/exports.ts'
+export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
+export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */
 export type RateThrottleOptions = HttpOptions<IncomingMessage, ServerResponse>

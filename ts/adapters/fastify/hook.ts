@@ -1,15 +1,13 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { errorOf, type Outcome, type Refusal } from '../../http/response.ts'
-import type { MaybePromise } from '../../maybe-promise.ts'
-import type { Answerer } from './errors.ts'
-import type { FastifyGuard } from './routes.ts'
-
-/** The guard of a request, if it has one. */
-type GuardOf = (request: FastifyRequest) => FastifyGuard | undefined
+import { type HandOn, proceed } from '../../http/middleware.ts'
+import { bodyOf, Denial, errorOf, JSON_TYPE, type Refusal } from '../../http/response.ts'
+import { isThenable } from '../../maybe-promise.ts'
+import { asText, symbolOf } from './internals.ts'
+import type { FastifyLimiter } from './routes.ts'
 
 /**
  * A hook for any stage before the handler, of any kind of server: it asks little of the requests, because
- * those of HTTP/2, of a logger of one's own and of a type provider have types of their own.
+ * those of HTTP/2, of a custom logger and of a type provider have types of their own.
  */
 export interface RateThrottleHook {
   (request: AnyExchange, reply: AnyExchange, done: (error?: Error) => void): void
@@ -27,17 +25,14 @@ interface AnyExchange {
   readonly raw: object
 }
 
-/** A request on its way through a hook. */
-interface Passing {
-  readonly guard: FastifyGuard
-  readonly answer: Answerer
-  readonly request: FastifyRequest
-  readonly reply: FastifyReply
-  readonly next: HookHandlerDoneFunction
-}
+/** The limiter of a request, if it has one. */
+type LimiterOf = (request: FastifyRequest) => FastifyLimiter | undefined
 
-/** A hook of any stage: `preParsing` has the payload before the function that says it is done. */
-export function hookOf(guardOf: GuardOf, answer: Answerer): RateThrottleHook {
+/** Makes a hook for any stage: that of `preParsing` gets the payload before the callback. */
+export function hookOf(
+  limiterOf: LimiterOf,
+  handOn: HandOn<FastifyRequest, FastifyReply>,
+): RateThrottleHook {
   const hook = (
     request: FastifyRequest,
     reply: FastifyReply,
@@ -45,45 +40,144 @@ export function hookOf(guardOf: GuardOf, answer: Answerer): RateThrottleHook {
     fourth: unknown,
   ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
-    if (typeof next !== 'function') return byHand(guardOf, request, reply)
-    let guard: FastifyGuard | undefined
+    if (typeof next !== 'function') return byHand(limiterOf, request, reply)
+    let limiter: FastifyLimiter | undefined
     try {
-      guard = guardOf(request)
+      limiter = limiterOf(request)
     } catch (error) {
-      // The limits of a route from before the plugin are read with its first request.
+      // The limits of a route that was declared before the plugin are read with its first request.
       next(error as Error)
       return
     }
-    const refusal = guard?.decide(request, reply)
-    if (refusal === undefined || guard === undefined) next()
-    else wait({ guard, answer, request, reply, next }, refusal)
+    const outcome = limiter?.decide(request, reply)
+    if (outcome === undefined || limiter === undefined) next()
+    else proceed(limiter, outcome, request, reply, next, handOn)
   }
   return hook as RateThrottleHook
 }
 
-/** What is refused is for the caller to pass on: an answer of ours would make a second one of its error. */
+/** The caller passes the error on: an answer of ours would be a second one. */
 async function byHand(
-  guardOf: GuardOf,
+  limiterOf: LimiterOf,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const refusal = await guardOf(request)?.decide(request, reply)
+  const refusal = await limiterOf(request)?.decide(request, reply)
   if (refusal !== undefined) throw errorOf(refusal)
 }
 
-function wait(passing: Passing, refusal: NonNullable<MaybePromise<Outcome>>): void {
-  if (!(refusal instanceof Promise)) refuse(passing, refusal)
-  else {
-    void refusal.then((found) => {
-      if (found === undefined) passing.next()
-      else refuse(passing, found)
+/** An `onError` hook, as Fastify calls it. */
+type ErrorHook = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: Error,
+  done: () => void,
+) => unknown
+
+/** What Fastify knows of a route. Its error handlers form a chain of prototypes that ends with Fastify's own. */
+interface Context {
+  readonly errorHandler?: object | null
+  readonly onError?: readonly ErrorHook[] | null
+}
+
+/** Fastify's own way to log what its error handler answers. Not in its versions before 5.9. */
+interface LogController {
+  defaultErrorLog(error: Error, request: FastifyRequest, reply: FastifyReply): void
+}
+
+/**
+ * Makes what hands refusals to the user's error handler, or answers them if there is none.
+ *
+ * Fastify's own handler would do, but it serialises an error by the schema that the route has for the status:
+ * it would leave out fields that the schema does not name, or fail. And where nothing is logged and there is no
+ * `onError` hook, no error has to be made: that matters under a flood of refusals.
+ */
+export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
+  let context: symbol | undefined
+  return (refusal, request, reply, next) => {
+    context ??= symbolOf(reply, 'fastify.context')
+    const route =
+      context === undefined
+        ? undefined
+        : (reply as unknown as Record<symbol, Context | undefined>)[context]
+    if (route === undefined || !isDefault(route.errorHandler)) {
+      next(errorOf(refusal))
+      return
+    }
+    const hooks = route.onError ?? []
+    if (hooks.length === 0 && refusal instanceof Denial && !isLogging(reply, refusal.statusCode)) {
+      send(refusal, reply)
+      return
+    }
+    const error = errorOf(refusal)
+    runAll(hooks, request, reply, error, () => {
+      if (reply.sent) return
+      reply.code(refusal.statusCode)
+      log(error, request, reply)
+      send(refusal, reply)
     })
   }
 }
 
-/** A request that was answered here goes no further. */
-function refuse(passing: Passing, refusal: Refusal): void {
-  const { guard, answer, request, reply, next } = passing
-  const hand = (): void => answer(refusal, request, reply, next)
-  void guard.refuse(refusal, { request, response: reply }, hand)
+/** Fastify's own handler is the last of the chain. */
+function isDefault(handler: Context['errorHandler']): boolean {
+  if (typeof handler !== 'object' || handler === null) return false
+  return Object.getPrototypeOf(handler) === Object.prototype
+}
+
+function send(refusal: Refusal, reply: FastifyReply): void {
+  reply
+    .code(refusal.statusCode)
+    .header('content-type', JSON_TYPE)
+    .serializer(asText)
+    .send(bodyOf(refusal))
+}
+
+/** One after the other, as Fastify does; a hook that fails changes nothing. */
+function runAll(
+  hooks: readonly ErrorHook[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: Error,
+  done: () => void,
+): void {
+  let index = 0
+  const next = (failed?: unknown): void => {
+    const hook = hooks[index++]
+    if (hook === undefined || failed) {
+      done()
+      return
+    }
+    try {
+      const answer = hook(request, reply, error, next)
+      if (isThenable(answer)) answer.then(() => next(), done)
+    } catch {
+      done()
+    }
+  }
+  next()
+}
+
+type Logger = FastifyRequest['log'] & { isLevelEnabled?: (level: string) => boolean }
+
+/** Whether the log takes what Fastify would write about a status; taken for granted of a logger that can't tell. */
+function isLogging(reply: FastifyReply, status: number): boolean {
+  const logger = reply.log as Logger
+  if (typeof logger.isLevelEnabled === 'function') {
+    return logger.isLevelEnabled(status >= 500 ? 'error' : 'info')
+  }
+  // What Fastify has where there is no log.
+  return logger.info.name !== 'noop'
+}
+
+/** As Fastify's own error handler does it. */
+function log(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  const { server } = reply
+  const symbol = symbolOf(server, 'fastify.logController')
+  const controller =
+    symbol === undefined ? undefined : (server as unknown as Record<symbol, LogController>)[symbol]
+  if (controller !== undefined) controller.defaultErrorLog(error, request, reply)
+  else if (reply.statusCode >= 500) {
+    reply.log.error({ req: request, res: reply, err: error }, error.message)
+  } else reply.log.info({ res: reply, err: error }, error.message)
 }

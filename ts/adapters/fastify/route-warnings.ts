@@ -1,6 +1,8 @@
+import { withBurst } from '../../burst.ts'
 import type { Warnings } from '../../http/warning.ts'
+import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
+import { readLimits } from '../../limit/parse.ts'
 import { invalid } from '../../validate.ts'
-import { isLooser, isOptions } from './looser.ts'
 import type { Options, RouteLimit, RouteRateLimitOptions } from './routes.ts'
 
 /** A route as it stands when the server starts. */
@@ -12,7 +14,7 @@ export interface Route {
   readonly options: object
   /** Its own limits, if it has some. */
   readonly rateLimit: RouteLimit | undefined
-  /** The options of the registrations whose limits would hold for it if it had none. */
+  /** The options of the registrations whose limits would apply if it had none. */
   readonly replaced: readonly Options[]
 }
 
@@ -26,7 +28,7 @@ export interface Inner {
 }
 
 /** How many routes a warning names. */
-const MOST_NAMED = 5
+const MAX_NAMED = 5
 /** Longest part of a route's or a property's name that is shown. */
 const MAX_SHOWN = 80
 const RIGHT = 'rateLimit'
@@ -37,7 +39,7 @@ const WORDS: ReadonlySet<string> = new Set([
   ...['ratethrottling', 'limitrate'],
 ])
 
-/** A route's limits without what only says that they are meant. */
+/** A route's limits without `replace`, which only says that they are meant. */
 export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<RouteLimit, false> {
   if (!saysReplace(rateLimit)) return rateLimit
   const { replace, ...options } = rateLimit
@@ -46,10 +48,10 @@ export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<R
 }
 
 /**
- * Tells once of routes that seem to misspell `rateLimit`, and of those that admit more than the limits they
- * replace. So does the registration itself, if it is within another.
+ * Warns once of routes that seem to misspell `rateLimit`, and once of routes that admit more than the limits they
+ * replace; also of a registration within another that does.
  */
-export function warnOfRoutes(
+export function warnAboutRoutes(
   routes: readonly Route[],
   inner: Inner | undefined,
   warnings: Warnings,
@@ -57,29 +59,29 @@ export function warnOfRoutes(
   const misspelt = routes.flatMap(({ name, config, options }) => [
     ...Object.keys(config)
       .filter(isNearMiss)
-      .map((key) => `${shown(name)} (config.${shown(key)})`),
+      .map((key) => `${printed(name)} (config.${printed(key)})`),
     ...Object.keys(options)
       .filter((key) => key === RIGHT || isNearMiss(key))
-      .map((key) => `${shown(name)} (${shown(key)} outside of config)`),
+      .map((key) => `${printed(name)} (${printed(key)} outside of config)`),
   ])
   if (misspelt.length > 0) {
     warnings.warnOnce(
       'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG',
-      `config.${RIGHT} is what gives a route limits of its own; these have something like it: ${list(misspelt)}`,
+      `a route's limits belong in config.${RIGHT}; these routes have something like it: ${list(misspelt)}`,
     )
   }
   const looser = routes
     .filter(({ rateLimit, replaced }) => !isMeant(rateLimit) && isLooser(rateLimit, replaced))
-    .map(({ name }) => shown(name))
+    .map(({ name }) => printed(name))
   if (inner !== undefined && isLooserInside(inner)) {
-    looser.unshift(`the registration in ${shown(inner.prefix || 'an instance without a prefix')}`)
+    looser.unshift(`the registration in ${printed(inner.prefix || 'an instance without a prefix')}`)
   }
   if (looser.length === 0) return
   warnings.warnOnce(
     'RATETHROTTLE_LOOSER_ROUTE',
     `a route's config.${RIGHT} replaces the plugin's limits, an inner registration those around it, and these admit more ` +
-      `than what they replace: ${list(looser)}. ` +
-      "If that is meant, say so with { limits, replace: true }; for a limit beside the plugin's use a hook, app.rateThrottle(limits)",
+      `than what they replace: ${list(looser)}. If that is intended, set { limits, replace: true }; ` +
+      "for a limit in addition to the plugin's use a hook, app.rateThrottle(limits)",
   )
 }
 
@@ -87,23 +89,23 @@ function isMeant(rateLimit: RouteLimit | undefined): boolean {
   return saysReplace(rateLimit) && rateLimit.replace === true
 }
 
-/** Registrations in one instance all hold, so the strictest counts. */
+/** All registrations in one instance apply, so the strictest counts. */
 function isLooserInside({ options, replaced }: Inner): boolean {
   return options.length > 0 && options.every((one) => isLooser(one, replaced))
 }
 
-/** Whether a name is meant to be `rateLimit`: another spelling of it, another form, or a slip of the keyboard. */
-export function isNearMiss(name: string): boolean {
+/** Whether a name is meant to be `rateLimit`: another spelling or form of it, or a typing error. */
+function isNearMiss(name: string): boolean {
   if (name === RIGHT) return false
   const word = name.toLowerCase().replace(/[^a-z]/g, '')
   if (WORDS.has(word)) return true
   const right = RIGHT.toLowerCase()
   // Other words begin otherwise, such as dateLimit.
-  return word.startsWith('r') && Math.abs(word.length - right.length) <= 1 && isOneSlip(word, right)
+  return word.startsWith('r') && Math.abs(word.length - right.length) <= 1 && isOneTypo(word, right)
 }
 
 /** Whether two words differ by one letter that was added, left out, changed or swapped with the next. */
-function isOneSlip(one: string, other: string): boolean {
+function isOneTypo(one: string, other: string): boolean {
   let start = 0
   while (start < one.length && one[start] === other[start]) start++
   const [a, b] = [one.slice(start), other.slice(start)]
@@ -118,12 +120,76 @@ function saysReplace(given: RouteLimit | undefined): given is RouteRateLimitOpti
 function list(names: readonly string[]): string {
   // A GET route and the HEAD route that comes with it have one name.
   const different = [...new Set(names)]
-  const named = different.slice(0, MOST_NAMED).join(', ')
-  const more = different.length - MOST_NAMED
+  const named = different.slice(0, MAX_NAMED).join(', ')
+  const more = different.length - MAX_NAMED
   return more > 0 ? `${named} and ${more} more` : named
 }
 
-/** For a log: routes and properties have the names that programmers give them. */
-function shown(name: string): string {
+/** For a log: cut, and printable ASCII only. */
+function printed(name: string): string {
   return name.slice(0, MAX_SHOWN).replace(/[^\x20-\x7e]/g, '?')
+}
+
+/** The most that a limit admits over time: some units at once, and some more with each millisecond. */
+interface Line {
+  readonly atOnce: number
+  readonly perMs: number
+}
+
+/** Tolerance for figures that are computed in different ways. */
+const ROUNDING = 1e-9
+
+/**
+ * Whether limits admit more than those that they replace: at once, in the long run, or in some time between.
+ * False for limits from a function, which are not known before there is a request.
+ */
+function isLooser(given: RouteLimit | Options | undefined, replaced: readonly Options[]): boolean {
+  const lines = linesOf(limitsOf(given) ?? [])
+  const before = linesOf(replaced.flatMap((options) => limitsOf(options) ?? []))
+  if (lines.length === 0 || before.length === 0) return false
+  const times = [0, ...crossings(lines), ...crossings(before)]
+  return (
+    isMore(slowest(lines), slowest(before)) ||
+    times.some((ms) => isMore(maxIn(ms, lines), maxIn(ms, before)))
+  )
+}
+
+function isMore(one: number, other: number): boolean {
+  return one > other * (1 + ROUNDING)
+}
+
+function linesOf(limits: readonly Limit[]): readonly Line[] {
+  return limits.map((limit) => ({
+    atOnce: burstOf(limit),
+    perMs: limit.count / limit.windowMs,
+  }))
+}
+
+function slowest(lines: readonly Line[]): number {
+  return Math.min(...lines.map(({ perMs }) => perMs))
+}
+
+/** What all of the limits together admit in this time. */
+function maxIn(ms: number, lines: readonly Line[]): number {
+  return Math.min(...lines.map(({ atOnce, perMs }) => atOnce + perMs * ms))
+}
+
+/** When one limit becomes the stricter one: between these times the most that is admitted grows evenly. */
+function crossings(lines: readonly Line[]): number[] {
+  return lines
+    .flatMap((one) => lines.map((other) => (other.atOnce - one.atOnce) / (one.perMs - other.perMs)))
+    .filter((ms) => Number.isFinite(ms) && ms > 0)
+}
+
+/** The limits that are known before there is a request, with their burst. */
+function limitsOf(given: RouteLimit | Options | undefined): readonly Limit[] | undefined {
+  const { limits, burst } = isOptions(given) ? given : { limits: given, burst: undefined }
+  if (limits === undefined || limits === false || typeof limits === 'function') return undefined
+  return withBurst(readLimits(limits as LimitInput), { algorithm: 'token-bucket', burst })
+}
+
+/** Whether it is options, rather than limits. */
+function isOptions(given: RouteLimit | Options | undefined): given is Options {
+  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
+  return isObject && !Object.hasOwn(given, 'count')
 }

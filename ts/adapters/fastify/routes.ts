@@ -16,8 +16,9 @@ import {
 import type { Warnings } from '../../http/warning.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../maybe-promise.ts'
-import { ownersOf } from './registration.ts'
-import { type Route, warnOfRoutes, withoutReplace } from './route-warnings.ts'
+import { withCode } from '../../validate.ts'
+import { ownersOf } from './internals.ts'
+import { type Route, warnAboutRoutes, withoutReplace } from './route-warnings.ts'
 
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
@@ -28,15 +29,15 @@ export interface RouteRateLimitOptions extends Options {
 }
 /** A route's own limits in place of the plugin's; `false` for none. */
 export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | RouteRateLimitOptions | false
-/** A guard of Fastify's requests. */
-export type FastifyGuard = HttpLimiter<FastifyRequest, FastifyReply>
+/** A limiter of Fastify's requests. */
+export type FastifyLimiter = HttpLimiter<FastifyRequest, FastifyReply>
 
-/** What a route has in its configuration, which Fastify copies: each registration puts a slot there. */
+/** Where a registration keeps the limiter of a route: in its configuration, which Fastify copies. */
 interface Slot {
-  guard: FastifyGuard | undefined
+  limiter: FastifyLimiter | undefined
 }
 
-/** A route's configuration, with each registration's slot under a symbol of its own. */
+/** A route's configuration, with each registration's slot under its own symbol. */
 type Config = {
   readonly rateLimit?: RouteLimit | undefined
   /** Fastify adds these to what the route declared. */
@@ -53,154 +54,138 @@ interface Seen {
   readonly slot: Slot
 }
 
-/** What tells one declaration of a route from another. */
+/** What distinguishes one declaration of a route from another. */
 interface Declared {
   readonly rateLimit: RouteLimit
   readonly constraints: unknown
-  readonly guard: FastifyGuard | undefined
+  readonly limiter: FastifyLimiter | undefined
 }
 
-/** The guards of one registration: the plugin's own, and those of the routes that have limits of their own. */
-export class Guards {
+/** The limiters of one registration: the plugin's own, and those of the routes that have limits of their own. */
+export class RouteLimiters {
+  /** The limiter of all routes that have no limits of their own, if there is one. */
+  readonly global: FastifyLimiter | undefined
   readonly #options: Options
-  readonly #framework: HttpAdapter<FastifyRequest, FastifyReply>
+  readonly #adapter: HttpAdapter<FastifyRequest, FastifyReply>
   readonly #warnings: Warnings
   readonly #prefix: string
-  readonly #global: FastifyGuard | undefined
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
   readonly #early = new WeakMap<object, Slot>()
   #seen: Seen[] = []
-  /** Routes whose configuration a hook of the user's has put another in place of, without the slot. */
+  /** Routes whose configuration was replaced by a user's hook, which has left out the slot. */
   readonly #replaced = new Set<string>()
-  /** Those of hooks, which the program may let go of. */
-  readonly #hooks = new Children<FastifyGuard>()
+  /** Those of hooks, which the program may drop. */
+  readonly #hooks = new Children<FastifyLimiter>()
   #isStarted = false
-  /** No route has limits of its own, nor a registration of its own: then all requests are treated alike. */
-  #isGlobal: boolean
-  /** Where a route's slot stands among its configuration. */
-  readonly #symbol = Symbol('ratethrottle.guard')
+  /** No route and no inner instance has limits of its own: all requests have the same limiter. */
+  #isUniform: boolean
+  readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
-  /** @param prefix tells the counters of several registrations in one server apart */
+  /** @param prefix keeps the counters of several registrations in one server apart */
   constructor(
     options: Options,
-    framework: HttpAdapter<FastifyRequest, FastifyReply>,
+    adapter: HttpAdapter<FastifyRequest, FastifyReply>,
     warnings: Warnings,
     hasEarlyRoutes: boolean,
     prefix: string,
   ) {
     this.#prefix = prefix
-    this.#isGlobal = !hasEarlyRoutes
+    this.#isUniform = !hasEarlyRoutes
     this.#options = ownHttpOptions(options)
-    this.#framework = framework
+    this.#adapter = adapter
     this.#warnings = warnings
-    this.#global = this.#makeGlobal()
+    this.global = this.#makeGlobal()
   }
 
-  /** The guard of all routes that have no limits of their own, if there is one. */
-  get global(): FastifyGuard | undefined {
-    return this.#global
+  /** The options of the plugin's own limiter. */
+  get globalOptions(): Options | undefined {
+    return this.global === undefined ? undefined : this.#options
   }
 
-  get hasGlobal(): boolean {
-    return this.#global !== undefined
-  }
-
-  /** The options of that guard. */
-  get options(): Options | undefined {
-    return this.#global === undefined ? undefined : this.#options
-  }
-
-  /** Says that an instance within this one has a registration of its own, which may own routes. */
+  /** Called when an instance within this one registers the plugin, because routes may belong to that. */
   share(): void {
-    this.#isGlobal = false
+    this.#isUniform = false
   }
 
-  /** Makes a route's guard when the route is declared, so that a wrong limit stops the start. */
-  prepare(app: FastifyInstance, route: RouteOptions): void {
-    const slot: Slot = { guard: undefined }
-    const seen = { app, route, name: `${withoutHead(route.method)} ${route.url}`, slot }
-    slot.guard = this.#guardOf(seen)
+  /** Makes a route's limiter when the route is declared, so that a wrong limit stops the start. */
+  addRoute(app: FastifyInstance, route: RouteOptions): void {
+    const slot: Slot = { limiter: undefined }
+    const seen = { app, route, name: `${countedMethods(route.method)} ${route.url}`, slot }
+    slot.limiter = this.#limiterOf(seen)
     this.#seen.push(seen)
-    route.config = { ...route.config, [this.#symbol]: slot } as NonNullable<RouteOptions['config']>
+    route.config = { ...route.config, [this.#slotSymbol]: slot } as NonNullable<
+      RouteOptions['config']
+    >
   }
 
   /**
-   * Looks at all routes once more when the server is about to start: hooks of the user's may have changed
-   * their configuration, and instances within this one may have registrations of their own.
+   * Looks at all routes again before the server starts: users' hooks may have changed their configuration, and
+   * instances within this one may have registered the plugin.
    *
-   * @returns the routes that are this registration's to warn of
+   * @returns the routes that this registration has to check for mistakes
    */
-  settle(): Route[] {
+  finishRoutes(): Route[] {
     const seen = this.#seen
     this.#seen = []
     this.#isStarted = true
     for (const one of seen) {
-      one.slot.guard = this.#guardOf(one)
-      if (!(this.#symbol in configOf(one.route))) this.#replaced.add(one.name)
+      one.slot.limiter = this.#limiterOf(one)
+      if (!(this.#slotSymbol in configOf(one.route))) this.#replaced.add(one.name)
     }
-    this.#closeUnused(new Set(seen.map(({ slot }) => slot.guard)))
+    this.#closeUnused(new Set(seen.map(({ slot }) => slot.limiter)))
     return seen
       .filter(({ app }) => ownersOf(app, true)[0] === this)
-      .map(({ app, name, route }) => {
-        const config = configOf(route)
-        return routeOf(app, name, config, route)
-      })
+      .map(({ app, name, route }) => routeOf(app, name, configOf(route), route))
   }
 
-  /** The guard of the route that a request is for: its own, the plugin's, or none of this registration's. */
-  of(request: FastifyRequest): FastifyGuard | undefined {
-    if (this.#isGlobal) return this.#global
+  /** The limiter for a request: that of its route, the plugin's, or none of this registration. */
+  of(request: FastifyRequest): FastifyLimiter | undefined {
+    if (this.#isUniform) return this.global
     const config = request.routeOptions.config as unknown as Config | undefined
-    if (config === undefined) return this.#owns(request.server, {}) ? this.#global : undefined
-    const slot = config[this.#symbol] ?? this.#early.get(config)
-    return slot === undefined ? this.#guardOfEarly(request.server, config) : slot.guard
+    if (config === undefined) return this.#owns(request.server, {}) ? this.global : undefined
+    const slot = config[this.#slotSymbol] ?? this.#early.get(config)
+    return slot === undefined ? this.#limiterOfEarly(request.server, config) : slot.limiter
   }
 
-  /** A guard beside those of the routes. What the plugin's options say holds for it too, but their limits. */
-  hook(limits: Exclude<RouteLimit, false>): FastifyGuard {
-    // Routes can't be declared any more, so it is none of theirs.
+  /** A limiter for a hook, beside those of the routes. It has the plugin's options but for the limits. */
+  makeForHook(limits: Exclude<RouteLimit, false>): FastifyLimiter {
+    // Once the server has started no routes can be declared, so it can't be for one of them.
     if (this.#isStarted && wasAnyAsked()) tellOfLimitersPerRequest()
-    const guard = this.#make(limits, limiterNameOf(this.#prefix + nextLimiterName()))
-    this.#hooks.add(guard)
-    return guard
+    const limiter = this.#make(limits, this.#prefix + nextLimiterName())
+    this.#hooks.add(limiter)
+    return limiter
   }
 
-  /** All guards but that of the plugin's own limits, as there are when they are asked for. */
-  get others(): Iterable<FastifyGuard> {
-    const all = (): FastifyGuard[] => {
+  /** All limiters but `global`: those there are whenever it is iterated. */
+  readonly others: Iterable<FastifyLimiter> = {
+    [Symbol.iterator]: () => {
       const routes = [...this.#declared.values()].flat()
-      return [...routes.flatMap(({ guard }) => guard ?? []), ...this.#hooks]
-    }
-    return { [Symbol.iterator]: () => all()[Symbol.iterator]() }
+      return [...routes.flatMap(({ limiter }) => limiter ?? []), ...this.#hooks].values()
+    },
   }
 
   /** Answers the requests that wait: the server shuts down. */
   release(): void {
-    this.#global?.release()
-    for (const guard of this.others) guard.release()
-  }
-
-  close(): void {
-    this.#global?.close()
-    for (const guard of this.others) guard.close()
+    this.global?.release()
+    for (const limiter of this.others) limiter.release()
   }
 
   /** Of a route from before the plugin, of one whose configuration was replaced, or of no route at all. */
-  #guardOfEarly(app: FastifyInstance, config: Config): FastifyGuard | undefined {
-    const name = `${withoutHead(config.method)} ${config.url}`
+  #limiterOfEarly(app: FastifyInstance, config: Config): FastifyLimiter | undefined {
+    const name = `${countedMethods(config.method)} ${config.url}`
     const same = (one: Declared): boolean => one.rateLimit === config.rateLimit
     const known = this.#replaced.has(name) ? this.#declared.get(name)?.find(same) : undefined
-    // Where it was declared the plugin was not there yet, so the first request is the time to tell.
+    // The plugin was not there when the route was declared, so it is checked with its first request.
     if (known === undefined && ownersOf(app, true)[0] === this) {
-      warnOfRoutes([routeOf(app, name, config, {})], undefined, this.#warnings)
+      warnAboutRoutes([routeOf(app, name, config, {})], undefined, this.#warnings)
     }
-    const slot = known ?? { guard: this.#declare(app, config, `early ${name}`, undefined) }
-    this.#early.set(config, { guard: slot.guard })
-    return slot.guard
+    const { limiter } = known ?? { limiter: this.#declare(app, config, `early ${name}`, undefined) }
+    this.#early.set(config, { limiter })
+    return limiter
   }
 
-  #guardOf({ app, route, name }: Seen): FastifyGuard | undefined {
+  #limiterOf({ app, route, name }: Seen): FastifyLimiter | undefined {
     return this.#declare(app, configOf(route), name, route.constraints)
   }
 
@@ -209,65 +194,61 @@ export class Guards {
     config: Config,
     name: string,
     constraints: unknown,
-  ): FastifyGuard | undefined {
+  ): FastifyLimiter | undefined {
     if (!this.#owns(app, config)) return undefined
     const rateLimit = limitOf(config)
-    if (rateLimit === undefined) return this.#global
-    this.#isGlobal = false
+    if (rateLimit === undefined) return this.global
+    this.#isUniform = false
     const routes = this.#declared.get(name) ?? []
-    const same = (other: Declared): boolean =>
-      other.rateLimit === rateLimit && other.constraints === constraints
-    const known = routes.find(same)
-    if (known !== undefined) return known.guard
+    const known = routes.find(
+      (other) => other.rateLimit === rateLimit && other.constraints === constraints,
+    )
+    if (known !== undefined) return known.limiter
     const place = routes.length === 0 ? name : `${name} ${routes.length}`
-    const guard =
-      rateLimit === false
-        ? undefined
-        : this.#make(withoutReplace(rateLimit), limiterNameOf(this.#prefix + place))
-    this.#declared.set(name, [...routes, { rateLimit, constraints, guard }])
-    return guard
+    const limiter =
+      rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), this.#prefix + place)
+    this.#declared.set(name, [...routes, { rateLimit, constraints, limiter }])
+    return limiter
   }
 
   #owns(app: FastifyInstance, config: Config): boolean {
     return ownersOf(app, limitOf(config) !== undefined).includes(this)
   }
 
-  /** Guards of routes that turned out to be others', or to have other limits. */
-  #closeUnused(used: ReadonlySet<FastifyGuard | undefined>): void {
+  /** Closes limiters of routes that turned out to belong to another registration, or to have other limits. */
+  #closeUnused(used: ReadonlySet<FastifyLimiter | undefined>): void {
     for (const [name, routes] of this.#declared) {
-      const [kept, unused] = [true, false].map((is) =>
-        routes.filter(({ guard }) => (guard === undefined || used.has(guard)) === is),
-      )
-      for (const { guard } of unused ?? []) guard?.close()
-      this.#declared.set(name, kept ?? [])
+      const isUsed = ({ limiter }: Declared): boolean => limiter === undefined || used.has(limiter)
+      for (const one of routes) if (!isUsed(one)) one.limiter?.close()
+      this.#declared.set(name, routes.filter(isUsed))
     }
   }
 
-  #makeGlobal(): FastifyGuard | undefined {
+  #makeGlobal(): FastifyLimiter | undefined {
     const { limits, burst, name, scope, policy } = this.#options
-    if (limits !== undefined) {
-      return this.#open(this.#options, limiterNameOf(`${this.#prefix}global`))
-    }
+    if (limits !== undefined) return this.#open(this.#options, `${this.#prefix}global`)
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
-      throw new TypeError(`${option} belongs beside the limits it is for`)
+      throw withCode(new TypeError(`${option} needs limits beside it`), 'INVALID_OPTION')
     }
     readHttpOptions(this.#options)
     return undefined
   }
 
-  #make(rateLimit: Exclude<RouteLimit, false>, identity: string): FastifyGuard {
+  #make(rateLimit: Exclude<RouteLimit, false>, place: string): FastifyLimiter {
     const own = asHttpOptions(rateLimit, 'config.rateLimit')
-    return this.#open({ ...inheritedFrom(this.#options), ...own }, identity)
+    return this.#open({ ...inheritedFrom(this.#options), ...own }, place)
   }
 
-  #open(options: Options, identity: string): FastifyGuard {
-    return new HttpLimiter(withReplies(options), this.#framework, this.#warnings, identity)
+  /** @param place where the limiter stands in the program: its counters in a store are named by it */
+  #open(options: Options, place: string): FastifyLimiter {
+    const name = limiterNameOf(place)
+    return new HttpLimiter(withReplies(options), this.#adapter, this.#warnings, name)
   }
 }
 
 function routeOf(app: FastifyInstance, name: string, config: Config, options: object): Route {
-  const replaced = ownersOf(app, false).flatMap((guards) => guards.options ?? [])
+  const replaced = ownersOf(app, false).flatMap(({ globalOptions }) => globalOptions ?? [])
   return { name, config, options, rateLimit: limitOf(config), replaced }
 }
 
@@ -275,7 +256,7 @@ function configOf({ config }: RouteOptions): Config {
   return (config ?? {}) as unknown as Config
 }
 
-/** Only what is the configuration's own: nothing from a polluted prototype. */
+/** An own property only: nothing from a polluted prototype. */
 function limitOf(config: Config): RouteLimit | undefined {
   return Object.hasOwn(config, 'rateLimit') ? config.rateLimit : undefined
 }
@@ -287,7 +268,7 @@ function withReplies({ handler, ...options }: Options): Options {
     ...options,
     handler: (request, reply, error) => {
       const answer = handler(request, reply, error)
-      // A reply is a thenable that says when it has been sent.
+      // A reply is a thenable that resolves when it has been sent.
       if (answer === reply) return undefined
       return andThen(toPromise(answer), (body) => {
         // Sent, it would lose what a response schema does not name.
@@ -298,8 +279,8 @@ function withReplies({ handler, ...options }: Options): Options {
   }
 }
 
-/** The methods that share a budget: HEAD counts as GET, and comes by itself with every route that has GET. */
-function withoutHead(method: RouteOptions['method'] | undefined): string {
+/** The methods that share a limit: HEAD counts as GET, and comes by itself with every route that has GET. */
+function countedMethods(method: RouteOptions['method'] | undefined): string {
   const methods = [method ?? []].flat()
   return methods.some((name) => name === 'GET' || name === 'HEAD') ? 'GET' : methods.join()
 }
