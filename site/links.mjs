@@ -6,6 +6,15 @@ import { dirname, join, posix } from 'node:path'
 
 const linked = new Set(['CHANGELOG.md'])
 
+/** The anchor of a heading, as GitHub makes it: the same links work there and here. */
+export function anchorOf(heading) {
+  const text = heading
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}_ -]/gu, '')
+  return text.replaceAll(' ', '-')
+}
+
 /** A plugin for markdown-it: gives links the addresses that they have on the site. */
 export function siteLinks(markdown) {
   markdown.core.ruler.push('site-links', ({ tokens, env }) => {

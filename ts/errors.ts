@@ -30,8 +30,14 @@ export type ErrorCode =
   | 'TABLE_FULL'
   /** The storage is in Redis, and the package ioredis is not installed. */
   | 'MISSING_IOREDIS'
-  /** No build of the native addon fits this system. */
-  | 'MISSING_ADDON'
+  /** The native addon for this platform is not installed. */
+  | 'ADDON_MISSING'
+  /** Node runs with a flag that forbids native addons. */
+  | 'ADDON_NOT_ALLOWED'
+  /** The native addon's file cannot be loaded on this system. */
+  | 'ADDON_NOT_LOADABLE'
+  /** There is no native addon for this platform. */
+  | 'ADDON_UNSUPPORTED'
   | SharedErrorCode
   | HttpErrorCode
 

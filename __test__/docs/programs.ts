@@ -12,6 +12,7 @@ import type { Block, Page } from './pages.ts'
 //   ```ts unchecked="reason"    neither; the reason is for the next writer
 //   ```text output              what the program before it prints
 //   <!-- given ... -->          code in front of the next block that readers do not see
+//   <!-- given each ... -->     code in front of every later block of the page
 //   <!-- then ... -->           code after the block before it that readers do not see
 //
 // Each line keeps its number, so an error at (12,3) is on line 12 of the page.
@@ -47,9 +48,11 @@ interface Draft {
 export function programsOf(page: Page): readonly Program[] {
   const drafts: Draft[] = []
   let given: readonly Lines[] = []
+  const each: Lines[] = []
   for (const segment of segmentsOf(page)) {
     const last = drafts.at(-1)
     if (segment.kind === 'given') given = [...given, segment]
+    else if (segment.kind === 'given each') each.push(segment)
     else if (segment.kind === 'then') copy(last, segment, page)
     else if (segment.block.mark === 'output') {
       if (last !== undefined) last.output = segment.block.code
@@ -57,7 +60,7 @@ export function programsOf(page: Page): readonly Program[] {
       const continues = segment.block.mark === 'continues'
       const draft = continues && last !== undefined ? last : { first: segment.block, lines: [] }
       if (draft !== last) drafts.push(draft)
-      for (const part of [...given, segment]) copy(draft, part, page)
+      for (const part of [...(continues ? [] : each), ...given, segment]) copy(draft, part, page)
       given = []
     }
   }
@@ -84,7 +87,7 @@ export async function compiled<T>(
 /** Runs a compiled program. */
 export function runProgram(program: Program, folder: string): Promise<Ended> {
   const file = join(folder, program.file.replace(/\.mts$/, '.mjs'))
-  const options = { timeout: 30_000, cwd: ROOT }
+  const options = { timeout: 30_000, cwd: ROOT, env: { ...process.env, PORT: '0' } }
   return new Promise((resolve) => {
     execFile(process.execPath, [file], options, (error, out, err) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal), out, err })
@@ -92,15 +95,17 @@ export function runProgram(program: Program, folder: string): Promise<Ended> {
   })
 }
 
-/** What is wrong with the commands of a shell block. */
-export function wrongCommands(block: Block, scripts: readonly string[]): readonly string[] {
-  return block.code.split('\n').flatMap((line) => {
+/** What is wrong with the commands of a shell block, or of a line of prose. */
+export function wrongCommands(text: string, scripts: readonly string[]): readonly string[] {
+  return text.split('\n').flatMap((line) => {
     const command = line.replace(/^\$ /, '').replace(/(^|\s)#.*$/, '')
     const [, script] = /\bnpm (?:run (?:-s )?|(?=start\b|test\b))([\w:-]+)/.exec(command) ?? []
     if (script !== undefined && !scripts.includes(script)) return [`no script named ${script}`]
     const [, file] = /\bnode (?:--\S+ )*([\w./-]+\.m?[jt]s)\b/.exec(command) ?? []
     const isOurs = file !== undefined && /^(examples|scripts|bench)\//.test(file)
     if (isOurs && !existsSync(join(ROOT, file))) return [`no file named ${file}`]
+    const [, test] = /\bnpx vitest run ([\w./-]+)/.exec(command) ?? []
+    if (test !== undefined && !existsSync(join(ROOT, test))) return [`no test named ${test}`]
     const [, area] = /\bnpx ratethrottle (\S+)/.exec(command) ?? []
     return area === undefined || COMMANDS.includes(area) ? [] : [`no command named ${area}`]
   })
@@ -129,6 +134,7 @@ interface Lines {
 
 type Segment =
   | (Lines & { readonly kind: 'given' })
+  | (Lines & { readonly kind: 'given each' })
   | (Lines & { readonly kind: 'then' })
   | (Lines & { readonly kind: 'block'; readonly block: Block })
 
@@ -140,13 +146,17 @@ function segmentsOf(page: Page): readonly Segment[] {
   })
   const inBlock = (i: number) => blocks.some(({ from, to }) => from <= i && i < to)
   const comments = page.lines.flatMap((line, i): Segment[] => {
-    const [, kind] = /^<!-- (given|then)$/.exec(line) ?? []
-    if ((kind !== 'given' && kind !== 'then') || inBlock(i)) return []
+    const [, kind] = /^<!-- (given|given each|then)$/.exec(line) ?? []
+    if (!isKind(kind) || inBlock(i)) return []
     const to = page.lines.indexOf('-->', i)
     if (to < 0) throw new Error(`${page.path}:${i + 1}: the comment must end with a line -->`)
     return [{ kind, from: i + 1, to }]
   })
   return [...blocks, ...comments].sort((a, b) => a.from - b.from)
+}
+
+function isKind(text: string | undefined): text is 'given' | 'given each' | 'then' {
+  return text === 'given' || text === 'given each' || text === 'then'
 }
 
 function isCode({ language, mark }: Block): boolean {

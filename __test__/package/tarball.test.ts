@@ -9,7 +9,7 @@ const files = tarball.files.map((file) => file.path)
 
 /** Everything that may be in it: the compiled layer, the addon with its loader, and what README links to. */
 const EXPECTED = [
-  /^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/,
+  /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
   /^bench\/record\/[\w.-]+\.(md|svg)$/,
   /^examples\/[\w-]+\.(mjs|ts)$/,

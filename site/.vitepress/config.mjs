@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
-import { copyLinked, siteLinks } from '../links.mjs'
+import { anchorOf, copyLinked, siteLinks } from '../links.mjs'
 import { sidebarOf } from '../navigation.mjs'
 import { shelves } from '../shelves.mjs'
 import { hero } from '../start-page.mjs'
@@ -22,7 +22,7 @@ export default defineConfig({
   title: 'ratethrottle',
   description,
   rewrites: { 'README.md': 'index.md' },
-  markdown: { config: siteLinks },
+  markdown: { config: siteLinks, anchor: { slugify: anchorOf } },
   transformPageData(page) {
     if (page.relativePath === 'index.md') Object.assign(page.frontmatter, hero)
   },
