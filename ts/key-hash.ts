@@ -25,3 +25,17 @@ export function hashKey(key: string): string {
 export function tableKey(key: string): string {
   return key.length > MAX_PLAIN_KEY_LENGTH || key.startsWith(HASHED) ? hashKey(key) : key
 }
+
+/** V8 copies a slice of a text that is shorter than this; a longer one points into the whole text. */
+export const SHORTEST_SLICE = 13
+const BEYOND_LATIN = /[^\0-\xff]/
+
+/**
+ * A copy that keeps no other text alive: a key that was cut from a header of 16 KB keeps all of it alive for
+ * as long as the key itself is kept. For keys that are stored, not for keys that are looked up.
+ */
+export function flat(text: string): string {
+  if (text.length < SHORTEST_SLICE) return text
+  const encoding = BEYOND_LATIN.test(text) ? 'utf16le' : 'latin1'
+  return Buffer.from(text, encoding).toString(encoding)
+}

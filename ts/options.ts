@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
+import { type Limit, ownBurst } from './limit/limit.ts'
 import { readDuration } from './limit/parse.ts'
-import { integer, mustBe, ownOptions } from './validate.ts'
+import { integer, invalid, mustBe, ownOptions } from './validate.ts'
 
 /** How requests are counted. What each promises stands in the README, under "Algorithms". */
 export type Algorithm =
@@ -185,4 +186,41 @@ function readShared({ shared, onMismatch, name, clock }: RateLimiterOptions): {
 function readOnMismatch(value: unknown = 'error'): OnMismatch {
   if (value === 'error' || value === 'private') return value
   throw new RangeError(mustBe('onMismatch', '"error" or "private"', value))
+}
+
+const NO_BURST = 'absent: only token-bucket and leaky-bucket have one'
+
+/**
+ * Limits with the burst that each of them has: its own, or option `burst` for the one with the shortest window.
+ *
+ * @throws RangeError with code INVALID_OPTION for a burst where the algorithm has none, or for two of one limit
+ */
+export function withBurst(
+  limits: readonly Limit[],
+  { algorithm, burst }: { readonly algorithm: Algorithm; readonly burst: number | undefined },
+): readonly Limit[] {
+  if (algorithm !== 'token-bucket' && algorithm !== 'leaky-bucket') {
+    const own = limits.findIndex((limit) => ownBurst(limit) !== undefined)
+    if (own >= 0) throw burstError(`limits[${own}].burst`, NO_BURST, limits[own]?.burst)
+    if (burst !== undefined) throw burstError('burst', NO_BURST, burst)
+  }
+  if (burst === undefined) return limits
+  const shortest = shortestOf(limits)
+  if (ownBurst(limits[shortest] as Limit) !== undefined) {
+    const once = `absent, as limits[${shortest}], which has the shortest window, has a burst of its own`
+    throw burstError('burst', once, burst)
+  }
+  return Object.freeze(
+    limits.map((limit, i) => (i === shortest ? Object.freeze({ ...limit, burst }) : limit)),
+  )
+}
+
+/** Index of the limit with the shortest window, the first of equals. */
+export function shortestOf(limits: readonly Limit[]): number {
+  const least = Math.min(...limits.map((limit) => limit.windowMs))
+  return limits.findIndex((limit) => limit.windowMs === least)
+}
+
+function burstError(name: string, accepted: string, value: unknown): Error {
+  return invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
 }

@@ -1,4 +1,4 @@
-import { type Decision, deniedFor } from './decision.ts'
+import { agedDenial, type Decision, deniedFor } from './decision.ts'
 import { closedError, RateLimitExceeded, retryMessage } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
 import type { LimitStatus } from './limiter.ts'
@@ -55,8 +55,8 @@ export interface QueuedLimiter {
   refund(key: string, units: number): MaybePromise<void>
   /** How each limit stood at a denial. */
   standings(key: string, denial: Decision): readonly LimitStatus[]
-  /** A denial as it reads `ms` later, if nothing has happened to the key since. */
-  aged(denial: Decision, ms: number): Decision
+  /** A denial as it reads `ms` later, if nothing has happened to the key since. Default: {@link agedDenial}. */
+  aged?(denial: Decision, ms: number): Decision
 }
 
 /**
@@ -134,7 +134,8 @@ function queueBefore(algorithm: Algorithm, options: QueueOptions, isPaced: boole
         : next(limiter, key, taken)
     },
     peek: (limiter: QueuedLimiter, key: string, cost: number) => limiter.peek(key, cost),
-    aged: (limiter: QueuedLimiter, denial: Decision, ms: number) => limiter.aged(denial, ms),
+    aged: (limiter: QueuedLimiter, denial: Decision, ms: number) =>
+      limiter.aged?.(denial, ms) ?? agedDenial(denial, ms),
     giveBack: (limiter: QueuedLimiter, key: string, cost: number, decision: Decision) => {
       const refunded = decision.allowed && cost > 0 ? limiter.refund(key, cost) : undefined
       // If it fails the unit stays charged: that errs towards denial, and the caller has gone.

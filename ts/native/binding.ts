@@ -1,17 +1,18 @@
 import binding, { type OpenOptions, type VariableOptions } from '#binding'
+import { withCode } from '../validate.ts'
 
-/** The bare functions of one limiter, and the numbers that the last of them left behind. */
+/** The functions of one limiter, and the buffers that hold the numbers of the last call. */
 export type Native = ReturnType<typeof binding.open>
 
-/** The bare functions of a limiter whose limits are told to it before each call. */
+/** The functions of a limiter whose limits are written to `limits` before each call. */
 export type NativeVariable = ReturnType<typeof binding.openVariable>
 
-/** Something that lies where shared tables live. */
+/** A file in the directory of shared tables. */
 export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
 
 export type { OpenOptions, VariableOptions }
 
-/** Whatever lies where this user's shared tables live. Changes nothing. */
+/** The files in the directory of this user's shared tables. Changes nothing. */
 export const sharedList: () => SharedEntry[] = binding.sharedList
 /** Removes a file from there, unless processes are attached to it. */
 export const sharedRemove: (file: string) => void = binding.sharedRemove
@@ -21,37 +22,37 @@ export const sharedRemove: (file: string) => void = binding.sharedRemove
  *
  * @throws RangeError with the core's code if the limits can't be counted exactly or the options clash
  */
-export function open(options: OpenOptions): Native {
-  try {
-    // No prototype: the border would take from a polluted one what is left out here.
-    return binding.open(Object.assign(Object.create(null) as OpenOptions, options))
-  } catch (error) {
-    throw asItIsKnown(error)
-  }
-}
+export const open: (options: OpenOptions) => Native = withPublicErrors(binding.open)
 
 /**
  * Makes a native limiter whose limits come with each call, or joins the one of the same name.
  *
  * @throws RangeError with the core's code if the options clash
  */
-export function openVariable(options: VariableOptions): NativeVariable {
-  try {
-    return binding.openVariable(Object.assign(Object.create(null) as VariableOptions, options))
-  } catch (error) {
-    throw asItIsKnown(error)
+export const openVariable: (options: VariableOptions) => NativeVariable = withPublicErrors(
+  binding.openVariable,
+)
+
+function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
+  return (options) => {
+    try {
+      // No prototype: the addon would read from a polluted one what is left out here.
+      return openNative(Object.assign(Object.create(null) as O, options))
+    } catch (error) {
+      throw toPublicError(error)
+    }
   }
 }
 
 /**
- * What is wrong with an argument is a RangeError; what is wrong with the system is not. Told apart by code: in
- * Jest the addon throws errors of another realm, which are instances of none of the classes here.
+ * A RangeError for what is wrong with an argument, an Error for what is wrong with the system. They differ by
+ * code: in Jest the addon throws errors of another realm, which are instances of none of the classes here.
  */
-function asItIsKnown(error: unknown): unknown {
+function toPublicError(error: unknown): unknown {
   if (!hasCode(error)) return error
   const { code, message } = error
   const isOfSystem = code.startsWith('SHARED_') || code === 'NOT_AVAILABLE'
-  return Object.assign(isOfSystem ? new Error(message) : new RangeError(message), { code })
+  return withCode(isOfSystem ? new Error(message) : new RangeError(message), code)
 }
 
 function hasCode(error: unknown): error is { readonly code: string; readonly message: string } {

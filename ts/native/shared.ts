@@ -1,65 +1,133 @@
+import type { SharedErrorCode } from '../errors.ts'
+import type { OnMismatch } from '../options.ts'
 import { printable } from '../validate.ts'
 import type { Native } from './binding.ts'
-import { tell } from './warn.ts'
+
+/** What an operator of shared limiters is warned of. docs/reference/warnings.md explains each code. */
+type SharedWarning =
+  | 'RATETHROTTLE_SHARED_PRIVATE'
+  | 'RATETHROTTLE_SHARED_SETTINGS'
+  | 'RATETHROTTLE_SHARED_RENEWED'
+  | 'RATETHROTTLE_SHARED_LOST'
+
+/** Why there may be no shared state. */
+const SHARED_ERROR_CODES: readonly unknown[] = [
+  'SHARED_UNTRUSTED',
+  'SHARED_MISMATCH',
+  'SHARED_NO_SPACE',
+  'SHARED_FAILED',
+  'NOT_AVAILABLE',
+] satisfies SharedErrorCode[]
 
 /**
- * How long processes may count apart after somebody has removed the file they share, as systemd does at
- * log-out. Nothing on the way of a request depends on it.
+ * How long processes may count separately after the file they share was deleted, as systemd does at log-out.
+ * No request waits for the check.
  */
-const EVERY_MS = 2_000
+const CHECK_EVERY_MS = 2_000
+
+/** What the native `renew` answers in `wide[0]`, besides 0 for a file that is still the shared one. */
+const REATTACHED = 1
+const DETACHED = 2
 
 type Renewable = Pick<Native, 'renew' | 'wide'>
 
-/** What the native side answers, see `Tie` there. */
-const RENEWED = 1
-const LOST = 2
+/**
+ * The limiter that processes share; where there can be none and `onMismatch` is `'private'`, one of this process.
+ *
+ * @throws Error with one of {@link SHARED_ERROR_CODES}
+ */
+export function openShared<O extends { name: string }, N extends Pick<Native, 'stats' | 'wide'>>(
+  open: (options: O & { shared?: boolean }) => N,
+  options: O,
+  onMismatch: OnMismatch,
+): N {
+  const { name } = options
+  try {
+    const native = open({ ...options, shared: true })
+    warnOfConflicts(native, name)
+    return native
+  } catch (error) {
+    if (onMismatch !== 'private' || !isSharedError(error)) throw error
+    const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
+    warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
+    // The threads of this process still count together.
+    return open({ ...options, name: `shared ${name}` })
+  }
+}
+
+function isSharedError(error: unknown): error is Error {
+  return SHARED_ERROR_CODES.includes((error as { readonly code?: unknown } | null)?.code)
+}
+
+/** Other settings are another state: while processes with the old ones run, both states admit. */
+function warnOfConflicts(native: Pick<Native, 'stats' | 'wide'>, name: string): void {
+  native.stats()
+  const [, , , conflicting = 0] = native.wide
+  if (conflicting === 0) return
+  warn(
+    'RATETHROTTLE_SHARED_SETTINGS',
+    name,
+    `other processes share the limiter ${printable(name)} with other limits, algorithm, burst, blockFor or ` +
+      'capacity; they and this process are counted separately until those processes exit',
+  )
+}
+
+/** What `watchShared` needs, for as long as callers can reach the limiter. */
+const watched = new WeakMap<object, object>()
 
 /**
- * Looks now and then whether the limiter is still what other processes find, and attaches it anew if not.
+ * Checks now and then whether the file is still the one that other processes find under the name, and
+ * reattaches the limiter if not. Keeps neither the process nor the limiter alive.
  *
- * Keeps neither the process nor the limiter alive.
- *
- * @param keeper what is held by all who use the limiter
- * @param onRenewed the native side has forgotten the last key
- * @returns a function that ends it
+ * @param handle what is watched until it is garbage: callers may keep only a limiter's `allow`, and that must
+ * keep the watch
+ * @param onReattached the native side has forgotten the last key
+ * @returns a function that ends the watch
  */
 export function watchShared(
   native: Renewable,
-  keeper: object,
+  handle: object,
   name: string,
-  onRenewed: () => void,
+  onReattached: () => void,
 ): () => void {
-  const found = { native, onRenewed }
-  keepers.set(keeper, found)
-  const watched = new WeakRef(found)
+  const limiter = { native, onReattached }
+  watched.set(handle, limiter)
+  const weak = new WeakRef(limiter)
   const timer = setInterval(() => {
-    const held = watched.deref()
-    if (held === undefined) clearInterval(timer)
-    else look(held.native, name, held.onRenewed)
-  }, EVERY_MS)
+    const found = weak.deref()
+    if (found === undefined) clearInterval(timer)
+    else reattach(found.native, name, found.onReattached)
+  }, CHECK_EVERY_MS)
   timer.unref()
   return () => clearInterval(timer)
 }
 
-const keepers = new WeakMap<object, object>()
-
-function look(native: Renewable, name: string, onRenewed: () => void): void {
+function reattach(native: Renewable, name: string, onReattached: () => void): void {
   native.renew()
-  const [tie] = native.wide
-  if (tie === RENEWED) {
-    onRenewed()
-    tell(
-      'RATETHROTTLE_SHARED_RENEWED',
-      name,
-      `somebody removed what processes share as ${printable(name)}; they share a new state now, and what ` +
-        'was counted until then is forgotten',
-    )
-  } else if (tie === LOST) {
-    tell(
+  const [attachment] = native.wide
+  const file = `the shared file for ${printable(name)}`
+  if (attachment === REATTACHED) {
+    onReattached()
+    warn('RATETHROTTLE_SHARED_RENEWED', name, `${file} was deleted; counters were reset`)
+  } else if (attachment === DETACHED) {
+    const until = 'this process counts for itself until one can be made'
+    const see = 'see "npx ratethrottle shared list"'
+    warn(
       'RATETHROTTLE_SHARED_LOST',
       name,
-      `what processes share as ${printable(name)} is gone and can't be had anew; this process counts for ` +
-        'itself until it can: see "npx ratethrottle shared list"',
+      `${file} was deleted and cannot be replaced; ${until}: ${see}`,
     )
   }
+}
+
+/** The most warnings of one process: one for each code and name. */
+const MAX_WARNINGS = 1024
+const warned = new Set<string>()
+
+/** Warns once of each thing for each name. */
+function warn(code: SharedWarning, name: string, message: string): void {
+  const warning = `${code} ${name}`
+  if (warned.has(warning) || warned.size >= MAX_WARNINGS) return
+  warned.add(warning)
+  process.emitWarning(message, { type: 'RateThrottleWarning', code })
 }

@@ -1,7 +1,7 @@
-import { shortestOf } from '../burst.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
+import { shortestOf } from '../options.ts'
 import { Denials } from '../remote/denial-cache.ts'
 import { type FailureKind, failureOf } from '../remote/failure.ts'
 import { Fallback } from '../remote/fallback.ts'

@@ -1,6 +1,5 @@
 import type { Decision } from '../decision.ts'
-import { flat } from '../flat.ts'
-import { tableKey } from '../key-hash.ts'
+import { flat, tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import { agedBy } from './store-decision.ts'
 

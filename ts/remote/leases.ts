@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import { flat } from '../flat.ts'
+import { flat } from '../key-hash.ts'
 import { Batch } from '../redis/batch.ts'
 import type { FailureKind } from './failure.ts'
 import type { ResolvedLease } from './options.ts'

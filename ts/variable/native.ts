@@ -1,105 +1,56 @@
-import { withBurst } from '../burst.ts'
-import type { Clock } from '../clock.ts'
-import { agedDenial, type Decision, readDecision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import type { Limiter, LimitStatus } from '../limiter.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
 import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
-import { openShared } from '../native/open.ts'
-import { watchShared } from '../native/shared.ts'
-import { type RateLimiterOptions, type ResolvedOptions, resolveOptions } from '../options.ts'
-import type { LimiterStats } from '../rate-limiter.ts'
-import { LimiterQueues, type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
-import type { Caller, Outcome } from '../wait-queue.ts'
+import { openShared, watchShared } from '../native/shared.ts'
+import { type LimiterStats, NativeLimiter, readStats } from '../native-limiter.ts'
+import {
+  type Algorithm,
+  type RateLimiterOptions,
+  type ResolvedOptions,
+  resolveOptions,
+  withBurst,
+} from '../options.ts'
+import { printable } from '../validate.ts'
+import { LimiterQueues } from '../wait.ts'
 import type { VariableLimiter } from './variable.ts'
-import { Windows } from './windows.ts'
 
 /**
- * Counters on this host of callers whose limits may change. One native limiter, to which each call tells
- * the limits that count in it.
+ * Counters on this host for limits that change from call to call: one native limiter, which reads the limits of
+ * each call from a buffer.
  */
 export class NativeVariableLimiter implements VariableLimiter {
   readonly #native: NativeVariable
   readonly #options: ResolvedOptions
-  readonly #clock: Clock | undefined
-  readonly #windows: Windows
   readonly #queues: LimiterQueues
   readonly #endWatch: (() => void) | undefined
-  /** The limits that stand in the native memory. */
-  #told: VariableTier | undefined
+  readonly #windows = new Set<string>()
+  /** The figures that are in the buffer. */
+  #selected: readonly number[] | undefined
 
   /** @throws TypeError or RangeError that names the option; with `shared` the codes of docs/reference/errors.md */
   constructor(options: RateLimiterOptions) {
     const resolved = resolveOptions(options)
-    const { algorithm, name, clock } = resolved
-    const shared = resolved.shared ? name : undefined
-    this.#native = shared === undefined ? openVariable(forNative(resolved)) : open(resolved, shared)
-    if (shared !== undefined) {
-      this.#endWatch = watchShared(this.#native, this.#native.check, shared, () => {})
+    const { algorithm, name, shared, onMismatch } = resolved
+    const toOpen = forNative(resolved)
+    if (shared && name !== undefined) {
+      this.#native = openShared(openVariable, { ...toOpen, name }, onMismatch)
+      this.#endWatch = watchShared(this.#native, this.#native.check, name, () => {})
+    } else {
+      this.#native = openVariable(toOpen)
     }
     this.#options = resolved
-    this.#clock = clock
-    this.#windows = new Windows(algorithm, name)
     this.#queues = new LimiterQueues(algorithm, resolved)
   }
 
   with(limits: readonly Limit[]): VariableTier {
-    this.#windows.see(limits)
-    return new VariableTier(this, withBurst(limits, this.#options))
-  }
-
-  check(tier: VariableTier, key: string, cost?: number): Decision {
-    const now = this.#now()
-    return readDecision(this.#tell(tier).check(key, cost, ...now) === undefined, this.#native)
-  }
-
-  peek(tier: VariableTier, key: string, cost?: number): Decision {
-    const now = this.#now()
-    return readDecision(this.#tell(tier).peek(key, cost, ...now) === undefined, this.#native)
-  }
-
-  take(tier: VariableTier, key: string, cost?: number, isPaced = false): Decision {
-    const now = this.#now()
-    const native = this.#tell(tier)
-    const objection = isPaced ? native.pace(key, cost, ...now) : native.take(key, cost, ...now)
-    return readDecision(objection === undefined, native)
-  }
-
-  standings(tier: VariableTier, key: string): readonly LimitStatus[] {
-    return tier.limits.map((_, index) => {
-      const now = this.#now()
-      this.#tell(tier).standing(key, index, ...now)
-      const [remaining = 0, moreMs = 0] = this.#native.wide
-      return { remaining, moreMs }
+    this.#warnOfManyWindows(limits)
+    const all = withBurst(limits, this.#options)
+    const selected = figuresOf(all)
+    return new VariableTier(all, {
+      native: this.#native,
+      clock: this.#options.clock,
+      queues: this.#queues,
+      select: () => this.#select(selected),
     })
-  }
-
-  refund(tier: VariableTier, key: string, units?: number): void {
-    const now = this.#now()
-    this.#tell(tier).refund(key, units, ...now)
-    this.#queues.wake(key)
-  }
-
-  /** Waits its turn: see {@link LimiterQueues}. */
-  join(
-    tier: VariableTier,
-    key: string,
-    cost: number,
-    ms: number,
-    caller: Caller,
-  ): MaybePromise<Outcome<Decision>> {
-    tier.peek(key, cost) // Throws for a wrong key or cost.
-    return this.#queues.delay(tier, key, cost, ms, caller)
-  }
-
-  wait(tier: VariableTier, key: string, options: WaitOptions): Promise<Decision> {
-    const read = readWaitOptions(options)
-    tier.peek(key, read.cost) // Throws for a wrong key or cost.
-    return this.#queues.wait(tier, key, read)
-  }
-
-  block(key: string, ms: number): void {
-    this.#native.block(key, ms, ...this.#now())
   }
 
   reset(key: string): void {
@@ -107,11 +58,9 @@ export class NativeVariableLimiter implements VariableLimiter {
     this.#queues.wake(key)
   }
 
-  /** What this limiter has been through. `bytes`: the most its tables of now can occupy. */
+  /** What this limiter has been through. `bytes`: the most that its current tables can occupy. */
   stats(): LimiterStats {
-    this.#native.stats()
-    const [evictions = 0, overflows = 0, bytes = 0] = this.#native.wide
-    return { evictions, overflows, bytes }
+    return readStats(this.#native)
   }
 
   close(): void {
@@ -120,80 +69,29 @@ export class NativeVariableLimiter implements VariableLimiter {
     this.#queues.close()
   }
 
-  /** The native side, with these limits told to it. */
-  #tell(tier: VariableTier): NativeVariable {
-    if (this.#told !== tier) {
-      this.#native.limits.set(tier.figures)
-      this.#told = tier
-    }
-    return this.#native
+  #select(figures: readonly number[]): void {
+    if (this.#selected === figures) return
+    this.#native.limits.set(figures)
+    this.#selected = figures
   }
 
-  #now(): [] | [number] {
-    return this.#clock === undefined ? [] : [this.#clock.now()]
+  /** Limits with more different windows than there are tables are counted in the next longer window. */
+  #warnOfManyWindows(limits: readonly Limit[]): void {
+    const { algorithm, name } = this.#options
+    const tables = TABLES[algorithm]
+    if (tables === undefined) return
+    for (const limit of limits) {
+      if (this.#windows.size > tables) return
+      this.#windows.add(tableOf(limit, algorithm))
+      if (this.#windows.size > tables) warnOfManyWindows(tables, algorithm, name)
+    }
   }
 }
 
-/** The counters as one set of limits sees them. Has no state but the limits. */
-export class VariableTier implements Limiter, QueuedLimiter {
-  readonly limits: readonly Limit[]
-  /** How many limits, then count, window and burst of each. */
-  readonly figures: readonly number[]
-  readonly #limiter: NativeVariableLimiter
-
-  constructor(limiter: NativeVariableLimiter, limits: readonly Limit[]) {
-    this.limits = limits
-    this.figures = figures(limits)
-    this.#limiter = limiter
-  }
-
-  check(key: string, cost?: number): Decision {
-    return this.#limiter.check(this, key, cost)
-  }
-
-  peek(key: string, cost?: number): Decision {
-    return this.#limiter.peek(this, key, cost)
-  }
-
-  take(key: string, cost?: number, isPaced?: boolean): Decision {
-    return this.#limiter.take(this, key, cost, isPaced)
-  }
-
-  refund(key: string, units?: number): void {
-    this.#limiter.refund(this, key, units)
-  }
-
-  block(key: string, ms: number): void {
-    this.#limiter.block(key, ms)
-  }
-
-  reset(key: string): void {
-    this.#limiter.reset(key)
-  }
-
-  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
-    return this.#limiter.wait(this, key, options)
-  }
-
-  delay(
-    key: string,
-    cost: number,
-    maxWaitMs: number,
-    caller: Caller,
-  ): MaybePromise<Outcome<Decision>> {
-    return this.#limiter.join(this, key, cost, maxWaitMs, caller)
-  }
-
-  standings(key: string): readonly LimitStatus[] {
-    return this.#limiter.standings(this, key)
-  }
-
-  aged(denial: Decision, ms: number): Decision {
-    return agedDenial(denial, ms)
-  }
-
-  /** Nothing of its own to let go of. */
-  close(): void {}
+/** The counters under one set of limits. Has no state but the limits. */
+export class VariableTier extends NativeLimiter {
+  /** Does nothing: the counters belong to the {@link NativeVariableLimiter}. */
+  override close(): void {}
 }
 
 function forNative({ algorithm, blockForMs, capacity, name }: ResolvedOptions): VariableOptions {
@@ -205,11 +103,34 @@ function forNative({ algorithm, blockForMs, capacity, name }: ResolvedOptions): 
   }
 }
 
-function open(options: ResolvedOptions, name: string): NativeVariable {
-  return openShared(openVariable, { ...forNative(options), name }, options.onMismatch)
-}
-
-function figures(limits: readonly Limit[]): readonly number[] {
+/** How many limits, then count, window and burst of each. */
+function figuresOf(limits: readonly Limit[]): readonly number[] {
   const each = limits.flatMap((limit) => [limit.count, limit.windowMs, burstOf(limit)])
   return [limits.length, ...each]
+}
+
+/**
+ * The most tables that the core keeps at once, see crate/core/src/variable. Buckets need no more than one: they
+ * store the time that is owed, whatever the window.
+ */
+const TABLES: Readonly<Partial<Record<Algorithm, number>>> = {
+  'fixed-window': 64,
+  'sliding-window': 64,
+  'sliding-log': 16,
+}
+
+/** What tells the tables apart: the window, and in a log how many charges it holds. */
+function tableOf({ count, windowMs }: Limit, algorithm: Algorithm): string {
+  const places = algorithm === 'sliding-log' ? 2 ** Math.max(4, Math.ceil(Math.log2(count))) : 0
+  return `${windowMs} ${places}`
+}
+
+function warnOfManyWindows(tables: number, algorithm: Algorithm, name: string | undefined): void {
+  const whose = name === undefined ? 'a limiter' : `the limiter ${printable(name)}`
+  const what = algorithm === 'sliding-log' ? 'windows and sizes of logs' : 'windows'
+  process.emitWarning(
+    `the limits of ${whose} have had more than ${tables} different ${what}; while all of these are in use, ` +
+      'a further one is counted in the next longer window. Use fewer windows, or a token bucket',
+    { type: 'RateThrottleWarning', code: 'RATETHROTTLE_MANY_WINDOWS' },
+  )
 }

@@ -1,7 +1,7 @@
-import { withBurst } from '../../burst.ts'
 import type { Warnings } from '../../http/warning.ts'
 import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
+import { withBurst } from '../../options.ts'
 import { invalid } from '../../validate.ts'
 import type { Options, RouteLimit, RouteRateLimitOptions } from './routes.ts'
 

@@ -1,0 +1,155 @@
+import type { Clock } from './clock.ts'
+import { type Decision, readDecision } from './decision.ts'
+import type { Limit } from './limit/limit.ts'
+import type { Limiter, LimitStatus } from './limiter.ts'
+import type { MaybePromise } from './maybe-promise.ts'
+import type { Native, NativeVariable } from './native/binding.ts'
+import { type LimiterQueues, readWaitOptions, type WaitOptions } from './wait.ts'
+import type { Caller, Outcome } from './wait-queue.ts'
+
+/** What a limiter has been through. */
+export interface LimiterStats {
+  /** Keys that were evicted while they still owed something. Raise `capacity` if it grows. */
+  readonly evictions: number
+  /** Decisions on the overflow bucket, which keys share when every slot they may use holds a blocked key. */
+  readonly overflows: number
+  /** The most memory this limiter can ever occupy, in bytes. */
+  readonly bytes: number
+}
+
+/** What the native limiter counts in, and what stands before it. */
+export interface NativeParts {
+  readonly native: Omit<Native, 'allow'> | NativeVariable
+  readonly clock: Clock | undefined
+  readonly queues: LimiterQueues
+  /** Writes the limits of the calls to where the native side reads them, if they change from call to call. */
+  readonly select?: () => void
+}
+
+/**
+ * The synchronous calls about a key, for limits that are fixed and for limits that change from call to call.
+ *
+ * Each call reads the clock before it selects the limits: a clock may be a user's function that asks the limiter
+ * about other limits.
+ */
+export abstract class NativeLimiter implements Limiter {
+  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  readonly #parts: NativeParts
+
+  constructor(limits: readonly Limit[], parts: NativeParts) {
+    this.limits = limits
+    this.#parts = parts
+  }
+
+  /** Charges `cost` (default 1) and says in full what that left, or why not. */
+  check(key: string, cost?: number): Decision {
+    const now = this.#now()
+    const native = this.#native()
+    return readDecision(native.check(key, cost, ...now) === undefined, native)
+  }
+
+  /** What {@link check} would answer now. Changes nothing. */
+  peek(key: string, cost?: number): Decision {
+    const now = this.#now()
+    const native = this.#native()
+    return readDecision(native.peek(key, cost, ...now) === undefined, native)
+  }
+
+  /**
+   * As {@link check}, but a denial begins no block: for callers who wait for their turn.
+   *
+   * @param isPaced a leaky bucket admits only while the bucket of the limit with the shortest window is
+   * empty: one caller after the other, evenly. Default: false
+   */
+  take(key: string, cost?: number, isPaced = false): Decision {
+    const now = this.#now()
+    const native = this.#native()
+    const take = isPaced ? native.pace : native.take
+    return readDecision(take(key, cost, ...now) === undefined, native)
+  }
+
+  /**
+   * Waits until `cost` is admitted: first come, first served for each key. With `leaky-bucket` work leaves
+   * evenly paced, at the rate of the limit with the shortest window from the first call on; callers of
+   * {@link check} may overtake.
+   *
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, when no wait would, or when `maxWaitersPerKey`
+   * or `maxWaiters` callers wait already; the signal's reason when it is aborted. Nothing is charged then.
+   */
+  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
+    const read = readWaitOptions(options)
+    this.peek(key, read.cost) // Throws for a wrong key or cost.
+    return this.#parts.queues.wait(this, key, read)
+  }
+
+  /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
+  delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): MaybePromise<Outcome<Decision>> {
+    this.peek(key, cost)
+    return this.#parts.queues.delay(this, key, cost, maxWaitMs, caller)
+  }
+
+  /**
+   * How each limit stands for the key, in the order of `limits`. Changes nothing.
+   *
+   * A {@link Decision} speaks of the limit that decides; headers that list all of them ask here.
+   */
+  standings(key: string): readonly LimitStatus[] {
+    return this.limits.map((_, index) => {
+      const now = this.#now()
+      const native = this.#native()
+      native.standing(key, index, ...now)
+      const [remaining = 0, moreMs = 0] = native.wide
+      return { remaining, moreMs }
+    })
+  }
+
+  /** Gives back `units` (default 1) to every limit, never more than the key owes. */
+  refund(key: string, units?: number): void {
+    const now = this.#now()
+    this.#native().refund(key, units, ...now)
+    this.#parts.queues.wake(key)
+  }
+
+  /** Forgets the key, its block included. */
+  reset(key: string): void {
+    this.#parts.native.reset(key)
+    this.#parts.queues.wake(key)
+  }
+
+  /**
+   * Denies the key for `ms` milliseconds from now on, whatever its limits say; replaces an earlier block.
+   *
+   * @param ms 1 to 10 years
+   * @throws Error with code TABLE_FULL when every slot the key may use holds another blocked key
+   */
+  block(key: string, ms: number): void {
+    this.#parts.native.block(key, ms, ...this.#now())
+  }
+
+  abstract close(): void
+
+  /** The native functions, set to these limits. */
+  #native(): NativeParts['native'] {
+    this.#parts.select?.()
+    return this.#parts.native
+  }
+
+  /** The last argument of a native call: what the injected clock shows, or nothing. */
+  #now(): [] | [number] {
+    const { clock } = this.#parts
+    return clock === undefined ? [] : [clock.now()]
+  }
+}
+
+/** What a limiter has been through, all threads and processes that share it together. */
+export function readStats(native: Pick<Native, 'stats' | 'wide'>): LimiterStats {
+  native.stats()
+  const [evictions = 0, overflows = 0, bytes = 0] = native.wide
+  return { evictions, overflows, bytes }
+}
