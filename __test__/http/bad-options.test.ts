@@ -4,7 +4,7 @@ import type { Options } from './serve.ts'
 
 /** One wrong option each, and what the error has to say of it. */
 const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
-  [{ blockFor: [] }, 'blockFor must have at least one step'],
+  [{ blockFor: [] }, 'blockFor must be a duration, or at least one step, got [array]'],
   [{ blockFor: ['1 minute', 'soon'] }, 'blockFor[1]'],
   [{ slowDown: '1 second', countWhen: 'failure' }, 'slowDown excludes'],
   [{ slowDown: '1 second', blockFor: ['1 minute'] }, 'slowDown excludes'],

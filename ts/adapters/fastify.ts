@@ -16,7 +16,7 @@ import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/
 import type { HandOn } from '../http/middleware.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
-import { oneOf } from '../http/values.ts'
+import { oneOf } from '../http/resolve-options.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'

@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
-import { invalid, mustBe } from '../validate.ts'
+import { invalid } from '../validate.ts'
 
 /**
  * Which headers a response carries: `'legacy'` for the three of RateThrottle's Flask page, `'draft'` for
@@ -13,13 +13,13 @@ export type HeaderStyle = 'legacy' | 'draft' | 'both' | false
 /** Sets one header of a response. */
 export type SetHeader<Response> = (response: Response, name: string, value: string) => void
 
-/** A limit as clients are told about it. */
+/** A limit under the name that clients see. */
 export interface Policy {
   readonly name: string
   readonly limit: Limit
 }
 
-/** A limiter as far as headers speak of it: every tier's has this. */
+/** What headers need of a limiter: every kind has this. */
 export interface LimiterShown {
   readonly limits: readonly Limit[]
   readonly algorithm: Algorithm
@@ -36,16 +36,16 @@ const UNITS: readonly (readonly [number, string])[] = [
   [1000, 's'],
 ]
 
-/** @throws RangeError unless it is a {@link HeaderStyle}; nothing means `'legacy'` */
-export function readHeaderStyle(value: unknown): HeaderStyle {
-  if (value === undefined) return 'legacy'
+/** @throws RangeError unless it is a {@link HeaderStyle} */
+export function readHeaderStyle(value: unknown = 'legacy'): HeaderStyle {
   if (STYLES.includes(value)) return value as HeaderStyle
-  throw new RangeError(mustBe('headers', '"legacy", "draft", "both" or false', value))
+  const accepted = '"legacy", "draft", "both" or false'
+  throw invalid(RangeError, 'INVALID_OPTION', 'headers', accepted, value)
 }
 
 /**
  * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up), all three of
- * the limit that decides. The only place where the wall clock is read: no decision depends on it.
+ * the limit that decides. Only here the wall clock is read: no decision depends on it.
  *
  * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
  */
@@ -61,7 +61,7 @@ export function setLegacyHeaders<Response>(
   set(response, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
 }
 
-/** A number as text, kept for the next time: it mostly is the same for many requests in a row. */
+/** A number as text, cached: many requests in a row have the same one. */
 class LastText {
   #number = 0
   #text = '0'
@@ -78,17 +78,30 @@ class LastText {
 const LIMIT = new LastText()
 const RESET = new LastText()
 
-/** The names of those three. */
 export const LEGACY_HEADERS: readonly string[] = [
   'x-ratelimit-limit',
   'x-ratelimit-remaining',
   'x-ratelimit-reset',
 ]
 
-/** Never before what `Retry-After` says, which is rounded to whole seconds by itself. */
+/** Never earlier than `Retry-After`, which is rounded to whole seconds on its own. */
 function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
   const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
   return Math.ceil((Date.now() + ms) / 1000)
+}
+
+/** `Retry-After`, on denials: not where waiting does not help. */
+export function setRetryAfter<Response>(
+  { allowed, retryAfter }: Decision,
+  response: Response,
+  set: SetHeader<Response>,
+): void {
+  if (!allowed && retryAfter !== undefined) set(response, 'retry-after', String(retryAfter))
+}
+
+/** Collects headers in an object. */
+export const collectHeader: SetHeader<Record<string, string>> = (headers, name, value) => {
+  headers[name] = value
 }
 
 /**
@@ -99,17 +112,17 @@ function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
  * for (const [name, value] of Object.entries(rateLimitHeaders(limiter, decision))) response.setHeader(name, value)
  * ```
  *
- * In the draft's `ratelimit` an adapter lists every limit, this the deciding one alone. Without the key it cannot look
- * the limit up, so `t`, the seconds until there is more, may be later than an adapter's, never earlier: after an
- * admission by `sliding-window` or `sliding-log` it says when all is back, and after a denial of several units when
- * as many are there. In all other cases it is the same.
+ * In the draft's `ratelimit` header an adapter lists every limit, this function the deciding one alone. Its `t`, the
+ * seconds until more units are there, may be later than an adapter's, never earlier, because the counters can't be
+ * looked up without the key: after an admission by `sliding-window` or `sliding-log` it is the time until the limit
+ * has recovered, and after a denial of several units the time until all of them are there.
  *
  * @param limiter the limiter that decided, a `RateLimiter` or an `AsyncLimiter`
  * @param style `'legacy'` for the three `x-ratelimit-` headers of the limit that decides, `'draft'` for
  * `ratelimit-policy` with every limit and `ratelimit` with the one that decides, or `'both'`. Default: `'legacy'`
  * @returns names in lower case, and `retry-after` on a denial, unless waiting does not help
- * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style, and for what is no decision, such
- * as a promise of one
+ * @throws TypeError or RangeError with code INVALID_ARGUMENT for another style, and for a value that is no
+ * decision, such as a promise of one
  */
 export function rateLimitHeaders(
   limiter: LimiterShown,
@@ -122,28 +135,20 @@ export function rateLimitHeaders(
     throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
   }
   const headers: Record<string, string> = {}
-  if (style !== 'draft') {
-    setLegacyHeaders(decision, decision.remaining, headers, (all, name, value) => {
-      all[name] = value
-    })
-  }
+  if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, collectHeader)
   if (style !== 'legacy') {
     const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
-    const policy = policies[decision.policy]
-    headers['ratelimit-policy'] = policies.map(policyItem).join(', ')
-    if (policy !== undefined) {
-      Object.assign(headers, {
-        ratelimit: standingItem(policy.name, standingOf(decision, limiter)),
-      })
+    const name = policies[decision.policy]?.name
+    collectHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
+    if (name !== undefined) {
+      collectHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
     }
   }
-  if (!decision.allowed && decision.retryAfter !== undefined) {
-    headers['retry-after'] = String(decision.retryAfter)
-  }
+  setRetryAfter(decision, headers, collectHeader)
   return headers
 }
 
-/** @throws TypeError unless it is a decision: most likely it is a promise that was not awaited */
+/** @throws TypeError unless it is a decision: most likely a promise was not awaited */
 function checkDecision(decision: unknown): void {
   if (typeof decision === 'object' && decision !== null) {
     const { allowed, limit, limitResetMs } = decision as Partial<Decision>
@@ -155,10 +160,10 @@ function checkDecision(decision: unknown): void {
 }
 
 /**
- * How the deciding limit stands, as far as its decision tells: a bucket gains unit after unit, a window gives
- * back all at once, and of the other two it is only known when all is back.
+ * The status of the deciding limit, as far as its decision tells: a bucket gains one unit after another, a window
+ * all at once, and of the other two algorithms only the time until all are back is known.
  */
-function standingOf(decision: Decision, { limits, algorithm }: LimiterShown): LimitStatus {
+function statusOf(decision: Decision, { limits, algorithm }: LimiterShown): LimitStatus {
   const { allowed, remaining, limitResetMs, retryAfterMs, policy } = decision
   if (!allowed && Number.isFinite(retryAfterMs)) return { remaining, moreMs: retryAfterMs }
   const limit = limits[policy]
@@ -177,8 +182,8 @@ export function policyItem({ name, limit }: Policy): string {
   return `${quoted(name)};q=${integer(limit.count)}${window}`
 }
 
-/** One member of `RateLimit`: name, what is left, and the seconds until there is more, unless it is full. */
-export function standingItem(name: string, { remaining, moreMs }: LimitStatus): string {
+/** One member of `RateLimit`: name, units left, and the seconds until one more, unless it is full. */
+export function statusItem(name: string, { remaining, moreMs }: LimitStatus): string {
   const more = moreMs === Number.POSITIVE_INFINITY ? '' : `;t=${integer(Math.ceil(moreMs / 1000))}`
   return `${quoted(name)};r=${integer(remaining)}${more}`
 }
@@ -190,12 +195,11 @@ export function defaultName({ count, windowMs }: Limit): string {
 }
 
 /** @throws TypeError or RangeError unless it can be sent as a String of RFC 9651: printable ASCII */
-export function checkPolicyName(value: unknown, name: string): string {
+export function readPolicyName(value: unknown, name: string): string {
+  const isText = typeof value === 'string'
+  if (isText && value.length <= MAX_NAME_LENGTH && /^[\x20-\x7e]+$/.test(value)) return value
   const accepted = `1 to ${MAX_NAME_LENGTH} printable ASCII characters`
-  if (typeof value !== 'string') throw new TypeError(mustBe(name, accepted, value))
-  const fits = value !== '' && value.length <= MAX_NAME_LENGTH && /^[\x20-\x7e]*$/.test(value)
-  if (!fits) throw new RangeError(mustBe(name, accepted, value))
-  return value
+  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', name, accepted, value)
 }
 
 /** RFC 9651, 4.1.6: only `\` and `"` need escaping among printable ASCII. */

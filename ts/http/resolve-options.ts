@@ -6,60 +6,78 @@ import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../opt
 import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
-import { integer, invalid, mustBe, ownOptions } from '../validate.ts'
-import type { KeyErrorPolicy, MissingKey } from './client-key.ts'
+import { integer, invalid, ownOptions, text, withCode } from '../validate.ts'
 import { type Counts, readCountWhen } from './count-when.ts'
 import type { Hooks } from './events.ts'
-import type { Skip } from './exemptions.ts'
-import { type HeaderStyle, readHeaderStyle } from './headers.ts'
-import { byIp, type KeyFunction } from './key-functions.ts'
-import type { Handler, HttpOptions, RedisSettings } from './options.ts'
+import { countedAs } from './exemptions.ts'
+import { readHeaderStyle, readPolicyName } from './headers.ts'
+import { byIp } from './key-functions.ts'
+import type { HttpOptions, RedisSettings } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
-import {
-  oneOf,
-  readBoolean,
-  readCost,
-  readFunction,
-  readMethods,
-  readPolicyNames,
-  readSteps,
-  readText,
-} from './values.ts'
+
+/** Options that are as they were given. */
+type Given = 'limits' | 'cost' | 'skip' | 'scope' | 'message' | 'handler' | 'storage'
+/** Options that have a default. */
+type Filled =
+  | 'key'
+  | 'missingKey'
+  | 'onKeyError'
+  | 'keyTimeoutMs'
+  | 'outcomeTimeoutMs'
+  | 'headers'
+  | 'status'
+  | 'problem'
+  | 'dryRun'
 
 /** Options that have been checked, with every default filled in. */
-export interface ReadOptions<Request, Response> {
-  readonly limits: LimitInput | LimitsFunction<Request> | undefined
-  readonly key: KeyFunction<Request>
-  readonly cost: HttpOptions<Request>['cost']
+export type ReadOptions<Request, Response> = Required<
+  Pick<HttpOptions<Request, Response>, Given>
+> & {
+  readonly [Name in Filled]: NonNullable<HttpOptions<Request, Response>[Name]>
+} & {
   readonly trust: Trust | undefined
   readonly methods: ReadonlySet<string> | undefined
-  readonly skip: Skip<Request> | undefined
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
-  readonly scope: string | undefined
   readonly counts: Counts<Request> | undefined
-  readonly outcomeTimeoutMs: number
   readonly stepsMs: readonly number[] | undefined
   readonly slowDownMs: number | undefined
-  readonly missingKey: MissingKey
-  readonly onKeyError: KeyErrorPolicy
-  readonly keyTimeoutMs: number
-  readonly headers: HeaderStyle
   readonly policy: readonly string[]
-  readonly status: number
-  readonly message: string | undefined
-  readonly problem: boolean
-  readonly handler: Handler<Request, Response> | undefined
-  readonly dryRun: boolean
   readonly hooks: Hooks<Request>
   /** For the limiter itself. */
   readonly limiter: RateLimiterOptions
-  readonly storage: unknown
   /** For a limiter in Redis. */
   readonly forRedis: RedisSettings
 }
 
-/** What adapters have beside the options of limiters, and what they read themselves of those. */
+/** Checks the value of an option, `undefined` where it is not given, and returns what it stands for. */
+type Reader = (value: unknown, name: string) => unknown
+
+const asGiven: Reader = (value) => value
+/** Of an option without a default. */
+const optional =
+  (read: Reader): Reader =>
+  (value, name) =>
+    value === undefined ? undefined : read(value, name)
+const optionalText = (max: number): Reader => optional((value, name) => text(value, name, 1, max))
+const number =
+  (byDefault: number, min: number, max: number): Reader =>
+  (value, name) =>
+    integer(value ?? byDefault, name, min, max)
+const word =
+  (...words: [byDefault: string, ...others: string[]]): Reader =>
+  (value, name) =>
+    oneOf(value ?? words[0], words, name)
+const boolean: Reader = (value = false, name) => {
+  if (typeof value === 'boolean') return value
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'true or false', value)
+}
+const optionalFunction: Reader = optional((value, name) => {
+  if (typeof value === 'function') return value
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
+})
+
+/** The options that are read here; those that a limiter also has, it reads itself. */
 type OwnOption =
   | Exclude<
       keyof HttpOptions<unknown>,
@@ -68,65 +86,79 @@ type OwnOption =
   | 'blockFor'
   | 'onError'
 
-/** Checks the value of an option, `undefined` where it is not given, and says what it is then. */
-type Reader = (value: unknown, name: string) => unknown
-
-const asGiven = (value: unknown): unknown => value
-/** Of an option that has no default. */
-const optional =
-  (read: Reader): Reader =>
-  (value, name) =>
-    value === undefined ? undefined : read(value, name)
-const integerFrom =
-  (byDefault: number, max: number, min = 1): Reader =>
-  (value, name) =>
-    integer(value ?? byDefault, name, min, max)
-const word =
-  (...words: [byDefault: string, ...others: string[]]): Reader =>
-  (value, name) =>
-    oneOf(value ?? words[0], words, name)
-const text = (max: number): Reader => optional((value, name) => readText(value, max, name))
-
-/**
- * Each option of {@link HttpOptions} with what reads it: the only list of their names. What a limiter itself
- * takes, that limiter reads.
- */
+/** Each option with its reader: the only list of their names. */
 const READERS: Readonly<Record<OwnOption, Reader>> = {
   limits: asGiven,
-  key: (value, name) => readFunction(value, name) ?? byIp(),
-  cost: readCost,
+  key: (value, name) => optionalFunction(value, name) ?? byIp(),
+  cost: (value, name) =>
+    typeof value === 'number'
+      ? integer(value, name, 0, Number.MAX_SAFE_INTEGER)
+      : optionalFunction(value, name),
   trust: optional(readTrust),
   methods: optional(readMethods),
-  skip: readFunction,
+  skip: optionalFunction,
   allow: optional(readRanges),
   deny: optional(readRanges),
-  scope: text(100),
+  scope: optionalText(100),
   countWhen: readCountWhen,
-  outcomeTimeoutMs: integerFrom(30_000, 600_000),
-  blockFor: (value) => (Array.isArray(value) ? readSteps(value) : value),
+  outcomeTimeoutMs: number(30_000, 1, 600_000),
+  blockFor: (value, name) => (Array.isArray(value) ? readSteps(value, name) : value),
   slowDown: optional(readDuration),
   missingKey: word('deny', 'shared', 'ip'),
   onKeyError: word('ip', 'deny'),
-  keyTimeoutMs: integerFrom(1_000, 60_000),
+  keyTimeoutMs: number(1_000, 1, 60_000),
   headers: readHeaderStyle,
   policy: readPolicyNames,
-  status: integerFrom(429, 599, 400),
-  message: text(1_000),
-  problem: readBoolean,
-  handler: readFunction,
-  dryRun: readBoolean,
-  onAdmit: readFunction,
-  onDeny: readFunction,
-  onError: (value, name) => (typeof value === 'string' ? value : readFunction(value, name)),
+  status: number(429, 400, 599),
+  message: optionalText(1_000),
+  problem: boolean,
+  handler: optionalFunction,
+  dryRun: boolean,
+  onAdmit: optionalFunction,
+  onDeny: optionalFunction,
+  onError: (value, name) => (typeof value === 'string' ? value : optionalFunction(value, name)),
   onStoreError: optional(readOnError),
   storage: asGiven,
 }
 const OF_LIMITERS = [...LIMITER_OPTIONS, ...REDIS_OPTIONS].filter((name) => name !== 'shared')
 const KNOWN = [...new Set([...Object.keys(READERS), ...OF_LIMITERS, ...SETTINGS])]
 
+/** @throws RangeError unless the value is one of the words */
+export function oneOf<T extends string>(value: unknown, words: readonly T[], name: string): T {
+  const found = words.find((one) => one === value)
+  if (found !== undefined) return found
+  const accepted = words.map((one) => `"${one}"`).join(' or ')
+  throw invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
+}
+
+/** Steps of `blockFor`, in milliseconds. */
+function readSteps(steps: readonly unknown[], name: string): readonly number[] {
+  if (steps.length > 0) return steps.map((step, i) => readDuration(step, `${name}[${i}]`))
+  throw invalid(RangeError, 'INVALID_OPTION', name, 'a duration, or at least one step', steps)
+}
+
+function readMethods(methods: unknown, name: string): ReadonlySet<string> {
+  const accepted = 'an array of methods such as ["POST"]'
+  if (!Array.isArray(methods) || methods.length === 0) {
+    throw invalid(TypeError, 'INVALID_OPTION', name, accepted, methods)
+  }
+  const read = methods.map((value: unknown, i) => {
+    const method = typeof value === 'string' ? value.toUpperCase() : ''
+    if (/^[A-Z][A-Z-]*$/.test(method)) return countedAs(method)
+    throw invalid(TypeError, 'INVALID_OPTION', `${name}[${i}]`, 'a method', value)
+  })
+  return new Set(read)
+}
+
+function readPolicyNames(value: unknown, name: string): readonly string[] {
+  if (value === undefined) return []
+  const names = [value].flat()
+  return names.map((one, i) => readPolicyName(one, names.length > 1 ? `${name}[${i}]` : name))
+}
+
 /**
- * The options that are `options`' own, `RATELIMIT_*` settings turned into what they stand for, those of the
- * environment as well.
+ * The options that are `options`' own, with `RATELIMIT_*` settings, also those of the environment, turned into the
+ * options they stand for. Reads the environment: once for a limiter and all that it makes.
  *
  * @throws TypeError or RangeError unless all are known
  */
@@ -136,7 +168,7 @@ export function ownHttpOptions<Request, Response>(
   return withSettings(ownKnown(options)) as HttpOptions<Request, Response>
 }
 
-/** Limits that are there but undefined are a setting that is missing: a server without a limit is not what it means. */
+/** `limits: undefined` is a setting that is missing: the server would have no limit without anyone noticing. */
 function ownKnown<Request, Response>(
   options: HttpOptions<Request, Response>,
 ): HttpOptions<Request, Response> {
@@ -146,7 +178,7 @@ function ownKnown<Request, Response>(
   throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
 }
 
-/** Limits in whatever form, as options. The environment is in those that they are beside. */
+/** Limits in any form, as options, without the environment: {@link inheritedFrom} has its settings already. */
 export function asHttpOptions<Request, Response>(
   given: LimitInput | LimitsFunction<Request> | HttpOptions<Request, Response>,
   name: string,
@@ -155,17 +187,15 @@ export function asHttpOptions<Request, Response>(
     return { limits: given as LimitInput }
   }
   if (typeof given !== 'object' || given === null) {
-    throw new TypeError(mustBe(name, 'a limit string, an array of them or options', given))
+    const accepted = 'a limit string, an array of them or options'
+    throw invalid(TypeError, 'INVALID_OPTION', name, accepted, given)
   }
   if (Object.hasOwn(given, 'count')) return { limits: given as LimitInput }
   const own = ownKnown(given as HttpOptions<Request, Response>)
   return withSettings(own, {}) as HttpOptions<Request, Response>
 }
 
-/**
- * What holds for limits apart from those of the options: all but the limits, and what was written beside
- * them. A burst is for some limits, and a name or a scope for one budget.
- */
+/** The options that also apply to other limits: not the limits, nor what belongs to them alone. */
 export function inheritedFrom<Request, Response>(
   options: HttpOptions<Request, Response>,
 ): HttpOptions<Request, Response> {
@@ -174,7 +204,7 @@ export function inheritedFrom<Request, Response>(
 }
 
 /**
- * @param own options as {@link ownHttpOptions} or {@link asHttpOptions} gives them
+ * @param own options as {@link ownHttpOptions} or {@link asHttpOptions} returns them
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
 export function readHttpOptions<Request, Response>(
@@ -187,27 +217,32 @@ export function readHttpOptions<Request, Response>(
   )
   const { countWhen, slowDown, blockFor, onAdmit, onDeny, onError, ...others } = read
   const stepsMs = Array.isArray(blockFor) ? blockFor : undefined
-  // A delayed request would be one that waits for its turn and for its outcome at once.
+  // A delayed request would wait for its turn and for the outcome of others at the same time.
   if (slowDown !== undefined && (stepsMs !== undefined || countWhen !== undefined)) {
-    throw new TypeError('slowDown excludes countWhen and a blockFor with steps')
+    const message = 'slowDown excludes countWhen and a blockFor with steps'
+    throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
   const hooks = { onAdmit, onDeny, onError: typeof onError === 'string' ? undefined : onError }
-  const more = { counts: countWhen, slowDownMs: slowDown, stepsMs, hooks }
-  // The table's readers are what makes each of them what its type says.
   return {
     ...others,
-    ...more,
-    ...readLimiter(given as HttpOptions<Request, Response>),
+    counts: countWhen,
+    slowDownMs: slowDown,
+    stepsMs,
+    hooks,
+    limiter: readLimiter(given),
+    forRedis: readForRedis(given),
+    // The readers of the table make each option what its type says.
   } as unknown as ReadOptions<Request, Response>
 }
 
-function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
-  const { algorithm, burst, blockFor, capacity, name, clock, scope } = own
-  const { maxWaitersPerKey, maxWaiters } = own
+function readLimiter(own: HttpOptions<unknown>): RateLimiterOptions {
+  const { name, scope, blockFor, onMismatch } = own
   if (name !== undefined && scope !== undefined) {
-    throw new TypeError('name and scope exclude each other: a scope is a name for a budget')
+    const message = 'name and scope exclude each other: a scope names the counters, too'
+    throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
-  const checked: RateLimiterOptions = {
+  const { algorithm, burst, capacity, maxWaitersPerKey, maxWaiters, clock } = own
+  const limiter: RateLimiterOptions = {
     algorithm,
     burst,
     blockFor: Array.isArray(blockFor) ? undefined : (blockFor as string | number | undefined),
@@ -217,22 +252,17 @@ function readLimiter<Request, Response>(own: HttpOptions<Request, Response>) {
     name: scope === undefined ? name : `scope:${scope}`,
     clock,
   }
-  resolveOptions(checked)
-  const { onMismatch } = own
-  const limiter = onMismatch === undefined ? checked : { ...checked, onMismatch }
-  return { limiter, storage: own.storage, forRedis: readForRedis(own) }
+  resolveOptions(limiter)
+  return onMismatch === undefined ? limiter : { ...limiter, onMismatch }
 }
 
-/** Those that were given, checked wherever the counters are: a wrong one would wait for the day of the move to Redis. */
-function readForRedis<Request, Response>(own: HttpOptions<Request, Response>): RedisSettings {
+/** Checked wherever the counters are: a wrong one should not surface on the day of the move to Redis. */
+function readForRedis(own: HttpOptions<unknown>): RedisSettings {
   const { onError, onStoreError } = own
   const policy = typeof onError === 'string' ? onError : onStoreError
-  const given = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
-  const known = given.filter(([name, value]) => name !== 'onError' && value !== undefined)
-  const forRedis = {
-    ...Object.fromEntries(known),
-    ...(policy === undefined ? {} : { onError: policy }),
-  }
+  const named = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
+  const given = [...named.filter(([name]) => name !== 'onError'), ['onError', policy] as const]
+  const forRedis = Object.fromEntries(given.filter(([, value]) => value !== undefined))
   readSettings(forRedis)
   return forRedis
 }

@@ -1,11 +1,15 @@
 import { STATUS_CODES } from 'node:http'
-import type { RequestRefused } from '../errors.ts'
-import { RateLimitExceeded, retryMessage } from '../errors.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen, toPromise, unlessClosed } from '../maybe-promise.ts'
+import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
+import { andThen, type MaybePromise, toPromise, unlessClosed } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import { LEGACY_HEADERS, type SetHeader, setLegacyHeaders, standingItem } from './headers.ts'
+import {
+  collectHeader,
+  LEGACY_HEADERS,
+  setLegacyHeaders,
+  setRetryAfter,
+  statusItem,
+} from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
@@ -22,67 +26,33 @@ interface DenialTemplate {
   readonly quoted: string | undefined
 }
 
-const QUOTA_EXCEEDED = 'https://iana.org/assignments/http-problem-types#quota-exceeded'
-
 /**
  * A request denied by its limits.
  *
  * Not an Error yet: making one costs more than deciding, and an answer that no error handler sees needs none.
  */
 export class Denial {
-  readonly #record: ChargeRecord
-  readonly #template: DenialTemplate
+  readonly statusCode: number
+  readonly record: ChargeRecord
+  readonly template: DenialTemplate
 
   constructor(record: ChargeRecord, template: DenialTemplate) {
-    this.#record = record
-    this.#template = template
-  }
-
-  get statusCode(): number {
-    return this.#template.status
-  }
-
-  /** `Retry-After`: whole seconds, `undefined` if waiting does not help. */
-  get retryAfter(): number | undefined {
-    return this.#record.decision.retryAfter
-  }
-
-  /** For error handlers. Without a stack: it would only show this package. */
-  toError(): RateLimitExceeded {
-    const { status, message } = this.#template
-    return withoutStack(() => new RateLimitExceeded(this.#record.decision, message, status))
-  }
-
-  /** As Fastify writes the error. Joined from parts made once: under a flood of denials only the seconds differ. */
-  toJSONText(): string {
-    const { head, quoted } = this.#template
-    return `${head}${quoted ?? `"${this.#retryMessage}"`}}`
-  }
-
-  /** RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
-  toProblem(): string {
-    const { budget, decision } = this.#record
-    const name = budget.policies[decision.policy]?.name
-    return JSON.stringify({
-      type: QUOTA_EXCEEDED,
-      title: 'Too Many Requests',
-      status: this.statusCode,
-      detail: this.#template.message ?? this.#retryMessage,
-      'violated-policies': name === undefined ? [] : [name],
-    })
-  }
-
-  get #retryMessage(): string {
-    return retryMessage(this.retryAfter ?? Number.POSITIVE_INFINITY)
+    this.statusCode = template.status
+    this.record = record
+    this.template = template
   }
 }
 
 /** The error that stands for a refusal. */
+export function errorOf(refusal: Denial): RateLimitExceeded
+export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused
 export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused {
-  return refusal instanceof Denial ? refusal.toError() : refusal
+  if (!(refusal instanceof Denial)) return refusal
+  const { status, message } = refusal.template
+  return withoutStack(() => new RateLimitExceeded(refusal.record.decision, message, status))
 }
 
-/** Makes an error at a fraction of the cost: most of it is the stack. */
+/** Makes an error at a fraction of the cost: most of it is the stack, which would only show this package. */
 export function withoutStack<E extends Error>(make: () => E): E {
   const limit = Error.stackTraceLimit
   Error.stackTraceLimit = 0
@@ -96,16 +66,39 @@ export function withoutStack<E extends Error>(make: () => E): E {
 /** Content type of {@link bodyOf}. */
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** The JSON body of a refusal, the same in all adapters. It says nothing about the request or its key. */
+/**
+ * The JSON body of a refusal, as Fastify writes the error. It says nothing about the request or its key.
+ *
+ * Joined from parts made once: under a flood of denials only the seconds differ.
+ */
 export function bodyOf(refusal: Refusal): string {
-  if (refusal instanceof Denial) return refusal.toJSONText()
+  if (refusal instanceof Denial) {
+    const { head, quoted } = refusal.template
+    return `${head}${quoted ?? `"${waitMessage(refusal)}"`}}`
+  }
   return `${headOf(refusal.statusCode, refusal.code)}${JSON.stringify(refusal.message)}}`
 }
 
-/** What Fastify writes for an error, up to its message. */
 function headOf(statusCode: number, code: string): string {
   const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
   return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":`
+}
+
+/** The body by RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
+function problemOf(denial: Denial): string {
+  const { budget, decision } = denial.record
+  const name = budget.policies[decision.policy]?.name
+  return JSON.stringify({
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    title: 'Too Many Requests',
+    status: denial.statusCode,
+    detail: denial.template.message ?? waitMessage(denial),
+    'violated-policies': name === undefined ? [] : [name],
+  })
+}
+
+function waitMessage({ record }: Denial): string {
+  return retryMessage(record.decision.retryAfter ?? Number.POSITIVE_INFINITY)
 }
 
 /** What a limiter writes into responses: headers, and the answer to a refused request. */
@@ -155,9 +148,8 @@ export class Reply<Request extends object, Response extends object> {
   ): MaybePromise<Record<string, string>> {
     const { headers } = this.#options
     const found: Record<string, string> = {}
-    if (refusal instanceof Denial) setRetryAfter(refusal, found, COLLECTOR.setHeader)
-    if (refusal !== undefined && this.#isLong(request))
-      COLLECTOR.setHeader(found, 'connection', 'close')
+    if (refusal instanceof Denial) setRetryAfter(refusal.record.decision, found, collectHeader)
+    if (refusal !== undefined && this.#isLong(request)) collectHeader(found, 'connection', 'close')
     const shown = last === undefined ? undefined : tightest(last, isShown)
     if (last === undefined || shown?.isShown !== true || headers === false) return found
     const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
@@ -173,7 +165,7 @@ export class Reply<Request extends object, Response extends object> {
     if (before !== undefined && headers !== 'legacy' && headers !== 'both') {
       this.#hideLegacy(before, response)
     }
-    setRetryAfter(denial, response, this.#framework.setHeader)
+    setRetryAfter(record.decision, response, this.#framework.setHeader)
     this.#closeIfLong(request, response)
     return denial
   }
@@ -191,12 +183,12 @@ export class Reply<Request extends object, Response extends object> {
     if (handler !== undefined) {
       // A handler that forgets the status must not answer a refusal with 200.
       this.#framework.setStatus(response, refusal.statusCode)
-      return andThen(toPromise(handler(request, response, refusal.toError())), () => true)
+      return andThen(toPromise(handler(request, response, errorOf(refusal))), () => true)
     }
     if (!problem) return false
     this.#framework.setHeader(response, 'cache-control', 'no-store')
-    const body = refusal.toProblem()
-    this.#framework.send(response, refusal.statusCode, 'application/problem+json', body)
+    const { statusCode } = refusal
+    this.#framework.send(response, statusCode, 'application/problem+json', problemOf(refusal))
     return true
   }
 
@@ -223,9 +215,7 @@ export class Reply<Request extends object, Response extends object> {
 type HeaderSink<Target> = Pick<HttpAdapter<never, Target>, 'setHeader' | 'isFinished'>
 
 const COLLECTOR: HeaderSink<Record<string, string>> = {
-  setHeader: (headers, name, value) => {
-    headers[name] = value
-  },
+  setHeader: collectHeader,
   isFinished: () => false,
 }
 
@@ -288,7 +278,7 @@ function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
     const asked = unlessClosed(() => budget.limiter.standings(key, decision))
     return andThen(asked, (standings) =>
       standings
-        ?.map((standing, i) => standingItem(budget.policies[i]?.name ?? '', standing))
+        ?.map((standing, i) => statusItem(budget.policies[i]?.name ?? '', standing))
         .join(', '),
     )
   })
@@ -307,8 +297,4 @@ function isDeniedUnseen(last: ChargeRecord): boolean {
 /** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
 function isMixed({ decision, cost, budget }: ChargeRecord): boolean {
   return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
-}
-
-function setRetryAfter<Target>({ retryAfter }: Denial, to: Target, set: SetHeader<Target>): void {
-  if (retryAfter !== undefined) set(to, 'retry-after', String(retryAfter))
 }
