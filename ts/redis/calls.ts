@@ -24,21 +24,21 @@ export class ScriptCall implements Waiting {
   readonly args: ScriptArgs
   /** `performance.now()` at which its caller stops waiting. */
   readonly dueAt: number
-  protected readonly resolve: Resolve
-  protected readonly reject: Reject
+  readonly #resolve: Resolve
+  readonly #reject: Reject
 
   constructor(args: ScriptArgs, dueAt: number, resolve: Resolve, reject: Reject) {
     this.args = args
     this.dueAt = dueAt
-    this.resolve = resolve
-    this.reject = reject
+    this.#resolve = resolve
+    this.#reject = reject
   }
 
   answer(numbers: readonly number[]): void {
     if (this.settled) return
     this.settled = true
     this.server?.succeeded(this.sentAt)
-    this.resolve(numbers)
+    this.#resolve(numbers)
   }
 
   fail(failure: StoreFailure): void {
@@ -47,7 +47,7 @@ export class ScriptCall implements Waiting {
     if (!this.isShort || failure.kind !== 'timeout') {
       this.server?.callFailed(failure, this.args, this.dueAt - this.sentAt)
     }
-    this.reject(failure)
+    this.#reject(failure)
   }
 
   expire(): void {
@@ -70,47 +70,19 @@ export class StartQueue {
   }
 }
 
-/** A call that waits for the first connection. */
-export class ParkedCall extends ScriptCall {
-  readonly #deadlines: Deadlines
-  readonly #onExpire: (call: ParkedCall) => void
-
-  /** @param deadlines the deadlines of calls that need not wait */
-  constructor(
-    args: ScriptArgs,
-    dueAt: number,
-    [resolve, reject]: readonly [Resolve, Reject],
-    deadlines: Deadlines,
-    onExpire: (call: ParkedCall) => void,
-  ) {
-    super(args, dueAt, resolve, reject)
-    this.#deadlines = deadlines
-    this.#onExpire = onExpire
-  }
-
-  /** The call to send when Redis is there: it has the rest of the wait, but at least as long as any call. */
-  unparked(now: number): ScriptCall {
-    const dueAt = now + this.#deadlines.ms
-    if (this.dueAt >= dueAt) return this
-    this.settled = true
-    const call = new ScriptCall(this.args, dueAt, this.resolve, this.reject)
-    this.#deadlines.add(call, now)
-    return call
-  }
-
-  override expire(): void {
-    if (this.server !== undefined) {
-      super.expire()
-      return
-    }
-    this.#onExpire(this)
-    this.turnAway()
-  }
-
-  turnAway(): void {
-    this.fail(new StoreFailure('disconnected'))
-  }
+/** A call that its limiter makes before the first connection. */
+export interface EarlyCall {
+  readonly args: ScriptArgs
+  /** The deadlines of the limiter's calls once there is a connection. */
+  readonly deadlines: Deadlines
+  readonly queue: StartQueue
+  /** `performance.now()` at which it was made. */
+  readonly since: number
+  readonly resolve: Resolve
+  readonly reject: Reject
 }
+
+type ParkedCall = EarlyCall & Waiting
 
 /** The time until Redis has replied once, or was waited for long enough. Callers wait for that, within bounds. */
 export class StartUp {
@@ -140,51 +112,45 @@ export class StartUp {
     if (this.#timer === undefined) this.#nextPart()
   }
 
-  /** @param queue of the caller's limiter */
-  park(
-    args: ScriptArgs,
-    deadlines: Deadlines,
-    queue: StartQueue,
-    now: number,
-    settle: readonly [Resolve, Reject],
-  ): void {
+  /** Lets a call wait, or rejects it if too many of its limiter wait already. */
+  park(call: EarlyCall): void {
+    const { args, queue, since, reject } = call
     const waiting = this.#perName.get(args.name) ?? 0
     if (waiting >= queue.maxPerKey || queue.waiting >= queue.max) {
-      const [, reject] = settle
       reject(new StoreFailure('unavailable'))
       return
     }
-    const dueAt = now + queue.deadlines.ms
-    const call = new ParkedCall(args, dueAt, settle, deadlines, (expired) => {
-      queue.waiting--
-      this.#leave(expired)
-      // The outage is reported before the caller learns of it: it may end the process. A limiter that is
-      // closed only ends the wait of its own callers.
-      const isDue = performance.now() > dueAt - TIMER_MS
-      if (isDue && queue.deadlines.ms >= this.#longestMs) this.#giveUp()
-    })
+    const parked = { ...call, settled: false, expire: (): void => this.#expire(parked) }
     queue.waiting++
     this.#perName.set(args.name, waiting + 1)
-    this.#parked.add(call)
-    queue.deadlines.add(call, now)
+    this.#parked.add(parked)
+    queue.deadlines.add(parked, since)
   }
 
   /** Ends the wait. Returns the calls that still waited. */
-  finish(): readonly ParkedCall[] {
+  finish(): readonly EarlyCall[] {
     clearTimeout(this.#timer)
     const parked = [...this.#parked]
+    for (const call of parked) call.settled = true
     this.#parked.clear()
-    this.#perName.clear()
     this.#end()
     return parked
   }
 
-  #leave(call: ParkedCall): void {
+  #expire(call: ParkedCall): void {
+    const { args, queue, since, reject } = call
+    call.settled = true
+    queue.waiting--
     this.#parked.delete(call)
-    const { name } = call.args
-    const left = (this.#perName.get(name) ?? 1) - 1
-    if (left > 0) this.#perName.set(name, left)
-    else this.#perName.delete(name)
+    const left = (this.#perName.get(args.name) ?? 1) - 1
+    if (left > 0) this.#perName.set(args.name, left)
+    else this.#perName.delete(args.name)
+    // The outage is reported before the caller learns of it, because the caller may end the process. A limiter
+    // that is closed only ends the wait of its own callers.
+    const { ms } = queue.deadlines
+    const isDue = performance.now() > since + ms - TIMER_MS
+    if (isDue && ms >= this.#longestMs) this.#giveUp()
+    reject(new StoreFailure('disconnected'))
   }
 
   #nextPart(): void {

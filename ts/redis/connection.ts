@@ -2,7 +2,7 @@ import type { StoreStatus } from '../limiter.ts'
 import type { Deadlines } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import type { StoreUser } from '../remote/outage.ts'
-import { type ParkedCall, ScriptCall, type StartQueue, StartUp } from './calls.ts'
+import { type EarlyCall, ScriptCall, type StartQueue, StartUp } from './calls.ts'
 import { failureOf, isScriptLost } from './failure.ts'
 import type { RedisConnection, Socket } from './ioredis.ts'
 import { Nodes } from './nodes.ts'
@@ -74,7 +74,7 @@ export class Connection {
     const from = since ?? now
     return new Promise((resolve, reject) => {
       if (this.#startUp !== undefined) {
-        this.#startUp.park(args, deadlines, queue, now, [resolve, reject])
+        this.#startUp.park({ args, deadlines, queue, since: now, resolve, reject })
         return
       }
       const server = this.nodes.serverOf(args.name)
@@ -148,11 +148,15 @@ export class Connection {
     )
   }
 
-  /** Redis replies: the calls that waited for that are sent. */
+  /** Sends the calls that waited for the first reply. They have the rest of the wait, and at least the deadline. */
   #sendParked(): void {
     const now = performance.now()
-    for (const parked of this.#endStart()) {
-      this.#send(parked.unparked(now), this.nodes.serverOf(parked.args.name), now)
+    for (const { args, deadlines, queue, since, resolve, reject } of this.#endStart()) {
+      const isLonger = since + queue.deadlines.ms >= now + deadlines.ms
+      const [list, from] = isLonger ? [queue.deadlines, since] : [deadlines, now]
+      const call = new ScriptCall(args, from + list.ms, resolve, reject)
+      list.add(call, from, now)
+      this.#send(call, this.nodes.serverOf(args.name), now)
     }
   }
 
@@ -160,10 +164,10 @@ export class Connection {
     if (this.#startUp === undefined) return
     const parked = this.#endStart()
     this.nodes.giveUpStart()
-    for (const call of parked) call.turnAway()
+    for (const { reject } of parked) reject(new StoreFailure('disconnected'))
   }
 
-  #endStart(): readonly ParkedCall[] {
+  #endStart(): readonly EarlyCall[] {
     const parked = this.#startUp?.finish() ?? []
     this.#startUp = undefined
     return parked

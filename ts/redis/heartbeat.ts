@@ -40,38 +40,30 @@ interface Counted {
  * they may take to reconnect as well.
  */
 export class ProcessGroup {
-  #count = 0
+  /** Processes that share the limits; 0 before the first count. */
+  processes = 0
+  /** Whether the other processes have counted this one. */
+  isSettled = false
   #joinedMs = 0
-  #isSettled = false
   /** Processes that were counted before the data was lost. */
   #known = 0
   #knownUntilMs = 0
 
-  /** Processes that share the limits; 0 before the first count. */
-  get processes(): number {
-    return this.#count
-  }
-
-  /** Whether the other processes have counted this one. */
-  get isSettled(): boolean {
-    return this.#isSettled
-  }
-
   /** The number of shares that the limits are divided into; this process has one. */
   get parts(): number {
-    return this.#isSettled ? this.#count : Number.POSITIVE_INFINITY
+    return this.isSettled ? this.processes : Number.POSITIVE_INFINITY
   }
 
   learn({ count, isNew, oldestMs, nowMs }: Counted): void {
-    if (isNew && this.#count > 0) this.#knownUntilMs = nowMs + SILENCE_MS
+    if (isNew && this.processes > 0) this.#knownUntilMs = nowMs + SILENCE_MS
     else if (isNew) this.#joinedMs = nowMs
     // Only matters if the server's clock was set back.
     this.#joinedMs = Math.min(this.#joinedMs, nowMs)
     this.#knownUntilMs = Math.min(this.#knownUntilMs, nowMs + SILENCE_MS)
     if (nowMs >= this.#knownUntilMs) this.#known = count
     // All other processes may be new, and those known before may still be on their way.
-    this.#count = nowMs < this.#knownUntilMs ? this.#known + count - 1 : count
-    this.#isSettled ||= this.#isCountedBy(count, oldestMs, nowMs)
+    this.processes = nowMs < this.#knownUntilMs ? this.#known + count - 1 : count
+    this.isSettled ||= this.#isCountedBy(count, oldestMs, nowMs)
   }
 
   #isCountedBy(count: number, oldestMs: number, nowMs: number): boolean {

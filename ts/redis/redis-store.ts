@@ -10,7 +10,7 @@ import { agedBy, blockMsIn, chargedIn, decisionFrom, statusesIn } from '../remot
 import { Asker } from './asker.ts'
 import type { Connection } from './connection.ts'
 import type { ResolvedRedisOptions } from './resolve.ts'
-import { decidingScript, type ScriptArgs } from './script/index.ts'
+import { SCRIPTS, type ScriptArgs } from './script/index.ts'
 import { termsOf } from './script/policy-args.ts'
 import type { Tally } from './tally.ts'
 
@@ -29,7 +29,7 @@ export class Store implements Lender {
     const { mark, numbers } = termsOf(limits, algorithm)
     this.#limits = limits
     this.#options = options
-    const asker = new Asker(options, connection, { mark, script: decidingScript(algorithm) })
+    const asker = new Asker(options, connection, { mark, script: SCRIPTS[algorithm] })
     this.#asker = asker
     this.#fallback = new Fallback(limits, options, asker.circle, () => asker.parts)
     this.#denials = localDenialsMs === 0 ? undefined : new Denials(localDenialsMs)

@@ -5,7 +5,7 @@ import { agedBy, blockMsIn, decisionFrom, reordered, statusesIn } from '../remot
 import { Asker } from './asker.ts'
 import type { Connection } from './connection.ts'
 import type { ResolvedRedisOptions } from './resolve.ts'
-import { type ScriptArgs, variableScript } from './script/index.ts'
+import { type ScriptArgs, VARIABLE_SCRIPTS } from './script/index.ts'
 import { VariableFallback } from './variable-fallback.ts'
 import { type VariableTerms, variableMark } from './variable-terms.ts'
 
@@ -18,7 +18,7 @@ export class VariableStore {
 
   constructor(options: ResolvedRedisOptions, connection: Connection) {
     const { algorithm, localDenialsMs } = options
-    const kind = { mark: variableMark(algorithm), script: variableScript(algorithm) }
+    const kind = { mark: variableMark(algorithm), script: VARIABLE_SCRIPTS[algorithm] }
     const asker = new Asker(options, connection, kind)
     this.#options = options
     this.#asker = asker

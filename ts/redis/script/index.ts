@@ -30,7 +30,8 @@ export interface ScriptArgs {
 }
 
 const token = scriptOf(GCRA)
-const SCRIPTS: Readonly<Record<Algorithm, Script>> = {
+/** The script that decides, for each algorithm. */
+export const SCRIPTS: Readonly<Record<Algorithm, Script>> = {
   'token-bucket': token,
   'leaky-bucket': token,
   'sliding-window': scriptOf(SLIDING_WINDOW),
@@ -39,22 +40,13 @@ const SCRIPTS: Readonly<Record<Algorithm, Script>> = {
 }
 
 const variableToken = scriptOf(VARIABLE_GCRA)
-const VARIABLE_SCRIPTS: Readonly<Record<Algorithm, Script>> = {
+/** The script that decides when limits change from call to call. */
+export const VARIABLE_SCRIPTS: Readonly<Record<Algorithm, Script>> = {
   'token-bucket': variableToken,
   'leaky-bucket': variableToken,
   'sliding-window': scriptOf(VARIABLE_SLIDING_WINDOW),
   'sliding-log': scriptOf(VARIABLE_SLIDING_LOG),
   'fixed-window': scriptOf(VARIABLE_FIXED_WINDOW),
-}
-
-/** The script that decides for an algorithm. */
-export function decidingScript(algorithm: Algorithm): Script {
-  return SCRIPTS[algorithm]
-}
-
-/** The script that decides for an algorithm when limits change from call to call. */
-export function variableScript(algorithm: Algorithm): Script {
-  return VARIABLE_SCRIPTS[algorithm]
 }
 
 /** The script that counts processes. */
