@@ -1,14 +1,12 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { type SharedEntry, sharedList, sharedRemove } from '../native/binding.ts'
 import { printable } from '../validate.ts'
-import { asciiLines } from './ascii.ts'
-import { attachedTo } from './attached.ts'
-import { columns } from './columns.ts'
 
 type Table = NonNullable<SharedEntry['table']>
 
 const HEAD = ['name', 'limits', 'processes', 'capacity', 'load', 'denied', 'blocked', 'evictions']
 
-/** What there is, a line for each. */
+/** One line for each shared limiter. */
 export function list(json: boolean): string {
   const entries = sharedList()
   if (json) return toJson(entries.map(described))
@@ -16,14 +14,14 @@ export function list(json: boolean): string {
   return columns([HEAD, ...entries.map(row)])
 }
 
-/** All there is to tell about what has the name; of the same name there may be several, with other settings. */
+/** Everything about the limiters of a name: with other settings there may be several. */
 export function show(name: string, json: boolean): string {
   const found = named(name)
   if (json) return toJson(found.map(described))
   return found.map((entry) => columns(lines(entry))).join('\n')
 }
 
-/** Removes what has the name, and says what was removed. */
+/** Removes the limiters of a name, and says which files were removed. */
 export function remove(name: string): string {
   const found = named(name)
   for (const { file } of found) sharedRemove(file)
@@ -32,10 +30,8 @@ export function remove(name: string): string {
 
 function named(name: string): SharedEntry[] {
   const found = sharedList().filter(({ file, table }) => file === name || table?.name === name)
-  if (found.length === 0) {
-    throw new Error(`nothing is shared as ${printable(name)}; "ratethrottle shared list" shows all`)
-  }
-  return found
+  if (found.length > 0) return found
+  throw new Error(`nothing is shared as ${printable(name)}; "ratethrottle shared list" shows all`)
 }
 
 function row({ file, table, flaw }: SharedEntry): string[] {
@@ -44,7 +40,7 @@ function row({ file, table, flaw }: SharedEntry): string[] {
     `${table.limits.reduce((total, limit) => total + count(limit), 0)}`
   return [
     printable(table.name),
-    limitsOf(table),
+    `${table.limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${table.algorithm}`,
     `${attachedTo(table.inode).length}`,
     `${table.capacity}`,
     loadOf(table),
@@ -55,16 +51,13 @@ function row({ file, table, flaw }: SharedEntry): string[] {
 }
 
 function lines({ file, table, flaw }: SharedEntry): string[][] {
-  if (table === undefined)
-    return [
-      ['file', printable(file)],
-      ['not to be trusted', `${flaw}`],
-    ]
+  const shown = ['file', printable(file)]
+  if (table === undefined) return [shown, ['not to be trusted', `${flaw}`]]
   const pids = attachedTo(table.inode)
   return [
     ['name', printable(table.name)],
-    ['file', printable(file)],
-    ['made', `${new Date(table.madeMs).toISOString()}, after ${table.generation} others`],
+    shown,
+    ['created', `${new Date(table.madeMs).toISOString()}, generation ${table.generation}`],
     ['processes', pids.length === 0 ? 'none' : pids.join(' ')],
     ['algorithm', table.algorithm],
     ['block for', table.blockForMs === 0 ? 'off' : `${table.blockForMs} ms`],
@@ -82,14 +75,10 @@ function lines({ file, table, flaw }: SharedEntry): string[][] {
   ]
 }
 
-/** Keys that count for something, of those the table was made for: the fullest of its limits. */
+/** Keys that owe something, of those the table was made for: in the fullest of its limits. */
 function loadOf({ limits, capacity }: Table): string {
   const keys = limits.map(({ owing, denied, blocked }) => owing + denied + blocked)
   return `${((100 * Math.max(0, ...keys)) / capacity).toFixed(1)} %`
-}
-
-function limitsOf({ limits, algorithm }: Table): string {
-  return `${limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${algorithm}`
 }
 
 function described({ file, table, flaw }: SharedEntry): object {
@@ -97,7 +86,56 @@ function described({ file, table, flaw }: SharedEntry): object {
   return { file, ...table, processes: attachedTo(table.inode) }
 }
 
-/** JSON escapes the control characters there are in ASCII; some terminals obey others too. */
+/** JSON escapes the control characters of ASCII; some terminals obey others too. */
 function toJson(value: unknown): string {
-  return `${asciiLines(JSON.stringify(value, undefined, 2))}\n`
+  return `${JSON.stringify(value, undefined, 2).split('\n').map(ascii).join('\n')}\n`
+}
+
+/** Text for a terminal: everything but printable ASCII is escaped, because terminals obey some of it. */
+export function ascii(text: string): string {
+  return text.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** Rows of cells as text, each column as wide as it has to be. The last cell of a row is not padded. */
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [i, cell] of row.slice(0, -1).entries()) {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length)
+    }
+  }
+  const padded = (row: readonly string[]): string[] =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+  return rows.map((row) => `${padded(row).join('  ')}\n`).join('')
+}
+
+/** Start of the paths in /proc/PID/maps: the process that creates a file maps it before it has its name. */
+const MAPPED_PATH = '/ratethrottle-'
+
+/** The processes that have mapped a shared file, except those in other containers, which /proc does not show. */
+function attachedTo(inode: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => hasMapped(pid, inode)).map(Number)
+}
+
+/** A line of `maps` is: addresses, rights, offset, device, inode, path. */
+function hasMapped(pid: string, inode: number): boolean {
+  return readMaps(pid)
+    .split('\n')
+    .some((line) => {
+      const [, , , , mappedInode, path] = line.split(/\s+/)
+      return mappedInode === `${inode}` && path?.includes(MAPPED_PATH)
+    })
+}
+
+/** Empty for a process that has ended, or that is another user's. */
+function readMaps(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'utf8')
+  } catch {
+    return ''
+  }
 }
