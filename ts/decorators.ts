@@ -7,13 +7,13 @@ import type {
   LimiterOptions,
   LimitOptions,
   MethodLimiter,
-} from './decorators/options.ts'
+} from './decorators/rule.ts'
 import { type RuleMaker, readRule } from './decorators/rule.ts'
 import { limitMethod, type Method, rulesOf } from './decorators/wrap-method.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { RateLimiter } from './rate-limiter.ts'
-import { mustBe } from './validate.ts'
+import { invalid } from './validate.ts'
 
 export type {
   CallOptions,
@@ -21,9 +21,9 @@ export type {
   LimiterOptions,
   LimitOptions,
   MethodLimiter,
-} from './decorators/options.ts'
+} from './decorators/rule.ts'
 
-/** What a method returns that waits for a limiter behind a network. */
+/** What a method must return to wait for a limiter that answers with promises. */
 export type Later = PromiseLike<unknown> | AsyncGenerator<unknown, unknown, unknown>
 
 /**
@@ -55,8 +55,8 @@ export function limit<
   Args extends AnyArgs = AnyArgs,
 >(limits: CheckedLimits<L>, options?: LimitOptions<This, Args>): LimitDecorator<This, Args>
 /**
- * Limits a method by a limiter that exists already, such as one whose counters are in Redis. If that
- * answers with promises, the method has to return a promise, or be an async generator.
+ * Limits a method by a limiter that exists already, such as one whose counters are in Redis. If the limiter
+ * answers with promises, the method must return a promise, or be an async generator.
  *
  * ```ts
  * class Mailer {
@@ -66,13 +66,13 @@ export function limit<
  * ```
  */
 export function limit<
-  Limiter extends MethodLimiter,
+  M extends MethodLimiter,
   // biome-ignore lint/suspicious/noExplicitAny: as above
   This = any,
   Args extends AnyArgs = AnyArgs,
 >(
-  options: LimiterOptions<This, Args, Limiter>,
-): LimitDecorator<This, Args, ReturnType<Limiter['check']> extends Decision ? unknown : Later>
+  options: LimiterOptions<This, Args, M>,
+): LimitDecorator<This, Args, ReturnType<M['check']> extends Decision ? unknown : Later>
 export function limit(limits: unknown, options?: unknown): (...target: unknown[]) => unknown {
   const makeRule = readRule(limits, options)
   return (target, context, descriptor) =>
@@ -89,7 +89,7 @@ export function limit(limits: unknown, options?: unknown): (...target: unknown[]
  * if (limiter instanceof RateLimiter) limiter.reset('send')   // without a key function: the method's name
  * ```
  *
- * @returns none if the method is not limited, or if a decorator of another make hides that it is
+ * @returns none if the method is not limited, or if another decorator has wrapped it since
  */
 export function limitersOf(method: object): readonly (RateLimiter | MethodLimiter)[] {
   return rulesOf(method).map((rule) => rule.limiter)
@@ -125,5 +125,5 @@ function decorateLegacy(makeRule: RuleMaker, name: unknown, descriptor: unknown)
 }
 
 function misplaced(where: unknown): TypeError {
-  return new TypeError(mustBe('@limit', 'on a method of a class', where))
+  return invalid(TypeError, 'INVALID_ARGUMENT', '@limit', 'on a method of a class', where)
 }

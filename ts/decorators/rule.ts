@@ -1,8 +1,72 @@
 import { readLimits } from '../limit/parse.ts'
+import type { Limiter } from '../limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import { mustBe, ownOptions } from '../validate.ts'
-import type { AnyArgs, CallOptions, MethodLimiter } from './options.ts'
+import { type InputErrorCode, integer, invalid, ownOptions, withCode } from '../validate.ts'
+
+/** What a decorator needs of a limiter: every limiter of this package has it. */
+export type MethodLimiter = Pick<Limiter, 'check' | 'refund'>
+
+/** Arguments of any method. */
+// biome-ignore lint/suspicious/noExplicitAny: no other type takes the parameters of every method
+export type AnyArgs = any[]
+
+/** A function called as the method is: with its `this` and its arguments. */
+export type MethodOf<This, Args extends AnyArgs, Result> = (this: This, ...args: Args) => Result
+
+/**
+ * Who pays for a call, and how much.
+ *
+ * The types of `this` and of the arguments are those of the decorated method, never inferred from here.
+ */
+export interface CallOptions<This, Args extends AnyArgs> {
+  /**
+   * Names the caller, from the method's `this` and arguments: a string or a safe integer (42 and '42' are
+   * one key). Default: one budget for all callers of the method.
+   */
+  readonly key?: NoInfer<MethodOf<This, Args, string | number>> | undefined
+  /** Units that a call costs, or a function of the method's `this` and arguments. Default: 1. */
+  readonly cost?: number | NoInfer<MethodOf<This, Args, number>> | undefined
+}
+
+/** Options of {@link limit} beside limits: those of a `RateLimiter`, and who pays how much. */
+export interface LimitOptions<This, Args extends AnyArgs>
+  extends RateLimiterOptions,
+    CallOptions<This, Args> {}
+
+/** What {@link limit} takes in place of limits: a limiter that exists already. */
+export interface LimiterOptions<This, Args extends AnyArgs, L extends MethodLimiter>
+  extends CallOptions<This, Args> {
+  /**
+   * The limiter to ask. Its keys are taken as they are, so methods that share it share the budget of a
+   * key; without a key function, the key is the method's name.
+   */
+  readonly limiter: L
+}
+
+/** The type of a {@link limit} applied: what it may stand on. */
+export interface LimitDecorator<This, Args extends AnyArgs, Result = unknown> {
+  /** A decorator of TypeScript's `experimentalDecorators`. */
+  // biome-ignore lint/suspicious/noExplicitAny: any method, whatever it is called on
+  <Method extends MethodOf<any, AnyArgs, Result>>(
+    target: object,
+    name: string | symbol,
+    descriptor: TypedPropertyDescriptor<Method>,
+  ): void
+  /** A standard decorator. Answers with a method of the same type, also when that one is generic. */
+  // biome-ignore lint/suspicious/noExplicitAny: any method, whatever it is called on
+  <Method extends MethodOf<any, AnyArgs, Result>>(
+    method: Method,
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    context: ClassMethodDecoratorContext<any, any>,
+  ): Method
+  /** Never chosen: the compiler infers `This` and `Args` from the method by the last signature. */
+  <R extends Result>(
+    method: MethodOf<This, Args, R>,
+    context: ClassMethodDecoratorContext<This, MethodOf<This, Args, R>>,
+    // biome-ignore lint/suspicious/noExplicitAny: only the method's own type would do
+  ): any
+}
 
 type AnyCallOptions = CallOptions<unknown, AnyArgs>
 type AnyFunction = (this: unknown, ...args: AnyArgs) => unknown
@@ -10,14 +74,14 @@ type AnyFunction = (this: unknown, ...args: AnyArgs) => unknown
 /** One decorator on one method. */
 export interface Rule {
   readonly limiter: MethodLimiter
-  /** Whether the limiter was made for this method, and may be closed with it. */
+  /** Whether the limiter was made for this method, and is closed with it. */
   readonly isOwn: boolean
-  /** What one call has to pay. Throws unless key and cost are such. */
-  bill(self: unknown, args: AnyArgs): Bill
+  /** What one call is charged. Throws if the key or the cost is not accepted. */
+  charge(self: unknown, args: AnyArgs): Charge
 }
 
-/** What one call has to pay to one limiter. */
-export interface Bill {
+/** What one call is charged at one limiter. */
+export interface Charge {
   readonly limiter: MethodLimiter
   readonly key: string
   readonly cost: number | undefined
@@ -28,13 +92,12 @@ export type RuleMaker = (name: string) => Rule
 
 const CALL_OPTIONS = ['key', 'cost']
 const KEY = 'a string or a safe integer'
-const COST = 'an integer from 0 to 2^53 - 1'
 
 /** Reads what `limit` was given. Throws for what is wrong; the limiters are made later, one a method. */
 export function readRule(limits: unknown, options: unknown): RuleMaker {
   const isLimiter =
     typeof limits === 'object' && limits !== null && Object.hasOwn(limits, 'limiter')
-  return isLimiter ? readBorrowed(limits, options) : readOwn(limits, options as RateLimiterOptions)
+  return isLimiter ? readGiven(limits, options) : readOwn(limits, options as RateLimiterOptions)
 }
 
 function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions = {}): RuleMaker {
@@ -43,15 +106,21 @@ function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions =
   const { key, cost, ...rest } = own
   checkCallOptions(own)
   resolveOptions(rest)
-  // A method without a key function has one key; and a name wants the same capacity everywhere.
+  // A method without a key function has one key. A name keeps its capacity: it must be the same everywhere.
   const isSingle = key === undefined && rest.name === undefined && rest.capacity === undefined
   const settings = isSingle ? { ...rest, capacity: 1 } : rest
   return (name) => newRule(new RateLimiter(parsed, settings), true, name, own)
 }
 
-function readBorrowed(first: object, second: unknown): RuleMaker {
+function readGiven(first: object, second: unknown): RuleMaker {
   if (second !== undefined) {
-    throw new TypeError(mustBe('options', 'left out where a limiter stands for limits', second))
+    throw invalid(
+      TypeError,
+      'INVALID_OPTION',
+      'options',
+      'left out when a limiter is given',
+      second,
+    )
   }
   const own = ownOptions(first as AnyCallOptions & { limiter: unknown }, [
     'limiter',
@@ -68,40 +137,42 @@ function newRule(
   name: string,
   { key, cost }: AnyCallOptions,
 ): Rule {
-  const bill = (self: unknown, args: AnyArgs): Bill => ({
+  const charge = (self: unknown, args: AnyArgs): Charge => ({
     limiter,
     key: key === undefined ? name : readKey(key, self, args),
-    cost: typeof cost === 'function' ? checkCost(ask('cost', cost, self, args)) : cost,
+    cost:
+      typeof cost === 'function'
+        ? readCost(call('cost', cost, self, args), 'INVALID_ARGUMENT')
+        : cost,
   })
-  return { limiter, isOwn, bill }
+  return { limiter, isOwn, charge }
 }
 
 function readKey(key: AnyFunction, self: unknown, args: AnyArgs): string {
-  const value = ask('key', key, self, args)
+  const value = call('key', key, self, args)
   if (typeof value === 'string') return value
   if (Number.isSafeInteger(value)) return String(value)
-  throw new TypeError(mustBe('what key returns', KEY, value))
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'what key returns', KEY, value)
 }
 
-function ask(name: string, question: AnyFunction, self: unknown, args: AnyArgs): unknown {
+function call(name: string, option: AnyFunction, self: unknown, args: AnyArgs): unknown {
   try {
-    return question.apply(self, args)
+    return option.apply(self, args)
   } catch (cause) {
-    throw new TypeError(`${name} must not throw: the method was not run`, { cause })
+    const error = new TypeError(`${name} must not throw: the method was not run`, { cause })
+    throw withCode(error, 'INVALID_ARGUMENT')
   }
 }
 
 function checkCallOptions({ key, cost }: AnyCallOptions): void {
   if (key !== undefined && typeof key !== 'function') {
-    throw new TypeError(mustBe('key', `a function that returns ${KEY}`, key))
+    throw invalid(TypeError, 'INVALID_OPTION', 'key', `a function that returns ${KEY}`, key)
   }
-  if (cost !== undefined && typeof cost !== 'function') checkCost(cost)
+  if (cost !== undefined && typeof cost !== 'function') readCost(cost, 'INVALID_OPTION')
 }
 
-function checkCost(value: unknown): number {
-  if (typeof value !== 'number') throw new TypeError(mustBe('cost', COST, value))
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(mustBe('cost', COST, value))
-  return value
+function readCost(value: unknown, code: InputErrorCode): number {
+  return integer(value, 'cost', 0, Number.MAX_SAFE_INTEGER, code)
 }
 
 function readLimiter(value: unknown): MethodLimiter {
@@ -109,5 +180,5 @@ function readLimiter(value: unknown): MethodLimiter {
   if (typeof limiter?.check === 'function' && typeof limiter.refund === 'function') {
     return limiter as MethodLimiter
   }
-  throw new TypeError(mustBe('limiter', 'a limiter, with check and refund', value))
+  throw invalid(TypeError, 'INVALID_OPTION', 'limiter', 'a limiter, with check and refund', value)
 }

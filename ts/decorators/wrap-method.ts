@@ -1,14 +1,13 @@
 import { types } from 'node:util'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../errors.ts'
-import { charge, isPromise } from './charge.ts'
-import type { AnyArgs, MethodOf } from './options.ts'
-import type { Rule } from './rule.ts'
+import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
+import type { AnyArgs, Charge, MethodOf, Rule } from './rule.ts'
 
-/** Any method, as whoever wraps it sees it. */
+/** Any method. */
 export type Method = MethodOf<unknown, AnyArgs, unknown>
 
-/** How callers of a method learn of an error: thrown, by a rejected promise, or by the first `next()`. */
+/** How callers of a method receive an error: thrown, by a rejected promise, or by the first `next()`. */
 type Kind = 'sync' | 'async' | 'async-generator'
 
 /** A method with the rules of all decorators on it, in written order. */
@@ -18,7 +17,7 @@ interface Limited {
   kind: Kind
 }
 
-/** What each wrapper stands for. Weak: a class that nobody uses any more takes its limiters with it. */
+/** By wrapper. Weak: a class that is no longer used takes its limiters with it. */
 const LIMITED = new WeakMap<object, Limited>()
 
 /** The rules on a method, in the order they are written and checked in; none if it is not limited. */
@@ -27,14 +26,14 @@ export function rulesOf(method: object): readonly Rule[] {
 }
 
 /**
- * Wraps a method. Of one that is wrapped already the rules are joined, and the method itself is wrapped
- * anew: so one place decides for all of them, and can give back.
+ * Wraps a method. If it is a wrapper already, the rules are joined and the method inside is wrapped instead: so
+ * one place charges for all of them, and can give back.
  */
 export function limitMethod(inner: Method, rule: Rule): Method {
   const known = LIMITED.get(inner) ?? { method: inner, rules: [], kind: kindOf(inner) }
   const limited = { ...known, rules: [rule, ...known.rules] }
   const wrapper = newWrapper(limited)
-  resemble(wrapper, inner)
+  copyMetadata(wrapper, inner)
   LIMITED.set(wrapper, limited)
   return wrapper
 }
@@ -50,39 +49,39 @@ function newWrapper(limited: Limited): Method {
 }
 
 /**
- * Name and length are the same. Whatever else other decorators hung on the method, or look for there, is
- * found through the prototype; reflect-metadata, and so Nest, looks there too.
+ * Name and length are the same. What other decorators have set on the method, or look for there, is found
+ * through the prototype; reflect-metadata, and so Nest, looks there too.
  */
-function resemble(wrapper: Method, inner: Method): void {
+function copyMetadata(wrapper: Method, inner: Method): void {
   Object.setPrototypeOf(wrapper, inner)
   Object.defineProperty(wrapper, 'name', { value: inner.name, configurable: true })
   Object.defineProperty(wrapper, 'length', { value: inner.length, configurable: true })
 }
 
-/** What the method itself throws or answers is none of our business: it runs outside of any `try`. */
+/** The method itself runs outside of any `try`: what it throws is passed on, and gives nothing back. */
 function call(limited: Limited, self: unknown, args: AnyArgs): unknown {
   const run = (): unknown => limited.method.apply(self, args)
   const pending =
-    limited.kind === 'sync' ? admit(limited, self, args) : promise(limited, self, args)
-  if (pending === undefined) return learn(limited, run())
+    limited.kind === 'sync' ? admit(limited, self, args) : admitOrReject(limited, self, args)
+  if (pending === undefined) return rememberAsync(limited, run())
   if (limited.kind === 'async-generator') return generateAfter(pending, run)
   limited.kind = 'async'
   return pending.then(run)
 }
 
-/** Charges the call: throws or rejects if it may not run. Undefined, or a promise if a limiter is remote. */
-function admit(limited: Limited, self: unknown, args: AnyArgs): Promise<void> | undefined {
-  // All keys and costs first, as one that is none must not leave others charged.
-  const denial = charge(limited.rules.map((rule) => rule.bill(self, args)))
-  return isPromise(denial) ? Promise.resolve(denial).then(refuse) : refuse(denial)
+/** Charges the call: throws or rejects if it may not run. A promise if a limiter answers with one. */
+function admit(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<undefined> {
+  // All keys and costs first: if one of them is wrong, nothing is charged.
+  const charges = limited.rules.map((rule) => rule.charge(self, args))
+  return andThen(charge(charges, 0), throwDenial)
 }
 
-function refuse(denial: Decision | undefined): undefined {
+function throwDenial(denial: Decision | undefined): undefined {
   if (denial !== undefined) throw new RateLimitExceeded(denial)
 }
 
 /** {@link admit} that rejects and never throws. */
-function promise(limited: Limited, self: unknown, args: AnyArgs): Promise<void> | undefined {
+function admitOrReject(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<undefined> {
   try {
     return admit(limited, self, args)
   } catch (error) {
@@ -90,13 +89,63 @@ function promise(limited: Limited, self: unknown, args: AnyArgs): Promise<void> 
   }
 }
 
-/** A plain method that has answered with a promise once has callers who expect a rejection. */
-function learn(limited: Limited, result: unknown): unknown {
+/**
+ * Charges all from `at` on, or none: what was charged is given back when a later charge is denied or its limiter
+ * fails. Answers at once if all limiters do.
+ *
+ * @returns the denial, or undefined when all are charged
+ */
+function charge(charges: readonly Charge[], at: number): MaybePromise<Decision | undefined> {
+  const { limiter, key, cost } = charges[at] as Charge
+  const decision = toPromise(limiter.check(key, cost))
+  return decision instanceof Promise
+    ? decision.then((found) => chargeRest(charges, at, found))
+    : chargeRest(charges, at, decision)
+}
+
+function chargeRest(
+  charges: readonly Charge[],
+  at: number,
+  decision: Decision,
+): MaybePromise<Decision | undefined> {
+  if (!decision.allowed) return decision
+  if (at === charges.length - 1) return undefined
+  const giveBack = (): MaybePromise<void> => refund(charges[at] as Charge)
+  const failed = (error: unknown): MaybePromise<never> =>
+    andThen(giveBack(), () => {
+      throw error
+    })
+  const finish = (denial: Decision | undefined): MaybePromise<Decision | undefined> =>
+    denial === undefined ? undefined : andThen(giveBack(), () => denial)
+  let rest: MaybePromise<Decision | undefined>
+  try {
+    rest = charge(charges, at + 1)
+  } catch (error) {
+    return failed(error)
+  }
+  return rest instanceof Promise ? rest.then(finish, failed) : finish(rest)
+}
+
+/**
+ * Never fails: the caller needs to know why the method did not run, not what went wrong after that. A unit that
+ * stays charged errs towards denial.
+ */
+function refund({ limiter, key, cost }: Charge): MaybePromise<void> {
+  try {
+    const done = toPromise(limiter.refund(key, cost))
+    return done instanceof Promise ? done.catch(() => {}) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Callers of a plain method that has returned a promise once expect a rejection. */
+function rememberAsync(limited: Limited, result: unknown): unknown {
   if (limited.kind === 'sync' && types.isPromise(result)) limited.kind = 'async'
   return result
 }
 
-/** A generator that nobody asks for a value has nobody to tell of a denial: it must not end the process. */
+/** A denial of a generator whose `next()` is never called is not reported: it must not end the process. */
 function generateAfter(pending: Promise<void>, run: () => unknown): AsyncGenerator {
   pending.catch(() => undefined)
   return generate(pending, run)
