@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitepress'
-import { anchorOf, copyLinked, siteLinks } from '../links.mjs'
+import { anchorOf } from '../anchors.mjs'
 import { sidebarOf } from '../navigation.mjs'
 import { shelves } from '../shelves.mjs'
-import { hero } from '../start-page.mjs'
+import { startPage } from '../start-page.mjs'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const { version, description } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
@@ -22,11 +22,11 @@ export default defineConfig({
   title: 'ratethrottle',
   description,
   rewrites: { 'README.md': 'index.md' },
-  markdown: { config: siteLinks, anchor: { slugify: anchorOf } },
+  markdown: { anchor: { slugify: anchorOf } },
   transformPageData(page) {
-    if (page.relativePath === 'index.md') Object.assign(page.frontmatter, hero)
+    if (page.relativePath !== 'index.md') return
+    Object.assign(page.frontmatter, startPage(sidebar[0].items[0].link))
   },
-  buildEnd: ({ outDir }) => copyLinked(root, outDir),
   themeConfig: {
     nav: [...nav, { text: `v${version}`, link: '/files/CHANGELOG.md.txt', target: '_blank' }],
     sidebar,
