@@ -99,7 +99,7 @@ export function openTier(limits: readonly Limit[], options: OpenTierOptions): Li
 export function openVariable(options: OpenTierOptions): VariableLimiter {
   const { storage, forRedis, identity, ...rest } = options
   if (isRedis(storage)) {
-    const redis = require('./redis/variable.js') as typeof import('./redis/variable.ts')
+    const redis = require('./redis/redis-limiter.js') as typeof import('./redis/redis-limiter.ts')
     const name = rest.name ?? identity
     return new redis.RedisVariableLimiter({
       ...rest,

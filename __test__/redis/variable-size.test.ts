@@ -1,6 +1,6 @@
 import { FakeClock, type Limit } from 'ratethrottle'
 import { expect, it, onTestFinished } from 'vitest'
-import { RedisVariableLimiter } from '../../dist/redis/variable.js'
+import { RedisVariableLimiter } from '../../dist/redis/redis-limiter.js'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { serverForTest } from './server.ts'
 

@@ -1,6 +1,6 @@
 import { FakeClock, type Limit, RateLimitExceeded } from 'ratethrottle'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { RedisVariableLimiter } from '../../dist/redis/variable.js'
+import { RedisVariableLimiter } from '../../dist/redis/redis-limiter.js'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { type Server, startServer } from './server.ts'
 

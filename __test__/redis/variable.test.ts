@@ -1,7 +1,7 @@
 import { type Algorithm, type Decision, FakeClock, type Limit } from 'ratethrottle'
 import { RedisLimiter, type RedisStorage } from 'ratethrottle/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { RedisVariableLimiter } from '../../dist/redis/variable.js'
+import { RedisVariableLimiter } from '../../dist/redis/redis-limiter.js'
 import { NativeVariableLimiter } from '../../dist/variable/native.js'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'

@@ -1,3 +1,4 @@
+import type { Decision } from '../decision.ts'
 import { Deadlines, type Waiting } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import type { ScriptArgs } from './script/index.ts'
@@ -8,7 +9,7 @@ const WAIT_PARTS = 8
 /** A timer may fire this much too early. */
 const TIMER_MS = 2
 
-type Resolve = (numbers: readonly number[]) => void
+type Resolve = (decision: Decision | undefined) => void
 type Reject = (failure: StoreFailure) => void
 
 /** A script call under way. It is settled once: by a reply, by a failure, or by its deadline. */
@@ -34,11 +35,13 @@ export class ScriptCall implements Waiting {
     this.#reject = reject
   }
 
+  /** Throws if the numbers are not what `args.read` expects. */
   answer(numbers: readonly number[]): void {
     if (this.settled) return
+    const decision = this.args.read?.(numbers)
     this.settled = true
     this.server?.succeeded(this.sentAt)
-    this.#resolve(numbers)
+    this.#resolve(decision)
   }
 
   fail(failure: StoreFailure): void {

@@ -1,3 +1,4 @@
+import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
 import type { Deadlines } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
@@ -36,11 +37,6 @@ export class Connection {
     connection.connect().catch(() => {})
   }
 
-  /** Whether the server that holds `name` would be asked. */
-  isOpen(name: string, deadlineMs: number): boolean {
-    return this.#startUp !== undefined || this.nodes.serverOf(name).isAvailableWithin(deadlineMs)
-  }
-
   /** One more limiter. Its callers may wait for the first connection. */
   join(user: StoreUser): void {
     this.nodes.users.add(user)
@@ -69,7 +65,7 @@ export class Connection {
     deadlines: Deadlines,
     queue: StartQueue,
     since?: number,
-  ): Promise<readonly number[]> {
+  ): Promise<Decision | undefined> {
     const now = performance.now()
     const from = since ?? now
     return new Promise((resolve, reject) => {
@@ -118,7 +114,11 @@ export class Connection {
     else if (isTooLate(numbers)) this.#sendAgain(call, server, numbers[1] as number)
     else {
       if (numbers.length % 2 === 0) server.clock.learn(call.sentAt, numbers.at(-1) ?? 0)
-      call.answer(numbers)
+      try {
+        call.answer(numbers)
+      } catch {
+        call.fail(new StoreFailure('garbled'))
+      }
     }
   }
 

@@ -3,44 +3,44 @@ import { flat, tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import { agedBy } from './store-decision.ts'
 
-/** Denied keys that are remembered at once; the oldest make room. */
-const ROOM = 10_000
+/** Denied keys that are remembered at once; the oldest are forgotten first. */
+const MAX_KEYS = 10_000
 
-interface Denial {
-  /** The key, or what stands for it. */
-  readonly name: string
+/** A denial of one unit. */
+export interface Denied {
   readonly decision: Decision
   /** What the decision is about. */
   readonly limits: readonly Limit[]
-  /** Until when the key is certain to be denied. */
-  readonly until: number
-  /** When the decision was heard: its times count from here, and so are never too short. */
-  readonly at: number
-  /** Where in the ring it is. */
-  readonly place: number
-}
-
-/** What Redis has said. */
-export interface Denied {
-  readonly decision: Decision
-  readonly limits: readonly Limit[]
   /** How long the key is certain to be denied, rounded up to a millisecond. */
   readonly ms: number
-  /** When Redis was asked: what it says holds from then on. */
+  /** When the store was asked: its answer holds from then on. */
   readonly askedAt: number
 }
 
+interface CachedDenial {
+  /** The key, or its hash. */
+  readonly name: string
+  readonly decision: Decision
+  readonly limits: readonly Limit[]
+  /** Until when the key is certain to be denied. */
+  readonly until: number
+  /** When the decision arrived: its times count from here, and so are never too short. */
+  readonly at: number
+  /** Its index in the ring. */
+  readonly place: number
+}
+
 /**
- * Keys that Redis has denied, until the time it named: for that long it need not be asked.
+ * Keys that the store has denied, until the time it named: for that long it need not be asked.
  *
- * Only denials of one unit are kept. They say that nothing is left until then; what a greater cost has to
- * wait for, Redis has to be asked. Times are those of `performance.now()`, or of an injected clock.
+ * Only denials of one unit are kept. They say that nothing is left until then; how long a greater cost has to
+ * wait, only the store knows. Times are those of `performance.now()`, or of an injected clock.
  */
-export class Denials {
+export class DenialCache {
   readonly #longestMs: number
-  readonly #known = new Map<string, Denial>()
+  readonly #known = new Map<string, CachedDenial>()
   /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
-  readonly #ring: (Denial | undefined)[] = []
+  readonly #ring: (CachedDenial | undefined)[] = []
   #next = 0
 
   /** @param longestMs how long a denial is believed at most */
@@ -48,7 +48,7 @@ export class Denials {
     this.#longestMs = longestMs
   }
 
-  /** The denial that Redis would answer at `now`. One under other limits says nothing. */
+  /** The denial that the store would answer at `now`. One under other limits says nothing. */
   find(key: string, limits: readonly Limit[], now: number): Decision | undefined {
     const denial = this.#known.get(tableKey(key))
     if (denial === undefined || denial.limits !== limits) return undefined
@@ -62,11 +62,7 @@ export class Denials {
     return this.#known.size > 0
   }
 
-  /**
-   * Remembers a denial of one unit.
-   *
-   * @param now when Redis answered
-   */
+  /** @param now when the store answered */
   remember(key: string, { decision, limits, ms, askedAt }: Denied, now: number): void {
     const until = askedAt + Math.min(ms - 1, this.#longestMs)
     if (!(until > now)) return
@@ -79,7 +75,7 @@ export class Denials {
     const denial = { name, decision, limits, until, at: now, place }
     this.#ring[place] = denial
     this.#known.set(name, denial)
-    this.#next = (place + 1) % ROOM
+    this.#next = (place + 1) % MAX_KEYS
   }
 
   forget(key: string): void {
@@ -87,7 +83,7 @@ export class Denials {
     if (denial !== undefined) this.#remove(denial)
   }
 
-  #remove({ name, place }: Denial): void {
+  #remove({ name, place }: CachedDenial): void {
     this.#known.delete(name)
     this.#ring[place] = undefined
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Decision } from '../../decision.ts'
 import type { Algorithm } from '../../options.ts'
 import { isScriptLost } from '../failure.ts'
 import type { RedisConnection } from '../ioredis.ts'
@@ -27,6 +28,8 @@ export interface ScriptArgs {
   readonly amount: number
   /** The arguments that are the same for each call of a limiter. */
   readonly tail: readonly string[]
+  /** The decision that the reply means. Absent where the reply is none. */
+  readonly read: ((numbers: readonly number[]) => Decision) | undefined
 }
 
 const token = scriptOf(GCRA)

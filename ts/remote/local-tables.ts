@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts'
-import { figuresOf, type Limit } from '../limit/limit.ts'
+import { burstOf, figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 
 /** Limiters that share one table: what one of them is flooded with takes room from few others. */
-const MOST_HOLDERS = 256
+const MAX_USERS = 256
 /** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
 const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
   [32, 100_000, 16 * 1024 * 1024],
@@ -27,16 +27,16 @@ export interface Table {
   readonly limiter: RateLimiter
   /** What each limit has left of a key that was never charged. */
   readonly whole: readonly number[]
-  /** One holder less: the last one frees the memory. */
-  letGo(): void
+  /** One user less: the last one frees the memory. */
+  release(): void
 }
 
-interface Shared extends Table {
-  holders: number
+interface SharedTable extends Table {
+  users: number
 }
 
 const NO_CLOCK = {}
-const byClock = new WeakMap<object, Map<string, Shared>>()
+const byClock = new WeakMap<object, Map<string, SharedTable>>()
 let open = 0
 
 /**
@@ -44,14 +44,14 @@ let open = 0
  *
  * @throws RangeError if the native core cannot count by these terms, or there is no memory
  */
-export function tableFor(terms: TableTerms): Table {
-  const tables = byClock.get(terms.clock ?? NO_CLOCK) ?? new Map<string, Shared>()
+function tableFor(terms: TableTerms): Table {
+  const tables = byClock.get(terms.clock ?? NO_CLOCK) ?? new Map<string, SharedTable>()
   byClock.set(terms.clock ?? NO_CLOCK, tables)
   const { limits, algorithm, blockForMs, capacity } = terms
   const name = JSON.stringify([figuresOf(limits), algorithm, blockForMs, capacity])
   const known = tables.get(name)
-  if (known !== undefined && known.holders < MOST_HOLDERS) {
-    known.holders++
+  if (known !== undefined && known.users < MAX_USERS) {
+    known.users++
     return known
   }
   const made = make(terms, () => {
@@ -61,7 +61,7 @@ export function tableFor(terms: TableTerms): Table {
   return made
 }
 
-function make(terms: TableTerms, forget: () => void): Shared {
+function make(terms: TableTerms, forget: () => void): SharedTable {
   const { limits, algorithm, blockForMs, clock, capacity = usualCapacity(terms) } = terms
   const blockFor = blockForMs
   const limiter = new RateLimiter(limits, { algorithm, blockFor, capacity, clock })
@@ -69,9 +69,9 @@ function make(terms: TableTerms, forget: () => void): Shared {
   const shared = {
     limiter,
     whole: limiter.standings('').map(({ remaining }) => remaining),
-    holders: 1,
-    letGo: () => {
-      if (--shared.holders > 0) return
+    users: 1,
+    release: () => {
+      if (--shared.users > 0) return
       forget()
       limiter.close()
       open--
@@ -86,4 +86,57 @@ function usualCapacity({ limits, algorithm }: TableTerms): number {
   const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
   const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
   return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
+}
+
+/** One part of the limits, and what was granted of it. */
+export interface Share {
+  /** Into how many parts the limits are cut. */
+  readonly parts: number
+  readonly table: Table
+  /** `performance.now()` after which nothing that was granted counts any more. */
+  keepUntil: number
+}
+
+/** Significant digits to which a part is rounded down if the core cannot count it as it is. */
+const DIGITS = [15, 3, 2, 1]
+
+/**
+ * Opens the table for one of `parts` equal parts, each rounded up to a whole unit.
+ *
+ * @returns undefined if there is no memory for it
+ */
+export function openShare(terms: TableTerms, parts: number): Share | undefined {
+  for (const digits of DIGITS) {
+    try {
+      const table = tableFor(cut(terms, parts, digits))
+      return { parts, table, keepUntil: 0 }
+    } catch {
+      // A part may have no divisor in common with the window, and then be more than the core can count.
+    }
+  }
+  return undefined
+}
+
+/** One part of what each limit has when it is whole, rounded up. */
+export function partOf(limits: readonly Limit[], parts: number): readonly number[] {
+  return limits.map((limit) => part(burstOf(limit), parts))
+}
+
+function cut(terms: TableTerms, parts: number, digits: number): TableTerms {
+  const cutOne = (count: number): number => rounded(part(count, parts), digits)
+  const limits = terms.limits.map((limit) => {
+    const [count, burst] = [cutOne(limit.count), ownBurst(limit)]
+    return { count, windowMs: limit.windowMs, burst: burst === undefined ? burst : cutOne(burst) }
+  })
+  return { ...terms, limits }
+}
+
+function part(count: number, parts: number): number {
+  return Math.max(1, Math.ceil(count / parts))
+}
+
+/** Rounded down, so that all parts together are never more than the whole. */
+function rounded(count: number, digits: number): number {
+  const step = 10 ** Math.max(0, String(count).length - digits)
+  return Math.floor(count / step) * step
 }

@@ -4,61 +4,69 @@ import { tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
-import type { ResolvedRemoteOptions } from '../remote/options.ts'
-import type { ProcessGroup } from './heartbeat.ts'
-import { openShare, partOf, type Share } from './share.ts'
-import type { TableTerms } from './table.ts'
+import { partsOf, type Sharing } from './backend.ts'
+import type { LocalCounters, LocalSource } from './fallback.ts'
+import { openShare, partOf, type Share, type TableTerms } from './local-tables.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
 
 /** Shares of different sizes that are kept, so that what was granted of each stays granted. */
-const MOST_SHARES = 4
-/** How long not to ask for memory again that was not there. */
+const MAX_SHARES = 4
+/** How long not to ask again for memory that was not there. */
 const RETRY_MS = 1_000
 
-let named = 0
+let lastNumber = 0
 
-interface Held {
-  readonly local: Local
-  holders: number
-}
-
-const byCircle = new WeakMap<ProcessGroup, Map<string, Held>>()
-
-/**
- * What counts for these limits in this process. Limiters that share their counters in Redis share them here.
- *
- * @param parts as {@link Local} takes it
- * @returns and what lets go of it again
- */
-export function localFor(
-  circle: ProcessGroup,
-  limits: readonly Limit[],
-  options: ResolvedRemoteOptions,
-  parts: () => number,
-): { readonly local: Local; letGo(): void } {
-  const { blockForMs, capacity, clock, processes } = options
-  const locals = byCircle.get(circle) ?? new Map<string, Held>()
-  byCircle.set(circle, locals)
-  const name = [
-    blockForMs,
-    capacity,
-    processes,
-    clock === undefined ? '' : nameOfClock(clock),
-  ].join()
-  const held = locals.get(name) ?? { local: new Local(limits, options, parts), holders: 0 }
-  locals.set(name, held)
-  held.holders++
-  const letGo = (): void => {
-    if (--held.holders > 0) return
-    locals.delete(name)
-    held.local.close()
-  }
-  return { local: held.local, letGo }
-}
-
+/** The shares of limiters that share their counters in the store, by what tells their terms apart. */
+const byGroup = new WeakMap<object, Map<string, LocalShares>>()
 const clocks = new WeakMap<Clock, number>()
 
-function nameOfClock(clock: Clock): number {
-  const known = clocks.get(clock) ?? ++named
+/** Counts under limits that stay the same. Limiters that share their counters in the store share them here. */
+export class FixedLocalSource implements LocalSource {
+  readonly #open: () => LocalShares
+  #shares: LocalShares | undefined
+
+  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, sharing: Sharing) {
+    this.#open = () => sharesFor(limits, options, sharing)
+  }
+
+  open(): LocalCounters {
+    this.#shares ??= this.#open()
+    return this.#shares
+  }
+
+  opened(): LocalCounters | undefined {
+    return this.#shares
+  }
+
+  reset(key: string): void {
+    this.#shares?.reset(key)
+  }
+
+  close(): void {
+    this.#shares?.release()
+    this.#shares = undefined
+  }
+}
+
+/** The shares for one more limiter. */
+function sharesFor(
+  limits: readonly Limit[],
+  options: ResolvedRemoteOptions,
+  sharing: Sharing,
+): LocalShares {
+  const { blockForMs, capacity, clock, processes } = options
+  const known = byGroup.get(sharing.group) ?? new Map<string, LocalShares>()
+  byGroup.set(sharing.group, known)
+  const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
+  const shares =
+    known.get(name) ?? new LocalShares(limits, options, sharing, () => known.delete(name))
+  known.set(name, shares)
+  shares.users++
+  return shares
+}
+
+function numberOf(clock: Clock): number {
+  const known = clocks.get(clock) ?? ++lastNumber
   clocks.set(clock, known)
   return known
 }
@@ -69,23 +77,34 @@ function nameOfClock(clock: Clock): number {
  * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
  * granted until its window has passed: a new share is no new budget.
  */
-export class Local {
+class LocalShares implements LocalCounters {
+  /** Limiters that count here. */
+  users = 0
   readonly #limits: readonly Limit[]
   readonly #terms: TableTerms
-  readonly #parts: () => number
+  readonly #options: ResolvedRemoteOptions
+  readonly #sharing: Sharing
   readonly #horizonMs: number
+  readonly #forget: () => void
   /** Before each key: limiters of the same kind share their tables. */
-  readonly #prefix: string = `${++named} `
+  readonly #prefix: string = `${++lastNumber} `
   /** The one in use comes first. */
   #shares: Share[] = []
   #retryAt = 0
 
-  /** @param parts into how many parts the limits are cut now, at least 1; Infinity for the least there is */
-  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, parts: () => number) {
+  /** @param forget called when no limiter counts here any more */
+  constructor(
+    limits: readonly Limit[],
+    options: ResolvedRemoteOptions,
+    sharing: Sharing,
+    forget: () => void,
+  ) {
     const { algorithm, blockForMs, capacity, clock } = options
     this.#limits = limits
     this.#terms = { limits, algorithm, blockForMs, capacity, clock }
-    this.#parts = parts
+    this.#options = options
+    this.#sharing = sharing
+    this.#forget = forget
     this.#horizonMs = Math.max(blockForMs, 2 * Math.max(...limits.map((limit) => limit.windowMs)))
   }
 
@@ -103,7 +122,7 @@ export class Local {
   take(key: string, cost: number, isPaced: boolean): Decision | undefined {
     const share = this.#share()
     if (share === undefined) return undefined
-    if (this.#isPlain(this.#parts())) {
+    if (this.#isPlain(this.#parts)) {
       return share.table.limiter.take(this.#nameOf(key), cost, isPaced)
     }
     const seen = this.peek(key, cost)
@@ -116,7 +135,7 @@ export class Local {
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
     const own = share.table.limiter.standings(name)
-    if (this.#isPlain(this.#parts())) return own
+    if (this.#isPlain(this.#parts)) return own
     const room = this.#room(name, share, own)
     return own.map(({ moreMs }, limit) => ({ remaining: Math.max(0, room[limit] ?? 0), moreMs }))
   }
@@ -142,8 +161,11 @@ export class Local {
     for (const { table } of this.#shares) table.limiter.reset(this.#nameOf(key))
   }
 
-  close(): void {
-    for (const { table } of this.#shares.splice(0)) table.letGo()
+  /** One limiter less: the last one frees the memory. */
+  release(): void {
+    if (--this.users > 0) return
+    this.#forget()
+    for (const { table } of this.#shares.splice(0)) table.release()
   }
 
   #nameOf(key: string): string {
@@ -155,7 +177,7 @@ export class Local {
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
     const { limiter } = share.table
-    if (!this.#isPlain(this.#parts())) return this.#weigh(name, Math.max(1, cost), charges, share)
+    if (!this.#isPlain(this.#parts)) return this.#weigh(name, Math.max(1, cost), charges, share)
     return charges ? limiter.check(name, cost) : limiter.peek(name, cost)
   }
 
@@ -179,7 +201,7 @@ export class Local {
   /** What was granted before is too much. It is certain to have passed when the other shares are whole again. */
   #denied(name: string, seen: Decision, room: readonly number[], charges: boolean): Decision {
     const [share, ...others] = this.#shares
-    const late = share?.parts === this.#parts() ? others : this.#shares
+    const late = share?.parts === this.#parts ? others : this.#shares
     const waits = late.map(({ table }) => table.limiter.peek(name).resetMs)
     const { blockForMs } = this.#terms
     const blocks = charges && blockForMs > 0
@@ -194,7 +216,7 @@ export class Local {
   /** Units of each limit that are left of the share, less what was granted of others and still counts. */
   #room(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
     const others = this.#shares.slice(1).map((other) => usedOf(other, name))
-    const parts = this.#parts()
+    const parts = this.#parts
     const part = share.parts === parts ? undefined : partOf(this.#limits, parts)
     return own.map(({ remaining }, limit) => {
       const whole = share.table.whole[limit] ?? 0
@@ -203,9 +225,14 @@ export class Local {
     })
   }
 
+  /** Into how many parts the limits are cut now. */
+  get #parts(): number {
+    return partsOf(this.#options, this.#sharing)
+  }
+
   #share(): Share | undefined {
     const now = performance.now()
-    const parts = this.#parts()
+    const parts = this.#parts
     const [first] = this.#shares
     const share = this.#isPlain(parts) ? first : this.#pick(parts, now)
     if (share !== undefined) share.keepUntil = Math.max(share.keepUntil, now + this.#horizonMs)
@@ -217,7 +244,7 @@ export class Local {
     return this.#shares.length === 1 && this.#shares[0]?.parts === parts
   }
 
-  /** The share of this size, which comes first from now on. Those that mean nothing any more are let go. */
+  /** The share of this size, which comes first from now on. Those of which nothing counts any more are released. */
   #pick(parts: number, now: number): Share | undefined {
     const share =
       this.#shares.find((known) => known.parts === parts) ??
@@ -226,14 +253,14 @@ export class Local {
     if (share === undefined) return undefined
     const kept = this.#shares.filter((other) => other !== share && now < other.keepUntil)
     for (const other of this.#shares) {
-      if (other !== share && !kept.includes(other)) other.table.letGo()
+      if (other !== share && !kept.includes(other)) other.table.release()
     }
     this.#shares = [share, ...kept]
     return share
   }
 
   #open(parts: number, now: number): Share | undefined {
-    if (this.#shares.length >= MOST_SHARES || now < this.#retryAt) return undefined
+    if (this.#shares.length >= MAX_SHARES || now < this.#retryAt) return undefined
     const share = openShare(this.#terms, parts)
     if (share === undefined) this.#retryAt = now + RETRY_MS
     return share

@@ -5,7 +5,7 @@ import type { Order } from '../remote/store-decision.ts'
 import { bits, finest } from './script/policy-args.ts'
 
 /** The arguments of the scripts for limits that change, for one set of limits. */
-export interface VariableTerms extends Order {
+export interface VariableArgs extends Order {
   /** As the caller has them. */
   readonly limits: readonly Limit[]
   /** The arguments beside the question. */
@@ -32,11 +32,11 @@ interface Placed {
  *
  * @param limits limits that the core accepts for this algorithm
  */
-export function variableTermsOf(
+export function variableArgs(
   limits: readonly Limit[],
   algorithm: Algorithm,
   blockForMs: number,
-): VariableTerms {
+): VariableArgs {
   const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
   const placed: Placed[] = []
   const places: number[] = []
@@ -64,7 +64,7 @@ export function variableTermsOf(
 }
 
 /** Stands in the name of a state where policies of fixed limits have theirs. */
-export function variableMark(algorithm: Algorithm): string {
+export function variablePolicyHash(algorithm: Algorithm): string {
   const hash = createHash('sha256').update(`variable ${algorithm}`)
   return hash.digest('base64url').slice(0, 10)
 }

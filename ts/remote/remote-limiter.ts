@@ -1,0 +1,127 @@
+import { type AsyncLimiter, refuseAllow } from '../async-limiter.ts'
+import type { Decision } from '../decision.ts'
+import { RateLimitExceeded } from '../errors.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { Limiter, StoreStatus } from '../limiter.ts'
+import type { Algorithm } from '../options.ts'
+import { withBurst } from '../options.ts'
+import { RateLimiter } from '../rate-limiter.ts'
+import { NativeVariableLimiter } from '../variable/native.ts'
+import type { VariableLimiter } from '../variable/variable.ts'
+import type { Backend } from './backend.ts'
+import { VariableLocalSource } from './fallback.ts'
+import { FixedLocalSource } from './local-counters.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
+import { RemoteView } from './remote-view.ts'
+import { type RemoteLimiterStats, RemoteState } from './state.ts'
+
+/**
+ * The limits with the bursts that each of them has.
+ *
+ * @throws TypeError or RangeError if the native core cannot count them exactly
+ */
+export function countableLimits(
+  limits: readonly Limit[],
+  options: ResolvedRemoteOptions,
+): readonly Limit[] {
+  const { algorithm, blockForMs } = options
+  const counted = withBurst(limits, options)
+  new RateLimiter(counted, { algorithm, blockFor: blockForMs, capacity: 1 }).close()
+  return counted
+}
+
+/**
+ * Limits how often a key may do something, for all processes that share a store behind a network. Decides as
+ * `RateLimiter` does. It has no `allow`, see {@link AsyncLimiter}.
+ *
+ * While the store does not answer, `onError` decides; no call takes longer than `deadlineMs`, or before the first
+ * connection than `connectTimeoutMs`, and none rejects because of the store. Wrong arguments reject with a
+ * TypeError or RangeError that names them.
+ */
+export class RemoteLimiter
+  extends RemoteView
+  implements Omit<AsyncLimiter<RemoteLimiterStats>, 'storage'>
+{
+  static {
+    refuseAllow(RemoteLimiter.prototype)
+  }
+
+  /** How requests are counted. */
+  readonly algorithm: Algorithm
+
+  /** @param limits as {@link countableLimits} returns them */
+  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, backend: Backend) {
+    const local = new FixedLocalSource(limits, options, backend.sharing)
+    super(limits, new RemoteState(options, backend, local), true)
+    this.algorithm = options.algorithm
+  }
+
+  /**
+   * Charges `cost` (default 1).
+   *
+   * @throws RateLimitExceeded if it is denied
+   */
+  async consume(key: string, cost = 1): Promise<Decision> {
+    const decision = await this.check(key, cost)
+    if (!decision.allowed) throw new RateLimitExceeded(decision)
+    return decision
+  }
+
+  /** What this limiter has been through, in this process. */
+  stats(): RemoteLimiterStats {
+    return this.state.stats()
+  }
+
+  /**
+   * Lets go of the connection, which is closed with the last limiter that shares it; the counters stay in the
+   * store until nothing depends on them any more. Callers that wait are turned away. Every later call but
+   * `close` rejects with an Error with code CLOSED.
+   */
+  override close(): Promise<void> {
+    return this.state.close()
+  }
+}
+
+/** For what is the same under all limits. */
+const ANY_LIMITS: readonly Limit[] = [{ count: 1, windowMs: 1_000 }]
+
+/**
+ * Counters in a store of callers whose limits may change: one state for each key, in which every call says which
+ * limits count.
+ */
+export class RemoteVariableLimiter implements VariableLimiter {
+  readonly #state: RemoteState
+  readonly #any: RemoteView
+
+  constructor(options: ResolvedRemoteOptions, backend: Backend) {
+    const local = new VariableLocalSource(options, backend.sharing)
+    this.#state = new RemoteState(options, backend, local)
+    this.#any = new RemoteView(ANY_LIMITS, this.#state, false)
+  }
+
+  with(limits: readonly Limit[]): Limiter {
+    const { options } = this.#state
+    const { algorithm } = options
+    const counted = withBurst(limits, options)
+    // The native core has the last word on what can be counted.
+    const judge = new NativeVariableLimiter({ algorithm, capacity: 1 })
+    try {
+      judge.with(counted).peek('')
+    } finally {
+      judge.close()
+    }
+    return new RemoteView(counted, this.#state, false)
+  }
+
+  reset(key: string): Promise<void> {
+    return this.#any.reset(key)
+  }
+
+  ready(): Promise<StoreStatus> {
+    return this.#any.ready()
+  }
+
+  close(): Promise<void> {
+    return this.#state.close()
+  }
+}

@@ -1,0 +1,270 @@
+import type { Decision } from '../decision.ts'
+import { closedError } from '../errors.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
+import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
+import type { Caller, Outcome } from '../wait-queue.ts'
+import { checkDuration, checkKey, checkWhole } from './arguments.ts'
+import type { Counters } from './backend.ts'
+import { failureOf } from './failure.ts'
+import { type LeaseSource, Leases } from './leases.ts'
+import type { RemoteState } from './state.ts'
+import { agedBy, blockMsIn, statusesIn } from './store-decision.ts'
+
+/**
+ * The counters of a store behind a network, as one set of limits sees them. Asks the store, and decides without
+ * it where the store has said enough before, or does not answer.
+ */
+export class RemoteView implements Limiter, QueuedLimiter {
+  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  protected readonly state: RemoteState
+  readonly #counters: Counters
+
+  /** @param canLease whether option `lease` counts: units of one set of limits would be unknown to the others */
+  constructor(limits: readonly Limit[], state: RemoteState, canLease: boolean) {
+    const { blockForMs, lease } = state.options
+    this.limits = limits
+    this.state = state
+    this.#counters = state.backend.counters(limits)
+    if (canLease && lease !== undefined) {
+      const terms = { limits: limits.length, blocks: blockForMs > 0 }
+      state.leases = new Leases(this.#leaseSource(), lease, terms)
+    }
+  }
+
+  /** Charges `cost` (default 1) and says in full what that left, or why not. */
+  check(key: string, cost = 1): Promise<Decision> {
+    try {
+      this.#checkArguments(key, cost, 'cost')
+      if (cost === 0) return this.peek(key)
+      const { leases } = this.state
+      const known = leases?.serve(key, cost) ?? this.#recall(key, cost)
+      if (known !== undefined) return Promise.resolve(known)
+      if (leases?.covers(key, cost)) return leases.take(key, cost)
+      leases?.yield(key)
+      return this.#charge(key, cost)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #charge(key: string, cost: number, since?: number): Promise<Decision> {
+    const askedAt = this.state.now()
+    try {
+      const decision = await this.#store().charge(key, cost, 'check', since)
+      this.#remember(key, cost, decision, askedAt)
+      return decision
+    } catch (error) {
+      await this.state.noteFailure(error)
+      return this.state.fallback.check(this.limits, key, cost)
+    }
+  }
+
+  /** What {@link check} would answer now. Changes nothing. */
+  async peek(key: string, cost = 1): Promise<Decision> {
+    this.#checkArguments(key, cost, 'cost')
+    const units = Math.max(1, cost)
+    const { leases } = this.state
+    const known = leases?.peek(key, units) ?? this.#recall(key, units)
+    if (known !== undefined) return known
+    leases?.yield(key)
+    return this.#peek(key, units)
+  }
+
+  async #peek(key: string, units: number): Promise<Decision> {
+    try {
+      return await this.#store().peek(key, units)
+    } catch (error) {
+      await this.state.noteFailure(error)
+      return this.state.fallback.peek(this.limits, key, units)
+    }
+  }
+
+  /**
+   * As {@link check}, but a denial begins no block, and is neither remembered nor taken from memory: the caller
+   * waits for its turn.
+   *
+   * @param isPaced one caller after the other, evenly, if the bucket leaks; then a remembered denial will do
+   */
+  async take(key: string, cost = 1, isPaced = false): Promise<Decision> {
+    this.#checkArguments(key, cost, 'cost')
+    if (cost === 0) return this.#peek(key, 1)
+    const isEven = isPaced && this.state.options.algorithm === 'leaky-bucket'
+    const known = isPaced ? this.#recall(key, cost) : undefined
+    // Units at hand were charged already, but not evenly paced.
+    const served = known ?? (isEven ? undefined : this.state.leases?.serve(key, cost))
+    if (served !== undefined) return served
+    this.state.leases?.yield(key)
+    try {
+      const decision = await this.#store().charge(key, cost, isEven ? 'paced' : 'take')
+      if (decision.allowed) this.state.denials?.forget(key)
+      return decision
+    } catch (error) {
+      await this.state.noteFailure(error)
+      return this.state.fallback.take(this.limits, key, cost, isPaced)
+    }
+  }
+
+  /**
+   * Waits until `cost` is admitted: first come, first served for each key among the callers of this limiter. Each
+   * process has a queue of its own. With `leaky-bucket` work leaves evenly paced, for all processes together;
+   * callers of {@link check} may overtake.
+   *
+   * @throws RateLimitExceeded when `maxWaitMs` does not suffice, nothing would, or as many callers wait already as
+   * `maxWaitersPerKey` and `maxWaiters` allow; the signal's reason when it is aborted. Nothing is charged in
+   * either case.
+   */
+  async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
+    const read = readWaitOptions(options)
+    this.#checkArguments(key, read.cost, 'cost')
+    return this.state.queues.wait(this, key, read)
+  }
+
+  /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
+  async delay(
+    key: string,
+    cost: number,
+    maxWaitMs: number,
+    caller: Caller,
+  ): Promise<Outcome<Decision>> {
+    this.#checkArguments(key, cost, 'cost')
+    return this.state.queues.delay(this, key, cost, maxWaitMs, caller)
+  }
+
+  /** Gives back `units` (default 1) to every limit, never more than the key owes. */
+  async refund(key: string, units = 1): Promise<void> {
+    this.#checkArguments(key, units, 'units')
+    this.state.denials?.forget(key)
+    // To what has charged them: to the store while it answers, else to what decides in its place.
+    const isDone = await this.#tell((store) => store.refund(key, units))
+    if (!isDone) this.state.fallback.refund(this.limits, key, units)
+    this.state.queues.wake(key)
+  }
+
+  /** Forgets the key, its block included. */
+  async reset(key: string): Promise<void> {
+    this.#checkArguments(key, 0, 'cost')
+    this.state.leases?.drop(key)
+    this.state.denials?.forget(key)
+    this.state.fallback.reset(key)
+    await this.#tell((store) => store.reset(key))
+    this.state.queues.wake(key)
+  }
+
+  /**
+   * Denies the key for `ms` milliseconds from now on, whatever its limits say; replaces an earlier block.
+   *
+   * @param ms 1 to 10 years
+   */
+  async block(key: string, ms: number): Promise<void> {
+    this.#checkArguments(key, 0, 'cost')
+    checkDuration(ms)
+    this.state.leases?.drop(key)
+    this.state.denials?.forget(key)
+    const isDone = await this.#tell((store) => store.block(key, ms))
+    if (!isDone) this.state.fallback.block(this.limits, key, ms)
+  }
+
+  /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
+  standings(key: string, decision: Decision): readonly LimitStatus[] {
+    const known = statusesIn(decision) ?? this.state.fallback.standings(this.limits, key)
+    if (known !== undefined) return known
+    // A fallback's decision speaks for all limits.
+    const { remaining, resetMs } = decision
+    return this.limits.map(() => ({ remaining, moreMs: resetMs }))
+  }
+
+  /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
+  aged(denial: Decision, ms: number): Decision {
+    return agedBy(denial, ms)
+  }
+
+  /**
+   * Waits for the first connection, at most `connectTimeoutMs`, and says whether the store decides. Never rejects,
+   * and never waits once the store has answered or could not be reached in time.
+   */
+  async ready(): Promise<StoreStatus> {
+    if (this.state.isClosed) return { available: false, reason: 'closed' }
+    return this.state.backend.ready()
+  }
+
+  /** A view has nothing to close: its limiter has. */
+  close(): void | Promise<void> {}
+
+  #checkArguments(key: unknown, amount: unknown, name: string): void {
+    if (this.state.isClosed) throw closedError('the limiter is closed; make a new one')
+    checkKey(key)
+    checkWhole(amount, name)
+  }
+
+  /** The store, for one more call. */
+  #store(): Counters {
+    this.state.asked++
+    return this.#counters
+  }
+
+  /** A denial of one unit that the store has named before, if it still holds. For a greater cost the store is asked. */
+  #recall(key: string, cost: number): Decision | undefined {
+    const { denials } = this.state
+    if (cost !== 1 || denials?.any !== true) return undefined
+    const known = denials.find(key, this.limits, this.state.now())
+    if (known !== undefined) this.state.deniedLocally++
+    return known
+  }
+
+  /** Remembers a denial of one unit. An admission proves that what was remembered is out of date. */
+  #remember(key: string, cost: number, decision: Decision, askedAt: number): void {
+    const { denials, options } = this.state
+    if (denials === undefined) return
+    if (decision.allowed) {
+      if (denials.any) denials.forget(key)
+    } else if (cost === 1) {
+      // With `blockFor` until the block ends: another denial after that begins another block.
+      const blockMs = options.blockForMs > 0 ? blockMsIn(decision) : 0
+      const ms = blockMs > 0 ? Math.min(decision.retryAfterMs, blockMs) : decision.retryAfterMs
+      denials.remember(key, { decision, limits: this.limits, ms, askedAt }, this.state.now())
+    }
+  }
+
+  /** Whether the store has done it. */
+  async #tell(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
+    try {
+      await call(this.#store())
+      return true
+    } catch (error) {
+      await this.state.noteFailure(error)
+      return false
+    }
+  }
+
+  #leaseSource(): LeaseSource {
+    const { state, limits } = this
+    return {
+      acquire: async (key, least, most, since) => {
+        const askedAt = state.now()
+        try {
+          const decision = await this.#store().acquire(key, least, most, since)
+          this.#remember(key, least, decision, askedAt)
+          return decision
+        } catch (error) {
+          await state.yieldToEventLoop()
+          return failureOf(error).kind
+        }
+      },
+      check: (key, cost, since) => this.#charge(key, cost, since),
+      decideAlone: (key, cost, kind) => {
+        state.failures[kind]++
+        return state.fallback.check(limits, key, cost)
+      },
+      giveBack: async (key, units) => {
+        state.denials?.forget(key)
+        // What the store has charged is given back to the store or not at all.
+        await this.#tell((store) => store.refund(key, units))
+      },
+      onServed: () => {
+        state.leased++
+      },
+    }
+  }
+}
