@@ -81,7 +81,8 @@ export class Heartbeats {
   readonly #counts = new Map<string, ProcessCount>()
   readonly #timer: NodeJS.Timeout
   #soon: NodeJS.Immediate | undefined
-  #isCounted = false
+  /** Whether this process was ever counted. If not, it knows of no other. */
+  isCounted = false
 
   /**
    * @param whole the connection as a whole
@@ -92,11 +93,6 @@ export class Heartbeats {
     this.#whole = whole
     this.#serverOf = serverOf
     this.#timer = setInterval(() => void this.#sendDue(), FIRST_HEARTBEATS_MS).unref()
-  }
-
-  /** Whether this process was ever counted. If not, it knows of no other. */
-  get isCounted(): boolean {
-    return this.#isCounted
   }
 
   /**
@@ -122,13 +118,15 @@ export class Heartbeats {
     for (const count of this.#counts.values()) this.#sendSoon(count)
   }
 
-  stop(): void {
+  /**
+   * Never rejects.
+   *
+   * @param tells whether to tell Redis that this process is gone
+   */
+  async stop(tells: boolean): Promise<void> {
     clearInterval(this.#timer)
     clearImmediate(this.#soon)
-  }
-
-  /** Tells Redis that this process is gone. Never rejects. */
-  async depart(): Promise<void> {
+    if (!tells) return
     const counts = [...this.#counts.values()]
     const gone = Promise.allSettled(counts.map((count) => count.depart(this.#connection)))
     await withTimeout(gone, TIMEOUT_MS, timedOut).catch(() => {})
@@ -136,7 +134,7 @@ export class Heartbeats {
 
   async #send(count: ProcessCount): Promise<void> {
     await count.send(this.#connection, this.#serverOf(count.name).clock)
-    this.#isCounted = true
+    this.isCounted = true
     if (count.isDue(performance.now())) this.#sendSoon(count)
   }
 

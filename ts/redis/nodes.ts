@@ -84,10 +84,9 @@ export class Nodes implements BreakerOwner {
   }
 
   async close(): Promise<void> {
-    this.heartbeats.stop()
     const isReady = this.#connection.status === 'ready' && this.#whole.isAvailable
     for (const server of [this.#whole, ...this.#byNode.values()]) server.stop()
-    if (isReady) await this.heartbeats.depart()
+    await this.heartbeats.stop(isReady)
   }
 
   /** See {@link BreakerOwner}. */
