@@ -2,12 +2,12 @@ import { addressKey, readPrefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { andThen, toPromise } from '../maybe-promise.ts'
-import { mustBe, ownOptions } from '../validate.ts'
+import { invalid, ownOptions } from '../validate.ts'
 
 /** What a key function returns: no key is `undefined`, `null` or an empty text. */
 export type Key = string | number | null | undefined
 
-/** What is known of a request, whatever the framework. */
+/** What a key function can ask about a request, in every framework. */
 export interface Facts<Request> {
   /** The client's address, canonical; `trust` in place of the server's own proxy setting. */
   client(request: Request, trust?: Trust): string | undefined
@@ -15,7 +15,7 @@ export interface Facts<Request> {
   header(request: Request, name: string): string | undefined
 }
 
-/** Names the caller of a request. */
+/** Says which client, user or tenant a request is counted for. */
 export type KeyFunction<Request> = (
   request: Request,
   facts: Facts<Request>,
@@ -26,19 +26,19 @@ export type Normalize = 'none' | 'trim-lower' | 'nfkc-lower'
 
 /** Options of {@link byUser} and {@link byHeader}. */
 export interface SpellingOptions {
-  /** Default: `'none'`, every spelling is a caller of its own. For logins fold as the login itself does. */
+  /** Default: `'none'`, each spelling has its own key. For logins use the rule of the login itself. */
   readonly normalize?: Normalize | undefined
 }
 
 /** Options of {@link byIp}. */
 export interface IpOptions {
-  /** Proxies that are believed about who asked. Default: those of the adapter's or the framework's setting. */
+  /** Proxies whose forwarded addresses are trusted. Default: those of the adapter's or the framework's setting. */
   readonly trust?: TrustInput | undefined
-  /** Bits of an IPv6 address that make a caller: 32 to 128. Default: 64, what one customer has. */
+  /** Bits of an IPv6 address that make up the key: 32 to 128. Default: 64, the network of one customer. */
   readonly ipv6?: number | undefined
 }
 
-/** What makes key functions, with the request that a framework has where nothing else tells which is meant. */
+/** The functions below, with the request type of a framework as their default. */
 export interface KeyMakers<Default> {
   /** See {@link byIp}. */
   byIp<Request = Default>(options?: IpOptions): KeyFunction<Request>
@@ -60,13 +60,12 @@ const SPELLINGS: Readonly<Record<Normalize, (text: string) => string>> = {
   'trim-lower': (text) => text.trim().toLowerCase(),
   'nfkc-lower': (text) => text.normalize('NFKC').trim().toLowerCase(),
 }
-const DEFAULT_IPV6_BITS = 64
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
-/** By the client's address: IPv4 as it is, IPv6 by network. */
+/** Counts by client address: IPv4 as it is, IPv6 by network. */
 export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Request> {
-  const { trust: input, ipv6 = DEFAULT_IPV6_BITS } = ownOptions(options, ['trust', 'ipv6'])
-  const bits = readPrefix(ipv6, 'ipv6')
+  const { trust: input, ipv6 } = ownOptions(options, ['trust', 'ipv6'])
+  const bits = ipv6 === undefined ? undefined : readPrefix(ipv6, 'ipv6')
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
   return (request, facts) => {
     const client = facts.client(request, trust)
@@ -75,24 +74,24 @@ export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Re
 }
 
 /**
- * By a user's id, where `id` finds one: `byUser((req) => req.user?.id)`.
+ * Counts by user id, where `id` finds one: `byUser((req) => req.user?.id)`.
  *
- * Its keys start with `user:`, so that a user named like an address is not that address.
+ * The keys start with `user:`, so that a user named like an address is not counted as that address.
  */
 export function byUser<Request>(
   id: (request: Request) => Key | PromiseLike<Key>,
   options: SpellingOptions = {},
 ): KeyFunction<Request> {
   if (typeof id !== 'function') {
-    throw new TypeError(mustBe('byUser', 'given a function of the request', id))
+    throw invalid(TypeError, 'INVALID_ARGUMENT', 'byUser', 'given a function of the request', id)
   }
   const spell = readSpelling(options)
   return (request) => andThen(toPromise(id(request)), (found) => prefixed('user:', spell, found))
 }
 
 /**
- * By a header, where a request has it: for one that a proxy of yours sets. A client that can write it gets a
- * new budget with each value, also within `firstOf` and `allOf`. So look an API key up, and count by what
+ * Counts by a header, where a request has it. The header must be set by your proxy: a client that can write it
+ * gets a new limit with each value, also within `firstOf` and `allOf`. So look an API key up, and count by what
  * was found: `byUser((req) => customers.get(req.headers['x-api-key']))`.
  */
 export function byHeader<Request = unknown>(
@@ -100,14 +99,14 @@ export function byHeader<Request = unknown>(
   options: SpellingOptions = {},
 ): KeyFunction<Request> {
   if (typeof name !== 'string' || !TOKEN.test(name)) {
-    throw new TypeError(mustBe('byHeader', "given a header's name", name))
+    throw invalid(TypeError, 'INVALID_ARGUMENT', 'byHeader', "given a header's name", name)
   }
   const header = name.toLowerCase()
   const spell = readSpelling(options)
   return (request, facts) => prefixed(`header:${header}:`, spell, facts.header(request, header))
 }
 
-/** By the first of these that finds a key: users by id, guests by address with `firstOf(byUser(id), byIp())`. */
+/** Counts by the first of these that finds a key: `firstOf(byUser(id), byIp())` for users by id, guests by address. */
 export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('firstOf', sources)
   const from = (index: number, request: Request, facts: Facts<Request>): MaybePromise<Key> => {
@@ -121,9 +120,9 @@ export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunctio
 }
 
 /**
- * By all of these together, such as a user on a device. No key if one of them finds none.
+ * Counts by all of these together, such as a user on a device. No key if one of them finds none.
  *
- * Each part goes in with its length: `a:b` and `c` is another caller than `a` and `b:c`.
+ * Each part is preceded by its length, so that `a:b` and `c` have another key than `a` and `b:c`.
  */
 export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('allOf', sources)
@@ -134,7 +133,7 @@ export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<
   }
 }
 
-/** A throw as a rejection: thrown on, it would leave rejections of other parts to nobody. */
+/** Turns a throw into a rejection: thrown on, it would leave rejections of other parts unhandled. */
 function attempt<Request>(
   source: KeyFunction<Request>,
   request: Request,
@@ -167,12 +166,13 @@ function prefixed(prefix: string, spell: (text: string) => string, found: Key): 
 function readSpelling(options: SpellingOptions): (text: string) => string {
   const { normalize = 'none' } = ownOptions(options, ['normalize'])
   if (Object.hasOwn(SPELLINGS, normalize)) return SPELLINGS[normalize]
-  throw new RangeError(mustBe('normalize', '"none", "trim-lower" or "nfkc-lower"', normalize))
+  const accepted = '"none", "trim-lower" or "nfkc-lower"'
+  throw invalid(RangeError, 'INVALID_OPTION', 'normalize', accepted, normalize)
 }
 
 function checkSources(name: string, sources: readonly unknown[]): void {
   const wrong = sources.find((source) => typeof source !== 'function')
   if (wrong !== undefined || sources.length === 0) {
-    throw new TypeError(mustBe(name, 'given key functions', wrong))
+    throw invalid(TypeError, 'INVALID_ARGUMENT', name, 'given key functions', wrong)
   }
 }

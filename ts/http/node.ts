@@ -6,14 +6,14 @@ import { UNIX } from './client-ip.ts'
 import { onEnd } from './ending.ts'
 import { bodyOf, JSON_TYPE, type Refusal } from './response.ts'
 
-/** Where a socket keeps what it said once: it says the same for ever, and asking takes 100 ns. */
+/** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
 
 type Known = Socket & { [ADDRESS]?: string }
 
 /**
- * Who is at the other end of a request's socket: a canonical address, or {@link UNIX} where there are none.
- * `undefined` if the client has gone and can't be named any more.
+ * The address at the other end of a request's socket, canonical; {@link UNIX} for a Unix-domain socket. `undefined`
+ * if the client has left and its address is no longer known.
  */
 export function peerOf(request: Pick<IncomingMessage, 'socket'>): string | undefined {
   const known = (request.socket as Known | undefined)?.[ADDRESS]
@@ -37,15 +37,15 @@ interface Handle {
 }
 
 /**
- * Whether a socket never had an address, like that of a Unix-domain socket or a stream in this process. A TCP
- * connection that its client has just reset tells no address either, and is not destroyed yet.
+ * Whether a socket never had an address, like a Unix-domain socket or a stream in this process. A TCP connection
+ * that its client has just reset has no address either, and is not destroyed yet.
  */
 function isWithoutAddresses(socket: Socket): boolean {
-  // The server's own end outlives a reset, but on macOS.
+  // The server's own address is still there after a reset, except on macOS.
   if (socket.localAddress !== undefined) return false
   let handle = (socket as { readonly _handle?: Handle | null })._handle ?? undefined
   while (handle?._parent !== undefined) handle = handle._parent
-  // Not documented, but it is what Node itself asks for an address.
+  // Not documented, but Node itself asks this handle for an address.
   if (handle !== undefined) return handle.getpeername === undefined
   return !(socket instanceof Socket) || !listensOnNetwork(socket)
 }
@@ -60,7 +60,7 @@ interface Streamed {
   readonly stream?: { readonly destroyed: boolean; close(code: number): void } | undefined
 }
 
-/** Whether nothing can be answered any more. */
+/** Whether the request can no longer be answered. */
 export function isFinished(response: ServerResponse): boolean {
   if (response.headersSent || response.destroyed) return true
   const { stream } = response as Streamed
@@ -68,12 +68,12 @@ export function isFinished(response: ServerResponse): boolean {
   return response.socket === null && response.req.socket?.destroyed
 }
 
-/** A body of up to so many bytes is read and forgotten; the connection of a longer one is closed. */
+/** A body of up to this many bytes is read and dropped; for a longer one the connection is closed. */
 const MAX_IGNORED_BODY = 65_536
 const LENGTH = 'content-length'
 const CODING = 'transfer-encoding'
 
-/** From the headers as they came: having Node make an object of them costs more than to deny. */
+/** Reads the raw headers: having Node make an object of them costs more than a denial. */
 export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
@@ -84,9 +84,7 @@ export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
   return false
 }
 
-/**
- * Node reads on after the end of a response, unless somebody has read of the body before: so we have, nothing.
- */
+/** After a response Node reads the rest of the body, unless the program has read of it: `read(0)` counts as that. */
 export function discardBody(request: IncomingMessage): void {
   request.read(0)
 }
@@ -105,10 +103,10 @@ export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
   send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal))
 }
 
-/** Of HTTP/2: without it a stream that breaks off looks like one that is whole. */
+/** Of HTTP/2: without it an aborted stream looks complete. */
 const INTERNAL_ERROR = 2
 
-/** Breaks off a response that was not ended: in HTTP/1 with its connection, in HTTP/2 with its stream. */
+/** Aborts a response that was not ended: in HTTP/1 with its connection, in HTTP/2 with its stream. */
 export function cut(response: ServerResponse): void {
   if (response.writableEnded) return
   const { stream } = response as Streamed
@@ -116,7 +114,7 @@ export function cut(response: ServerResponse): void {
   else stream.close(INTERNAL_ERROR)
 }
 
-/** `node:http` as it is, and what frameworks have of it. */
+/** Plain `node:http`, and the part of it that frameworks use. */
 export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   peer: peerOf,
   isGone: (request) => peerOf(request) === undefined,

@@ -13,26 +13,26 @@ import type { HeaderStyle } from './headers.ts'
 import type { KeyFunction } from './key-functions.ts'
 import type { LimitsFunction } from './request-limits.ts'
 
-/** What answers a refused request in place of the framework's error handling. */
+/** Answers a refused request in place of the framework's error handling. */
 export type Handler<Request, Response> = (
   request: Request,
   response: Response,
   error: RateLimitExceeded,
 ) => unknown
 
-/** What every HTTP adapter takes: a limiter's options, and who is limited, for what, and told what. */
+/** Options of every HTTP adapter: those of a limiter, and which requests count, under which key, how they are answered. */
 export interface HttpOptions<Request, Response = never>
   extends Omit<RateLimiterOptions, 'blockFor' | 'shared'>,
     Omit<Hooks<Request>, 'onError'>,
     Omit<RedisSettings, 'onError'>,
     Settings {
-  /** One or several limits: all of them are charged, or none. Or a function of the request, for plans. */
+  /** One or several limits, of which all are charged or none. Or a function of the request, for plans. */
   readonly limits?: LimitInput | LimitsFunction<Request> | undefined
-  /** Names the caller: {@link byIp} (the default), `byUser`, `byHeader`, `firstOf`, or a function of yours. */
+  /** What a request is counted by: {@link byIp} (the default), `byUser`, `byHeader`, `firstOf`, or your own function. */
   readonly key?: KeyFunction<Request> | undefined
-  /** Units a request costs: 0 only asks. Default: 1. */
+  /** Units a request costs; 0 asks without charging. Default: 1. */
   readonly cost?: number | ((request: Request) => number | PromiseLike<number>) | undefined
-  /** Proxies that are believed about who asked, in place of the server's own setting. */
+  /** Proxies whose forwarded addresses are trusted, in place of the server's own setting. */
   readonly trust?: TrustInput | undefined
   /** Only requests with these methods count; HEAD is a GET. Default: all. */
   readonly methods?: readonly string[] | undefined
@@ -42,21 +42,21 @@ export interface HttpOptions<Request, Response = never>
   readonly allow?: string | readonly string[] | undefined
   /** Addresses and CIDR ranges that are always refused (403). */
   readonly deny?: string | readonly string[] | undefined
-  /** One budget for all limits of this process, or of one store, that name the same scope. */
+  /** Limiters of this process, or of one store, with the same scope share their counters. */
   readonly scope?: string | undefined
   /** Which requests count, decided when the response ends. Default: `'always'`. */
   readonly countWhen?: CountWhen<Request> | undefined
-  /** With `countWhen`: longest wait for others' outcome, in milliseconds. Default: 30,000. */
+  /** With `countWhen`: longest wait for requests in flight to end, in milliseconds. Default: 30,000. */
   readonly outcomeTimeoutMs?: number | undefined
   /** After a denial, deny the key for this long; a list takes the next step each time. Default: off. */
   readonly blockFor?: string | number | readonly (string | number)[] | undefined
-  /** Delays what would be refused, for this long at most; what takes longer is refused. Default: off. */
+  /** Delays requests over the limit by up to this long; one that would wait longer is refused. Default: off. */
   readonly slowDown?: string | number | undefined
-  /** Without a key: refuse with 400, one budget for all of them, or the address. Default: `'deny'`. */
+  /** For requests without a key: refuse with 400, count them all together, or by address. Default: `'deny'`. */
   readonly missingKey?: MissingKey | undefined
-  /** When the key function fails: the address, or refuse with 500. Default: `'ip'`. */
+  /** When the key function fails: count by address, or refuse with 500. Default: `'ip'`. */
   readonly onKeyError?: KeyErrorPolicy | undefined
-  /** Longest wait for promises of your functions, in milliseconds. Default: 1000. */
+  /** Longest wait for promises of your functions, in milliseconds. Default: 1,000. */
   readonly keyTimeoutMs?: number | undefined
   /** Headers of every limited response. Default: `'legacy'`. */
   readonly headers?: HeaderStyle | undefined
@@ -66,13 +66,13 @@ export interface HttpOptions<Request, Response = never>
   readonly status?: number | undefined
   /** Message of a refusal. Default: how long to wait. */
   readonly message?: string | undefined
-  /** Answers with `application/problem+json` (RFC 9457). Default: the framework's error handling. */
+  /** Answers with `application/problem+json` (RFC 9457). Default: false, the framework's error handling. */
   readonly problem?: boolean | undefined
   /** Answers refused requests in place of the framework's error handling. */
   readonly handler?: Handler<Request, Response> | undefined
-  /** Decides and reports, but refuses nobody and sends no headers. Default: false. */
+  /** Decides and reports, but refuses no request and sends no headers. Default: false. */
   readonly dryRun?: boolean | undefined
-  /** Told of errors of your functions and of the store; or, as text, what to do when the store fails. */
+  /** Called with errors of your functions and of the store; or, as text, what to do when the store fails. */
   readonly onError?: Hooks<Request>['onError'] | StoreErrorPolicy | undefined
   /** What to do when the store fails, where `onError` is a function. */
   readonly onStoreError?: StoreErrorPolicy | undefined
@@ -83,7 +83,7 @@ export interface HttpOptions<Request, Response = never>
   readonly storage?: string | object | undefined
 }
 
-/** {@link HttpOptions} in which limits that are known to the letter are checked by the compiler. */
+/** {@link HttpOptions} in which literal limits are checked by the compiler. */
 export type CheckedOptions<L extends LimitInput, Request, Response = never> = Omit<
   HttpOptions<Request, Response>,
   'limits'
@@ -91,7 +91,7 @@ export type CheckedOptions<L extends LimitInput, Request, Response = never> = Om
   readonly limits?: CheckedLimits<L> | LimitsFunction<Request> | undefined
 }
 
-/** Options of a limiter in Redis that one in memory does not have. */
+/** Options that only a limiter in Redis has. */
 export type RedisSettings = Omit<RedisOptions, keyof RateLimiterOptions>
 
 /** While the store fails: count in this process, admit, or deny. */
