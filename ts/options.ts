@@ -1,7 +1,18 @@
 import type { Clock } from './clock.ts'
 import { type Limit, ownBurst } from './limit/limit.ts'
 import { readDuration } from './limit/parse.ts'
-import { integer, invalid, mustBe, ownOptions } from './validate.ts'
+import {
+  boolean,
+  integer,
+  invalid,
+  oneOf,
+  optional,
+  ownOptions,
+  type Reader,
+  readEach,
+  text,
+  withCode,
+} from './validate.ts'
 
 /** How requests are counted. What each promises stands in the README, under "Algorithms". */
 export type Algorithm =
@@ -95,97 +106,77 @@ const MAX_BURST = 1_000_000_000
 const MAX_CAPACITY = 134_217_728
 const MAX_NAME_LENGTH = 128
 const MAX_WAITERS = 10_000_000
-const KNOWN = [
-  ...['algorithm', 'burst', 'blockFor', 'capacity', 'name', 'shared', 'onMismatch', 'clock'],
-  ...['maxWaitersPerKey', 'maxWaiters'],
-]
 
-/** Names of the options, for whoever has options of its own beside them. */
-export const LIMITER_OPTIONS: readonly string[] = KNOWN
+type ReadOptions = Omit<ResolvedOptions, 'blockForMs'> & { readonly blockFor: number }
+
+/** Each option with its reader: the only list of their names. */
+const READERS: { readonly [Name in keyof ReadOptions]: Reader<ReadOptions[Name]> } = {
+  algorithm: (value = 'token-bucket', name) => readAlgorithm(value, name),
+  burst: optional((value, name) => integer(value, name, 1, MAX_BURST)),
+  blockFor: (value = 0, name) => (value === 0 ? 0 : readDuration(value, name)),
+  capacity: optional((value, name) => integer(value, name, 1, MAX_CAPACITY)),
+  name: optional((value, name) => text(value, name, 1, MAX_NAME_LENGTH)),
+  shared: (value = false, name) => boolean(value, name),
+  onMismatch: (value = 'error', name) => oneOf(value, name, ['error', 'private']),
+  clock: optional(readClock),
+  maxWaitersPerKey: (value, name) => integer(value ?? 1_000, name, 1, MAX_WAITERS),
+  maxWaiters: (value, name) => integer(value ?? 10_000, name, 1, MAX_WAITERS),
+}
+
+/** Names of the options of every limiter. */
+export const LIMITER_OPTIONS: readonly string[] = Object.keys(READERS)
 
 /**
  * Checks options and fills in the defaults. Each is read once; unknown ones are refused, because a
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  const own = ownOptions(options, KNOWN)
-  const { algorithm, burst, blockFor, capacity, name, clock } = own
+  const own = ownOptions(options, LIMITER_OPTIONS)
+  const { blockFor: blockForMs, ...read } = readEach<ReadOptions>(own, READERS)
+  const { shared, name, clock } = read
+  if (shared && name === undefined) throw optionError('shared: true requires name')
+  if (shared && clock !== undefined) {
+    throw optionError('shared: true excludes clock: processes must have the same time')
+  }
+  if (!shared && own.onMismatch !== undefined) throw optionError('onMismatch requires shared: true')
+  return { ...read, blockForMs }
+}
+
+function optionError(message: string): Error {
+  return withCode(new TypeError(message), 'INVALID_OPTION')
+}
+
+/** How many callers may wait: for one key, and in all. */
+export function readCaps({
+  maxWaitersPerKey,
+  maxWaiters,
+}: RateLimiterOptions): Pick<ResolvedOptions, 'maxWaitersPerKey' | 'maxWaiters'> {
   return {
-    algorithm: algorithm === undefined ? 'token-bucket' : readAlgorithm(algorithm),
-    burst: burst === undefined ? undefined : integer(burst, 'burst', 1, MAX_BURST),
-    blockForMs: readBlockFor(blockFor),
-    capacity: capacity === undefined ? undefined : integer(capacity, 'capacity', 1, MAX_CAPACITY),
-    name: name === undefined ? undefined : readName(name),
-    ...readShared(own),
-    clock: clock === undefined ? undefined : readClock(clock),
-    ...readCaps(own),
+    maxWaitersPerKey: READERS.maxWaitersPerKey(maxWaitersPerKey, 'maxWaitersPerKey'),
+    maxWaiters: READERS.maxWaiters(maxWaiters, 'maxWaiters'),
   }
 }
 
-/** How many may wait: for one key, and in all. */
-export function readCaps({ maxWaitersPerKey, maxWaiters }: RateLimiterOptions): {
-  readonly maxWaitersPerKey: number
-  readonly maxWaiters: number
-} {
-  return {
-    maxWaitersPerKey: integer(maxWaitersPerKey ?? 1_000, 'maxWaitersPerKey', 1, MAX_WAITERS),
-    maxWaiters: integer(maxWaiters ?? 10_000, 'maxWaiters', 1, MAX_WAITERS),
-  }
+/** @param name what the value was given as */
+export function readAlgorithm(value: unknown, name: string): Algorithm {
+  const isText = typeof value === 'string'
+  const known = isText ? ALGORITHMS.get(value.replaceAll('_', '-')) : undefined
+  if (known !== undefined) return known
+  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
 }
 
-/** @param name what the value was given as. Default: `algorithm` */
-export function readAlgorithm(value: unknown, name = 'algorithm'): Algorithm {
-  if (typeof value !== 'string') throw new TypeError(mustBe(name, ALGORITHMS_IN_WORDS, value))
-  const known = ALGORITHMS.get(value.replaceAll('_', '-'))
-  if (known === undefined) throw new RangeError(mustBe(name, ALGORITHMS_IN_WORDS, value))
-  return known
-}
-
-function readBlockFor(value: unknown): number {
-  return value === undefined || value === 0 ? 0 : readDuration(value, 'blockFor')
-}
-
-function readName(value: unknown): string {
-  const accepted = `a text of 1 to ${MAX_NAME_LENGTH} characters`
-  if (typeof value !== 'string') throw new TypeError(mustBe('name', accepted, value))
-  if (value === '' || value.length > MAX_NAME_LENGTH || !value.isWellFormed()) {
-    throw new RangeError(mustBe('name', accepted, value))
-  }
-  return value
-}
-
-function readClock(value: unknown): Clock {
+function readClock(value: unknown, name: string): Clock {
   // `Date` is a clock too, and a function.
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
   if (!isObject || !('now' in value) || typeof value.now !== 'function') {
-    throw new TypeError(mustBe('clock', 'an object with now(): number in milliseconds', value))
+    const accepted = 'an object with now(): number in milliseconds'
+    throw invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
   }
   if ('setTimer' in value && !['function', 'undefined'].includes(typeof value.setTimer)) {
-    throw new TypeError(mustBe('clock.setTimer', 'a function, or nothing', value.setTimer))
+    const accepted = 'a function, or absent'
+    throw invalid(TypeError, 'INVALID_OPTION', `${name}.setTimer`, accepted, value.setTimer)
   }
   return value as Clock
-}
-
-function readShared({ shared, onMismatch, name, clock }: RateLimiterOptions): {
-  shared: boolean
-  onMismatch: OnMismatch
-} {
-  if (shared !== undefined && typeof shared !== 'boolean') {
-    throw new TypeError(mustBe('shared', 'true or false', shared))
-  }
-  if (shared === true && name === undefined) {
-    throw new TypeError('shared: true needs a name: it is what processes find each other by')
-  }
-  if (shared === true && clock !== undefined) {
-    throw new TypeError('shared and clock exclude each other: processes must all have one time')
-  }
-  if (shared !== true && onMismatch !== undefined) throw new TypeError('onMismatch needs shared')
-  return { shared: shared === true, onMismatch: readOnMismatch(onMismatch) }
-}
-
-function readOnMismatch(value: unknown = 'error'): OnMismatch {
-  if (value === 'error' || value === 'private') return value
-  throw new RangeError(mustBe('onMismatch', '"error" or "private"', value))
 }
 
 const NO_BURST = 'absent: only token-bucket and leaky-bucket have one'

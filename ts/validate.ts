@@ -83,6 +83,45 @@ export function text(
   throw invalid(isText ? RangeError : TypeError, code, name, accepted, value)
 }
 
+/** @throws TypeError unless it is true or false */
+export function boolean(value: unknown, name: string): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'true or false', value)
+}
+
+/** @throws RangeError unless it is one of the words */
+export function oneOf<const T extends string>(
+  value: unknown,
+  name: string,
+  words: readonly T[],
+): T {
+  const found = words.find((word) => word === value)
+  if (found !== undefined) return found
+  const quoted = words.map((word) => `"${word}"`)
+  const last = quoted.pop()
+  throw invalid(RangeError, 'INVALID_OPTION', name, `${quoted.join(', ')} or ${last}`, value)
+}
+
+/** Checks the value of an option, `undefined` where it is not given, and returns what it stands for. */
+export type Reader<T> = (value: unknown, name: string) => T
+
+/** Reads an option that has no default. */
+export function optional<T>(read: Reader<T>): Reader<T | undefined> {
+  return (value, name) => (value === undefined ? undefined : read(value, name))
+}
+
+/** Reads each option with its reader. */
+export function readEach<T extends object>(
+  options: object,
+  readers: { readonly [Name in keyof T]: Reader<T[Name]> },
+): T {
+  const given = options as Readonly<Record<string, unknown>>
+  const read = Object.entries<Reader<unknown>>(readers).map(
+    ([name, reader]) => [name, reader(given[name], name)] as const,
+  )
+  return Object.fromEntries(read) as T
+}
+
 /**
  * The options that are `options`' own, each read once. What is inherited does not count: a polluted
  * `Object.prototype` cannot set a limit.

@@ -9,14 +9,14 @@ const created = (options: object) => () =>
   createLimiter({ limits: '5/minute', ...options } as never)
 
 it('what can not be shared is refused by name', () => {
-  expect(open({ shared: true })).toThrow('shared: true needs a name')
+  expect(open({ shared: true })).toThrow('shared: true requires name')
   expect(open({ shared: true, name: 'x', clock: new FakeClock() })).toThrow('clock')
   expect(open({ shared: true, name: 'x', clock: Date })).toThrow(TypeError)
   for (const bad of [1, 'yes', null]) expect(open({ shared: bad, name: 'x' })).toThrow('shared')
   for (const bad of ['open', true, null, 5]) {
     expect(open({ shared: true, name: 'x', onMismatch: bad })).toThrow('onMismatch must be "error"')
   }
-  expect(open({ onMismatch: 'private' })).toThrow('onMismatch needs shared')
+  expect(open({ onMismatch: 'private' })).toThrow('onMismatch requires shared: true')
   expect(created({ storage: 'memory:', shared: true, name: 'x' })).toThrow('memory:')
   expect(created({ storage: 'redis://127.0.0.1:1', shared: true, name: 'x' })).toThrow('shared')
 })

@@ -16,11 +16,10 @@ import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/
 import type { HandOn } from '../http/middleware.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
-import { oneOf } from '../http/resolve-options.ts'
 import { Warnings } from '../http/warning.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
-import { invalid } from '../validate.ts'
+import { invalid, oneOf } from '../validate.ts'
 import { type RateThrottleHook as Hook, handOnRefusals, hookOf } from './fastify/hook.ts'
 import {
   checkDecorators,
@@ -109,7 +108,7 @@ const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) 
 }
 
 function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptions): RouteLimiters {
-  const stage = oneOf(hook ?? 'onRequest', STAGES, 'hook')
+  const stage = oneOf(hook ?? 'onRequest', 'hook', STAGES)
   const isMeant = readReplace(app, replace)
   checkDecorators(app)
   const warnings = new Warnings()

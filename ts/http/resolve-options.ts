@@ -6,7 +6,17 @@ import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../opt
 import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
-import { integer, invalid, ownOptions, text, withCode } from '../validate.ts'
+import {
+  boolean,
+  integer,
+  invalid,
+  oneOf,
+  optional,
+  ownOptions,
+  type Reader as ReaderOf,
+  text,
+  withCode,
+} from '../validate.ts'
 import { type Counts, readCountWhen } from './count-when.ts'
 import type { Hooks } from './events.ts'
 import { countedAs } from './exemptions.ts'
@@ -50,15 +60,9 @@ export type ReadOptions<Request, Response> = Required<
   readonly forRedis: RedisSettings
 }
 
-/** Checks the value of an option, `undefined` where it is not given, and returns what it stands for. */
-type Reader = (value: unknown, name: string) => unknown
+type Reader = ReaderOf<unknown>
 
 const asGiven: Reader = (value) => value
-/** Of an option without a default. */
-const optional =
-  (read: Reader): Reader =>
-  (value, name) =>
-    value === undefined ? undefined : read(value, name)
 const optionalText = (max: number): Reader => optional((value, name) => text(value, name, 1, max))
 const number =
   (byDefault: number, min: number, max: number): Reader =>
@@ -67,11 +71,8 @@ const number =
 const word =
   (...words: [byDefault: string, ...others: string[]]): Reader =>
   (value, name) =>
-    oneOf(value ?? words[0], words, name)
-const boolean: Reader = (value = false, name) => {
-  if (typeof value === 'boolean') return value
-  throw invalid(TypeError, 'INVALID_OPTION', name, 'true or false', value)
-}
+    oneOf(value ?? words[0], name, words)
+const onOrOff: Reader = (value = false, name) => boolean(value, name)
 const optionalFunction: Reader = optional((value, name) => {
   if (typeof value === 'function') return value
   throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
@@ -111,9 +112,9 @@ const READERS: Readonly<Record<OwnOption, Reader>> = {
   policy: readPolicyNames,
   status: number(429, 400, 599),
   message: optionalText(1_000),
-  problem: boolean,
+  problem: onOrOff,
   handler: optionalFunction,
-  dryRun: boolean,
+  dryRun: onOrOff,
   onAdmit: optionalFunction,
   onDeny: optionalFunction,
   onError: (value, name) => (typeof value === 'string' ? value : optionalFunction(value, name)),
@@ -122,14 +123,6 @@ const READERS: Readonly<Record<OwnOption, Reader>> = {
 }
 const OF_LIMITERS = [...LIMITER_OPTIONS, ...REDIS_OPTIONS].filter((name) => name !== 'shared')
 const KNOWN = [...new Set([...Object.keys(READERS), ...OF_LIMITERS, ...SETTINGS])]
-
-/** @throws RangeError unless the value is one of the words */
-export function oneOf<T extends string>(value: unknown, words: readonly T[], name: string): T {
-  const found = words.find((one) => one === value)
-  if (found !== undefined) return found
-  const accepted = words.map((one) => `"${one}"`).join(' or ')
-  throw invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
-}
 
 /** Steps of `blockFor`, in milliseconds. */
 function readSteps(steps: readonly unknown[], name: string): readonly number[] {
