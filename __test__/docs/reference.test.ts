@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { diagnosticsOf } from '../faults/compiled.ts'
 import { ROOT } from '../fixtures/child.ts'
+import { diagnosticsOf } from '../fixtures/compiled.ts'
 import { pageAt } from './pages.ts'
 
 // The pages of docs/reference name what the source has: no more and no less.

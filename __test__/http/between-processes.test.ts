@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { startLogins, storageFor, tally } from '../faults/logins.ts'
+import { startLogins, storageFor, tally } from './logins.ts'
 import { serve } from './serve.ts'
 
 async function two(options: object) {

@@ -27,8 +27,8 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { afterEach, expect, it } from 'vitest'
-import { CERTIFICATE } from '../faults/certificate.ts'
-import { LISTENERS } from '../faults/gone.ts'
+import { CERTIFICATE } from '../redis/certificate.ts'
+import { LISTENERS } from './gone.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 

@@ -40,12 +40,12 @@ describe('one limit', () => {
     ['5/hrs', [5], HOUR],
     ['5/month 10/months', [5, 10], 30 * DAY],
     ['5/year 10/years', [5, 10], 365 * DAY],
-  ])('knows the unit family in %s (G1)', (texts, counts, windowMs) => {
+  ])('knows the unit family in %s', (texts, counts, windowMs) => {
     const parsed = texts.split(' ').map((text) => parseLimits(text))
     expect(parsed).toEqual(counts.map((count) => [{ count, windowMs }]))
   })
 
-  it('allows spaces around both parts (G2)', () => {
+  it('allows spaces around both parts', () => {
     expect(parseLimits('  100  /  minute  ')).toEqual([{ count: 100, windowMs: MINUTE }])
   })
 
@@ -55,7 +55,7 @@ describe('one limit', () => {
     ['10/fortnight', 3, 'a unit: ms, s, min, h, d, w, month or year'],
     ['-5/minute', 0, 'a count'],
     ['0/minute', 0, 'a count from 1'],
-  ])('refuses %s and names the cause (G3)', (text, position, expected) => {
+  ])('refuses %s and names the cause', (text, position, expected) => {
     const error = refusal(text)
     expect(error.position).toBe(position)
     expect(error.message).toContain(

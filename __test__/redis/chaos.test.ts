@@ -17,7 +17,7 @@ const CHAOS_MS = Number(given ?? 2_000)
 const PROCESSES = 4
 const COUNT = 40
 const WINDOW_MS = 500
-/** Of G1: what each algorithm may admit in any window at a limit of N. */
+/** What each algorithm may admit in any window at a limit of N. */
 const BOUNDS: Readonly<Record<Algorithm, (n: number) => number>> = {
   'token-bucket': (n) => 2 * n - 1,
   'leaky-bucket': (n) => 2 * n - 1,

@@ -1,8 +1,8 @@
 import type { StoreChange } from 'ratethrottle/redis'
 import { expect, test } from 'vitest'
-import { SlowWire } from '../faults/slow-wire.ts'
 import { limiterForTest, sleep, untilExact } from './faults.ts'
 import { serverForTest } from './server.ts'
+import { SlowWire } from './slow-wire.ts'
 
 test('a round trip about as long as deadlineMs flaps less and less', async () => {
   const changes: StoreChange[] = [] as StoreChange[]

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Authority, type Certificate } from '../faults/certificates.ts'
-import { asClient, clientOf, clusterClientOf, VERSIONS } from '../faults/guarded.ts'
+import { asClient, clientOf, clusterClientOf, VERSIONS } from '../adapters/guarded.ts'
 import { run } from '../fixtures/child.ts'
+import { Authority, type Certificate } from './certificates.ts'
 import { failures, limiterForTest, until, untilExact } from './faults.ts'
 import { freePort, type Server, serverForTest } from './server.ts'
 
@@ -31,10 +31,10 @@ const anyone = ['--tls-auth-clients', 'no']
 test('rediss: trusts the authority that NODE_EXTRA_CA_CERTS names, and no other', async () => {
   const { port } = await secureServer(authority.issue('url'), ...anyone)
   const url = `rediss://127.0.0.1:${port}`
-  const trusting = await run('faults/short-lived.mjs', [url, '7'], {
+  const trusting = await run('redis/short-lived.mjs', [url, '7'], {
     NODE_EXTRA_CA_CERTS: authority.own.cert,
   })
-  const other = await run('faults/short-lived.mjs', [url, '1'])
+  const other = await run('redis/short-lived.mjs', [url, '1'])
   expect(JSON.parse(trusting.out)).toMatchObject({ admitted: 5, failures: { disconnected: 0 } })
   expect(JSON.parse(other.out)).toMatchObject({ failures: { disconnected: 1 } })
   expect(other.err).toMatch(/RATETHROTTLE_STORE_DOWN.*NODE_EXTRA_CA_CERTS/)

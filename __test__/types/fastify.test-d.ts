@@ -27,7 +27,7 @@ interface Logger extends FastifyBaseLogger {
 
 const logger = undefined as unknown as Logger
 
-test('F2: a hook fits every stage of every kind of server', () => {
+test('a hook fits every stage of every kind of server', () => {
   const logged = Fastify({ loggerInstance: logger })
   const http2 = Fastify({ http2: true })
   logged.register(rateThrottle, { limits: '1/minute' })
@@ -50,7 +50,7 @@ interface Provider extends FastifyTypeProvider {
   readonly validator: unknown
 }
 
-test('F2: a type provider, HTTPS and secure HTTP/2', () => {
+test('a type provider, HTTPS and secure HTTP/2', () => {
   const provided = Fastify().withTypeProvider<Provider>()
   provided.get('/', { preHandler: provided.rateThrottle('5/minute') }, () => 'ok')
   const https = Fastify({ https: {} }) as FastifyInstance<Server>
@@ -59,7 +59,7 @@ test('F2: a type provider, HTTPS and secure HTTP/2', () => {
   secure.post('/', { onRequest: secure.rateThrottle('5/minute') }, () => 'ok')
 })
 
-test('F2: a text that is no limit does not compile', () => {
+test('a text that is no limit does not compile', () => {
   const app = Fastify()
   // @ts-expect-error no such unit
   app.rateThrottle('10/fortnight')
@@ -78,7 +78,7 @@ test('F2: a text that is no limit does not compile', () => {
   app.rateThrottle({ limits: '10/minute', max: 5 })
 })
 
-test('F1: what all adapters export', () => {
+test('what all adapters export', () => {
   firstOf(
     allOf(byIp(), byHeader('x')),
     byUser(() => undefined),
@@ -91,7 +91,7 @@ test('F1: what all adapters export', () => {
   return thrown
 })
 
-test('F2: nor does it in the factories of the other adapters', () => {
+test('nor does it in the factories of the other adapters', () => {
   // @ts-expect-error no such unit
   express({ limits: '10/fortnight' })
   // @ts-expect-error no such unit

@@ -1,0 +1,199 @@
+import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
+import rateThrottle from 'ratethrottle/fastify'
+import { afterEach, expect, test } from 'vitest'
+import { warnings } from '../fixtures/warned.ts'
+
+const UNKNOWN = 'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG'
+const LOOSER = 'RATETHROTTLE_LOOSER_ROUTE'
+const open: FastifyInstance[] = []
+const told = warnings()
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((app) => app.close()))
+  told.all.length = 0
+})
+
+type Options = Parameters<typeof rateThrottle>[1]
+
+async function server(
+  options: Options,
+  routes: (app: FastifyInstance) => void,
+): Promise<FastifyInstance> {
+  const app = Fastify()
+  open.push(app)
+  await app.register(rateThrottle, options)
+  routes(app)
+  await app.ready()
+  return app
+}
+
+const get = (app: FastifyInstance, url: string, config: object): unknown =>
+  app.get(url, { config: config as NonNullable<RouteOptions['config']> }, () => 'ok')
+
+test.each([
+  ...[
+    'ratelimit',
+    'rateLimits',
+    'rate_limit',
+    'RateLimit',
+    'RATE_LIMIT',
+    'rate-limit',
+    'ratelimiting',
+  ],
+  ...[
+    'rateLimiter',
+    'ratelmit',
+    'rateLimti',
+    'raetLimit',
+    'ratteLimit',
+    'rateThrottle',
+    'rateLimt',
+  ],
+])(
+  'config.%s is not silently unlimited: a warning names the route and the right name',
+  async (name) => {
+    await server({}, (app) => void get(app, '/misspelt', { [name]: '1/hour' }))
+    const [warning] = await told.of(UNKNOWN)
+    expect(warning?.message ?? '').toContain('/misspelt')
+    expect(warning?.message ?? '').toContain(name)
+    expect(warning?.message ?? '').toContain('config.rateLimit')
+  },
+)
+
+test.each(['rateLimit', 'ratelimit'])('%s beside config is told as well', async (name) => {
+  await server({}, (app) => void app.get('/beside', { [name]: '1/hour' } as object, () => 'ok'))
+  const [warning] = await told.of(UNKNOWN)
+  expect(warning?.message ?? '').toMatch(new RegExp(`/beside.*${name}`))
+  expect(warning?.message ?? '').toContain('config.rateLimit')
+})
+
+test('once for many routes, and not for what is called otherwise', async () => {
+  await server({ limits: '5/hour' }, (app) => {
+    for (let i = 0; i < 300; i++) get(app, `/misspelt/${i}`, { ratelimit: '1/hour' })
+  })
+  const [warning, ...more] = await told.of(UNKNOWN)
+  expect(warning?.message.length ?? 9_999).toBeLessThan(1_000)
+  expect(more).toEqual([])
+  told.all.length = 0
+  const others = [
+    'rateLimit',
+    'dateLimit',
+    'rate',
+    'limit',
+    'rateCard',
+    'rateLimitExempt',
+    'privateLimit',
+    'rates',
+    'maxRate',
+  ]
+  await server({ limits: '5/hour' }, (app) => {
+    for (const name of others) get(app, `/${name}`, { [name]: '1/hour' })
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(told.all).toEqual([])
+})
+
+/** Limits of the plugin, of a route, and whether the route admits more. */
+const PAIRS: [Options['limits'], unknown, boolean][] = [
+  ['10/minute', '100/minute', true],
+  ['100/minute', '10/minute', false],
+  ['100/minute', '100/minute', false],
+  ['100/minute', '10/second', true],
+  ['100/minute', '1000/hour', true],
+  ['100/minute', '100/hour', false],
+  ['1000/hour', '100/minute', true],
+  ['1000/hour', '1/minute', false],
+  [['10/second', '100/hour'], '20/minute', true],
+  [['10/second', '100/hour'], ['5/second', '100/hour'], false],
+  ['100/minute', ['1000/minute', '50/hour'], false],
+  ['10/minute', { count: 11, windowMs: 60_000 }, true],
+  ['10/minute', { limits: { count: 10, windowMs: 60_000, burst: 20 } }, true],
+  ['10/minute', { limits: '11/minute' }, true],
+  ['10/minute', { limits: '11/minute', replace: false }, true],
+  ['10/minute', { limits: '11/minute', replace: true }, false],
+  ['10/minute', false, false],
+  ['10/minute', () => '100/minute', false],
+  [() => '10/minute', '100/minute', false],
+  [undefined, '100/minute', false],
+]
+
+test('a route limit that admits more than the plugin is told, unless it says replace: true', async () => {
+  for (const [limits, rateLimit, isLooser] of PAIRS) {
+    told.all.length = 0
+    const options = limits === undefined ? {} : { limits }
+    const app = await server(options, (made) => void get(made, '/loose', { rateLimit }))
+    if (isLooser) await told.of(LOOSER)
+    else await new Promise((resolve) => setImmediate(resolve))
+    const found = told.all.filter(({ code }) => code === LOOSER)
+    const what = `${String(limits)} and ${JSON.stringify(rateLimit)}`
+    expect(found.length, what).toBe(isLooser ? 1 : 0)
+    if (isLooser) expect(found[0]?.message ?? '').toMatch(/\/loose.*replace: true/)
+    expect((await app.inject('/loose')).statusCode).toBe(200)
+  }
+})
+
+test('once, with the names of some routes; replace must be true or false', async () => {
+  await server({ limits: '5/hour' }, (app) => {
+    for (let i = 0; i < 300; i++) get(app, `/route/${i}`, { rateLimit: '6/hour' })
+  })
+  const [warning, ...more] = await told.of(LOOSER)
+  expect(warning?.message ?? '').toMatch(/GET \/route\/0, .* and 295 more/)
+  expect(more).toEqual([])
+  const wrong = (rateLimit: unknown) => server({}, (app) => void get(app, '/', { rateLimit }))
+  for (const replace of ['yes', 1, null]) {
+    await expect(wrong({ limits: '1/hour', replace })).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+    })
+  }
+  // It says something of routes only.
+  await expect(server({ limits: '1/hour', replace: true } as Options, () => {})).rejects.toThrow(
+    /replace/,
+  )
+})
+
+/** What hooks of the user's do to a route, after those of the plugin. */
+const HOOKS: Record<string, (route: RouteOptions) => void> = {
+  'sets it': (route) => {
+    ;(route.config as { rateLimit: unknown }).rateLimit = '2/hour'
+  },
+  'adds it': (route) => {
+    route.config = { ...route.config, rateLimit: '2/hour' } as NonNullable<RouteOptions['config']>
+  },
+  'replaces all': (route) => {
+    route.config = { rateLimit: '2/hour' } as NonNullable<RouteOptions['config']>
+  },
+}
+
+test("what a later onRoute hook of the user's makes of a route's limits is honoured", async () => {
+  for (const [how, hook] of Object.entries(HOOKS)) {
+    const app = Fastify()
+    open.push(app)
+    await app.register(rateThrottle, { limits: '5/hour' })
+    app.addHook('onRoute', hook)
+    app.get('/', () => 'ok')
+    app.get('/other', { config: { rateLimit: '1/hour' } }, () => 'ok')
+    for (const url of ['/', '/other']) {
+      const seen: number[] = []
+      for (const method of ['GET', 'HEAD', 'GET'] as const) {
+        seen.push((await app.inject({ url, method })).statusCode)
+      }
+      expect(seen, `${how} ${url}`).toEqual([200, 200, 429])
+    }
+  }
+})
+
+test("wrong limits of a user's hook stop the start", async () => {
+  const app = Fastify()
+  open.push(app)
+  await app.register(rateThrottle, { limits: '5/hour' })
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, rateLimit: '5/fortnight' } as NonNullable<
+      RouteOptions['config']
+    >
+  })
+  app.get('/', () => 'ok')
+  const started = await Promise.resolve(app.ready()).then(
+    () => 'started',
+    (error: Error) => error.message,
+  )
+  expect(started).toContain('5/fortnight')
+})

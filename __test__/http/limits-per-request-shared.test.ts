@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest'
+import { run } from '../fixtures/child.ts'
+import { freshName } from '../shared/place.ts'
+
+interface Seen {
+  readonly served: number
+  readonly status: number
+  readonly retryAfter: number
+}
+
+const HOUR = 3600
+
+async function say<T>(what: object): Promise<T> {
+  const { code, out, err } = await run('http/limits-per-request.mjs', [JSON.stringify(what)])
+  if (code !== 0) throw new Error(`exit code ${code}: ${err}`)
+  return JSON.parse(out)
+}
+
+test.runIf(process.platform === 'linux')(
+  'processes that share a bucket owe what others used under other limits',
+  async () => {
+    const options = { storage: `shared:${freshName()}`, name: 'plans' }
+    const [ten] = await say<Seen[]>({ options, asks: [['10/hour', 5]] })
+    expect(ten).toMatchObject({ served: 5 })
+    const [one, again] = await say<Seen[]>({
+      options,
+      asks: [
+        ['1/hour', 1],
+        ['10/hour', 7],
+      ],
+    })
+    // Half of ten an hour is half an hour.
+    expect(one).toMatchObject({ served: 0, status: 429 })
+    expect(one?.retryAfter).toBeGreaterThan(HOUR / 2 - 120)
+    expect(one?.retryAfter).toBeLessThanOrEqual(HOUR / 2)
+    expect(again).toMatchObject({ served: 5, status: 429 })
+  },
+)
+
+test.runIf(process.platform === 'linux').each(['sliding-window', 'sliding-log', 'fixed-window'])(
+  'processes that share a %s count units that others used under other limits',
+  async (algorithm) => {
+    const options = { storage: `shared:${freshName()}`, name: 'plans', algorithm }
+    const served = async (asks: unknown[]): Promise<number[]> =>
+      (await say<Seen[]>({ options, asks })).map((seen) => seen.served)
+    const first = [
+      ['10/day', 5],
+      [['4/minute', '7/day'], 3],
+    ]
+    expect(await served(first)).toEqual([5, 2])
+    const then = [
+      ['5/day', 1],
+      ['8/day', 9],
+      ['12/day', 12],
+    ]
+    expect(await served(then)).toEqual([0, 1, 4])
+  },
+)
+
+test.each(['token-bucket', 'fixed-window'])(
+  'threads that name one %s count together, whatever the limits of each',
+  async (algorithm) => {
+    const what = {
+      options: { name: 'plans', algorithm },
+      asks: [['10/day', 5]],
+      worker: [
+        ['1/day', 1],
+        ['10/day', 9],
+      ],
+    }
+    const served = (await say<Seen[]>(what)).map((seen) => seen.served)
+    expect(served).toEqual([5, 0, 5])
+  },
+)
+
+interface Grown {
+  readonly wrong: number
+  readonly first: unknown
+  readonly grownMb: number
+}
+
+/** What docs/guides/http.md says of the memory that ten thousand tenants take, and room for those of other machines. */
+const MOST_MB = 120
+
+test.each([
+  ['token-bucket', 10_000, 10_000],
+  ['fixed-window', 10_000, 1],
+  ['sliding-window', 10_000, 1],
+  ['sliding-log', 300, 1],
+])(
+  'ten thousand tenants of a %s with %i counts in %i windows are held to their own, in bounded memory',
+  async (algorithm, counts, windows) => {
+    const what = { options: { algorithm }, tenants: 10_000, counts, windows }
+    const seen = await say<Grown>(what)
+    expect(seen).toMatchObject({ wrong: 0 })
+    expect(seen.grownMb).toBeLessThan(MOST_MB)
+  },
+  180_000,
+)

@@ -1,0 +1,112 @@
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { until } from '../redis/faults.ts'
+import { serverForTest } from '../redis/server.ts'
+import { serve } from './serve.ts'
+
+/** Statuses in the order in which they came. */
+async function answersTo(ask: () => Promise<{ status: number }>, count: number) {
+  const seen: number[] = []
+  const one = async () => {
+    const { status } = await ask()
+    seen.push(status)
+  }
+  await Promise.all(Array.from({ length: count }, one))
+  return seen
+}
+
+for (const tier of ['memory', 'redis', 'shared'] as const) {
+  test(`a request whose turn would come too late is refused before the next one is served, ${tier}`, async () => {
+    const storage = {
+      memory: 'memory:',
+      shared: `shared:slow-${process.pid}`,
+      redis: tier === 'redis' ? (await serverForTest()).url : '',
+    }[tier]
+    const forRedis = tier === 'redis' ? { deadlineMs: 10_000 } : {}
+    const options = { limits: '1/2 seconds', slowDown: '7 seconds', storage, ...forRedis }
+    const { ask, runs } = await serve('node:http', options)
+    const seen = await answersTo(ask, 50)
+    // One at once, three within seven seconds; and 46 who were told so before the first of the three.
+    expect(seen.filter((status) => status === 200)).toHaveLength(4)
+    expect(seen.slice(47)).toEqual([200, 200, 200])
+    expect(runs()).toBe(4)
+  })
+}
+
+test('pipelined requests of one client park a thousand at most', async () => {
+  let arrived = 0
+  let decided = 0
+  let most = 0
+  const options = {
+    limits: '1000/second',
+    // Never the turn of most, but by their place alone they could be in time.
+    slowDown: '2 seconds',
+    capacity: 100,
+    skip: () => {
+      arrived++
+      most = Math.max(most, arrived - decided)
+      return false
+    },
+    onAdmit: () => decided++,
+    onDeny: () => decided++,
+  }
+  const { port } = await serve('node:http', { ...options, algorithm: 'fixed-window' })
+  const socket = createConnection(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.resume()
+  await once(socket, 'connect')
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+  for (let i = 0; i < 20; i++) socket.write(request.repeat(500))
+  await until(() => arrived >= 4_000, 30_000, 'requests').catch(() => {})
+  await sleep(100)
+  expect(most).toBeLessThanOrEqual(1_001)
+  socket.destroy()
+})
+
+test('many clients together park ten thousand at most, or as many as maxWaiters lets', async () => {
+  const options = {
+    limits: '1/hour',
+    slowDown: '2 hours',
+    key: ({ headers }: { headers: Record<string, string> }) => headers['x-key'],
+  }
+  const answers: number[] = []
+  const caps = { maxWaiters: 6, maxWaitersPerKey: 2 }
+  const { ask } = await serve('node:http', { ...options, ...caps }).catch(() =>
+    serve('node:http', options),
+  )
+  const stop = new AbortController()
+  const send = (key: string) =>
+    ask('/', { headers: { 'x-key': key }, signal: stop.signal }).then(
+      ({ status, headers }) => {
+        answers.push(status)
+        if (status === 429) expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+      },
+      () => {},
+    )
+  const keys = ['a', 'b', 'c', 'd', 'e']
+  const all = keys.flatMap((key) => [1, 2, 3, 4].map(() => send(key)))
+  await sleep(1_000)
+  // Of each key one is served, and of the others six wait.
+  expect(answers.filter((status) => status === 200)).toHaveLength(5)
+  expect(answers.filter((status) => status === 429)).toHaveLength(9)
+  stop.abort()
+  await Promise.all(all)
+})
+
+test('a dry run does not delay a request', async () => {
+  const denied: unknown[] = []
+  const options = {
+    limits: '1/20 seconds',
+    slowDown: '1 minute',
+    dryRun: true,
+    onDeny: () => denied.push(1),
+  }
+  const { ask, runs } = await serve('node:http', options)
+  await ask()
+  const second = await Promise.race([ask().then(({ status }) => status), sleep(5_000, 'late')])
+  expect(second).toBe(200)
+  expect(runs()).toBe(2)
+  expect(denied).toHaveLength(1)
+})
