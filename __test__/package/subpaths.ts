@@ -41,6 +41,10 @@ const PROMISED: Record<string, Subpath> = {
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
   './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },
+  './remote': {
+    names: ['RemoteLimiter', 'RemoteVariableLimiter', 'Guard', 'StoreFailure', 'storeDecision'],
+    prints: 'true false',
+  },
 }
 
 /** One target of package.json's `exports`. */

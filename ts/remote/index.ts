@@ -10,6 +10,7 @@ export {
   StoreFailure,
   type StoreListener,
 } from './failure.ts'
+export { Guard, type GuardedStore } from './guard.ts'
 export {
   type LeaseOptions,
   type OnError,

@@ -1,0 +1,220 @@
+import type { StoreStatus } from '../limiter.ts'
+import { withTimeout } from '../maybe-promise.ts'
+import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
+import { Deadlines, type Waiting } from './deadlines.ts'
+import { failureOf, publish, StoreFailure } from './failure.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
+import { OutageReporter } from './outage.ts'
+
+/** A probe may take longer than a decision: no caller waits for it. */
+const PROBE_MS = 1_000
+/** A round trip is measured this often at most until it is short enough: one may be late by chance. */
+const MAX_PROBES = 3
+
+/** What a {@link Guard} has to know of a store. */
+export interface GuardedStore {
+  /** The store's name in warnings, such as `'Memcached'`. */
+  readonly name: string
+  /** Connects if need be, asks for something harmless, and rejects if the store does not answer. */
+  ping(): Promise<unknown>
+  /** By reason of a failure: what an operator may do about it, or what it means. Default: none. */
+  readonly hints?: Readonly<Record<string, string>>
+}
+
+/**
+ * Keeps the calls to one store within their deadline, and stops asking a store that does not answer.
+ *
+ * A call settles by `deadlineMs`, whatever becomes of it; before the first connection it waits, for
+ * `connectTimeoutMs` at most. After three failures in a row calls fail at once while the guard pings the store,
+ * until it answers again. Outages are published, and reported once each.
+ */
+export class Guard implements BreakerOwner {
+  readonly #store: GuardedStore
+  readonly #options: ResolvedRemoteOptions
+  readonly #breaker: CircuitBreaker
+  readonly #deadlines: Deadlines
+  readonly #reporter: OutageReporter
+  /** Resolves when the store has answered for the first time, or was waited for long enough. */
+  readonly #started: Promise<void>
+  #endStart: () => void = () => {}
+  readonly #startTimer: NodeJS.Timeout
+  #hasStarted = false
+  /** Calls that wait for the first connection. */
+  #waiting = 0
+  #failure: StoreFailure | undefined
+  #isAway = false
+  #outages = 0
+
+  constructor(store: GuardedStore, options: ResolvedRemoteOptions) {
+    const { processes, deadlineMs, connectTimeoutMs } = options
+    this.#store = store
+    this.#options = options
+    this.#deadlines = new Deadlines(deadlineMs)
+    const share = {
+      parts: processes ?? 1,
+      from: processes === undefined ? 'nothing' : 'option',
+    } as const
+    const users = new Set([{ ...options, share: () => share }])
+    this.#reporter = new OutageReporter(store.name, store.hints ?? {}, users)
+    this.#started = new Promise((resolve) => {
+      this.#endStart = resolve
+    })
+    this.#startTimer = setTimeout(() => this.#giveUpStart(), connectTimeoutMs).unref()
+    this.#breaker = new CircuitBreaker(this, false)
+    this.#breaker.probeNow()
+  }
+
+  /** How often the store stopped answering. */
+  get outages(): number {
+    return this.#outages
+  }
+
+  /** See {@link BreakerOwner}. */
+  get shortestMs(): number {
+    return this.#options.deadlineMs
+  }
+
+  /** Waits for the first connection, and says whether the store decides. */
+  async ready(): Promise<StoreStatus> {
+    await this.#started
+    if (this.#breaker.isAvailable) return { available: true, reason: undefined }
+    return { available: false, reason: this.#failure?.reason ?? 'disconnected' }
+  }
+
+  /**
+   * Does the work within its deadline.
+   *
+   * @param work gets `performance.now()` by which it has to be done; what comes later is ignored
+   * @param since `performance.now()` from which the deadline counts. Default: now
+   * @throws StoreFailure
+   */
+  run<T>(work: (dueAt: number) => Promise<T>, since?: number): Promise<T> {
+    if (!this.#hasStarted) return this.#runAfterStart(work)
+    const { ms } = this.#deadlines
+    if (!this.#breaker.isAvailableWithin(ms)) return Promise.reject(new StoreFailure('unavailable'))
+    const now = performance.now()
+    const from = since ?? now
+    const dueAt = from + ms
+    if (dueAt <= now) return Promise.reject(new StoreFailure('timeout'))
+    return new Promise((resolve, reject) => {
+      const call = new GuardedCall(this.#breaker, now, dueAt, reject)
+      work(dueAt).then(
+        (answer) => {
+          call.succeed()
+          resolve(answer)
+        },
+        (error: unknown) => call.fail(failureOf(error)),
+      )
+      this.#deadlines.add(call, from, now)
+    })
+  }
+
+  /** Fails the calls under way. */
+  close(): void {
+    this.#breaker.stop()
+    this.#deadlines.expireAll()
+    clearTimeout(this.#startTimer)
+    this.#finishStart()
+  }
+
+  /** See {@link BreakerOwner}. */
+  async probe(): Promise<number> {
+    let leastMs = Number.POSITIVE_INFINITY
+    for (let i = 0; i < MAX_PROBES && leastMs >= this.shortestMs; i++) {
+      const sentAt = performance.now()
+      await withTimeout(this.#store.ping(), PROBE_MS, () => new StoreFailure('timeout'))
+      leastMs = Math.min(leastMs, performance.now() - sentAt)
+    }
+    return leastMs
+  }
+
+  /** See {@link BreakerOwner}. */
+  opened(_: CircuitBreaker, failure: StoreFailure): void {
+    this.#isAway = true
+    this.#outages++
+    this.#failure = failure
+    this.#publish(false, 0)
+    this.#reporter.begins(this, failure)
+  }
+
+  /** See {@link BreakerOwner}. */
+  stayedOpen(_: CircuitBreaker, failure: StoreFailure): void {
+    // What says less does not replace more.
+    if (failure.weight >= (this.#failure?.weight ?? 0)) this.#failure = failure
+    if (this.#hasStarted) this.#reporter.goesOn(failure)
+  }
+
+  /** See {@link BreakerOwner}. */
+  closed(_: CircuitBreaker, downMs: number): void {
+    this.#finishStart()
+    if (!this.#isAway) return
+    this.#isAway = false
+    this.#publish(true, downMs)
+    this.#reporter.ends(this)
+    this.#failure = undefined
+  }
+
+  async #runAfterStart<T>(work: (dueAt: number) => Promise<T>): Promise<T> {
+    if (this.#waiting >= this.#options.maxWaiters) throw new StoreFailure('unavailable')
+    this.#waiting++
+    // A caller that waits keeps the process alive; a limiter alone does not.
+    this.#startTimer.ref()
+    await this.#started
+    return this.run(work)
+  }
+
+  #giveUpStart(): void {
+    this.#finishStart()
+    this.opened(this.#breaker, this.#failure ?? new StoreFailure('timeout'))
+  }
+
+  #finishStart(): void {
+    clearTimeout(this.#startTimer)
+    this.#hasStarted = true
+    this.#endStart()
+  }
+
+  #publish(available: boolean, downMs: number): void {
+    const { onStoreChange } = this.#options
+    const reason = this.#failure?.reason ?? 'disconnected'
+    publish({ available, reason, node: '', downMs }, onStoreChange ? [onStoreChange] : [])
+  }
+}
+
+/** A call under way. It settles once: by the store's answer, by a failure, or by its deadline. */
+class GuardedCall implements Waiting {
+  settled = false
+  readonly #breaker: CircuitBreaker
+  readonly #sentAt: number
+  readonly #dueAt: number
+  readonly #reject: (failure: StoreFailure) => void
+
+  constructor(
+    breaker: CircuitBreaker,
+    sentAt: number,
+    dueAt: number,
+    reject: (failure: StoreFailure) => void,
+  ) {
+    this.#breaker = breaker
+    this.#sentAt = sentAt
+    this.#dueAt = dueAt
+    this.#reject = reject
+  }
+
+  succeed(): void {
+    if (this.settled) return
+    this.settled = true
+    this.#breaker.succeeded(this.#sentAt)
+  }
+
+  fail(failure: StoreFailure): void {
+    if (this.settled) return
+    this.settled = true
+    this.#breaker.failed(failure, this.#dueAt - this.#sentAt)
+    this.#reject(failure)
+  }
+
+  expire(): void {
+    this.fail(new StoreFailure('timeout'))
+  }
+}
