@@ -6,7 +6,7 @@ import { rateThrottle } from 'ratethrottle/http'
 import { expect, test } from 'vitest'
 
 const MAIN = join(process.cwd(), 'dist/cli/main.js')
-const HERE = join(process.cwd(), '__test__/faults')
+const HERE = join(process.cwd(), '__test__/fixtures')
 const DIRECTORY = `/dev/shm/ratethrottle-${process.geteuid?.()}`
 
 interface Ended {
@@ -114,7 +114,7 @@ test("npm start's table shows the limit of each route", async () => {
 })
 
 test('the cluster example admits its limit, however long its run takes', async () => {
-  const preload = `--require=${join(HERE, 'fixtures', 'late-requests.cjs')}`
+  const preload = `--require=${join(HERE, 'late-requests.cjs')}`
   const { out } = await run(process.execPath, [preload, 'examples/cluster-shared.mjs'])
   expect(out).toContain('admitted 1000 of 1500 requests')
 }, 100_000)

@@ -83,7 +83,7 @@ test('npm test and .ci/run run within a limit', () => {
 
 /** A test file that does this is run by vitest with our own configuration, and a short limit. */
 async function runHanging(body: string): Promise<{ status: number | null; output: string }> {
-  const folder = mkdtempSync('__test__/faults/hanging-')
+  const folder = mkdtempSync('__test__/project/hanging-')
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
   writeFileSync(join(folder, 'hangs.test.ts'), `import { test } from 'vitest'\n${body}\n`)
   const args = ['node_modules/vitest/vitest.mjs', 'run', folder, '--typecheck.enabled=false']

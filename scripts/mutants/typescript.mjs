@@ -1,7 +1,7 @@
 // Lines of the TypeScript layer that are broken on purpose: what is broken, where, how, and which test files
 // are asked. The first `from` in `file` is replaced. A mutant that changes nothing says in `survives` why.
 
-const faults = (...names) => names.map((name) => `__test__/faults/${name}.test.ts`)
+const paths = (...names) => names.map((name) => `__test__/${name}.test.ts`)
 
 const HTTP = [
   {
@@ -23,21 +23,25 @@ const HTTP = [
     file: 'ts/http/escalating-block.ts',
     from: 'const isLonger = denied.retryAfterMs >= ms',
     to: 'const isLonger = false',
-    tests: [...faults('steps'), '__test__/http/escalation.test.ts', '__test__/http/redis.test.ts'],
+    tests: [
+      ...paths('http/block-steps'),
+      '__test__/http/escalation.test.ts',
+      '__test__/http/redis.test.ts',
+    ],
   },
   {
     name: 'a full table is an error in steps of blockFor',
     file: 'ts/http/escalating-block.ts',
     from: "error.code === 'TABLE_FULL'",
     to: "error.code === 'TABLE_EMPTY'",
-    tests: [...faults('steps', 'held-streams'), '__test__/http/escalation.test.ts'],
+    tests: [...paths('http/block-steps', 'http/held-streams'), '__test__/http/escalation.test.ts'],
   },
   {
     name: 'a client that has reset its connection is a Unix-socket caller',
     file: 'ts/http/node.ts',
     from: 'if (socket.localAddress !== undefined) return false',
     to: 'return true',
-    tests: faults('resets'),
+    tests: paths('adapters/resets'),
   },
   {
     name: 'a stray X-Forwarded-For is looked for in the first requests only',
@@ -51,77 +55,77 @@ const HTTP = [
     file: 'ts/http/headers.ts',
     from: 'const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)',
     to: 'const ms = decision.resetMs',
-    tests: faults('one-limit', 'headers-by-hand', 'under-a-block'),
+    tests: paths('http/one-limit', 'http/headers-by-hand', 'http/under-a-block'),
   },
   {
     name: 'requests that wait are not released when a server shuts down',
     file: 'ts/http/parked.ts',
     from: 'for (const leave of [...this.#leave]) leave()',
     to: '',
-    tests: faults('shutdown'),
+    tests: paths('adapters/shutdown'),
   },
   {
     name: 'a limiter is closed under decisions that are under way',
     file: 'ts/http/http-limiter.ts',
     from: 'if (this.#underWay === 0) this.#closeCounters()',
     to: 'this.#closeCounters()',
-    tests: faults('shutdown'),
+    tests: paths('adapters/shutdown'),
   },
   {
     name: 'a refund to a limiter closed meanwhile is an error',
     file: 'ts/http/count-when.ts',
     from: 'if (!isClosed(error)) report(request, error)',
     to: 'report(request, error)',
-    tests: faults('closing'),
+    tests: paths('http/closing'),
   },
   {
     name: 'a request that begins to wait after the release waits on',
     file: 'ts/http/parked.ts',
     from: 'if (this.#isReleased) queueMicrotask(gone)',
     to: '',
-    tests: faults('closing'),
+    tests: paths('http/closing'),
   },
   {
     name: 'the figures of a limit are those of the one before',
     file: 'ts/http/headers.ts',
     from: 'if (number !== this.#number) {',
     to: 'if (this.#number === 0) {',
-    tests: faults('one-limit', 'headers-by-hand'),
+    tests: paths('http/one-limit', 'http/headers-by-hand'),
   },
   {
     name: 'units that are held are an offence',
     file: 'ts/http/provisional-charge.ts',
     from: 'if (held.isHeld(key)) return later',
     to: '',
-    tests: faults('held-units', 'held-requests'),
+    tests: paths('http/held-units', 'http/held-requests'),
   },
   {
     name: 'units held by another process are an offence',
     file: 'ts/http/provisional-charge.ts',
     from: 'if (before.isHeld) return later',
     to: 'if (before.isHeld) return this.#offend(attempt)',
-    tests: faults('held-units', 'held-requests'),
+    tests: paths('http/held-units', 'http/held-requests'),
   },
   {
     name: 'a made-per-request limiter goes untold',
     file: 'ts/http/per-request.ts',
     from: 'if (open >= MANY || isInRequest()) tellOfLimitersPerRequest()',
     to: '',
-    tests: faults('made-per-request'),
+    tests: paths('adapters/made-per-request'),
   },
   {
     name: 'a route before the limiter goes untold',
     file: 'ts/adapters/express/internals.ts',
     from: 'if (visit(handle.stack, join(at, pathsOf(layer)), walk, depth + 1)) return true',
     to: '',
-    tests: faults('express-late'),
+    tests: paths('adapters/express-late'),
   },
   {
     name: 'Express never looks for error handlers beyond the app',
     file: 'ts/adapters/express/internals.ts',
     from: 'while (isApp(next) && apps.length < MAX_APPS) {',
     to: 'while (isApp(next) && apps.length < 1) {',
-    tests: [...faults('express-errors'), '__test__/http/error-handler.test.ts'],
+    tests: [...paths('adapters/express-errors'), '__test__/http/error-handler.test.ts'],
   },
 ]
 
@@ -131,14 +135,14 @@ const QUEUE = [
     file: 'ts/wait-queue.ts',
     from: "if (line.size >= this.#maxPerKey) return 'crowded-key'",
     to: '',
-    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+    tests: paths('wait-queue/caps', 'http/slow-down-waits', 'http/held-requests'),
   },
   {
     name: 'any number of callers waits in all',
     file: 'ts/wait-queue.ts',
     from: "? 'crowded' : undefined",
     to: '? undefined : undefined',
-    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+    tests: paths('wait-queue/caps', 'http/slow-down-waits', 'http/held-requests'),
   },
   {
     name: 'a client that has gone joins the queue',
@@ -146,14 +150,14 @@ const QUEUE = [
     from: "if (caller?.isGone === true) return 'gone'",
     to: '',
     survives: 'it leaves in the same turn: watching a response that is over tells so at once',
-    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+    tests: paths('wait-queue/caps', 'http/slow-down-waits', 'http/held-requests'),
   },
   {
     name: 'a waiter that can never be served joins the queue',
     file: 'ts/wait-queue.ts',
     from: "if (!isInTime(Math.max(own, place), deadline)) return 'late'",
     to: '',
-    tests: faults('wait-queue', 'slow-down', 'held-requests'),
+    tests: paths('wait-queue/caps', 'http/slow-down-waits', 'http/held-requests'),
   },
 ]
 
@@ -163,35 +167,35 @@ const REDIS = [
     file: 'ts/async-limiter.ts',
     from: "throw Object.assign(new TypeError(message), { code: 'ASYNC_LIMITER' })",
     to: 'return message as never',
-    tests: faults('async-limiter'),
+    tests: paths('async-limiter'),
   },
   {
     name: 'a remembered denial is believed for as long as Redis said',
     file: 'ts/remote/denial-cache.ts',
     from: 'const until = askedAt + Math.min(ms - 1, this.#longestMs)',
     to: 'const until = askedAt + ms - 1',
-    tests: faults('remembered-denials'),
+    tests: paths('redis/remembered-denials'),
   },
   {
     name: 'a remembered key keeps the text alive that it was cut from',
     file: 'ts/remote/denial-cache.ts',
     from: 'const name = flat(tableKey(key))',
     to: 'const name = tableKey(key)',
-    tests: faults('remembered-denials'),
+    tests: paths('redis/remembered-denials'),
   },
   {
     name: 'the circuit breaker closes on any answer',
     file: 'ts/remote/circuit-breaker.ts',
     from: 'if (tookMs < this.#owner.shortestMs || this.#isNew) {',
     to: 'if (tookMs >= 0) {',
-    tests: faults('outages', 'wrong-from-the-start'),
+    tests: paths('redis/outages', 'redis/wrong-from-the-start'),
   },
   {
     name: 'an outage goes untold',
     file: 'ts/remote/outage.ts',
     from: "warn('RATETHROTTLE_STORE_DOWN'",
     to: "if (meanwhile === '') warn('RATETHROTTLE_STORE_DOWN'",
-    tests: faults('wrong-from-the-start'),
+    tests: paths('redis/wrong-from-the-start'),
   },
 ]
 
