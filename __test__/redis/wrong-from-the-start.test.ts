@@ -133,7 +133,7 @@ const CAUSES: [string, string | RegExp, () => Promise<Where>][] = [
     }),
   ],
   [
-    'as many clients as it takes',
+    'maximum number of clients',
     'MAXCLIENTS',
     async () => {
       const server = await serverForTest('--maxclients', '1')
