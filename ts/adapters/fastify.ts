@@ -37,13 +37,13 @@ import { type Options, type RouteLimit, RouteLimiters } from './fastify/routes.t
 /** Options of the plugin. */
 interface PluginOptions extends Options {
   /**
-   * When requests are decided about: the later, the more a key function can know, and the more work an
-   * abusive request has caused by then. Default: `'onRequest'`, before everything else.
+   * When requests are decided about. The later, the more a key function can know about the request, and the more
+   * work an abusive request has caused by then. Default: `'onRequest'`, before everything else.
    */
   readonly hook?: Stage | undefined
   /**
-   * Of a registration within another instance that has one: says that its limits replace those around it although
-   * they admit more. Then there is no RATETHROTTLE_LOOSER_ROUTE.
+   * For a registration within another: confirms that its limits replace the outer ones although they admit more.
+   * Then there is no RATETHROTTLE_LOOSER_ROUTE.
    */
   readonly replace?: boolean | undefined
 }
@@ -62,11 +62,11 @@ declare module 'fastify' {
   }
   interface FastifyInstance<RawServer, RawRequest, RawReply> {
     /**
-     * Makes a hook with limits of its own, beside those of the plugin and the route, for any stage before the
-     * handler: `preHandler: app.rateThrottle('5/minute')`. Make it once, where the route is declared. Options
-     * of the nearest registration hold for it too, but their limits.
+     * Makes a hook whose limits apply in addition to those of the plugin and the route, for any stage before the
+     * handler: `preHandler: app.rateThrottle('5/minute')`. Make it once, where the route is declared. It has the
+     * options of the nearest registration, except for the limits.
      *
-     * Its `reset` and `peek` ask the limits of that registration; `ready` and `close` speak for all of it.
+     * Its own `reset` and `peek` ask the limits of that registration; `ready` and `close` speak for all of it.
      */
     rateThrottle: Decorator<
       FastifyRequest<RouteGenericInterface, RawServer, RawRequest>,
@@ -91,9 +91,8 @@ interface Decorator<Request, Reply> extends Controls {
  * app.get('/search', { config: { rateLimit: '10/minute' } }, handler)
  * ```
  *
- * `limits` hold for every route of the instance, early ones and 404s included, in one budget per caller.
- * A route with `config.rateLimit` has a budget of its own instead. A refused request never reaches its
- * handler: a `RateLimitExceeded` (429) goes through the server's error handler, with `Retry-After` set.
+ * `limits` apply to all routes of the instance together, early ones and 404s included. A route with
+ * `config.rateLimit` has limits and counters of its own instead. A refused request never reaches its handler: a `RateLimitExceeded` (429) goes through the server's error handler, with `Retry-After` set.
  */
 const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) => {
   try {
@@ -191,35 +190,33 @@ function innerOf(app: FastifyInstance, limiters: RouteLimiters): Inner | undefin
 }
 
 /** The exports of the other adapters, as properties of the plugin: this module is the plugin itself. */
-interface Shared extends KeyMakers<FastifyRequest> {
+interface Exports extends KeyMakers<FastifyRequest> {
   readonly RateLimitExceeded: typeof Exceeded
   readonly RequestRefused: typeof Refused
   readonly TRUST_EVERYBODY: typeof TRUST_EVERYBODY
-}
-
-const SHARED: Shared = {
-  RateLimitExceeded: Exceeded,
-  RequestRefused: Refused,
-  TRUST_EVERYBODY,
-  allOf,
-  byHeader,
-  byIp,
-  byUser,
-  firstOf,
+  rateThrottle: typeof rateThrottle
+  default: typeof rateThrottle
 }
 
 /** With what fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
-const plugin: typeof rateThrottle & {
-  rateThrottle: typeof rateThrottle
-  default: typeof rateThrottle
-} & Shared = Object.assign(rateThrottle, {
-  [Symbol.for('skip-override')]: true,
-  [Symbol.for('fastify.display-name')]: 'ratethrottle',
-  [Symbol.for('plugin-meta')]: { name: 'ratethrottle', fastify: '5.x' },
-  ...SHARED,
+const plugin: typeof rateThrottle & Exports = Object.assign<typeof rateThrottle, Exports>(
   rateThrottle,
-  default: rateThrottle,
-})
+  {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: 'ratethrottle',
+    [Symbol.for('plugin-meta')]: { name: 'ratethrottle', fastify: '5.x' },
+    RateLimitExceeded: Exceeded,
+    RequestRefused: Refused,
+    TRUST_EVERYBODY,
+    allOf,
+    byHeader,
+    byIp,
+    byUser,
+    firstOf,
+    rateThrottle,
+    default: rateThrottle,
+  },
+)
 
 /** Types under the names that they have in the other adapters. */
 declare namespace plugin {

@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
@@ -132,22 +133,13 @@ function honoAdapter(warnings: Warnings): HttpAdapter<Context, Context> {
 const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
 
 const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
-  isGone: (c) => {
-    const { incoming } = nodeOf(c)
-    return incoming !== undefined && peerOf(incoming) === undefined
-  },
+  isGone: onRequest(false, (incoming) => peerOf(incoming) === undefined),
   incoming: (c) => nodeOf(c).incoming,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
-  version: (c) => nodeOf(c).incoming?.httpVersionMajor ?? 1,
-  hasLongBody: (c) => {
-    const { incoming } = nodeOf(c)
-    return incoming !== undefined && hasLongBody(incoming)
-  },
-  discardBody: (c) => {
-    const { incoming } = nodeOf(c)
-    if (incoming !== undefined) discardBody(incoming)
-  },
+  version: onRequest(1, (incoming) => incoming.httpVersionMajor),
+  hasLongBody: onRequest(false, hasLongBody),
+  discardBody: onRequest(undefined, discardBody),
   trustsProxy: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
@@ -158,10 +150,7 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
   setStatus: (c, status) => {
     c.status(status as StatusCode)
   },
-  isFinished: (c) => {
-    const { outgoing } = nodeOf(c)
-    return outgoing !== undefined && isFinished(outgoing)
-  },
+  isFinished: onResponse(false, isFinished),
   onEnd: (c, ended) => {
     const { outgoing } = nodeOf(c)
     if (outgoing !== undefined) return onEnd(outgoing, ended)
@@ -171,12 +160,24 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
       waiting.delete(ended)
     }
   },
-  cut: (c) => {
-    const { outgoing } = nodeOf(c)
-    if (outgoing !== undefined) cut(outgoing)
-  },
+  cut: onResponse(undefined, cut),
   send: (c, status, type, body) => {
     c.header('content-type', type)
     c.res = c.body(body, status as ContentfulStatusCode)
   },
+}
+
+/** Asks the request of node:http behind a context; `otherwise` where there is none. */
+function onRequest<T>(otherwise: T, ask: (incoming: IncomingMessage) => T): (c: Context) => T {
+  return (c) => {
+    const { incoming } = nodeOf(c)
+    return incoming === undefined ? otherwise : ask(incoming)
+  }
+}
+
+function onResponse<T>(otherwise: T, ask: (outgoing: ServerResponse) => T): (c: Context) => T {
+  return (c) => {
+    const { outgoing } = nodeOf(c)
+    return outgoing === undefined ? otherwise : ask(outgoing)
+  }
 }

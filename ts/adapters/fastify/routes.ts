@@ -24,7 +24,7 @@ import { type Route, warnAboutRoutes, withoutReplace } from './route-warnings.ts
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
 /** Options of a route. */
 export interface RouteRateLimitOptions extends Options {
-  /** Says that this limit replaces the plugin's although it admits more: no RATETHROTTLE_LOOSER_ROUTE. */
+  /** Confirms that this limit replaces the plugin's although it admits more: no RATETHROTTLE_LOOSER_ROUTE. */
   readonly replace?: boolean | undefined
 }
 /** A route's own limits in place of the plugin's; `false` for none. */
