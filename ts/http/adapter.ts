@@ -1,17 +1,21 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { ChargeOwner } from './charge-record.ts'
+import type { Client } from './client-ip.ts'
+import type { Events } from './events.ts'
 import type { SetHeader } from './headers.ts'
+import type { ReadOptions } from './resolve-options.ts'
 
-/** How a response ends: with this status, or `undefined` when the client had gone before its headers were sent. */
+/** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
 export type Ending = number | undefined
 
 /** All that the core needs to know of a framework's requests and responses. */
 export interface HttpAdapter<Request, Response> {
   /**
-   * Who is at the other end of the connection: a canonical address, or `unix` where there are none.
-   * `undefined` if the client has gone and can't be named any more.
+   * The address at the other end of the connection, canonical; `unix` for a Unix-domain socket. `undefined` if
+   * the client has left and its address is no longer known.
    */
   peer(request: Request): string | undefined
-  /** Whether the client has gone and can't be named any more. */
+  /** Whether the client has left and its address is no longer known. */
   isGone(request: Request): boolean
   /** The request of node:http that this is, if it is one. */
   incoming(request: Request): Pick<IncomingMessage, 'socket'> | undefined
@@ -22,28 +26,39 @@ export interface HttpAdapter<Request, Response> {
   version(request: Request): number
   /** Whether a request announces a body that is too long to read and forget. */
   hasLongBody(request: Request): boolean
-  /** Sees to it that Node reads nothing more of a body that nobody wants. */
+  /** Has Node read no more of the body. */
   discardBody(request: Request): void
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
-   * `undefined` when there is none: the client has gone.
+   * `undefined` if the client has left.
    */
   client(request: Request): string | undefined
-  /** Whether the framework's own setting names proxies that are believed. */
+  /** Whether the framework's own setting lists proxies that it trusts. */
   trustsProxy(request: Request): boolean
   readonly setHeader: SetHeader<Response>
   removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void
-  /** Whether nothing can be answered any more: somebody did, or the client has gone. */
+  /** Whether the request can no longer be answered: it was, or the client has left. */
   isFinished(response: Response): boolean
   /**
    * Calls `ended` once, when the response's headers have been sent or can't be.
    *
-   * @returns calls it off
+   * @returns cancels the call
    */
   onEnd(response: Response, ended: (ending: Ending) => void): () => void
-  /** Breaks off a response that will never be finished: its client would wait. One that is whole stays as it is. */
+  /** Aborts a response that will never be finished, whose client would wait. A complete one stays as it is. */
   cut(response: Response): void
-  /** Answers in full. */
+  /** Sends a whole response. */
   send(response: Response, status: number, type: string, body: string): void
+}
+
+/** What the parts of one limiter share. */
+export interface LimiterContext<Request extends object, Response extends object> {
+  readonly options: ReadOptions<Request, Response>
+  readonly adapter: HttpAdapter<Request, Response>
+  readonly client: Client<Request, Response>
+  readonly events: Events<Request>
+  readonly owner: ChargeOwner
+  /** Whether requests without a key are expected: option `missingKey` says so, or there is no key function. */
+  readonly expectsMissingKeys: boolean
 }

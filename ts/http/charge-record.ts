@@ -1,6 +1,5 @@
 import type { Decision } from '../decision.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen, unlessClosed } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, unlessClosed } from '../maybe-promise.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -8,56 +7,37 @@ import type { RequestLimits } from './request-limits.ts'
 export interface Exchange<Request, Response> {
   readonly request: Request
   readonly response: Response
-  /** What the request was charged before. */
-  readonly before: ChargeRecord | undefined
+  /** The newest charge made for the request before. */
+  readonly previous: ChargeRecord | undefined
 }
 
-/** Whom a budget belongs to: a guard, or all that name one scope. */
-export type BudgetOwner = symbol | string
+/** The limiter that made a charge, or all limiters of one scope. */
+export interface ChargeOwner {
+  readonly id: symbol | string
+  /** Whether clients see its headers. */
+  readonly isShown: boolean
+  /** Whether it only reports. */
+  readonly isDryRun: boolean
+}
 
-/** That a request has been decided about, and what it was charged. Of several, the last comes first. */
-export class ChargeRecord {
-  readonly owner: BudgetOwner
-  readonly budget: RequestLimits
+/** A charge made for a request. Charges form a linked list, newest first. */
+export interface ChargeRecord {
+  readonly owner: ChargeOwner
+  readonly limits: RequestLimits
   readonly key: string
   readonly cost: number | undefined
   readonly decision: Decision
-  readonly hold: ProvisionalCharge | undefined
-  /** Whether clients are told of it. */
-  readonly isShown: boolean
-  /** Whether it only reports. */
-  readonly isDry: boolean
-  readonly before: ChargeRecord | undefined
-
-  constructor(
-    owner: BudgetOwner,
-    budget: RequestLimits,
-    key: string,
-    cost: number | undefined,
-    decision: Decision,
-    hold: ProvisionalCharge | undefined,
-    isShown: boolean,
-    isDry: boolean,
-    before: ChargeRecord | undefined,
-  ) {
-    this.owner = owner
-    this.budget = budget
-    this.key = key
-    this.cost = cost
-    this.decision = decision
-    this.hold = hold
-    this.isShown = isShown
-    this.isDry = isDry
-    this.before = before
-  }
+  /** For a charge that is refunded unless the request turns out to count. */
+  readonly provisional: ProvisionalCharge | undefined
+  readonly previous: ChargeRecord | undefined
 }
 
 /**
- * The decision that handlers see as `request.rateLimit`, which knows how it came about.
+ * Public decision, `request.rateLimit`, that also carries the charges of the request.
  *
- * One property for both: each that is added to a request costs Express on Node 20 as much as deciding.
+ * One property for both: adding another to a request costs Express on Node 20 as much as deciding.
  */
-export class RequestDecision implements Decision {
+class RequestDecision implements Decision {
   readonly allowed: boolean
   readonly limit: number
   readonly remaining: number
@@ -66,9 +46,9 @@ export class RequestDecision implements Decision {
   readonly retryAfterMs: number
   readonly retryAfter: number | undefined
   readonly policy: number
-  readonly #last: ChargeRecord
+  readonly #newest: ChargeRecord
 
-  constructor(decision: Decision, last: ChargeRecord) {
+  constructor(decision: Decision, newest: ChargeRecord) {
     this.allowed = decision.allowed
     this.limit = decision.limit
     this.remaining = decision.remaining
@@ -77,79 +57,80 @@ export class RequestDecision implements Decision {
     this.retryAfterMs = decision.retryAfterMs
     this.retryAfter = decision.retryAfter
     this.policy = decision.policy
-    this.#last = last
+    this.#newest = newest
   }
 
-  /** What a request has been charged so far. */
-  static lastOf(request: object): ChargeRecord | undefined {
-    const { rateLimit } = request as Limited
-    if (typeof rateLimit !== 'object' || rateLimit === null) return undefined
-    return #last in rateLimit ? rateLimit.#last : undefined
+  static newestOf(decision: object): ChargeRecord | undefined {
+    return #newest in decision ? decision.#newest : undefined
   }
 }
 
-/** What is put on a request. */
 interface Limited {
   rateLimit?: Decision | null
 }
 
-/** Leaves the decision with the request; of several the tightest that is no dry run. */
-export function attachDecision(request: object, passage: ChargeRecord): void {
-  const { decision } = passage.before === undefined ? passage : tightest(passage, isEnforced)
+/** The newest charge made for a request. */
+export function newestCharge(request: object): ChargeRecord | undefined {
+  const { rateLimit } = request as Limited
+  if (typeof rateLimit !== 'object' || rateLimit === null) return undefined
+  return RequestDecision.newestOf(rateLimit)
+}
+
+/** Leaves the decision on the request: of several the tightest, dry runs aside. */
+export function attachDecision(request: object, record: ChargeRecord): void {
+  const { decision } = record.previous === undefined ? record : tightest(record, isEnforced)
   const limited = request as Limited
-  limited.rateLimit = new RequestDecision(decision, passage)
+  limited.rateLimit = new RequestDecision(decision, record)
 }
 
 /**
- * What this budget said about the request before: one request is charged once.
+ * What an owner has charged the request before: a request is charged once.
  *
- * @param key if one owner may have asked by several
+ * @param key for an owner that may charge a request by several keys
  */
 export function findCharge(
-  owner: BudgetOwner,
-  passage: ChargeRecord | undefined,
+  newest: ChargeRecord | undefined,
+  id: ChargeOwner['id'],
   key?: string,
 ): ChargeRecord | undefined {
-  for (let at = passage; at !== undefined; at = at.before) {
-    if (at.owner === owner && (key === undefined || at.key === key)) return at
+  for (let at = newest; at !== undefined; at = at.previous) {
+    if (at.owner.id === id && (key === undefined || at.key === key)) return at
   }
   return undefined
 }
 
-/** Gives back what budgets before this one charged: several limits are charged all or none. */
-export function rollback(passage: ChargeRecord | undefined): MaybePromise<void> {
-  if (passage === undefined) return
-  // One that is closed denies no request any more.
-  const given = unlessClosed(() => unwind(passage))
-  return andThen(given, () => rollback(passage.before))
+/** Refunds this charge and all before it: several limits are charged all or none. */
+export function rollback(record: ChargeRecord | undefined): MaybePromise<void> {
+  if (record === undefined) return
+  // A limiter that was closed meanwhile has no counters to refund to.
+  const refunded = unlessClosed(() => refund(record))
+  return andThen(refunded, () => rollback(record.previous))
 }
 
-/** The denying one, or the one with least left; of equals the one with the longer wait. */
+/** The charge that denies, or has least left; of equals the one with the longer wait. */
 export function tightest(
-  passage: ChargeRecord,
-  isMeant: (passage: ChargeRecord) => boolean,
+  newest: ChargeRecord,
+  filter: (record: ChargeRecord) => boolean,
 ): ChargeRecord {
-  let found = passage
-  for (let at = passage.before; at !== undefined; at = at.before) {
-    if (!isMeant(found) || (isMeant(at) && isTighter(at.decision, found.decision))) found = at
+  let found = newest
+  for (let at = newest.previous; at !== undefined; at = at.previous) {
+    if (!filter(found) || (filter(at) && isTighter(at.decision, found.decision))) found = at
   }
   return found
 }
 
-/** Whether clients are told of it. */
-export function isShown(passage: ChargeRecord): boolean {
-  return passage.isShown
+export function isShown({ owner }: ChargeRecord): boolean {
+  return owner.isShown
 }
 
-/** Whether it is no dry run. */
-export function isEnforced(passage: ChargeRecord): boolean {
-  return !passage.isDry
+export function isEnforced({ owner }: ChargeRecord): boolean {
+  return !owner.isDryRun
 }
 
-function unwind({ hold, budget, key, cost, decision }: ChargeRecord): MaybePromise<void> {
-  if (hold !== undefined) return hold.cancel()
-  // A dry run may have denied: it was charged nothing.
-  if (decision.allowed && cost !== 0) return budget.limiter.refund(key, cost)
+function refund({ provisional, limits, key, cost, decision }: ChargeRecord): MaybePromise<void> {
+  if (provisional !== undefined) return provisional.cancel()
+  // A dry run that denied has charged nothing.
+  if (decision.allowed && cost !== 0) return limits.limiter.refund(key, cost)
 }
 
 function isTighter(one: Decision, other: Decision): boolean {

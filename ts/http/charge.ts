@@ -1,164 +1,201 @@
-import type { Decision } from '../decision.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen, toPromise, withTimeout } from '../maybe-promise.ts'
+import { type Decision, deniedFor } from '../decision.ts'
+import type { Limiter } from '../limiter.ts'
+import { andThen, type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
 import { readCaps } from '../options.ts'
-import type { HttpAdapter } from './adapter.ts'
-import { type BudgetOwner, ChargeRecord, type Exchange } from './charge-record.ts'
-import { settleAtEnd } from './count-when.ts'
-import { ParkedRequests } from './parked.ts'
-import {
-  type ProvisionalCharge,
-  ProvisionalCharges,
-  type ProvisionalOptions,
-} from './provisional-charge.ts'
-import type { LimitsByRequest, RequestLimits } from './request-limits.ts'
-import type { ReadOptions } from './resolve-options.ts'
-import { chargeSlowly } from './slow.ts'
+import { type Caller, Refused } from '../wait-queue.ts'
+import type { HttpAdapter, LimiterContext } from './adapter.ts'
+import type { ChargeRecord, Exchange } from './charge-record.ts'
+import { Client } from './client-ip.ts'
+import { settleOnResponseEnd } from './count-when.ts'
+import { Events, type Warnings } from './events.ts'
+import type { HttpOptions } from './options.ts'
+import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
+import { type LimitsSource, openLimits, type RequestLimits } from './request-limits.ts'
+import { type ReadOptions, readHttpOptions } from './resolve-options.ts'
 
-/** Where the counters of a request are: always the same, or by a function of the request. */
-export type LimitsSource<Request> = RequestLimits | LimitsByRequest<Request>
-
-function holdOptionsOf<Request, Response>({
-  limiter,
-  outcomeTimeoutMs,
-}: ReadOptions<Request, Response>): ProvisionalOptions {
-  const { clock } = limiter
-  const now = (): number => clock?.now() ?? performance.now()
-  return { ...readCaps(limiter), now, maxWaitMs: outcomeTimeoutMs }
+/** What it takes to charge the requests of a limiter. */
+export interface ChargeContext<Request extends object, Response extends object>
+  extends LimiterContext<Request, Response> {
+  readonly source: LimitsSource<Request>
+  readonly waiting: WaitingRequests<Response>
+  /** For option `countWhen`. */
+  readonly provisional: ProvisionalCharges | undefined
 }
 
-/** Charges requests: which budget, how many units, and when it counts. */
-export class Charging<Request extends object, Response extends object> {
-  readonly #owner: BudgetOwner
-  readonly #source: LimitsSource<Request>
-  readonly #options: ReadOptions<Request, Response>
-  readonly #framework: HttpAdapter<Request, Response>
-  readonly #report: (request: Request, error: unknown) => void
-  readonly #holds: ProvisionalCharges | undefined
-  readonly #parked: ParkedRequests<Request, Response>
-  readonly #isShown: boolean
-  /** Nothing to ask but the tier. */
-  readonly #isPlain: boolean
-
-  constructor(
-    owner: BudgetOwner,
-    source: LimitsSource<Request>,
-    options: ReadOptions<Request, Response>,
-    framework: HttpAdapter<Request, Response>,
-    report: (request: Request, error: unknown) => void,
-  ) {
-    const { cost, counts, slowDownMs, headers, dryRun } = options
-    this.#owner = owner
-    this.#source = source
-    this.#options = options
-    this.#framework = framework
-    this.#report = report
-    this.#parked = new ParkedRequests(framework)
-    this.#isShown = headers !== false && !dryRun
-    this.#holds = counts === undefined ? undefined : new ProvisionalCharges(holdOptionsOf(options))
-    const isFixed = 'limiter' in source && typeof cost !== 'function'
-    this.#isPlain = isFixed && counts === undefined && slowDownMs === undefined
+/**
+ * Reads the options, opens the counters, and makes what the parts of a limiter share.
+ *
+ * @param name of the counters in the store, if the options give none
+ */
+export function openContext<Request extends object, Response extends object>(
+  given: HttpOptions<Request, Response>,
+  adapter: HttpAdapter<Request, Response>,
+  warnings: Warnings,
+  name: string,
+): ChargeContext<Request, Response> {
+  const options = readHttpOptions(given)
+  const { scope, headers, dryRun } = options
+  return {
+    options,
+    adapter,
+    client: new Client(adapter, options.trust, warnings),
+    events: new Events<Request>(options.hooks, warnings),
+    owner: {
+      id: scope ?? Symbol('ratethrottle.limiter'),
+      isShown: headers !== false && !dryRun,
+      isDryRun: dryRun,
+    },
+    expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
+    source: openLimits(options, warnings, name),
+    waiting: new WaitingRequests(adapter),
+    provisional: provisionalCharges(options),
   }
+}
 
-  /** What came of it, or `undefined` for a request that its limits function exempts. */
-  charge(
-    exchange: Exchange<Request, Response>,
-    key: string,
-  ): MaybePromise<ChargeRecord | undefined> {
-    if (!this.#isPlain) return this.#chargeWithCare(exchange, key)
-    const budget = this.#source as RequestLimits
-    const cost = this.#options.cost as number | undefined
-    const decision = budget.limiter.check(key, cost)
-    if (!(decision instanceof Promise)) return this.#passage(exchange, budget, key, cost, decision)
-    return decision.then((found) => this.#passage(exchange, budget, key, cost, found))
-  }
+/** Whether a charge is one call of the limiter, which {@link charge} is not needed for. */
+export function isPlainCharge<Request extends object, Response extends object>({
+  options,
+  source,
+}: ChargeContext<Request, Response>): boolean {
+  const { cost, counts, slowDownMs } = options
+  const isFixed = source.fixed !== undefined && typeof cost !== 'function'
+  return isFixed && counts === undefined && slowDownMs === undefined
+}
 
-  /** Answers the requests that wait, with the denial they wait on. */
-  release(): void {
-    this.#parked.release()
-  }
-
-  #chargeWithCare(
-    exchange: Exchange<Request, Response>,
-    key: string,
-  ): MaybePromise<ChargeRecord | undefined> {
-    const { request } = exchange
-    const budget = 'limiter' in this.#source ? this.#source : this.#source.of(request)
-    return andThen(budget, (found) => {
-      if (found === undefined) return undefined
-      return andThen(this.#costOf(request), (cost) => this.#spend(exchange, found, key, cost))
-    })
-  }
-
-  #spend(
-    exchange: Exchange<Request, Response>,
-    budget: RequestLimits,
-    key: string,
-    cost: number | undefined,
-  ): MaybePromise<ChargeRecord> {
-    if (this.#holds !== undefined) return this.#hold(this.#holds, exchange, budget, key, cost)
-    const decision = this.#ask(exchange, budget, key, cost)
-    return andThen(decision, (found) => this.#passage(exchange, budget, key, cost, found))
-  }
-
-  #ask(
-    { response }: Exchange<Request, Response>,
-    { limiter }: RequestLimits,
-    key: string,
-    cost: number | undefined,
-  ): MaybePromise<Decision> {
-    const { slowDownMs, dryRun } = this.#options
-    if (slowDownMs === undefined || dryRun) return limiter.check(key, cost)
-    return chargeSlowly(limiter, { key, cost }, slowDownMs, this.#parked.clientOf(response))
-  }
-
-  #hold(
-    holds: ProvisionalCharges,
-    exchange: Exchange<Request, Response>,
-    budget: RequestLimits,
-    key: string,
-    cost: number | undefined,
-  ): MaybePromise<ChargeRecord> {
-    const client = this.#parked.clientOf(exchange.response)
-    const held = this.#options.dryRun
-      ? holds.chargeAtOnce(budget, key, cost)
-      : holds.charge(budget, key, cost, client)
-    return andThen(held, ({ decision, charge: hold }) => {
-      if (hold !== undefined) this.#settleLater(hold, exchange)
-      return this.#passage(exchange, budget, key, cost, decision, hold)
-    })
-  }
-
-  #settleLater(hold: ProvisionalCharge, exchange: Exchange<Request, Response>): void {
-    const { counts } = this.#options
-    if (counts !== undefined) settleAtEnd(hold, counts, exchange, this.#framework, this.#report)
-  }
-
-  #costOf(request: Request): MaybePromise<number | undefined> {
-    const { cost, keyTimeoutMs } = this.#options
-    if (typeof cost !== 'function') return cost
-    const found = toPromise(cost(request))
-    return found instanceof Promise ? withTimeout(found, keyTimeoutMs, 'the cost function') : found
-  }
-
-  #passage(
-    { before }: Exchange<Request, Response>,
-    budget: RequestLimits,
-    key: string,
-    cost: number | undefined,
-    decision: Decision,
-    hold?: ProvisionalCharge,
-  ): ChargeRecord {
-    return new ChargeRecord(
-      this.#owner,
-      budget,
-      key,
-      cost,
-      decision,
-      hold,
-      this.#isShown,
-      this.#options.dryRun,
-      before,
+/**
+ * Charges a request, whatever the options: limits, then cost, then the charge, which may be delayed (`slowDown`)
+ * or provisional (`countWhen`).
+ *
+ * @returns `undefined` for a request that its limits function exempts
+ */
+export function charge<Request extends object, Response extends object>(
+  context: ChargeContext<Request, Response>,
+  exchange: Exchange<Request, Response>,
+  key: string,
+): MaybePromise<ChargeRecord | undefined> {
+  const { request, previous } = exchange
+  return andThen(context.source.of(request), (limits) => {
+    if (limits === undefined) return undefined
+    return andThen(costOf(context, request), (cost) =>
+      andThen(chargeCost(context, exchange, limits, key, cost), ({ decision, charge }) => {
+        const { owner } = context
+        return { owner, limits, key, cost, decision, provisional: charge, previous }
+      }),
     )
+  })
+}
+
+function costOf<Request extends object, Response extends object>(
+  { options }: ChargeContext<Request, Response>,
+  request: Request,
+): MaybePromise<number | undefined> {
+  const { cost, keyTimeoutMs } = options
+  if (typeof cost !== 'function') return cost
+  const found = toPromise(cost(request))
+  return found instanceof Promise ? withTimeout(found, keyTimeoutMs, 'the cost function') : found
+}
+
+function chargeCost<Request extends object, Response extends object>(
+  context: ChargeContext<Request, Response>,
+  exchange: Exchange<Request, Response>,
+  limits: RequestLimits,
+  key: string,
+  cost: number | undefined,
+): MaybePromise<Charged> {
+  const { options, provisional, waiting } = context
+  const { counts, slowDownMs, dryRun } = options
+  if (provisional === undefined || counts === undefined) {
+    const decided =
+      slowDownMs === undefined || dryRun
+        ? limits.limiter.check(key, cost)
+        : chargeWithDelay(
+            limits.limiter,
+            key,
+            cost,
+            slowDownMs,
+            waiting.clientOf(exchange.response),
+          )
+    return andThen(decided, (decision) => ({ decision, charge: undefined }))
+  }
+  const charged = dryRun
+    ? provisional.chargeAtOnce(limits, key, cost)
+    : provisional.charge(limits, key, cost, waiting.clientOf(exchange.response))
+  return andThen(charged, (found) => {
+    if (found.charge !== undefined) settleOnResponseEnd(context, found.charge, counts, exchange)
+    return found
+  })
+}
+
+/**
+ * Delays a request that would be denied, first come first served, for `maxDelayMs` at most. It is denied at once
+ * if its place in the queue would take longer, or the queue is full.
+ */
+function chargeWithDelay(
+  limiter: Limiter,
+  key: string,
+  cost: number | undefined,
+  maxDelayMs: number,
+  client: Caller,
+): MaybePromise<Decision> {
+  return andThen(limiter.delay(key, cost ?? 1, maxDelayMs, client), (outcome) => {
+    if (!(outcome instanceof Refused)) return outcome
+    const { decision, reason } = outcome
+    // The limits alone deny it: an offence, if `blockFor` is set.
+    const isOffence = reason === 'late' && decision.retryAfterMs > maxDelayMs
+    if (isOffence) return limiter.check(key, cost)
+    return decision.allowed ? deniedFor(decision, 1) : decision
+  })
+}
+
+/** For option `countWhen`. */
+function provisionalCharges<Request, Response>({
+  counts,
+  limiter,
+  outcomeTimeoutMs,
+}: ReadOptions<Request, Response>): ProvisionalCharges | undefined {
+  if (counts === undefined) return undefined
+  const { clock } = limiter
+  const now = (): number => clock?.now() ?? performance.now()
+  return new ProvisionalCharges({ ...readCaps(limiter), now, maxWaitMs: outcomeTimeoutMs })
+}
+
+/**
+ * The requests of a limiter that wait: delayed, or for the outcome of others.
+ *
+ * A server that shuts down waits for its requests, so they must not wait for their turn: released, each is
+ * answered with the denial it waits on.
+ */
+class WaitingRequests<Response> {
+  readonly #adapter: HttpAdapter<never, Response>
+  readonly #leave = new Set<() => void>()
+  #isReleased = false
+
+  constructor(adapter: HttpAdapter<never, Response>) {
+    this.#adapter = adapter
+  }
+
+  /** The client of a response, for a wait queue. Once released, it counts as gone. */
+  clientOf(response: Response): Caller {
+    const adapter = this.#adapter
+    return {
+      get isGone() {
+        return adapter.isFinished(response)
+      },
+      watch: (gone) => {
+        const stop = adapter.onEnd(response, gone)
+        this.#leave.add(gone)
+        if (this.#isReleased) queueMicrotask(gone)
+        return () => {
+          this.#leave.delete(gone)
+          stop()
+        }
+      },
+    }
+  }
+
+  /** Ends all waits, also those of later requests. */
+  release(): void {
+    this.#isReleased = true
+    for (const leave of [...this.#leave]) leave()
   }
 }

@@ -1,7 +1,7 @@
 import type { Trust } from '../client-ip/trust-proxy.ts'
 import type { HttpAdapter } from './adapter.ts'
+import type { WarningCode, Warnings } from './events.ts'
 import type { Facts } from './key-functions.ts'
-import type { WarningCode, Warnings } from './warning.ts'
 
 /** Stands for the address of clients on a Unix-domain socket, which have none. */
 export const UNIX = 'unix'

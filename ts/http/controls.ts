@@ -1,9 +1,10 @@
 import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
+import { warnOfLimitersPerRequest, wasAnyAsked } from './events.ts'
 import type { Key } from './key-functions.ts'
 
-/** What every adapter's limiter offers beside limiting requests. */
+/** What the limiter of every adapter offers besides limiting requests. */
 export interface Controls {
   /**
    * Forgets a key, its block included.
@@ -14,7 +15,7 @@ export interface Controls {
    */
   reset(key: Key): MaybePromise<void>
   /**
-   * How the key stands now. Changes nothing. Takes a key, and throws, as `reset` does.
+   * The decision about the key if a request came now. Changes nothing. The key is given as to `reset`.
    *
    * @throws TypeError with the code LIMITS_DEPEND_ON_REQUEST where the limits come from a function
    */
@@ -24,11 +25,11 @@ export interface Controls {
    * Counters in this process are always available.
    */
   ready(): Promise<StoreStatus>
-  /** Lets go of the counters. Requests after that are answered 500. */
+  /** Frees the counters. Later requests are answered 500. */
   close(): void
 }
 
-/** The controls of what has several limits: `reset` and `peek` ask the first, the others all of them. */
+/** The controls of several limiters: `reset` and `peek` speak to the first, `ready` and `close` to all of them. */
 export function controlsOf(own: Controls | undefined, others: Iterable<Controls> = []): Controls {
   const all = (): Controls[] => (own === undefined ? [...others] : [own, ...others])
   return {
@@ -44,7 +45,7 @@ export function controlsOf(own: Controls | undefined, others: Iterable<Controls>
   }
 }
 
-/** What a store says that needs no connection. */
+/** The status of a store that needs no connection. */
 export const AVAILABLE: StoreStatus = { available: true, reason: undefined }
 
 function limited(own: Controls | undefined): Controls {
@@ -52,10 +53,49 @@ function limited(own: Controls | undefined): Controls {
   return own
 }
 
-/** Why a limiter that only makes others can't do what needs limits. */
+/** For a limiter without limits, which only makes others. */
 export function noLimits(): TypeError {
   return Object.assign(new TypeError(NO_LIMITS), { code: 'NO_LIMITS' })
 }
 
 const NO_LIMITS =
   "rateThrottle was given no limits, so it can't be a middleware and counts no key: only its limit(...) makes some"
+
+/** A limiter that is closed with the one that made it. */
+export interface Child {
+  /** Whether it has a connection, which only `close` ends. */
+  readonly holdsConnection: boolean
+}
+
+/** This many, made by one limiter while requests come in, are made for the requests. */
+const MANY = 1_000
+
+const COLLECTED = new FinalizationRegistry<() => void>((forget) => forget())
+
+/**
+ * The limiters that a limiter has made, for `ready` and `close`. Held weakly, so that the table of one that the
+ * program no longer uses is freed.
+ */
+export class Children<T extends Child> implements Iterable<T> {
+  readonly #members = new Set<T | WeakRef<T>>()
+  #late = 0
+
+  add(child: T): void {
+    if (wasAnyAsked()) this.#late++
+    if (this.#late === MANY) warnOfLimitersPerRequest()
+    if (child.holdsConnection) this.#members.add(child)
+    else {
+      const members = this.#members
+      const reference = new WeakRef(child)
+      members.add(reference)
+      COLLECTED.register(child, () => members.delete(reference))
+    }
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (const member of this.#members) {
+      const child = member instanceof WeakRef ? member.deref() : member
+      if (child !== undefined) yield child
+    }
+  }
+}

@@ -1,25 +1,25 @@
 import { isClosed } from '../errors.ts'
 import { toPromise } from '../maybe-promise.ts'
 import { mustBe } from '../validate.ts'
-import type { HttpAdapter } from './adapter.ts'
+import type { LimiterContext } from './adapter.ts'
 import type { Exchange } from './charge-record.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
 
-/** How a response turned out. */
+/** How a request was answered. */
 export interface Outcome<Request> {
   readonly request: Request
   /** The status that was sent. */
   readonly status: number
 }
 
-/** Which requests count: all, those answered with a status of 400 and more, those below, or as it says. */
+/** Which requests count: all, those answered with a status from 400, those below, or as a function says. */
 export type CountWhen<Request> =
   | 'always'
   | 'failure'
   | 'success'
   | ((outcome: Outcome<Request>) => boolean)
 
-/** Whether a response that was sent makes its request count. */
+/** Whether a request counts, by its answer. */
 export type Counts<Request> = (outcome: Outcome<Request>) => boolean
 
 const NAMED: ReadonlyMap<unknown, Counts<unknown>> = new Map([
@@ -27,7 +27,7 @@ const NAMED: ReadonlyMap<unknown, Counts<unknown>> = new Map([
   ['success', ({ status }: Outcome<unknown>) => status < 400],
 ])
 
-/** @throws TypeError unless it is a {@link CountWhen}; nothing, and `'always'`, mean that every request counts */
+/** @throws TypeError unless it is a {@link CountWhen}; `undefined` and `'always'`: every request counts */
 export function readCountWhen<Request>(value: unknown): Counts<Request> | undefined {
   if (value === undefined || value === 'always') return undefined
   if (typeof value === 'function') return value as Counts<Request>
@@ -37,41 +37,42 @@ export function readCountWhen<Request>(value: unknown): Counts<Request> | undefi
 }
 
 /**
- * Settles a hold when the response ends. A client that hangs up earns nothing: its request counts, as
- * does one about which `counts` fails.
+ * Settles a provisional charge when the response ends. A request counts if its client disconnects first, and if
+ * `counts` fails.
  */
-export function settleAtEnd<Request, Response>(
-  hold: ProvisionalCharge,
+export function settleOnResponseEnd<Request extends object, Response extends object>(
+  context: LimiterContext<Request, Response>,
+  charge: ProvisionalCharge,
   counts: Counts<Request>,
   { request, response }: Exchange<Request, Response>,
-  framework: HttpAdapter<Request, Response>,
-  report: (request: Request, error: unknown) => void,
 ): void {
-  const end = async (status: number | undefined): Promise<void> => {
+  const { adapter, events } = context
+  const settle = async (status: number | undefined): Promise<void> => {
     try {
-      await hold.settle(status === undefined || isCounted(counts, { request, status }, report))
+      const isCounted = status === undefined || shouldCount(context, counts, { request, status })
+      await charge.settle(isCounted)
     } catch (error) {
-      if (!isClosed(error)) report(request, error)
+      if (!isClosed(error)) events.failed(request, error)
     }
   }
-  if (framework.isFinished(response)) void end(undefined)
-  else framework.onEnd(response, (status) => void end(status))
+  if (adapter.isFinished(response)) void settle(undefined)
+  else adapter.onEnd(response, (status) => void settle(status))
 }
 
-function isCounted<Request>(
+function shouldCount<Request extends object, Response extends object>(
+  { events }: LimiterContext<Request, Response>,
   counts: Counts<Request>,
   outcome: Outcome<Request>,
-  report: (request: Request, error: unknown) => void,
 ): boolean {
+  const failed = (error: unknown): void => events.failed(outcome.request, error)
   try {
-    const answer = toPromise<unknown>(counts(outcome))
-    if (!(answer instanceof Promise)) return answer !== false
-    // Left alone, one that rejects would end the process.
-    answer.catch((error: unknown) => report(outcome.request, error))
-    report(outcome.request, new TypeError('countWhen must answer at once, not with a promise'))
-    return true
+    const isCounted = toPromise<unknown>(counts(outcome))
+    if (!(isCounted instanceof Promise)) return isCounted !== false
+    // An unhandled rejection would end the process.
+    isCounted.catch(failed)
+    failed(new TypeError('countWhen must return true or false, got a promise'))
   } catch (error) {
-    report(outcome.request, error)
-    return true
+    failed(error)
   }
+  return true
 }

@@ -2,156 +2,155 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import { type Limiter, type LimitStatus, readiness, type StoreStatus } from '../limiter.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen } from '../maybe-promise.ts'
+import { type Limiter, type LimitStatus, readiness } from '../limiter.ts'
+import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import type { WaitOptions } from '../wait.ts'
-import type { Caller, Outcome } from '../wait-queue.ts'
+import type { VariableLimiter } from '../variable/variable.ts'
 import type { OpenCompanion } from './companions.ts'
 
-/** How long an offence is remembered once its block is over. */
+/** How long an offence is remembered after its block is over. */
 const MEMORY_MS = 86_400_000
-const MOST_MEMORY_MS = 365 * 86_400_000
-const MOST_STRIKES = 1000
-/** Of all who find the same offence at once, one decides about the block: those in the same second. */
-const LONGEST_TURN_MS = 1_000
-/** What a process knows of a block it believes for so long: a reset elsewhere is noticed then. */
+const MAX_MEMORY_MS = 365 * 86_400_000
+const MAX_STRIKES = 1000
+/** Of all callers that find the same offence within this time, one decides about the block. */
+const MAX_TURN_MS = 1_000
+/** For this long a process believes what it knows about a block. Then it notices a reset by another process. */
 const BELIEVED_MS = 30_000
-/** Under these names a process knows of the block, and that it may believe in it. */
+/** Prefixes of a key: how long its block lasts, and how long that may be believed. */
 const BLOCK = 'block '
 const BELIEVED = 'believed '
-/** After these, who has lost the turn looks whether the block has begun. */
+/** Pauses after which callers that do not decide look for the block. */
 const PAUSES_MS = [5, 10, 20, 40, 80]
 const NEAR_PAUSES_MS = [1, 2, 4, 8, 16]
+
+/** A limiter whose denials begin the blocks. Closing it closes both. */
+export function withBlocks(limiter: Limiter, blocks: EscalatingBlock): Limiter {
+  return {
+    limits: limiter.limits,
+    check: (key, cost) => blocks.check(limiter, key, cost),
+    peek: (key, cost) => blocks.peek(limiter, key, cost),
+    take: (key, cost) => limiter.take(key, cost),
+    delay: (...asked) => limiter.delay(...asked),
+    standings: (key, decision) => blocks.standings(limiter, key, decision),
+    refund: (key, units) => limiter.refund(key, units),
+    block: (key, ms) => limiter.block(key, ms),
+    reset: (key) => andThen(blocks.reset(key), () => limiter.reset(key)),
+    wait: (key, options) => limiter.wait(key, options),
+    ready: () => readiness(limiter),
+    close: () => andThen(blocks.close(), () => limiter.close()),
+  }
+}
+
+/** The same for limits that change: the blocks of a key do not depend on its limits. */
+export function variableWithBlocks(
+  counters: VariableLimiter,
+  blocks: EscalatingBlock,
+): VariableLimiter {
+  return {
+    with: (limits) => ({ ...withBlocks(counters.with(limits), blocks), close: () => {} }),
+    reset: (key) => andThen(blocks.reset(key), () => counters.reset(key)),
+    ready: async () => (await counters.ready?.()) ?? { available: true, reason: undefined },
+    close: () => andThen(blocks.close(), () => counters.close()),
+  }
+}
 
 /**
  * Blocks a key for longer each time it passes a limit: `blockFor: ['1 minute', '10 minutes', '1 day']`.
  *
- * Each block begins with a denial by the limits; the last step is for all that follow. A key begins again with
- * the first step when it has not been blocked for a day, and for as long as the longest step besides. What is
- * remembered lies where the counters lie, in bounded memory: processes that share a budget share the steps.
- * A longer block is never replaced by a shorter one.
+ * Each block begins with a denial by the limits; the last step is for all further offences. A key starts with the
+ * first step again when it has not been blocked for a day plus the longest step. The offences lie where the
+ * counters lie, in bounded memory: processes that share the counters share the steps. A longer block is never
+ * replaced by a shorter one.
  */
-export class Escalation implements Limiter {
-  readonly limits: readonly Limit[]
-  readonly #tier: Limiter
+export class EscalatingBlock {
   readonly #stepsMs: readonly number[]
-  /** Offences of each key. */
+  /** How many offences each key has committed. */
   readonly #strikes: Limiter
   /** Keys under a block that a step began. */
   readonly #blocked: Limiter
-  /** Admits one caller a key: who decides about a block. */
+  /** Admits one caller per key: the one that decides about a block. */
   readonly #turns: Limiter
-  /** Keys of which this process knows that they are blocked, and for how long: it need not ask again. */
+  /** Which keys this process knows to be blocked, and for how long: they are not looked up. */
   readonly #known: RateLimiter
-  /** Looks for a block that another process begins: one a key. */
+  /** Looks for a block that another caller begins: one per key. */
   readonly #looks = new Map<string, Promise<number | undefined>>()
-  /** The last block that was to begin found no room. */
+  /** There was no room for the last block. */
   #isFull = false
-  /** Denials that began a block: what the limits alone said, and for how long the block lasts. */
-  readonly #begun = new WeakMap<Decision, { readonly denied: Decision; readonly ms: number }>()
+  /** Denials under a block: what the limits alone decided, and how long the block lasts. */
+  readonly #underBlock = new WeakMap<Decision, { readonly denied: Decision; readonly ms: number }>()
 
-  constructor(
-    tier: Limiter,
-    stepsMs: readonly number[],
-    open: OpenCompanion,
-    clock: Clock | undefined,
-  ) {
-    this.limits = tier.limits
-    this.#tier = tier
+  constructor(stepsMs: readonly number[], open: OpenCompanion, clock: Clock | undefined) {
     this.#stepsMs = stepsMs
-    const windowMs = Math.min(MEMORY_MS + Math.max(...stepsMs), MOST_MEMORY_MS)
-    const turnMs = Math.min(LONGEST_TURN_MS, ...stepsMs)
-    this.#strikes = open('strikes', { count: MOST_STRIKES, windowMs }, 'fixed-window')
-    this.#blocked = open('blocked', { count: 1, windowMs: LONGEST_TURN_MS }, 'fixed-window')
+    const windowMs = Math.min(MEMORY_MS + Math.max(...stepsMs), MAX_MEMORY_MS)
+    const turnMs = Math.min(MAX_TURN_MS, ...stepsMs)
+    const once: Limit = { count: 1, windowMs: MAX_TURN_MS }
+    this.#strikes = open('strikes', { count: MAX_STRIKES, windowMs }, 'fixed-window')
+    this.#blocked = open('blocked', once, 'fixed-window')
     this.#turns = open(`turns ${turnMs}`, { count: 1, windowMs: turnMs }, 'fixed-window')
-    this.#known = new RateLimiter(
-      { count: 1, windowMs: LONGEST_TURN_MS },
-      { capacity: 20_000, clock },
-    )
+    this.#known = new RateLimiter(once, { capacity: 20_000, clock })
   }
 
-  check(key: string, cost?: number): MaybePromise<Decision> {
-    return andThen(this.#tier.check(key, cost), (decision) => {
+  check(limiter: Limiter, key: string, cost?: number): MaybePromise<Decision> {
+    return andThen(limiter.check(key, cost), (decision) => {
       if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
-      if (this.#isKnown(key)) return this.#underKnown(key, decision)
-      return cost === 0 ? decision : this.#judge(key, decision)
+      if (this.#isKnown(key)) return this.#asKnown(key, decision)
+      return cost === 0 ? decision : this.#judge(limiter, key, decision)
     })
   }
 
-  peek(key: string, cost?: number): MaybePromise<Decision> {
-    return andThen(this.#tier.peek(key, cost), (decision) => {
+  peek(limiter: Limiter, key: string, cost?: number): MaybePromise<Decision> {
+    return andThen(limiter.peek(key, cost), (decision) => {
       if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
-      return this.#isKnown(key) ? this.#underKnown(key, decision) : decision
+      return this.#isKnown(key) ? this.#asKnown(key, decision) : decision
     })
   }
 
-  take(key: string, cost?: number): MaybePromise<Decision> {
-    return this.#tier.take(key, cost)
-  }
-
-  delay(
+  standings(
+    limiter: Limiter,
     key: string,
-    cost: number,
-    maxWaitMs: number,
-    caller: Caller,
-  ): MaybePromise<Outcome<Decision>> {
-    return this.#tier.delay(key, cost, maxWaitMs, caller)
-  }
-
-  standings(key: string, decision: Decision): MaybePromise<readonly LimitStatus[]> {
-    const block = this.#begun.get(decision)
-    if (block === undefined) return this.#tier.standings(key, decision)
-    return andThen(this.#tier.standings(key, block.denied), (standings) =>
+    decision: Decision,
+  ): MaybePromise<readonly LimitStatus[]> {
+    const block = this.#underBlock.get(decision)
+    if (block === undefined) return limiter.standings(key, decision)
+    return andThen(limiter.standings(key, block.denied), (standings) =>
       standings.map((standing) => underBlock(standing, block.ms)),
     )
   }
 
-  refund(key: string, units?: number): MaybePromise<void> {
-    return this.#tier.refund(key, units)
-  }
-
-  block(key: string, ms: number): MaybePromise<void> {
-    return this.#tier.block(key, ms)
-  }
-
+  /** Forgets the offences and the block of a key. The caller resets the limiter. */
   reset(key: string): MaybePromise<void> {
     this.#known.reset(BELIEVED + key)
-    const all = [this.#strikes, this.#blocked, this.#turns, this.#tier]
-    return inTurn(all.map((tier) => () => tier.reset(key)))
-  }
-
-  wait(key: string, options?: WaitOptions): Promise<Decision> {
-    return this.#tier.wait(key, options)
-  }
-
-  ready(): Promise<StoreStatus> {
-    return readiness(this.#tier)
+    return inTurn(this.#companions.map((limiter) => () => limiter.reset(key)))
   }
 
   close(): MaybePromise<void> {
     this.#known.close()
-    const all = [this.#strikes, this.#blocked, this.#turns, this.#tier]
-    return inTurn(all.map((tier) => () => tier.close()))
+    return inTurn(this.#companions.map((limiter) => () => limiter.close()))
+  }
+
+  get #companions(): readonly Limiter[] {
+    return [this.#strikes, this.#blocked, this.#turns]
   }
 
   /** Whether the denial begins a block, or belongs to one that has begun, here or in another process. */
-  #judge(key: string, denied: Decision): MaybePromise<Decision> {
+  #judge(limiter: Limiter, key: string, denied: Decision): MaybePromise<Decision> {
     return andThen(this.#blocked.peek(key), (block) => {
-      if (!block.allowed) return this.#underFound(key, block, denied)
+      if (!block.allowed) {
+        this.#know(key, block.retryAfterMs)
+        return this.#lengthen(denied, block.retryAfterMs)
+      }
       const turn = this.#turns.take(key)
       return andThen(turn, ({ allowed }) => {
-        if (allowed) return this.#punish(key, denied)
+        if (allowed) return this.#punish(limiter, key, denied)
         // Another caller is about to begin the block.
         if (this.#isFull) return denied
         const look = this.#lookFor(key, turn instanceof Promise)
-        return look.then((ms) => (ms === undefined ? denied : this.#under(denied, ms)))
+        return look.then((ms) => (ms === undefined ? denied : this.#lengthen(denied, ms)))
       })
     })
   }
 
-  /** For how long a block lasts that another caller begins. */
+  /** How long the block lasts that another caller begins. */
   #lookFor(key: string, isFar: boolean): Promise<number | undefined> {
     const known = this.#looks.get(key)
     if (known !== undefined) return known
@@ -169,40 +168,35 @@ export class Escalation implements Limiter {
         return block.retryAfterMs
       }
     }
-    // On this host it takes microseconds: there is no room for the block.
+    // On one host a block takes microseconds to begin: there is no room for it.
     if (!isFar) return undefined
-    // It takes its time. What a client is told may be too long, but not too short.
+    // The other process is slow. The client may be told a longer time than necessary, never a shorter one.
     const { limit, remaining } = await this.#strikes.peek(key)
     return this.#stepsMs[Math.min(limit - remaining, this.#stepsMs.length - 1)] as number
   }
 
-  #underFound(key: string, { retryAfterMs }: Decision, denied: Decision): Decision {
-    this.#know(key, retryAfterMs)
-    return this.#under(denied, retryAfterMs)
+  #asKnown(key: string, denied: Decision): Decision {
+    return this.#lengthen(denied, this.#known.peek(BLOCK + key).retryAfterMs)
   }
 
-  #underKnown(key: string, denied: Decision): Decision {
-    return this.#under(denied, this.#known.peek(BLOCK + key).retryAfterMs)
-  }
-
-  /** The denial as it reads under the block: one that was remembered from before says too short a time. */
-  #under(denied: Decision, ms: number): Decision {
+  /** The denial under a block: one that a process remembers from before says too short a time. */
+  #lengthen(denied: Decision, ms: number): Decision {
     const longer = { ...deniedFor(denied, ms), remaining: 0 }
-    this.#begun.set(longer, { denied, ms })
+    this.#underBlock.set(longer, { denied, ms })
     return longer
   }
 
-  #punish(key: string, denied: Decision): MaybePromise<Decision> {
+  #punish(limiter: Limiter, key: string, denied: Decision): MaybePromise<Decision> {
     return andThen(this.#strike(key), (strikes) => {
       const ms = this.#stepsMs[strikes - 1] as number
-      const longer = this.#under(denied, ms)
-      // A block replaces an earlier one: a longer one must not end the sooner for it.
+      const longer = this.#lengthen(denied, ms)
+      // A block replaces an earlier one, and must not end a longer one early.
       const isLonger = denied.retryAfterMs >= ms
-      const block = (): MaybePromise<boolean> => isLonger || blocks(this.#tier, key, ms)
-      return andThen(blocks(this.#blocked, key, ms), (isKnown) => {
+      const block = (): MaybePromise<boolean> => isLonger || tryToBlock(limiter, key, ms)
+      return andThen(tryToBlock(this.#blocked, key, ms), (isKnown) => {
         this.#isFull = !isKnown
         if (isKnown) this.#know(key, ms)
-        // No slot left but those of blocked keys: the denial stands, and the next one tries again.
+        // Without a free slot the denial stands as it is, and the next one tries again.
         return andThen(isKnown && block(), (isBlocked) => (isBlocked ? longer : denied))
       })
     })
@@ -210,18 +204,18 @@ export class Escalation implements Limiter {
 
   #know(key: string, ms: number): void {
     const wholeMs = Math.max(1, Math.floor(ms))
-    void blocks(this.#known, BLOCK + key, wholeMs)
-    void blocks(this.#known, BELIEVED + key, Math.min(wholeMs, BELIEVED_MS))
+    void tryToBlock(this.#known, BLOCK + key, wholeMs)
+    void tryToBlock(this.#known, BELIEVED + key, Math.min(wholeMs, BELIEVED_MS))
   }
 
   #isKnown(key: string): boolean {
     return !this.#known.peek(BELIEVED + key).allowed
   }
 
-  /** Which step it is now. Each offence opens the window again: it is the last one that is remembered. */
+  /** Which step it is now. Each offence begins the window again, so that the last one is remembered. */
   #strike(key: string): MaybePromise<number> {
     return andThen(this.#strikes.peek(key), ({ limit, remaining }) => {
-      const strikes = Math.min(limit - remaining + 1, this.#stepsMs.length, MOST_STRIKES)
+      const strikes = Math.min(limit - remaining + 1, this.#stepsMs.length, MAX_STRIKES)
       return andThen(this.#strikes.reset(key), () =>
         andThen(this.#strikes.take(key, strikes), () => strikes),
       )
@@ -229,23 +223,23 @@ export class Escalation implements Limiter {
   }
 }
 
-/** A limit that has units left would admit one as soon as the block is over. */
+/** A limit that has units left would admit a request as soon as the block is over. */
 function underBlock({ remaining, moreMs }: LimitStatus, ms: number): LimitStatus {
   return { remaining: 0, moreMs: remaining > 0 ? ms : Math.max(moreMs, ms) }
 }
 
-/** Blocks the key, unless the table has no slot for it: whether it has. */
-function blocks(tier: Limiter, key: string, ms: number): MaybePromise<boolean> {
+/** Whether the key is blocked: the table may have no slot for it. */
+function tryToBlock(limiter: Limiter, key: string, ms: number): MaybePromise<boolean> {
   try {
-    const blocked = tier.block(key, ms)
-    return blocked instanceof Promise ? blocked.then(() => true, isFull) : true
+    const blocked = limiter.block(key, ms)
+    return blocked instanceof Promise ? blocked.then(() => true, falseIfFull) : true
   } catch (error) {
-    return isFull(error)
+    return falseIfFull(error)
   }
 }
 
-/** @throws the error, if it is another */
-function isFull(error: unknown): false {
+/** @throws any other error */
+function falseIfFull(error: unknown): false {
   if (error instanceof Error && 'code' in error && error.code === 'TABLE_FULL') return false
   throw error
 }

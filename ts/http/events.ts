@@ -1,13 +1,16 @@
-import { channel } from 'node:diagnostics_channel'
+import { executionAsyncResource } from 'node:async_hooks'
+import cluster from 'node:cluster'
+import { type Channel, channel } from 'node:diagnostics_channel'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Decision } from '../decision.ts'
 import { toPromise } from '../maybe-promise.ts'
 import { reasonOf } from './reason.ts'
-import type { Warnings } from './warning.ts'
 
-/** A request that was decided about. */
+/** A decision about a request. */
 export interface DecisionEvent<Request> {
   readonly request: Request
-  /** What the caller was counted as; a secret if your key function makes one of a secret. */
+  /** The key that was counted; a secret if your key function makes one of a secret. */
   readonly key: string | undefined
   /** `undefined` for a request that was refused without being counted. */
   readonly decision: Decision | undefined
@@ -21,31 +24,32 @@ export interface ErrorEvent<Request> {
   readonly error: unknown
 }
 
-/** Told what happens, in this order of likelihood. They must not throw; if one does, the request goes on. */
+/** Callbacks for what happens to requests. They must not throw; if one does, the request goes on. */
 export interface Hooks<Request> {
   readonly onAdmit?: ((event: DecisionEvent<Request>) => void) | undefined
   readonly onDeny?: ((event: DecisionEvent<Request>) => void) | undefined
   readonly onError?: ((event: ErrorEvent<Request>) => void) | undefined
 }
 
-const ADMIT = channel('ratethrottle:admit')
+/** `ratethrottle:admit`. */
+export const ADMIT: Channel = channel('ratethrottle:admit')
 const DENY = channel('ratethrottle:deny')
 const ERROR = channel('ratethrottle:error')
 
-/** Tells hooks and the channels `ratethrottle:admit`, `:deny` and `:error`. Free when nothing listens. */
+/** Calls hooks, and publishes to `ratethrottle:admit`, `:deny` and `:error`. Free while nothing listens. */
 export class Events<Request> {
-  readonly #hooks: Hooks<Request>
+  readonly hooks: Hooks<Request>
   readonly #warnings: Warnings
 
   constructor(hooks: Hooks<Request>, warnings: Warnings) {
-    this.#hooks = hooks
+    this.hooks = hooks
     this.#warnings = warnings
   }
 
+  /** Call it only if `hooks.onAdmit` or {@link ADMIT} has a listener. */
   admitted(request: Request, key: string, decision: Decision, dryRun: boolean): void {
-    if (this.#hooks.onAdmit === undefined && !ADMIT.hasSubscribers) return
     const event = { request, key, decision, dryRun }
-    this.#call(this.#hooks.onAdmit, event)
+    this.#call(this.hooks.onAdmit, event)
     ADMIT.publish(event)
   }
 
@@ -55,23 +59,23 @@ export class Events<Request> {
     decision: Decision | undefined,
     dryRun: boolean,
   ): void {
-    if (this.#hooks.onDeny === undefined && !DENY.hasSubscribers) return
+    if (this.hooks.onDeny === undefined && !DENY.hasSubscribers) return
     const event = { request, key, decision, dryRun }
-    this.#call(this.#hooks.onDeny, event)
+    this.#call(this.hooks.onDeny, event)
     DENY.publish(event)
   }
 
-  /** Without a listener an error is a warning, once: it must not vanish. */
+  /** Without a listener an error is a warning, once, so that it is not lost. */
   failed(request: Request, error: unknown): void {
     const event = { request, error }
-    const isHeard = this.#hooks.onError !== undefined || ERROR.hasSubscribers
+    const isHeard = this.hooks.onError !== undefined || ERROR.hasSubscribers
     if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
       this.#warnings.warnOnce(
         'RATETHROTTLE_FAILED',
-        `deciding about a request failed: ${reasonOf(error)}. Give onError to hear of each case`,
+        `a request could not be decided about: ${reasonOf(error)}. Later failures are not logged; use onError`,
       )
     }
-    this.#call(this.#hooks.onError, event)
+    this.#call(this.hooks.onError, event)
     ERROR.publish(event)
   }
 
@@ -80,7 +84,7 @@ export class Events<Request> {
     this.#warnings.warnOnce(
       'RATETHROTTLE_KEY_MISSING',
       'a request was refused with 400 (KEY_MISSING): the key function returned undefined, null or an empty ' +
-        "text for it. Say missingKey: 'deny' if that is meant, 'ip' or 'shared' to count such requests",
+        "string. Set missingKey: 'deny' if this is intended, or 'ip' or 'shared' to count such requests",
     )
   }
 
@@ -91,11 +95,133 @@ export class Events<Request> {
       this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
     }
     try {
-      const answer = toPromise<unknown>(hook?.(event))
-      // Nothing waits for an async hook, and one that rejects must not end the process.
-      if (answer instanceof Promise) answer.catch(failed)
+      const returned = toPromise<unknown>(hook?.(event))
+      // An async hook is not awaited, and one that rejects must not end the process.
+      if (returned instanceof Promise) returned.catch(failed)
     } catch (error) {
       failed(error)
     }
+  }
+}
+
+/** Codes of warnings about the setup of a service. docs/reference/warnings.md explains each. */
+export type WarningCode =
+  | 'RATETHROTTLE_PERMISSIVE_PROXY'
+  | 'RATETHROTTLE_HOP_COUNT'
+  | 'RATETHROTTLE_STRAY_FORWARDED_FOR'
+  | 'RATETHROTTLE_NO_CONNECTION'
+  | 'RATETHROTTLE_LATE'
+  | 'RATETHROTTLE_PER_PROCESS'
+  | 'RATETHROTTLE_HOOK_FAILED'
+  | 'RATETHROTTLE_FAILED'
+  | 'RATETHROTTLE_KEY_MISSING'
+  | 'RATETHROTTLE_NOT_AWAITED'
+  | 'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG'
+  | 'RATETHROTTLE_LOOSER_ROUTE'
+
+/** Emits each warning once: a server under attack must not spend its time on logging. */
+export class Warnings {
+  readonly #emitted = new Set<WarningCode>()
+
+  has(code: WarningCode): boolean {
+    return this.#emitted.has(code)
+  }
+
+  /** @param message must contain nothing that a client sent */
+  warnOnce(code: WarningCode, message: string): void {
+    if (this.#emitted.has(code)) return
+    this.#emitted.add(code)
+    process.emitWarning(message, { type: 'RateThrottleWarning', code })
+  }
+}
+
+/** Once per process, not per limiter. */
+let hasWarnedOfProcesses = false
+
+/** Counters in the memory of one of several processes admit a multiple of the limit. */
+export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): void {
+  const isMemory = storage === undefined || String(storage).startsWith('memory')
+  // PM2 numbers its processes; an app that runs once has the number 0.
+  const { NODE_APP_INSTANCE = '0' } = process.env
+  const isOneOfSeveral = cluster.isWorker || Number(NODE_APP_INSTANCE) > 0
+  if (!isMemory || !isOneOfSeveral || hasWarnedOfProcesses) return
+  hasWarnedOfProcesses = true
+  warnings.warnOnce(
+    'RATETHROTTLE_PER_PROCESS',
+    'this is one of several processes, and its counters are its own: together the processes admit a multiple of ' +
+      'the limit. Give them one storage, such as storage: "shared:api" or "redis://..."',
+  )
+}
+
+/*
+ * A limiter that is made for each request starts at zero each time, so it limits nothing, and each has a table
+ * of its own. Three signs of it cost nothing while requests are decided about; the first one found is warned of.
+ */
+
+/** This many limiters, made while a server serves, are made for its requests. */
+const MANY_LIMITERS = 1_000
+
+let hasWarnedOfRequests = false
+let isAsked = false
+let isServing = false
+let openLimiters = 0
+
+/** A limiter was made. */
+export function limiterMade(): void {
+  if (isServing) openLimiters++
+  if (openLimiters >= MANY_LIMITERS || isInRequest()) warnOfLimitersPerRequest()
+}
+
+/** A limiter was closed, as those of a test's many servers are. */
+export function limiterClosed(): void {
+  if (openLimiters > 0) openLimiters--
+}
+
+/**
+ * A limiter got its first request.
+ *
+ * @param isFresh whether it was made in the same turn of the event loop: then the request was there first
+ */
+export function limiterAsked(
+  incoming: Pick<IncomingMessage, 'socket'> | undefined,
+  isFresh: boolean,
+): void {
+  isAsked = true
+  // A request made by a test has no server.
+  if (!isOfServer(incoming?.socket)) return
+  isServing = true
+  if (isFresh) warnOfLimitersPerRequest()
+}
+
+/** Whether any limiter of this process has got a request. */
+export function wasAnyAsked(): boolean {
+  return isAsked
+}
+
+/** Once per process. */
+export function warnOfLimitersPerRequest(): void {
+  if (hasWarnedOfRequests) return
+  hasWarnedOfRequests = true
+  process.emitWarning(
+    'a limiter was made while a request was being handled. A limiter that is made for each request starts at ' +
+      'zero each time and limits nothing: make it once, where the server is set up. If the limits depend on the ' +
+      'request, pass a function: limits: (request) => ...',
+    { type: 'RateThrottleWarning', code: 'RATETHROTTLE_MADE_PER_REQUEST' },
+  )
+}
+
+/** Whether node:http is calling its server's listeners for a request. */
+function isInRequest(): boolean {
+  const { type, socket } = executionAsyncResource() as { type?: unknown; socket?: Socket }
+  // The response that a client has received is one as well, but comes from no server.
+  return type === 'HTTPINCOMINGMESSAGE' && isOfServer(socket)
+}
+
+function isOfServer(socket: Socket | undefined): boolean {
+  try {
+    return (socket as { server?: unknown } | undefined)?.server !== undefined
+  } catch {
+    // HTTP/2: the socket was closed, and its proxy throws.
+    return false
   }
 }

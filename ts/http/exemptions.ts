@@ -1,83 +1,60 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { toPromise, withTimeout } from '../maybe-promise.ts'
-import type { HttpAdapter } from './adapter.ts'
-import type { Facts } from './key-functions.ts'
+import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import type { LimiterContext } from './adapter.ts'
+import type { ReadOptions } from './resolve-options.ts'
 
-/** What becomes of a request before anything is counted. */
-export type Verdict = 'limit' | 'pass' | 'forbid'
+/** What becomes of a request before its key is known. */
+export type Verdict = 'limit' | 'exempt' | 'forbid'
 
 /** Whether a request is exempt. */
 export type Skip<Request> = (request: Request) => boolean | PromiseLike<boolean>
 
-/** Who is limited at all. */
-export interface FilterOptions<Request> {
-  readonly methods: ReadonlySet<string> | undefined
-  readonly allow: AddressRanges | undefined
-  readonly deny: AddressRanges | undefined
-  readonly skip: Skip<Request> | undefined
-  readonly timeoutMs: number
+/** Whether any option exempts or forbids requests. */
+export function hasExemptions<Request, Response>(
+  options: Pick<ReadOptions<Request, Response>, 'methods' | 'allow' | 'deny' | 'skip'>,
+): boolean {
+  const { methods, allow, deny, skip } = options
+  return [methods, allow, deny, skip].some((option) => option !== undefined)
 }
 
-/** Tells the requests to count from those to let pass or to turn away. */
-export class Filter<Request, Response> {
-  readonly #options: FilterOptions<Request>
-  readonly #framework: HttpAdapter<Request, Response>
-  readonly #facts: Facts<Request>
-  readonly #report: (request: Request, error: unknown) => void
-
-  constructor(
-    options: FilterOptions<Request>,
-    framework: HttpAdapter<Request, Response>,
-    facts: Facts<Request>,
-    report: (request: Request, error: unknown) => void,
-  ) {
-    this.#options = options
-    this.#framework = framework
-    this.#facts = facts
-    this.#report = report
+/** By options `deny`, `methods`, `allow` and `skip`, in this order. */
+export function judge<Request extends object, Response extends object>(
+  context: LimiterContext<Request, Response>,
+  request: Request,
+): MaybePromise<Verdict> {
+  const { methods, allow, deny, skip } = context.options
+  // The lists hold for the address itself, before IPv6 addresses are grouped by network.
+  const isIn = (ranges: AddressRanges): boolean => {
+    const address = context.client.client(request)
+    return address !== undefined && ranges.has(address)
   }
+  if (deny !== undefined && isIn(deny)) return 'forbid'
+  if (methods?.has(countedAs(context.adapter.method(request))) === false) return 'exempt'
+  if (allow !== undefined && isIn(allow)) return 'exempt'
+  return skip === undefined ? 'limit' : askSkip(context, skip, request)
+}
 
-  judge(request: Request): MaybePromise<Verdict> {
-    const { methods, allow, deny, skip } = this.#options
-    if (deny !== undefined && this.#isIn(deny, request)) return 'forbid'
-    if (methods !== undefined && !methods.has(countedAs(this.#framework.method(request)))) {
-      return 'pass'
-    }
-    if (allow !== undefined && this.#isIn(allow, request)) return 'pass'
-    return skip === undefined ? 'limit' : this.#askSkip(skip, request)
+/** A `skip` that fails exempts no request. */
+function askSkip<Request extends object, Response extends object>(
+  { options, events }: LimiterContext<Request, Response>,
+  skip: Skip<Request>,
+  request: Request,
+): MaybePromise<Verdict> {
+  const failed = (error: unknown): Verdict => {
+    events.failed(request, error)
+    return 'limit'
   }
-
-  /** Lists hold for the address itself, before IPv6 is grouped: a neighbour is not meant. */
-  #isIn(ranges: AddressRanges, request: Request): boolean {
-    const client = this.#facts.client(request)
-    return client !== undefined && ranges.has(client)
-  }
-
-  /** A `skip` that fails exempts nobody. */
-  #askSkip(skip: Skip<Request>, request: Request): MaybePromise<Verdict> {
-    const failed = (error: unknown): Verdict => {
-      this.#report(request, error)
-      return 'limit'
-    }
-    const verdict = (skipped: boolean): Verdict => (skipped === true ? 'pass' : 'limit')
-    try {
-      const answer = toPromise(skip(request))
-      if (!(answer instanceof Promise)) return verdict(answer)
-      return withTimeout(answer, this.#options.timeoutMs, 'skip').then(verdict, failed)
-    } catch (error) {
-      return failed(error)
-    }
+  const verdict = (skipped: boolean): Verdict => (skipped === true ? 'exempt' : 'limit')
+  try {
+    const skipped = toPromise(skip(request))
+    if (!(skipped instanceof Promise)) return verdict(skipped)
+    return withTimeout(skipped, options.keyTimeoutMs, 'skip').then(verdict, failed)
+  } catch (error) {
+    return failed(error)
   }
 }
 
 /** HEAD counts as GET. */
 export function countedAs(method: string): string {
   return method === 'HEAD' ? 'GET' : method
-}
-
-/** Whether anything is to be filtered. */
-export function filters<Request>(options: FilterOptions<Request>): boolean {
-  const { methods, allow, deny, skip } = options
-  return [methods, allow, deny, skip].some((option) => option !== undefined)
 }

@@ -1,172 +1,290 @@
 import type { Decision } from '../decision.ts'
 import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
-import { type Limiter, readiness, type StoreStatus } from '../limiter.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen } from '../maybe-promise.ts'
+import type { StoreStatus } from '../limiter.ts'
+import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import { isRedis } from '../storage-url.ts'
+import { withCode } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'
-import { Charging, type LimitsSource } from './charge.ts'
+import { type ChargeContext, charge, isPlainCharge, openContext } from './charge.ts'
 import {
   attachDecision,
   type ChargeRecord,
   type Exchange,
   findCharge,
-  RequestDecision,
+  newestCharge,
   rollback,
 } from './charge-record.ts'
-import { Client } from './client-ip.ts'
-import { Caller } from './client-key.ts'
+import { counterKey, resolveKey } from './client-key.ts'
 import type { Controls } from './controls.ts'
-import { Events } from './events.ts'
-import { Filter, filters, type Verdict } from './exemptions.ts'
+import { ADMIT, limiterAsked, limiterClosed, limiterMade, type Warnings } from './events.ts'
+import { hasExemptions, judge, type Verdict } from './exemptions.ts'
 import type { Key } from './key-functions.ts'
-import { openCounters } from './open-limiters.ts'
 import type { HttpOptions } from './options.ts'
-import { limiterAsked, limiterClosed, limiterMade } from './per-request.ts'
-import { type ReadOptions, readHttpOptions } from './resolve-options.ts'
-import { type Outcome as Refusal, Reply } from './response.ts'
-import type { Warnings } from './warning.ts'
+import type { RequestLimits } from './request-limits.ts'
+import { type Outcome, type Refusal, Reply } from './response.ts'
 
 /**
- * One or several limits on the requests that somebody guards with it. No framework in it.
+ * Limits the requests of a server. It knows no framework.
  *
- * Answers at once when the counters are in this process and no function of the user's is asynchronous.
+ * Decides at once when the counters are in this process and no function of the user's is asynchronous.
  */
 export class HttpLimiter<Request extends object, Response extends object> implements Controls {
-  readonly #options: ReadOptions<Request, Response>
-  readonly #owner: symbol | string
-  readonly #client: Client<Request, Response>
-  readonly #caller: Caller<Request>
-  readonly #filter: Filter<Request, Response> | undefined
-  /** Asked where a client that has gone could be served. It can't where the address alone is its key. */
-  readonly #isGone: ((request: Request) => boolean) | undefined
-  readonly #source: LimitsSource<Request>
-  readonly #charging: Charging<Request, Response>
-  readonly #events: Events<Request>
+  readonly #context: ChargeContext<Request, Response>
   readonly #reply: Reply<Request, Response>
-  readonly #framework: HttpAdapter<Request, Response>
-  /** Whether the counters are elsewhere, so that only closing this ends a connection. */
+  readonly #hasExemptions: boolean
+  readonly #isPlain: boolean
+  /** Asks whether a client has left, where a request could be counted without its address. */
+  readonly #isGone: ((request: Request) => boolean) | undefined
+  /** Whether the counters are elsewhere: then only `close` ends the connection. */
   readonly holdsConnection: boolean
   #isAsked = false
-  /** Until whatever has made this lets others run. */
+  /** Until the code that has made this lets other code run. */
   #isFresh = true
   #isClosed = false
-  /** Decisions that wait for the store, for functions of the user's, or in a queue. */
-  #underWay = 0
+  /** Decisions that wait for the store, for functions of the user's, or for their turn. */
+  #pending = 0
 
   /**
-   * @param identity tells the counters of this guard from those of others in one store
+   * @param name of its counters in the store, if the options give none
    * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
    */
   constructor(
-    options: HttpOptions<Request, Response>,
-    framework: HttpAdapter<Request, Response>,
+    given: HttpOptions<Request, Response>,
+    adapter: HttpAdapter<Request, Response>,
     warnings: Warnings,
-    identity: string,
+    name: string,
   ) {
-    const read = readHttpOptions(options)
-    const events = new Events<Request>(read.hooks, warnings)
-    const report = (request: Request, error: unknown): void => events.failed(request, error)
-    const client = new Client(framework, read.trust, warnings)
-    const filter = { ...read, timeoutMs: read.keyTimeoutMs }
-    this.#options = read
-    this.#owner = read.scope ?? Symbol('ratethrottle.guard')
-    this.#client = client
-    this.#events = events
-    const isMeant = options.key === undefined || options.missingKey !== undefined
-    this.#caller = new Caller(read, client, report, isMeant ? undefined : () => events.keyMissing())
-    this.#filter = filters(filter) ? new Filter(filter, framework, client, report) : undefined
-    const isNamedAnyway =
-      this.#filter === undefined && options.key === undefined && read.missingKey === 'deny'
-    this.#isGone = isNamedAnyway ? undefined : framework.isGone
-    this.#reply = new Reply(read, framework)
-    this.#source = openCounters(read, warnings, identity)
-    this.#charging = new Charging(this.#owner, this.#source, read, framework, report)
-    this.#framework = framework
-    this.holdsConnection = isRedis(read.storage)
+    this.#context = openContext(given, adapter, warnings, name)
+    const { options } = this.#context
+    this.#reply = new Reply(options, adapter)
+    this.#isPlain = isPlainCharge(this.#context)
+    this.#hasExemptions = hasExemptions(options)
+    const needsAddress =
+      !this.#hasExemptions && given.key === undefined && options.missingKey === 'deny'
+    this.#isGone = needsAddress ? undefined : adapter.isGone
+    this.holdsConnection = isRedis(options.storage)
     limiterMade()
-    void Promise.resolve().then(() => {
+    queueMicrotask(() => {
       this.#isFresh = false
     })
   }
 
+  /*
+   * One request, from top to bottom. Each step goes on with the next one: at once, or when a promise is settled.
+   * Written without closures where nothing is asynchronous, because each would be an allocation per request.
+   */
+
   /**
    * Decides about a request, charges it, and sets the headers of its response.
    *
-   * Never throws and never rejects: what fails inside refuses the request.
+   * Never throws and never rejects: a failure inside refuses the request.
    */
-  decide(request: Request, response: Response): MaybePromise<Refusal> {
+  decide(request: Request, response: Response): MaybePromise<Outcome> {
     try {
-      const before = RequestDecision.lastOf(request)
-      const exchange = { request, response, before }
-      // By whichever key it asked: a guard counts a request once. Those of a scope may ask by several.
-      const known =
-        before === undefined || typeof this.#owner === 'string'
-          ? undefined
-          : findCharge(this.#owner, before)
-      const refusal = known === undefined ? this.#decide(exchange) : this.#repeat(exchange, known)
-      return refusal instanceof Promise ? this.#concludeLater(request, refusal) : refusal
+      const exchange = { request, response, previous: newestCharge(request) }
+      const outcome = this.#decide(exchange)
+      return outcome instanceof Promise ? this.#decideLater(request, outcome) : outcome
     } catch (error) {
       return this.#failed(request, error)
     }
   }
 
+  /** Exempt? */
+  #decide(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
+    const { request, previous } = exchange
+    const { client, owner } = this.#context
+    // A limiter counts a request once, even if its key has changed. A scope may count it by several keys.
+    if (previous !== undefined && typeof owner.id === 'symbol') {
+      const known = findCharge(previous, owner.id)
+      if (known !== undefined) return this.#repeat(exchange, known)
+    }
+    this.#checkUse(request)
+    client.warnOfStrayHeader(request)
+    if (!this.#hasExemptions) return this.#count(exchange)
+    return andThen(judge(this.#context, request), (verdict) =>
+      verdict === 'limit' ? this.#count(exchange) : this.#letPass(request, verdict),
+    )
+  }
+
+  /** Key. */
+  #count(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
+    const key = resolveKey(this.#context, exchange.request)
+    return key instanceof Promise
+      ? key.then((found) => this.#charge(exchange, found))
+      : this.#charge(exchange, key)
+  }
+
+  /** Charge. */
+  #charge(exchange: Exchange<Request, Response>, key: string): MaybePromise<Outcome> {
+    const { previous } = exchange
+    const { owner, source, options } = this.#context
+    if (previous !== undefined && typeof owner.id === 'string') {
+      const known = findCharge(previous, owner.id, key)
+      if (known !== undefined) return this.#repeat(exchange, known)
+    }
+    if (!this.#isPlain) {
+      const charged = charge(this.#context, exchange, key)
+      return andThen(charged, (record) => record && this.#conclude(exchange, record))
+    }
+    const limits = source.fixed as RequestLimits
+    const cost = options.cost as number | undefined
+    const decision = limits.limiter.check(key, cost)
+    return decision instanceof Promise
+      ? decision.then((found) => this.#concludePlain(exchange, limits, key, cost, found))
+      : this.#concludePlain(exchange, limits, key, cost, decision)
+  }
+
+  #concludePlain(
+    exchange: Exchange<Request, Response>,
+    limits: RequestLimits,
+    key: string,
+    cost: number | undefined,
+    decision: Decision,
+  ): MaybePromise<Outcome> {
+    const { previous } = exchange
+    const { owner } = this.#context
+    const provisional = undefined
+    return this.#conclude(exchange, { owner, limits, key, cost, decision, provisional, previous })
+  }
+
+  /** Remember, then headers or a denial. */
+  #conclude(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
+    const { request, response, previous } = exchange
+    const { key, decision } = record
+    const { events, owner } = this.#context
+    attachDecision(request, record)
+    if (decision.allowed) {
+      if (events.hooks.onAdmit !== undefined || ADMIT.hasSubscribers) {
+        events.admitted(request, key, decision, owner.isDryRun)
+      }
+      const shown = this.#reply.show(record, response)
+      return shown instanceof Promise ? shown.then(() => undefined) : undefined
+    }
+    events.denied(request, key, decision, owner.isDryRun)
+    if (owner.isDryRun) return undefined
+    if (previous === undefined) return this.#deny(exchange, record)
+    // Several limits are charged all or none.
+    return andThen(rollback(previous), () => this.#deny(exchange, record))
+  }
+
+  #deny(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
+    const shown = this.#reply.show(record, exchange.response)
+    return shown instanceof Promise
+      ? shown.then(() => this.#reply.deny(record, exchange))
+      : this.#reply.deny(record, exchange)
+  }
+
+  /** The same answer as the first time, except that a denial of a dry run is now enforced. */
+  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): MaybePromise<Outcome> {
+    const { request, previous } = exchange
+    const { events, owner } = this.#context
+    if (known.decision.allowed || owner.isDryRun) return undefined
+    if (!known.owner.isDryRun) return this.#reply.deny(known, exchange)
+    events.denied(request, known.key, known.decision, false)
+    return andThen(rollback(previous), () => this.#reply.deny(known, exchange))
+  }
+
+  /** Exempt, or forbidden by option `deny`. */
+  #letPass(request: Request, verdict: Exclude<Verdict, 'limit'>): Outcome {
+    if (verdict === 'exempt') return undefined
+    const { events, owner } = this.#context
+    events.denied(request, undefined, undefined, owner.isDryRun)
+    return owner.isDryRun ? undefined : new RequestRefused('ADDRESS_DENIED')
+  }
+
+  /** A client is told nothing about a failure, and is not served. In a dry run it is. */
+  #failed(request: Request, error: unknown): Outcome {
+    const { events, owner } = this.#context
+    const isRefusal = error instanceof RequestRefused && !owner.isDryRun
+    if (!isRefusal) events.failed(request, error)
+    if (owner.isDryRun) return undefined
+    return isRefusal ? error : new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
+  }
+
+  #checkUse(request: Request): void {
+    if (!this.#isAsked) {
+      this.#isAsked = true
+      limiterAsked(this.#context.adapter.incoming(request), this.#isFresh)
+    }
+    if (this.#isClosed) throw closedError('the limiter is closed')
+    if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
+  }
+
+  /** Counters that are closed meanwhile stay open until the decision is made. */
+  async #decideLater(request: Request, outcome: Promise<Outcome>): Promise<Outcome> {
+    this.#pending++
+    try {
+      return await outcome
+    } catch (error) {
+      return this.#failed(request, error)
+    } finally {
+      this.#pending--
+      this.#closeIfIdle()
+    }
+  }
+
   /**
-   * Sees to a refused request: answers it if the options say how, else has it handed on, once either way. A
-   * handler of the user's that fails has not answered; why it failed is told to the operator, not to the client.
+   * Answers a refused request as the options say, else has it handed on: once, in either case. A handler of the
+   * user's that fails has not answered; its error goes to `onError`, not to the client.
    *
-   * @param hand to whoever answers errors, or answers
-   * @returns when that is done
+   * @param handOn passes the refusal to the framework's error handling, or answers it
    */
   refuse(
-    refusal: NonNullable<Refusal>,
+    refusal: Refusal,
     { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
-    hand: () => void,
+    handOn: () => void,
   ): MaybePromise<void> {
-    const goOn = (isAnswered: boolean): void => {
-      if (!isAnswered) hand()
+    const { adapter, events } = this.#context
+    const answered = (isAnswered: boolean): void => {
+      if (!isAnswered) handOn()
     }
-    const failed = (thrown: unknown): void => {
-      // A handler that throws the error it was given says that it does not want to answer.
-      if (!(thrown instanceof RateLimitExceeded)) this.#events.failed(request, thrown)
-      if (this.#framework.isFinished(response)) this.#framework.cut(response)
-      else hand()
+    const failed = (error: unknown): void => {
+      // A handler that throws the error it was given does not want to answer.
+      if (!(error instanceof RateLimitExceeded)) events.failed(request, error)
+      if (adapter.isFinished(response)) adapter.cut(response)
+      else handOn()
     }
-    let answered: MaybePromise<boolean> = false
     try {
-      answered = this.#reply.answer(refusal, request, response)
+      const answer = this.#reply.answer(refusal, request, response)
+      if (answer instanceof Promise) return answer.then(answered, failed)
+      if (answer) return
     } catch (error) {
       return failed(error)
     }
-    return answered instanceof Promise ? answered.then(goOn, failed) : goOn(answered)
+    return handOn()
   }
 
-  /** A header that every limited response has, if any: a response without it was made without the others. */
+  /** A header that every limited response has, if any: a response without it was made without its headers. */
   get mark(): string | undefined {
     return this.#reply.mark
   }
 
-  /** The headers of a request's response once more, for one that was made without them. */
-  headersOf(request: Request, refusal: Refusal): MaybePromise<Record<string, string>> {
-    return this.#reply.headersOf(RequestDecision.lastOf(request), refusal, request)
+  /** The headers of a request's response, for one that was made without them. */
+  headersOf(request: Request, outcome: Outcome): MaybePromise<Record<string, string>> {
+    return this.#reply.headersOf(newestCharge(request), outcome, request)
   }
 
   reset(key: Key): MaybePromise<void> {
-    const named = this.#caller.named(key)
-    return 'limiter' in this.#source ? this.#source.limiter.reset(named) : this.#source.reset(named)
+    const { source, options } = this.#context
+    return source.reset(counterKey(key, options.missingKey))
   }
 
   peek(key: Key): MaybePromise<Decision> {
-    return this.#tier().peek(this.#caller.named(key))
+    const { source, options } = this.#context
+    if (source.fixed === undefined) {
+      const message = 'limits that depend on the request have no common counters'
+      throw withCode(new TypeError(message), 'LIMITS_DEPEND_ON_REQUEST')
+    }
+    return source.fixed.limiter.peek(counterKey(key, options.missingKey))
   }
 
   async ready(): Promise<StoreStatus> {
-    return 'limiter' in this.#source ? readiness(this.#source.limiter) : this.#source.ready()
+    return this.#context.source.ready()
   }
 
-  /** Answers the requests that wait, with the denial they wait on: the server shuts down. */
+  /** Answers the requests that wait with the denial they wait on: the server shuts down. */
   release(): void {
-    this.#charging.release()
+    this.#context.waiting.release()
   }
 
   close(): void {
@@ -174,125 +292,10 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     this.#isClosed = true
     limiterClosed()
     this.release()
-    if (this.#underWay === 0) this.#closeCounters()
+    this.#closeIfIdle()
   }
 
-  /** A decision that takes time. Counters that are closed meanwhile stay open until it is there. */
-  #concludeLater(request: Request, refusal: Promise<Refusal>): Promise<Refusal> {
-    this.#underWay++
-    const done = (): void => {
-      this.#underWay--
-      if (this.#isClosed && this.#underWay === 0) this.#closeCounters()
-    }
-    return refusal.then(
-      (found) => {
-        done()
-        return found
-      },
-      (error: unknown) => {
-        done()
-        return this.#failed(request, error)
-      },
-    )
-  }
-
-  #closeCounters(): void {
-    if ('limiter' in this.#source) {
-      void this.#source.limiter.close()
-      void this.#source.held.close()
-    } else this.#source.close()
-  }
-
-  /** The counters, where all requests have the same. */
-  #tier(): Limiter {
-    if ('limiter' in this.#source) return this.#source.limiter
-    const message = 'limits that depend on the request have no common counters'
-    throw Object.assign(new TypeError(message), { code: 'LIMITS_DEPEND_ON_REQUEST' })
-  }
-
-  #decide(exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
-    const { request } = exchange
-    if (!this.#isAsked) {
-      this.#isAsked = true
-      limiterAsked(this.#framework.incoming(request), this.#isFresh)
-    }
-    if (this.#isClosed) throw closedError('the limiter is closed')
-    if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
-    this.#client.warnOfStrayHeader(request)
-    if (this.#filter === undefined) return this.#identify(exchange)
-    const verdict = this.#filter.judge(request)
-    return andThen(verdict, (found) => this.#follow(found, exchange))
-  }
-
-  #follow(verdict: Verdict, exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
-    if (verdict === 'limit') return this.#identify(exchange)
-    if (verdict === 'pass') return undefined
-    this.#events.denied(exchange.request, undefined, undefined, this.#options.dryRun)
-    return this.#options.dryRun ? undefined : new RequestRefused('ADDRESS_DENIED')
-  }
-
-  #identify(exchange: Exchange<Request, Response>): MaybePromise<Refusal> {
-    const key = this.#caller.of(exchange.request)
-    return key instanceof Promise
-      ? key.then((found) => this.#charge(exchange, found))
-      : this.#charge(exchange, key)
-  }
-
-  #charge(exchange: Exchange<Request, Response>, key: string): MaybePromise<Refusal> {
-    if (exchange.before !== undefined && typeof this.#owner === 'string') {
-      const known = findCharge(this.#owner, exchange.before, key)
-      if (known !== undefined) return this.#repeat(exchange, known)
-    }
-    const passage = this.#charging.charge(exchange, key)
-    return passage instanceof Promise
-      ? passage.then((found) => this.#conclude(exchange, found))
-      : this.#conclude(exchange, passage)
-  }
-
-  /** As before, but that a denial which was only reported is one now. */
-  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): MaybePromise<Refusal> {
-    if (known.decision.allowed || this.#options.dryRun) return undefined
-    if (!known.isDry) return this.#reply.deny(known, exchange)
-    this.#events.denied(exchange.request, known.key, known.decision, false)
-    return andThen(rollback(exchange.before), () => this.#reply.deny(known, exchange))
-  }
-
-  #conclude(
-    exchange: Exchange<Request, Response>,
-    passage: ChargeRecord | undefined,
-  ): MaybePromise<Refusal> {
-    if (passage === undefined) return undefined
-    const { request, response } = exchange
-    const { key, decision } = passage
-    const { dryRun } = this.#options
-    attachDecision(request, passage)
-    if (decision.allowed) {
-      this.#events.admitted(request, key, decision, dryRun)
-      const shown = this.#reply.show(passage, response)
-      return shown instanceof Promise ? shown.then(() => undefined) : undefined
-    }
-    this.#events.denied(request, key, decision, dryRun)
-    return dryRun ? undefined : this.#refuse(exchange, passage)
-  }
-
-  #refuse(exchange: Exchange<Request, Response>, passage: ChargeRecord): MaybePromise<Refusal> {
-    const { before } = passage
-    const shown =
-      before === undefined
-        ? this.#reply.show(passage, exchange.response)
-        : andThen(rollback(before), () => this.#reply.show(passage, exchange.response))
-    if (shown instanceof Promise) return shown.then(() => this.#reply.deny(passage, exchange))
-    return this.#reply.deny(passage, exchange)
-  }
-
-  /** A client is told nothing of what went wrong, and is not served. In a dry run it is. */
-  #failed(request: Request, error: unknown): Refusal {
-    if (this.#options.dryRun) {
-      this.#events.failed(request, error)
-      return undefined
-    }
-    if (error instanceof RequestRefused) return error
-    this.#events.failed(request, error)
-    return new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
+  #closeIfIdle(): void {
+    if (this.#isClosed && this.#pending === 0) this.#context.source.close()
   }
 }

@@ -1,73 +1,130 @@
+import { openTier, openVariable } from '../create.ts'
+import { hashText } from '../key-hash.ts'
 import { figuresOf, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { Limiter, StoreStatus } from '../limiter.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen, toPromise, withTimeout } from '../maybe-promise.ts'
+import { type Limiter, readiness, type StoreStatus } from '../limiter.ts'
+import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import { isRedis, sharedSpace } from '../storage-url.ts'
 import { mustBe } from '../validate.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
+import { companionsOf, Marks, type OpenCompanion } from './companions.ts'
 import { AVAILABLE } from './controls.ts'
+import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
+import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
-import type { HeldUnits } from './held-units.ts'
-import { Recent } from './recent.ts'
+import { HeldUnits } from './held-units.ts'
+import type { RedisSettings } from './options.ts'
+import type { ReadOptions } from './resolve-options.ts'
 
-/** Limits that depend on who asks, such as a plan's; `false` for none at all. */
+/** Limits that depend on the request, such as on a customer's plan; `false` for none at all. */
 export type LimitsFunction<Request> = (
   request: Request,
 ) => LimitInput | false | PromiseLike<LimitInput | false>
 
-/** Counters, and what clients are told about them. */
+/** The limits that apply to a request, their counters, and what headers say about them. */
 export interface RequestLimits {
   readonly limiter: Limiter
   readonly policies: readonly Policy[]
-  /** `RateLimit-Policy` of these limits. */
+  /** The `RateLimit-Policy` header. */
   readonly policyText: string
-  /** Those who wait for units that others hold. */
+  /** Units of these counters that requests hold provisionally. */
   readonly held: HeldUnits
 }
 
-/** @param names for the limits in turn; those without get one from their figures */
-export function budgetOf(tier: Limiter, lines: HeldUnits, names: readonly string[]): RequestLimits {
-  const policies = tier.limits.map((limit, i) => ({ name: names[i] ?? defaultName(limit), limit }))
-  return { limiter: tier, held: lines, policies, policyText: policies.map(policyItem).join(', ') }
+/** Where a request's limits come from: always the same, or a function of the request. */
+export interface LimitsSource<Request> {
+  /** The limits, if they are the same for all requests. */
+  readonly fixed: RequestLimits | undefined
+  /** `undefined` for a request that is exempt. Throws or rejects as the function does. */
+  of(request: Request): MaybePromise<RequestLimits | undefined>
+  /** Forgets the key, whatever its limits were. */
+  reset(key: string): MaybePromise<void>
+  ready(): Promise<StoreStatus>
+  close(): void
 }
 
-/** The budgets of limits that a function names. They share one state: see {@link VariableLimiter}. */
-export class LimitsByRequest<Request> {
+/** Opens the counters that the options ask for, under `identity` if the options have no name. */
+export function openLimits<Request, Response>(
+  options: ReadOptions<Request, Response>,
+  warnings: Warnings,
+  identity: string,
+): LimitsSource<Request> {
+  const { limits, policy, storage, limiter, dryRun, stepsMs } = options
+  warnOfSeveralProcesses(storage, warnings)
+  const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
+  const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
+  const toOpen = { ...limiter, storage, forRedis, identity, name }
+  if (typeof limits === 'function') {
+    const around = surroundingsOf(options, identity, '')
+    const counters = openVariable(toOpen)
+    const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
+    const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
+    return new LimitsByRequest(limits, all, heldUnitsOf(options, around), options)
+  }
+  const parsed = readLimits(limits as LimitInput)
+  checkNames(parsed.length, policy)
+  const around = surroundingsOf(options, identity, ` ${figuresOf(parsed)}`)
+  const counters = openTier(parsed, toOpen)
+  const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
+  const all = blocks === undefined ? counters : withBlocks(counters, blocks)
+  return fixedLimits(requestLimits(all, heldUnitsOf(options, around), policy))
+}
+
+function fixedLimits(limits: RequestLimits): LimitsSource<unknown> {
+  const { limiter, held } = limits
+  return {
+    fixed: limits,
+    of: () => limits,
+    reset: (key) => limiter.reset(key),
+    ready: () => readiness(limiter),
+    close: () => {
+      void limiter.close()
+      void held.close()
+    },
+  }
+}
+
+/** @param names of the limits in order; a limit without a name gets one from its figures */
+function requestLimits(limiter: Limiter, held: HeldUnits, names: readonly string[]): RequestLimits {
+  const policies = limiter.limits.map((limit, i) => ({
+    name: names[i] ?? defaultName(limit),
+    limit,
+  }))
+  return { limiter, held, policies, policyText: policies.map(policyItem).join(', ') }
+}
+
+/** Limits by a function of the request. They share one state: see {@link VariableLimiter}. */
+class LimitsByRequest<Request, Response> implements LimitsSource<Request> {
+  readonly fixed = undefined
   readonly #limits: LimitsFunction<Request>
   readonly #counters: VariableLimiter
-  readonly #lines: HeldUnits
-  readonly #names: readonly string[]
-  readonly #timeoutMs: number
-  readonly #bySpelling = new Recent<RequestLimits>()
-  /** One for one set of limits, however it is written. */
+  readonly #held: HeldUnits
+  readonly #options: ReadOptions<Request, Response>
+  readonly #byText = new Recent<RequestLimits>()
+  /** The same limits may be written in several ways. */
   readonly #byFigures = new Recent<RequestLimits>()
 
-  /** @param names for the limits in turn, whatever they are */
   constructor(
     limits: LimitsFunction<Request>,
     counters: VariableLimiter,
-    lines: HeldUnits,
-    names: readonly string[],
-    timeoutMs: number,
+    held: HeldUnits,
+    options: ReadOptions<Request, Response>,
   ) {
     this.#limits = limits
     this.#counters = counters
-    this.#lines = lines
-    this.#names = names
-    this.#timeoutMs = timeoutMs
+    this.#held = held
+    this.#options = options
   }
 
-  /** The budget of a request, or none if it is exempt. Throws or rejects with whatever the function does. */
   of(request: Request): MaybePromise<RequestLimits | undefined> {
     const limits = toPromise(this.#limits(request))
-    const patient =
-      limits instanceof Promise
-        ? withTimeout(limits, this.#timeoutMs, 'the limits function')
-        : limits
-    return andThen(patient, (found) => this.#budget(found))
+    if (!(limits instanceof Promise)) return this.#read(limits)
+    const { keyTimeoutMs } = this.#options
+    return withTimeout(limits, keyTimeoutMs, 'the limits function').then((found) =>
+      this.#read(found),
+    )
   }
 
-  /** Forgets the key, whatever its limits were. */
   reset(key: string): MaybePromise<void> {
     return this.#counters.reset(key)
   }
@@ -78,33 +135,134 @@ export class LimitsByRequest<Request> {
 
   close(): void {
     void this.#counters.close()
-    void this.#lines.close()
+    void this.#held.close()
   }
 
-  #budget(limits: LimitInput | false): RequestLimits | undefined {
+  #read(limits: LimitInput | false): RequestLimits | undefined {
     if (limits === false) return undefined
-    if (typeof limits === 'string') return this.#bySpelling.get(limits) ?? this.#spelt(limits)
+    if (typeof limits === 'string') {
+      const known = this.#byText.get(limits)
+      if (known !== undefined) return known
+      const parsed = this.#parse(limits)
+      this.#byText.set(limits, parsed)
+      return parsed
+    }
     if (typeof limits !== 'object' || limits === null) {
       const accepted = 'limits, or false for none'
       throw new TypeError(mustBe('what the limits function returns', accepted, limits))
     }
-    // An object may hold other figures than the last time.
-    return this.#counted(limits)
+    // The figures of an object may have changed since the last time.
+    return this.#parse(limits)
   }
 
-  #spelt(limits: string): RequestLimits {
-    const budget = this.#counted(limits)
-    this.#bySpelling.set(limits, budget)
-    return budget
-  }
-
-  #counted(limits: LimitInput): RequestLimits {
+  #parse(limits: LimitInput): RequestLimits {
     const parsed = readLimits(limits)
     const figures = figuresOf(parsed)
     const known = this.#byFigures.get(figures)
     if (known !== undefined) return known
-    const budget = budgetOf(this.#counters.with(parsed), this.#lines, this.#names)
-    this.#byFigures.set(figures, budget)
-    return budget
+    const found = requestLimits(this.#counters.with(parsed), this.#held, this.#options.policy)
+    this.#byFigures.set(figures, found)
+    return found
   }
+}
+
+/** Bounds of {@link Recent}: values, and characters of their texts. */
+const MAX_ENTRIES = 10_000
+const MAX_CHARACTERS = 1_000_000
+
+/** Values that were used recently, by a text. Bounded: the least recently used are forgotten. */
+class Recent<T> {
+  #young = new Map<string, T>()
+  #old: ReadonlyMap<string, T> = new Map()
+  #characters = 0
+
+  get(text: string): T | undefined {
+    const young = this.#young.get(text)
+    if (young !== undefined) return young
+    const old = this.#old.get(text)
+    if (old !== undefined) this.set(text, old)
+    return old
+  }
+
+  /** Two generations, each with half of the bound: when the young one is full it becomes the old one. */
+  set(text: string, value: T): void {
+    if (text.length > MAX_CHARACTERS / 100) return
+    const isFull =
+      this.#young.size >= MAX_ENTRIES / 2 || this.#characters + text.length > MAX_CHARACTERS / 2
+    if (isFull) {
+      this.#old = this.#young
+      this.#young = new Map()
+      this.#characters = 0
+    }
+    this.#young.set(text, value)
+    this.#characters += text.length
+  }
+}
+
+/** A dry run waits for the first connection no longer than for an answer. */
+function withoutWaiting(forRedis: RedisSettings): RedisSettings {
+  const { deadlineMs = 50, connectTimeoutMs = deadlineMs } = forRedis
+  return { ...forRedis, connectTimeoutMs: Math.min(deadlineMs, connectTimeoutMs) }
+}
+
+/** Where the counters are, for what accompanies them. */
+interface Surroundings {
+  /** Opens further counters in the same place. */
+  readonly open: OpenCompanion
+  /** The name under which other limiters have the same counters; `undefined` if none can. */
+  readonly name: string | undefined
+  /** Whether they are on other hosts. */
+  readonly isFar: boolean
+}
+
+/** @param figures part of the name where other limits have other counters */
+function surroundingsOf<Request, Response>(
+  { limiter, storage, forRedis }: ReadOptions<Request, Response>,
+  identity: string,
+  figures: string,
+): Surroundings {
+  const isFar = isRedis(storage)
+  const isOpen = isFar || sharedSpace(storage) !== undefined
+  const base = isOpen ? (limiter.name ?? identity) : limiter.name
+  const { algorithm = '', burst = '' } = limiter
+  const name = base === undefined ? undefined : `${base} ${algorithm} ${burst}${figures}`
+  const open = companionsOf({ limiter, storage, forRedis, name })
+  return { open, isFar, name: name && `${forRedis.keyPrefix ?? ''}${name}` }
+}
+
+/** Where no other limiter has the counters, this process knows of all held units. */
+function heldUnitsOf<Request, Response>(
+  { counts, limiter, storage, outcomeTimeoutMs }: ReadOptions<Request, Response>,
+  { open, name, isFar }: Surroundings,
+): HeldUnits {
+  if (counts === undefined || name === undefined) return new HeldUnits(undefined, undefined)
+  const now = (): number => {
+    if (isFar) return Date.now()
+    return limiter.clock?.now() ?? Number(process.hrtime.bigint()) / 1e6
+  }
+  const place = typeof storage === 'string' ? storage : ''
+  return new HeldUnits(`${place} ${name}`, new Marks(open, now, isFar, outcomeTimeoutMs))
+}
+
+function checkNames(limits: number, names: readonly string[]): void {
+  if (names.length <= limits) return
+  throw new RangeError(`policy has ${names.length} names for ${limits} limits`)
+}
+
+const MAX_NAME_LENGTH = 100
+let unnamedLimiters = 0
+
+/** The name of a limiter that belongs to one place in the program, such as a route: the same in each process. */
+export function limiterNameOf(place: string): string {
+  const fits = place.length <= MAX_NAME_LENGTH && place.isWellFormed()
+  return fits ? place : hashText(place)
+}
+
+/**
+ * The name of a limiter that has none. The processes of a program give the same names if they make their limiters
+ * in the same order; a `scope` or a `name` does not depend on that.
+ */
+export function nextLimiterName(): string {
+  unnamedLimiters++
+  return `limiter ${unnamedLimiters}`
 }

@@ -86,8 +86,8 @@ function headOf(statusCode: number, code: string): string {
 
 /** The body by RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
 function problemOf(denial: Denial): string {
-  const { budget, decision } = denial.record
-  const name = budget.policies[decision.policy]?.name
+  const { limits, decision } = denial.record
+  const name = limits.policies[decision.policy]?.name
   return JSON.stringify({
     type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
     title: 'Too Many Requests',
@@ -122,9 +122,9 @@ export class Reply<Request extends object, Response extends object> {
   /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
   show(record: ChargeRecord, response: Response): MaybePromise<void> {
     const { headers } = this.#options
-    if (!record.isShown || this.#framework.isFinished(response)) return
+    if (!record.owner.isShown || this.#framework.isFinished(response)) return
     // A tighter limit has set its figures already.
-    const isTightest = record.before === undefined || tightest(record, isShown) === record
+    const isTightest = record.previous === undefined || tightest(record, isShown) === record
     const legacy = isTightest && headers !== 'draft' ? record : undefined
     return setHeaders(legacy, headers === 'legacy' ? undefined : record, response, this.#framework)
   }
@@ -151,19 +151,19 @@ export class Reply<Request extends object, Response extends object> {
     if (refusal instanceof Denial) setRetryAfter(refusal.record.decision, found, collectHeader)
     if (refusal !== undefined && this.#isLong(request)) collectHeader(found, 'connection', 'close')
     const shown = last === undefined ? undefined : tightest(last, isShown)
-    if (last === undefined || shown?.isShown !== true || headers === false) return found
+    if (last === undefined || shown?.owner.isShown !== true || headers === false) return found
     const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
     const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
     return andThen(set, () => found)
   }
 
   /** Makes the denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
-  deny(record: ChargeRecord, { request, response, before }: Exchange<Request, Response>): Denial {
+  deny(record: ChargeRecord, { request, response, previous }: Exchange<Request, Response>): Denial {
     const denial = new Denial(record, this.#template)
     if (this.#framework.isFinished(response)) return denial
     const { headers } = this.#options
-    if (before !== undefined && headers !== 'legacy' && headers !== 'both') {
-      this.#hideLegacy(before, response)
+    if (previous !== undefined && headers !== 'legacy' && headers !== 'both') {
+      this.#hideLegacy(previous, response)
     }
     setRetryAfter(record.decision, response, this.#framework.setHeader)
     this.#closeIfLong(request, response)
@@ -193,8 +193,8 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /** The figures of earlier limits: they would stand beside the `Retry-After` of this one. */
-  #hideLegacy(before: ChargeRecord, response: Response): void {
-    if (!tightest(before, isShown).isShown) return
+  #hideLegacy(previous: ChargeRecord, response: Response): void {
+    if (!tightest(previous, isShown).owner.isShown) return
     for (const name of LEGACY_HEADERS) this.#framework.removeHeader(response, name)
   }
 
@@ -245,8 +245,8 @@ function setMixedHeaders<Target>(
   target: Target,
   sink: HeaderSink<Target>,
 ): MaybePromise<void> {
-  const { budget, key, decision } = legacy
-  return andThen(budget.limiter.standings(key, decision), (standings) => {
+  const { limits, key, decision } = legacy
+  return andThen(limits.limiter.standings(key, decision), (standings) => {
     if (sink.isFinished(target)) return
     const remaining = standings[decision.policy]?.remaining ?? decision.remaining
     setLegacyHeaders(decision, remaining, target, sink.setHeader)
@@ -261,10 +261,10 @@ function setDraftHeaders<Target>(
 ): MaybePromise<void> {
   // In the order in which they were decided.
   const shown: ChargeRecord[] = []
-  for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.before) {
-    if (at.isShown) shown.unshift(at)
+  for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.previous) {
+    if (at.owner.isShown) shown.unshift(at)
   }
-  const policies = shown.map(({ budget }) => budget.policyText).join(', ')
+  const policies = shown.map(({ limits }) => limits.policyText).join(', ')
   return andThen(standingsOf(shown), (standings) => {
     if (sink.isFinished(target)) return
     sink.setHeader(target, 'ratelimit-policy', policies)
@@ -274,11 +274,11 @@ function setDraftHeaders<Target>(
 
 /** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
 function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
-  const texts = shown.map(({ budget, key, decision }) => {
-    const asked = unlessClosed(() => budget.limiter.standings(key, decision))
+  const texts = shown.map(({ limits, key, decision }) => {
+    const asked = unlessClosed(() => limits.limiter.standings(key, decision))
     return andThen(asked, (standings) =>
       standings
-        ?.map((standing, i) => statusItem(budget.policies[i]?.name ?? '', standing))
+        ?.map((standing, i) => statusItem(limits.policies[i]?.name ?? '', standing))
         .join(', '),
     )
   })
@@ -290,11 +290,11 @@ function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
 
 /** Whether a limit whose headers are off denies the request. */
 function isDeniedUnseen(last: ChargeRecord): boolean {
-  const { decision, isShown, isDry } = tightest(last, isEnforced)
-  return !decision.allowed && !isShown && !isDry
+  const { decision, owner } = tightest(last, isEnforced)
+  return !decision.allowed && !owner.isShown && !owner.isDryRun
 }
 
 /** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
-function isMixed({ decision, cost, budget }: ChargeRecord): boolean {
-  return !decision.allowed && cost !== undefined && cost > 1 && budget.policies.length > 1
+function isMixed({ decision, cost, limits }: ChargeRecord): boolean {
+  return !decision.allowed && cost !== undefined && cost > 1 && limits.policies.length > 1
 }

@@ -1,5 +1,5 @@
 import type { Application, ErrorRequestHandler, Request, RequestHandler } from 'express'
-import type { Warnings } from '../../http/warning.ts'
+import type { Warnings } from '../../http/events.ts'
 
 /*
  * What Express keeps of its middlewares, routes and routers. Not documented, but the same for many years: it

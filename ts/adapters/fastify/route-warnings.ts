@@ -1,4 +1,4 @@
-import type { Warnings } from '../../http/warning.ts'
+import type { Warnings } from '../../http/events.ts'
 import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import { withBurst } from '../../options.ts'

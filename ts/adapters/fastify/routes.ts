@@ -1,19 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { RateLimitExceeded } from '../../errors.ts'
 import type { HttpAdapter } from '../../http/adapter.ts'
-import { Children } from '../../http/children.ts'
+import { Children } from '../../http/controls.ts'
+import type { Warnings } from '../../http/events.ts'
+import { warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
-import { limiterNameOf, nextLimiterName } from '../../http/identity.ts'
 import type { HttpOptions } from '../../http/options.ts'
-import { tellOfLimitersPerRequest, wasAnyAsked } from '../../http/per-request.ts'
 import type { LimitsFunction } from '../../http/request-limits.ts'
+import { limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
 import {
   asHttpOptions,
   inheritedFrom,
   ownHttpOptions,
   readHttpOptions,
 } from '../../http/resolve-options.ts'
-import type { Warnings } from '../../http/warning.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../maybe-promise.ts'
 import { withCode } from '../../validate.ts'
@@ -151,7 +151,7 @@ export class RouteLimiters {
   /** A limiter for a hook, beside those of the routes. It has the plugin's options but for the limits. */
   makeForHook(limits: Exclude<RouteLimit, false>): FastifyLimiter {
     // Once the server has started no routes can be declared, so it can't be for one of them.
-    if (this.#isStarted && wasAnyAsked()) tellOfLimitersPerRequest()
+    if (this.#isStarted && wasAnyAsked()) warnOfLimitersPerRequest()
     const limiter = this.#make(limits, this.#prefix + nextLimiterName())
     this.#hooks.add(limiter)
     return limiter
