@@ -1,3 +1,4 @@
+import { withCode } from '../validate.ts'
 import type { RedisAddress } from './url.ts'
 
 /** An ioredis client or cluster, reduced to what identifies one. */
@@ -167,7 +168,7 @@ function loadLibrary(): Library {
   } catch (cause) {
     const message =
       'storage in Redis needs the package "ioredis", version 5.4 or later: npm install ioredis'
-    throw Object.assign(new Error(message, { cause }), { code: 'MISSING_IOREDIS' })
+    throw withCode(new Error(message, { cause }), 'MISSING_IOREDIS')
   }
 }
 

@@ -1,5 +1,5 @@
 import { hashKey, MAX_PLAIN_KEY_LENGTH } from '../key-hash.ts'
-import { mustBe } from '../validate.ts'
+import { invalid } from '../validate.ts'
 
 /** What ends a hash tag, what escaping itself needs, and what is not printable text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
@@ -42,18 +42,17 @@ export function siblingName(name: string, word: string): string {
 /**
  * Checks a `keyPrefix`.
  *
- * @throws TypeError or RangeError unless it is a text of at most 256 characters without braces: the first
- * brace of a name decides on its slot
+ * @throws TypeError or RangeError with code INVALID_OPTION unless it is a string of at most 256 characters
+ * without braces: the first brace of a name decides on its slot
  */
 export function readPrefix(value: unknown): string {
-  const accepted = `a text of at most ${MAX_PREFIX_LENGTH} characters without { and }`
   if (value === undefined) return DEFAULT_PREFIX
-  if (typeof value !== 'string') throw new TypeError(mustBe('keyPrefix', accepted, value))
-  const isTagged = value.includes('{') || value.includes('}')
-  if (isTagged || value.length > MAX_PREFIX_LENGTH || !value.isWellFormed()) {
-    throw new RangeError(mustBe('keyPrefix', accepted, value))
+  const isText = typeof value === 'string'
+  if (isText && value.length <= MAX_PREFIX_LENGTH && !/[{}]/.test(value) && value.isWellFormed()) {
+    return value
   }
-  return value
+  const accepted = `a string of at most ${MAX_PREFIX_LENGTH} characters without { and }`
+  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', 'keyPrefix', accepted, value)
 }
 
 const CRC16: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {

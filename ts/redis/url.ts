@@ -1,3 +1,5 @@
+import { withCode } from '../validate.ts'
+
 /** Where Redis is, as read from a URL. */
 export interface RedisAddress {
   readonly kind: 'single' | 'sentinel' | 'cluster' | 'unix'
@@ -115,7 +117,5 @@ function decode(text: string): string {
 function refuse(part?: string): never {
   const got = part === undefined ? 'a text that is not a URL' : `one with an invalid ${part}`
   const message = `storage must be a valid Redis URL, got ${got} (not shown, it may contain a password)`
-  throw Object.assign(new RangeError(`${message}; accepted forms: ${FORMS}`), {
-    code: 'INVALID_STORAGE',
-  })
+  throw withCode(new RangeError(`${message}; accepted forms: ${FORMS}`), 'INVALID_STORAGE')
 }
