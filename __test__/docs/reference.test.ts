@@ -98,3 +98,30 @@ test('api.md names every export of every entry point', () => {
   const page = read('docs/reference/api.md')
   expect(rows.filter((row) => !page.includes(row))).toEqual([])
 })
+
+test('api.md names every type that an entry point exports', () => {
+  const { exports } = JSON.parse(read('package.json')) as {
+    exports: Record<string, { types?: string }>
+  }
+  const page = read('docs/reference/api.md')
+  const missing = Object.entries(exports).flatMap(([subpath, { types }]) =>
+    typesIn(types === undefined ? '' : read(types))
+      .filter((name) => !page.includes(`\`${name}\``))
+      .map((name) => `${subpath}: ${name}`),
+  )
+  expect(missing).toEqual([])
+})
+
+/** The types that a declaration file exports: in a list, one by one, or in the namespace of a plugin. */
+function typesIn(declarations: string): readonly string[] {
+  const text = declarations.replaceAll(/\/\*[\s\S]*?\*\//g, '')
+  const listed = [...text.matchAll(/export (type )?\{([^}]*)\}/g)].flatMap(([, type, names = '']) =>
+    names.split(',').flatMap((name) => {
+      const isType = type !== undefined || name.trim().startsWith('type ')
+      return isType && name.trim() !== '' ? name.trim().replace(/^type |.* as /, '') : []
+    }),
+  )
+  const single = allOf(text, /export (?:declare )?(?:interface|type) (\w+)/g)
+  const namespaces = allOf(text, /declare namespace \w+ \{([\s\S]*?)\n\}/g).join('\n')
+  return unique([...listed, ...single, ...allOf(namespaces, /\btype (\w+)/g)])
+}
