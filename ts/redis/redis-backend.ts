@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { StoreStatus } from '../limiter.ts'
 import { shortestOf } from '../options.ts'
-import type { Backend, ChargeMode, Counters, Sharing } from '../remote/backend.ts'
+import type { Backend, Counters, Sharing } from '../remote/backend.ts'
 import { Deadlines } from '../remote/deadlines.ts'
 import type { ResolvedRemoteOptions } from '../remote/options.ts'
 import type { Share, StoreUser } from '../remote/outage.ts'
@@ -112,11 +112,28 @@ class RedisBackend implements Backend {
   }
 
   counters(limits: readonly Limit[]): Counters {
-    return new RedisCounters(this, this.#kind.argsOf(limits))
+    const { tail, paced, read } = this.#kind.argsOf(limits)
+    type Decide = (
+      op: ScriptArgs['op'],
+      key: string,
+      amount: number,
+      since?: number,
+    ) => Promise<Decision>
+    const decide: Decide = (op, key, amount, since) =>
+      this.#call(op, key, amount, tail, read, since) as Promise<Decision>
+    const ops = { check: 'c', take: 't', paced } as const
+    return {
+      charge: (key, cost, mode, since) => decide(ops[mode], key, cost, since),
+      acquire: (key, min, max, since) => decide(max, key, min, since),
+      peek: (key, cost) => decide('p', key, cost),
+      refund: (key, units) => this.#call('r', key, units, tail, undefined),
+      block: (key, ms) => this.#call('b', key, ms, tail, undefined),
+      reset: (key) => this.#call('d', key, 0, tail, undefined),
+    }
   }
 
   /** @param since `performance.now()` when the caller came, if that was earlier */
-  call(
+  #call(
     op: ScriptArgs['op'],
     key: string,
     amount: number,
@@ -148,46 +165,5 @@ class RedisBackend implements Backend {
     if (processes !== undefined) return { parts: processes, from: 'option' }
     const { isCounted } = this.#connection.nodes.heartbeats
     return { parts: this.sharing.parts, from: isCounted ? 'seen' : 'nothing' }
-  }
-}
-
-/** The states of a {@link RedisBackend} under one set of limits. Each call is one script call. */
-class RedisCounters implements Counters {
-  readonly #backend: RedisBackend
-  readonly #args: LimitArgs
-
-  constructor(backend: RedisBackend, args: LimitArgs) {
-    this.#backend = backend
-    this.#args = args
-  }
-
-  charge(key: string, cost: number, mode: ChargeMode, since?: number): Promise<Decision> {
-    if (mode === 'check') return this.#decide('c', key, cost, since)
-    return this.#decide(mode === 'paced' ? this.#args.paced : 't', key, cost)
-  }
-
-  acquire(key: string, min: number, max: number, since: number): Promise<Decision> {
-    return this.#decide(max, key, min, since)
-  }
-
-  peek(key: string, cost: number): Promise<Decision> {
-    return this.#decide('p', key, cost)
-  }
-
-  refund(key: string, units: number): Promise<unknown> {
-    return this.#backend.call('r', key, units, this.#args.tail, undefined)
-  }
-
-  block(key: string, ms: number): Promise<unknown> {
-    return this.#backend.call('b', key, ms, this.#args.tail, undefined)
-  }
-
-  reset(key: string): Promise<unknown> {
-    return this.#backend.call('d', key, 0, this.#args.tail, undefined)
-  }
-
-  #decide(op: ScriptArgs['op'], key: string, amount: number, since?: number): Promise<Decision> {
-    const { tail, read } = this.#args
-    return this.#backend.call(op, key, amount, tail, read, since) as Promise<Decision>
   }
 }

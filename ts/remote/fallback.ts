@@ -20,15 +20,14 @@ export interface LocalCounters {
   block(key: string, ms: number): void
 }
 
-/** Where a {@link Fallback} counts. */
-export interface LocalSource {
-  /** The counters for these limits, which are opened if need be. Undefined if there is no memory to count in. */
-  open(limits: readonly Limit[]): LocalCounters | undefined
-  /** The counters for these limits, if any were ever used. */
-  opened(limits: readonly Limit[]): LocalCounters | undefined
+/** The counters of this process for limiters that share their counters in the store. */
+export interface LocalStore {
+  /** The counters for these limits. Undefined if there is no memory to count in. */
+  counters(limits: readonly Limit[]): LocalCounters | undefined
   /** Forgets the key under all limits. */
   reset(key: string): void
-  close(): void
+  /** One limiter less: the last one frees the memory. */
+  release(): void
 }
 
 /**
@@ -40,46 +39,49 @@ export interface LocalSource {
  */
 export class Fallback {
   readonly #onError: OnError
-  readonly #source: LocalSource
+  readonly #openStore: () => LocalStore
+  #store: LocalStore | undefined
   #isClosed = false
 
-  constructor(onError: OnError, source: LocalSource) {
+  /** @param openStore called when the counters of this process are needed for the first time */
+  constructor(onError: OnError, openStore: () => LocalStore) {
     this.#onError = onError
-    this.#source = source
+    this.#openStore = openStore
   }
 
   check(limits: readonly Limit[], key: string, cost: number): Decision {
-    return this.#asWhole(limits, this.#open(limits)?.check(key, cost))
+    return this.#asWhole(limits, this.#counters(limits)?.check(key, cost))
   }
 
   take(limits: readonly Limit[], key: string, cost: number, isPaced: boolean): Decision {
-    return this.#asWhole(limits, this.#open(limits)?.take(key, cost, isPaced))
+    return this.#asWhole(limits, this.#counters(limits)?.take(key, cost, isPaced))
   }
 
   peek(limits: readonly Limit[], key: string, cost: number): Decision {
-    return this.#asWhole(limits, this.#open(limits)?.peek(key, cost))
+    return this.#asWhole(limits, this.#counters(limits)?.peek(key, cost))
   }
 
   /** How each of this process's shares stands, if they were ever used. */
   standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined {
-    return this.#source.opened(limits)?.standings(key)
+    return this.#store?.counters(limits)?.standings(key)
   }
 
   refund(limits: readonly Limit[], key: string, units: number): void {
-    this.#source.opened(limits)?.refund(key, units)
+    this.#store?.counters(limits)?.refund(key, units)
   }
 
   block(limits: readonly Limit[], key: string, ms: number): void {
-    this.#open(limits)?.block(key, ms)
+    this.#counters(limits)?.block(key, ms)
   }
 
   reset(key: string): void {
-    this.#source.reset(key)
+    this.#store?.reset(key)
   }
 
   close(): void {
     this.#isClosed = true
-    this.#source.close()
+    this.#store?.release()
+    this.#store = undefined
   }
 
   /** The limit is reported as it was set, not as this process's share of it. */
@@ -88,11 +90,12 @@ export class Fallback {
     return { ...decision, limit: limits[decision.policy]?.count ?? decision.limit }
   }
 
-  #open(limits: readonly Limit[]): LocalCounters | undefined {
+  #counters(limits: readonly Limit[]): LocalCounters | undefined {
     if (this.#onError !== 'local') return undefined
     // A caller that was still waiting for the store when the limiter was closed has no answer.
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
-    return this.#source.open(limits)
+    this.#store ??= this.#openStore()
+    return this.#store.counters(limits)
   }
 }
 
@@ -126,13 +129,8 @@ function warnNoMemory(): void {
   )
 }
 
-interface SharedNative {
-  readonly native: NativeVariableLimiter
-  users: number
-}
-
-/** Limiters that share their counters in the store share them here. */
-const byGroup = new WeakMap<object, SharedNative>()
+/** The counters of this process, by the group of limiters that share them. */
+const byGroup = new WeakMap<object, VariableShares>()
 
 /** One part of some limits, as the native limiter sees it. */
 interface Part {
@@ -140,25 +138,36 @@ interface Part {
   readonly counters: LocalCounters
 }
 
-/** Counts under limits that change from call to call. What was used stays used when limits or shares change. */
-export class VariableLocalSource implements LocalSource {
+/** The counters of this process under limits that change from call to call, for one more limiter. */
+export function variableShares(options: ResolvedRemoteOptions, sharing: Sharing): LocalStore {
+  const shares = byGroup.get(sharing.group) ?? new VariableShares(options, sharing)
+  byGroup.set(sharing.group, shares)
+  shares.users++
+  return shares
+}
+
+/** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
+class VariableShares implements LocalStore {
+  /** Limiters that count here. */
+  users = 0
   readonly #options: ResolvedRemoteOptions
   readonly #sharing: Sharing
   readonly #cut = new WeakMap<readonly Limit[], Part>()
-  #shared: SharedNative | undefined
+  #native: NativeVariableLimiter | undefined
 
   constructor(options: ResolvedRemoteOptions, sharing: Sharing) {
     this.#options = options
     this.#sharing = sharing
   }
 
-  open(limits: readonly Limit[]): LocalCounters | undefined {
+  counters(limits: readonly Limit[]): LocalCounters | undefined {
+    const { algorithm, blockForMs: blockFor, capacity, clock } = this.#options
     const parts = partsOf(this.#options, this.#sharing)
     const known = this.#cut.get(limits)
     if (known?.parts === parts) return known.counters
     try {
-      this.#shared ??= this.#share()
-      const counters = this.#shared.native.with(cut(limits, parts))
+      this.#native ??= new NativeVariableLimiter({ algorithm, blockFor, capacity, clock })
+      const counters = this.#native.with(cut(limits, parts))
       counters.peek('') // Throws what the core cannot count, or has no memory for.
       this.#cut.set(limits, { parts, counters })
       return counters
@@ -167,30 +176,14 @@ export class VariableLocalSource implements LocalSource {
     }
   }
 
-  opened(limits: readonly Limit[]): LocalCounters | undefined {
-    return this.#shared === undefined ? undefined : this.open(limits)
-  }
-
   reset(key: string): void {
-    this.#shared?.native.reset(key)
+    this.#native?.reset(key)
   }
 
-  close(): void {
-    const shared = this.#shared
-    this.#shared = undefined
-    if (shared === undefined || --shared.users > 0) return
+  release(): void {
+    if (--this.users > 0) return
     byGroup.delete(this.#sharing.group)
-    shared.native.close()
-  }
-
-  #share(): SharedNative {
-    const { algorithm, blockForMs: blockFor, capacity, clock } = this.#options
-    const native = (): NativeVariableLimiter =>
-      new NativeVariableLimiter({ algorithm, blockFor, capacity, clock })
-    const shared = byGroup.get(this.#sharing.group) ?? { native: native(), users: 0 }
-    byGroup.set(this.#sharing.group, shared)
-    shared.users++
-    return shared
+    this.#native?.close()
   }
 }
 

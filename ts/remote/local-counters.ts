@@ -5,7 +5,7 @@ import type { Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { RateLimiter } from '../rate-limiter.ts'
 import { partsOf, type Sharing } from './backend.ts'
-import type { LocalCounters, LocalSource } from './fallback.ts'
+import type { LocalCounters, LocalStore } from './fallback.ts'
 import { openShare, partOf, type Share, type TableTerms } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
@@ -20,46 +20,18 @@ let lastNumber = 0
 const byGroup = new WeakMap<object, Map<string, LocalShares>>()
 const clocks = new WeakMap<Clock, number>()
 
-/** Counts under limits that stay the same. Limiters that share their counters in the store share them here. */
-export class FixedLocalSource implements LocalSource {
-  readonly #open: () => LocalShares
-  #shares: LocalShares | undefined
-
-  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, sharing: Sharing) {
-    this.#open = () => sharesFor(limits, options, sharing)
-  }
-
-  open(): LocalCounters {
-    this.#shares ??= this.#open()
-    return this.#shares
-  }
-
-  opened(): LocalCounters | undefined {
-    return this.#shares
-  }
-
-  reset(key: string): void {
-    this.#shares?.reset(key)
-  }
-
-  close(): void {
-    this.#shares?.release()
-    this.#shares = undefined
-  }
-}
-
-/** The shares for one more limiter. */
-function sharesFor(
+/** The counters of this process under limits that stay the same, for one more limiter. */
+export function sharesFor(
   limits: readonly Limit[],
   options: ResolvedRemoteOptions,
   sharing: Sharing,
-): LocalShares {
+): LocalStore {
   const { blockForMs, capacity, clock, processes } = options
   const known = byGroup.get(sharing.group) ?? new Map<string, LocalShares>()
   byGroup.set(sharing.group, known)
   const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
-  const shares =
-    known.get(name) ?? new LocalShares(limits, options, sharing, () => known.delete(name))
+  const forget = (): boolean => known.delete(name)
+  const shares = known.get(name) ?? new LocalShares(limits, options, sharing, forget)
   known.set(name, shares)
   shares.users++
   return shares
@@ -77,7 +49,7 @@ function numberOf(clock: Clock): number {
  * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
  * granted until its window has passed: a new share is no new budget.
  */
-class LocalShares implements LocalCounters {
+class LocalShares implements LocalStore, LocalCounters {
   /** Limiters that count here. */
   users = 0
   readonly #limits: readonly Limit[]
@@ -106,6 +78,10 @@ class LocalShares implements LocalCounters {
     this.#sharing = sharing
     this.#forget = forget
     this.#horizonMs = Math.max(blockForMs, 2 * Math.max(...limits.map((limit) => limit.windowMs)))
+  }
+
+  counters(): LocalCounters {
+    return this
   }
 
   /** Undefined if there is no memory to count in. */

@@ -5,7 +5,15 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
-import { integer, invalid, ownOptions } from '../validate.ts'
+import {
+  integer,
+  invalid,
+  oneOf,
+  optional,
+  ownOptions,
+  type Reader,
+  readEach,
+} from '../validate.ts'
 import type { StoreListener } from './failure.ts'
 
 /** What decides while the store does not. */
@@ -56,24 +64,13 @@ export interface RemoteOptions extends RateLimiterOptions {
   readonly onStoreChange?: StoreListener | undefined
 }
 
-/** Names of the options that a limiter in a store has beside those of every limiter. */
-export const REMOTE_OPTIONS: readonly string[] = [
-  'onError',
-  'deadlineMs',
-  'connectTimeoutMs',
-  'localDenials',
-  'lease',
-  'processes',
-  'onStoreChange',
-]
-
 /** A lease with its default filled in. */
 export interface ResolvedLease {
   readonly size: number
   readonly ttlMs: number
 }
 
-/** What a limiter in a store has beside the options of every limiter, with every default filled in. */
+/** What {@link RemoteOptions} add to the options of every limiter, with every default filled in. */
 export interface RemoteSettings {
   readonly onError: OnError
   readonly deadlineMs: number
@@ -88,8 +85,27 @@ export interface RemoteSettings {
 /** Options with every default filled in. */
 export interface ResolvedRemoteOptions extends ResolvedOptions, RemoteSettings {}
 
-/** After so long an operator's reset in another process is seen, whatever a denial said. */
+/** After this long an operator's reset in another process is seen, whatever a denial said. */
 const MAX_DENIAL_MS = 30_000
+const MAX_TIMEOUT_MS = 60_000
+const MAX_LEASE = 1_000_000
+const MAX_PROCESSES = 1_000_000
+
+type ReadOptions = Omit<RemoteSettings, 'localDenialsMs'> & { readonly localDenials: number }
+
+/** Each option with its reader: the only list of their names. */
+const READERS: { readonly [Name in keyof ReadOptions]: Reader<ReadOptions[Name]> } = {
+  onError: (value = 'local', name) => readOnError(value, name),
+  deadlineMs: (value = 50, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
+  connectTimeoutMs: (value = 2_000, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
+  localDenials: readLocalDenials,
+  lease: optional(readLease),
+  processes: optional((value, name) => integer(value, name, 1, MAX_PROCESSES)),
+  onStoreChange: optional(readListener),
+}
+
+/** Names of the options that a limiter in a store has beside those of every limiter. */
+export const REMOTE_OPTIONS: readonly string[] = Object.keys(READERS)
 
 /**
  * Checks the options of a limiter in a store, and fills in the defaults.
@@ -103,7 +119,7 @@ export function resolveRemoteOptions(
 ): ResolvedRemoteOptions {
   const own = ownOptions(options, [...LIMITER_OPTIONS, ...REMOTE_OPTIONS, ...others])
   if (own.shared !== undefined && own.shared !== false) {
-    const accepted = 'absent: it is for processes of one host, which share no store'
+    const accepted = 'absent, as it is for processes of one host, which share no store'
     throw invalid(TypeError, 'INVALID_OPTION', 'shared', accepted, own.shared)
   }
   const ofLimiter = Object.entries(own).filter(([name]) => LIMITER_OPTIONS.includes(name))
@@ -111,46 +127,33 @@ export function resolveRemoteOptions(
 }
 
 /** Checks these options and fills in the defaults: see {@link resolveRemoteOptions}. */
-export function readRemoteSettings({
-  onError,
-  deadlineMs = 50,
-  connectTimeoutMs = 2_000,
-  localDenials,
-  lease,
-  processes,
-  onStoreChange,
-}: RemoteOptions): RemoteSettings {
-  return {
-    onError: readOnError(onError, 'onError'),
-    deadlineMs: integer(deadlineMs, 'deadlineMs', 1, 60_000),
-    connectTimeoutMs: integer(connectTimeoutMs, 'connectTimeoutMs', 1, 60_000),
-    localDenialsMs: readLocalDenials(localDenials),
-    lease: lease === undefined ? undefined : readLease(lease),
-    processes: processes === undefined ? undefined : integer(processes, 'processes', 1, 1_000_000),
-    onStoreChange: readListener(onStoreChange),
-  }
+export function readRemoteSettings(options: RemoteOptions): RemoteSettings {
+  const { localDenials: localDenialsMs, ...read } = readEach<ReadOptions>(options, READERS)
+  return { ...read, localDenialsMs }
 }
 
 /** @param name what it is called where it was given */
-export function readOnError(value: unknown = 'local', name: string): OnError {
-  if (value === 'local' || value === 'open' || value === 'closed') return value
-  throw invalid(RangeError, 'INVALID_OPTION', name, '"local", "open" or "closed"', value)
+export function readOnError(value: unknown, name: string): OnError {
+  return oneOf(value, name, ['local', 'open', 'closed'])
 }
 
-function readLocalDenials(value: unknown = true): number {
+function readLocalDenials(value: unknown = true, name: string): number {
   if (value === true) return MAX_DENIAL_MS
-  return value === false ? 0 : readDuration(value, 'localDenials')
+  return value === false ? 0 : readDuration(value, name)
 }
 
-function readLease(value: unknown): ResolvedLease {
+function readLease(value: unknown, name: string): ResolvedLease {
   if (typeof value !== 'object' || value === null) {
-    throw invalid(TypeError, 'INVALID_OPTION', 'lease', 'an object { size, ttl }', value)
+    throw invalid(TypeError, 'INVALID_OPTION', name, 'an object { size, ttl }', value)
   }
   const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
-  return { size: integer(size, 'lease.size', 1, 1_000_000), ttlMs: readDuration(ttl, 'lease.ttl') }
+  return {
+    size: integer(size, `${name}.size`, 1, MAX_LEASE),
+    ttlMs: readDuration(ttl, `${name}.ttl`),
+  }
 }
 
-function readListener(value: unknown): StoreListener | undefined {
-  if (value === undefined || typeof value === 'function') return value as StoreListener | undefined
-  throw invalid(TypeError, 'INVALID_OPTION', 'onStoreChange', 'a function', value)
+function readListener(value: unknown, name: string): StoreListener {
+  if (typeof value === 'function') return value as StoreListener
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
 }

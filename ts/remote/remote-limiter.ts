@@ -9,8 +9,8 @@ import { RateLimiter } from '../rate-limiter.ts'
 import { NativeVariableLimiter } from '../variable/native.ts'
 import type { VariableLimiter } from '../variable/variable.ts'
 import type { Backend } from './backend.ts'
-import { VariableLocalSource } from './fallback.ts'
-import { FixedLocalSource } from './local-counters.ts'
+import { type LocalStore, variableShares } from './fallback.ts'
+import { sharesFor } from './local-counters.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import { RemoteView } from './remote-view.ts'
 import { type RemoteLimiterStats, RemoteState } from './state.ts'
@@ -51,7 +51,7 @@ export class RemoteLimiter
 
   /** @param limits as {@link countableLimits} returns them */
   constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, backend: Backend) {
-    const local = new FixedLocalSource(limits, options, backend.sharing)
+    const local = (): LocalStore => sharesFor(limits, options, backend.sharing)
     super(limits, new RemoteState(options, backend, local), true)
     this.algorithm = options.algorithm
   }
@@ -94,7 +94,7 @@ export class RemoteVariableLimiter implements VariableLimiter {
   readonly #any: RemoteView
 
   constructor(options: ResolvedRemoteOptions, backend: Backend) {
-    const local = new VariableLocalSource(options, backend.sharing)
+    const local = (): LocalStore => variableShares(options, backend.sharing)
     this.#state = new RemoteState(options, backend, local)
     this.#any = new RemoteView(ANY_LIMITS, this.#state, false)
   }

@@ -1,15 +1,20 @@
 import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
-import type { Limit } from '../limit/limit.ts'
+import { type Limit, MAX_WINDOW_MS } from '../limit/limit.ts'
 import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
+import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
-import { checkDuration, checkKey, checkWhole } from './arguments.ts'
 import type { Counters } from './backend.ts'
 import { failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
 import type { RemoteState } from './state.ts'
 import { agedBy, blockMsIn, statusesIn } from './store-decision.ts'
+
+const MAX_KEY_LENGTH = 1_048_576
+
+/** Is asked only about arguments that are wrong. */
+let judge: RateLimiter | undefined
 
 /**
  * The counters of a store behind a network, as one set of limits sees them. Asks the store, and decides without
@@ -36,7 +41,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
   check(key: string, cost = 1): Promise<Decision> {
     try {
-      this.#checkArguments(key, cost, 'cost')
+      this.#checkArguments(key, cost)
       if (cost === 0) return this.peek(key)
       const { leases } = this.state
       const known = leases?.serve(key, cost) ?? this.#recall(key, cost)
@@ -63,7 +68,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** What {@link check} would answer now. Changes nothing. */
   async peek(key: string, cost = 1): Promise<Decision> {
-    this.#checkArguments(key, cost, 'cost')
+    this.#checkArguments(key, cost)
     const units = Math.max(1, cost)
     const { leases } = this.state
     const known = leases?.peek(key, units) ?? this.#recall(key, units)
@@ -88,7 +93,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * @param isPaced one caller after the other, evenly, if the bucket leaks; then a remembered denial will do
    */
   async take(key: string, cost = 1, isPaced = false): Promise<Decision> {
-    this.#checkArguments(key, cost, 'cost')
+    this.#checkArguments(key, cost)
     if (cost === 0) return this.#peek(key, 1)
     const isEven = isPaced && this.state.options.algorithm === 'leaky-bucket'
     const known = isPaced ? this.#recall(key, cost) : undefined
@@ -117,7 +122,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
    */
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
     const read = readWaitOptions(options)
-    this.#checkArguments(key, read.cost, 'cost')
+    this.#checkArguments(key, read.cost)
     return this.state.queues.wait(this, key, read)
   }
 
@@ -128,13 +133,13 @@ export class RemoteView implements Limiter, QueuedLimiter {
     maxWaitMs: number,
     caller: Caller,
   ): Promise<Outcome<Decision>> {
-    this.#checkArguments(key, cost, 'cost')
+    this.#checkArguments(key, cost)
     return this.state.queues.delay(this, key, cost, maxWaitMs, caller)
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   async refund(key: string, units = 1): Promise<void> {
-    this.#checkArguments(key, units, 'units')
+    this.#checkArguments(key, units, 'refund')
     this.state.denials?.forget(key)
     // To what has charged them: to the store while it answers, else to what decides in its place.
     const isDone = await this.#tell((store) => store.refund(key, units))
@@ -144,7 +149,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** Forgets the key, its block included. */
   async reset(key: string): Promise<void> {
-    this.#checkArguments(key, 0, 'cost')
+    this.#checkArguments(key, 0)
     this.state.leases?.drop(key)
     this.state.denials?.forget(key)
     this.state.fallback.reset(key)
@@ -158,8 +163,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * @param ms 1 to 10 years
    */
   async block(key: string, ms: number): Promise<void> {
-    this.#checkArguments(key, 0, 'cost')
-    checkDuration(ms)
+    this.#checkArguments(key, ms, 'block')
     this.state.leases?.drop(key)
     this.state.denials?.forget(key)
     const isDone = await this.#tell((store) => store.block(key, ms))
@@ -192,10 +196,16 @@ export class RemoteView implements Limiter, QueuedLimiter {
   /** A view has nothing to close: its limiter has. */
   close(): void | Promise<void> {}
 
-  #checkArguments(key: unknown, amount: unknown, name: string): void {
+  /** Wrong arguments are refused by the native core, in the same words wherever the counters live. */
+  #checkArguments(key: unknown, amount: unknown, call: 'peek' | 'refund' | 'block' = 'peek'): void {
     if (this.state.isClosed) throw closedError('the limiter is closed; make a new one')
-    checkKey(key)
-    checkWhole(amount, name)
+    const isKey = typeof key === 'string' && key.length <= MAX_KEY_LENGTH
+    const isAmount = Number.isSafeInteger(amount) && (amount as number) >= 0
+    const isBlock = call === 'block'
+    const isDuration = isBlock && 1 <= (amount as number) && (amount as number) <= MAX_WINDOW_MS
+    if (isKey && isAmount && isBlock === isDuration) return
+    judge ??= new RateLimiter('1/second', { capacity: 1 })
+    judge[call](key as string, amount as number)
   }
 
   /** The store, for one more call. */

@@ -3,7 +3,7 @@ import { LimiterQueues } from '../wait.ts'
 import type { Backend } from './backend.ts'
 import { DenialCache } from './denial-cache.ts'
 import { type FailureKind, failureOf } from './failure.ts'
-import { Fallback, type LocalSource } from './fallback.ts'
+import { Fallback, type LocalStore } from './fallback.ts'
 import type { Leases } from './leases.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
@@ -49,13 +49,13 @@ export class RemoteState {
   }
   #turnedAt = 0
 
-  /** @param local opens the counters that take the store's place while it is away */
-  constructor(options: ResolvedRemoteOptions, backend: Backend, local: LocalSource) {
+  /** @param openLocal opens the counters that take the store's place while it is away */
+  constructor(options: ResolvedRemoteOptions, backend: Backend, openLocal: () => LocalStore) {
     const { algorithm, onError, localDenialsMs } = options
     this.options = options
     this.backend = backend
     this.queues = new LimiterQueues(algorithm, options)
-    this.fallback = new Fallback(onError, local)
+    this.fallback = new Fallback(onError, openLocal)
     this.denials = localDenialsMs === 0 ? undefined : new DenialCache(localDenialsMs)
   }
 
