@@ -45,7 +45,7 @@ const HTTP = [
   },
   {
     name: 'a stray X-Forwarded-For is looked for in the first requests only',
-    file: 'ts/http/client-ip.ts',
+    file: 'ts/http/client.ts',
     from: ' && this.#seen % LATER_LOOKS !== 0',
     to: '',
     tests: ['__test__/http/stray-header.test.ts'],

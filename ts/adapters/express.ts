@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import { clientOf } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import type { HttpAdapter } from '../http/adapter.ts'
-import { isExplicitTrust, type TrustFn, UNIX } from '../http/client-ip.ts'
+import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
 import { noLimits } from '../http/controls.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'

@@ -126,10 +126,7 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
     warnAboutRoutes(limiters.finishRoutes(), inner, warnings)
     await ready(app, limiters)
   })
-  app.addHook(
-    stage as 'onRequest',
-    hookOf((request) => limiters.of(request), handOn) as onRequestHookHandler,
-  )
+  app.addHook(stage as 'onRequest', hookOf(limiters, handOn) as onRequestHookHandler)
   // Before Fastify waits for the requests in flight: it would wait for those that are parked here.
   app.addHook('preClose', (closing: HookHandlerDoneFunction) => {
     limiters.release()
@@ -163,10 +160,7 @@ function decoratorOf(
 ): FastifyInstance['rateThrottle'] {
   const make = (limits: Exclude<RouteLimit, false>): Hook & Controls => {
     const limiter = limiters.makeForHook(limits)
-    return Object.assign(
-      hookOf(() => limiter, handOn),
-      controlsOf(limiter),
-    )
+    return Object.assign(hookOf({ of: () => limiter }, handOn), controlsOf(limiter))
   }
   const controls = controlsOf(limiters.global, limiters.others)
   return Object.assign(make, controls) as FastifyInstance['rateThrottle']

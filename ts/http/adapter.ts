@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { ChargeOwner } from './charge-record.ts'
-import type { Client } from './client-ip.ts'
+import type { Client } from './client.ts'
 import type { Events } from './events.ts'
 import type { SetHeader } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'

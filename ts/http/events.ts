@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Decision } from '../decision.ts'
 import { toPromise } from '../maybe-promise.ts'
-import { reasonOf } from './reason.ts'
+import { printable } from '../validate.ts'
 
 /** A decision about a request. */
 export interface DecisionEvent<Request> {
@@ -104,6 +104,46 @@ export class Events<Request> {
   }
 }
 
+/** Longest part of an error's message that is shown. */
+const MAX_SHOWN = 200
+/** How much of a message is looked at, however long it is. */
+const MAX_READ = 2_000
+
+/** What an error's message may have of clients and stores, and an operator's log must not. */
+const SECRETS: readonly (readonly [RegExp, string])[] = [
+  // Before the host of a URL: a user and a password.
+  [/\/\/[^\s/@]*@/g, '//[credentials]@'],
+  [/\b(bearer|basic|token|password|secret|api[-_ ]?key)(["':=\s]+)\S+/gi, '$1$2[secret]'],
+  // Such as a token, a hash or a key that was made by chance: names of that length have no digits.
+  [/\b(?=[\w-]*\d)[\w-]{24,}(\.[\w-]+)*/g, '[secret]'],
+  [/\b\d{1,3}(\.\d{1,3}){3}\b(:\d+)?/g, '[address]'],
+  [/(?<![\w:])(?:[\da-f]{0,4}:){2,7}[\da-f]{0,4}(?:%\w+)?(?![\w:])/gi, '[address]'],
+]
+
+/**
+ * An error in words, for a log: its name, its code and its message, in printable ASCII and bounded. Never throws.
+ *
+ * The message may be that of an error of a user's function, so what looks like a secret or an address is left out.
+ */
+function reasonOf(error: unknown): string {
+  try {
+    if (!(error instanceof Error)) return clean(`${printable(error)} was thrown`)
+    const { name, message } = error
+    const { code } = error as { readonly code?: unknown }
+    const shown = typeof code === 'string' ? `${name} [${code}]` : name
+    return `${clean(shown)}: ${clean(message)}`
+  } catch {
+    return 'an error that can not be read was thrown'
+  }
+}
+
+function clean(text: string): string {
+  let shown = String(text).slice(0, MAX_READ)
+  for (const [secret, instead] of SECRETS) shown = shown.replace(secret, instead)
+  const ascii = shown.replace(/[^\x20-\x7e]+/g, ' ')
+  return ascii.length > MAX_SHOWN ? `${ascii.slice(0, MAX_SHOWN - 3)}...` : ascii
+}
+
 /** Codes of warnings about the setup of a service. docs/reference/warnings.md explains each. */
 export type WarningCode =
   | 'RATETHROTTLE_PERMISSIVE_PROXY'
@@ -166,31 +206,31 @@ let isAsked = false
 let isServing = false
 let openLimiters = 0
 
-/** A limiter was made. */
-export function limiterMade(): void {
+/**
+ * A limiter was made.
+ *
+ * @returns to be called with its first request
+ */
+export function limiterMade(): (incoming: Pick<IncomingMessage, 'socket'> | undefined) => void {
   if (isServing) openLimiters++
   if (openLimiters >= MANY_LIMITERS || isInRequest()) warnOfLimitersPerRequest()
+  // A request in the same turn of the event loop was there before the limiter.
+  let isFresh = true
+  queueMicrotask(() => {
+    isFresh = false
+  })
+  return (incoming) => {
+    isAsked = true
+    // A request made by a test has no server.
+    if (!isOfServer(incoming?.socket)) return
+    isServing = true
+    if (isFresh) warnOfLimitersPerRequest()
+  }
 }
 
 /** A limiter was closed, as those of a test's many servers are. */
 export function limiterClosed(): void {
   if (openLimiters > 0) openLimiters--
-}
-
-/**
- * A limiter got its first request.
- *
- * @param isFresh whether it was made in the same turn of the event loop: then the request was there first
- */
-export function limiterAsked(
-  incoming: Pick<IncomingMessage, 'socket'> | undefined,
-  isFresh: boolean,
-): void {
-  isAsked = true
-  // A request made by a test has no server.
-  if (!isOfServer(incoming?.socket)) return
-  isServing = true
-  if (isFresh) warnOfLimitersPerRequest()
 }
 
 /** Whether any limiter of this process has got a request. */

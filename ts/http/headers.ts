@@ -1,8 +1,11 @@
 import type { Decision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
+import { andThen, type MaybePromise, unlessClosed } from '../maybe-promise.ts'
 import type { Algorithm } from '../options.ts'
 import { invalid } from '../validate.ts'
+import type { HttpAdapter } from './adapter.ts'
+import { type ChargeRecord, isShown, tightest } from './charge-record.ts'
 
 /**
  * Which headers a response carries: `'legacy'` for the three of RateThrottle's Flask page, `'draft'` for
@@ -28,7 +31,6 @@ export interface LimiterShown {
 const STYLES: readonly unknown[] = ['legacy', 'draft', 'both', false]
 /** RFC 9651, 3.3.1: an Integer has at most 15 digits. */
 const MAX_INTEGER = 999_999_999_999_999
-const MAX_NAME_LENGTH = 64
 const UNITS: readonly (readonly [number, string])[] = [
   [86_400_000, 'd'],
   [3_600_000, 'h'],
@@ -99,9 +101,102 @@ export function setRetryAfter<Response>(
   if (!allowed && retryAfter !== undefined) set(response, 'retry-after', String(retryAfter))
 }
 
-/** Collects headers in an object. */
-export const collectHeader: SetHeader<Record<string, string>> = (headers, name, value) => {
-  headers[name] = value
+/** Where headers go: a response, or an object that collects them. */
+type HeaderSink<Target> = Pick<HttpAdapter<never, Target>, 'setHeader' | 'isFinished'>
+
+export const COLLECTOR: HeaderSink<Record<string, string>> = {
+  setHeader: (headers, name, value) => {
+    headers[name] = value
+  },
+  isFinished: () => false,
+}
+
+/** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
+export function showHeaders<Target>(
+  record: ChargeRecord,
+  style: HeaderStyle,
+  target: Target,
+  sink: HeaderSink<Target>,
+): MaybePromise<void> {
+  if (!record.owner.isShown || sink.isFinished(target)) return
+  // A tighter limit has set its figures already.
+  const isTightest = record.previous === undefined || tightest(record, isShown) === record
+  const legacy = isTightest && style !== 'draft' ? record : undefined
+  return setHeaders(legacy, style === 'legacy' ? undefined : record, target, sink)
+}
+
+/**
+ * Sets the headers of a request's limits.
+ *
+ * @param legacy whose figures the three `x-ratelimit-` headers carry, if they are to be set
+ * @param draft the newest charge that the draft's two headers name, if they are to be set
+ */
+export function setHeaders<Target>(
+  legacy: ChargeRecord | undefined,
+  draft: ChargeRecord | undefined,
+  target: Target,
+  sink: HeaderSink<Target>,
+): MaybePromise<void> {
+  if (legacy !== undefined) {
+    if (isMixed(legacy)) return setMixedHeaders(legacy, draft, target, sink)
+    setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink.setHeader)
+  }
+  if (draft !== undefined) return setDraftHeaders(draft, target, sink)
+}
+
+/** Apart from `setHeaders`: a closure there would cost every admitted request an allocation. */
+function setMixedHeaders<Target>(
+  legacy: ChargeRecord,
+  draft: ChargeRecord | undefined,
+  target: Target,
+  sink: HeaderSink<Target>,
+): MaybePromise<void> {
+  const { limits, key, decision } = legacy
+  return andThen(limits.limiter.standings(key, decision), (standings) => {
+    if (sink.isFinished(target)) return
+    const remaining = standings[decision.policy]?.remaining ?? decision.remaining
+    setLegacyHeaders(decision, remaining, target, sink.setHeader)
+    return setHeaders(undefined, draft, target, sink)
+  })
+}
+
+function setDraftHeaders<Target>(
+  newest: ChargeRecord,
+  target: Target,
+  sink: HeaderSink<Target>,
+): MaybePromise<void> {
+  // In the order in which they were decided.
+  const shown: ChargeRecord[] = []
+  for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.previous) {
+    if (at.owner.isShown) shown.unshift(at)
+  }
+  const policies = shown.map(({ limits }) => limits.policyText).join(', ')
+  return andThen(standingsOf(shown), (standings) => {
+    if (sink.isFinished(target)) return
+    sink.setHeader(target, 'ratelimit-policy', policies)
+    sink.setHeader(target, 'ratelimit', standings)
+  })
+}
+
+/** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
+function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
+  const texts = shown.map(({ limits, key, decision }) => {
+    const asked = unlessClosed(() => limits.limiter.standings(key, decision))
+    return andThen(asked, (standings) =>
+      standings
+        ?.map((standing, i) => statusItem(limits.policies[i]?.name ?? '', standing))
+        .join(', '),
+    )
+  })
+  const joined = (all: readonly (string | undefined)[]): string =>
+    all.filter((text) => text !== undefined).join(', ')
+  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(joined)
+  return joined(texts as string[])
+}
+
+/** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
+function isMixed({ decision, cost, limits }: ChargeRecord): boolean {
+  return !decision.allowed && cost !== undefined && cost > 1 && limits.policies.length > 1
 }
 
 /**
@@ -135,16 +230,17 @@ export function rateLimitHeaders(
     throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
   }
   const headers: Record<string, string> = {}
-  if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, collectHeader)
+  const { setHeader } = COLLECTOR
+  if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, setHeader)
   if (style !== 'legacy') {
     const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
     const name = policies[decision.policy]?.name
-    collectHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
+    setHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
     if (name !== undefined) {
-      collectHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
+      setHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
     }
   }
-  setRetryAfter(decision, headers, collectHeader)
+  setRetryAfter(decision, headers, setHeader)
   return headers
 }
 
@@ -183,7 +279,7 @@ export function policyItem({ name, limit }: Policy): string {
 }
 
 /** One member of `RateLimit`: name, units left, and the seconds until one more, unless it is full. */
-export function statusItem(name: string, { remaining, moreMs }: LimitStatus): string {
+function statusItem(name: string, { remaining, moreMs }: LimitStatus): string {
   const more = moreMs === Number.POSITIVE_INFINITY ? '' : `;t=${integer(Math.ceil(moreMs / 1000))}`
   return `${quoted(name)};r=${integer(remaining)}${more}`
 }
@@ -192,14 +288,6 @@ export function statusItem(name: string, { remaining, moreMs }: LimitStatus): st
 export function defaultName({ count, windowMs }: Limit): string {
   const [ms, unit] = UNITS.find(([size]) => windowMs % size === 0) ?? [1, 'ms']
   return `${count}-in-${windowMs / ms}${unit}`
-}
-
-/** @throws TypeError or RangeError unless it can be sent as a String of RFC 9651: printable ASCII */
-export function readPolicyName(value: unknown, name: string): string {
-  const isText = typeof value === 'string'
-  if (isText && value.length <= MAX_NAME_LENGTH && /^[\x20-\x7e]+$/.test(value)) return value
-  const accepted = `1 to ${MAX_NAME_LENGTH} printable ASCII characters`
-  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', name, accepted, value)
 }
 
 /** RFC 9651, 4.1.6: only `\` and `"` need escaping among printable ASCII. */

@@ -14,10 +14,11 @@ import {
   newestCharge,
   rollback,
 } from './charge-record.ts'
-import { counterKey, resolveKey } from './client-key.ts'
+import { counterKey, resolveKey } from './client.ts'
 import type { Controls } from './controls.ts'
-import { ADMIT, limiterAsked, limiterClosed, limiterMade, type Warnings } from './events.ts'
+import { ADMIT, limiterClosed, limiterMade, type Warnings } from './events.ts'
 import { hasExemptions, judge, type Verdict } from './exemptions.ts'
+import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
 import type { HttpOptions } from './options.ts'
 import type { RequestLimits } from './request-limits.ts'
@@ -37,9 +38,8 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   readonly #isGone: ((request: Request) => boolean) | undefined
   /** Whether the counters are elsewhere: then only `close` ends the connection. */
   readonly holdsConnection: boolean
-  #isAsked = false
-  /** Until the code that has made this lets other code run. */
-  #isFresh = true
+  /** Until the first request. */
+  #noteFirst: ReturnType<typeof limiterMade> | undefined
   #isClosed = false
   /** Decisions that wait for the store, for functions of the user's, or for their turn. */
   #pending = 0
@@ -63,10 +63,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
       !this.#hasExemptions && given.key === undefined && options.missingKey === 'deny'
     this.#isGone = needsAddress ? undefined : adapter.isGone
     this.holdsConnection = isRedis(options.storage)
-    limiterMade()
-    queueMicrotask(() => {
-      this.#isFresh = false
-    })
+    this.#noteFirst = limiterMade()
   }
 
   /*
@@ -151,13 +148,13 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   #conclude(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
     const { request, response, previous } = exchange
     const { key, decision } = record
-    const { events, owner } = this.#context
+    const { events, owner, options, adapter } = this.#context
     attachDecision(request, record)
     if (decision.allowed) {
       if (events.hooks.onAdmit !== undefined || ADMIT.hasSubscribers) {
         events.admitted(request, key, decision, owner.isDryRun)
       }
-      const shown = this.#reply.show(record, response)
+      const shown = showHeaders(record, options.headers, response, adapter)
       return shown instanceof Promise ? shown.then(() => undefined) : undefined
     }
     events.denied(request, key, decision, owner.isDryRun)
@@ -168,7 +165,8 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   #deny(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
-    const shown = this.#reply.show(record, exchange.response)
+    const { options, adapter } = this.#context
+    const shown = showHeaders(record, options.headers, exchange.response, adapter)
     return shown instanceof Promise
       ? shown.then(() => this.#reply.deny(record, exchange))
       : this.#reply.deny(record, exchange)
@@ -202,9 +200,9 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   #checkUse(request: Request): void {
-    if (!this.#isAsked) {
-      this.#isAsked = true
-      limiterAsked(this.#context.adapter.incoming(request), this.#isFresh)
+    if (this.#noteFirst !== undefined) {
+      this.#noteFirst(this.#context.adapter.incoming(request))
+      this.#noteFirst = undefined
     }
     if (this.#isClosed) throw closedError('the limiter is closed')
     if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')

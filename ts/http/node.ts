@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
-import { UNIX } from './client-ip.ts'
+import { UNIX } from './client.ts'
 import { bodyOf, JSON_TYPE, type Refusal } from './response.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */

@@ -59,7 +59,7 @@ export function openLimits<Request, Response>(
     const counters = openVariable(toOpen)
     const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
     const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
-    return new LimitsByRequest(limits, all, heldUnitsOf(options, around), options)
+    return limitsByRequest(limits, all, heldUnitsOf(options, around), options)
   }
   const parsed = readLimits(limits as LimitInput)
   checkNames(parsed.length, policy)
@@ -94,75 +94,42 @@ function requestLimits(limiter: Limiter, held: HeldUnits, names: readonly string
 }
 
 /** Limits by a function of the request. They share one state: see {@link VariableLimiter}. */
-class LimitsByRequest<Request, Response> implements LimitsSource<Request> {
-  readonly fixed = undefined
-  readonly #limits: LimitsFunction<Request>
-  readonly #counters: VariableLimiter
-  readonly #held: HeldUnits
-  readonly #options: ReadOptions<Request, Response>
-  readonly #byText = new Recent<RequestLimits>()
-  /** The same limits may be written in several ways. */
-  readonly #byFigures = new Recent<RequestLimits>()
-
-  constructor(
-    limits: LimitsFunction<Request>,
-    counters: VariableLimiter,
-    held: HeldUnits,
-    options: ReadOptions<Request, Response>,
-  ) {
-    this.#limits = limits
-    this.#counters = counters
-    this.#held = held
-    this.#options = options
-  }
-
-  of(request: Request): MaybePromise<RequestLimits | undefined> {
-    const limits = toPromise(this.#limits(request))
-    if (!(limits instanceof Promise)) return this.#read(limits)
-    const { keyTimeoutMs } = this.#options
-    return withTimeout(limits, keyTimeoutMs, 'the limits function').then((found) =>
-      this.#read(found),
-    )
-  }
-
-  reset(key: string): MaybePromise<void> {
-    return this.#counters.reset(key)
-  }
-
-  async ready(): Promise<StoreStatus> {
-    return (await this.#counters.ready?.()) ?? AVAILABLE
-  }
-
-  close(): void {
-    void this.#counters.close()
-    void this.#held.close()
-  }
-
-  #read(limits: LimitInput | false): RequestLimits | undefined {
-    if (limits === false) return undefined
-    if (typeof limits === 'string') {
-      const known = this.#byText.get(limits)
-      if (known !== undefined) return known
-      const parsed = this.#parse(limits)
-      this.#byText.set(limits, parsed)
-      return parsed
-    }
-    if (typeof limits !== 'object' || limits === null) {
-      const accepted = 'limits, or false for none'
-      throw new TypeError(mustBe('what the limits function returns', accepted, limits))
-    }
-    // The figures of an object may have changed since the last time.
-    return this.#parse(limits)
-  }
-
-  #parse(limits: LimitInput): RequestLimits {
+function limitsByRequest<Request, Response>(
+  limitsOf: LimitsFunction<Request>,
+  counters: VariableLimiter,
+  held: HeldUnits,
+  { keyTimeoutMs, policy }: ReadOptions<Request, Response>,
+): LimitsSource<Request> {
+  const byText = new Recent<RequestLimits>()
+  // The same limits may be written in several ways.
+  const byFigures = new Recent<RequestLimits>()
+  const parse = (limits: LimitInput): RequestLimits => {
     const parsed = readLimits(limits)
     const figures = figuresOf(parsed)
-    const known = this.#byFigures.get(figures)
-    if (known !== undefined) return known
-    const found = requestLimits(this.#counters.with(parsed), this.#held, this.#options.policy)
-    this.#byFigures.set(figures, found)
-    return found
+    const known = byFigures.get(figures)
+    return known ?? byFigures.set(figures, requestLimits(counters.with(parsed), held, policy))
+  }
+  const read = (limits: LimitInput | false): RequestLimits | undefined => {
+    if (limits === false) return undefined
+    if (typeof limits === 'string') return byText.get(limits) ?? byText.set(limits, parse(limits))
+    // The figures of an object may have changed since the last time.
+    if (typeof limits === 'object' && limits !== null) return parse(limits)
+    const accepted = 'limits, or false for none'
+    throw new TypeError(mustBe('what the limits function returns', accepted, limits))
+  }
+  return {
+    fixed: undefined,
+    of: (request) => {
+      const limits = toPromise(limitsOf(request))
+      if (!(limits instanceof Promise)) return read(limits)
+      return withTimeout(limits, keyTimeoutMs, 'the limits function').then(read)
+    },
+    reset: (key) => counters.reset(key),
+    ready: async () => (await counters.ready?.()) ?? AVAILABLE,
+    close: () => {
+      void counters.close()
+      void held.close()
+    },
   }
 }
 
@@ -180,13 +147,12 @@ class Recent<T> {
     const young = this.#young.get(text)
     if (young !== undefined) return young
     const old = this.#old.get(text)
-    if (old !== undefined) this.set(text, old)
-    return old
+    return old === undefined ? undefined : this.set(text, old)
   }
 
   /** Two generations, each with half of the bound: when the young one is full it becomes the old one. */
-  set(text: string, value: T): void {
-    if (text.length > MAX_CHARACTERS / 100) return
+  set(text: string, value: T): T {
+    if (text.length > MAX_CHARACTERS / 100) return value
     const isFull =
       this.#young.size >= MAX_ENTRIES / 2 || this.#characters + text.length > MAX_CHARACTERS / 2
     if (isFull) {
@@ -196,6 +162,7 @@ class Recent<T> {
     }
     this.#young.set(text, value)
     this.#characters += text.length
+    return value
   }
 }
 

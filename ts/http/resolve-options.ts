@@ -20,7 +20,7 @@ import {
 import { type Counts, readCountWhen } from './count-when.ts'
 import type { Hooks } from './events.ts'
 import { countedAs } from './exemptions.ts'
-import { readHeaderStyle, readPolicyName } from './headers.ts'
+import { readHeaderStyle } from './headers.ts'
 import { byIp } from './key-functions.ts'
 import type { HttpOptions, RedisSettings } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
@@ -258,4 +258,14 @@ function readForRedis(own: HttpOptions<unknown>): RedisSettings {
   const forRedis = Object.fromEntries(given.filter(([, value]) => value !== undefined))
   readSettings(forRedis)
   return forRedis
+}
+
+const MAX_POLICY_NAME_LENGTH = 64
+
+/** @throws TypeError or RangeError unless it can be sent as a String of RFC 9651: printable ASCII */
+function readPolicyName(value: unknown, name: string): string {
+  const isText = typeof value === 'string'
+  if (isText && value.length <= MAX_POLICY_NAME_LENGTH && /^[\x20-\x7e]+$/.test(value)) return value
+  const accepted = `1 to ${MAX_POLICY_NAME_LENGTH} printable ASCII characters`
+  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', name, accepted, value)
 }

@@ -1,15 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
-import { andThen, type MaybePromise, toPromise, unlessClosed } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import {
-  collectHeader,
-  LEGACY_HEADERS,
-  setLegacyHeaders,
-  setRetryAfter,
-  statusItem,
-} from './headers.ts'
+import { COLLECTOR, collectHeader, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
@@ -119,17 +113,7 @@ export class Reply<Request extends object, Response extends object> {
     }
   }
 
-  /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
-  show(record: ChargeRecord, response: Response): MaybePromise<void> {
-    const { headers } = this.#options
-    if (!record.owner.isShown || this.#framework.isFinished(response)) return
-    // A tighter limit has set its figures already.
-    const isTightest = record.previous === undefined || tightest(record, isShown) === record
-    const legacy = isTightest && headers !== 'draft' ? record : undefined
-    return setHeaders(legacy, headers === 'legacy' ? undefined : record, response, this.#framework)
-  }
-
-  /** A header that is on every response that `show` has seen. */
+  /** A header that is on every response that `showHeaders` has seen. */
   get mark(): string | undefined {
     const { headers, dryRun } = this.#options
     if (headers === false || dryRun) return undefined
@@ -137,7 +121,7 @@ export class Reply<Request extends object, Response extends object> {
   }
 
   /**
-   * What `show` and `deny` have set, for a response that was made without it.
+   * What `showHeaders` and `deny` have set, for a response that was made without it.
    *
    * @param last the newest charge of the request
    */
@@ -148,8 +132,10 @@ export class Reply<Request extends object, Response extends object> {
   ): MaybePromise<Record<string, string>> {
     const { headers } = this.#options
     const found: Record<string, string> = {}
-    if (refusal instanceof Denial) setRetryAfter(refusal.record.decision, found, collectHeader)
-    if (refusal !== undefined && this.#isLong(request)) collectHeader(found, 'connection', 'close')
+    if (refusal instanceof Denial)
+      setRetryAfter(refusal.record.decision, found, COLLECTOR.setHeader)
+    if (refusal !== undefined && this.#isLong(request))
+      COLLECTOR.setHeader(found, 'connection', 'close')
     const shown = last === undefined ? undefined : tightest(last, isShown)
     if (last === undefined || shown?.owner.isShown !== true || headers === false) return found
     const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
@@ -211,90 +197,8 @@ export class Reply<Request extends object, Response extends object> {
   }
 }
 
-/** Where headers go: a response, or an object that collects them. */
-type HeaderSink<Target> = Pick<HttpAdapter<never, Target>, 'setHeader' | 'isFinished'>
-
-const COLLECTOR: HeaderSink<Record<string, string>> = {
-  setHeader: collectHeader,
-  isFinished: () => false,
-}
-
-/**
- * Sets the headers of a request's limits.
- *
- * @param legacy whose figures the three `x-ratelimit-` headers carry, if they are to be set
- * @param draft the newest charge that the draft's two headers name, if they are to be set
- */
-function setHeaders<Target>(
-  legacy: ChargeRecord | undefined,
-  draft: ChargeRecord | undefined,
-  target: Target,
-  sink: HeaderSink<Target>,
-): MaybePromise<void> {
-  if (legacy !== undefined) {
-    if (isMixed(legacy)) return setMixedHeaders(legacy, draft, target, sink)
-    setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink.setHeader)
-  }
-  if (draft !== undefined) return setDraftHeaders(draft, target, sink)
-}
-
-/** Apart from `setHeaders`: a closure there would cost every admitted request an allocation. */
-function setMixedHeaders<Target>(
-  legacy: ChargeRecord,
-  draft: ChargeRecord | undefined,
-  target: Target,
-  sink: HeaderSink<Target>,
-): MaybePromise<void> {
-  const { limits, key, decision } = legacy
-  return andThen(limits.limiter.standings(key, decision), (standings) => {
-    if (sink.isFinished(target)) return
-    const remaining = standings[decision.policy]?.remaining ?? decision.remaining
-    setLegacyHeaders(decision, remaining, target, sink.setHeader)
-    return setHeaders(undefined, draft, target, sink)
-  })
-}
-
-function setDraftHeaders<Target>(
-  newest: ChargeRecord,
-  target: Target,
-  sink: HeaderSink<Target>,
-): MaybePromise<void> {
-  // In the order in which they were decided.
-  const shown: ChargeRecord[] = []
-  for (let at: ChargeRecord | undefined = newest; at !== undefined; at = at.previous) {
-    if (at.owner.isShown) shown.unshift(at)
-  }
-  const policies = shown.map(({ limits }) => limits.policyText).join(', ')
-  return andThen(standingsOf(shown), (standings) => {
-    if (sink.isFinished(target)) return
-    sink.setHeader(target, 'ratelimit-policy', policies)
-    sink.setHeader(target, 'ratelimit', standings)
-  })
-}
-
-/** The `RateLimit` header. A limiter that was closed meanwhile is left out: its counters are gone. */
-function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
-  const texts = shown.map(({ limits, key, decision }) => {
-    const asked = unlessClosed(() => limits.limiter.standings(key, decision))
-    return andThen(asked, (standings) =>
-      standings
-        ?.map((standing, i) => statusItem(limits.policies[i]?.name ?? '', standing))
-        .join(', '),
-    )
-  })
-  const joined = (all: readonly (string | undefined)[]): string =>
-    all.filter((text) => text !== undefined).join(', ')
-  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(joined)
-  return joined(texts as string[])
-}
-
 /** Whether a limit whose headers are off denies the request. */
 function isDeniedUnseen(last: ChargeRecord): boolean {
   const { decision, owner } = tightest(last, isEnforced)
   return !decision.allowed && !owner.isShown && !owner.isDryRun
-}
-
-/** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
-function isMixed({ decision, cost, limits }: ChargeRecord): boolean {
-  return !decision.allowed && cost !== undefined && cost > 1 && limits.policies.length > 1
 }

@@ -25,12 +25,14 @@ interface AnyExchange {
   readonly raw: object
 }
 
-/** The limiter of a request, if it has one. */
-type LimiterOf = (request: FastifyRequest) => FastifyLimiter | undefined
+/** Where the limiter of a request is found, if it has one. */
+interface Limiters {
+  of(request: FastifyRequest): FastifyLimiter | undefined
+}
 
 /** Makes a hook for any stage: that of `preParsing` gets the payload before the callback. */
 export function hookOf(
-  limiterOf: LimiterOf,
+  limiters: Limiters,
   handOn: HandOn<FastifyRequest, FastifyReply>,
 ): RateThrottleHook {
   const hook = (
@@ -40,10 +42,10 @@ export function hookOf(
     fourth: unknown,
   ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
-    if (typeof next !== 'function') return byHand(limiterOf, request, reply)
+    if (typeof next !== 'function') return byHand(limiters, request, reply)
     let limiter: FastifyLimiter | undefined
     try {
-      limiter = limiterOf(request)
+      limiter = limiters.of(request)
     } catch (error) {
       // The limits of a route that was declared before the plugin are read with its first request.
       next(error as Error)
@@ -58,11 +60,11 @@ export function hookOf(
 
 /** The caller passes the error on: an answer of ours would be a second one. */
 async function byHand(
-  limiterOf: LimiterOf,
+  limiters: Limiters,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const refusal = await limiterOf(request)?.decide(request, reply)
+  const refusal = await limiters.of(request)?.decide(request, reply)
   if (refusal !== undefined) throw errorOf(refusal)
 }
 
