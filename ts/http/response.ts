@@ -3,7 +3,7 @@ import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.
 import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import { COLLECTOR, collectHeader, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
+import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
