@@ -5,12 +5,13 @@ import type { LimiterStats } from './native-limiter.ts'
 import type { Algorithm } from './options.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
+import { withCode } from './validate.ts'
 import type { WaitOptions } from './wait.ts'
 import type { Caller, Outcome } from './wait-queue.ts'
 
 /**
- * A limiter whose counters may live anywhere: in this process, on this host or in Redis. Every question is
- * answered with a promise, wherever they live.
+ * A limiter whose counters may be anywhere: in this process, on this host or in Redis. Every call answers with
+ * a promise, wherever they are.
  *
  * ```ts
  * const limiter = createLimiter({ limits: '100/minute', storage: process.env.RATELIMIT_STORAGE_URL })
@@ -43,7 +44,7 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   reset(key: string): Promise<void>
   /** Denies the key for `ms` milliseconds (1 to 10 years) from now on; replaces an earlier block. */
   block(key: string, ms: number): Promise<void>
-  /** Waits for the first connection, and says how it went. Never rejects. In memory: available, at once. */
+  /** Waits for the first connection, and reports its state. Never rejects. In memory: available, at once. */
   ready(): Promise<StoreStatus>
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
   standings(key: string, decision: Decision): readonly LimitStatus[]
@@ -53,7 +54,7 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   close(): Promise<void>
 }
 
-/** A limiter of this process or host, asked as one in Redis is. */
+/** A limiter of this process or host, with the methods of one in Redis. */
 export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
   implements AsyncLimiter<LimiterStats>
 {
@@ -135,7 +136,7 @@ export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
   }
 }
 
-/** Gives a class of limiters that answer with promises an `allow` that throws. Its type has none. */
+/** Adds an `allow` that throws to a class of limiters that answer with promises. Its type has none. */
 export function refuseAllow(prototype: object): void {
   Object.defineProperty(prototype, 'allow', {
     configurable: true,
@@ -143,7 +144,7 @@ export function refuseAllow(prototype: object): void {
     value: function allow(): never {
       const instead = 'use (await limiter.check(key)).allowed'
       const message = `allow must be called on a RateLimiter, got a limiter that answers with promises; ${instead}`
-      throw Object.assign(new TypeError(message), { code: 'ASYNC_LIMITER' })
+      throw withCode(new TypeError(message), 'ASYNC_LIMITER')
     },
   })
 }

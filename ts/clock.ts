@@ -1,9 +1,9 @@
-import { mustBe } from './validate.ts'
+import { invalid } from './validate.ts'
 
 /**
- * Where a limiter's time comes from, if not from the system's monotonic clock.
+ * A limiter's time, in place of the system's monotonic clock.
  *
- * It may start anywhere from 0 on. Should it step back, no time is taken to have passed.
+ * It may start at any time from 0 on. If it steps back, the limiter takes no time to have passed.
  */
 export interface Clock {
   /** Milliseconds, with or without a fraction. */
@@ -11,13 +11,13 @@ export interface Clock {
   /**
    * Runs `wake` after `ms` of this clock's time, for `limiter.wait`. Default: `setTimeout`.
    *
-   * @returns a function that calls it off
+   * @returns a function that cancels it
    */
   setTimer?(wake: () => void, ms: number): () => void
 }
 
 /**
- * A clock that stands still until it is told to move: limits in tests without waiting.
+ * A clock that stands still until the program moves it: for tests of limits that do not wait.
  *
  * ```ts
  * const clock = new FakeClock()
@@ -32,18 +32,18 @@ export class FakeClock implements Clock {
   #now: number
   readonly #timers: Timer[] = []
 
-  /** @param startMs what the clock shows at first. Default: 0 */
+  /** @param startMs the time at first. Default: 0 */
   constructor(startMs = 0) {
     this.#now = checkTime(startMs, 'startMs')
   }
 
-  /** Milliseconds shown. */
+  /** The time in milliseconds. */
   now(): number {
     return this.#now
   }
 
   /**
-   * Moves on, and runs the timers that fall due on the way, each at its own instant.
+   * Moves the time forward, and runs the timers that become due, each at its own time.
    *
    * @param ms how far, 0 or more
    */
@@ -53,14 +53,14 @@ export class FakeClock implements Clock {
       this.#now = Math.max(this.#now, timer.at)
       timer.wake()
     }
-    // Not before where a timer has moved it meanwhile.
+    // A timer may have advanced the clock past `end`: it never moves back here.
     this.#now = Math.max(this.#now, end)
   }
 
   /**
-   * Shows another time, as a clock does that is put right; also an earlier one. Runs no timers.
+   * Sets the time, also to an earlier one, as when a system's clock is corrected. Runs no timers.
    *
-   * @param ms what to show, 0 or more
+   * @param ms the new time, 0 or more
    */
   set(ms: number): void {
     this.#now = checkTime(ms, 'ms')
@@ -72,7 +72,7 @@ export class FakeClock implements Clock {
     return () => this.#remove(timer)
   }
 
-  /** Takes the earliest timer due by `end`; of several at one instant, the one set first. */
+  /** Removes the earliest timer due by `end`; of several due at one time, the one set first. */
   #due(end: number): Timer | undefined {
     let next: Timer | undefined
     for (const timer of this.#timers) {
@@ -95,12 +95,12 @@ interface Timer {
 
 function checkTime(ms: unknown, name: string): number {
   const accepted = 'a finite number of milliseconds from 0 on'
-  if (typeof ms !== 'number') throw new TypeError(mustBe(name, accepted, ms))
-  if (!(ms >= 0 && ms < Number.POSITIVE_INFINITY)) throw new RangeError(mustBe(name, accepted, ms))
-  return ms
+  if (typeof ms === 'number' && ms >= 0 && ms < Number.POSITIVE_INFINITY) return ms
+  const Kind = typeof ms === 'number' ? RangeError : TypeError
+  throw invalid(Kind, 'INVALID_ARGUMENT', name, accepted, ms)
 }
 
-/** The clock, with the system's time and timers where it has none of its own. */
+/** The clock, with the system's time if there is no clock, and the system's timers if it has none. */
 export function withTimers(clock: Clock | undefined): Required<Clock> {
   return {
     now: () => (clock === undefined ? performance.now() : clock.now()),

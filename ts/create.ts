@@ -1,16 +1,15 @@
 import { type AsyncLimiter, AsyncRateLimiter } from './async-limiter.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
-import type { Limiter } from './limiter.ts'
+import type { Limiter, VariableLimiter } from './limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
 import { REDIS_OPTIONS } from './redis/options.ts'
 import { SETTINGS, type Settings, withSettings } from './settings.ts'
-import { isRedis, nameIn, type RedisUrl, sharedSpace } from './storage-url.ts'
-import { ownOptions } from './validate.ts'
+import { isRedisStorage, qualifiedName, type RedisUrl, sharedName } from './storage-url.ts'
+import { invalid, ownOptions, withCode } from './validate.ts'
 import { NativeVariableLimiter } from './variable/native.ts'
-import type { VariableLimiter } from './variable/variable.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
@@ -20,8 +19,8 @@ export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
   readonly limits: CheckedLimits<L>
   /**
    * Where the state lives: `'memory:'`, in this process, or `'shared:name'`, common to all processes of this
-   * user on this host. Default: the setting RATELIMIT_STORAGE_URL of the environment, else `'memory:'`. A text
-   * that is known at run time only may also be a URL of Redis.
+   * user on this host. Default: the setting RATELIMIT_STORAGE_URL of the environment, else `'memory:'`. A string
+   * that is not known before run time may also be a URL of Redis.
    */
   readonly storage?: string | undefined
 }
@@ -36,12 +35,12 @@ export interface CreateRedisLimiterOptions<L extends LimitInput = LimitInput>
   readonly storage: RedisUrl | RedisStorage | RedisClient
 }
 
-/** Options of {@link openTier}: those of a limiter, and where its state lives. */
-export interface OpenTierOptions extends RateLimiterOptions {
+/** Options of the limiters that an adapter makes: those of a limiter, and where its state lives. */
+export interface AdapterLimiterOptions extends RateLimiterOptions {
   readonly storage?: unknown
-  /** Those of a limiter in Redis; in memory they mean nothing, but for the prefix. */
+  /** Options of a limiter in Redis. In memory only the prefix has a meaning. */
   readonly forRedis: Omit<RedisOptions, keyof RateLimiterOptions>
-  /** Stands in for a name in a store that others use too. */
+  /** The name of a limiter without one, in a store that other limiters use too. */
   readonly identity: string
 }
 
@@ -49,7 +48,7 @@ const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SET
 
 /**
  * Makes a limiter from plain data, such as a configuration file. Its counters live where `storage` says, or
- * the setting RATELIMIT_STORAGE_URL of the environment; it is asked in one way wherever that is.
+ * the setting RATELIMIT_STORAGE_URL of the environment. All calls are the same wherever that is.
  *
  * ```ts
  * const limiter = createLimiter({ limits: '100/minute', storage: 'redis://127.0.0.1:6379/0' })
@@ -57,8 +56,9 @@ const KNOWN = ['limits', 'storage', ...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...SET
  * if (!(await limiter.check('user:42')).allowed) refuse()
  * ```
  *
- * @throws InvalidLimit, TypeError or RangeError naming the option and what is accepted; Error with code MISSING_IOREDIS for a state in Redis where the package ioredis is not installed; for
- * a shared one with a code of docs/reference/errors.md
+ * @throws InvalidLimit, TypeError or RangeError that names the option and what is accepted; Error with code
+ * MISSING_IOREDIS for a state in Redis where the package ioredis is not installed, or with a code of the tier
+ * `shared`: see docs/reference/errors.md
  */
 export function createLimiter<const L extends LimitInput>(
   options: CreateRedisLimiterOptions<L>,
@@ -71,69 +71,72 @@ export function createLimiter(
 ): AsyncLimiter {
   const own = ownOptions(options, KNOWN)
   const { limits, storage, headers: _headers, ...rest } = withSettings(own)
-  if (isRedis(storage)) return openInRedis(limits as LimitInput, storage, rest)
+  if (isRedisStorage(storage)) return createRedis(limits as LimitInput, storage, rest)
   const forRedis = Object.keys(own).find((name) => REDIS_OPTIONS.includes(name))
   if (forRedis !== undefined) {
-    throw new TypeError(`option "${forRedis}" is for a storage in Redis`)
+    const message = `option "${forRedis}" requires a storage in Redis`
+    throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
-  return new AsyncRateLimiter(openOnHost(limits as LimitInput, storage, rest as RateLimiterOptions))
+  const { keyPrefix, ...local } = rest as RateLimiterOptions & { keyPrefix?: string }
+  const limiter = new RateLimiter(limits as LimitInput, localOptions(storage, local, keyPrefix))
+  return new AsyncRateLimiter(limiter)
 }
 
-/** Opens counters wherever the storage says. For adapters, which do not know which tier they talk to. */
-export function openTier(limits: readonly Limit[], options: OpenTierOptions): Limiter {
-  const { storage, forRedis, identity, ...rest } = options
-  const { keyPrefix } = forRedis
-  if (isRedis(storage)) {
-    return openInRedis(limits, storage, { ...rest, ...forRedis, name: rest.name ?? identity })
-  }
-  const isShared = sharedSpace(storage) !== undefined
-  const name = isShared ? (rest.name ?? identity) : rest.name
-  return openOnHost(limits, storage, { ...rest, name, keyPrefix })
+/** Makes a limiter where the storage says. For adapters, which need not know where that is. */
+export function createForAdapter(
+  limits: readonly Limit[],
+  { storage, forRedis, identity, ...rest }: AdapterLimiterOptions,
+): Limiter {
+  const named = { ...rest, name: rest.name ?? identity }
+  if (isRedisStorage(storage)) return createRedis(limits, storage, { ...named, ...forRedis })
+  const options = sharedName(storage) === undefined ? rest : named
+  return new RateLimiter(limits, localOptions(storage, options, forRedis.keyPrefix))
 }
 
 /**
- * Opens counters for limits that change from one call to the next, wherever the storage says.
+ * Makes a limiter whose limits change from one call to the next, where the storage says.
  *
  * @throws as a limiter with these options does, for any limits
  */
-export function openVariable(options: OpenTierOptions): VariableLimiter {
-  const { storage, forRedis, identity, ...rest } = options
-  if (isRedis(storage)) {
-    const redis = require('./redis/redis-limiter.js') as typeof import('./redis/redis-limiter.ts')
-    const name = rest.name ?? identity
-    return new redis.RedisVariableLimiter({
-      ...rest,
-      ...forRedis,
-      name,
-      storage: storage as RedisStorage,
-    })
+export function createVariable({
+  storage,
+  forRedis,
+  identity,
+  ...rest
+}: AdapterLimiterOptions): VariableLimiter {
+  const named = { ...rest, name: rest.name ?? identity }
+  if (isRedisStorage(storage)) {
+    const at = storage as RedisStorage
+    return new (redis().RedisVariableLimiter)({ ...named, ...forRedis, storage: at })
   }
-  const { keyPrefix = '' } = forRedis
-  const space = sharedSpace(storage)
-  const base = space === undefined ? rest.name : (rest.name ?? identity)
-  const name = base === undefined ? undefined : `${keyPrefix}${base}`
-  if (space === undefined) return new NativeVariableLimiter({ ...rest, name })
-  return new NativeVariableLimiter({ ...rest, name: nameIn(space, name), shared: true })
+  const options = sharedName(storage) === undefined ? rest : named
+  return new NativeVariableLimiter(localOptions(storage, options, forRedis.keyPrefix))
 }
 
-/** Whoever keeps counters in memory never loads what talks to Redis. */
-function openInRedis(limits: LimitInput, storage: object | string, options: object): RedisLimiter {
-  const redis = require('./redis/redis-limiter.js') as typeof import('./redis/redis-limiter.ts')
-  return new redis.RedisLimiter(limits, { ...options, storage: storage as RedisStorage })
+function createRedis(limits: LimitInput, storage: object | string, options: object): RedisLimiter {
+  return new (redis().RedisLimiter)(limits, { ...options, storage: storage as RedisStorage })
 }
 
-/** A prefix keeps apart what has one name: here limiters, in Redis their keys. */
-function openOnHost<const L extends LimitInput>(
-  limits: CheckedLimits<L>,
+/** Loaded on demand: a process that counts in memory never loads what talks to Redis. */
+function redis(): typeof import('./redis/redis-limiter.ts') {
+  return require('./redis/redis-limiter.js') as typeof import('./redis/redis-limiter.ts')
+}
+
+/**
+ * The options of a limiter of this host, with the name that `storage` and the prefix make. The prefix separates
+ * limiters of one name, as in Redis it separates their keys.
+ */
+function localOptions(
   storage: unknown,
-  { keyPrefix = '', ...options }: RateLimiterOptions & { keyPrefix?: string | undefined },
-): RateLimiter<L> {
-  const { name } = options
-  const prefixed = name === undefined ? undefined : `${keyPrefix}${name}`
-  const space = sharedSpace(storage)
-  if (space === undefined && storage !== undefined && options.shared === true) {
-    throw new TypeError('shared: true excludes the storage "memory:"')
+  options: RateLimiterOptions,
+  keyPrefix = '',
+): RateLimiterOptions {
+  const name = options.name === undefined ? undefined : `${keyPrefix}${options.name}`
+  const shared = sharedName(storage)
+  if (shared !== undefined) return { ...options, name: qualifiedName(shared, name), shared: true }
+  if (storage !== undefined && options.shared === true) {
+    const accepted = '"shared:" and a name where shared is true'
+    throw invalid(TypeError, 'INVALID_OPTION', 'storage', accepted, 'memory:')
   }
-  if (space === undefined) return new RateLimiter(limits, { ...options, name: prefixed })
-  return new RateLimiter(limits, { ...options, name: nameIn(space, prefixed), shared: true })
+  return { ...options, name }
 }

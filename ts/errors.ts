@@ -6,7 +6,7 @@ import { MAX_PRINTED, shorten, withCode } from './validate.ts'
  * docs/reference/errors.md explains each code.
  */
 
-/** Codes of what a caller passes, and of limiters that cannot be made. */
+/** Every code that an error of this package carries. */
 export type ErrorCode =
   /** A limit string does not follow the grammar, or limits cannot be counted exactly. */
   | 'INVALID_LIMIT'
@@ -38,6 +38,12 @@ export type ErrorCode =
   | 'ADDON_NOT_LOADABLE'
   /** There is no native addon for this platform. */
   | 'ADDON_UNSUPPORTED'
+  /** A call to a store failed: the `error` of `onError`. */
+  | 'STORE_FAILURE'
+  /** A store returned bytes that are no record of this limiter. */
+  | 'RECORD_DAMAGED'
+  /** A bug of this package. */
+  | 'INTERNAL'
   | SharedErrorCode
   | HttpErrorCode
 

@@ -1,8 +1,8 @@
 import { type AlgorithmInput, readAlgorithm } from './options.ts'
-import { isRedis } from './storage-url.ts'
-import { mustBe } from './validate.ts'
+import { isRedisStorage } from './storage-url.ts'
+import { invalid, withCode } from './validate.ts'
 
-/** RateThrottle's settings, as its Flask page has them; also read from the environment. */
+/** The settings of RateThrottle's Flask integration; also read from the environment. */
 export interface Settings {
   /** Where the counters live, as option `storage`. */
   readonly RATELIMIT_STORAGE_URL?: string | undefined
@@ -10,7 +10,7 @@ export interface Settings {
   readonly RATELIMIT_STRATEGY?: AlgorithmInput | undefined
   /** Whether responses carry the three headers. */
   readonly RATELIMIT_HEADERS_ENABLED?: boolean | 'true' | 'false' | undefined
-  /** In front of all keys of a store that others use too, as option `keyPrefix`. */
+  /** Begins all keys in a store that other programs use too, as option `keyPrefix`. */
   readonly RATELIMIT_KEY_PREFIX?: string | undefined
 }
 
@@ -27,8 +27,8 @@ const SWITCHES: ReadonlyMap<string, boolean> = new Map([
   ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
 ])
 
-/** What {@link Settings} say, in the words of the options. */
-export interface Configured {
+/** The options that {@link Settings} stand for. */
+interface SettingOptions {
   readonly storage?: unknown
   readonly algorithm?: unknown
   readonly headers?: unknown
@@ -36,22 +36,22 @@ export interface Configured {
 }
 
 /**
- * The options without `RATELIMIT_*` settings in them, these as the options they stand for. What is given
- * as an option goes before a setting among the options, and that before the environment.
+ * The options, with `RATELIMIT_*` settings replaced by the options they stand for. An option takes precedence
+ * over a setting among the options, and that over the environment.
  *
- * @param environment where else settings are looked for. Default: that of the process
+ * @param environment where settings are read besides. Default: that of the process
  * @throws TypeError or RangeError, naming the setting that is unknown or impossible
  */
 export function withSettings<T extends object>(
   options: T,
   environment: NodeJS.ProcessEnv = process.env,
-): Omit<T, keyof Settings> & Configured {
+): Omit<T, keyof Settings> & SettingOptions {
   const given = new Map<string, unknown>(Object.entries(options))
   const settings = new Map([...readEnvironment(environment), ...pick(given)])
   const storage = settings.get('RATELIMIT_STORAGE_URL')
-  // Here, where it is known under which name it was set.
+  // Checked here, where the message can name the setting.
   if (storage !== undefined && given.get('storage') === undefined) {
-    isRedis(storage, 'RATELIMIT_STORAGE_URL')
+    isRedisStorage(storage, 'RATELIMIT_STORAGE_URL')
   }
   for (const name of SETTINGS) given.delete(name)
   for (const [name, value] of Object.entries(toOptions(settings))) {
@@ -60,14 +60,13 @@ export function withSettings<T extends object>(
   return Object.assign(Object.create(null), Object.fromEntries(given))
 }
 
-/** A variable that is set to nothing counts as not set, as shells and compose files have it. */
+/** An empty variable counts as not set, as in shells and compose files. */
 function readEnvironment(environment: NodeJS.ProcessEnv): [string, unknown][] {
   const names = Object.keys(environment).filter((name) => name.startsWith('RATELIMIT_'))
   const unknown = names.find((name) => !SETTINGS.includes(name))
   if (unknown !== undefined) {
-    throw new RangeError(
-      `unknown environment variable ${unknown}; known are ${SETTINGS.join(', ')}`,
-    )
+    const message = `unknown environment variable ${unknown}; known are ${SETTINGS.join(', ')}`
+    throw withCode(new RangeError(message), 'INVALID_OPTION')
   }
   const set = names.filter((name) => environment[name] !== '')
   return set.map((name) => [name, environment[name]])
@@ -78,7 +77,7 @@ function pick(given: ReadonlyMap<string, unknown>): [string, unknown][] {
   return found.map((name) => [name, given.get(name)])
 }
 
-function toOptions(settings: ReadonlyMap<string, unknown>): Configured {
+function toOptions(settings: ReadonlyMap<string, unknown>): SettingOptions {
   const enabled = settings.get('RATELIMIT_HEADERS_ENABLED')
   const strategy = settings.get('RATELIMIT_STRATEGY')
   return {
@@ -91,7 +90,7 @@ function toOptions(settings: ReadonlyMap<string, unknown>): Configured {
 
 function readPrefix(value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value
-  throw new TypeError(mustBe('RATELIMIT_KEY_PREFIX', 'a text', value))
+  throw invalid(TypeError, 'INVALID_OPTION', 'RATELIMIT_KEY_PREFIX', 'a string', value)
 }
 
 function readSwitch(value: unknown): boolean {
@@ -99,5 +98,5 @@ function readSwitch(value: unknown): boolean {
   const found = typeof value === 'string' ? SWITCHES.get(value.trim().toLowerCase()) : undefined
   if (found !== undefined) return found
   const accepted = `one of ${[...SWITCHES.keys()].join(', ')}`
-  throw new RangeError(mustBe('RATELIMIT_HEADERS_ENABLED', accepted, value))
+  throw invalid(RangeError, 'INVALID_OPTION', 'RATELIMIT_HEADERS_ENABLED', accepted, value)
 }

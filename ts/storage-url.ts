@@ -1,7 +1,7 @@
 import { hashText } from './key-hash.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 import { isRedisScheme } from './redis/url.ts'
-import { mustBe } from './validate.ts'
+import { invalid, withCode } from './validate.ts'
 
 type Server = 'redis' | 'valkey'
 
@@ -14,33 +14,35 @@ const STORAGE =
   '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel:, redis+cluster: or ' +
   'redis+unix:, or valkey: in place of redis:, ' +
   'the storage of a RedisLimiter or a client of ioredis'
-const MAX_SPACE_LENGTH = 80
+const MAX_SHARED_NAME_LENGTH = 80
 const MAX_NAME_LENGTH = 128
 
 /**
- * Whether the state lives in Redis; if not, in memory.
+ * Whether the state lives in Redis; if not, on this host.
  *
  * @param name of the option or setting, for the message
- * @throws TypeError or RangeError unless there is such a storage. A URL is never shown: it may hold a password.
+ * @throws TypeError or RangeError unless it is a storage. A URL is never shown: it may hold a password.
  */
-export function isRedis(
+export function isRedisStorage(
   storage: unknown,
   name = 'storage',
 ): storage is RedisUrl | RedisStorage | RedisClient {
   if (storage === undefined) return false
   if (typeof storage === 'object' && storage !== null) return true
-  if (typeof storage !== 'string') throw new TypeError(mustBe(name, STORAGE, storage))
-  const [scheme = '', rest] = splitScheme(storage)
+  if (typeof storage !== 'string')
+    throw invalid(TypeError, 'INVALID_OPTION', name, STORAGE, storage)
+  const [scheme, rest] = splitScheme(storage)
   if (isRedisScheme(scheme)) return true
-  if (scheme === 'shared') return checkSpace(rest, name)
+  if (scheme === 'shared') return checkSharedName(rest, name)
   if (scheme !== 'memory') {
-    throw new RangeError(`${name} must be ${STORAGE}, got ${withoutSecrets(scheme, rest)}`)
+    const message = `${name} must be ${STORAGE}, got ${withoutSecrets(scheme, rest)}`
+    throw withCode(new RangeError(message), 'INVALID_OPTION')
   }
-  if (rest !== '' && rest !== '//') throw new RangeError(mustBe(name, STORAGE, 'memory:...'))
-  return false
+  if (rest === '' || rest === '//') return false
+  throw invalid(RangeError, 'INVALID_OPTION', name, STORAGE, 'memory:...')
 }
 
-/** Of a URL its scheme; nothing of any other text: it may be a password that was meant to go elsewhere. */
+/** The scheme of a URL; nothing of any other text, which may be a password that was meant for another setting. */
 function withoutSecrets(scheme: string, rest: string): string {
   const isUrl = rest.startsWith('//') && /^[a-z][a-z+.-]{0,15}$/.test(scheme)
   return isUrl
@@ -48,34 +50,35 @@ function withoutSecrets(scheme: string, rest: string): string {
     : 'a text without any of these (it is not shown, as it may hold a password)'
 }
 
-/** The name in `shared:name`; nothing where the state is not shared by processes. */
-export function sharedSpace(storage: unknown): string | undefined {
+/** The name in `shared:name`; undefined where processes do not share the state. */
+export function sharedName(storage: unknown): string | undefined {
   if (typeof storage !== 'string') return undefined
   const [scheme, rest] = splitScheme(storage)
   return scheme === 'shared' ? withoutSlashes(rest) : undefined
 }
 
-/** The name of one of several limiters that are shared in one storage. */
-export function nameIn(space: string, name: string | undefined): string {
-  if (name === undefined) return space
-  const whole = `${space} ${name}`
-  if (whole.length <= MAX_NAME_LENGTH) return whole
-  return `${space} ${hashText(name)}`
+/** The name of one of several limiters in one shared storage. */
+export function qualifiedName(shared: string, name: string | undefined): string {
+  if (name === undefined) return shared
+  const whole = `${shared} ${name}`
+  return whole.length <= MAX_NAME_LENGTH ? whole : `${shared} ${hashText(name)}`
 }
 
-function checkSpace(rest: string, name: string): false {
-  const space = withoutSlashes(rest)
-  if (space !== '' && space.length <= MAX_SPACE_LENGTH && space.isWellFormed()) return false
-  const accepted = `"shared:" and a name of 1 to ${MAX_SPACE_LENGTH} characters, such as "shared:api"`
-  throw new RangeError(mustBe(name, accepted, space === '' ? 'shared:' : 'shared:...'))
+function checkSharedName(rest: string, name: string): false {
+  const shared = withoutSlashes(rest)
+  if (shared !== '' && shared.length <= MAX_SHARED_NAME_LENGTH && shared.isWellFormed())
+    return false
+  const accepted = `"shared:" and a name of 1 to ${MAX_SHARED_NAME_LENGTH} characters, such as "shared:api"`
+  const shown = shared === '' ? 'shared:' : 'shared:...'
+  throw invalid(RangeError, 'INVALID_OPTION', name, accepted, shown)
 }
 
-/** As in a URL. */
+/** Without the slashes that URLs have behind the scheme. */
 function withoutSlashes(rest: string): string {
   return rest.startsWith('//') ? rest.slice(2) : rest
 }
 
-function splitScheme(storage: string): [string, string] {
+function splitScheme(storage: string): [scheme: string, rest: string] {
   const colon = storage.indexOf(':')
   if (colon < 0) return [storage.toLowerCase(), '']
   return [storage.slice(0, colon).toLowerCase(), storage.slice(colon + 1)]

@@ -10,9 +10,9 @@ export { FakeClock } from './clock.ts'
 /**
  * A clock for tests that fake the timers of JavaScript: vitest, jest (the modern ones) and sinon.
  *
- * A limiter's own clock can't be faked: its native side asks the operating system, and no JavaScript runs
- * on the way. This one asks `Date.now()` and sets `setTimeout`, both looked up in each call, so it shows
- * whatever a test has put in their place. `Date` has to be among what is faked; by default it is.
+ * A limiter's default clock can't be faked: native code reads the operating system's, and calls no JavaScript.
+ * This one calls `Date.now()` and `setTimeout`, looked up in each call, so it follows the fakes that a test
+ * installs. `Date` must be among the fakes; by default it is.
  *
  * ```ts
  * vi.useFakeTimers()
@@ -23,7 +23,7 @@ export { FakeClock } from './clock.ts'
  * limiter.allow('k')               // true
  * ```
  *
- * Not for production: `Date` steps when the system's time is put right.
+ * Not for production: `Date` jumps when the system's time is corrected.
  */
 export const timersClock: Required<Clock> = Object.freeze({
   now: () => Date.now(),

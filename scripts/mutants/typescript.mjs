@@ -165,7 +165,7 @@ const REDIS = [
   {
     name: 'a limiter that answers with promises has an allow',
     file: 'ts/async-limiter.ts',
-    from: "throw Object.assign(new TypeError(message), { code: 'ASYNC_LIMITER' })",
+    from: "throw withCode(new TypeError(message), 'ASYNC_LIMITER')",
     to: 'return message as never',
     tests: paths('async-limiter'),
   },

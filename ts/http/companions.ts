@@ -1,4 +1,4 @@
-import { openTier } from '../create.ts'
+import { createForAdapter } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import type { Limiter } from '../limiter.ts'
@@ -27,7 +27,7 @@ export function companionsOf({ limiter, storage, forRedis, name }: Where): OpenC
   const { keyPrefix, deadlineMs, connectTimeoutMs } = forRedis
   return (what, limit, algorithm) => {
     const own = name === undefined ? undefined : companionName(what, name)
-    return openTier([limit], {
+    return createForAdapter([limit], {
       algorithm,
       clock,
       // As many keys as the limit has; a table for a few keys is no reason to forget who was blocked.

@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
+import type { VariableLimiter } from '../limiter.ts'
 import { type Limiter, type LimitStatus, readiness } from '../limiter.ts'
 import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import type { VariableLimiter } from '../variable/variable.ts'
 import type { OpenCompanion } from './companions.ts'
 
 /** How long an offence is remembered after its block is over. */

@@ -1,12 +1,12 @@
-import { openTier, openVariable } from '../create.ts'
+import { createForAdapter, createVariable } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import { figuresOf, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
+import type { VariableLimiter } from '../limiter.ts'
 import { type Limiter, readiness, type StoreStatus } from '../limiter.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
-import { isRedis, sharedSpace } from '../storage-url.ts'
+import { isRedisStorage, sharedName } from '../storage-url.ts'
 import { mustBe } from '../validate.ts'
-import type { VariableLimiter } from '../variable/variable.ts'
 import { companionsOf, Marks, type OpenCompanion } from './companions.ts'
 import { AVAILABLE } from './controls.ts'
 import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
@@ -51,12 +51,12 @@ export function openLimits<Request, Response>(
 ): LimitsSource<Request> {
   const { limits, policy, storage, limiter, dryRun, stepsMs } = options
   warnOfSeveralProcesses(storage, warnings)
-  const name = sharedSpace(storage) === undefined ? limiter.name : (limiter.name ?? identity)
+  const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
   if (typeof limits === 'function') {
     const around = surroundingsOf(options, identity, '')
-    const counters = openVariable(toOpen)
+    const counters = createVariable(toOpen)
     const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
     const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
     return limitsByRequest(limits, all, heldUnitsOf(options, around), options)
@@ -64,7 +64,7 @@ export function openLimits<Request, Response>(
   const parsed = readLimits(limits as LimitInput)
   checkNames(parsed.length, policy)
   const around = surroundingsOf(options, identity, ` ${figuresOf(parsed)}`)
-  const counters = openTier(parsed, toOpen)
+  const counters = createForAdapter(parsed, toOpen)
   const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
   const all = blocks === undefined ? counters : withBlocks(counters, blocks)
   return fixedLimits(requestLimits(all, heldUnitsOf(options, around), policy))
@@ -188,8 +188,8 @@ function surroundingsOf<Request, Response>(
   identity: string,
   figures: string,
 ): Surroundings {
-  const isFar = isRedis(storage)
-  const isOpen = isFar || sharedSpace(storage) !== undefined
+  const isFar = isRedisStorage(storage)
+  const isOpen = isFar || sharedName(storage) !== undefined
   const base = isOpen ? (limiter.name ?? identity) : limiter.name
   const { algorithm = '', burst = '' } = limiter
   const name = base === undefined ? undefined : `${base} ${algorithm} ${burst}${figures}`

@@ -1,4 +1,5 @@
 import { burstOf, type Limit } from '../limit/limit.ts'
+import type { VariableLimiter } from '../limiter.ts'
 import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
 import { openShared, watchShared } from '../native/shared.ts'
 import { type LimiterStats, NativeLimiter, readStats } from '../native-limiter.ts'
@@ -11,7 +12,6 @@ import {
 } from '../options.ts'
 import { printable } from '../validate.ts'
 import { LimiterQueues } from '../wait.ts'
-import type { VariableLimiter } from './variable.ts'
 
 /**
  * Counters on this host for limits that change from call to call: one native limiter, which reads the limits of
