@@ -192,7 +192,7 @@ const REDIS = [
   },
   {
     name: 'an outage goes untold',
-    file: 'ts/remote/outage.ts',
+    file: 'ts/remote/failure.ts',
     from: "warn('RATETHROTTLE_STORE_DOWN'",
     to: "if (meanwhile === '') warn('RATETHROTTLE_STORE_DOWN'",
     tests: paths('redis/wrong-from-the-start'),

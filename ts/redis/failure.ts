@@ -30,6 +30,15 @@ const REFUSED = [
 /** A word for what Redis refuses and why. */
 export type RefusalWord = (typeof REFUSED)[number]
 
+/** Why Redis does not decide: see `FailureReason` of `ratethrottle/remote`. */
+export type RedisFailureReason =
+  | FailureReason
+  /** It closes the connection before it says a word: a port for TLS, or a proxy without a server behind it. */
+  | 'hangup'
+  /** The database of the URL or of the client could not be selected. */
+  | 'SELECT'
+  | RefusalWord
+
 /** What an operator may do about a reason, or what it means. */
 export const HINTS: Readonly<Record<string, string>> = {
   garbled: 'the server that answers is not Redis',

@@ -2,13 +2,13 @@
 
 export {
   type FailureKind,
-  type FailureReason,
+  type OnError,
   STORE_CHANNEL,
   type StoreChange,
   type StoreListener,
 } from '../remote/failure.ts'
-export type { LeaseOptions, OnError } from '../remote/options.ts'
-export type { RefusalWord } from './failure.ts'
+export type { LeaseOptions } from '../remote/options.ts'
+export type { RedisFailureReason as FailureReason, RefusalWord } from './failure.ts'
 export type { RedisClient } from './ioredis.ts'
 export type { RedisLimiterOptions, RedisOptions } from './options.ts'
 export { RedisLimiter, type RedisLimiterStats } from './redis-limiter.ts'

@@ -1,7 +1,12 @@
 import type { StoreStatus } from '../limiter.ts'
 import type { BreakerOwner } from '../remote/circuit-breaker.ts'
-import { publish, type StoreChange, type StoreFailure } from '../remote/failure.ts'
-import { OutageReporter, type StoreUser } from '../remote/outage.ts'
+import {
+  OutageReporter,
+  publish,
+  type StoreChange,
+  type StoreFailure,
+  type StoreUser,
+} from '../remote/failure.ts'
 import { Diagnosis, failureAt, HINTS } from './failure.ts'
 import { Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'

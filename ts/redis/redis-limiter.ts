@@ -1,16 +1,43 @@
 import type { AsyncLimiter } from '../async-limiter.ts'
-import type { LimitInput } from '../limit/limit.ts'
+import type { Decision } from '../decision.ts'
+import type { Limit, LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { readLimits } from '../limit/parse.ts'
+import type { StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
-import { REMOTE_OPTIONS, resolveRemoteOptions } from '../remote/options.ts'
-import { countableLimits, RemoteLimiter, RemoteVariableLimiter } from '../remote/remote-limiter.ts'
-import type { RemoteLimiterStats } from '../remote/state.ts'
+import {
+  type Backend,
+  type Counters,
+  decisionFrom,
+  reordered,
+  type Sharing,
+} from '../remote/backend.ts'
+import { Deadlines } from '../remote/deadlines.ts'
+import type { Share, StoreUser } from '../remote/failure.ts'
+import {
+  REMOTE_OPTIONS,
+  type ResolvedRemoteOptions,
+  resolveRemoteOptions,
+} from '../remote/options.ts'
+import {
+  countableLimits,
+  RemoteLimiter,
+  type RemoteLimiterStats,
+  RemoteVariableLimiter,
+} from '../remote/remote-limiter.ts'
 import { invalid, ownOptions, withCode } from '../validate.ts'
+import { StartQueue } from './calls.ts'
+import type { Connection } from './connection.ts'
 import { isClient } from './ioredis.ts'
-import { readPrefix } from './key.ts'
+import { groupOf, namer, readPrefix } from './key.ts'
 import type { RedisLimiterOptions } from './options.ts'
-import { type ResolvedRedisOptions, redisBackend, variableRedisBackend } from './redis-backend.ts'
+import { SCRIPTS, type Script, type ScriptArgs, VARIABLE_SCRIPTS } from './script/index.ts'
+import {
+  fixedArgs,
+  type PolicyArgs,
+  variableArgs,
+  variablePolicyHash,
+} from './script/policy-args.ts'
 import { type RedisStorage, storageOf } from './shared-connection.ts'
 
 /** What a limiter in Redis has been through in this process. */
@@ -47,7 +74,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
     const parsed = readLimits(limits)
     const resolved = resolveOptions(options)
     const counted = countableLimits(parsed, resolved)
-    super(counted, resolved, redisBackend(counted, resolved))
+    super(counted, resolved, new RedisBackend(resolved, fixedKind(counted, resolved)))
     this.storage = resolved.storage
   }
 }
@@ -61,7 +88,7 @@ export class RedisVariableLimiter extends RemoteVariableLimiter {
    */
   constructor(options: RedisLimiterOptions) {
     const resolved = resolveOptions(options)
-    super(resolved, variableRedisBackend(resolved))
+    super(resolved, new RedisBackend(resolved, variableKind(resolved)))
   }
 }
 
@@ -90,4 +117,144 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
     throw invalid(TypeError, 'INVALID_OPTION', 'client', accepted, client)
   }
   return storageOf(given[0])
+}
+
+/** Options with every default filled in. */
+interface ResolvedRedisOptions extends ResolvedRemoteOptions {
+  readonly keyPrefix: string
+  readonly storage: RedisStorage
+}
+
+/** How the scripts are called for one set of limits. */
+interface LimitArgs extends PolicyArgs {
+  readonly read: (reply: readonly number[]) => Decision
+}
+
+/** The states that one kind of limiter keeps in Redis. */
+interface Kind {
+  readonly script: Script
+  /** Part of every key: tells states apart that cannot be read by one another. */
+  readonly policyHash: string
+  readonly argsOf: (limits: readonly Limit[]) => LimitArgs
+}
+
+/** The states of limits that stay the same. */
+function fixedKind(
+  limits: readonly Limit[],
+  { algorithm, blockForMs }: ResolvedRedisOptions,
+): Kind {
+  const { policyHash, ...args } = fixedArgs(limits, algorithm, blockForMs)
+  const read: LimitArgs['read'] = (reply) => decisionFrom(reply, limits)
+  return { script: SCRIPTS[algorithm], policyHash, argsOf: () => ({ ...args, read }) }
+}
+
+/** The states of limits that may change from call to call. */
+function variableKind({ algorithm, blockForMs }: ResolvedRedisOptions): Kind {
+  const argsOf = (limits: readonly Limit[]): LimitArgs => {
+    const args = variableArgs(limits, algorithm, blockForMs)
+    return { ...args, read: (reply) => decisionFrom(reordered(reply, args), limits) }
+  }
+  const script = VARIABLE_SCRIPTS[algorithm]
+  return { script, policyHash: variablePolicyHash(algorithm), argsOf }
+}
+
+/** Redis, for one limiter. */
+class RedisBackend implements Backend {
+  readonly sharing: Sharing
+  readonly #options: ResolvedRedisOptions
+  readonly #connection: Connection
+  readonly #kind: Kind
+  readonly #user: StoreUser
+  readonly #leaveGroup: () => void
+  readonly #deadlines: Deadlines
+  /** Callers that wait for the first connection. */
+  readonly #startQueue: StartQueue
+  readonly #nameOf: (key: string) => string
+
+  constructor(options: ResolvedRedisOptions, kind: Kind) {
+    const { keyPrefix, name = '', deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
+    this.#options = options
+    this.#kind = kind
+    this.#connection = options.storage.acquire()
+    const { heartbeats } = this.#connection.nodes
+    const { group, leave } = heartbeats.join(keyPrefix, groupOf(name, kind.policyHash))
+    this.#leaveGroup = leave
+    this.sharing = {
+      group,
+      get processes() {
+        return group.processes
+      },
+      // A process that never reached Redis counts alone.
+      get parts() {
+        return heartbeats.isCounted ? group.parts : 1
+      },
+    }
+    this.#deadlines = new Deadlines(deadlineMs)
+    const { maxWaitersPerKey, maxWaiters } = options
+    this.#startQueue = new StartQueue(connectTimeoutMs, maxWaitersPerKey, maxWaiters)
+    this.#nameOf = namer(keyPrefix, name, kind.policyHash)
+    const share = (): Share => this.#share()
+    this.#user = { deadlineMs, connectTimeoutMs, onError, onStoreChange, share }
+    this.#connection.join(this.#user)
+  }
+
+  get outages(): number {
+    return this.#connection.nodes.outages
+  }
+
+  counters(limits: readonly Limit[]): Counters {
+    const { tail, paced, read } = this.#kind.argsOf(limits)
+    type Decide = (
+      op: ScriptArgs['op'],
+      key: string,
+      amount: number,
+      since?: number,
+    ) => Promise<Decision>
+    const decide: Decide = (op, key, amount, since) =>
+      this.#call(op, key, amount, tail, read, since) as Promise<Decision>
+    const ops = { check: 'c', take: 't', paced } as const
+    return {
+      charge: (key, cost, mode, since) => decide(ops[mode], key, cost, since),
+      acquire: (key, min, max, since) => decide(max, key, min, since),
+      peek: (key, cost) => decide('p', key, cost),
+      refund: (key, units) => this.#call('r', key, units, tail, undefined),
+      block: (key, ms) => this.#call('b', key, ms, tail, undefined),
+      reset: (key) => this.#call('d', key, 0, tail, undefined),
+    }
+  }
+
+  /** @param since `performance.now()` when the caller came, if that was earlier */
+  #call(
+    op: ScriptArgs['op'],
+    key: string,
+    amount: number,
+    tail: readonly string[],
+    read: ScriptArgs['read'],
+    since?: number,
+  ): Promise<Decision | undefined> {
+    const { clock } = this.#options
+    const timed = clock === undefined ? tail : [...tail, String(Math.round(clock.now() * 1000))]
+    const { script } = this.#kind
+    const args = { script, name: this.#nameOf(key), op, amount, tail: timed, read }
+    return this.#connection.call(args, this.#deadlines, this.#startQueue, since)
+  }
+
+  ready(): Promise<StoreStatus> {
+    return this.#connection.ready()
+  }
+
+  async close(): Promise<void> {
+    this.#connection.leave(this.#user)
+    this.#deadlines.expireAll()
+    this.#startQueue.deadlines.expireAll()
+    this.#leaveGroup()
+    await this.#options.storage.release()
+  }
+
+  #share(): Share {
+    const { processes } = this.#options
+    if (processes !== undefined) return { parts: processes, from: 'option' }
+    const { isCounted } = this.#connection.nodes.heartbeats
+    return { parts: this.sharing.parts, from: isCounted ? 'seen' : 'nothing' }
+  }
 }

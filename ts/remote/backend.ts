@@ -1,6 +1,6 @@
-import type { Decision } from '../decision.ts'
+import { agedDenial, type Decision, retryAfterOf } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { StoreStatus } from '../limiter.ts'
+import type { LimitStatus, StoreStatus } from '../limiter.ts'
 
 /** How a charge treats a key that is denied. */
 export type ChargeMode =
@@ -67,4 +67,230 @@ export interface Backend {
   ready(): Promise<StoreStatus>
   /** Ends the calls under way, and lets go of the connection. */
   close(): Promise<void>
+}
+
+/*
+ * The decision of a store, as a flat list of numbers that is cheap to send and to keep:
+ *
+ *   units charged, remaining, retry after, reset, more or policy, the deciding limit's own reset, the block
+ *
+ * With one limit the fifth number is the time until one more unit is available. With several it is the index of
+ * the deciding limit, and for each limit follow what it has left and the time until it has more; under a block
+ * then for each limit how long it would deny by itself, and the time until it has recovered.
+ * Times are milliseconds, -1 is never. A number after those of an admission is not read here.
+ */
+const CHARGED = 0
+const REMAINING = 1
+const RETRY = 2
+const RESET = 3
+const MORE = 4
+const POLICY = 4
+const LIMIT_RESET = 5
+const BLOCK = 6
+/** Numbers before those of each of several limits. */
+const SHARED = 7
+
+/** A decision that remembers what the store said, so that others can be derived from it. */
+class StoreDecision implements Decision {
+  readonly allowed: boolean
+  readonly limit: number
+  readonly remaining: number
+  readonly resetMs: number
+  readonly limitResetMs: number
+  readonly retryAfterMs: number
+  readonly retryAfter: number | undefined
+  readonly policy: number
+  readonly #numbers: readonly number[]
+  readonly #limits: readonly Limit[]
+  /** How long ago the store said it. */
+  readonly #ageMs: number
+  /** Units that this process holds beside what the store has left. */
+  readonly #units: number
+
+  constructor(numbers: readonly number[], limits: readonly Limit[], ageMs: number, units: number) {
+    const isOne = limits.length === 1
+    const policy = isOne ? 0 : policyAt(numbers, limits.length, ageMs)
+    const retryAfterMs = timeLeft(numbers[RETRY] as number, ageMs)
+    this.allowed = (numbers[CHARGED] as number) > 0
+    this.limit = (limits[policy] as Limit).count
+    this.remaining = (numbers[REMAINING] as number) + units
+    this.resetMs = timeLeft(numbers[RESET] as number, ageMs)
+    this.limitResetMs = isOne ? this.resetMs : ownReset(numbers, limits.length, policy, ageMs)
+    this.retryAfterMs = retryAfterMs
+    this.retryAfter = retryAfterOf(retryAfterMs)
+    this.policy = policy
+    this.#numbers = numbers
+    this.#limits = limits
+    this.#ageMs = ageMs
+    this.#units = units
+  }
+
+  static numbersOf(decision: Decision): readonly number[] | undefined {
+    return #numbers in decision ? decision.#numbers : undefined
+  }
+
+  static aged(decision: Decision, ms: number): Decision | undefined {
+    if (!(#numbers in decision)) return undefined
+    return new StoreDecision(
+      decision.#numbers,
+      decision.#limits,
+      decision.#ageMs + ms,
+      decision.#units,
+    )
+  }
+
+  static withUnits(decision: Decision, units: number, ageMs: number): Decision {
+    if (!(#numbers in decision)) return decision
+    return new StoreDecision(decision.#numbers, decision.#limits, ageMs, units)
+  }
+
+  static deniedNext(decision: Decision): Decision {
+    if (!(#numbers in decision)) return decision
+    const numbers = [...decision.#numbers]
+    numbers[CHARGED] = 0
+    numbers[RETRY] = numbers[MORE] as number
+    numbers[BLOCK] = 0
+    return new StoreDecision(numbers, decision.#limits, 0, 0)
+  }
+
+  static statuses(decision: Decision): readonly LimitStatus[] | undefined {
+    if (!(#numbers in decision)) return undefined
+    const numbers = decision.#numbers
+    const status = (remaining: number, more: number): LimitStatus => ({
+      remaining: (numbers[remaining] ?? 0) + decision.#units,
+      moreMs: timeLeft(numbers[more] ?? 0, decision.#ageMs),
+    })
+    if (decision.#limits.length === 1) return [status(REMAINING, MORE)]
+    return decision.#limits.map((_, limit) => status(SHARED + 2 * limit, SHARED + 2 * limit + 1))
+  }
+}
+
+/** The decision that these numbers mean, about these limits. */
+export function decisionFrom(numbers: readonly number[], limits: readonly Limit[]): Decision {
+  return new StoreDecision(numbers, limits, 0, 0)
+}
+
+/** What a store says beside its decision. */
+export interface DecisionDetails {
+  /** How each limit stands, in the order of `limits`. */
+  readonly statuses: readonly LimitStatus[]
+  /** Units that were charged, where the store was asked for up to a number of them. Default: 1 if admitted. */
+  readonly charged?: number
+  /** Milliseconds for which a denied key is blocked, whatever its limits say. Default: 0. */
+  readonly blockMs?: number
+}
+
+/** A decision for {@link Counters} to answer with, for a store that decides in this process. */
+export function storeDecision(
+  decision: Decision,
+  limits: readonly Limit[],
+  { statuses, charged = Number(decision.allowed), blockMs = 0 }: DecisionDetails,
+): Decision {
+  const { remaining, retryAfterMs, resetMs, limitResetMs, policy } = decision
+  const each = statuses.flatMap((status) => [status.remaining, orNever(status.moreMs)])
+  const [, more = 0] = each
+  const isOne = limits.length === 1
+  const shared = [charged, remaining, orNever(retryAfterMs), resetMs, isOne ? more : policy]
+  return decisionFrom([...shared, limitResetMs, blockMs, ...(isOne ? [] : each)], limits)
+}
+
+/** How each limit stood when the store took the decision; undefined if the decision is not a store's. */
+export function statusesIn(decision: Decision): readonly LimitStatus[] | undefined {
+  return StoreDecision.statuses(decision)
+}
+
+/** A denial as it reads some time later, if nothing has happened to the key since. */
+export function agedBy(denial: Decision, ms: number): Decision {
+  return StoreDecision.aged(denial, ms) ?? agedDenial(denial, ms)
+}
+
+/**
+ * The store's decision of `ageMs` ago, for a caller in a process that holds units beside what the store has left.
+ *
+ * @param units what the process holds, after the caller was served
+ */
+export function withUnits(decision: Decision, units: number, ageMs: number): Decision {
+  return StoreDecision.withUnits(decision, units, ageMs)
+}
+
+/** The denial of one unit that follows an admission which left nothing, if there is one limit. */
+export function deniedNext(admission: Decision): Decision {
+  return StoreDecision.deniedNext(admission)
+}
+
+/** Milliseconds for which a denied key is blocked, whatever its limits say. */
+export function blockMsIn(denial: Decision): number {
+  return denial.allowed ? 0 : (StoreDecision.numbersOf(denial)?.[BLOCK] ?? 0)
+}
+
+/** Units that the store has charged. */
+export function chargedIn(decision: Decision): number {
+  return Math.max(0, StoreDecision.numbersOf(decision)?.[CHARGED] ?? 0)
+}
+
+/** How the limits of a list of numbers correspond to the caller's. */
+export interface Order {
+  /** How many limits the numbers are about. */
+  readonly size: number
+  /** For each limit of the caller, which of the numbers' speaks for it. */
+  readonly places: readonly number[]
+  /** For each limit of the numbers, which of the caller's it is. */
+  readonly indices: readonly number[]
+}
+
+/** The same numbers, about the caller's limits in the caller's order. */
+export function reordered(numbers: readonly number[], order: Order): readonly number[] {
+  const { size, places, indices } = order
+  if (places.length === 1) return numbers
+  const shared = numbers.slice(0, SHARED)
+  shared[POLICY] = indices[size === 1 ? 0 : (numbers[POLICY] as number)] ?? 0
+  const pair = (at: number): readonly number[] => numbers.slice(at, at + 2)
+  const statuses = places.flatMap((place) =>
+    size === 1 ? [numbers[REMAINING] as number, numbers[MORE] as number] : pair(SHARED + 2 * place),
+  )
+  const own = hasOwnTimes(numbers, size) && size > 1
+  const times = own ? places.flatMap((place) => pair(ownTimes(size, place))) : []
+  return [...shared, ...statuses, ...times]
+}
+
+/** The deciding limit. While a key is blocked its limits recover, and another may become the one that denies longest. */
+function policyAt(numbers: readonly number[], limits: number, ageMs: number): number {
+  if (ageMs === 0 || !hasOwnTimes(numbers, limits)) return numbers[POLICY] as number
+  let [policy, longest] = [0, 0]
+  for (let limit = 0; limit < limits; limit++) {
+    const wait = timeLeft(numbers[ownTimes(limits, limit)] as number, ageMs, 0)
+    if (wait > longest) [policy, longest] = [limit, wait]
+  }
+  return policy
+}
+
+function ownReset(
+  numbers: readonly number[],
+  limits: number,
+  policy: number,
+  ageMs: number,
+): number {
+  const told = timeLeft(numbers[LIMIT_RESET] as number, ageMs)
+  if (ageMs === 0 || !hasOwnTimes(numbers, limits)) return told
+  const whole = timeLeft(numbers[ownTimes(limits, policy) + 1] as number, ageMs, 0)
+  return Math.max(whole, timeLeft(numbers[BLOCK] as number, ageMs))
+}
+
+/** Where numbers under a block say how long a limit would deny by itself, and then when it has recovered. */
+function ownTimes(limits: number, limit: number): number {
+  return SHARED + 2 * (limits + limit)
+}
+
+function hasOwnTimes(numbers: readonly number[], limits: number): boolean {
+  return numbers.length >= ownTimes(limits, limits)
+}
+
+/** A time as it is some milliseconds later: at least `least`, unless it is none or never. */
+function timeLeft(ms: number, ageMs: number, least = 1): number {
+  if (ms <= 0) return ms < 0 ? Number.POSITIVE_INFINITY : ms
+  return Math.max(least, Math.ceil(ms - ageMs))
+}
+
+function orNever(ms: number): number {
+  return ms === Number.POSITIVE_INFINITY ? -1 : ms
 }

@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
 import { flat, tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import { agedBy } from './store-decision.ts'
+import { agedBy } from './backend.ts'
 
 /** Denied keys that are remembered at once; the oldest are forgotten first. */
 const MAX_KEYS = 10_000

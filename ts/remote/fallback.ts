@@ -4,7 +4,8 @@ import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import { NativeVariableLimiter } from '../variable/native.ts'
 import { partsOf, type Sharing } from './backend.ts'
-import type { OnError, ResolvedRemoteOptions } from './options.ts'
+import type { OnError } from './failure.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
 
 /** How long a denial without knowledge lasts: ask again in a second. */
 const UNKNOWN_MS = 1_000

@@ -2,9 +2,8 @@ import type { StoreStatus } from '../limiter.ts'
 import { withTimeout } from '../maybe-promise.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
 import { Deadlines, type Waiting } from './deadlines.ts'
-import { failureOf, publish, StoreFailure } from './failure.ts'
+import { failureOf, OutageReporter, publish, StoreFailure } from './failure.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
-import { OutageReporter } from './outage.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000

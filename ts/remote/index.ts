@@ -1,10 +1,18 @@
 /** What a limiter in any store behind a network needs. For writers of stores: see {@link RemoteLimiter}. */
 
-export type { Backend, ChargeMode, Counters, Sharing } from './backend.ts'
+export {
+  type Backend,
+  type ChargeMode,
+  type Counters,
+  type DecisionDetails,
+  type Sharing,
+  storeDecision,
+} from './backend.ts'
 export {
   type FailureKind,
   type FailureReason,
   failureOf,
+  type OnError,
   STORE_CHANNEL,
   type StoreChange,
   StoreFailure,
@@ -13,11 +21,13 @@ export {
 export { Guard, type GuardedStore } from './guard.ts'
 export {
   type LeaseOptions,
-  type OnError,
   type RemoteOptions,
   type ResolvedRemoteOptions,
   resolveRemoteOptions,
 } from './options.ts'
-export { countableLimits, RemoteLimiter, RemoteVariableLimiter } from './remote-limiter.ts'
-export type { RemoteLimiterStats } from './state.ts'
-export { type DecisionDetails, storeDecision } from './store-decision.ts'
+export {
+  countableLimits,
+  RemoteLimiter,
+  type RemoteLimiterStats,
+  RemoteVariableLimiter,
+} from './remote-limiter.ts'

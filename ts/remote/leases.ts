@@ -1,8 +1,8 @@
 import type { Decision } from '../decision.ts'
 import { flat } from '../key-hash.ts'
+import { blockMsIn, chargedIn, deniedNext, withUnits } from './backend.ts'
 import type { FailureKind } from './failure.ts'
 import type { ResolvedLease } from './options.ts'
-import { blockMsIn, chargedIn, deniedNext, withUnits } from './store-decision.ts'
 
 /** Keys that may have a lease at once; other keys are asked for one by one. */
 const MAX_KEYS = 100_000

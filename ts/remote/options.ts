@@ -14,16 +14,7 @@ import {
   type Reader,
   readEach,
 } from '../validate.ts'
-import type { StoreListener } from './failure.ts'
-
-/** What decides while the store does not. */
-export type OnError =
-  /** A native limiter in this process, with this process's share of the limits. */
-  | 'local'
-  /** Nothing: everything is admitted, without any bound. */
-  | 'open'
-  /** Nothing: everything is denied. */
-  | 'closed'
+import type { OnError, StoreListener } from './failure.ts'
 
 /** Units taken from the store ahead of need. */
 export interface LeaseOptions {

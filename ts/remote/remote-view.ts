@@ -6,10 +6,10 @@ import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, Outcome } from '../wait-queue.ts'
 import type { Counters } from './backend.ts'
+import { agedBy, blockMsIn, statusesIn } from './backend.ts'
 import { failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
-import type { RemoteState } from './state.ts'
-import { agedBy, blockMsIn, statusesIn } from './store-decision.ts'
+import type { RemoteState } from './remote-limiter.ts'
 
 const MAX_KEY_LENGTH = 1_048_576
 

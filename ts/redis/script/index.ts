@@ -61,7 +61,7 @@ export function firstArg(op: ScriptArgs['op'], amount: number, deadline: string)
 }
 
 /**
- * The reply of a script: a list of numbers that `remote/store-decision.ts` reads. The server's time comes last if
+ * The reply of a script: a list of numbers that `remote/backend.ts` reads. The server's time comes last if
  * the script was asked for it; the length is then even.
  *
  * @returns undefined for anything else: a client may be configured to return texts
