@@ -42,6 +42,12 @@ test('every anchor is a heading of the page that it leads to', () => {
   expect(named(wrong)).toEqual([])
 })
 
+test('docs/README.md leads to every page of docs', () => {
+  const linked = links.filter(({ page }) => page === 'docs/README.md').map(({ path }) => path)
+  const pages = PAGES.map(({ path }) => path).filter((path) => path.startsWith('docs/'))
+  expect(pages.filter((path) => path !== 'docs/README.md' && !linked.includes(path))).toEqual([])
+})
+
 test('in the packed tarball every link of its pages leads to a file in it', () => {
   const packed = packedFiles()
   const inside = PAGES.filter(({ path }) => packed.has(path)).map(({ path }) => path)
