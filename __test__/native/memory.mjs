@@ -17,7 +17,7 @@ const residentMb = () =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
 /** What V8 was told, which the test build of the addon counts; less than nothing where it does not. */
 const binding = createRequire(import.meta.url)('../../crate/napi/binding.cjs')
-const toldMb = () => ('toldBytes' in binding ? binding.toldBytes() / 2 ** 20 : -1)
+const toldMb = () => ('reportedBytes' in binding ? binding.reportedBytes() / 2 ** 20 : -1)
 const make = (index) =>
   new RateLimiter('100/minute', JSON.parse(options.replace('#', String(index))))
 

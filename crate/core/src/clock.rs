@@ -1,29 +1,29 @@
-//! Where the time comes from. The core never reads a wall clock: it steps.
+//! Where the time comes from. The core never reads the wall clock, because that one can be set back.
 
 use crate::nanos::Nanos;
 use std::cell::Cell;
 
-/// Something that tells the time. Read once per decision, and again after a lost compare-and-swap.
+/// A source of time. Read once per decision, and again after a lost compare-and-swap.
 pub trait Clock {
     /// The time now, from the same zero for every thread that shares a limiter.
     fn now(&self) -> Nanos;
 
-    /// Two instants between which the time now lies, where they cost much less than the time itself.
-    fn roughly(&self) -> Option<Between> {
+    /// Two instants between which the time now lies, if they cost much less than the exact time.
+    fn coarse(&self) -> Option<TimeRange> {
         None
     }
 }
 
 /// Two instants, and a time somewhere between them.
 #[derive(Clone, Copy, Debug)]
-pub struct Between {
+pub struct TimeRange {
     /// The time is this or later.
     pub earliest: Nanos,
-    /// The time is at most so many milliseconds later.
+    /// The time is at most this many milliseconds later.
     pub slack_ms: u64,
 }
 
-impl Between {
+impl TimeRange {
     /// The time is this or earlier.
     #[inline(always)]
     #[must_use]
@@ -48,8 +48,8 @@ impl Clock for Monotonic {
     /// Ticks are 1 to 10 ms apart. The slack is ten times that, for a machine that is late with one.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[inline(always)]
-    fn roughly(&self) -> Option<Between> {
-        Some(Between { earliest: read(libc::CLOCK_MONOTONIC_COARSE), slack_ms: 100 })
+    fn coarse(&self) -> Option<TimeRange> {
+        Some(TimeRange { earliest: read(libc::CLOCK_MONOTONIC_COARSE), slack_ms: 100 })
     }
 }
 
@@ -59,7 +59,7 @@ impl Clock for Monotonic {
 #[inline(always)]
 #[expect(unsafe_code, reason = "libc's clock_gettime writes to a timespec of ours")]
 fn read(clock: libc::clockid_t) -> Nanos {
-    crate::probe::read_clock(clock == libc::CLOCK_MONOTONIC);
+    crate::failpoints::clock_read(clock == libc::CLOCK_MONOTONIC);
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` outlives the call, which writes to nothing else. It can't fail: both clocks
     // exist in every kernel that Node runs on.
@@ -78,11 +78,11 @@ impl Clock for Monotonic {
     }
 }
 
-/// One instant, read beforehand by the caller.
+/// A clock that stands still at one instant, which the caller has read beforehand.
 #[derive(Clone, Copy, Debug)]
-pub struct At(pub Nanos);
+pub struct FixedTime(pub Nanos);
 
-impl Clock for At {
+impl Clock for FixedTime {
     #[inline]
     fn now(&self) -> Nanos {
         self.0
@@ -94,20 +94,20 @@ impl Clock for At {
 /// Without this, state written before the step lies in the future and a denied key stays denied
 /// until the clock has caught up, which after a wrong date can be years.
 #[derive(Debug, Default)]
-pub struct Ratchet {
+pub struct MonotonicAdapter {
     last: Cell<u64>,
     offset: Cell<u64>,
 }
 
-impl Ratchet {
+impl MonotonicAdapter {
     /// The time to decide with, given what the injected clock shows.
-    pub fn at(&self, shown: Nanos) -> At {
+    pub fn at(&self, shown: Nanos) -> FixedTime {
         let now = shown.0.saturating_add(self.offset.get());
         let behind = self.last.get().saturating_sub(now);
         self.offset.set(self.offset.get().saturating_add(behind));
         let now = now.saturating_add(behind);
         self.last.set(now);
-        At(Nanos(now))
+        FixedTime(Nanos(now))
     }
 }
 
@@ -117,17 +117,17 @@ mod tests {
 
     #[test]
     fn a_step_back_stops_time_for_an_instant_only() {
-        let ratchet = Ratchet::default();
-        let seen: Vec<u64> = [100, 160, 10, 20, 25].map(|ns| ratchet.at(Nanos(ns)).now().0).into();
+        let adapter = MonotonicAdapter::default();
+        let seen: Vec<u64> = [100, 160, 10, 20, 25].map(|ns| adapter.at(Nanos(ns)).now().0).into();
         assert_eq!(seen, [100, 160, 160, 170, 175]);
     }
 
     #[test]
-    fn the_time_lies_between_the_rough_instants() {
+    fn the_time_lies_within_the_coarse_range() {
         for _ in 0..100_000 {
             let before = Monotonic.now();
-            let Some(between) = Monotonic.roughly() else { return };
-            assert!(between.earliest <= Monotonic.now() && before <= between.latest());
+            let Some(range) = Monotonic.coarse() else { return };
+            assert!(range.earliest <= Monotonic.now() && before <= range.latest());
         }
     }
 

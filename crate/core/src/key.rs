@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::siphash::hash;
 
-/// The secret of one limiter. Without it nobody can aim keys at one set, or at a victim's fingerprint.
+/// The hash key of one limiter. Without it, an attacker can't aim keys at one set or at another key's fingerprint.
 #[derive(Clone, Copy)]
 pub struct Secret {
     k0: u64,
@@ -16,7 +16,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// How the bytes of a key are to be read. Two encodings never produce the same key.
+/// How the bytes of a key are to be read. Two encodings never give the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// Well-formed text.
@@ -28,8 +28,8 @@ pub enum Encoding {
 /// A hashed key: 55 bits of fingerprint, and 64 other bits that choose the sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    place: u64,
-    print: u64,
+    sets: u64,
+    tag: u64,
 }
 
 impl Secret {
@@ -46,7 +46,7 @@ impl Secret {
         Self { k0, k1 }
     }
 
-    /// Its two words, for the label of a table that processes share.
+    /// Its two words, for the header of a file that processes share.
     #[cfg(not(loom))]
     #[must_use]
     pub(crate) const fn words(self) -> [u64; 2] {
@@ -61,40 +61,40 @@ impl Secret {
             Encoding::Utf8 => self.k1,
             Encoding::Utf16 => !self.k1,
         };
-        let [place, print] = hash(self.k0, k1, bytes);
-        Key { place, print: print & !1 }
+        let [sets, tag] = hash(self.k0, k1, bytes);
+        Key { sets, tag: tag & !1 }
     }
 }
 
 impl Key {
-    /// The key under which the same caller's block is kept.
+    /// The key under which this key's block is kept.
     #[inline]
     #[must_use]
     pub const fn block(self) -> Self {
-        Self { place: self.place, print: self.print | 1 }
+        Self { sets: self.sets, tag: self.tag | 1 }
     }
 
     /// 56 bits: 55 of the hash, and whether this is a block. Never 0, which is an empty slot.
     #[inline]
     pub(crate) const fn fingerprint(self) -> u64 {
-        match self.print >> 9 {
-            0 => 2 | (self.print & 1),
-            print => (print << 1) | (self.print & 1),
+        match self.tag >> 9 {
+            0 => 2 | (self.tag & 1),
+            tag => (tag << 1) | (self.tag & 1),
         }
     }
 
     /// The two sets the key may live in, different where there is more than one.
     #[inline]
     pub(crate) const fn sets(self, sets: u64) -> [u64; 2] {
-        let first = ((self.place >> 32).wrapping_mul(sets)) >> 32;
-        let other = ((self.place & 0xffff_ffff).wrapping_mul(sets.wrapping_sub(1))) >> 32;
+        let first = ((self.sets >> 32).wrapping_mul(sets)) >> 32;
+        let other = ((self.sets & 0xffff_ffff).wrapping_mul(sets.wrapping_sub(1))) >> 32;
         [first, if other >= first { other.wrapping_add(1) } else { other }]
     }
 
-    /// Where the key falls among `n` shared words.
+    /// The index of the key's overflow bucket, of `n`.
     #[inline]
     pub(crate) const fn among(self, n: u64) -> u64 {
-        ((self.print >> 32).wrapping_mul(n)) >> 32
+        ((self.tag >> 32).wrapping_mul(n)) >> 32
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encodings_and_blocks_are_keys_of_their_own() {
+    fn encodings_and_blocks_give_different_keys() {
         let secret = Secret::known(1, 2);
         let text = secret.key(b"user", Encoding::Utf8);
         let units = secret.key(b"user", Encoding::Utf16);

@@ -4,9 +4,9 @@
 //!
 //! 1. [`Nanos`], [`Limit`], [`Decision`], [`Error`]: plain values.
 //! 2. [`algorithm`]: pure steps over one state word.
-//! 3. [`table`]: which word is whose; the only place where threads meet.
+//! 3. [`table`]: which word belongs to which key; the only place where threads meet.
 //! 4. [`shared`]: where processes find the same memory.
-//! 5. [`Limiter`]: several limits at once, blocks; [`VariableLimiter`]: limits that change from call to call;
+//! 5. [`RawLimiter`]: several limits at once, blocks; [`VariableLimiter`]: limits that vary from call to call;
 //!    [`Registry`]: limiters by name. Beside them [`stored`]: the same steps on bytes that a store keeps.
 
 #![deny(unsafe_code)]
@@ -16,16 +16,18 @@
 pub mod algorithm;
 mod atomic;
 mod clock;
+#[cfg(not(loom))]
+mod config;
 mod decision;
 mod error;
+mod failpoints;
 mod key;
 mod limit;
 #[cfg(not(loom))]
-mod limiter;
+mod limit_set;
 mod nanos;
 #[cfg(not(loom))]
-mod policy;
-mod probe;
+mod raw_limiter;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]
@@ -35,26 +37,25 @@ mod siphash;
 pub mod stored;
 pub mod table;
 #[cfg(not(loom))]
-mod together;
-#[cfg(not(loom))]
 mod variable;
 
+pub use algorithm::AlgorithmKind;
 pub use atomic::AtomicU64;
-pub use clock::{At, Between, Clock, Monotonic, Ratchet};
-pub use decision::{Decision, NEVER, Reading, Standing};
-pub use error::{Error, Shared, Trouble};
+pub use clock::{Clock, FixedTime, Monotonic, MonotonicAdapter, TimeRange};
+#[cfg(not(loom))]
+pub use config::{LimiterConfig, MAX_CAPACITY, MAX_LIMITS};
+pub use decision::{Decision, LimitStatus, NEVER, Reading};
+pub use error::{Error, SharedError, SharedErrorKind};
+#[cfg(feature = "probe")]
+pub use failpoints::{clock_reads, lost_exchanges, record_exchanges, recorded_exchanges};
+#[cfg(all(feature = "probe", target_os = "linux"))]
+pub use failpoints::{die_after, pause_after};
 pub use key::{Encoding, Key, Secret};
 pub use limit::{Limit, MAX_COUNT, MAX_WINDOW_MS};
-#[cfg(not(loom))]
-pub use limiter::Limiter;
 pub use nanos::Nanos;
 #[cfg(not(loom))]
-pub use policy::{Kind, MAX_CAPACITY, MAX_LIMITS, Policy};
-#[cfg(feature = "probe")]
-pub use probe::{clock_reads, lost_exchanges, write_down, written_down};
-#[cfg(all(feature = "probe", target_os = "linux"))]
-pub use probe::{die_after, pause_after};
+pub use raw_limiter::RawLimiter;
 #[cfg(not(loom))]
 pub use registry::{Named, Registry};
 #[cfg(not(loom))]
-pub use variable::{VariableLimiter, VariablePolicy};
+pub use variable::{VariableCall, VariableConfig, VariableLimiter};

@@ -1,28 +1,28 @@
 //! Named limiters: one state for all threads of the process that ask for the same name.
 
+use crate::config::LimiterConfig;
 use crate::error::Error;
-use crate::limiter::Limiter;
-use crate::policy::Policy;
-use crate::variable::{VariableLimiter, VariablePolicy};
+use crate::raw_limiter::RawLimiter;
+use crate::variable::{VariableConfig, VariableLimiter};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// What can have a name.
+/// A limiter that can have a name.
 pub trait Named {
     /// What it is made from.
-    type Policy: PartialEq;
+    type Config: PartialEq;
 
     /// What it was made from.
-    fn policy(&self) -> &Self::Policy;
-    /// Whether what it counts on is what other processes find.
+    fn config(&self) -> &Self::Config;
+    /// Whether other processes would attach to the same state now.
     fn is_current(&self) -> bool;
 }
 
-impl Named for Limiter {
-    type Policy = Policy;
+impl Named for RawLimiter {
+    type Config = LimiterConfig;
 
-    fn policy(&self) -> &Policy {
-        Self::policy(self)
+    fn config(&self) -> &LimiterConfig {
+        Self::config(self)
     }
 
     fn is_current(&self) -> bool {
@@ -31,10 +31,10 @@ impl Named for Limiter {
 }
 
 impl Named for VariableLimiter {
-    type Policy = VariablePolicy;
+    type Config = VariableConfig;
 
-    fn policy(&self) -> &VariablePolicy {
-        Self::policy(self)
+    fn config(&self) -> &VariableConfig {
+        Self::config(self)
     }
 
     fn is_current(&self) -> bool {
@@ -42,9 +42,9 @@ impl Named for VariableLimiter {
     }
 }
 
-/// The names in use. A name is free again when its last holder is gone.
+/// The names in use. A name is free again when its last user is gone.
 #[derive(Debug, Default)]
-pub struct Registry<L = Limiter> {
+pub struct Registry<L = RawLimiter> {
     names: Mutex<Option<HashMap<String, Weak<L>>>>,
 }
 
@@ -55,21 +55,22 @@ impl<L: Named> Registry<L> {
         Self { names: Mutex::new(None) }
     }
 
-    /// The limiter of this name, made from `policy` by `make` if there is none yet.
+    /// The limiter of this name, made from `config` by `make` if there is none yet, or if other processes
+    /// would no longer attach to its state.
     ///
-    /// Fails when the name is in use with another policy: two parts of a program that disagree on
-    /// a limit must hear of it. A limiter that is not what other processes find any more is made anew.
+    /// Fails when the name is in use with another configuration, because two parts of a program then
+    /// disagree on a limit.
     pub fn open(
         &self,
         name: &str,
-        policy: L::Policy,
-        make: impl FnOnce(&str, L::Policy) -> Result<L, Error>,
+        config: L::Config,
+        make: impl FnOnce(&str, L::Config) -> Result<L, Error>,
     ) -> Result<Arc<L>, Error> {
         // A thread that panicked while it held the map left it whole: every change is one call.
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let names = names.get_or_insert_with(HashMap::new);
         if let Some(limiter) = names.get(name).and_then(Weak::upgrade) {
-            if *limiter.policy() != policy {
+            if *limiter.config() != config {
                 return Err(Error::Name);
             }
             if limiter.is_current() {
@@ -77,7 +78,7 @@ impl<L: Named> Registry<L> {
             }
         }
         names.retain(|_, limiter| limiter.strong_count() > 0);
-        let limiter = Arc::new(make(name, policy)?);
+        let limiter = Arc::new(make(name, config)?);
         names.insert(name.to_owned(), Arc::downgrade(&limiter));
         Ok(limiter)
     }

@@ -4,29 +4,35 @@
 #![cfg_attr(feature = "probe", expect(clippy::panic, reason = "tests may panic"))]
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
-use ratethrottle_core::{At, Encoding, Kind, Limit, Limiter, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Encoding, FixedTime, Limit, LimiterConfig, Nanos, RawLimiter,
+};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const THREADS: u64 = 8;
 const CHECKS: u64 = 250_000;
-const NOW: At = At(Nanos(5_000_000_000_000));
-const KINDS: [Kind; 4] =
-    [Kind::TokenBucket, Kind::SlidingWindow, Kind::SlidingLog, Kind::FixedWindow];
+const NOW: FixedTime = FixedTime(Nanos(5_000_000_000_000));
+const KINDS: [AlgorithmKind; 4] = [
+    AlgorithmKind::TokenBucket,
+    AlgorithmKind::SlidingWindow,
+    AlgorithmKind::SlidingLog,
+    AlgorithmKind::FixedWindow,
+];
 
-fn limiter(kind: Kind, counts: &[u64], capacity: usize) -> Limiter {
+fn limiter(kind: AlgorithmKind, counts: &[u64], capacity: usize) -> RawLimiter {
     let limits = counts.iter().map(|&count| Limit::new(count, 3_600_000).unwrap()).collect();
-    Limiter::new(Policy { limits, kind, block_for_ms: 0, capacity }).unwrap()
+    RawLimiter::new(LimiterConfig { limits, algorithm: kind, block_for_ms: 0, capacity }).unwrap()
 }
 
-fn units(limiter: &Limiter, key: &[u8], checks: u64, barrier: &Barrier) -> u64 {
+fn units(limiter: &RawLimiter, key: &[u8], checks: u64, barrier: &Barrier) -> u64 {
     let key = limiter.key(key, Encoding::Utf8);
     barrier.wait();
     (0..checks).filter(|_| limiter.allow(key, 1, &NOW)).count() as u64
 }
 
-fn admitted(limiter: &Limiter, checks: u64, beside: impl Fn(u64) + Sync) -> u64 {
+fn admitted(limiter: &RawLimiter, checks: u64, beside: impl Fn(u64) + Sync) -> u64 {
     let barrier = Barrier::new(usize::try_from(THREADS).unwrap());
     let total = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -68,7 +74,7 @@ fn until_contended(run: impl Fn()) {
 #[test]
 fn eight_threads_admit_exactly_the_limit() {
     for kind in KINDS {
-        let count = if kind == Kind::SlidingLog { 4_000 } else { 1_000_000 };
+        let count = if kind == AlgorithmKind::SlidingLog { 4_000 } else { 1_000_000 };
         until_contended(|| {
             let limiter = limiter(kind, &[count], 100);
             assert_eq!(admitted(&limiter, CHECKS, |_| ()), count.min(THREADS * CHECKS), "{kind:?}");
@@ -93,7 +99,7 @@ fn two_limits_admit_exactly_the_tighter_and_charge_the_other_no_more() {
 #[test]
 fn a_flood_of_other_keys_changes_nothing_for_a_key_with_debt() {
     for kind in KINDS {
-        let count = if kind == Kind::SlidingLog { 500 } else { 100_000 };
+        let count = if kind == AlgorithmKind::SlidingLog { 500 } else { 100_000 };
         let limiter = limiter(kind, &[count], 1_000);
         let hot = limiter.key(b"hot", Encoding::Utf8);
         // More debt than the one unit of a passer-by, so it is never the least.
@@ -111,7 +117,7 @@ fn a_flood_of_other_keys_changes_nothing_for_a_key_with_debt() {
 
 #[test]
 fn the_first_contact_of_eight_threads_with_a_fresh_key_admits_one() {
-    let limiter = limiter(Kind::TokenBucket, &[1], 40_000);
+    let limiter = limiter(AlgorithmKind::TokenBucket, &[1], 40_000);
     let barrier = Barrier::new(usize::try_from(THREADS).unwrap());
     let total = AtomicU64::new(0);
     thread::scope(|scope| {

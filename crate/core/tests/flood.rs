@@ -1,22 +1,24 @@
 //! What a flood of fresh keys can't do: grow the table, free a blocked key, or let strangers in for free.
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
-use ratethrottle_core::{At, Encoding, Key, Kind, Limit, Limiter, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Encoding, FixedTime, Key, Limit, LimiterConfig, Nanos, RawLimiter,
+};
 
-const NOW: At = At(Nanos(5_000_000_000_000));
+const NOW: FixedTime = FixedTime(Nanos(5_000_000_000_000));
 const CAPACITY: usize = 1_000;
 
-fn limiter(count: u64, block_for_ms: u64, capacity: usize) -> Limiter {
+fn limiter(count: u64, block_for_ms: u64, capacity: usize) -> RawLimiter {
     let limits = vec![Limit::new(count, 3_600_000).unwrap()];
-    let kind = Kind::TokenBucket;
-    Limiter::new(Policy { limits, kind, block_for_ms, capacity }).unwrap()
+    let kind = AlgorithmKind::TokenBucket;
+    RawLimiter::new(LimiterConfig { limits, algorithm: kind, block_for_ms, capacity }).unwrap()
 }
 
-fn fresh(limiter: &Limiter, n: u64) -> Key {
+fn fresh(limiter: &RawLimiter, n: u64) -> Key {
     limiter.key(&n.to_le_bytes(), Encoding::Utf8)
 }
 
-fn flood(limiter: &Limiter) -> u64 {
+fn flood(limiter: &RawLimiter) -> u64 {
     let keys = 0..100 * CAPACITY as u64;
     keys.filter(|&n| limiter.allow(fresh(limiter, n), 1, &NOW)).count() as u64
 }
@@ -77,7 +79,7 @@ fn keys_within_the_capacity_are_all_remembered() {
 fn the_place_of_an_expired_key_is_taken_without_calling_it_an_eviction() {
     let limiter = limiter(5, 0, CAPACITY);
     for hour in 0..100_u64 {
-        let later = At(Nanos((5_000 + 3_600 * hour) * 1_000_000_000));
+        let later = FixedTime(Nanos((5_000 + 3_600 * hour) * 1_000_000_000));
         for n in 0..CAPACITY as u64 {
             assert!(limiter.allow(fresh(&limiter, hour * 1_000_000 + n), 1, &later));
         }
@@ -88,14 +90,14 @@ fn the_place_of_an_expired_key_is_taken_without_calling_it_an_eviction() {
 #[test]
 fn a_key_left_alone_for_as_long_as_the_index_counts_is_as_never_seen() {
     let limits = vec![Limit::new(1_000_000, 1_000).unwrap()];
-    let kind = Kind::SlidingWindow;
-    let policy = Policy { limits, kind, block_for_ms: 0, capacity: 10 };
-    let limiter = Limiter::new(policy).unwrap();
+    let kind = AlgorithmKind::SlidingWindow;
+    let config = LimiterConfig { limits, algorithm: kind, block_for_ms: 0, capacity: 10 };
+    let limiter = RawLimiter::new(config).unwrap();
     let key = limiter.key(b"k", Encoding::Utf8);
     let mut second = 77;
     for wraps in 1..4 {
         for around in [16_383, 16_384, 16_385] {
-            let at = |second: u64| At(Nanos(second * 1_000_000_000));
+            let at = |second: u64| FixedTime(Nanos(second * 1_000_000_000));
             assert!(limiter.allow(key, 1_000_000, &at(second)));
             second += wraps * 16_384 + around - 16_384;
             assert_eq!(limiter.peek(key, 1, &at(second)).remaining, 1_000_000, "{wraps} {around}");

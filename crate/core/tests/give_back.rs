@@ -2,7 +2,9 @@
 //! it is read between the charges, and lets somebody else in.
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
-use ratethrottle_core::{At, Clock, Encoding, Key, Kind, Limit, Limiter, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Clock, Encoding, FixedTime, Key, Limit, LimiterConfig, Nanos, RawLimiter,
+};
 use std::cell::Cell;
 
 const START: u64 = 5_000_000_000_000;
@@ -10,7 +12,7 @@ const SECOND: u64 = 1_000_000_000;
 
 /// Shows START; from its fourth reading on a second later, after somebody else has been served.
 struct Meddler<'a> {
-    limiter: &'a Limiter,
+    limiter: &'a RawLimiter,
     key: Key,
     readings: Cell<u32>,
 }
@@ -20,8 +22,8 @@ impl Clock for Meddler<'_> {
         self.readings.set(self.readings.get() + 1);
         if self.readings.get() == 4 {
             // Two peeks and the charge of the first limit are done; the second is about to be charged.
-            assert!(self.limiter.allow(self.key, 2, &At(Nanos(START))));
-            assert!(self.limiter.allow(self.key, 1, &At(Nanos(START + SECOND))));
+            assert!(self.limiter.allow(self.key, 2, &FixedTime(Nanos(START))));
+            assert!(self.limiter.allow(self.key, 1, &FixedTime(Nanos(START + SECOND))));
         }
         Nanos(if self.readings.get() < 4 { START } else { START + SECOND })
     }
@@ -30,9 +32,9 @@ impl Clock for Meddler<'_> {
 #[test]
 fn a_charge_that_a_later_limit_denies_is_given_back_and_nobody_elses() {
     let limits = vec![Limit::new(4, 4_000).unwrap(), Limit::new(4, 3_600_000).unwrap()];
-    let kind = Kind::TokenBucket;
-    let policy = Policy { limits, kind, block_for_ms: 0, capacity: 10 };
-    let limiter = Limiter::new(policy).unwrap();
+    let kind = AlgorithmKind::TokenBucket;
+    let config = LimiterConfig { limits, algorithm: kind, block_for_ms: 0, capacity: 10 };
+    let limiter = RawLimiter::new(config).unwrap();
     let key = limiter.key(b"k", Encoding::Utf8);
 
     let decision =
@@ -42,7 +44,7 @@ fn a_charge_that_a_later_limit_denies_is_given_back_and_nobody_elses() {
 
     // Of the others' three units the first bucket has drained one: two are left of four. What was
     // given back may err towards denial by what has drained of it, not the other way.
-    let after = At(Nanos(START + SECOND));
+    let after = FixedTime(Nanos(START + SECOND));
     limiter.refund(key, 0, &after);
     let first = (1..=4).filter(|&cost| limiter.peek(key, cost, &after).retry_ms < 60_000).count();
     assert_eq!(first, 1, "the second limit has one unit left");

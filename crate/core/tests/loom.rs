@@ -9,12 +9,12 @@ use loom::sync::Arc;
 use loom::thread;
 use ratethrottle_core::algorithm::{Algorithm, Gcra, SlidingLog};
 use ratethrottle_core::table::{Layout, Table};
-use ratethrottle_core::{At, AtomicU64, Encoding, Key, Limit, Nanos, Secret};
+use ratethrottle_core::{AtomicU64, Encoding, FixedTime, Key, Limit, Nanos, Secret};
 
 type Real = Table<Vec<AtomicU64>>;
 
-const NOW: At = At(Nanos(5_000_000_000_000));
-const LATER: At = At(Nanos(9_000_000_000_000));
+const NOW: FixedTime = FixedTime(Nanos(5_000_000_000_000));
+const LATER: FixedTime = FixedTime(Nanos(9_000_000_000_000));
 
 fn table(algorithm: Algorithm, limit: Limit) -> Arc<Real> {
     let layout = Layout::for_sets(1, algorithm.ring_words());
@@ -36,7 +36,7 @@ fn key(name: &str) -> Key {
     Secret::known(1, 2).key(name.as_bytes(), Encoding::Utf8)
 }
 
-fn admits(table: &Real, name: &str, at: At) -> u32 {
+fn admits(table: &Real, name: &str, at: FixedTime) -> u32 {
     u32::from(table.allow(key(name), 1, &at))
 }
 

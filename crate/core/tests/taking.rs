@@ -1,27 +1,29 @@
 //! Charging for callers who wait: a denial is no offence, and a leaky bucket lets one after the other leave.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
-use ratethrottle_core::{At, Encoding, Key, Kind, Limit, Limiter, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Encoding, FixedTime, Key, Limit, LimiterConfig, Nanos, RawLimiter,
+};
 
 const START: u64 = 5_000_000_000_000;
 const MS: u64 = 1_000_000;
 
-fn limiter(kind: Kind, limits: &[(u64, u64)], block_for_ms: u64) -> Limiter {
+fn limiter(kind: AlgorithmKind, limits: &[(u64, u64)], block_for_ms: u64) -> RawLimiter {
     let limits = limits.iter().map(|&(count, window)| Limit::new(count, window).unwrap()).collect();
-    Limiter::new(Policy { limits, kind, block_for_ms, capacity: 10 }).unwrap()
+    RawLimiter::new(LimiterConfig { limits, algorithm: kind, block_for_ms, capacity: 10 }).unwrap()
 }
 
-const fn at(ms: u64) -> At {
-    At(Nanos(START + ms * MS))
+const fn at(ms: u64) -> FixedTime {
+    FixedTime(Nanos(START + ms * MS))
 }
 
-fn key(limiter: &Limiter) -> Key {
+fn key(limiter: &RawLimiter) -> Key {
     limiter.key(b"k", Encoding::Utf8)
 }
 
 #[test]
 fn a_denial_of_one_who_waits_begins_no_block() {
-    let limiter = limiter(Kind::FixedWindow, &[(1, 1_000)], 60_000);
+    let limiter = limiter(AlgorithmKind::FixedWindow, &[(1, 1_000)], 60_000);
     let key = key(&limiter);
     assert!(limiter.take(key, 1, &at(0)).allowed);
     let denied = limiter.take(key, 1, &at(10));
@@ -38,7 +40,7 @@ fn a_denial_of_one_who_waits_begins_no_block() {
 
 #[test]
 fn a_paced_leaky_bucket_admits_once_it_is_empty() {
-    let limiter = limiter(Kind::LeakyBucket, &[(100, 60_000), (10, 1_000)], 0);
+    let limiter = limiter(AlgorithmKind::LeakyBucket, &[(100, 60_000), (10, 1_000)], 0);
     let key = key(&limiter);
     assert!(limiter.pace(key, 1, &at(0)).allowed);
     let denied = limiter.pace(key, 1, &at(40));
@@ -52,7 +54,8 @@ fn a_paced_leaky_bucket_admits_once_it_is_empty() {
 
 #[test]
 fn other_buckets_are_not_paced() {
-    for kind in [Kind::TokenBucket, Kind::FixedWindow, Kind::SlidingLog] {
+    for kind in [AlgorithmKind::TokenBucket, AlgorithmKind::FixedWindow, AlgorithmKind::SlidingLog]
+    {
         let limiter = limiter(kind, &[(2, 1_000)], 0);
         let key = key(&limiter);
         assert!(limiter.pace(key, 1, &at(0)).allowed);

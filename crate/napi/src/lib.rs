@@ -1,17 +1,22 @@
-//! The border between JavaScript and the core: it converts and calls. Nothing is decided here.
+//! Between JavaScript and the core: this crate converts and calls. Nothing is decided here.
 //!
 //! Two kinds of exports. `open` and its like are called once per limiter and use napi-rs' generated
-//! conversions. What it hands back are bare N-API functions (see [`border`]), because on the way of
-//! a request the conversions would cost several times what the decision costs.
+//! conversions. They return bare N-API functions (see [`callbacks`]), because for each request the
+//! conversions would cost several times what the decision costs.
 
 #![deny(unsafe_code)]
 
-mod border;
-mod burden;
+mod arguments;
+mod callbacks;
+mod details;
+mod external_memory;
+mod failpoints;
 mod handle;
+mod inspect;
+mod key;
 mod open;
-mod probe;
+mod registry;
 mod stored;
-mod survey;
-mod text;
+mod throw;
+mod values;
 mod variable;

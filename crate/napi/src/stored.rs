@@ -5,23 +5,27 @@
 )]
 #![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "as #[napi] wants its exports")]
 
-use crate::border::{Answer, Call, Failure, bind, double, exports, kind};
-use crate::handle::{Details, Handle, memory, milliseconds, number, view};
-use crate::open::{OpenOptions, policy, refused, report, set};
+use crate::arguments::Call;
+use crate::callbacks::{Answer, exports};
+use crate::details::{Buffer, Details, PlainNumbers, view};
+use crate::handle::{Handle, milliseconds, number};
+use crate::open::{OpenOptions, bound, config, set};
+use crate::throw::{CallError, refused, report};
+use crate::values::{double, kind};
 use napi::bindgen_prelude::{Env, JsObjectValue, Object};
-use napi::{JsValue, sys};
+use napi::sys;
 use napi_derive::napi;
 use ratethrottle_core::stored::{Operation, Step, Stored};
-use ratethrottle_core::{MAX_LIMITS, MAX_WINDOW_MS, Nanos, Standing};
+use ratethrottle_core::{LimitStatus, MAX_LIMITS, MAX_WINDOW_MS, Nanos};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Makes the functions of one policy. Each takes the record (nothing if there is none), an amount, and the
-/// time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The decision
-/// stands in `wide` and `small` as after `check`; in `outcome` whether it is allowed, for how many milliseconds
-/// the bytes mean anything, whether the record was of another policy, and for each limit what remains and when
-/// there is more. `mark` tells the policy's records from those of others.
+/// Makes the functions of one configuration. Each takes the record (nothing if there is none), an amount, and
+/// the time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The
+/// decision is in `wide` and `small` as after `check`. `outcome` holds whether it is allowed, for how many
+/// milliseconds the bytes are of use, whether the record was of another configuration, and for each limit what
+/// remains and when there is more. `mark` identifies the configuration's records.
 #[napi(
     catch_unwind,
     ts_return_type = "{ check(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, take(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, pace(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, peek(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, refund(record: Uint8Array | undefined, units: number, now: number): Buffer | undefined, reset(record: Uint8Array | undefined, nothing: number, now: number): Buffer | undefined, block(record: Uint8Array | undefined, ms: number, now: number): Buffer | undefined, wide: Float64Array, small: Int32Array, outcome: Float64Array, mark: string }"
@@ -30,36 +34,30 @@ pub fn open_stored(
     env: Env,
     options: OpenOptions,
 ) -> Result<Object<'static>, napi::Error<&'static str>> {
-    let stored = policy(&options).and_then(Stored::new).map_err(report)?;
+    let stored = config(&options).and_then(Stored::new).map_err(report)?;
     functions(env, stored).ok_or_else(refused)
 }
 
 /// What JavaScript reads after a step, besides the decision.
+#[derive(Clone, Copy)]
 #[repr(C)]
 struct Numbers {
     allowed: f64,
     ttl_ms: f64,
     is_foreign: f64,
-    standings: [[f64; 2]; MAX_LIMITS],
+    statuses: [[f64; 2]; MAX_LIMITS],
 }
+
+// SAFETY: nothing but floats.
+unsafe impl PlainNumbers for Numbers {}
 
 /// Numbers in it.
 const NUMBERS: usize = 3 + 2 * MAX_LIMITS;
 
-/// A policy's steps, and the memory under the `Float64Array` in which they leave what came of them.
+/// A configuration's steps, and the memory under the `Float64Array` that says what they did.
 pub(crate) struct Steps {
     stored: Stored,
-    env: sys::napi_env,
-    keeper: sys::napi_ref,
-    numbers: NonNull<Numbers>,
-}
-
-impl Drop for Steps {
-    fn drop(&mut self) {
-        // SAFETY: the reference was made in `functions` with this env and is deleted once; finalizers run on
-        // the env's own thread while it is still valid.
-        let _ = unsafe { sys::napi_delete_reference(self.env, self.keeper) };
-    }
+    numbers: Buffer<Numbers>,
 }
 
 type This<'a> = Call<'a, Steps>;
@@ -68,14 +66,14 @@ type This<'a> = Call<'a, Steps>;
 fn step(
     call: &This<'_>,
     (name, operation): (&'static str, impl FnOnce(u64) -> Operation),
-) -> Result<Record, Failure> {
-    let [record, _, now] = call.values();
+) -> Result<Record, CallError> {
+    let [record, _, now] = call.arguments.values;
     let record = bytes(call.env, record)?;
     let operation = operation(call.number(name, 1)?);
-    let now = double(call.env, now).and_then(Nanos::from_ms).ok_or(Failure::Time)?;
+    let now = double(call.env, now).and_then(Nanos::from_ms).ok_or(CallError::Time)?;
     let step =
         call.handle.with(|Steps { stored, .. }| stored.step(record.as_deref(), now, operation));
-    let step = step.ok_or(Failure::Closed)?.map_err(|_| Failure::Damaged)?;
+    let step = step.ok_or(CallError::Closed)?.map_err(|_| CallError::Damaged)?;
     call.handle.write_decision(&step.decision);
     call.handle.with(|steps| steps.write(&step));
     Ok(Record(step.write.map(|write| write.bytes)))
@@ -83,7 +81,7 @@ fn step(
 
 /// A copy of the bytes in a `Uint8Array`; `None` for undefined. Copied, because the memory may be shared with
 /// another thread.
-fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Option<Vec<u8>>, Failure> {
+fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Option<Vec<u8>>, CallError> {
     if kind(env, value) == sys::ValueType::napi_undefined {
         return Ok(None);
     }
@@ -102,33 +100,30 @@ fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Option<Vec<u8>>, 
         )
     };
     if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
-        return Err(Failure::Bytes);
+        return Err(CallError::Bytes);
     }
     let Some(data) = NonNull::new(data.cast::<u8>()).filter(|_| length > 0) else {
         return Ok(Some(Vec::new()));
     };
     let mut copy = vec![0; length];
-    // SAFETY: N-API says that so many bytes stand there, and JavaScript of this thread does not run meanwhile.
+    // SAFETY: N-API says that there are this many bytes, and JavaScript of this thread does not run meanwhile.
     unsafe { ptr::copy_nonoverlapping(data.as_ptr(), copy.as_mut_ptr(), length) };
     Ok(Some(copy))
 }
 
 impl Steps {
     fn write(&self, step: &Step) {
-        let mut standings = [[0.0; 2]; MAX_LIMITS];
-        for (numbers, standing) in standings.iter_mut().zip(&step.standings) {
-            let Standing { remaining, more_ms } = *standing;
-            *numbers = [number(remaining), milliseconds(more_ms)];
+        let mut statuses = [[0.0; 2]; MAX_LIMITS];
+        for (numbers, status) in statuses.iter_mut().zip(&step.statuses) {
+            let LimitStatus { remaining, next_unit_ms } = *status;
+            *numbers = [number(remaining), milliseconds(next_unit_ms)];
         }
-        let numbers = Numbers {
+        self.numbers.write(Numbers {
             allowed: f64::from(u8::from(step.decision.allowed)),
             ttl_ms: step.write.as_ref().map_or(0.0, |write| number(write.ttl_ms)),
             is_foreign: f64::from(u8::from(step.is_foreign)),
-            standings,
-        };
-        // SAFETY: the buffer is kept alive by `keeper`, is never handed to user code (so nothing can detach
-        // it), holds `Numbers`, and JavaScript of this thread does not run meanwhile.
-        unsafe { self.numbers.write(numbers) };
+            statuses,
+        });
     }
 }
 
@@ -148,60 +143,54 @@ impl Answer for Record {
     }
 }
 
-fn check(call: &This<'_>) -> Result<Record, Failure> {
+fn check(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("cost", Operation::Check))
 }
 
-fn take(call: &This<'_>) -> Result<Record, Failure> {
+fn take(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("cost", Operation::Take))
 }
 
-fn pace(call: &This<'_>) -> Result<Record, Failure> {
+fn pace(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("cost", Operation::Pace))
 }
 
-fn peek(call: &This<'_>) -> Result<Record, Failure> {
+fn peek(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("cost", Operation::Peek))
 }
 
-fn refund(call: &This<'_>) -> Result<Record, Failure> {
+fn refund(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("units", Operation::Refund))
 }
 
-fn reset(call: &This<'_>) -> Result<Record, Failure> {
+fn reset(call: &This<'_>) -> Result<Record, CallError> {
     step(call, ("nothing", |_| Operation::Reset))
 }
 
-fn block(call: &This<'_>) -> Result<Record, Failure> {
+fn block(call: &This<'_>) -> Result<Record, CallError> {
     let ms = call.number("ms", 0)?;
     if ms == 0 || ms > MAX_WINDOW_MS {
-        return Err(Failure::BLOCK_MS);
+        return Err(CallError::BLOCK_MS);
     }
     step(call, ("ms", Operation::Block))
 }
 
-exports!(check, take, pace, peek, refund, reset, block);
+exports!(Steps: check, take, pace, peek, refund, reset, block);
 
 fn functions(env: Env, stored: Stored) -> Option<Object<'static>> {
     let raw = env.raw();
     let mark = format!("{:016x}", stored.hash());
-    let (details, [wide, small]) = Details::new(raw)?;
-    let (numbers, buffer, keeper) = memory(raw)?;
-    let steps = Steps { stored, env: raw, keeper, numbers };
+    let (details, arrays) = Details::new(raw)?;
+    let (numbers, buffer) = Buffer::new(raw)?;
     let outcome = view(raw, buffer, sys::TypedarrayType::float64_array, NUMBERS, 0)?;
     #[expect(
         clippy::arc_with_non_send_sync,
         reason = "a handle holds one, and stays on its thread"
     )]
-    let handle = Rc::new(Handle::new(Arc::new(steps), None, details));
-    let mut object = Object::new(&env).ok()?;
-    for &(name, callback) in FUNCTIONS {
-        set(&mut object, raw, name.to_str().ok()?, bind(raw, name, callback, &handle)?)?;
-    }
-    for (name, array) in [("wide", wide), ("small", small), ("outcome", outcome)] {
-        set(&mut object, raw, name, array)?;
-    }
+    let steps = Arc::new(Steps { stored, numbers });
+    let handle = Rc::new(Handle::new(steps, None, details));
+    let mut object = bound(env, FUNCTIONS, &handle, arrays)?;
+    set(&mut object, raw, "outcome", outcome)?;
     object.set_named_property("mark", mark).ok()?;
-    // The object lives in the scope of the call that is running, which outlives this return.
-    Some(Object::from_raw(raw, object.raw()))
+    Some(object)
 }

@@ -83,7 +83,7 @@ local function save(rest)
 end
 `
 
-/** Decides as `crate/core/src/limiter.rs` does. The reply is described in `../reply.ts`; -1 means never. */
+/** Decides as `crate/core/src/limit_set.rs` does. The reply is described in `../reply.ts`; -1 means never. */
 const DECIDE = `
 local function look(units)
   local free = true

@@ -1,17 +1,21 @@
 //! Fixed window: `start | count`, opened by the key's first request.
 //!
-//! Not aligned to the clock: nobody comes back in a herd at :00, and the window is the one that the
-//! caller's own first request opened. Two windows can touch, so up to 2N pass within one window's
-//! length; that is the algorithm, not this code.
+//! Not aligned to the clock: denied clients do not all retry at :00, and each window starts with the key's
+//! own first request. Two windows can touch, so up to 2N pass within one window's length; that is a property
+//! of the algorithm, not of this code.
 
-use super::{Debt, VALUE_BITS, VARYING_BITS, bits, ceil_ms, distance, finest, mask};
+#[cfg(not(loom))]
+use super::VaryingAlgorithm;
+use super::bits::{bits, ceil_ms, distance, epoch_ms, finest, mask};
+use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-/// Bits of the count where it may be another one at the next call, if the window leaves room for them.
+/// Bits for the count where it may be another one at the next call, if the window leaves room for them.
+#[cfg(not(loom))]
 const VARYING_COUNT_BITS: u32 = 30;
 
 /// A validated fixed window. `VARYING`: the count may be another one at the next call.
@@ -44,11 +48,12 @@ impl FixedWindow {
     }
 }
 
+#[cfg(not(loom))]
 impl FixedWindow<true> {
     /// Words for any count up to what the window leaves room for: 268,435,455 for an hour, 32,767 for a year.
     ///
-    /// Ticks are a millisecond then, so a window begins with the next one: it may end late, never early.
-    pub(super) fn varying(limit: Limit) -> Result<Self, Error> {
+    /// A tick is a millisecond then, so a window begins with the next one: it may end late, never early.
+    pub(super) fn varying(limit: Limit, _ring: u64) -> Result<Self, Error> {
         let eight_windows = limit.window_ms().saturating_mul(8);
         let count_bits = VARYING_BITS.saturating_sub(bits(eight_windows)).min(VARYING_COUNT_BITS);
         if limit.count() > mask(count_bits) {
@@ -57,13 +62,16 @@ impl FixedWindow<true> {
         let (count, window, per_ms) = (limit.count(), limit.window_ms(), NonZeroU64::MIN);
         Ok(Self { count, window, per_ms, count_bits })
     }
+}
 
-    pub(super) fn owed(&self, value: u64, now: Nanos) -> u64 {
-        self.open(value, now).used
+#[cfg(not(loom))]
+impl VaryingAlgorithm for FixedWindow<true> {
+    fn used(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.open(state.value, now).used
     }
 
-    pub(super) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
-        let open = self.open(value, now);
+    fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        let open = self.open(state.value, now);
         self.word(open.start, open.used.saturating_add(more).min(mask(self.count_bits)))
     }
 }
@@ -99,16 +107,24 @@ impl<const VARYING: bool> FixedWindow<VARYING> {
         }
         ((start << self.count_bits) | used) & mask(Self::WIDTH)
     }
+}
+
+impl<const VARYING: bool> Algorithm for FixedWindow<VARYING> {
+    type OverflowBucket = Gcra<VARYING>;
+
+    fn overflow_bucket(&self, limit: Limit) -> Self::OverflowBucket {
+        Gcra::for_overflow(limit)
+    }
 
     #[inline]
-    pub(super) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
-        let open = self.open(value, now);
+    fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
+        let open = self.open(state.value, now);
         let used = open.used.saturating_add(cost);
         (used <= self.count).then(|| self.word(open.start, used))
     }
 
-    pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
-        let open = self.open(value, now);
+    fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
+        let open = self.open(state.value, now);
         let left = self.count.saturating_sub(open.used);
         let rest_ms = ceil_ms(open.rest, self.per_ms);
         let retry_ms = match cost {
@@ -119,38 +135,37 @@ impl<const VARYING: bool> FixedWindow<VARYING> {
         Reading { remaining: left, retry_ms, reset_ms: if open.used > 0 { rest_ms } else { 0 } }
     }
 
-    pub(super) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
-        let open = self.open(value, now);
+    fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
+        let open = self.open(state.value, now);
         self.word(open.start, open.used.saturating_sub(units))
     }
 
-    pub(super) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
-        if value >> self.count_bits == receipt >> self.count_bits {
-            return self.refund(value, now, units);
+    fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
+        if state.value >> self.count_bits == receipt >> self.count_bits {
+            return self.refund(state, now, units);
         }
-        value
+        state.value
     }
 
-    pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        let age =
-            distance(now.ticks(self.per_ms.get()), value >> self.count_bits, self.time_bits());
-        match self.open(value, now).used {
-            0 => Debt::None(age.unsigned_abs()),
+    fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
+        let (ticks, start) = (now.ticks(self.per_ms.get()), state.value >> self.count_bits);
+        match self.open(state.value, now).used {
+            0 => Debt::None(distance(ticks, start, self.time_bits()).unsigned_abs()),
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }
     }
 
-    pub(super) const fn most(&self) -> u64 {
+    fn max_cost(&self) -> u64 {
         self.count
     }
 
     #[inline]
-    pub(super) const fn era(&self, now: Nanos) -> u64 {
+    fn epoch(&self, now: Nanos) -> u64 {
         now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(3)
     }
 
-    pub(super) fn era_ms(&self) -> u64 {
-        (1_u64 << self.time_bits().wrapping_sub(3)) / self.per_ms
+    fn epoch_ms(&self) -> u64 {
+        epoch_ms(self.time_bits(), self.per_ms)
     }
 }

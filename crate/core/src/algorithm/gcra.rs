@@ -10,12 +10,15 @@
 //! reset      =   TAT - now
 //! ```
 //!
-//! The unit of time is chosen per policy so that a token AND a millisecond are both whole numbers
+//! The unit of time is chosen per limit so that a token AND a millisecond are both whole numbers
 //! of ticks. "7 a second" is then exact: seven tokens are back after 1000 ms, not after 1001, which
 //! is what rounding T to nanoseconds gives.
 
-use super::{Debt, VALUE_BITS, VARYING_BITS, Verdict, ceil, ceil_ms, distance, mask};
-use crate::clock::Between;
+#[cfg(not(loom))]
+use super::VaryingAlgorithm;
+use super::bits::{ceil, ceil_ms, distance, epoch_ms, mask};
+use super::{Algorithm, Debt, State, VALUE_BITS, VARYING_BITS, Verdict};
+use crate::clock::TimeRange;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
@@ -29,19 +32,19 @@ const MAX_DEPTH: u64 = 1 << (VALUE_BITS - 3);
 /// About 15 ns a tick: finer than two calls can be apart, and the word then lasts eight years.
 const FINE_PER_MS: u64 = 1 << 16;
 
-/// Ticks to a millisecond where limits change from call to call: a millisecond and the tokens of 1 to 10
-/// a millisecond are whole then, and with them those of nearly all limits that people write.
+/// Ticks to a millisecond where limits vary: a millisecond and the tokens of 1 to 10 a millisecond are
+/// whole numbers of them, and with those the tokens of nearly all limits that people write.
 const VARYING_PER_MS: NonZeroU64 = match NonZeroU64::new(2_520) {
     Some(per_ms) => per_ms,
     None => NonZeroU64::MIN,
 };
-/// The most time that can be owed where limits change: an eighth of what the word holds, 14 years.
-const MOST_OWED: u64 = 1 << (VARYING_BITS - 3);
+/// The most time that can be owed where limits vary: an eighth of what the word holds, 14 years.
+const MAX_OWED: u64 = 1 << (VARYING_BITS - 3);
 
 /// A validated token bucket.
 ///
-/// `VARYING`: one word outlives many limits, see [`super::Varying`]. Then the unit of time is the same for
-/// all limits, and time that is owed stays owed, however much it is.
+/// `VARYING`: many limits use one word, see `varying.rs`. Then the unit of time is the same for all limits,
+/// and time that is owed stays owed, however much it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gcra<const VARYING: bool = false> {
     per_ms: NonZeroU64,
@@ -53,6 +56,68 @@ pub struct Gcra<const VARYING: bool = false> {
 impl Gcra {
     /// The limit's burst of tokens at most, refilled at its rate.
     pub fn new(limit: Limit) -> Result<Self, Error> {
+        Self::exact(limit)
+    }
+}
+
+#[cfg(not(loom))]
+impl Gcra<true> {
+    /// The bucket of a limit that may be another one at the next call.
+    ///
+    /// A token that is no whole number of ticks is rounded down if N of them still take more than the
+    /// window less a millisecond, and more than N-1 of the exact ones: then N tokens are back after the
+    /// window to the millisecond, and at no whole millisecond before it. Otherwise it is rounded up.
+    pub(super) fn varying(limit: Limit, _ring: u64) -> Result<Self, Error> {
+        let burst = limit.burst();
+        let (count, window_ms) = limit.parts();
+        let window = window_ms.saturating_mul(VARYING_PER_MS).get();
+        let lost = window % count;
+        let is_close =
+            lost < VARYING_PER_MS.get() && count.get().saturating_mul(count.get()) <= window;
+        let token = if is_close { window / count } else { ceil(window, count) };
+        let token = NonZeroU64::new(token).unwrap_or(NonZeroU64::MIN);
+        let depth = burst.saturating_mul(token.get());
+        if depth > MAX_OWED {
+            return Err(limit.too_large("token-bucket"));
+        }
+        Ok(Self { per_ms: VARYING_PER_MS, token, depth, burst })
+    }
+}
+
+#[cfg(not(loom))]
+impl VaryingAlgorithm for Gcra<true> {
+    fn used(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.ahead(state.value, now.ticks(self.per_ms.get()))
+    }
+
+    fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        let ticks = now.ticks(self.per_ms.get());
+        let after = self.ahead(state.value, ticks).saturating_add(more).min(MAX_OWED);
+        if after == 0 { 0 } else { Self::word(ticks, after) }
+    }
+
+    fn stamp(&self, now: Nanos) -> u64 {
+        Self::word(now.ticks(self.per_ms.get()), 0)
+    }
+
+    fn idle_ms(&self, state: State<'_>, now: Nanos) -> u64 {
+        let idle = distance(now.ticks(self.per_ms.get()), state.value, VARYING_BITS);
+        u64::try_from(idle).unwrap_or(0) / self.per_ms
+    }
+
+    fn price(&self, units: u64) -> u64 {
+        units.saturating_mul(self.token.get())
+    }
+
+    fn max_used(&self) -> u64 {
+        self.depth
+    }
+}
+
+impl<const VARYING: bool> Gcra<VARYING> {
+    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
+
+    fn exact(limit: Limit) -> Result<Self, Error> {
         let burst = limit.burst();
         let (per_ms, token) = lowest_terms(limit);
         let depth = NonZeroU64::new(burst.saturating_mul(token.get()))
@@ -67,100 +132,34 @@ impl Gcra {
             burst,
         })
     }
-
-    /// The same rate for the words that strangers share, its token rounded up if need be.
-    pub(crate) fn coarse(limit: Limit) -> Self {
-        Self::new(limit).unwrap_or_else(|_| {
+    /// A bucket with the limit's rate for the keys that overflow, its token rounded up if need be.
+    pub(super) fn for_overflow(limit: Limit) -> Self {
+        let exact = if VARYING { None } else { Self::exact(limit).ok() };
+        exact.unwrap_or_else(|| {
             let (count, window_ms) = limit.parts();
-            let token = NonZeroU64::new(ceil(window_ms.get(), count)).unwrap_or(NonZeroU64::MIN);
+            let per_ms = if VARYING { VARYING_PER_MS } else { NonZeroU64::MIN };
+            let token = ceil(window_ms.saturating_mul(per_ms).get(), count);
+            let token = NonZeroU64::new(token).unwrap_or(NonZeroU64::MIN);
             let depth = token.saturating_mul(count).get();
-            Self { per_ms: NonZeroU64::MIN, token, depth, burst: count.get() }
+            Self { per_ms, token, depth, burst: count.get() }
         })
     }
-}
-
-impl Gcra<true> {
-    /// The bucket of a limit that may be another one at the next call.
-    ///
-    /// A token that is no whole number of ticks is rounded down if N of them still take more than the
-    /// window less a millisecond, and more than N-1 of the exact ones: then N tokens are back after the
-    /// window to the millisecond, and at no whole millisecond before it. Else it is rounded up.
-    pub(crate) fn varying(limit: Limit) -> Result<Self, Error> {
-        let burst = limit.burst();
-        let (count, window_ms) = limit.parts();
-        let window = window_ms.saturating_mul(VARYING_PER_MS).get();
-        let lost = window % count;
-        let is_close =
-            lost < VARYING_PER_MS.get() && count.get().saturating_mul(count.get()) <= window;
-        let token = if is_close { window / count } else { ceil(window, count) };
-        let token = NonZeroU64::new(token).unwrap_or(NonZeroU64::MIN);
-        let depth = burst.saturating_mul(token.get());
-        if depth > MOST_OWED {
-            return Err(limit.too_large("token-bucket"));
-        }
-        Ok(Self { per_ms: VARYING_PER_MS, token, depth, burst })
-    }
-
-    /// The same rate for the words that strangers share.
-    pub(crate) fn varying_coarse(limit: Limit) -> Self {
-        let token = limit.window_ms().saturating_mul(VARYING_PER_MS.get());
-        let token = NonZeroU64::new(ceil(token, limit.parts().0)).unwrap_or(NonZeroU64::MIN);
-        let depth = limit.count().saturating_mul(token.get());
-        Self { per_ms: VARYING_PER_MS, token, depth, burst: limit.count() }
-    }
-
-    /// The time that the limit allows to be owed.
-    pub(crate) const fn depth(&self) -> u64 {
-        self.depth
-    }
-
-    /// The time that these units cost.
-    pub(crate) const fn price(&self, units: u64) -> u64 {
-        units.saturating_mul(self.token.get())
-    }
-
-    /// The time that is owed.
-    pub(crate) fn owed(&self, value: u64, now: Nanos) -> u64 {
-        self.ahead(value, now.ticks(self.per_ms.get()))
-    }
-
-    /// The word that owes nothing, since now.
-    pub(crate) const fn since(&self, now: Nanos) -> u64 {
-        Self::word(now.ticks(self.per_ms.get()), 0)
-    }
-
-    /// Whole milliseconds since nothing is owed any more.
-    pub(crate) fn idle_ms(&self, value: u64, now: Nanos) -> u64 {
-        let idle = distance(now.ticks(self.per_ms.get()), value, VARYING_BITS);
-        u64::try_from(idle).unwrap_or(0) / self.per_ms
-    }
-
-    /// The word that owes so much more, whatever the limit allows.
-    pub(crate) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
-        let ticks = now.ticks(self.per_ms.get());
-        let after = self.ahead(value, ticks).saturating_add(more).min(MOST_OWED);
-        if after == 0 { 0 } else { Self::word(ticks, after) }
-    }
-}
-
-impl<const VARYING: bool> Gcra<VARYING> {
-    const WIDTH: u32 = if VARYING { VARYING_BITS } else { VALUE_BITS };
 
     /// Ticks of debt: how far the TAT lies ahead of `now`, at most a full bucket.
     ///
-    /// The clamp changes nothing in normal use. It bounds what a wrong word can do. Where limits change it
-    /// is no full bucket: what a large one has come to owe would be forgiven by a call with a small one.
+    /// The clamp changes nothing in normal use. It bounds what a wrong word can do. Where limits vary it
+    /// is larger than a full bucket: a call with a small limit must not forgive what a large one has charged.
     #[inline(always)]
     fn ahead(&self, value: u64, ticks: u64) -> u64 {
         if value == 0 {
             return 0;
         }
         let ahead = distance(value, ticks, Self::WIDTH);
-        let most = if VARYING { MOST_OWED } else { self.depth };
-        u64::try_from(ahead).unwrap_or(0).min(most)
+        let max = if VARYING { MAX_OWED } else { self.depth };
+        u64::try_from(ahead).unwrap_or(0).min(max)
     }
 
-    /// The word for a bucket that is full again `ahead` ticks from now. 0 is kept for "never seen".
+    /// The word for a bucket that is full again `ahead` ticks from now. 0 is reserved for a new key.
     #[inline]
     const fn word(ticks: u64, ahead: u64) -> u64 {
         match ticks.wrapping_add(ahead) & mask(Self::WIDTH) {
@@ -169,30 +168,46 @@ impl<const VARYING: bool> Gcra<VARYING> {
         }
     }
 
+    fn relieved(&self, value: u64, ticks: u64, relief: u64) -> u64 {
+        match self.ahead(value, ticks).saturating_sub(relief) {
+            0 => 0,
+            left => Self::word(ticks, left),
+        }
+    }
+}
+
+impl<const VARYING: bool> Algorithm for Gcra<VARYING> {
+    type OverflowBucket = Self;
+
+    fn overflow_bucket(&self, _: Limit) -> Self {
+        self.clone()
+    }
+
     #[inline(always)]
-    pub(crate) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
+    fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
         if cost > self.burst {
             return None;
         }
         let ticks = now.ticks(self.per_ms.get());
-        let after = self.ahead(value, ticks).wrapping_add(cost.wrapping_mul(self.token.get()));
+        let after =
+            self.ahead(state.value, ticks).wrapping_add(cost.wrapping_mul(self.token.get()));
         (after <= self.depth).then(|| Self::word(ticks, after))
     }
 
     /// While the bucket is in use its TAT does not depend on the time, only the decision does.
     #[inline(always)]
-    pub(crate) fn admit_between(&self, value: u64, between: Between, cost: u64) -> Option<Verdict> {
+    fn admit_between(&self, state: State<'_>, range: TimeRange, cost: u64) -> Option<Verdict> {
         if cost > self.burst {
             return Some(Verdict::Denied);
         }
-        let ticks = between.earliest.ticks(self.per_ms.get());
-        let slack = between.slack_ms.wrapping_mul(self.per_ms.get());
-        let most = u64::try_from(distance(value, ticks, Self::WIDTH)).unwrap_or(0);
-        if value == 0 || most <= slack || most > self.depth {
+        let ticks = range.earliest.ticks(self.per_ms.get());
+        let slack = range.slack_ms.wrapping_mul(self.per_ms.get());
+        let ahead = u64::try_from(distance(state.value, ticks, Self::WIDTH)).unwrap_or(0);
+        if state.value == 0 || ahead <= slack || ahead > self.depth {
             return None;
         }
         let charge = cost.wrapping_mul(self.token.get());
-        let after = most.wrapping_add(charge);
+        let after = ahead.wrapping_add(charge);
         if after <= self.depth {
             return Some(Verdict::Admitted(Self::word(ticks, after)));
         }
@@ -200,56 +215,50 @@ impl<const VARYING: bool> Gcra<VARYING> {
     }
 
     #[inline(always)]
-    pub(crate) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
-        let ahead = self.ahead(value, now.ticks(self.per_ms.get()));
+    fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
+        let ahead = self.ahead(state.value, now.ticks(self.per_ms.get()));
         let left = self.depth.saturating_sub(ahead);
-        // More than a full bucket may be owed where limits change.
+        // Where limits vary, a key may owe more than this limit's full bucket.
         let over = if VARYING { ahead.saturating_sub(self.depth) } else { 0 };
         let wait = cost.saturating_mul(self.token.get()).saturating_sub(left).saturating_add(over);
         let retry_ms = if cost > self.burst { NEVER } else { ceil_ms(wait, self.per_ms) };
         Reading { remaining: left / self.token, retry_ms, reset_ms: ceil_ms(ahead, self.per_ms) }
     }
 
-    pub(crate) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
+    fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
         let ticks = now.ticks(self.per_ms.get());
-        self.relieved(value, ticks, units.saturating_mul(self.token.get()))
+        self.relieved(state.value, ticks, units.saturating_mul(self.token.get()))
     }
 
-    /// Takes back no more than is left of the bucket as the charge left it: what has drained since is
-    /// gone, and others' tokens are not to pay for it.
-    pub(crate) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
+    /// Takes back no more than is left of the bucket as the charge left it: what has drained since then is
+    /// gone, and other callers' tokens must not pay for it.
+    fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
         let ticks = now.ticks(self.per_ms.get());
         let charge = units.saturating_mul(self.token.get());
-        self.relieved(value, ticks, charge.min(self.ahead(receipt, ticks)))
+        self.relieved(state.value, ticks, charge.min(self.ahead(receipt, ticks)))
     }
 
-    fn relieved(&self, value: u64, ticks: u64, relief: u64) -> u64 {
-        match self.ahead(value, ticks).saturating_sub(relief) {
-            0 => 0,
-            left => Self::word(ticks, left),
-        }
-    }
-
-    pub(crate) fn debt(&self, value: u64, now: Nanos) -> Debt {
+    fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
         let ticks = now.ticks(self.per_ms.get());
-        match self.ahead(value, ticks) {
-            0 => Debt::None(distance(ticks, value, Self::WIDTH).unsigned_abs()),
+        match self.ahead(state.value, ticks) {
+            0 => Debt::None(distance(ticks, state.value, Self::WIDTH).unsigned_abs()),
             ahead if ahead.saturating_add(self.token.get()) > self.depth => Debt::Blocked,
             ahead => Debt::Some(ahead),
         }
     }
 
-    pub(crate) const fn most(&self) -> u64 {
+    #[inline(always)]
+    fn max_cost(&self) -> u64 {
         self.burst
     }
 
-    #[inline]
-    pub(crate) const fn era(&self, now: Nanos) -> u64 {
+    #[inline(always)]
+    fn epoch(&self, now: Nanos) -> u64 {
         now.ticks(self.per_ms.get()) >> Self::WIDTH.wrapping_sub(3)
     }
 
-    pub(crate) fn era_ms(&self) -> u64 {
-        (1_u64 << Self::WIDTH.wrapping_sub(3)) / self.per_ms
+    fn epoch_ms(&self) -> u64 {
+        epoch_ms(Self::WIDTH, self.per_ms)
     }
 }
 

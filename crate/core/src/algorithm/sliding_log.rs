@@ -1,53 +1,37 @@
 //! The exact log: N timestamps per key, never more than N units in any window.
 //!
-//! ```text
-//! word = turn 3 | taken back 1 | position | units | time
-//! ```
+//! The state word (see `log_word.rs`) holds the newest batch: `units` admitted at `time`, which belong into
+//! the ring from `position` on. The ring holds the batches before it. Before the word is changed, that batch
+//! is written to the ring. So one exchange of the word is one decision, a thread that dies leaves nothing
+//! half done, and threads that write the same cell write the same value.
 //!
-//! The word holds the newest batch (`units` admitted at `time`, to stand in the ring from
-//! `position` on); the ring holds the batches before it. Whoever wants to change the word first
-//! settles that batch into the ring. So one exchange of the word is one decision, a thread that
-//! dies leaves nothing half done, and cells written twice are written alike.
-//!
-//! After a refund of k units the word says "taken back": the k cells from `position` on are to be
-//! cleared, and no batch is pending.
+//! After a refund of k units the word says so: the k cells from `position` on are to be cleared, and no
+//! batch is pending.
 //!
 //! Admitting n more displaces the n oldest of the last N units, so n are admitted exactly when the
 //! n-th oldest has left the window. One look at the ring decides; counting takes log2(N) looks.
 
-use super::ring::{cleared_alike, equal};
-use super::{Debt, Ring, State, VALUE_BITS, VARYING_BITS, bits, ceil_ms, distance, finest, mask};
+#[cfg(not(loom))]
+use super::VaryingAlgorithm;
+use super::bits::{ceil_ms, distance, epoch_ms, finest};
+use super::log_ring::{cleared_alike, equal};
+use super::log_word::{Batch, LogWord};
+use super::{Algorithm, Debt, Gcra, Ring, State, VALUE_BITS, VARYING_BITS, Verdict};
+use crate::clock::TimeRange;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-const FLAG_BITS: u32 = 4;
-
 /// A validated sliding log. `VARYING`: the count may be another one at the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlidingLog<const VARYING: bool = false> {
-    /// Places in the ring.
-    count: NonZeroU64,
-    /// The number of them that are older than the last N units; 0 unless the limit may change from call to call.
+    /// The number of ring cells that are older than the last N units; 0 unless the limit varies.
     skip: u64,
     window: u64,
     per_ms: NonZeroU64,
-    position_bits: u32,
-    units_bits: u32,
-    /// Whether there is room for the bit that says "exhausted", where the count may change.
-    is_marked: bool,
-}
-
-/// The word, unpacked.
-#[derive(Clone, Copy)]
-struct Batch {
-    turn: u64,
-    taken_back: bool,
-    position: u64,
-    units: u64,
-    time: u64,
+    word: LogWord,
 }
 
 impl SlidingLog {
@@ -57,125 +41,100 @@ impl SlidingLog {
     }
 }
 
+#[cfg(not(loom))]
 impl SlidingLog<true> {
     /// A ring that serves any count up to its size.
-    pub(super) fn varying(limit: Limit, places: u64) -> Result<Self, Error> {
-        let places = NonZeroU64::new(places).filter(|places| places.get() >= limit.count());
-        let places = places.ok_or_else(|| limit.too_large("sliding-log"))?;
-        Self::in_bits(limit, places, VARYING_BITS)
-            .or_else(|_| Self::in_bits(limit, places, VALUE_BITS))
+    pub(super) fn varying(limit: Limit, ring: u64) -> Result<Self, Error> {
+        let cells = NonZeroU64::new(ring).filter(|cells| cells.get() >= limit.count());
+        let cells = cells.ok_or_else(|| limit.too_large("sliding-log"))?;
+        Self::in_bits(limit, cells, VARYING_BITS)
+            .or_else(|_| Self::in_bits(limit, cells, VALUE_BITS))
+    }
+}
+
+#[cfg(not(loom))]
+impl VaryingAlgorithm for SlidingLog<true> {
+    fn used(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.in_window(state, self.word.unpack(state.value), now.ticks(self.per_ms.get()))
     }
 
-    /// Whether the word has a bit for the mark.
-    pub(super) const fn is_marked(&self) -> bool {
-        self.is_marked
-    }
-
-    /// Whether a key without a mark may be exhausted: more than half of the ring is.
-    pub(super) const fn is_nearly_full(&self, used: u64) -> bool {
-        used > self.count.get() / 2
-    }
-
-    pub(super) fn owed(&self, state: State<'_>, now: Nanos) -> u64 {
-        self.used(state, self.unpack(state.value), now.ticks(self.per_ms.get()))
-    }
-
-    /// The word after these further units, whatever the limit admits.
-    pub(super) fn owing(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
-        match more.min(self.count.get()) {
+    fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        match more.min(self.cells()) {
             0 => state.value,
-            more => self.next(self.unpack(state.value), now.ticks(self.per_ms.get()), more),
+            more => self.next(self.word.unpack(state.value), now.ticks(self.per_ms.get()), more),
         }
+    }
+
+    fn is_exhausted(&self, _: u64, _: Nanos, logged: u64) -> bool {
+        logged >= self.max_cost()
+    }
+
+    fn logged(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.used(state, now)
+    }
+
+    fn has_mark(&self) -> bool {
+        self.word.width == VARYING_BITS
+    }
+
+    /// More than half of the ring is in use.
+    fn may_be_exhausted(&self, used: u64) -> bool {
+        used > self.cells() / 2
     }
 }
 
 impl<const VARYING: bool> SlidingLog<VARYING> {
-    const fn width(&self) -> u32 {
-        if VARYING && self.is_marked { VARYING_BITS } else { VALUE_BITS }
-    }
-
-    fn in_bits(limit: Limit, count: NonZeroU64, width: u32) -> Result<Self, Error> {
-        let units_bits = bits(count.get());
-        let position_bits = bits(count.get().wrapping_sub(1));
+    fn in_bits(limit: Limit, cells: NonZeroU64, width: u32) -> Result<Self, Error> {
+        let word = LogWord::new(width, cells);
         let eight_windows = limit.window_ms().saturating_mul(8);
-        let per_ms = width
-            .checked_sub(FLAG_BITS.wrapping_add(position_bits).wrapping_add(units_bits))
-            .and_then(|width| finest(eight_windows, width))
-            .ok_or_else(|| limit.too_large("sliding-log"))?;
+        let per_ms = word.room().and_then(|width| finest(eight_windows, width));
+        let per_ms = per_ms.ok_or_else(|| limit.too_large("sliding-log"))?;
         let window = limit.window_ms().wrapping_mul(per_ms.get());
-        let skip = count.get().wrapping_sub(limit.count());
-        let is_marked = width == VARYING_BITS;
-        Ok(Self { count, skip, window, per_ms, position_bits, units_bits, is_marked })
+        let skip = cells.get().wrapping_sub(limit.count());
+        Ok(Self { skip, window, per_ms, word })
     }
 
-    const fn time_bits(&self) -> u32 {
-        let rest = FLAG_BITS.wrapping_add(self.position_bits).wrapping_add(self.units_bits);
-        self.width().wrapping_sub(rest)
+    const fn cells(&self) -> u64 {
+        self.word.cells.get()
     }
 
-    const fn unpack(&self, value: u64) -> Batch {
-        let units = value >> self.time_bits();
-        let position = units >> self.units_bits;
-        let flags = position >> self.position_bits;
-        Batch {
-            turn: flags >> 1,
-            taken_back: flags & 1 == 1,
-            position: position & mask(self.position_bits),
-            units: units & mask(self.units_bits),
-            time: value & mask(self.time_bits()),
-        }
+    /// The newest batch, and now in ticks.
+    fn unpack(&self, state: State<'_>, now: Nanos) -> (Batch, u64) {
+        (self.word.unpack(state.value), now.ticks(self.per_ms.get()))
     }
 
-    const fn pack(&self, batch: Batch) -> u64 {
-        let flags = ((batch.turn & 7) << 1) | batch.taken_back as u64;
-        let position = (flags << self.position_bits) | batch.position;
-        let units = (position << self.units_bits) | batch.units;
-        let time = batch.time & mask(self.time_bits());
-        ((units << self.time_bits()) | time) & mask(self.width())
-    }
-
-    /// The cell `offset` places after `position`.
-    #[expect(clippy::cast_possible_truncation, reason = "below the count, which is far below 2^32")]
-    fn cell(&self, position: u64, offset: u64) -> usize {
-        (position.wrapping_add(offset) % self.count) as usize
-    }
-
-    /// Position of the next unit.
-    fn end(&self, batch: Batch) -> u64 {
-        if batch.taken_back {
-            return batch.position;
-        }
-        batch.position.wrapping_add(batch.units) % self.count
+    /// Ticks from a time in the word to now; negative for a time of another thread's later clock reading.
+    const fn since(&self, ticks: u64, time: u64) -> i64 {
+        distance(ticks, time, self.word.time_bits())
     }
 
     /// Ticks since the `offset`-th oldest of the last N units was admitted; `None` for "no unit".
     fn age(&self, state: State<'_>, batch: Batch, ticks: u64, offset: u64) -> Option<u64> {
-        let pending = !batch.taken_back && offset >= self.count.get().wrapping_sub(batch.units);
-        if pending {
-            let age = distance(ticks, batch.time, self.time_bits());
-            return Some(u64::try_from(age).unwrap_or(0));
+        let is_pending = !batch.is_refund && offset >= self.cells().wrapping_sub(batch.units);
+        if is_pending {
+            return Some(u64::try_from(self.since(ticks, batch.time)).unwrap_or(0));
         }
-        if batch.taken_back && offset < batch.units {
+        if batch.is_refund && offset < batch.units {
             return None;
         }
-        state.ring.age(self.cell(self.end(batch), offset), ticks)
+        state.ring.age(self.word.cell(self.word.end(batch), offset), ticks)
     }
 
-    fn left(&self, age: Option<u64>) -> bool {
+    fn has_left(&self, age: Option<u64>) -> bool {
         age.is_none_or(|age| age >= self.window)
     }
 
     /// How many of the last N units have left the window. They are the oldest, so bisect.
     fn remaining(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        self.left_since(state, batch, ticks, self.skip).wrapping_sub(self.skip)
+        self.first_in_window(state, batch, ticks, self.skip).wrapping_sub(self.skip)
     }
 
-    /// Places up to the oldest unit in the window, from this one on.
-    fn left_since(&self, state: State<'_>, batch: Batch, ticks: u64, first: u64) -> u64 {
-        let (mut low, mut high) = (first, self.count.get());
+    /// Offset of the oldest unit that is still in the window, at least `first`.
+    fn first_in_window(&self, state: State<'_>, batch: Batch, ticks: u64, first: u64) -> u64 {
+        let (mut low, mut high) = (first, self.cells());
         while low < high {
             let middle = low.midpoint(high);
-            if self.left(self.age(state, batch, ticks, middle)) {
+            if self.has_left(self.age(state, batch, ticks, middle)) {
                 low = middle.wrapping_add(1);
             } else {
                 high = middle;
@@ -185,69 +144,79 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
     }
 
     /// Units in the window, however many the limit admits.
-    fn used(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        self.count.get().wrapping_sub(self.left_since(state, batch, ticks, 0))
+    fn in_window(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
+        self.cells().wrapping_sub(self.first_in_window(state, batch, ticks, 0))
     }
 
-    /// When the units in the window were admitted, in ticks, the oldest first.
-    #[cfg(not(loom))]
-    pub(super) fn times(&self, state: State<'_>, now: Nanos) -> Vec<u64> {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        let offsets = self.left_since(state, batch, ticks, 0)..self.count.get();
-        let ages = offsets.filter_map(|offset| self.age(state, batch, ticks, offset));
-        ages.map(|age| ticks.wrapping_sub(age)).collect()
-    }
-
-    /// The word of a log whose units stand in the first cells of its ring, with no batch pending.
-    #[cfg(not(loom))]
-    pub(super) fn settled(&self, units: u64) -> u64 {
-        let position = units % self.count;
-        self.pack(Batch { turn: 0, taken_back: false, position, units: 0, time: 0 })
-    }
-
-    /// Now, or the newest unit's time should another thread's clock reading be later.
+    /// Now, or the newest unit's time if another thread's clock reading was later.
     fn stamp(&self, batch: Batch, ticks: u64) -> u64 {
-        let later = distance(batch.time, ticks, self.time_bits());
-        let pending = !batch.taken_back && batch.units > 0;
-        if pending && later > 0 { ticks.wrapping_add(later.unsigned_abs()) } else { ticks }
-    }
-
-    pub(super) fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
-        let oldest = cost.checked_sub(1).filter(|_| cost <= self.most())?;
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        self.left(self.age(state, batch, ticks, oldest.wrapping_add(self.skip)))
-            .then(|| self.next(batch, ticks, cost))
+        let later = distance(batch.time, ticks, self.word.time_bits());
+        if batch.pending() > 0 && later > 0 {
+            ticks.wrapping_add(later.unsigned_abs())
+        } else {
+            ticks
+        }
     }
 
     fn next(&self, batch: Batch, ticks: u64, units: u64) -> u64 {
-        self.pack(Batch {
-            turn: batch.turn,
-            taken_back: false,
-            position: self.end(batch),
-            units,
-            time: self.stamp(batch, ticks),
-        })
+        let (position, time) = (self.word.end(batch), self.stamp(batch, ticks));
+        self.word.pack(Batch { is_refund: false, position, units, time, ..batch })
     }
 
-    pub(super) fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
+    fn take_back(&self, batch: Batch, units: u64) -> u64 {
+        let end = self.word.end(batch).wrapping_add(self.cells());
+        let position = end.wrapping_sub(units) % self.word.cells;
+        let refund_seq = batch.refund_seq.wrapping_add(1);
+        self.word.pack(Batch { refund_seq, is_refund: true, position, units, time: 0 })
+    }
+
+    fn newest_age(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
+        self.age(state, batch, ticks, self.cells().saturating_sub(1)).unwrap_or(0)
+    }
+
+    /// Gives `cells` cells from `from` on the time `ticks`.
+    fn raise(&self, ring: Ring<'_>, batch: Batch, from: u64, cells: u64, ticks: u64) {
+        for offset in 0..cells {
+            ring.write(self.word.cell(from, offset), ring.unit(batch.refund_seq, ticks), equal);
+        }
+    }
+}
+
+impl<const VARYING: bool> Algorithm for SlidingLog<VARYING> {
+    type OverflowBucket = Gcra<VARYING>;
+
+    fn overflow_bucket(&self, limit: Limit) -> Self::OverflowBucket {
+        Gcra::for_overflow(limit)
+    }
+
+    fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
+        let oldest = cost.checked_sub(1).filter(|_| cost <= self.max_cost())?;
+        let (batch, ticks) = self.unpack(state, now);
+        self.has_left(self.age(state, batch, ticks, oldest.wrapping_add(self.skip)))
+            .then(|| self.next(batch, ticks, cost))
+    }
+
+    /// Every admitted unit carries its exact time.
+    fn admit_between(&self, _: State<'_>, _: TimeRange, _: u64) -> Option<Verdict> {
+        None
+    }
+
+    fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
+        let (batch, ticks) = self.unpack(state, now);
         let wait = |offset: Option<u64>| {
             let age = offset.and_then(|offset| self.age(state, batch, ticks, offset));
             ceil_ms(age.map_or(0, |age| self.window.saturating_sub(age)), self.per_ms)
         };
+        let oldest = cost.checked_sub(1).map(|oldest| oldest.wrapping_add(self.skip));
         Reading {
             remaining: self.remaining(state, batch, ticks),
-            retry_ms: if cost > self.most() {
-                NEVER
-            } else {
-                wait(cost.checked_sub(1).map(|oldest| oldest.wrapping_add(self.skip)))
-            },
-            reset_ms: wait(self.count.get().checked_sub(1)),
+            retry_ms: if cost > self.max_cost() { NEVER } else { wait(oldest) },
+            reset_ms: wait(self.cells().checked_sub(1)),
         }
     }
 
-    pub(super) fn read_admitted(&self, before: State<'_>, now: Nanos, cost: u64) -> Reading {
-        let (batch, ticks) = (self.unpack(before.value), now.ticks(self.per_ms.get()));
+    fn read_admitted(&self, before: State<'_>, _: u64, now: Nanos, cost: u64) -> Reading {
+        let (batch, ticks) = self.unpack(before, now);
         let late = self.stamp(batch, ticks).wrapping_sub(ticks);
         Reading {
             remaining: self.remaining(before, batch, ticks).saturating_sub(cost),
@@ -257,96 +226,90 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
     }
 
     /// Removes the newest units, at most as many as are in the window.
-    pub(super) fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        let used = self.used(state, batch, ticks);
-        match units.min(used) {
+    fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
+        let (batch, ticks) = self.unpack(state, now);
+        match units.min(self.in_window(state, batch, ticks)) {
             0 => state.value,
             units => self.take_back(batch, units),
         }
     }
 
-    fn take_back(&self, batch: Batch, units: u64) -> u64 {
-        let position =
-            self.end(batch).wrapping_add(self.count.get()).wrapping_sub(units) % self.count;
-        let turn = batch.turn.wrapping_add(1);
-        self.pack(Batch { turn, taken_back: true, position, units, time: 0 })
-    }
-
     /// Removes the receipt's own units, wherever they stand by now.
     ///
-    /// When others were admitted after them, the newest are removed and those that stay are given
+    /// When other units were admitted after them, the newest are removed and those that stay are given
     /// the newest's time: what is left never counts for less than what was admitted.
-    pub(super) fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
-        let (batch, charged) = (self.unpack(state.value), self.unpack(receipt));
-        let ticks = now.ticks(self.per_ms.get());
-        let age = distance(ticks, charged.time, self.time_bits());
-        let since = self.end(batch).wrapping_add(self.count.get()).wrapping_sub(charged.position);
-        let stay = match since % self.count {
-            0 => self.count.get().saturating_sub(units),
+    fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
+        let ((batch, ticks), charged) = (self.unpack(state, now), self.word.unpack(receipt));
+        let age = self.since(ticks, charged.time);
+        let since = self.word.end(batch).wrapping_add(self.cells()).wrapping_sub(charged.position);
+        let stay = match since % self.word.cells {
+            0 => self.cells().saturating_sub(units),
             since => since.saturating_sub(units),
         };
         if u64::try_from(age).is_ok_and(|age| age >= self.window) {
             return state.value;
         }
         if stay > 0 {
-            self.settle(state, now);
+            self.flush(state, now);
             let newest = ticks.wrapping_sub(self.newest_age(state, batch, ticks));
             self.raise(state.ring, batch, charged.position, stay, newest);
         }
         self.take_back(batch, units)
     }
 
-    fn newest_age(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        self.age(state, batch, ticks, self.count.get().saturating_sub(1)).unwrap_or(0)
-    }
-
-    fn raise(&self, ring: Ring<'_>, batch: Batch, from: u64, cells: u64, ticks: u64) {
-        for offset in 0..cells {
-            ring.write(self.cell(from, offset), ring.unit(batch.turn, ticks), equal);
-        }
-    }
-
     /// Writes the pending batch into the ring, or clears the cells that were taken back.
-    pub(super) fn settle(&self, state: State<'_>, now: Nanos) {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
-        let (ring, turn) = (state.ring, batch.turn);
-        let age = distance(ticks, batch.time, self.time_bits());
-        let (target, same): (_, fn(u64, u64) -> bool) = if batch.taken_back {
-            (ring.cleared(turn, ticks), cleared_alike)
+    fn flush(&self, state: State<'_>, now: Nanos) {
+        let (batch, ticks) = self.unpack(state, now);
+        let (ring, seq) = (state.ring, batch.refund_seq);
+        let age = self.since(ticks, batch.time);
+        let (target, same): (_, fn(u64, u64) -> bool) = if batch.is_refund {
+            (ring.cleared(seq, ticks), cleared_alike)
         } else {
-            (ring.unit(turn, ticks.wrapping_add_signed(age.wrapping_neg())), equal)
+            (ring.unit(seq, ticks.wrapping_add_signed(age.wrapping_neg())), equal)
         };
         for offset in 0..batch.units {
-            ring.write(self.cell(batch.position, offset), target, same);
+            ring.write(self.word.cell(batch.position, offset), target, same);
         }
     }
 
-    pub(super) fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
-        let (batch, ticks) = (self.unpack(state.value), now.ticks(self.per_ms.get()));
+    fn log_times(&self, state: State<'_>, now: Nanos) -> Vec<u64> {
+        let (batch, ticks) = self.unpack(state, now);
+        let offsets = self.first_in_window(state, batch, ticks, 0)..self.cells();
+        let ages = offsets.filter_map(|offset| self.age(state, batch, ticks, offset));
+        ages.map(|age| ticks.wrapping_sub(age)).collect()
+    }
+
+    /// No batch is pending.
+    fn log_value(&self, units: u64) -> u64 {
+        let position = units % self.word.cells;
+        self.word.pack(Batch { refund_seq: 0, is_refund: false, position, units: 0, time: 0 })
+    }
+
+    fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
+        let (batch, ticks) = self.unpack(state, now);
         match self.remaining(state, batch, ticks) {
             0 => Debt::Blocked,
-            all if all == self.most() => {
-                Debt::None(distance(ticks, batch.time, self.time_bits()).unsigned_abs())
+            all if all == self.max_cost() => {
+                Debt::None(self.since(ticks, batch.time).unsigned_abs())
             }
-            left => Debt::Some(self.most().saturating_sub(left)),
+            left => Debt::Some(self.max_cost().saturating_sub(left)),
         }
     }
 
-    pub(super) const fn most(&self) -> u64 {
-        self.count.get().wrapping_sub(self.skip)
+    fn max_cost(&self) -> u64 {
+        self.cells().wrapping_sub(self.skip)
     }
 
-    pub(super) const fn era(&self, now: Nanos) -> u64 {
-        now.ticks(self.per_ms.get()) >> self.time_bits().wrapping_sub(3)
+    fn epoch(&self, now: Nanos) -> u64 {
+        now.ticks(self.per_ms.get()) >> self.word.time_bits().wrapping_sub(3)
     }
 
-    pub(super) fn era_ms(&self) -> u64 {
-        (1_u64 << self.time_bits().wrapping_sub(3)) / self.per_ms
+    fn epoch_ms(&self) -> u64 {
+        epoch_ms(self.word.time_bits(), self.per_ms)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "below 2^21: two of it fit the word")]
-    pub(super) const fn ring_words(&self) -> usize {
-        self.count.get() as usize
+    fn ring_words(&self) -> usize {
+        self.cells() as usize
     }
 }

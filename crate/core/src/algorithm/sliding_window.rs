@@ -14,14 +14,17 @@
 //! to 2L - 1 into one window, and a low limit waits longer than the window (at L = 1 a key that was
 //! admitted is denied until the bucket after the next begins).
 
-use super::{Debt, VALUE_BITS, VARYING_BITS, bits, ceil, ceil_ms, distance, mask};
+#[cfg(not(loom))]
+use super::VaryingAlgorithm;
+use super::bits::{bits, ceil, ceil_ms, distance, mask};
+use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
 use std::num::NonZeroU64;
 
-/// Two counts of 20 bits leave 14 for the index, which eras (see `table/era.rs`) make enough.
+/// Two counts of 20 bits leave 14 for the index, which is enough with epochs (see `table/epoch.rs`).
 const MAX_COUNT_BITS: u32 = 20;
 
 /// A validated sliding window. `VARYING`: the count may be another one at the next call.
@@ -50,21 +53,25 @@ impl SlidingWindow {
     }
 }
 
+#[cfg(not(loom))]
 impl SlidingWindow<true> {
-    /// Words for any count, of which the index loses a bit.
-    pub(super) fn varying(limit: Limit) -> Result<Self, Error> {
+    /// Words for any count; the index gives up a bit for the mark.
+    pub(super) fn varying(limit: Limit, _ring: u64) -> Result<Self, Error> {
         if bits(limit.count()) > MAX_COUNT_BITS {
             return Err(limit.too_large("sliding-window"));
         }
         Self::with_bits(limit, MAX_COUNT_BITS)
     }
+}
 
-    pub(super) fn owed(&self, value: u64, now: Nanos) -> u64 {
-        ceil(self.weight(self.at(value, now)), self.window)
+#[cfg(not(loom))]
+impl VaryingAlgorithm for SlidingWindow<true> {
+    fn used(&self, state: State<'_>, now: Nanos) -> u64 {
+        ceil(self.weight(self.at(state.value, now)), self.window)
     }
 
-    pub(super) fn owing(&self, value: u64, now: Nanos, more: u64) -> u64 {
-        let b = self.at(value, now);
+    fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        let b = self.at(state.value, now);
         let current = b.current.saturating_add(more).min(mask(self.count_bits));
         self.word(Buckets { current, ..b })
     }
@@ -129,20 +136,41 @@ impl<const VARYING: bool> SlidingWindow<VARYING> {
         previous.wrapping_add(buckets.current.wrapping_mul(self.window.get()))
     }
 
+    fn retry(&self, b: Buckets, cost: u64) -> u64 {
+        let Some(others) = self.count.checked_sub(cost) else { return NEVER };
+        let window = self.window.get();
+        let ticks = if let Some(spare) = others.checked_sub(b.current) {
+            let decayed = spare.wrapping_mul(window).checked_div(b.previous);
+            decayed.map_or(0, |decayed| b.rest.saturating_sub(decayed))
+        } else {
+            let decayed = others.wrapping_mul(window).checked_div(b.current).unwrap_or(0);
+            b.rest.saturating_add(window.saturating_sub(decayed))
+        };
+        ceil_ms(ticks, self.per_ms)
+    }
+}
+
+impl<const VARYING: bool> Algorithm for SlidingWindow<VARYING> {
+    type OverflowBucket = Gcra<VARYING>;
+
+    fn overflow_bucket(&self, limit: Limit) -> Self::OverflowBucket {
+        Gcra::for_overflow(limit)
+    }
+
     #[inline]
-    pub(super) fn admit(&self, value: u64, now: Nanos, cost: u64) -> Option<u64> {
+    fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
         if cost > self.count {
             return None;
         }
-        let buckets = self.at(value, now);
+        let buckets = self.at(state.value, now);
         let after = self.weight(buckets).wrapping_add(cost.wrapping_mul(self.window.get()));
         let current = buckets.current.wrapping_add(cost);
         (after <= self.count.wrapping_mul(self.window.get()))
             .then(|| self.word(Buckets { current, ..buckets }))
     }
 
-    pub(super) fn read(&self, value: u64, now: Nanos, cost: u64) -> Reading {
-        let buckets = self.at(value, now);
+    fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
+        let buckets = self.at(state.value, now);
         let used = ceil(self.weight(buckets), self.window);
         let reset = match (buckets.current, buckets.previous) {
             (0, 0) => 0,
@@ -156,22 +184,9 @@ impl<const VARYING: bool> SlidingWindow<VARYING> {
         }
     }
 
-    fn retry(&self, b: Buckets, cost: u64) -> u64 {
-        let Some(others) = self.count.checked_sub(cost) else { return NEVER };
-        let window = self.window.get();
-        let ticks = if let Some(spare) = others.checked_sub(b.current) {
-            let decayed = spare.wrapping_mul(window).checked_div(b.previous);
-            decayed.map_or(0, |decayed| b.rest.saturating_sub(decayed))
-        } else {
-            let decayed = others.wrapping_mul(window).checked_div(b.current).unwrap_or(0);
-            b.rest.saturating_add(window.saturating_sub(decayed))
-        };
-        ceil_ms(ticks, self.per_ms)
-    }
-
     /// Gives back to the current bucket first, then to the previous one.
-    pub(super) fn refund(&self, value: u64, now: Nanos, units: u64) -> u64 {
-        let b = self.at(value, now);
+    fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
+        let b = self.at(state.value, now);
         let rest = units.saturating_sub(b.current);
         let (previous, current) =
             (b.previous.saturating_sub(rest), b.current.saturating_sub(units));
@@ -179,21 +194,21 @@ impl<const VARYING: bool> SlidingWindow<VARYING> {
     }
 
     /// Gives back to the bucket that the receipt charged, wherever that one is by now.
-    pub(super) fn undo(&self, value: u64, now: Nanos, receipt: u64, units: u64) -> u64 {
-        let b = self.at(value, now);
+    fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
+        let b = self.at(state.value, now);
         let charged = receipt >> self.counts_bits();
         match distance(b.index, charged, self.index_bits()) {
             0 => self.word(Buckets { current: b.current.saturating_sub(units), ..b }),
             1 => self.word(Buckets { previous: b.previous.saturating_sub(units), ..b }),
-            _ => value,
+            _ => state.value,
         }
     }
 
-    pub(super) fn debt(&self, value: u64, now: Nanos) -> Debt {
-        let buckets = self.at(value, now);
+    fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
+        let buckets = self.at(state.value, now);
         match ceil(self.weight(buckets), self.window) {
             0 => {
-                let then = value >> self.counts_bits();
+                let then = state.value >> self.counts_bits();
                 Debt::None(distance(buckets.index, then, self.index_bits()).unsigned_abs())
             }
             used if used >= self.count => Debt::Blocked,
@@ -201,16 +216,16 @@ impl<const VARYING: bool> SlidingWindow<VARYING> {
         }
     }
 
-    pub(super) const fn most(&self) -> u64 {
+    fn max_cost(&self) -> u64 {
         self.count
     }
 
     #[inline]
-    pub(super) fn era(&self, now: Nanos) -> u64 {
+    fn epoch(&self, now: Nanos) -> u64 {
         (now.ticks(self.per_ms.get()) / self.window) >> self.index_bits().wrapping_sub(3)
     }
 
-    pub(super) const fn era_ms(&self) -> u64 {
+    fn epoch_ms(&self) -> u64 {
         self.window_ms.saturating_mul(1 << self.index_bits().wrapping_sub(3))
     }
 }

@@ -1,258 +1,217 @@
-//! The algorithms where the limit may be another one at the next call.
+//! The algorithms where a key's limit may be another one at the next call.
 //!
-//! What a key has used stays used: the word says so in a unit that does not depend on the limit. That is
-//! time owed for a token bucket, so one table serves all limits; units in a window for the others, so
-//! one table serves all counts of one window (of the log those that fit its rings).
+//! What a key has used stays used. The word says how much in a unit that does not depend on the limit: time
+//! owed for a token bucket, so one table serves all limits; units in a window for the others, so one table
+//! serves all counts of one window (for a log, those that fit its rings).
 //!
 //! ```text
-//! word = exhausted 1 | what the algorithm keeps 53
+//! word = exhausted 1 | the algorithm's own value 53
 //! ```
 //!
-//! Whether forgetting a key would let it in has to be known from the word alone, because the caller that looks
-//! for a place knows only the limits of another key. So the word says whether one more unit would have been
-//! denied when it was written. A log whose word has no room for that says it by its use of the ring.
+//! Eviction must know from the word alone whether forgetting a key would admit it, because the caller that
+//! looks for a slot knows only the limits of another key. So the word carries a mark: one more unit would
+//! have been denied when it was written. A log whose word has no room for the mark says it by how full its
+//! ring is.
 
-use super::steps::Steps;
 use super::{
-    Debt, FixedWindow, Gcra, Ring, SlidingLog, SlidingWindow, State, VALUE_BITS, VARYING_BITS,
-    Verdict, mask,
+    Algorithm, AlgorithmKind, AnyVarying, Debt, Gcra, State, VALUE_BITS, VARYING_BITS, Verdict,
+    mask,
 };
-use crate::clock::Between;
+use crate::clock::TimeRange;
 use crate::decision::Reading;
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
-use crate::policy::Kind;
 
 const EXHAUSTED: u64 = 1 << VARYING_BITS;
 
-/// One limit's arithmetic on words that other limits share.
-#[derive(Clone, Debug)]
-pub enum Varying {
-    /// Token bucket, and leaky bucket as a meter.
-    Gcra(Gcra<true>),
-    /// A window that opens at the key's first request.
-    FixedWindow(FixedWindow<true>),
-    /// Two aligned buckets, interpolated.
-    SlidingWindow(SlidingWindow<true>),
-    /// The exact log.
-    SlidingLog(SlidingLog<true>),
+/// What an algorithm needs besides its steps where limits vary. States here carry no mark.
+pub trait VaryingAlgorithm: Algorithm {
+    /// What the key has used: ticks that are owed, or units.
+    fn used(&self, state: State<'_>, now: Nanos) -> u64;
+
+    /// The value after using `more`, whatever the limit admits.
+    fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64;
+
+    /// Whether one more unit would be denied. `logged`: the units in a log, which its word does not say.
+    fn is_exhausted(&self, value: u64, now: Nanos, _logged: u64) -> bool {
+        self.admit(State::without_ring(value), now, 1).is_none()
+    }
+
+    /// Units in a log; 0 for the others, whose word says it.
+    fn logged(&self, _state: State<'_>, _now: Nanos) -> u64 {
+        0
+    }
+
+    /// Whether the word has a bit for the mark.
+    fn has_mark(&self) -> bool {
+        true
+    }
+
+    /// Whether a key without a mark may be exhausted, where the word has no bit for it.
+    fn may_be_exhausted(&self, _used: u64) -> bool {
+        false
+    }
+
+    /// A bucket's value that owes nothing since now, and says when that was; see [`Self::idle_ms`].
+    fn stamp(&self, _now: Nanos) -> u64 {
+        0
+    }
+
+    /// For how long a bucket has owed nothing.
+    fn idle_ms(&self, _state: State<'_>, _now: Nanos) -> u64 {
+        0
+    }
+
+    /// What `units` use up: ticks, or units.
+    fn price(&self, units: u64) -> u64 {
+        units
+    }
+
+    /// The most a key can have used of the limit without being over it.
+    fn max_used(&self) -> u64 {
+        u64::MAX
+    }
 }
 
+/// One limit's arithmetic on words that other limits use too.
+#[derive(Clone, Debug)]
+pub struct Varying(AnyVarying);
+
 impl Varying {
-    /// The arithmetic of a limit; of a log in rings of `places` places.
-    pub fn of(kind: Kind, limit: Limit, places: u64) -> Result<Self, Error> {
-        Ok(match kind {
-            Kind::TokenBucket | Kind::LeakyBucket => Self::Gcra(Gcra::varying(limit)?),
-            Kind::FixedWindow => Self::FixedWindow(FixedWindow::varying(limit)?),
-            Kind::SlidingWindow => Self::SlidingWindow(SlidingWindow::varying(limit)?),
-            Kind::SlidingLog => Self::SlidingLog(SlidingLog::varying(limit, places)?),
-        })
+    /// The arithmetic of a limit; a log has rings of `ring` cells.
+    pub fn new(kind: AlgorithmKind, limit: Limit, ring: u64) -> Result<Self, Error> {
+        kind.varying(limit, ring).map(Self)
     }
 
     /// What the key has used: ticks that are owed, or units.
     #[must_use]
-    pub fn owed(&self, state: State<'_>, now: Nanos) -> u64 {
-        let bare = self.bare(state);
-        match self {
-            Self::Gcra(gcra) => gcra.owed(bare.value, now),
-            Self::FixedWindow(fixed) => fixed.owed(bare.value, now),
-            Self::SlidingWindow(sliding) => sliding.owed(bare.value, now),
-            Self::SlidingLog(log) => log.owed(bare, now),
-        }
+    pub fn used(&self, state: State<'_>, now: Nanos) -> u64 {
+        self.0.used(self.unmarked(state), now)
     }
 
-    /// The value after using so much more, whatever the limit admits. Its mark stays: the limit that it was
-    /// set for is another one.
+    /// The value after using `more`, whatever the limit admits. The mark stays: it was set for another limit.
     #[must_use]
-    pub fn owing(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
-        let bare = self.bare(state);
-        let next = match self {
-            Self::Gcra(gcra) => gcra.owing(bare.value, now, more),
-            Self::FixedWindow(fixed) => fixed.owing(bare.value, now, more),
-            Self::SlidingWindow(sliding) => sliding.owing(bare.value, now, more),
-            Self::SlidingLog(log) => log.owing(bare, now, more),
-        };
-        if self.is_marked() { next | (state.value & EXHAUSTED) } else { next }
+    pub fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
+        let next = self.0.add_used(self.unmarked(state), now, more);
+        if self.0.has_mark() { next | (state.value & EXHAUSTED) } else { next }
     }
 
-    /// The value of a key that has used so much elsewhere.
+    /// The value of a key that has used this much in another table.
     #[must_use]
     pub fn having_used(&self, used: u64, now: Nanos) -> u64 {
-        let unseen = State { value: 0, ring: Ring::NONE };
-        self.marked(self.owing(unseen, now, used), now, used)
+        self.marked(self.add_used(State::NEW, now, used), now, used)
     }
 
     /// A bucket's value that owes nothing since now, and says when that was; see [`Self::idle_ms`].
     #[must_use]
-    pub const fn stamp(&self, now: Nanos) -> u64 {
-        match self {
-            Self::Gcra(gcra) => gcra.since(now),
-            _ => 0,
-        }
+    pub fn stamp(&self, now: Nanos) -> u64 {
+        self.0.stamp(now)
     }
 
     /// For how long a bucket has owed nothing.
     #[must_use]
     pub fn idle_ms(&self, state: State<'_>, now: Nanos) -> u64 {
-        match self {
-            Self::Gcra(gcra) => gcra.idle_ms(self.bare(state).value, now),
-            _ => 0,
-        }
+        self.0.idle_ms(self.unmarked(state), now)
     }
 
     /// What `units` use up: ticks, or units.
     #[must_use]
-    pub const fn price(&self, units: u64) -> u64 {
-        match self {
-            Self::Gcra(gcra) => gcra.price(units),
-            _ => units,
-        }
+    pub fn price(&self, units: u64) -> u64 {
+        self.0.price(units)
     }
 
-    /// The most a key can have used of this limit while it is not over it.
+    /// The most a key can have used of this limit without being over it.
     #[must_use]
-    pub const fn full(&self) -> u64 {
-        match self {
-            Self::Gcra(gcra) => gcra.depth(),
-            _ => u64::MAX,
-        }
+    pub fn max_used(&self) -> u64 {
+        self.0.max_used()
     }
 
-    /// The word without its mark, with it if one more unit would be denied now.
-    ///
-    /// `used`: units that are in a log. Its word alone does not tell.
-    fn marked(&self, value: u64, now: Nanos, used: u64) -> u64 {
-        let is_exhausted = match self {
-            Self::Gcra(gcra) => gcra.admit(value, now, 1).is_none(),
-            Self::FixedWindow(fixed) => fixed.admit(value, now, 1).is_none(),
-            Self::SlidingWindow(sliding) => sliding.admit(value, now, 1).is_none(),
-            Self::SlidingLog(log) => used >= log.most(),
-        };
-        if is_exhausted && self.is_marked() { value | EXHAUSTED } else { value }
-    }
-
-    const fn is_marked(&self) -> bool {
-        !matches!(self, Self::SlidingLog(log) if !log.is_marked())
+    /// The value, marked if one more unit would be denied now. `logged`: units in a log.
+    fn marked(&self, value: u64, now: Nanos, logged: u64) -> u64 {
+        let is_marked = self.0.has_mark() && self.0.is_exhausted(value, now, logged);
+        if is_marked { value | EXHAUSTED } else { value }
     }
 
     /// The state without its mark.
-    const fn bare<'a>(&self, state: State<'a>) -> State<'a> {
-        let width = if self.is_marked() { VARYING_BITS } else { VALUE_BITS };
+    fn unmarked<'a>(&self, state: State<'a>) -> State<'a> {
+        let width = if self.0.has_mark() { VARYING_BITS } else { VALUE_BITS };
         State { value: state.value & mask(width), ring: state.ring }
     }
 
-    /// Units in a log; of the others the word tells.
     fn logged(&self, state: State<'_>, now: Nanos) -> u64 {
-        match self {
-            Self::SlidingLog(log) => log.owed(self.bare(state), now),
-            _ => 0,
-        }
+        self.0.logged(self.unmarked(state), now)
     }
 }
 
-/// Calls the same method on whichever algorithm it is: on the word without its mark, or on the whole state.
-macro_rules! step {
-    ($self:ident, $state:ident, $method:ident ( $($argument:expr),* )) => {{
-        let bare = $self.bare($state);
-        match $self {
-            Self::Gcra(gcra) => gcra.$method(bare.value, $($argument),*),
-            Self::FixedWindow(fixed) => fixed.$method(bare.value, $($argument),*),
-            Self::SlidingWindow(sliding) => sliding.$method(bare.value, $($argument),*),
-            Self::SlidingLog(log) => log.$method(bare, $($argument),*),
-        }
-    }};
-}
+impl Algorithm for Varying {
+    type OverflowBucket = Gcra<true>;
 
-macro_rules! each {
-    ($self:ident, $a:ident => $call:expr) => {
-        match $self {
-            Self::Gcra($a) => $call,
-            Self::FixedWindow($a) => $call,
-            Self::SlidingWindow($a) => $call,
-            Self::SlidingLog($a) => $call,
-        }
-    };
-}
-
-impl Steps for Varying {
-    type Strangers = Gcra<true>;
-
-    fn strangers(&self, limit: Limit) -> Gcra<true> {
-        match self {
-            Self::Gcra(gcra) => gcra.clone(),
-            _ => Gcra::varying_coarse(limit),
-        }
+    fn overflow_bucket(&self, limit: Limit) -> Gcra<true> {
+        self.0.overflow_bucket(limit)
     }
 
     fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
-        let next = step!(self, state, admit(now, cost))?;
+        let next = self.0.admit(self.unmarked(state), now, cost)?;
         Some(self.marked(next, now, self.logged(state, now).saturating_add(cost)))
     }
 
-    /// Limits that change are always decided about at the exact time.
-    fn admit_between(&self, _: State<'_>, _: Between, _: u64) -> Option<Verdict> {
+    /// Limits that vary are always decided at the exact time.
+    fn admit_between(&self, _: State<'_>, _: TimeRange, _: u64) -> Option<Verdict> {
         None
     }
 
     fn read(&self, state: State<'_>, now: Nanos, cost: u64) -> Reading {
-        step!(self, state, read(now, cost))
+        self.0.read(self.unmarked(state), now, cost)
     }
 
     fn read_admitted(&self, before: State<'_>, next: u64, now: Nanos, cost: u64) -> Reading {
-        match self {
-            Self::SlidingLog(log) => log.read_admitted(self.bare(before), now, cost),
-            _ => self.read(State { value: next, ring: before.ring }, now, 0),
-        }
+        let next = self.unmarked(State::without_ring(next)).value;
+        self.0.read_admitted(self.unmarked(before), next, now, cost)
     }
 
     fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
         let left = self.logged(state, now).saturating_sub(units);
-        self.marked(step!(self, state, refund(now, units)), now, left)
+        self.marked(self.0.refund(self.unmarked(state), now, units), now, left)
     }
 
     fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
-        let charged = self.bare(State { value: receipt, ring: Ring::NONE }).value;
+        let charged = self.unmarked(State::without_ring(receipt)).value;
         let left = self.logged(state, now).saturating_sub(units);
-        self.marked(step!(self, state, undo(now, charged, units)), now, left)
+        self.marked(self.0.undo(self.unmarked(state), now, charged, units), now, left)
     }
 
-    fn settle(&self, state: State<'_>, now: Nanos) {
-        if let Self::SlidingLog(log) = self {
-            log.settle(self.bare(state), now);
-        }
+    fn flush(&self, state: State<'_>, now: Nanos) {
+        self.0.flush(self.unmarked(state), now);
     }
 
-    /// From the word alone: the key may be one whose limit is another.
+    /// From the word alone: the key's own limit may be another one.
     fn debt(&self, state: State<'_>, now: Nanos) -> Debt {
-        match self.owed(state, now) {
-            0 => step!(self, state, debt(now)),
-            owed => match self {
-                Self::SlidingLog(log) if !log.is_marked() && log.is_nearly_full(owed) => {
-                    Debt::Blocked
-                }
-                _ if self.is_marked() && state.value & EXHAUSTED != 0 => Debt::Blocked,
-                _ => Debt::Some(owed),
-            },
+        let used = self.used(state, now);
+        if used == 0 {
+            return self.0.debt(self.unmarked(state), now);
         }
+        let is_blocked = if self.0.has_mark() {
+            state.value & EXHAUSTED != 0
+        } else {
+            self.0.may_be_exhausted(used)
+        };
+        if is_blocked { Debt::Blocked } else { Debt::Some(used) }
     }
 
-    fn most(&self) -> u64 {
-        each!(self, algorithm => algorithm.most())
+    fn max_cost(&self) -> u64 {
+        self.0.max_cost()
     }
 
-    fn era(&self, now: Nanos) -> u64 {
-        each!(self, algorithm => algorithm.era(now))
+    fn epoch(&self, now: Nanos) -> u64 {
+        self.0.epoch(now)
     }
 
-    fn era_ms(&self) -> u64 {
-        each!(self, algorithm => algorithm.era_ms())
+    fn epoch_ms(&self) -> u64 {
+        self.0.epoch_ms()
     }
 
     fn ring_words(&self) -> usize {
-        match self {
-            Self::SlidingLog(log) => log.ring_words(),
-            _ => 0,
-        }
+        self.0.ring_words()
     }
 }

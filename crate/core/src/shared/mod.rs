@@ -1,38 +1,37 @@
 //! Memory that processes share: the same table, over a file that all processes of a user map.
 //!
 //! ```text
-//! attach(name, policy):
+//! attach(name, config):
 //!     the user's own directory (0700)?             else it is an error
-//!     open the file of this name and policy        never through a link, never waiting
+//!     open the file of this name and config        never through a link, never waiting
 //!       there  -> a plain file of ours, 0600, one name, of the right size?      else an error
-//!                 take part in its lock; still there? else start over
-//!                 read the label once: ours, whole, of this boot and clock?     else an error
+//!                 join its lock; still there? else start over
+//!                 read the header once: ours, whole, of this boot and clock?    else an error
 //!                 map it
-//!       absent -> a file without a name, all of it reserved; write the label; take part in the
-//!                 lock; give it the name. Somebody was faster? start over
+//!       absent -> a file without a name, all of it reserved; write the header; join the lock;
+//!                 give it the name. Another process was faster? start over
 //! ```
 //!
-//! 1. A half-made file is never visible, so nobody waits for it to be finished, and nothing is left
+//! 1. A half-made file is never visible, so no process waits for it to be finished, and nothing is left
 //!    where a process died.
 //! 2. All of it is reserved beforehand: a full `/dev/shm` is an error here, not a signal later.
-//! 3. Sizes come from the policy, never from the mapping: wrong bytes can't lead outside of it.
+//! 3. Sizes come from the configuration, never from the mapping: wrong bytes can't lead outside of it.
 //! 4. Who is attached is known from the lock, which the kernel drops at any death. No process ids.
-//! 5. A file that is truncated under us is replaced by empty memory of our own: see `sigbus`.
+//! 5. A file that is truncated while it is mapped is replaced by empty memory of this process: see `sigbus`.
 
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "to come on other systems"))]
-mod label;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "to come on other systems"))]
-mod place;
-mod policy;
+mod header;
+mod memory;
+mod platform;
 
-#[cfg(not(target_os = "linux"))]
-mod elsewhere;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "shared"))]
 mod linux;
+#[cfg(not(all(target_os = "linux", feature = "shared")))]
+mod unsupported;
 
-#[cfg(not(target_os = "linux"))]
-pub use elsewhere::{Mapping, Nowhere as Here};
-pub use label::{LABEL_BYTES, LAYOUT_VERSION, Label, MAX_NAME_BYTES};
-#[cfg(target_os = "linux")]
-pub use linux::{Directory, Directory as Here, Host, Mapping};
-pub use place::{Contents, Entry, Place, Segment, Sound, Wanted};
+pub use header::{FileHeader, HEADER_BYTES, LAYOUT_VERSION, MAX_NAME_BYTES};
+#[cfg(all(target_os = "linux", feature = "shared"))]
+pub use linux::{Directory, Directory as SystemPlatform, Host, Mapping};
+pub use memory::Memory;
+pub use platform::{AttachRequest, Contents, Entry, Platform, Segment, TableInfo};
+#[cfg(not(all(target_os = "linux", feature = "shared")))]
+pub use unsupported::{Mapping, Unsupported as SystemPlatform};

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The steps are those of the tables ([`crate::algorithm`]), so a decision here is the decision of a
-//! [`Limiter`](crate::Limiter) in memory, field by field. All limits of a policy stand in one record, so all of
-//! them are charged or none. A denial or a peek writes nothing, except the block that `blockFor` begins.
+//! [`RawLimiter`](crate::RawLimiter) in memory, field by field. All limits of a config stand in one record, so all of
+//! them are charged or none. A denial or a peek writes nothing, except the block that a denial starts.
 //!
 //! Time comes from the caller, usually a wall clock, and never steps back: a record remembers the latest time it
 //! was written at. Where clocks differ, that of the writer who is ahead counts. A record that has expired
@@ -16,14 +16,14 @@
 
 mod record;
 
-use crate::algorithm::{Algorithm, Debt, Ring, State};
+use crate::algorithm::{Algorithm as _, AlgorithmKind, AnyAlgorithm, Debt, Ring, State};
 use crate::atomic::AtomicU64;
-use crate::decision::{Decision, NEVER, Reading, Standing};
+use crate::config::LimiterConfig;
+use crate::decision::{Decision, LimitStatus, NEVER, Reading};
 use crate::error::Error;
 use crate::limit::Limit;
+use crate::limit_set::{admitted, denied, limit_status, with_block};
 use crate::nanos::Nanos;
-use crate::policy::{Kind, Policy};
-use crate::together::{admitted, denied, extended, standing};
 use record::{Entry, Found, Record};
 
 pub use record::Damaged;
@@ -31,9 +31,9 @@ pub use record::Damaged;
 /// What is asked of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Charges a cost to every limit, or to none. A denial begins the block of `blockFor`.
+    /// Charges a cost to every limit, or to none. A denial starts the block of `block_for_ms`.
     Check(u64),
-    /// As `Check`, but a denial begins no block.
+    /// As `Check`, but a denial starts no block.
     Take(u64),
     /// As `Take`; a leaky bucket admits only while the bucket of its shortest limit is empty.
     Pace(u64),
@@ -43,16 +43,16 @@ pub enum Operation {
     Refund(u64),
     /// Forgets the key, its block included.
     Reset,
-    /// Denies the key for so many milliseconds, whatever its limits say.
+    /// Denies the key for this many milliseconds, whatever its limits say.
     Block(u64),
 }
 
-/// The bytes to write, and for how long they mean anything.
+/// The bytes to write, and for how long they are of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The record.
     pub bytes: Vec<u8>,
-    /// After so many milliseconds the record equals an absent one; at least 1.
+    /// After this many milliseconds the record equals an absent one; at least 1.
     pub ttl_ms: u64,
 }
 
@@ -61,31 +61,31 @@ pub struct Write {
 pub struct Step {
     /// The decision; after a refund, a reset or a block what a peek for one unit would answer.
     pub decision: Decision,
-    /// How each limit stands after the step, in the order of the limits.
-    pub standings: Vec<Standing>,
+    /// What each limit alone says after the step, in the order of the limits.
+    pub statuses: Vec<LimitStatus>,
     /// Absent when nothing changed.
     pub write: Option<Write>,
-    /// The bytes were a record of another policy or format. It counts as absent.
+    /// The bytes were a record of another config or format. It counts as absent.
     pub is_foreign: bool,
 }
 
-/// One policy's steps on records.
+/// One config's steps on records.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    policy: Policy,
-    limits: Vec<(Limit, Algorithm)>,
+    config: LimiterConfig,
+    limits: Vec<(Limit, AnyAlgorithm)>,
     hash: u64,
 }
 
 impl Stored {
-    /// Fails as [`Limiter::new`](crate::Limiter::new) does for limits that can't be counted exactly.
-    pub fn new(policy: Policy) -> Result<Self, Error> {
-        let limits = policy.algorithms()?;
-        let hash = record::hash_of(&policy);
-        Ok(Self { policy, limits, hash })
+    /// Fails as [`RawLimiter::new`](crate::RawLimiter::new) does for limits that can't be counted exactly.
+    pub fn new(config: LimiterConfig) -> Result<Self, Error> {
+        let limits = config.algorithms()?;
+        let hash = record::hash_of(&config);
+        Ok(Self { config, limits, hash })
     }
 
-    /// Tells the records of this policy from those of all others: equal limits, bursts and algorithm, equal hash.
+    /// Tells the records of this config from those of all others: equal limits, bursts and algorithm, equal hash.
     #[must_use]
     pub const fn hash(&self) -> u64 {
         self.hash
@@ -114,7 +114,7 @@ impl Stored {
         let is_changed = account.record != before;
         Ok(Step {
             decision,
-            standings: account.standings(),
+            statuses: account.statuses(),
             write: is_changed.then(|| account.write()),
             is_foreign,
         })
@@ -123,9 +123,9 @@ impl Stored {
     /// The record as it is at `now`: what has recovered by then is gone.
     fn aged(&self, record: Record, now: Nanos) -> Record {
         let idle_ms = now.whole_ms().saturating_sub(record.last.whole_ms());
-        let aged = |((_, algorithm), entry): (&(Limit, Algorithm), Entry)| {
-            // Times in a word are counted modulo its range: after an era it has recovered, and may look unlike it.
-            if idle_ms > algorithm.era_ms() {
+        let aged = |((_, algorithm), entry): (&(Limit, AnyAlgorithm), Entry)| {
+            // Times in a word are counted modulo its range: after an epoch it has recovered, and may look unlike it.
+            if idle_ms > algorithm.epoch_ms() {
                 return Entry::default();
             }
             entry.with(algorithm, |state| kept(algorithm, state, now))
@@ -140,23 +140,23 @@ impl Stored {
 }
 
 /// What has to be kept of a state: nothing of one that has recovered, and of a log the units in its window.
-fn kept(algorithm: &Algorithm, state: State<'_>, now: Nanos) -> Entry {
+fn kept(algorithm: &AnyAlgorithm, state: State<'_>, now: Nanos) -> Entry {
     if matches!(algorithm.debt(state, now), Debt::None(_)) {
         return Entry::default();
     }
     match algorithm.ring_words() {
         0 => Entry { value: state.value, times: Vec::new() },
-        _ => Entry { value: 0, times: algorithm.times(state, now) },
+        _ => Entry { value: 0, times: algorithm.log_times(state, now) },
     }
 }
 
 impl Entry {
     /// Runs `act` on the entry as the algorithm's steps see it.
-    fn with<T>(&self, algorithm: &Algorithm, act: impl FnOnce(State<'_>) -> T) -> T {
+    fn with<T>(&self, algorithm: &AnyAlgorithm, act: impl FnOnce(State<'_>) -> T) -> T {
         let cells: Vec<AtomicU64> = self.times.iter().map(|&ticks| Ring::cell(ticks)).collect();
         let value = match algorithm.ring_words() {
             0 => self.value,
-            _ => algorithm.settled(cells.len() as u64),
+            _ => algorithm.log_value(cells.len() as u64),
         };
         act(State { value, ring: Ring::read_only(&cells) })
     }
@@ -176,7 +176,8 @@ impl Account<'_> {
             Operation::Check(cost) => return self.check(cost),
             Operation::Take(cost) => return self.charge(cost, false),
             Operation::Pace(cost) => {
-                return self.charge(cost, self.stored.policy.kind == Kind::LeakyBucket);
+                return self
+                    .charge(cost, self.stored.config.algorithm == AlgorithmKind::LeakyBucket);
             }
             Operation::Peek(cost) => return self.peek(cost.max(1)),
             Operation::Refund(units) => {
@@ -193,13 +194,13 @@ impl Account<'_> {
     fn check(&mut self, cost: u64) -> Decision {
         let is_blocked = self.blocked_us() > 0;
         let decision = self.charge(cost, false);
-        let block_ms = self.stored.policy.block_for_ms;
+        let block_ms = self.stored.config.block_for_ms;
         let is_left = decision.allowed || is_blocked || decision.retry_ms == NEVER;
         if is_left || block_ms == 0 {
             return decision;
         }
         self.block(block_ms);
-        extended(decision, block_ms)
+        with_block(decision, block_ms)
     }
 
     /// Charges all limits or none. `paced`: the limit with the shortest window has to owe nothing.
@@ -229,7 +230,7 @@ impl Account<'_> {
         let readings = self.readings(cost, false);
         let blocked_us = self.blocked_us();
         if blocked_us > 0 {
-            return extended(denied(self.each(&readings)), blocked_us.div_ceil(1_000));
+            return with_block(denied(self.each(&readings)), blocked_us.div_ceil(1_000));
         }
         if readings.iter().all(|reading| reading.retry_ms == 0) {
             return admitted(self.each(&readings));
@@ -250,7 +251,7 @@ impl Account<'_> {
         Record::empty(self.stored.limits.len())
     }
 
-    fn change(&mut self, next: impl Fn(&Algorithm, State<'_>, Nanos) -> u64) {
+    fn change(&mut self, next: impl Fn(&AnyAlgorithm, State<'_>, Nanos) -> u64) {
         let now = self.now;
         self.record.entries = self.map(|algorithm, state| {
             let value = next(algorithm, state, now);
@@ -259,7 +260,7 @@ impl Account<'_> {
     }
 
     /// What `act` makes of each limit's state.
-    fn map<T>(&self, act: impl Fn(&Algorithm, State<'_>) -> T) -> Vec<T> {
+    fn map<T>(&self, act: impl Fn(&AnyAlgorithm, State<'_>) -> T) -> Vec<T> {
         let entries = self.stored.limits.iter().zip(&self.record.entries);
         entries.map(|((_, a), entry)| entry.with(a, |state| act(a, state))).collect()
     }
@@ -267,7 +268,7 @@ impl Account<'_> {
     fn readings(&self, cost: u64, paced: bool) -> Vec<Reading> {
         let now = self.now;
         let mut readings = self.map(|algorithm, state| algorithm.read(state, now, cost));
-        if let Some(reading) = readings.get_mut(self.stored.policy.shortest()).filter(|_| paced) {
+        if let Some(reading) = readings.get_mut(self.stored.config.shortest()).filter(|_| paced) {
             *reading = reading.paced();
         }
         readings
@@ -282,9 +283,11 @@ impl Account<'_> {
         limits.map(|(index, ((limit, _), reading))| (index, *limit, *reading))
     }
 
-    fn standings(&self) -> Vec<Standing> {
+    fn statuses(&self) -> Vec<LimitStatus> {
         let (now, blocked_us) = (self.now, self.blocked_us());
-        self.map(|algorithm, state| standing(blocked_us, |cost| algorithm.read(state, now, cost)))
+        self.map(|algorithm, state| {
+            limit_status(blocked_us, |cost| algorithm.read(state, now, cost))
+        })
     }
 
     fn write(&self) -> Write {

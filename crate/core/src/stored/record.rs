@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! "rtrec" 5 | format 1 | algorithm 1 | limits 1
-//! hash of the policy 8 | latest time, ns 8 | blocked until, us 8
+//! hash of the config 8 | latest time, ns 8 | blocked until, us 8
 //! per limit: its word 8; of a log: units 8, and for each when it was admitted, in ticks 8
 //! checksum of all before 8
 //! ```
 //!
-//! Numbers are little-endian. The checksum finds what a store garbles; it is no proof against a writer who means
-//! harm, and whoever may write to the store may reset keys anyway.
+//! Numbers are little-endian. The checksum finds what a store garbles; it does not protect against an attacker, who could
+//! reset keys anyway if the store lets them write.
 
 use super::Stored;
-use crate::algorithm::VALUE_MASK;
+use crate::algorithm::{Algorithm as _, VALUE_MASK};
+use crate::config::LimiterConfig;
 use crate::nanos::Nanos;
-use crate::policy::Policy;
 use crate::siphash;
 use std::fmt;
 
@@ -66,16 +66,16 @@ impl Record {
 pub(super) enum Found {
     /// No bytes.
     Nothing,
-    /// A record of this policy.
+    /// A record of this config.
     Record(Record),
-    /// A record of another policy or format.
+    /// A record of another config or format.
     Foreign,
 }
 
 /// The hash of what decides how a record is read: the algorithm, and of each limit count, window and burst.
-pub(super) fn hash_of(policy: &Policy) -> u64 {
-    let mut words = vec![policy.kind.index().unwrap_or(0) as u64];
-    for limit in &policy.limits {
+pub(super) fn hash_of(config: &LimiterConfig) -> u64 {
+    let mut words = vec![config.algorithm.index() as u64];
+    for limit in &config.limits {
         words.extend([limit.count(), limit.window_ms(), limit.burst()]);
     }
     let bytes: Vec<u8> = words.into_iter().flat_map(u64::to_le_bytes).collect();
@@ -89,9 +89,9 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 impl Stored {
-    /// The first eight bytes of this policy's records.
+    /// The first eight bytes of this config's records.
     fn head(&self) -> [u8; WORD] {
-        let kind = u8::try_from(self.policy.kind.index().unwrap_or(0)).unwrap_or(u8::MAX);
+        let kind = u8::try_from(self.config.algorithm.index()).unwrap_or(u8::MAX);
         let limits = u8::try_from(self.limits.len()).unwrap_or(u8::MAX);
         let mut head = [0, 0, 0, 0, 0, FORMAT, kind, limits];
         for (byte, magic) in head.iter_mut().zip(MAGIC) {

@@ -54,9 +54,8 @@ fn advise(block: NonNull<u8>, bytes: usize) {
         let length = bytes.saturating_sub(skip) & !(PAGE - 1);
         // SAFETY: whole pages inside the block, `skip` bytes on; the advice changes no content.
         let start = unsafe { block.add(skip) }.as_ptr().cast();
-        let advice = rustix::mm::Advice::LinuxHugepage;
         // SAFETY: as above. A kernel without huge pages refuses, which is as good.
-        let _ = unsafe { rustix::mm::madvise(start, length, advice) };
+        let _ = unsafe { libc::madvise(start, length, libc::MADV_HUGEPAGE) };
     }
 }
 

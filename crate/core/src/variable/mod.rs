@@ -1,161 +1,101 @@
-//! A limiter whose limits are an argument of each call: one state, whatever the plans of its callers.
+//! A limiter whose limits are an argument of each call: one state, whatever limits its keys have.
 //!
 //! What a key has used stays used when its limits change.
 //!
 //! - **Buckets**: time is owed, in one table for all limits. Of several limits the one with the longest
-//!   window counts there; each other one in the table of its window.
-//! - **Windows and logs**: units are used, in one table for each window. A key that has a place in several
-//!   tables has what it uses noted in all of them; in one that has not met it, what it used elsewhere counts,
-//!   unless that was longer ago than its window.
+//!   window counts there; each of the others in the table of its window.
+//! - **Windows and logs**: units are used, in one table for each window. A key that has a slot in several
+//!   tables has what it uses recorded in all of them. When it first comes to a table, what it used elsewhere
+//!   counts there too, unless that was longer ago than that table's window.
 
 mod call;
-mod place;
+mod table_pool;
 
+pub use call::VariableCall;
+
+use crate::algorithm::AlgorithmKind;
 use crate::clock::Clock;
-use crate::decision::{Decision, Standing};
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
-use crate::limit::Limit;
-use crate::policy::Kind;
-use place::{Place, Places, What};
+use table_pool::{TableId, TablePool, VariableTable, View};
 
 /// What stays the same from call to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VariablePolicy {
+pub struct VariableConfig {
     /// How requests are counted.
-    pub kind: Kind,
-    /// After a denial, deny the key for so many milliseconds; 0 is off.
+    pub algorithm: AlgorithmKind,
+    /// After a denial, deny the key for this many milliseconds; 0 is off.
     pub block_for_ms: u64,
     /// Keys expected to be live at once. `None`: 100,000, or as many as a log has room for.
     pub capacity: Option<usize>,
 }
 
-impl VariablePolicy {
+impl VariableConfig {
     pub(crate) const fn is_bucket(&self) -> bool {
-        matches!(self.kind, Kind::TokenBucket | Kind::LeakyBucket)
+        self.algorithm.has_burst()
     }
 }
 
-/// A limiter whose limits are an argument of each call.
+/// A limiter whose limits are an argument of each call; see [`Self::call`].
 #[derive(Debug)]
 pub struct VariableLimiter {
-    policy: VariablePolicy,
+    config: VariableConfig,
     /// The name under which processes share it.
     name: Option<String>,
     secret: Secret,
     /// Holds blocks; for buckets the debts under the longest limit, for others when a key was last charged.
-    base: Place,
-    places: Places,
+    base: VariableTable,
+    pool: TablePool,
 }
 
 impl VariableLimiter {
-    /// A limiter with empty tables and a secret of its own.
-    pub fn new(policy: VariablePolicy) -> Result<Self, Error> {
-        Self::open(None, policy, 0)
+    /// A limiter in this process, with a hash key of its own.
+    pub fn new(config: VariableConfig) -> Result<Self, Error> {
+        Self::open(None, config, 0)
     }
 
-    /// The limiter that all processes of this user share under this name, whatever the limits of each.
+    /// The limiter that all processes of this user share under this name.
     ///
-    /// `before`: how many there were before, as far as whoever asks knows.
-    pub fn shared(name: &str, policy: VariablePolicy, before: u64) -> Result<Self, Error> {
-        Self::open(Some(name), policy, before)
+    /// `generation`: how many files of this name and configuration there were before, if the caller knows.
+    pub fn shared(name: &str, config: VariableConfig, generation: u64) -> Result<Self, Error> {
+        Self::open(Some(name), config, generation)
     }
 
-    fn open(name: Option<&str>, policy: VariablePolicy, before: u64) -> Result<Self, Error> {
-        let base = Place::new(name, &policy, What::BASE, before)?;
-        let secret = base.share().map_or_else(Secret::random, |share| Ok(share.secret))?;
+    fn open(name: Option<&str>, config: VariableConfig, generation: u64) -> Result<Self, Error> {
+        let base = VariableTable::new(name, &config, TableId::BASE, generation)?;
+        let secret = base.segment().map_or_else(Secret::random, |segment| Ok(segment.secret))?;
         let name = name.map(str::to_owned);
-        Ok(Self { policy, name, secret, base, places: Places::default() })
+        Ok(Self { config, name, secret, base, pool: TablePool::default() })
     }
 
-    /// How many shared tables of the same name are in use with other settings.
+    /// How many shared tables of the same name are in use with another configuration.
     #[must_use]
-    pub fn rivals(&self) -> usize {
-        self.base.share().map_or(0, |share| share.rivals)
+    pub fn conflicting(&self) -> usize {
+        self.base.segment().map_or(0, |segment| segment.conflicting)
     }
 
-    /// How many shared ones of this name and policy there were before, as far as is known.
+    /// How many shared files of this name and configuration there were before, if known.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.base.share().map_or(0, |share| share.generation)
+        self.base.segment().map_or(0, |segment| segment.generation)
     }
 
     /// What the limiter was made from.
     #[must_use]
-    pub const fn policy(&self) -> &VariablePolicy {
-        &self.policy
+    pub const fn config(&self) -> &VariableConfig {
+        &self.config
     }
 
-    /// Whether what this limiter counts on is what other processes find: always so for one in memory.
+    /// Whether other processes would attach to the same files now; always true in memory.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.base.is_current() && self.places.read().iter().all(|place| place.is_current())
+        self.base.is_current() && self.pool.read().iter().all(|table| table.is_current())
     }
 
     /// The key of these bytes.
     #[must_use]
     pub fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
         self.secret.key(bytes, encoding)
-    }
-
-    /// Charges `cost` to every limit, or to none, and says what the key's state is afterwards.
-    ///
-    /// Fails, as all of these do, for limits that can't be counted.
-    pub fn check(
-        &self,
-        limits: &[Limit],
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
-    ) -> Result<Decision, Error> {
-        self.call(limits, key, clock, |call| call.check(key, cost, clock))
-    }
-
-    /// As [`Self::check`], but a denial begins no block: for callers who wait for their turn. `paced`: a leaky
-    /// bucket admits only while the bucket of the shortest limit is empty.
-    pub fn take(
-        &self,
-        limits: &[Limit],
-        paced: bool,
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
-    ) -> Result<Decision, Error> {
-        let paced = paced && self.policy.kind == Kind::LeakyBucket;
-        self.call(limits, key, clock, |call| call.take(paced, key, cost, clock))
-    }
-
-    /// What [`Self::check`] would answer now. Changes nothing.
-    pub fn peek(
-        &self,
-        limits: &[Limit],
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
-    ) -> Result<Decision, Error> {
-        self.call(limits, key, clock, |call| call.peek(key, cost, clock))
-    }
-
-    /// How the limit of this index stands for the key, apart from all others; zeros past the last.
-    pub fn standing(
-        &self,
-        limits: &[Limit],
-        key: Key,
-        index: usize,
-        clock: &impl Clock,
-    ) -> Result<Standing, Error> {
-        self.call(limits, key, clock, |call| call.standing(key, index, clock))
-    }
-
-    /// Gives back `units` that were charged under these limits. Nothing beyond what is owed.
-    pub fn refund(
-        &self,
-        limits: &[Limit],
-        key: Key,
-        units: u64,
-        clock: &impl Clock,
-    ) -> Result<(), Error> {
-        self.call(limits, key, clock, |call| call.refund(key, units, clock))
     }
 
     /// Forgets the key under all limits, its block included.
@@ -167,17 +107,17 @@ impl VariableLimiter {
     /// table has no slot left for it that does not hold another blocked key.
     pub fn block(&self, key: Key, ms: u64, clock: &impl Clock) -> bool {
         let until_us = clock.now().whole_us().saturating_add(ms.saturating_mul(1_000));
-        self.base.any(&self.policy).is_some_and(|table| table.block(key, until_us, clock))
+        self.base.any_view(&self.config).is_some_and(|table| table.block(key, until_us, clock))
     }
 
-    /// Live keys that had to go for a newcomer.
+    /// Keys with debt that were evicted for a new key.
     #[must_use]
     #[expect(clippy::redundant_closure_for_method_calls, reason = "as a path it has one lifetime")]
     pub fn evictions(&self) -> u64 {
         self.sum(|table| table.evictions())
     }
 
-    /// Decisions taken on the words that strangers share, because no slot was left.
+    /// Decisions made on overflow buckets, because every slot held a blocked key.
     #[must_use]
     #[expect(clippy::redundant_closure_for_method_calls, reason = "as a path it has one lifetime")]
     pub fn overflows(&self) -> u64 {
@@ -200,15 +140,15 @@ impl VariableLimiter {
         sum
     }
 
-    fn each(&self, mut act: impl FnMut(&place::View<'_>)) {
-        let places = self.places.read();
-        let all = places.iter().map(|place| &**place).chain([&self.base]);
-        for table in all.filter_map(|place| place.any(&self.policy)) {
-            act(&table);
+    fn each(&self, mut act: impl FnMut(&View<'_>)) {
+        let tables = self.pool.read();
+        let all = tables.iter().map(|table| &**table).chain([&self.base]);
+        for view in all.filter_map(|table| table.any_view(&self.config)) {
+            act(&view);
         }
     }
 
-    fn sum(&self, number: impl Fn(&place::View<'_>) -> u64) -> u64 {
+    fn sum(&self, number: impl Fn(&View<'_>) -> u64) -> u64 {
         let mut sum = 0_u64;
         self.each(|table| sum = sum.saturating_add(number(table)));
         sum

@@ -2,12 +2,15 @@
 //! shows it.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
-mod carrying;
+mod ask;
 mod twin;
+mod usage;
 mod varying;
 
 use proptest::prelude::*;
-use ratethrottle_core::{At, Encoding, Key, Kind, Limit, Limiter, NEVER, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Encoding, FixedTime, Key, Limit, LimiterConfig, NEVER, Nanos, RawLimiter,
+};
 use twin::{Event, Twin};
 
 /// Far enough from 0 for a window to lie before it.
@@ -30,7 +33,7 @@ impl Act {
 /// A limit, and acts with the milliseconds that pass before each.
 #[derive(Clone, Debug)]
 struct Schedule {
-    kind: Kind,
+    kind: AlgorithmKind,
     count: u64,
     window_ms: u64,
     burst: Option<u64>,
@@ -43,10 +46,11 @@ impl Schedule {
         limit.with_burst(self.most()).unwrap()
     }
 
-    fn limiter(&self) -> Limiter {
+    fn limiter(&self) -> RawLimiter {
         let limits = vec![self.limit()];
         let kind = self.kind;
-        Limiter::new(Policy { limits, kind, block_for_ms: 0, capacity: 100 }).unwrap()
+        RawLimiter::new(LimiterConfig { limits, algorithm: kind, block_for_ms: 0, capacity: 100 })
+            .unwrap()
     }
 
     fn twin(&self) -> Twin {
@@ -69,16 +73,16 @@ impl Schedule {
     /// The most that may be admitted in any window, in the words of the README.
     fn promise(&self) -> u64 {
         match self.kind {
-            Kind::TokenBucket | Kind::LeakyBucket => self.most() + self.count - 1,
-            Kind::SlidingWindow => 2 * self.count - 1,
-            Kind::FixedWindow => 2 * self.count,
-            Kind::SlidingLog => self.count,
+            AlgorithmKind::TokenBucket | AlgorithmKind::LeakyBucket => self.most() + self.count - 1,
+            AlgorithmKind::SlidingWindow => 2 * self.count - 1,
+            AlgorithmKind::FixedWindow => 2 * self.count,
+            AlgorithmKind::SlidingLog => self.count,
         }
     }
 }
 
-fn kinds() -> impl Strategy<Value = Kind> {
-    use Kind::{FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket};
+fn kinds() -> impl Strategy<Value = AlgorithmKind> {
+    use AlgorithmKind::{FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket};
     prop::sample::select(vec![TokenBucket, LeakyBucket, SlidingWindow, SlidingLog, FixedWindow])
 }
 
@@ -104,7 +108,7 @@ fn acts(count: u64) -> impl Strategy<Value = Act> {
 fn schedules() -> impl Strategy<Value = Schedule> {
     (kinds(), 1_u64..=12, 2_u64..=3_000, prop::option::of(1_u64..=24)).prop_flat_map(
         |(kind, count, window_ms, burst)| {
-            let bursts = matches!(kind, Kind::TokenBucket | Kind::LeakyBucket);
+            let bursts = matches!(kind, AlgorithmKind::TokenBucket | AlgorithmKind::LeakyBucket);
             let burst = burst.filter(|_| bursts);
             let acts = prop::collection::vec((pauses(window_ms), acts(count)), 1..120);
             acts.prop_map(move |acts| Schedule { kind, count, window_ms, burst, acts })
@@ -116,11 +120,11 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-const fn at(ms: u64) -> At {
-    At(Nanos(ms * 1_000_000))
+const fn at(ms: u64) -> FixedTime {
+    FixedTime(Nanos(ms * 1_000_000))
 }
 
-fn key(limiter: &Limiter) -> Key {
+fn key(limiter: &RawLimiter) -> Key {
     limiter.key(b"somebody", Encoding::Utf8)
 }
 

@@ -2,7 +2,7 @@
 //! many units are free. Waits are found by trying. No words, no ticks, no closed forms.
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
-use ratethrottle_core::{Decision, Kind, NEVER};
+use ratethrottle_core::{AlgorithmKind, Decision, NEVER};
 
 /// Something that changed a key's account, at a whole millisecond.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub(crate) enum Event {
 /// One limit's account of one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Twin {
-    pub(crate) kind: Kind,
+    pub(crate) kind: AlgorithmKind,
     pub(crate) count: u64,
     pub(crate) window_ms: u64,
     /// Equal to the count but for a token bucket with a burst.
@@ -62,10 +62,10 @@ impl Twin {
 
     fn free(&self, at: u64) -> u64 {
         match self.kind {
-            Kind::TokenBucket | Kind::LeakyBucket => self.in_bucket(at),
-            Kind::FixedWindow => self.in_window(at),
-            Kind::SlidingWindow => self.in_two_buckets(at),
-            Kind::SlidingLog => self.in_log(at),
+            AlgorithmKind::TokenBucket | AlgorithmKind::LeakyBucket => self.in_bucket(at),
+            AlgorithmKind::FixedWindow => self.in_window(at),
+            AlgorithmKind::SlidingWindow => self.in_two_buckets(at),
+            AlgorithmKind::SlidingLog => self.in_log(at),
         }
     }
 

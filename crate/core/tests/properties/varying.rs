@@ -2,11 +2,12 @@
 //! fractions with the denominator 2,520, of which every count up to 10 is a divisor: no words, no ticks.
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
+use crate::ask::Ask as _;
 use crate::twin::Event;
 use crate::{Act, START_MS, at, config};
 use proptest::prelude::*;
 use ratethrottle_core::{
-    Decision, Encoding, Key, Kind, Limit, NEVER, VariableLimiter, VariablePolicy,
+    AlgorithmKind, Decision, Encoding, Key, Limit, NEVER, VariableConfig, VariableLimiter,
 };
 
 /// The largest count in a schedule.
@@ -23,7 +24,7 @@ struct Ask {
 
 #[derive(Clone, Debug)]
 struct Schedule {
-    kind: Kind,
+    kind: AlgorithmKind,
     window_ms: u64,
     asks: Vec<Ask>,
 }
@@ -43,16 +44,16 @@ impl Schedule {
     /// What section 4 of the design promises of the largest limit.
     const fn promise(&self) -> u64 {
         match self.kind {
-            Kind::SlidingLog => MOST,
-            Kind::FixedWindow => 2 * MOST,
+            AlgorithmKind::SlidingLog => MOST,
+            AlgorithmKind::FixedWindow => 2 * MOST,
             _ => 2 * MOST - 1,
         }
     }
 }
 
-fn limiter(kind: Kind) -> VariableLimiter {
-    let policy = VariablePolicy { kind, block_for_ms: 0, capacity: Some(100) };
-    VariableLimiter::new(policy).unwrap()
+fn limiter(kind: AlgorithmKind) -> VariableLimiter {
+    let config = VariableConfig { algorithm: kind, block_for_ms: 0, capacity: Some(100) };
+    VariableLimiter::new(config).unwrap()
 }
 
 fn key(limiter: &VariableLimiter) -> Key {
@@ -63,9 +64,9 @@ fn key(limiter: &VariableLimiter) -> Key {
 type Admitted = Vec<(u64, u64, u64)>;
 
 /// The most units a limit of `count` still admits, worked out from everything that was admitted.
-fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) -> u64 {
+fn free(kind: AlgorithmKind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) -> u64 {
     match kind {
-        Kind::TokenBucket | Kind::LeakyBucket => {
+        AlgorithmKind::TokenBucket | AlgorithmKind::LeakyBucket => {
             // Time is owed: a unit under a limit of n costs an n-th of the window, whoever asks later.
             let (mut owed, mut since) = (0_u64, 0);
             for &(time, units, by) in admitted {
@@ -76,7 +77,7 @@ fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) ->
             owed = owed.saturating_sub((at - since) * PARTS);
             (window_ms * PARTS).saturating_sub(owed) / (window_ms * PARTS / count)
         }
-        Kind::FixedWindow => {
+        AlgorithmKind::FixedWindow => {
             let (mut opened, mut used) = (0, 0);
             for &(time, units, _) in admitted {
                 if used == 0 || time >= opened + window_ms {
@@ -86,7 +87,7 @@ fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) ->
             }
             if at < opened + window_ms { count.saturating_sub(used) } else { count }
         }
-        Kind::SlidingWindow => {
+        AlgorithmKind::SlidingWindow => {
             let of = |index: u64| -> u64 {
                 let inside = admitted.iter().filter(|(time, ..)| time / window_ms == index);
                 inside.map(|(_, units, _)| units).sum()
@@ -95,7 +96,7 @@ fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) ->
             let used = of(index - 1) * rest + of(index) * window_ms;
             (count * window_ms).saturating_sub(used) / window_ms
         }
-        Kind::SlidingLog => {
+        AlgorithmKind::SlidingLog => {
             let inside = admitted.iter().filter(|(time, ..)| at < time + window_ms);
             count.saturating_sub(inside.map(|(_, units, _)| units).sum())
         }
@@ -103,7 +104,7 @@ fn free(kind: Kind, window_ms: u64, admitted: &Admitted, at: u64, count: u64) ->
 }
 
 fn schedules() -> impl Strategy<Value = Schedule> {
-    use Kind::{FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket};
+    use AlgorithmKind::{FixedWindow, LeakyBucket, SlidingLog, SlidingWindow, TokenBucket};
     let kinds = vec![TokenBucket, LeakyBucket, SlidingWindow, SlidingLog, FixedWindow];
     (prop::sample::select(kinds), 2_u64..=3_000).prop_flat_map(|(kind, window_ms)| {
         let pauses = prop_oneof![
@@ -240,7 +241,7 @@ proptest! {
         window_ms in 1_u64..=5_000,
         pauses in prop::collection::vec(0_u64..=50, 1..60),
     ) {
-        let limiter = limiter(Kind::TokenBucket);
+        let limiter = limiter(AlgorithmKind::TokenBucket);
         let limits = [Limit::new(count, window_ms).unwrap()];
         let key = key(&limiter);
         let (mut now, mut admitted) = (START_MS, Vec::<(u64, u64)>::new());
@@ -263,10 +264,10 @@ proptest! {
 /// A key that is denied now keeps its place, whatever limits the keys have that want one.
 #[test]
 fn a_flood_under_other_limits_does_not_wash_a_denied_key_away() {
-    use Kind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
+    use AlgorithmKind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
     for kind in [TokenBucket, FixedWindow, SlidingWindow, SlidingLog] {
-        let policy = VariablePolicy { kind, block_for_ms: 0, capacity: Some(8) };
-        let limiter = VariableLimiter::new(policy).unwrap();
+        let config = VariableConfig { algorithm: kind, block_for_ms: 0, capacity: Some(8) };
+        let limiter = VariableLimiter::new(config).unwrap();
         let (mine, hours) =
             ([Limit::new(10, 3_600_000).unwrap()], u64::from(kind == TokenBucket) + 1);
         let theirs = [Limit::new(16, 3_600_000 * hours).unwrap()];
@@ -283,13 +284,13 @@ fn a_flood_under_other_limits_does_not_wash_a_denied_key_away() {
 /// Any window and several limits at once: what holds whatever changes.
 #[derive(Clone, Debug)]
 struct Plans {
-    kind: Kind,
+    kind: AlgorithmKind,
     limits: Vec<Vec<(u64, u64)>>,
     asks: Vec<(u64, usize)>,
 }
 
 fn plans() -> impl Strategy<Value = Plans> {
-    use Kind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
+    use AlgorithmKind::{FixedWindow, SlidingLog, SlidingWindow, TokenBucket};
     let kinds = vec![TokenBucket, SlidingWindow, SlidingLog, FixedWindow];
     let limit = (1_u64..=9, prop::sample::select(vec![100_u64, 700, 1_000, 5_000]));
     let plans = prop::collection::vec(prop::collection::vec(limit, 1..4), 1..4);
@@ -320,7 +321,7 @@ proptest! {
             prop_assert!(decision.policy < rates.len());
             prop_assert_eq!(decision.limit, rates[decision.policy].count());
             if !decision.allowed {
-                // Only at the end: a look into the future may enter an era that a step back can't leave.
+                // Only at the end: a look into the future may enter an epoch that a step back can't leave.
                 if index + 1 == given.asks.len() {
                     let then = at(now + decision.retry_ms);
                     let seen = limiter.peek(&rates, key(&limiter), 1, &then).unwrap();
@@ -332,8 +333,8 @@ proptest! {
             for &(count, window_ms) in &given.limits[plan] {
                 let mine = admitted.iter().filter(|&&(time, by)| by == plan && now < time + window_ms);
                 let most = match given.kind {
-                    Kind::SlidingLog => count,
-                    Kind::FixedWindow => 2 * count,
+                    AlgorithmKind::SlidingLog => count,
+                    AlgorithmKind::FixedWindow => 2 * count,
                     _ => 2 * count - 1,
                 };
                 prop_assert!(mine.count() as u64 <= most);

@@ -4,8 +4,8 @@
 
 use crate::child::{FIXED, Job, start};
 use crate::figure;
-use crate::place::{KINDS, Place, kind, open, policy};
-use ratethrottle_core::{At, Encoding, write_down, written_down};
+use crate::test_dir::{KINDS, TestDir, config, kind, open};
+use ratethrottle_core::{Encoding, FixedTime, record_exchanges, recorded_exchanges};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -32,8 +32,8 @@ fn the_exchanges_of_all_processes_form_one_path_for_each_slot() {
     let mut checked = 0;
     for (name, ..) in KINDS {
         for (keys, checks) in HISTORIES {
-            let place = Place::new();
-            let _held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+            let place = TestDir::new();
+            let _held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
             let figures = (name, COUNT, WINDOW_MS, CAPACITY);
             let children: Vec<_> =
                 (0..PROCESSES).map(|_| start("chain", &place, figures, &[keys, checks])).collect();
@@ -98,21 +98,21 @@ fn the_chain_checker_finds_a_lost_update_and_a_word_from_nowhere() {
 pub(crate) fn job(job: &Job) {
     let limiter = job.limiter();
     let (keys, checks) = (job.number(0), job.number(1));
-    write_down();
+    record_exchanges();
     let admitted: u64 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let limiter = &limiter;
                 scope.spawn(move || {
                     let key = |n: u64| limiter.key(&(n % keys).to_le_bytes(), Encoding::Utf8);
-                    let ask = |n: u64| limiter.allow(key(n * 7 + thread), 1, &At(FIXED));
+                    let ask = |n: u64| limiter.allow(key(n * 7 + thread), 1, &FixedTime(FIXED));
                     (0..checks).filter(|n| ask(*n)).count() as u64
                 })
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    for [place, from, to] in written_down() {
+    for [place, from, to] in recorded_exchanges() {
         println!("edge {place} {from} {to}");
     }
     println!("sum {admitted}");

@@ -1,9 +1,9 @@
 //! The same program again, as another process.
 
-use crate::place::{kind, open, policy};
+use crate::test_dir::{config, kind, open};
 #[cfg(feature = "probe")]
-use ratethrottle_core::Kind;
-use ratethrottle_core::{At, Clock, Encoding, Limiter, Monotonic, Nanos};
+use ratethrottle_core::AlgorithmKind;
+use ratethrottle_core::{Clock, Encoding, FixedTime, Monotonic, Nanos, RawLimiter};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -18,7 +18,7 @@ pub(crate) struct Job(Vec<String>);
 /// Starts a process that does `role` on the limiter of these figures.
 pub(crate) fn start(
     role: &str,
-    place: &crate::place::Place,
+    place: &crate::test_dir::TestDir,
     (kind, count, window_ms, capacity): (&str, u64, u64, usize),
     more: &[u64],
 ) -> Child {
@@ -34,11 +34,11 @@ pub(crate) fn start(
 }
 
 impl Job {
-    pub(crate) fn limiter(&self) -> Limiter {
+    pub(crate) fn limiter(&self) -> RawLimiter {
         let number = |index: usize| self.0[index].parse::<u64>().unwrap();
         let capacity = usize::try_from(number(5)).unwrap();
-        let policy = policy(kind(&self.0[2]), number(3), number(4), capacity);
-        open(&PathBuf::from(&self.0[1]), &policy).unwrap()
+        let config = config(kind(&self.0[2]), number(3), number(4), capacity);
+        open(&PathBuf::from(&self.0[1]), &config).unwrap()
     }
 
     pub(crate) fn directory(&self) -> PathBuf {
@@ -46,7 +46,7 @@ impl Job {
     }
 
     #[cfg(feature = "probe")]
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> AlgorithmKind {
         kind(&self.0[2])
     }
 
@@ -57,9 +57,13 @@ impl Job {
 }
 
 /// Fixed or real: whatever clock a job is to decide with.
-pub(crate) fn admits(limiter: &Limiter, key: &[u8], is_fixed: bool) -> bool {
+pub(crate) fn admits(limiter: &RawLimiter, key: &[u8], is_fixed: bool) -> bool {
     let key = limiter.key(key, Encoding::Utf8);
-    if is_fixed { limiter.allow(key, 1, &At(FIXED)) } else { limiter.allow(key, 1, &Monotonic) }
+    if is_fixed {
+        limiter.allow(key, 1, &FixedTime(FIXED))
+    } else {
+        limiter.allow(key, 1, &Monotonic)
+    }
 }
 
 pub(crate) fn now() -> u64 {

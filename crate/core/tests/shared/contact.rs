@@ -2,9 +2,9 @@
 //! one another out.
 
 use crate::child::{FIXED, Job, start};
-use crate::place::{KINDS, Place, kind, open, policy};
+use crate::test_dir::{KINDS, TestDir, config, kind, open};
 use crate::{asked, figure};
-use ratethrottle_core::{At, Encoding};
+use ratethrottle_core::{Encoding, FixedTime};
 use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +17,7 @@ fn keys() -> u64 {
 }
 
 /// What all processes of a job printed, added up.
-fn sum(place: &Place, role: &str, figures: (&str, u64, u64, usize)) -> u64 {
+fn sum(place: &TestDir, role: &str, figures: (&str, u64, u64, usize)) -> u64 {
     let children: Vec<_> =
         (0..PROCESSES).map(|process| start(role, place, figures, &[process])).collect();
     let admitted = children.into_iter().map(|mut child| {
@@ -33,9 +33,9 @@ fn sum(place: &Place, role: &str, figures: (&str, u64, u64, usize)) -> u64 {
 #[test]
 fn a_key_that_several_see_first_is_admitted_once() {
     for (name, ..) in KINDS {
-        let place = Place::new();
+        let place = TestDir::new();
         let capacity = 4 * usize::try_from(keys()).unwrap();
-        let held = open(&place.0, &policy(kind(name), 1, HOUR_MS, capacity)).unwrap();
+        let held = open(&place.0, &config(kind(name), 1, HOUR_MS, capacity)).unwrap();
         assert_eq!(sum(&place, "contact", (name, 1, HOUR_MS, capacity)), keys(), "{name}");
         assert_eq!((held.evictions(), held.overflows()), (0, 0));
     }
@@ -45,8 +45,8 @@ fn a_key_that_several_see_first_is_admitted_once() {
 #[test]
 fn a_key_that_nobody_has_seen_is_never_denied_for_what_another_owes() {
     for (name, ..) in KINDS {
-        let place = Place::new();
-        let held = open(&place.0, &policy(kind(name), 3, HOUR_MS, 1)).unwrap();
+        let place = TestDir::new();
+        let held = open(&place.0, &config(kind(name), 3, HOUR_MS, 1)).unwrap();
         let asked = PROCESSES * THREADS * keys();
         assert_eq!(sum(&place, "fresh", (name, 3, HOUR_MS, 1)), asked, "{name}");
         assert!(held.evictions() > asked / 2);
@@ -69,7 +69,7 @@ pub(crate) fn contact(job: &Job) {
                 std::hint::spin_loop();
             }
             let key = limiter.key(&n.to_le_bytes(), Encoding::Utf8);
-            admitted += u64::from(limiter.allow(key, 1, &At(FIXED)));
+            admitted += u64::from(limiter.allow(key, 1, &FixedTime(FIXED)));
         }
         admitted
     };
@@ -85,8 +85,8 @@ pub(crate) fn fresh(job: &Job) {
         let first = ((process * THREADS + thread) << 32) + 8;
         let key = |n: u64| limiter.key(&n.to_le_bytes(), Encoding::Utf8);
         let is_right = |n: &u64| {
-            let decision = limiter.check(key(*n), 1, &At(FIXED));
-            limiter.allow(key(*n - 3), 1, &At(FIXED));
+            let decision = limiter.check(key(*n), 1, &FixedTime(FIXED));
+            limiter.allow(key(*n - 3), 1, &FixedTime(FIXED));
             decision.allowed && decision.remaining == 2
         };
         (first..first + keys).filter(is_right).count() as u64

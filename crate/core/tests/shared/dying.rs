@@ -2,9 +2,11 @@
 
 use crate::child::{FIXED, Job, start};
 use crate::figure;
-use crate::place::{KINDS, Place, here, kind, open, policy};
-use ratethrottle_core::shared::{Contents, Directory, Place as _};
-use ratethrottle_core::{At, Encoding, Kind, Limit, Limiter, Policy, die_after};
+use crate::test_dir::{KINDS, TestDir, config, here, kind, open};
+use ratethrottle_core::shared::{Contents, Directory, Platform as _};
+use ratethrottle_core::{
+    AlgorithmKind, Encoding, FixedTime, Limit, LimiterConfig, RawLimiter, die_after,
+};
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 
@@ -12,15 +14,15 @@ const COUNT: u64 = 6;
 const WINDOW_MS: u64 = 3_600_000;
 /// So small that the keys of the script evict one another.
 const CAPACITY: usize = 1;
-const CLOCK: At = At(FIXED);
+const CLOCK: FixedTime = FixedTime(FIXED);
 
 #[test]
 fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
     let mut deaths = 0;
     for (name, ..) in KINDS {
         for k in 1.. {
-            let place = Place::new();
-            let held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+            let place = TestDir::new();
+            let held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
             let figures = (name, COUNT, WINDOW_MS, CAPACITY);
             let mut child = start("dying", &place, figures, &[k]);
             let mut out = String::new();
@@ -48,7 +50,7 @@ fn a_death_in_a_call_with_several_limits_leaves_at_most_that_call_charged() {
     let (mut deaths, mut partly) = (0, 0);
     for (name, ..) in KINDS {
         for k in 1.. {
-            let place = Place::new();
+            let place = TestDir::new();
             let held = open(&place.0, &several(kind(name))).unwrap();
             let mut child = start("dying_in_several", &place, (name, 1, 1, 1), &[k]);
             let mut out = String::new();
@@ -57,7 +59,9 @@ fn a_death_in_a_call_with_several_limits_leaves_at_most_that_call_charged() {
             let answered = out.matches("admitted").count() as u64;
             let key = held.key(b"hot", Encoding::Utf8);
             let charged: Vec<u64> = (0..SEVERAL.len())
-                .map(|index| SEVERAL[index] - held.standing(key, index, &CLOCK).unwrap().remaining)
+                .map(|index| {
+                    SEVERAL[index] - held.limit_status(key, index, &CLOCK).unwrap().remaining
+                })
                 .collect();
             for &units in &charged {
                 let when = format!("{name}, k = {k}: {answered} answered, {charged:?} charged");
@@ -84,11 +88,11 @@ fn a_death_in_a_call_with_several_limits_leaves_at_most_that_call_charged() {
 const SEVERAL: [u64; 3] = [12, 9, 6];
 const COST: u64 = 3;
 
-fn several(kind: Kind) -> Policy {
+fn several(kind: AlgorithmKind) -> LimiterConfig {
     let limits = SEVERAL.iter().zip([WINDOW_MS, WINDOW_MS * 2, WINDOW_MS * 3]);
-    Policy {
+    LimiterConfig {
         limits: limits.map(|(&count, window)| Limit::new(count, window).unwrap()).collect(),
-        ..policy(kind, COUNT, WINDOW_MS, 16)
+        ..config(kind, COUNT, WINDOW_MS, 16)
     }
 }
 
@@ -105,27 +109,27 @@ pub(crate) fn job_in_several(job: &Job) {
     die_after(0);
 }
 
-/// What is left of the hot key's limit, and whether strangers still find a slot.
-fn check(held: &Limiter, answered: u64, when: &str) {
+/// What is left of the hot key's limit, and whether new_keys still find a slot.
+fn check(held: &RawLimiter, answered: u64, when: &str) {
     let hot = held.key(b"hot", Encoding::Utf8);
     let left = (0..=COUNT).filter(|_| held.allow(hot, 1, &CLOCK)).count() as u64;
     assert!(answered + left <= COUNT, "{when}: {answered} answered and {left} left");
     assert!(answered + left + 1 >= COUNT, "{when}: {answered} answered and {left} left");
-    let later = At(ratethrottle_core::Nanos(FIXED.0 + 30_000_000));
+    let later = FixedTime(ratethrottle_core::Nanos(FIXED.0 + 30_000_000));
     let before = held.overflows();
     // So many that every slot is wanted: one that a dead claim holds is the first to go.
-    let strangers = (1..=64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
-    for key in strangers {
+    let new_keys = (1..=64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
+    for key in new_keys {
         assert!(held.allow(key, 1, &later), "{when}: a stranger was refused");
     }
     assert_eq!(held.overflows(), before, "{when}: a slot was lost");
 }
 
-fn claimed(place: &Place) -> u64 {
+fn claimed(place: &TestDir) -> u64 {
     let found = Directory::open(&place.0, here()).unwrap().list(FIXED).unwrap();
     let claimed = found.iter().map(|entry| match &entry.contents {
-        Contents::Sound(sound) => sound.tables[0].claimed,
-        Contents::Unsound(why) => panic!("{why}"),
+        Contents::Valid(sound) => sound.tables[0].claimed,
+        Contents::Invalid(why) => panic!("{why}"),
     });
     claimed.sum()
 }

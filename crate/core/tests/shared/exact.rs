@@ -1,7 +1,7 @@
 //! Four processes of two threads each, on one key.
 
 use crate::child::{Job, admits, start};
-use crate::place::{KINDS, Place};
+use crate::test_dir::{KINDS, TestDir};
 use crate::{asked, figure};
 use std::io::Read;
 
@@ -17,7 +17,7 @@ fn four_processes_of_two_threads_admit_exactly_the_limit() {
         // So long that the real clock gives nothing back meanwhile.
         let window_ms = if name == "sliding-log" { 86_400_000 } else { 10 * 86_400_000 };
         for is_fixed in [true, false] {
-            let place = Place::new();
+            let place = TestDir::new();
             let figures = (name, count, window_ms, 1_000);
             let more = [checks, u64::from(is_fixed)];
             let children: Vec<_> =

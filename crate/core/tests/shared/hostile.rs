@@ -1,10 +1,10 @@
 //! Arbitrary bytes: in a label they are refused or describe a table that exists; in a table they are
 //! decided on, in bounded time and inside its own memory.
 
-use crate::place::{KINDS, Place, open, policy};
+use crate::test_dir::{KINDS, TestDir, config, open};
 use crate::{asked, figure};
-use ratethrottle_core::shared::{LABEL_BYTES, Label};
-use ratethrottle_core::{Encoding, Limiter, Monotonic};
+use ratethrottle_core::shared::{FileHeader, HEADER_BYTES};
+use ratethrottle_core::{Encoding, Monotonic, RawLimiter};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 
@@ -27,9 +27,9 @@ impl Random {
 
 #[test]
 fn labels_of_any_bytes_are_refused_or_sound() {
-    let place = Place::new();
-    drop(open(&place.0, &policy(KINDS[0].1, 10, 1_000, 100)).unwrap());
-    let good = fs::read(place.file()).unwrap()[..LABEL_BYTES].to_vec();
+    let place = TestDir::new();
+    drop(open(&place.0, &config(KINDS[0].1, 10, 1_000, 100)).unwrap());
+    let good = fs::read(place.file()).unwrap()[..HEADER_BYTES].to_vec();
     let mut random = Random(1);
     let rounds = asked("PROVE_LABELS", 20_000);
     let mut accepted = 0;
@@ -37,7 +37,7 @@ fn labels_of_any_bytes_are_refused_or_sound() {
         let mut page = good.clone();
         match random.below(4) {
             0 => page.iter_mut().for_each(|byte| *byte = random.next().to_le_bytes()[0]),
-            1 => page.truncate(random.below(LABEL_BYTES + 1)),
+            1 => page.truncate(random.below(HEADER_BYTES + 1)),
             _ => {
                 for _ in 0..=random.below(8) {
                     let at = random.below(page.len() / 8) * 8;
@@ -46,7 +46,7 @@ fn labels_of_any_bytes_are_refused_or_sound() {
                 }
             }
         }
-        if let Ok(label) = Label::read(&page) {
+        if let Ok(label) = FileHeader::read(&page) {
             accepted += 1;
             assert!(label.page().is_some());
         }
@@ -61,12 +61,12 @@ fn tables_of_any_bytes_are_decided_on() {
     let mut random = Random(2);
     for (name, kind, _) in KINDS {
         for fill in 0..6 {
-            let place = Place::new();
-            let policy = policy(kind, 5, 1_000, 64);
-            let limiter = open(&place.0, &policy).unwrap();
+            let place = TestDir::new();
+            let config = config(kind, 5, 1_000, 64);
+            let limiter = open(&place.0, &config).unwrap();
             let file = OpenOptions::new().write(true).open(place.file()).unwrap();
             let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
-            for at in (LABEL_BYTES..length).step_by(8) {
+            for at in (HEADER_BYTES..length).step_by(8) {
                 let word = match fill {
                     0 => random.next(),
                     1 => u64::MAX,
@@ -78,11 +78,11 @@ fn tables_of_any_bytes_are_decided_on() {
                 file.write_at(&word.to_ne_bytes(), at as u64).unwrap();
             }
             ask(&limiter, decisions / 30, &mut random);
-            let words = (length - LABEL_BYTES) / 8;
+            let words = (length - HEADER_BYTES) / 8;
             std::thread::scope(|scope| {
                 scope.spawn(|| ask(&limiter, decisions / 30, &mut Random(3)));
                 for _ in 0..decisions / 30 {
-                    let at = LABEL_BYTES + random.below(words) * 8;
+                    let at = HEADER_BYTES + random.below(words) * 8;
                     file.write_at(&random.next().to_ne_bytes(), at as u64).unwrap();
                 }
             });
@@ -92,7 +92,7 @@ fn tables_of_any_bytes_are_decided_on() {
     figure("decisions on tables of arbitrary bytes", 2 * decisions);
 }
 
-fn ask(limiter: &Limiter, calls: u64, random: &mut Random) {
+fn ask(limiter: &RawLimiter, calls: u64, random: &mut Random) {
     for _ in 0..calls {
         let key = limiter.key(&(random.next() % 50).to_le_bytes(), Encoding::Utf8);
         match random.below(12) {

@@ -20,10 +20,10 @@ mod dying;
 mod exact;
 mod hostile;
 mod log;
-mod place;
 #[cfg(feature = "probe")]
 mod stopping;
 mod storm;
+mod test_dir;
 mod trust;
 
 /// A line that `scripts/prove.mjs` adds up.

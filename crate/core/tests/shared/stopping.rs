@@ -3,15 +3,15 @@
 
 use crate::child::{FIXED, Job, start};
 use crate::figure;
-use crate::place::{KINDS, Place, kind, open, policy};
-use ratethrottle_core::{At, Encoding, Limiter, pause_after};
+use crate::test_dir::{KINDS, TestDir, config, kind, open};
+use ratethrottle_core::{Encoding, FixedTime, RawLimiter, pause_after};
 use std::io::{BufRead, BufReader, Write};
 
 const COUNT: u64 = 4;
 const WINDOW_MS: u64 = 3_600_000;
 /// Sixteen slots.
 const CAPACITY: usize = 1;
-const CLOCK: At = At(FIXED);
+const CLOCK: FixedTime = FixedTime(FIXED);
 /// Those that are there before the process begins: as many as there are slots, so it has to evict.
 const OLD: std::ops::Range<u64> = 0..16;
 const NEW: std::ops::Range<u64> = 100..112;
@@ -21,8 +21,8 @@ fn whatever_the_exchange_after_which_a_process_stops_nobody_is_charged_for_anoth
     let mut stops = 0;
     for (name, ..) in KINDS {
         for k in 1.. {
-            let place = Place::new();
-            let held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+            let place = TestDir::new();
+            let held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
             OLD.for_each(|n| _ = charge(&held, n));
             let mut child = start("stopping", &place, (name, COUNT, WINDOW_MS, CAPACITY), &[k]);
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -54,7 +54,7 @@ fn pause() {
 }
 
 /// What is left after one more unit; `None` when it is denied.
-fn charge(limiter: &Limiter, n: u64) -> Option<u64> {
+fn charge(limiter: &RawLimiter, n: u64) -> Option<u64> {
     let key = limiter.key(&n.to_le_bytes(), Encoding::Utf8);
     let decision = limiter.check(key, 1, &CLOCK);
     decision.allowed.then_some(decision.remaining)

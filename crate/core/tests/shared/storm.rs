@@ -3,7 +3,7 @@
 
 use crate::child::{Job, admits, now, start};
 use crate::log::{Log, Record, most_in_a_window, read};
-use crate::place::{KINDS, Place, kind, open, policy};
+use crate::test_dir::{KINDS, TestDir, config, kind, open};
 use crate::{asked, figure};
 use ratethrottle_core::{Encoding, Monotonic};
 use rustix::process::{Pid, Signal, getppid, kill_process};
@@ -46,8 +46,8 @@ fn no_window_holds_more_than_it_may_while_processes_are_killed() {
     let share = kills() / KINDS.len() as u64;
     let (mut killed, mut decided, mut admitted) = (0, 0, 0);
     for (name, _, bound) in KINDS {
-        let place = Place::new();
-        let held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+        let place = TestDir::new();
+        let held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
         let outcome = storm(&place, (name, COUNT, WINDOW_MS, CAPACITY), share, Blow::Kill);
         let most = most_in_a_window(&outcome.records, WINDOW_NS);
         println!("{name}: at most {most} in a window, {} may be", bound(COUNT));
@@ -68,8 +68,8 @@ fn nothing_is_admitted_twice_while_processes_are_killed() {
     // So many that they last for most of the storm, in so long a time that nothing comes back.
     let count = 600 * kills();
     let window_ms = 365 * 86_400_000;
-    let place = Place::new();
-    let held = open(&place.0, &policy(kind("token-bucket"), count, window_ms, CAPACITY)).unwrap();
+    let place = TestDir::new();
+    let held = open(&place.0, &config(kind("token-bucket"), count, window_ms, CAPACITY)).unwrap();
     let outcome =
         storm(&place, ("token-bucket", count, window_ms, CAPACITY), kills() / 4, Blow::Kill);
     let logged = admissions(&outcome.records);
@@ -86,8 +86,8 @@ fn nothing_is_admitted_twice_while_processes_are_killed() {
 #[test]
 fn who_was_stopped_for_longer_than_the_window_does_no_harm() {
     for (name, _, bound) in KINDS {
-        let place = Place::new();
-        let held = open(&place.0, &policy(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
+        let place = TestDir::new();
+        let held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
         let outcome = storm(&place, (name, COUNT, WINDOW_MS, CAPACITY), kills() / 50, Blow::Stop);
         let most = most_in_a_window(&outcome.records, WINDOW_NS);
         assert!(most <= bound(COUNT), "{name}: {most} admitted in one window");
@@ -95,7 +95,7 @@ fn who_was_stopped_for_longer_than_the_window_does_no_harm() {
     }
 }
 
-fn storm(place: &Place, figures: (&str, u64, u64, usize), blows: u64, blow: Blow) -> Outcome {
+fn storm(place: &TestDir, figures: (&str, u64, u64, usize), blows: u64, blow: Blow) -> Outcome {
     drop(Log::open(&place.0));
     let worker = || start("storm", place, figures, &[]);
     let mut workers: Vec<Child> = (0..WORKERS).map(|_| worker()).collect();
@@ -135,7 +135,7 @@ fn pause(worker: &Child) {
 }
 
 /// Whatever the dead left behind, newcomers get a slot.
-fn still_claims(held: &ratethrottle_core::Limiter) {
+fn still_claims(held: &ratethrottle_core::RawLimiter) {
     let before = held.overflows();
     sleep(Duration::from_millis(25));
     // None of the storm's own, which may be denied.
@@ -169,7 +169,7 @@ pub(crate) fn job(job: &Job) {
     });
 }
 
-fn worker(limiter: &ratethrottle_core::Limiter, log: &mut Log) {
+fn worker(limiter: &ratethrottle_core::RawLimiter, log: &mut Log) {
     let parent = getppid();
     for turn in 1_u64.. {
         if turn % 8 == 0 {

@@ -1,23 +1,26 @@
 //! Whom an attaching process believes: nobody of whom anything is not as it must be.
 
-use crate::place::{Place, here, open, open_as, policy, trouble};
-use ratethrottle_core::shared::{Contents, Directory, Host, LAYOUT_VERSION, Place as _};
-use ratethrottle_core::{At, Clock, Encoding, Error, Kind, Monotonic, Nanos, Policy, Trouble};
+use crate::test_dir::{TestDir, config, here, open, open_as, trouble};
+use ratethrottle_core::shared::{Contents, Directory, Host, LAYOUT_VERSION, Platform as _};
+use ratethrottle_core::{
+    AlgorithmKind, Clock, Encoding, Error, FixedTime, LimiterConfig, Monotonic, Nanos,
+    SharedErrorKind,
+};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-fn usual() -> Policy {
-    policy(Kind::TokenBucket, 10, 3_600_000, 1_000)
+fn usual() -> LimiterConfig {
+    config(AlgorithmKind::TokenBucket, 10, 3_600_000, 1_000)
 }
 
-fn admitted(limiter: &ratethrottle_core::Limiter, checks: u64) -> usize {
+fn admitted(limiter: &ratethrottle_core::RawLimiter, checks: u64) -> usize {
     let key = limiter.key(b"k", Encoding::Utf8);
-    (0..checks).filter(|_| limiter.allow(key, 1, &At(Nanos(1)))).count()
+    (0..checks).filter(|_| limiter.allow(key, 1, &FixedTime(Nanos(1)))).count()
 }
 
 #[test]
 fn two_attachments_are_one_state_which_outlives_both() {
-    let place = Place::new();
+    let place = TestDir::new();
     let first = open(&place.0, &usual()).unwrap();
     assert_eq!(admitted(&first, 7), 7);
     let second = open(&place.0, &usual()).unwrap();
@@ -28,7 +31,7 @@ fn two_attachments_are_one_state_which_outlives_both() {
 
 #[test]
 fn every_byte_is_reserved_before_the_file_has_a_name() {
-    let place = Place::new();
+    let place = TestDir::new();
     let _limiter = open(&place.0, &usual()).unwrap();
     let found = fs::metadata(place.file()).unwrap();
     assert!(found.blocks() * 512 >= found.size(), "{} of {}", found.blocks() * 512, found.size());
@@ -73,13 +76,13 @@ fn a_file_that_was_tampered_with_is_refused_by_name_and_left_alone() {
         }),
     ];
     for (expected, tamper) in cases {
-        let place = Place::new();
+        let place = TestDir::new();
         drop(open(&place.0, &usual()).unwrap());
         let file = place.file();
         tamper(&file);
         let before = fs::symlink_metadata(&file).unwrap();
         let (trouble, what) = trouble(open(&place.0, &usual()));
-        assert_eq!(trouble, Trouble::Untrusted, "{what}");
+        assert_eq!(trouble, SharedErrorKind::Untrusted, "{what}");
         assert!(what.contains(expected), "{what}; expected {expected}");
         let after = fs::symlink_metadata(&file).unwrap();
         assert_eq!((before.ino(), before.size()), (after.ino(), after.size()));
@@ -88,7 +91,7 @@ fn a_file_that_was_tampered_with_is_refused_by_name_and_left_alone() {
 
 #[test]
 fn a_file_of_another_user_is_refused_where_a_test_may_make_one() {
-    let place = Place::new();
+    let place = TestDir::new();
     drop(open(&place.0, &usual()).unwrap());
     let nobody = std::os::unix::fs::chown(place.file(), Some(65_534), None);
     // Only root gives files away; `__test__/shared/trust.test.ts` does it with real users.
@@ -96,13 +99,13 @@ fn a_file_of_another_user_is_refused_where_a_test_may_make_one() {
         return;
     }
     let (trouble, what) = trouble(open(&place.0, &usual()));
-    assert_eq!(trouble, Trouble::Untrusted);
+    assert_eq!(trouble, SharedErrorKind::Untrusted);
     assert_eq!(what, "it belongs to user 65534, not to user 0");
 }
 
 #[test]
 fn every_byte_of_the_label_that_is_flipped_is_noticed() {
-    let place = Place::new();
+    let place = TestDir::new();
     drop(open(&place.0, &usual()).unwrap());
     let bytes = fs::read(place.file()).unwrap();
     for at in (0..600).chain([1_000, 2_000, 4_095]) {
@@ -110,7 +113,7 @@ fn every_byte_of_the_label_that_is_flipped_is_noticed() {
         flipped[at] ^= 1;
         fs::write(place.file(), flipped).unwrap();
         let (trouble, what) = trouble(open(&place.0, &usual()));
-        assert_eq!(trouble, Trouble::Untrusted, "byte {at}: {what}");
+        assert_eq!(trouble, SharedErrorKind::Untrusted, "byte {at}: {what}");
     }
     fs::write(place.file(), bytes).unwrap();
     assert!(open(&place.0, &usual()).is_ok());
@@ -118,24 +121,24 @@ fn every_byte_of_the_label_that_is_flipped_is_noticed() {
 
 #[test]
 fn a_directory_of_other_rights_or_of_another_user_is_refused() {
-    let place = Place::new();
+    let place = TestDir::new();
     fs::create_dir(&place.0).unwrap();
     for mode in [0o755, 0o770, 0o1777] {
         fs::set_permissions(&place.0, Permissions::from_mode(mode)).unwrap();
         let (trouble, what) = trouble(open(&place.0, &usual()));
-        assert_eq!(trouble, Trouble::Untrusted);
+        assert_eq!(trouble, SharedErrorKind::Untrusted);
         assert_eq!(what, format!("its mode is {mode:04o}, not 0700"));
     }
     fs::set_permissions(&place.0, Permissions::from_mode(0o700)).unwrap();
     let other = Host { uid: here().uid + 1, ..here() };
     let (trouble, what) = trouble(open_as(&place.0, other, &usual()));
-    assert_eq!(trouble, Trouble::Untrusted);
+    assert_eq!(trouble, SharedErrorKind::Untrusted);
     assert!(what.contains("it belongs to user"), "{what}");
 }
 
 #[test]
 fn a_build_with_another_layout_has_a_file_of_its_own() {
-    let place = Place::new();
+    let place = TestDir::new();
     let ours = open(&place.0, &usual()).unwrap();
     let next = Host { layout: LAYOUT_VERSION + 1, ..here() };
     let theirs = open_as(&place.0, next.clone(), &usual()).unwrap();
@@ -147,17 +150,17 @@ fn a_build_with_another_layout_has_a_file_of_its_own() {
     });
     fs::rename(other[0], mine[0]).unwrap();
     let (trouble, what) = trouble(open(&place.0, &usual()));
-    assert_eq!(trouble, Trouble::Mismatch);
+    assert_eq!(trouble, SharedErrorKind::Mismatch);
     let next = LAYOUT_VERSION + 1;
     assert_eq!(what, format!("its layout is version {next}, and ours {LAYOUT_VERSION}"));
 }
 
 #[test]
 fn the_file_of_another_name_or_policy_is_not_believed() {
-    let place = Place::new();
+    let place = TestDir::new();
     drop(open(&place.0, &usual()).unwrap());
     let file = place.file();
-    let other = policy(Kind::TokenBucket, 11, 3_600_000, 1_000);
+    let other = config(AlgorithmKind::TokenBucket, 11, 3_600_000, 1_000);
     drop(open(&place.0, &other).unwrap());
     let theirs = place.file();
     assert_ne!(file, theirs, "nobody held it, so the new one removed it");
@@ -165,7 +168,7 @@ fn the_file_of_another_name_or_policy_is_not_believed() {
     let (trouble, what) = trouble(open(&place.0, &usual()));
     assert_eq!(
         (trouble, what.as_str()),
-        (Trouble::Mismatch, "it is for another name or other settings")
+        (SharedErrorKind::Mismatch, "it is for another name or other settings")
     );
 }
 
@@ -176,11 +179,11 @@ fn a_stale_file_is_replaced_unless_somebody_counts_with_it() {
         Host { time_namespace: here().time_namespace + 1, ..here() },
     ];
     for host in stale {
-        let place = Place::new();
+        let place = TestDir::new();
         let old = open_as(&place.0, host, &usual()).unwrap();
         assert_eq!(admitted(&old, 20), 10);
         let inode = fs::metadata(place.file()).unwrap().ino();
-        assert_eq!(trouble(open(&place.0, &usual())).0, Trouble::Mismatch);
+        assert_eq!(trouble(open(&place.0, &usual())).0, SharedErrorKind::Mismatch);
         assert_eq!(fs::metadata(place.file()).unwrap().ino(), inode);
         drop(old);
         let new = open(&place.0, &usual()).unwrap();
@@ -190,22 +193,22 @@ fn a_stale_file_is_replaced_unless_somebody_counts_with_it() {
 
 #[test]
 fn new_settings_are_another_state_and_the_old_one_goes_with_its_last_user() {
-    let place = Place::new();
+    let place = TestDir::new();
     let old = open(&place.0, &usual()).unwrap();
-    let changed = policy(Kind::TokenBucket, 20, 3_600_000, 1_000);
+    let changed = config(AlgorithmKind::TokenBucket, 20, 3_600_000, 1_000);
     let new = open(&place.0, &changed).unwrap();
-    assert_eq!((old.rivals(), new.rivals()), (0, 1));
+    assert_eq!((old.conflicting(), new.conflicting()), (0, 1));
     assert_eq!((admitted(&old, 30), admitted(&new, 30)), (10, 20));
     drop((old, new));
     assert_eq!(fs::read_dir(&place.0).unwrap().count(), 2);
-    let third = policy(Kind::TokenBucket, 30, 3_600_000, 1_000);
-    assert_eq!(open(&place.0, &third).unwrap().rivals(), 0);
+    let third = config(AlgorithmKind::TokenBucket, 30, 3_600_000, 1_000);
+    assert_eq!(open(&place.0, &third).unwrap().conflicting(), 0);
     assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1);
 }
 
 #[test]
 fn a_live_file_that_is_removed_is_noticed_and_goes_on_until_it_is_left() {
-    let place = Place::new();
+    let place = TestDir::new();
     let old = open(&place.0, &usual()).unwrap();
     assert!(old.is_current());
     fs::remove_file(place.file()).unwrap();
@@ -216,37 +219,37 @@ fn a_live_file_that_is_removed_is_noticed_and_goes_on_until_it_is_left() {
 
 #[test]
 fn a_live_file_that_is_truncated_is_no_signal() {
-    for kind in [Kind::TokenBucket, Kind::SlidingLog] {
+    for kind in [AlgorithmKind::TokenBucket, AlgorithmKind::SlidingLog] {
         for left in [0, 4_096, 8_192] {
-            let place = Place::new();
-            let policy = policy(kind, 10, 3_600_000, 1_000);
-            let limiter = open(&place.0, &policy).unwrap();
+            let place = TestDir::new();
+            let config = config(kind, 10, 3_600_000, 1_000);
+            let limiter = open(&place.0, &config).unwrap();
             assert_eq!(admitted(&limiter, 20), 10);
             let file = OpenOptions::new().write(true).open(place.file()).unwrap();
             file.set_len(left).unwrap();
             assert!(!limiter.is_current());
             let keys = (0..200_u32).map(|n| limiter.key(&n.to_le_bytes(), Encoding::Utf8));
-            assert!(keys.into_iter().all(|key| limiter.allow(key, 1, &At(Nanos(1)))));
-            assert!(open(&place.0, &policy).is_err());
+            assert!(keys.into_iter().all(|key| limiter.allow(key, 1, &FixedTime(Nanos(1)))));
+            assert!(open(&place.0, &config).is_err());
         }
     }
 }
 
 #[test]
 fn an_attached_file_is_not_removed_and_a_strange_one_is() {
-    let place = Place::new();
+    let place = TestDir::new();
     let limiter = open(&place.0, &usual()).unwrap();
     let directory = Directory::open(&place.0, here()).unwrap();
     let name = place.file().file_name().unwrap().to_str().unwrap().to_owned();
     let removed = |name: &str| match directory.remove(name) {
-        Err(Error::Shared(shared)) => Some(shared.trouble),
+        Err(Error::Shared(shared)) => Some(shared.kind),
         other => other.map(|()| None).unwrap(),
     };
-    assert_eq!(removed(&name), Some(Trouble::InUse));
+    assert_eq!(removed(&name), Some(SharedErrorKind::InUse));
     drop(limiter);
     assert_eq!(removed(&name), None);
-    assert_eq!(removed(&name), Some(Trouble::Missing));
-    assert_eq!(removed("../../etc/passwd"), Some(Trouble::Missing));
+    assert_eq!(removed(&name), Some(SharedErrorKind::Missing));
+    assert_eq!(removed("../../etc/passwd"), Some(SharedErrorKind::Missing));
     symlink("/etc/passwd", place.0.join("link")).unwrap();
     fs::write(place.0.join("odd"), "odd").unwrap();
     fs::create_dir(place.0.join("directory")).unwrap();
@@ -257,7 +260,7 @@ fn an_attached_file_is_not_removed_and_a_strange_one_is() {
 
 #[test]
 fn the_survey_counts_without_changing_anything() {
-    let place = Place::new();
+    let place = TestDir::new();
     let limiter = open(&place.0, &usual()).unwrap();
     let key = |n: u32| limiter.key(&n.to_le_bytes(), Encoding::Utf8);
     (0..30).for_each(|n| assert!(limiter.allow(key(n), if n < 20 { 1 } else { 10 }, &Monotonic)));
@@ -269,11 +272,11 @@ fn the_survey_counts_without_changing_anything() {
     let mut sound = 0;
     for entry in found {
         match entry.contents {
-            Contents::Unsound(what) => assert_eq!(what, "its mode is 0644, not 0600"),
-            Contents::Sound(table) => {
+            Contents::Invalid(what) => assert_eq!(what, "its mode is 0644, not 0600"),
+            Contents::Valid(table) => {
                 sound += 1;
-                let census = table.tables[0];
-                assert_eq!((census.owing, census.denied, census.blocked), (20, 10, 1));
+                let occupancy = table.tables[0];
+                assert_eq!((occupancy.owing, occupancy.denied, occupancy.blocked), (20, 10, 1));
                 assert_eq!((table.name.as_str(), table.foreign.as_deref()), ("api", None));
             }
         }
@@ -284,7 +287,7 @@ fn the_survey_counts_without_changing_anything() {
 #[test]
 fn racing_to_make_it_all_find_the_same_one() {
     for _ in 0..20 {
-        let place = Place::new();
+        let place = TestDir::new();
         let admitted: usize = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..8)
                 .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
@@ -298,7 +301,7 @@ fn racing_to_make_it_all_find_the_same_one() {
 #[test]
 fn racing_to_replace_a_stale_one_all_find_the_same_one() {
     for _ in 0..10 {
-        let place = Place::new();
+        let place = TestDir::new();
         drop(open_as(&place.0, Host { boot: [1, 2], ..here() }, &usual()).unwrap());
         let admitted: usize = std::thread::scope(|scope| {
             let racers: Vec<_> = (0..8)
@@ -313,14 +316,14 @@ fn racing_to_replace_a_stale_one_all_find_the_same_one() {
 #[test]
 fn racing_with_other_settings_nobody_loses_what_others_hold() {
     for _ in 0..10 {
-        let place = Place::new();
+        let place = TestDir::new();
         std::thread::scope(|scope| {
             for n in 1..9 {
                 let path = &place.0;
                 scope.spawn(move || {
-                    let policy = policy(Kind::TokenBucket, 1 + n % 4, 3_600_000, 100);
+                    let config = config(AlgorithmKind::TokenBucket, 1 + n % 4, 3_600_000, 100);
                     for _ in 0..10 {
-                        assert!(open(path, &policy).unwrap().is_current());
+                        assert!(open(path, &config).unwrap().is_current());
                     }
                 });
             }

@@ -1,12 +1,12 @@
-//! Bytes that are no record, no longer one, or another policy's.
+//! Bytes that are no record, no longer one, or another config's.
 
-use super::{KINDS, Kept, START, later, policy};
+use super::{KINDS, Kept, START, config, later};
 use proptest::prelude::*;
 use ratethrottle_core::stored::{Damaged, Operation, Stored};
-use ratethrottle_core::{Kind, Nanos};
+use ratethrottle_core::{AlgorithmKind, Nanos};
 
-fn stored(kind: Kind) -> Stored {
-    Stored::new(policy(kind, &[(3, 1_000), (9, 60_000)], 0)).unwrap()
+fn stored(kind: AlgorithmKind) -> Stored {
+    Stored::new(config(kind, &[(3, 1_000), (9, 60_000)], 0)).unwrap()
 }
 
 proptest! {
@@ -43,7 +43,7 @@ proptest! {
         shown in any::<u64>(),
     ) {
         for kind in KINDS {
-            let mut kept = Kept::new(policy(kind, &[(3, 1_000), (9, 60_000)], 0));
+            let mut kept = Kept::new(config(kind, &[(3, 1_000), (9, 60_000)], 0));
             let bytes = kept.step(START, Operation::Check(1)).write.unwrap().bytes;
             for first in [small, words.first().copied().unwrap_or(0)] {
                 let forged = forged(&bytes, first, &words);
@@ -77,7 +77,7 @@ fn forged(bytes: &[u8], first: u64, words: &[u64]) -> Vec<u8> {
 
 #[test]
 fn a_forged_record_is_taken_for_one() {
-    let stored = Stored::new(policy(Kind::TokenBucket, &[(3, 1_000)], 0)).unwrap();
+    let stored = Stored::new(config(AlgorithmKind::TokenBucket, &[(3, 1_000)], 0)).unwrap();
     let bytes = stored.step(None, START, Operation::Check(1)).unwrap().write.unwrap().bytes;
     let forged = forged(&bytes, 0, &[START.0, 0]);
     assert_eq!(bytes.len(), forged.len());
@@ -87,9 +87,9 @@ fn a_forged_record_is_taken_for_one() {
 #[test]
 fn another_policys_record_counts_as_absent_and_is_reported() {
     for kind in KINDS {
-        let mut other = Kept::new(policy(kind, &[(4, 1_000)], 0));
+        let mut other = Kept::new(config(kind, &[(4, 1_000)], 0));
         let bytes = other.step(START, Operation::Check(4)).write.unwrap().bytes;
-        let mut kept = Kept::new(policy(kind, &[(3, 1_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(3, 1_000)], 0));
         kept.bytes = Some(bytes);
         let step = kept.step(START, Operation::Check(3));
         assert!(step.is_foreign && step.decision.allowed, "{kind:?}");
@@ -115,7 +115,7 @@ fn a_record_that_was_left_alone_for_years_has_recovered() {
     const YEAR_MS: u64 = 365 * 86_400_000;
     for kind in KINDS {
         for (count, window_ms) in [(3, 1_000), (1, YEAR_MS), (1_000, 10 * YEAR_MS)] {
-            let Ok(stored) = Stored::new(policy(kind, &[(count, window_ms)], 0)) else { continue };
+            let Ok(stored) = Stored::new(config(kind, &[(count, window_ms)], 0)) else { continue };
             let mut kept = Kept { stored, bytes: None };
             assert!(kept.allows(0, count), "{kind:?}");
             for years in [40, 80, 160] {

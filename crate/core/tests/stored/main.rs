@@ -10,22 +10,22 @@ mod hostile;
 mod walk;
 
 use ratethrottle_core::stored::{Operation, Step, Stored};
-use ratethrottle_core::{Kind, Limit, Nanos, Policy};
+use ratethrottle_core::{AlgorithmKind, Limit, LimiterConfig, Nanos};
 
 /// A wall clock of 2026.
 const START: Nanos = Nanos(1_796_000_000_000_000_000);
 
-const KINDS: [Kind; 5] = [
-    Kind::TokenBucket,
-    Kind::LeakyBucket,
-    Kind::SlidingWindow,
-    Kind::SlidingLog,
-    Kind::FixedWindow,
+const KINDS: [AlgorithmKind; 5] = [
+    AlgorithmKind::TokenBucket,
+    AlgorithmKind::LeakyBucket,
+    AlgorithmKind::SlidingWindow,
+    AlgorithmKind::SlidingLog,
+    AlgorithmKind::FixedWindow,
 ];
 
-fn policy(kind: Kind, limits: &[(u64, u64)], block_for_ms: u64) -> Policy {
+fn config(kind: AlgorithmKind, limits: &[(u64, u64)], block_for_ms: u64) -> LimiterConfig {
     let limits = limits.iter().map(|&(count, window_ms)| Limit::new(count, window_ms).unwrap());
-    Policy { limits: limits.collect(), kind, block_for_ms, capacity: 100 }
+    LimiterConfig { limits: limits.collect(), algorithm: kind, block_for_ms, capacity: 100 }
 }
 
 /// What a store would hold.
@@ -35,8 +35,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(policy: Policy) -> Self {
-        Self { stored: Stored::new(policy).unwrap(), bytes: None }
+    fn new(config: LimiterConfig) -> Self {
+        Self { stored: Stored::new(config).unwrap(), bytes: None }
     }
 
     fn step(&mut self, now: Nanos, operation: Operation) -> Step {
@@ -59,7 +59,7 @@ fn later(ms: u64) -> Nanos {
 #[test]
 fn exactly_the_limit_is_admitted_and_denials_write_nothing() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(5, 60_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(5, 60_000)], 0));
         let admitted = (0..20).filter(|_| kept.allows(0, 1)).count();
         assert_eq!(admitted, 5, "{kind:?}");
         let denied = kept.step(START, Operation::Check(1));
@@ -70,20 +70,20 @@ fn exactly_the_limit_is_admitted_and_denials_write_nothing() {
 #[test]
 fn a_limit_that_denies_keeps_the_others_from_being_charged() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(2, 1_000), (100, 60_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(2, 1_000), (100, 60_000)], 0));
         assert!(kept.allows(0, 2));
         for _ in 0..10 {
             assert!(!kept.allows(0, 1));
         }
-        let standings = kept.step(START, Operation::Peek(1)).standings;
-        assert_eq!((standings[0].remaining, standings[1].remaining), (0, 98), "{kind:?}");
+        let statuses = kept.step(START, Operation::Peek(1)).statuses;
+        assert_eq!((statuses[0].remaining, statuses[1].remaining), (0, 98), "{kind:?}");
     }
 }
 
 #[test]
 fn time_never_steps_back() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(3, 10_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(3, 10_000)], 0));
         assert!(kept.allows(100_000, 1));
         for ms in [99_999, 50_000, 0] {
             let back = kept.step(later(ms), Operation::Peek(1)).decision;
@@ -102,10 +102,10 @@ fn time_never_steps_back() {
 #[test]
 fn a_record_that_expired_in_the_store_equals_one_that_recovered() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(5, 1_000), (20, 7_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(5, 1_000), (20, 7_000)], 0));
         let write = kept.step(START, Operation::Check(3)).write.unwrap();
         let then = later(write.ttl_ms);
-        let mut expired = Kept::new(policy(kind, &[(5, 1_000), (20, 7_000)], 0));
+        let mut expired = Kept::new(config(kind, &[(5, 1_000), (20, 7_000)], 0));
         assert_eq!(kept.step(then, Operation::Peek(1)), expired.step(then, Operation::Peek(1)));
         assert_eq!(
             kept.step(then, Operation::Check(2)).write,
@@ -118,7 +118,7 @@ fn a_record_that_expired_in_the_store_equals_one_that_recovered() {
 #[test]
 fn a_block_outlives_the_limits_and_is_lifted_by_a_reset() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(5, 1_000)], 0));
+        let mut kept = Kept::new(config(kind, &[(5, 1_000)], 0));
         let write = kept.step(START, Operation::Block(90_000)).write.unwrap();
         assert_eq!(write.ttl_ms, 90_000, "{kind:?}");
         let denied = kept.step(later(1), Operation::Check(1)).decision;
@@ -130,7 +130,7 @@ fn a_block_outlives_the_limits_and_is_lifted_by_a_reset() {
 
 #[test]
 fn a_denial_begins_the_block_of_block_for_once() {
-    let mut kept = Kept::new(policy(Kind::FixedWindow, &[(1, 1_000)], 60_000));
+    let mut kept = Kept::new(config(AlgorithmKind::FixedWindow, &[(1, 1_000)], 60_000));
     assert!(kept.allows(0, 1));
     let denied = kept.step(START, Operation::Check(1));
     assert_eq!(denied.decision.retry_ms, 60_000);
@@ -145,7 +145,7 @@ fn a_denial_begins_the_block_of_block_for_once() {
 #[test]
 fn a_cost_above_the_limit_is_never_admitted_and_begins_no_block() {
     for kind in KINDS {
-        let mut kept = Kept::new(policy(kind, &[(5, 1_000)], 60_000));
+        let mut kept = Kept::new(config(kind, &[(5, 1_000)], 60_000));
         let never = kept.step(START, Operation::Check(6));
         assert_eq!(never.decision.retry_ms, ratethrottle_core::NEVER);
         assert_eq!(never.write, None);
@@ -155,7 +155,7 @@ fn a_cost_above_the_limit_is_never_admitted_and_begins_no_block() {
 
 #[test]
 fn a_log_keeps_no_more_times_than_its_limit_and_few_for_few_units() {
-    let mut kept = Kept::new(policy(Kind::SlidingLog, &[(1_000, 1_000)], 0));
+    let mut kept = Kept::new(config(AlgorithmKind::SlidingLog, &[(1_000, 1_000)], 0));
     let few = kept.step(START, Operation::Check(3)).write.unwrap().bytes.len();
     assert_eq!(few, 8 * (4 + 1 + 3 + 1));
     for ms in 0..3_000 {

@@ -2,7 +2,9 @@
 
 use super::{KINDS, Kept, START};
 use ratethrottle_core::stored::Operation;
-use ratethrottle_core::{At, Decision, Encoding, Key, Kind, Limit, Limiter, Nanos, Policy};
+use ratethrottle_core::{
+    AlgorithmKind, Decision, Encoding, FixedTime, Key, Limit, LimiterConfig, Nanos, RawLimiter,
+};
 
 const STEPS: u64 = 100_000;
 /// Steps after which the walk goes on with other limits.
@@ -23,18 +25,23 @@ impl Dice {
         list[usize::try_from(self.below(list.len() as u64)).unwrap()]
     }
 
-    fn policy(&mut self, kind: Kind) -> Policy {
-        let is_bucket = matches!(kind, Kind::TokenBucket | Kind::LeakyBucket);
+    fn config(&mut self, kind: AlgorithmKind) -> LimiterConfig {
+        let is_bucket = matches!(kind, AlgorithmKind::TokenBucket | AlgorithmKind::LeakyBucket);
         let limits = (0..=self.below(3)).map(|_| {
             let (count, window_ms) = (1 + self.below(12), self.one_of(&[1, 7, 50, 999, 60_000]));
             let burst = if is_bucket { 1 + self.below(20) } else { count };
             Limit::new(count, window_ms).unwrap().with_burst(burst).unwrap()
         });
         let limits = limits.collect();
-        Policy { limits, kind, block_for_ms: self.one_of(&[0, 0, 0, 700]), capacity: 100 }
+        LimiterConfig {
+            limits,
+            algorithm: kind,
+            block_for_ms: self.one_of(&[0, 0, 0, 700]),
+            capacity: 100,
+        }
     }
 
-    /// Nanoseconds until the next operation: mostly within a window, now and then past an era.
+    /// Nanoseconds until the next operation: mostly within a window, now and then past an epoch.
     fn pause(&mut self, window_ms: u64) -> u64 {
         const MS: u64 = 1_000_000;
         match self.below(20) {
@@ -61,8 +68,8 @@ impl Dice {
     }
 }
 
-fn in_memory(limiter: &Limiter, key: Key, now: Nanos, operation: Operation) -> Decision {
-    let clock = At(now);
+fn in_memory(limiter: &RawLimiter, key: Key, now: Nanos, operation: Operation) -> Decision {
+    let clock = FixedTime(now);
     match operation {
         Operation::Check(cost) => return limiter.check(key, cost, &clock),
         Operation::Take(cost) => return limiter.take(key, cost, &clock),
@@ -81,11 +88,11 @@ fn every_field_of_every_decision_is_that_of_a_limiter_in_memory() {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ kind as u64);
         let mut admitted = 0_u64;
         for _ in 0..STEPS / LEG {
-            let policy = dice.policy(kind);
-            let window_ms = dice.one_of(&policy.limits).window_ms();
-            let limiter = Limiter::new(policy.clone()).unwrap();
+            let config = dice.config(kind);
+            let window_ms = dice.one_of(&config.limits).window_ms();
+            let limiter = RawLimiter::new(config.clone()).unwrap();
             let key = limiter.key(b"one", Encoding::Utf8);
-            let mut kept = Kept::new(policy.clone());
+            let mut kept = Kept::new(config.clone());
             let mut now = START.0 + dice.below(1 << 50);
             let mut expires = u64::MAX;
             for _ in 0..LEG {
@@ -100,10 +107,10 @@ fn every_field_of_every_decision_is_that_of_a_limiter_in_memory() {
                     expires = now + write.ttl_ms * 1_000_000 + dice.below(2) * (1 << 40);
                 }
                 let expected = in_memory(&limiter, key, Nanos(now), operation);
-                assert_eq!(step.decision, expected, "{operation:?} at {now} of {policy:?}");
-                for (index, standing) in step.standings.iter().enumerate() {
-                    let expected = limiter.standing(key, index, &At(Nanos(now)));
-                    assert_eq!(Some(*standing), expected, "{operation:?} of {policy:?}");
+                assert_eq!(step.decision, expected, "{operation:?} at {now} of {config:?}");
+                for (index, standing) in step.statuses.iter().enumerate() {
+                    let expected = limiter.limit_status(key, index, &FixedTime(Nanos(now)));
+                    assert_eq!(Some(*standing), expected, "{operation:?} of {config:?}");
                 }
                 admitted += u64::from(step.decision.allowed);
             }

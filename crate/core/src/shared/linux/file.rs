@@ -1,6 +1,8 @@
-//! One file: opened without trust, and believed only when everything about it is right.
+//! One file: opened without trust, and used only when everything about it is right.
 
-use crate::error::{Error, Shared, Trouble};
+use crate::error::{Error, SharedError, SharedErrorKind};
+use crate::shared::HEADER_BYTES;
+use crate::shared::header::FileHeader;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, openat};
 use rustix::io::{Errno, pread};
@@ -10,57 +12,62 @@ use std::time::Duration;
 
 /// What a file has to be.
 const MODE: u32 = 0o600;
-/// Whoever removes a file holds its lock for microseconds; a process that is stopped then, for longer.
+/// A process that removes a file holds its lock for microseconds; one that is stopped then, for longer.
 const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Where a file is, for its errors.
-pub(super) struct Spot<'a> {
+pub(super) struct FilePath<'a> {
     pub(super) directory: &'a Path,
     pub(super) file: &'a str,
 }
 
-impl Spot<'_> {
-    pub(super) fn error(&self, trouble: Trouble, what: impl Into<String>) -> Error {
+impl FilePath<'_> {
+    pub(super) fn error(&self, kind: SharedErrorKind, reason: impl Into<String>) -> Error {
         let path = self.directory.join(self.file);
-        Shared::error(trouble, path.display().to_string(), what)
+        SharedError::error(kind, path.display().to_string(), reason)
+    }
+
+    pub(super) fn untrusted(&self, reason: impl Into<String>) -> Error {
+        self.error(SharedErrorKind::Untrusted, reason)
     }
 
     pub(super) fn failed(&self, call: &str, error: Errno) -> Error {
-        self.error(Trouble::Failed, format!("{call}: {error}"))
+        self.error(SharedErrorKind::Failed, format!("{call}: {error}"))
     }
 }
 
-/// Opens what is there; `None` if nothing is. Never follows a link, never waits (as a pipe would have
-/// it), and passes nothing on to programs that are started later.
+/// Opens the file; `None` if there is none. Never follows a link, never waits (as it would for a pipe), and
+/// passes nothing on to programs that are started later.
 pub(super) fn open(
     directory: BorrowedFd<'_>,
-    spot: &Spot<'_>,
+    path: &FilePath<'_>,
     access: OFlags,
 ) -> Result<Option<OwnedFd>, Error> {
     let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let untrusted = |what: &str| Err(spot.error(Trouble::Untrusted, what));
-    match openat(directory, spot.file, flags, Mode::empty()) {
+    let untrusted = |reason: &str| Err(path.untrusted(reason));
+    match openat(directory, path.file, flags, Mode::empty()) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::NOENT) => Ok(None),
         Err(Errno::LOOP) => untrusted("it is a symbolic link"),
         Err(Errno::ISDIR) => untrusted("it is a directory"),
         Err(Errno::NXIO) => untrusted("it is a socket or a device"),
         Err(Errno::ACCESS) => untrusted("this user may not open it"),
-        Err(error) => Err(spot.failed("open", error)),
+        Err(error) => Err(path.failed("open", error)),
     }
 }
 
-/// A plain file of this user's that nobody else may touch, under one name. `false` if under none any more.
-pub(super) fn check(file: &OwnedFd, spot: &Spot<'_>, uid: u32) -> Result<(Stat, bool), Error> {
-    let found = fstat(file).map_err(|error| spot.failed("fstat", error))?;
-    match flaw(&found, uid) {
-        Some(what) => Err(spot.error(Trouble::Untrusted, what)),
+/// Checks that it is a plain file of this user, that no other user may touch it, and that it has at most one
+/// name. `false` if it has no name any more.
+pub(super) fn check(file: &OwnedFd, path: &FilePath<'_>, uid: u32) -> Result<(Stat, bool), Error> {
+    let found = fstat(file).map_err(|error| path.failed("fstat", error))?;
+    match invalid_reason(&found, uid) {
+        Some(reason) => Err(path.untrusted(reason)),
         None => Ok((found, found.st_nlink == 1)),
     }
 }
 
-fn flaw(found: &Stat, uid: u32) -> Option<String> {
+fn invalid_reason(found: &Stat, uid: u32) -> Option<String> {
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Some("it is not a plain file".to_owned());
     }
@@ -74,26 +81,42 @@ fn flaw(found: &Stat, uid: u32) -> Option<String> {
     (found.st_nlink > 1).then(|| format!("it has {} names", found.st_nlink))
 }
 
-/// Takes part in the file's lock, which says that somebody is attached. The kernel drops it at any death.
-pub(super) fn join_lock(file: &OwnedFd, spot: &Spot<'_>) -> Result<(), Error> {
+/// Joins the file's lock, which shows that a process is attached. The kernel drops it at any death.
+pub(super) fn join_lock(file: &OwnedFd, path: &FilePath<'_>) -> Result<(), Error> {
     for _ in 0..TRIES {
         match flock(file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK | Errno::INTR) => sleep(PAUSE),
-            Err(error) => return Err(spot.failed("flock", error)),
+            Err(error) => return Err(path.failed("flock", error)),
         }
     }
-    Err(spot.error(Trouble::Failed, "another process has been holding its lock alone"))
+    Err(path.error(SharedErrorKind::Failed, "another process has been holding its lock alone"))
 }
 
-/// Takes part no longer.
+/// Gives up this process's part in the lock.
 pub(super) fn leave_lock(file: &OwnedFd) {
     let _ = flock(file, FlockOperation::NonBlockingUnlock);
 }
 
-/// Whether nobody else is attached. If so nobody can be, until the file is closed.
-pub(super) fn is_alone(file: &OwnedFd) -> bool {
+/// Whether no other process is attached. If so, none can attach until the file is closed.
+pub(super) fn lock_alone(file: &OwnedFd) -> bool {
     flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Whether the file is as long as its header says.
+pub(super) fn is_whole(file: &OwnedFd, path: &FilePath<'_>) -> bool {
+    let bytes = read_header(file, path).map(|header| header.bytes);
+    let length = fstat(file).map(|found| u64::try_from(found.st_size).unwrap_or(0));
+    matches!((bytes, length), (Ok(bytes), Ok(length)) if bytes == length)
+}
+
+pub(super) fn read_header(file: &OwnedFd, path: &FilePath<'_>) -> Result<FileHeader, Error> {
+    let mut page = vec![0; HEADER_BYTES];
+    match read_at(file, &mut page, 0) {
+        Ok(true) => FileHeader::read(&page).map_err(|reason| path.untrusted(reason)),
+        Ok(false) => Err(path.untrusted("it is too short for a header")),
+        Err(error) => Err(path.failed("read", error)),
+    }
 }
 
 /// Fills the buffer from `offset` on; `false` where the file ends before.

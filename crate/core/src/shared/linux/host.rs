@@ -1,6 +1,6 @@
 //! What a shared table is bound to besides its bytes: whose it is, and whose clock its times are of.
 
-use crate::error::{Error, Shared, Trouble};
+use crate::error::{Error, SharedError, SharedErrorKind};
 use crate::shared::LAYOUT_VERSION;
 use rustix::fs::stat;
 use rustix::io::Errno;
@@ -13,11 +13,11 @@ const TIME_NAMESPACE: &str = "/proc/self/ns/time";
 pub struct Host {
     /// The user that processes run as and files belong to.
     pub uid: u32,
-    /// Names this boot: the monotonic clock begins anew with each.
+    /// Names this boot: the monotonic clock starts again with each.
     pub boot: [u64; 2],
-    /// Names the time namespace: in each the monotonic clock shows something else. 0 on a kernel without.
+    /// Names the time namespace: each has a monotonic clock of its own. 0 on a kernel without them.
     pub time_namespace: u64,
-    /// Layout of label and tables.
+    /// Layout of header and tables.
     pub layout: u64,
 }
 
@@ -52,6 +52,6 @@ fn time_namespace() -> Result<u64, Error> {
     }
 }
 
-fn failed(path: &str, what: &str) -> Error {
-    Shared::error(Trouble::Failed, path.to_owned(), what)
+fn failed(path: &str, reason: &str) -> Error {
+    SharedError::error(SharedErrorKind::Failed, path.to_owned(), reason)
 }

@@ -1,12 +1,12 @@
-//! A truncated file must not end somebody's server.
+//! A truncated file must not end the user's server.
 //!
 //! Touching a mapped page that its file no longer has raises SIGBUS. A seal against that exists only for
-//! memory without a name, which strangers can't find. So, as Wayland's and `PulseAudio`'s shared memory
-//! do, the signal is answered: the whole mapping is replaced, in place, by empty memory of this process's
-//! own, and the access is repeated. The table has forgotten everything then, which is what truncating it
-//! meant; `Mapping::is_current` tells, and whoever asks attaches anew.
+//! memory without a name, which other processes can't find. So, as in Wayland's and `PulseAudio`'s shared
+//! memory, the signal is handled: the whole mapping is replaced, in place, by empty memory of this process,
+//! and the access is repeated. The table has lost its counters then, which is what truncating it meant;
+//! `Mapping::is_current` answers `false`, and the limiter attaches again.
 //!
-//! Any SIGBUS that is not about one of our mappings goes where it went before.
+//! A SIGBUS that is not about one of these mappings goes to the handler that was there before.
 #![expect(unsafe_code, reason = "a signal handler")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
@@ -16,8 +16,8 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Mappings one process may have: the handler can't wait for a lock or for memory.
-const MOST: usize = 1024;
+/// The most mappings of one process: a signal handler can't take a lock or allocate memory.
+const MAX_MAPPINGS: usize = 1024;
 /// Taken, with no bounds in it yet.
 const RESERVED: usize = 1;
 
@@ -27,45 +27,45 @@ struct Bounds {
     is_replaced: AtomicBool,
 }
 
-static WATCHED: [Bounds; MOST] = [const {
+static GUARDED: [Bounds; MAX_MAPPINGS] = [const {
     Bounds {
         start: AtomicUsize::new(0),
         bytes: AtomicUsize::new(0),
         is_replaced: AtomicBool::new(false),
     }
-}; MOST];
+}; MAX_MAPPINGS];
 
-/// What answered the signal before us.
-static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+/// What handled the signal before.
+static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 
-/// A mapping that is watched over.
+/// A mapping whose SIGBUS is handled.
 #[derive(Debug)]
-pub(super) struct Watch(usize);
+pub(super) struct Guard(usize);
 
-/// Watches over a mapping; `None` when there are too many.
-pub(super) fn watch(start: usize, bytes: usize) -> Option<Watch> {
-    BEFORE.get_or_init(install);
-    let index = WATCHED.iter().position(|bounds| {
+/// Starts to handle SIGBUS for a mapping; `None` when there are too many.
+pub(super) fn guard(start: usize, bytes: usize) -> Option<Guard> {
+    PREVIOUS.get_or_init(install);
+    let index = GUARDED.iter().position(|bounds| {
         let taken = bounds.start.compare_exchange(0, RESERVED, Ordering::SeqCst, Ordering::SeqCst);
         taken.is_ok()
     })?;
-    let bounds = WATCHED.get(index)?;
+    let bounds = GUARDED.get(index)?;
     bounds.bytes.store(bytes, Ordering::SeqCst);
     bounds.is_replaced.store(false, Ordering::SeqCst);
     bounds.start.store(start, Ordering::SeqCst);
-    Some(Watch(index))
+    Some(Guard(index))
 }
 
-impl Watch {
-    /// Whether the mapping shows nothing of its file any more.
+impl Guard {
+    /// Whether the mapping was replaced and shows nothing of its file any more.
     pub(super) fn is_replaced(&self) -> bool {
-        let bounds = WATCHED.get(self.0);
+        let bounds = GUARDED.get(self.0);
         bounds.is_none_or(|bounds| bounds.is_replaced.load(Ordering::SeqCst))
     }
 
-    /// Watches no longer.
+    /// Ends that.
     pub(super) fn end(&self) {
-        if let Some(bounds) = WATCHED.get(self.0) {
+        if let Some(bounds) = GUARDED.get(self.0) {
             bounds.start.store(0, Ordering::SeqCst);
         }
     }
@@ -76,15 +76,15 @@ fn install() -> libc::sigaction {
     // SAFETY: all zero is a valid sigaction: no flags, the default action, an empty mask.
     let mut ours: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    ours.sa_sigaction = answer as extern "C" fn(_, _, _) as usize;
-    // SAFETY: both point to a sigaction of ours, and `answer` does only what a handler may.
+    ours.sa_sigaction = handle as extern "C" fn(_, _, _) as usize;
+    // SAFETY: both point to a sigaction of ours, and `handle` does only what a handler may.
     let _ = unsafe { libc::sigaction(libc::SIGBUS, &raw const ours, before.as_mut_ptr()) };
     // SAFETY: written by the call, or all zero if it failed, which is valid too.
     unsafe { before.assume_init() }
 }
 
 /// Only atomics and system calls: whatever was interrupted may hold any lock.
-extern "C" fn answer(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel passes a valid siginfo.
     let info_ref = unsafe { &*info };
     // SAFETY: set by the kernel for the code that is asked for too; else the number is not used.
@@ -95,9 +95,9 @@ extern "C" fn answer(signal: c_int, info: *mut libc::siginfo_t, context: *mut li
     }
 }
 
-/// Puts empty memory where the address belongs to. Whether the access can be repeated.
+/// Replaces the mapping that the address belongs to by empty memory. Answers whether the access can be repeated.
 fn replace(address: usize) -> bool {
-    let found = WATCHED.iter().find(|bounds| {
+    let found = GUARDED.iter().find(|bounds| {
         let start = bounds.start.load(Ordering::SeqCst);
         let offset = address.wrapping_sub(start);
         start > RESERVED && offset < bounds.bytes.load(Ordering::SeqCst)
@@ -111,17 +111,17 @@ fn replace(address: usize) -> bool {
     let bytes = bounds.bytes.load(Ordering::SeqCst);
     let access = ProtFlags::READ | ProtFlags::WRITE;
     let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-    // SAFETY: exactly the mapping that is watched, which its owner keeps until it ends the watch. To
-    // whoever holds its atomics it is memory that others have set to zero.
+    // SAFETY: exactly the guarded mapping, which its owner keeps until it ends the guard. To code that
+    // holds its atomics it is memory that another process has set to zero.
     unsafe { mmap_anonymous(start, bytes, access, flags) }.is_ok()
 }
 
-/// Leaves the signal to whoever handled it before.
+/// Leaves the signal to the previous handler.
 fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     type Long = extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void);
     type Short = extern "C" fn(c_int);
     let (handler, flags) =
-        BEFORE.get().map_or((libc::SIG_DFL, 0), |before| (before.sa_sigaction, before.sa_flags));
+        PREVIOUS.get().map_or((libc::SIG_DFL, 0), |before| (before.sa_sigaction, before.sa_flags));
     if handler == libc::SIG_DFL || handler == libc::SIG_IGN {
         // SAFETY: restores the default; the signal, raised again, then does what it does without us.
         unsafe { libc::signal(signal, libc::SIG_DFL) };

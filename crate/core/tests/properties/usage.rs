@@ -1,20 +1,23 @@
 //! What a key has used under one window counts under another.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+use crate::ask::Ask as _;
 use crate::at;
 use ratethrottle_core::{
-    At, Decision, Encoding, Key, Kind, Limit, Nanos, VariableLimiter, VariablePolicy,
+    AlgorithmKind, Decision, Encoding, FixedTime, Key, Limit, Nanos, VariableConfig,
+    VariableLimiter,
 };
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 /// Where both an hour and a minute begin.
 const START: u64 = 1_000 * HOUR;
-const WINDOWS: [Kind; 3] = [Kind::FixedWindow, Kind::SlidingWindow, Kind::SlidingLog];
+const WINDOWS: [AlgorithmKind; 3] =
+    [AlgorithmKind::FixedWindow, AlgorithmKind::SlidingWindow, AlgorithmKind::SlidingLog];
 
-fn limiter(kind: Kind, capacity: usize) -> VariableLimiter {
-    let policy = VariablePolicy { kind, block_for_ms: 0, capacity: Some(capacity) };
-    VariableLimiter::new(policy).unwrap()
+fn limiter(kind: AlgorithmKind, capacity: usize) -> VariableLimiter {
+    let config = VariableConfig { algorithm: kind, block_for_ms: 0, capacity: Some(capacity) };
+    VariableLimiter::new(config).unwrap()
 }
 
 fn key(limiter: &VariableLimiter, name: u64) -> Key {
@@ -61,32 +64,32 @@ fn a_limit_beside_a_longer_one_that_holds_what_was_used_begins_empty() {
     }
 }
 
-/// 1,024 windows of 700 ms are an era of a sliding window: the first call in a new one clears what is over.
+/// 1,024 windows of 700 ms are an epoch of a sliding window: the first call in a new one clears what is over.
 #[test]
 fn a_place_that_was_lost_because_its_window_was_over_begins_empty() {
-    let limiter = limiter(Kind::SlidingWindow, 100);
+    let limiter = limiter(AlgorithmKind::SlidingWindow, 100);
     let (short, long) = (limits([(1, 700)]), limits([(2, 100_000)]));
-    let era = 7 * 1_024 * 700;
-    assert_eq!(left(&limiter, &long, era - 1_400), 2);
-    assert!(check(&limiter, &short, 1, era - 1_400).allowed);
-    assert_eq!(left(&limiter, &long, era - 1_400), 1);
-    assert_eq!(check(&limiter, &short, 1, era - 1_400).retry_ms, 1_400);
-    assert!(check(&limiter, &short, 1, era).allowed);
+    let epoch = 7 * 1_024 * 700;
+    assert_eq!(left(&limiter, &long, epoch - 1_400), 2);
+    assert!(check(&limiter, &short, 1, epoch - 1_400).allowed);
+    assert_eq!(left(&limiter, &long, epoch - 1_400), 1);
+    assert_eq!(check(&limiter, &short, 1, epoch - 1_400).retry_ms, 1_400);
+    assert!(check(&limiter, &short, 1, epoch).allowed);
 }
 
 /// What a limit that never changes can count, one that may change can count, too.
 #[test]
 fn no_limit_is_refused_because_it_may_change() {
     for (kind, count, window_ms) in [
-        (Kind::SlidingLog, 1_000, 24 * HOUR),
-        (Kind::SlidingLog, 1_024, 12 * HOUR),
-        (Kind::SlidingLog, 5, 365 * 24 * HOUR),
-        (Kind::FixedWindow, 10_000_000, HOUR),
-        (Kind::FixedWindow, 1_000_000, 7 * 24 * HOUR),
-        (Kind::FixedWindow, 10_000, 365 * 24 * HOUR),
-        (Kind::SlidingWindow, 1_048_575, 365 * 24 * HOUR),
-        (Kind::TokenBucket, 1_000_000_000, 10 * 365 * 24 * HOUR),
-        (Kind::TokenBucket, 1_000_000_000, 1),
+        (AlgorithmKind::SlidingLog, 1_000, 24 * HOUR),
+        (AlgorithmKind::SlidingLog, 1_024, 12 * HOUR),
+        (AlgorithmKind::SlidingLog, 5, 365 * 24 * HOUR),
+        (AlgorithmKind::FixedWindow, 10_000_000, HOUR),
+        (AlgorithmKind::FixedWindow, 1_000_000, 7 * 24 * HOUR),
+        (AlgorithmKind::FixedWindow, 10_000, 365 * 24 * HOUR),
+        (AlgorithmKind::SlidingWindow, 1_048_575, 365 * 24 * HOUR),
+        (AlgorithmKind::TokenBucket, 1_000_000_000, 10 * 365 * 24 * HOUR),
+        (AlgorithmKind::TokenBucket, 1_000_000_000, 1),
     ] {
         let limiter = limiter(kind, 10);
         let both = limits([(count, window_ms), (1, 1_000)]);
@@ -100,9 +103,9 @@ fn no_limit_is_refused_because_it_may_change() {
 /// A window may end late by part of a millisecond, never early; what `retry_ms` says is true nevertheless.
 #[test]
 fn a_fixed_window_is_never_shorter_than_it_is() {
-    let limiter = limiter(Kind::FixedWindow, 10);
+    let limiter = limiter(AlgorithmKind::FixedWindow, 10);
     let minute = limits([(1, MINUTE)]);
-    let after = |us: u64| At(Nanos(START * 1_000_000 + us * 1_000));
+    let after = |us: u64| FixedTime(Nanos(START * 1_000_000 + us * 1_000));
     let ask = |us: u64| limiter.check(&minute, key(&limiter, 0), 1, &after(us)).unwrap();
     assert!(ask(400).allowed);
     for us in [400, 1_000, 1_001, 59_999_000, 60_000_000, 60_000_399] {
@@ -115,7 +118,7 @@ fn a_fixed_window_is_never_shorter_than_it_is() {
 
 #[test]
 fn of_several_limits_of_buckets_the_longest_holds_what_is_owed() {
-    let limiter = limiter(Kind::TokenBucket, 100);
+    let limiter = limiter(AlgorithmKind::TokenBucket, 100);
     let hour = limits([(1_000, HOUR)]);
     assert!(check(&limiter, &hour, 500, START).allowed);
     let both = limits([(10, 1_000), (1_000, HOUR)]);
@@ -132,7 +135,12 @@ fn of_several_limits_of_buckets_the_longest_holds_what_is_owed() {
 
 #[test]
 fn a_block_and_a_reset_are_for_all_limits() {
-    for kind in [Kind::TokenBucket, Kind::FixedWindow, Kind::SlidingWindow, Kind::SlidingLog] {
+    for kind in [
+        AlgorithmKind::TokenBucket,
+        AlgorithmKind::FixedWindow,
+        AlgorithmKind::SlidingWindow,
+        AlgorithmKind::SlidingLog,
+    ] {
         let limiter = limiter(kind, 100);
         let (minute, hour) = (limits([(10, MINUTE)]), limits([(10, HOUR)]));
         assert!(check(&limiter, &minute, 10, START).allowed);

@@ -2,44 +2,38 @@
 #![expect(unsafe_code, reason = "raw N-API: the generated conversion allocates a String")]
 
 use napi::sys;
-use ratethrottle_core::{Encoding, Key, Limiter, VariableLimiter};
+use ratethrottle_core::{Encoding, Key, RawLimiter};
 use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Longest key in UTF-16 units: 1 MiB of ASCII. Longer ones are refused, never cut.
-pub(crate) const MAX_UNITS: usize = 1 << 20;
+const MAX_UNITS: usize = 1 << 20;
 /// Keys up to here never leave the stack. Longer than addresses, user ids and most tokens.
 const STACK: usize = 256;
 /// A UTF-16 unit takes at most three bytes of UTF-8, and N-API wants room for a NUL.
 const LONGEST: usize = MAX_UNITS * 3 + 1;
 
 /// Why a value is not a key.
-pub(crate) enum NotAKey {
+pub(crate) enum KeyError {
     /// Not a string.
     Type,
-    /// Longer than [`MAX_UNITS`].
-    Long,
+    /// Longer than [`MAX_UNITS`]: its length.
+    Long(usize),
 }
 
-/// What hashes keys.
-pub(crate) trait Hashes {
+/// A limiter, as far as it hashes keys.
+pub(crate) trait HashKey {
     fn key(&self, bytes: &[u8], encoding: Encoding) -> Key;
 }
 
-impl Hashes for Limiter {
+impl HashKey for RawLimiter {
     #[inline(always)]
     fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
         Self::key(self, bytes, encoding)
     }
 }
 
-impl Hashes for VariableLimiter {
-    fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
-        Self::key(self, bytes, encoding)
-    }
-}
-
-/// The key that a JavaScript value spells.
+/// The key in a JavaScript value.
 ///
 /// UTF-8 is the cheapest lossless reading, except for lone surrogates, which N-API turns into
 /// U+FFFD: two different strings would share a budget. So text that shows a U+FFFD is read again as
@@ -49,14 +43,14 @@ impl Hashes for VariableLimiter {
 /// Reading UTF-16 and narrowing it would need no second reading. It is 5 ns slower on Node 24 and 4 ns faster on
 /// Node 20, for a whole call.
 #[inline(always)]
-pub(crate) fn key(
-    limiter: &impl Hashes,
+pub(crate) fn read(
+    limiter: &impl HashKey,
     env: sys::napi_env,
     text: sys::napi_value,
-) -> Result<Key, NotAKey> {
+) -> Result<Key, KeyError> {
     // Not zeroed: that would cost as much as hashing the key.
     let mut stack = [MaybeUninit::<u8>::uninit(); STACK];
-    let bytes = read_utf8(env, text, &mut stack).ok_or(NotAKey::Type)?;
+    let bytes = read_utf8(env, text, &mut stack).ok_or(KeyError::Type)?;
     // A full buffer may be a cut one: N-API does not say.
     if bytes.len() < STACK - 4 && (bytes.is_ascii() || !shows_replacement(bytes)) {
         return Ok(limiter.key(bytes, Encoding::Utf8));
@@ -66,21 +60,21 @@ pub(crate) fn key(
 
 #[cold]
 fn long_key(
-    limiter: &impl Hashes,
+    limiter: &impl HashKey,
     env: sys::napi_env,
     text: sys::napi_value,
-) -> Result<Key, NotAKey> {
-    let units = units(env, text).ok_or(NotAKey::Type)?;
+) -> Result<Key, KeyError> {
+    let units = units(env, text).ok_or(KeyError::Type)?;
     if units > MAX_UNITS {
-        return Err(NotAKey::Long);
+        return Err(KeyError::Long(units));
     }
     let room = units.saturating_mul(3).saturating_add(1).min(LONGEST);
     let mut bytes = vec![MaybeUninit::<u8>::uninit(); room];
-    let bytes = read_utf8(env, text, &mut bytes).ok_or(NotAKey::Type)?;
+    let bytes = read_utf8(env, text, &mut bytes).ok_or(KeyError::Type)?;
     if !shows_replacement(bytes) {
         return Ok(limiter.key(bytes, Encoding::Utf8));
     }
-    let wide = read_utf16(env, text, units).ok_or(NotAKey::Type)?;
+    let wide = read_utf16(env, text, units).ok_or(KeyError::Type)?;
     let bytes: Vec<u8> = wide.iter().flat_map(|unit| unit.to_le_bytes()).collect();
     Ok(limiter.key(&bytes, Encoding::Utf16))
 }

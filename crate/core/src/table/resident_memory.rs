@@ -5,12 +5,11 @@ use crate::atomic::AtomicU64;
 /// Bytes of this memory that this process has touched, or `None` where the system does not say.
 #[cfg(target_os = "linux")]
 pub(super) fn resident(memory: &[AtomicU64]) -> Option<u64> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    use std::os::unix::fs::FileExt;
     // One word for each page of this process.
-    let map = rustix::fs::open("/proc/self/pagemap", flags, Mode::empty()).ok()?;
+    let map = std::fs::File::open("/proc/self/pagemap").ok()?;
     let (start, bytes) = (memory.as_ptr().addr(), size_of_val(memory));
-    let page = rustix::param::page_size();
+    let page = page_size()?;
     let first = start.checked_div(page)?;
     let pages = start.checked_add(bytes)?.div_ceil(page).checked_sub(first)?;
     let parts = pages.div_ceil(PART).min(PARTS);
@@ -22,15 +21,22 @@ pub(super) fn resident(memory: &[AtomicU64]) -> Option<u64> {
             .checked_div(parts.saturating_sub(1).max(1))?;
         let length = PART.min(pages);
         let mut entries = [0; PART * ENTRY];
-        let place = first.checked_add(skip)?.checked_mul(ENTRY)? as u64;
+        let offset = first.checked_add(skip)?.checked_mul(ENTRY)? as u64;
         let entries = entries.get_mut(..length.checked_mul(ENTRY)?)?;
-        let read = rustix::io::pread(&map, &mut *entries, place).ok()?;
+        let read = map.read_at(entries, offset).ok()?;
         let (words, _) = entries.get(..read)?.as_chunks();
         seen = seen.checked_add(words.len() as u64)?;
         let here = words.iter().filter(|&&word| u64::from_ne_bytes(word) >> TOUCHED != 0);
         present = present.checked_add(here.count() as u64)?;
     }
     (bytes as u64).checked_mul(present)?.checked_div(seen)
+}
+
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "sysconf takes and gives a number")]
+fn page_size() -> Option<usize> {
+    // SAFETY: it reads a number of the system and touches no memory of ours.
+    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()
 }
 
 /// Bytes of a page's entry. Its two highest bits say that the page is in memory, or swapped out.

@@ -1,20 +1,20 @@
 //! The timestamps of one key's sliding log.
 //!
 //! ```text
-//! cell = generation 8 | turn 4 | used 1 | time 51
+//! cell = generation 8 | refunds 4 | used 1 | time 51
 //! ```
 //!
-//! A cell counts only if it carries the generation of the slot's present owner, so a new owner
-//! starts with an empty ring without anybody clearing it. The turn changes with every refund: a
-//! thread that was stopped in the middle of writing can't mistake a rewritten cell for the old one.
+//! A cell counts only if it carries the generation of the slot's present owner, so a new owner starts with
+//! an empty ring and no thread has to clear it. The refund counter changes with every refund: a thread that
+//! was stopped in the middle of writing can't mistake a rewritten cell for the old one.
 
-use super::distance;
+use super::bits::distance;
 use crate::atomic::{AtomicU64, Ordering};
 
 const TIME_BITS: u32 = 51;
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 const USED: u64 = 1 << TIME_BITS;
-const TURN_SHIFT: u32 = 52;
+const SEQ_SHIFT: u32 = 52;
 const GENERATION_SHIFT: u32 = 56;
 
 /// The ring beside a slot, seen by the owner of one generation.
@@ -62,18 +62,18 @@ impl<'a> Ring<'a> {
     }
 
     /// The cell that says "admitted at `ticks`".
-    pub(super) const fn unit(&self, turn: u64, ticks: u64) -> u64 {
-        self.cleared(turn, ticks) | USED
+    pub(super) const fn unit(&self, refund_seq: u64, ticks: u64) -> u64 {
+        self.cleared(refund_seq, ticks) | USED
     }
 
     /// The cell that says "taken back at `ticks`".
-    pub(super) const fn cleared(&self, turn: u64, ticks: u64) -> u64 {
+    pub(super) const fn cleared(&self, refund_seq: u64, ticks: u64) -> u64 {
         let owner = (self.generation as u64) << GENERATION_SHIFT;
-        owner | ((turn & 15) << TURN_SHIFT) | (ticks & TIME_MASK)
+        owner | ((refund_seq & 15) << SEQ_SHIFT) | (ticks & TIME_MASK)
     }
 
-    /// Writes `target` into cell `index`, unless somebody who saw the same state word already has,
-    /// or the state word has moved on.
+    /// Writes `target` into cell `index`, unless another thread that saw the same state word already has,
+    /// or the state word has changed.
     ///
     /// The order is what makes this safe: cell, then word, then exchange. A cell read before the
     /// word was seen unchanged can't belong to a later state, so a late thread never overwrites one.
@@ -87,7 +87,7 @@ impl<'a> Ring<'a> {
                 return;
             }
             let won = cell.compare_exchange(old, target, Ordering::AcqRel, Ordering::Acquire);
-            crate::probe::stepped();
+            crate::failpoints::after_step();
             if won.is_ok() {
                 return;
             }
@@ -95,12 +95,12 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// Whether two cells say the same of the same owner and turn.
+/// Whether two cells are the same, owner and refund counter included.
 pub(super) const fn equal(a: u64, b: u64) -> bool {
     a == b
 }
 
-/// Whether a cell needs no clearing in this turn: somebody has, at whatever instant.
+/// Whether a cell has been cleared for this refund already, at whatever instant.
 pub(super) const fn cleared_alike(a: u64, b: u64) -> bool {
     a >> TIME_BITS == b >> TIME_BITS
 }

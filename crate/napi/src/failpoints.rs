@@ -1,4 +1,4 @@
-//! What only a test build has: lost exchanges are counted, and the next call can be made to panic.
+//! Exports of test builds: counts of lost exchanges, clock readings and reported memory, and a panic on demand.
 
 #![cfg_attr(
     feature = "probe",
@@ -12,24 +12,24 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 static ARMED: AtomicBool = AtomicBool::new(false);
 
 #[cfg(feature = "probe")]
-static TOLD: AtomicI64 = AtomicI64::new(0);
+static REPORTED: AtomicI64 = AtomicI64::new(0);
 
-/// The bytes that V8 has been told of. It has no way to be asked.
+/// Counts the bytes that were reported to V8, which offers no way to read them.
 #[cfg_attr(
     not(feature = "probe"),
-    expect(unused_variables, reason = "a release build has no probe")
+    expect(unused_variables, reason = "a release build has no failpoints")
 )]
-pub(crate) fn told(change: i64) {
+pub(crate) fn reported(change: i64) {
     #[cfg(feature = "probe")]
-    TOLD.fetch_add(change, Ordering::Relaxed);
+    REPORTED.fetch_add(change, Ordering::Relaxed);
 }
 
-/// Bytes that V8 has been told of, and not yet that they are gone.
+/// Bytes that are reported to V8 as in use now.
 #[cfg(feature = "probe")]
 #[napi_derive::napi]
 #[must_use]
-pub fn told_bytes() -> f64 {
-    TOLD.load(Ordering::Relaxed) as f64
+pub fn reported_bytes() -> f64 {
+    REPORTED.load(Ordering::Relaxed) as f64
 }
 
 /// Panics once after `panicNext`. Nothing in a release build.
@@ -54,7 +54,7 @@ pub fn lost_exchanges() -> f64 {
     ratethrottle_core::lost_exchanges() as f64
 }
 
-/// How often this process has read the exact clock and the rough one so far.
+/// How often this process has read the exact clock and the coarse one so far.
 #[cfg(feature = "probe")]
 #[napi_derive::napi]
 #[must_use]

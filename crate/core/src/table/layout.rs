@@ -1,23 +1,23 @@
-//! How a table lies in its memory: a run of `AtomicU64`, borrowed from whoever owns the bytes.
+//! How a table lies in its memory: a run of `AtomicU64`, borrowed from the owner of the bytes.
 //!
 //! ```text
-//! header 32 | slots: sets * WAYS * 2 | eras: sets | overflow 4096 | rings: slots * N
+//! header 32 | slots: sets * WAYS * 2 | epochs: sets | overflow 4096 | rings: slots * N
 //! ```
 //!
 //! No pointers, and all zero is an empty table: the same bytes work in the heap, in an anonymous
-//! mapping, and in a mapping that processes share. Pages nobody touched cost nothing.
+//! mapping, and in a mapping that processes share. Untouched pages cost nothing.
 
 use crate::atomic::{AtomicU64, Ordering};
 use std::hint::black_box;
 use std::ops::Deref;
 
 /// Slots to a set: 128 bytes, a cache line of F words and one of S words. A thread that looks for a key
-/// reads a line that is hardly ever written, and of what other threads write all the time it takes over one
-/// line, not two. (Two under loom, which visits every interleaving.)
+/// reads a line that is hardly ever written, and only one line, not two, that other threads write all the
+/// time. (Two slots under loom, which visits every interleaving.)
 pub const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
-/// Words that strangers share when every slot they may use holds a blocked key.
+/// Overflow buckets: for keys whose every slot holds a blocked key.
 pub const OVERFLOW: usize = if cfg!(loom) { 1 } else { 4096 };
-/// Slots per expected key. At half load and two choices no live key is without a place.
+/// Slots per expected key. At half load and two choices every live key finds a slot.
 const SLOTS_PER_KEY: usize = 2;
 const HEADER: usize = 32;
 const SLOT: usize = 2;
@@ -25,14 +25,14 @@ const SLOT: usize = 2;
 /// The header's words. The first line is read on every call and almost never written; the counters
 /// are on a line of their own.
 #[derive(Clone, Copy)]
-pub(crate) enum Header {
-    /// 0 while no key of this table was ever blocked by hand or by `blockFor`.
+pub(crate) enum HeaderWord {
+    /// 0 while no key of this table was ever blocked.
     Blocks = 0,
-    /// The era up to which the whole table has been cleared, plus one.
-    Era = 1,
-    /// Live keys that had to go, for a newcomer.
+    /// The epoch up to which the whole table has been cleared, plus one.
+    Epoch = 1,
+    /// Keys with debt that were evicted for a new key.
     Evictions = 16,
-    /// Decisions taken on the shared words.
+    /// Decisions made on overflow buckets.
     Overflows = 17,
 }
 
@@ -51,7 +51,7 @@ impl Layout {
         Self { sets: slots.div_ceil(WAYS).max(2), ring }
     }
 
-    /// Exactly so many sets, for tests.
+    /// Exactly this many sets, for tests.
     #[must_use]
     pub const fn for_sets(sets: usize, ring: usize) -> Self {
         Self { sets, ring }
@@ -73,12 +73,12 @@ impl Layout {
         self.sets
     }
 
-    const fn era_start(&self) -> usize {
+    const fn epoch_start(&self) -> usize {
         HEADER.saturating_add(self.slots().saturating_mul(SLOT))
     }
 
     const fn overflow_start(&self) -> usize {
-        self.era_start().saturating_add(self.sets)
+        self.epoch_start().saturating_add(self.sets)
     }
 
     const fn ring_start(&self) -> usize {
@@ -119,10 +119,10 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
 
     // The lookups below can't fail: `new` has checked the length and every index is below the
     // layout's own bounds. They still go through checked slices, because a check that is never
-    // taken costs less than an unsafe block that somebody has to believe.
+    // taken costs less than an unsafe block that every reader has to check.
 
     #[inline(always)]
-    pub(crate) fn header(&self, word: Header) -> Option<&AtomicU64> {
+    pub(crate) fn header(&self, word: HeaderWord) -> Option<&AtomicU64> {
         self.memory.get(word as usize)
     }
 
@@ -137,13 +137,13 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
 
     /// A bit for each slot of a set whose tag carries the fingerprint.
     ///
-    /// Looks at all of them: where a key stands in its set is anybody's guess, and guessing wrong
-    /// costs the processor more than eight loads.
+    /// Looks at all of them: a branch predictor can't guess where a key stands in its set, and a wrong
+    /// guess costs the processor more than eight loads.
     #[inline(always)]
     pub(crate) fn hits(&self, set: usize, fingerprint: u64) -> u32 {
         let mut hits = 0;
         let words = self.set(set);
-        // Fetches the line of the S words meanwhile: in a large table both lines come from far away.
+        // Fetches the line of the S words meanwhile: in a large table both lines are cache misses.
         black_box(words.map(|words| words[WAYS].load(Ordering::Relaxed)));
         for (way, f) in words.into_iter().flatten().take(WAYS).enumerate() {
             // Acquire: the S read next is at least as new as the tag that led to it.
@@ -165,7 +165,7 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
         self.memory.get(HEADER.wrapping_add(set.wrapping_mul(WAYS * SLOT))..)?.first_chunk()
     }
 
-    /// The timestamps beside a slot; none unless the policy keeps a log.
+    /// The timestamps beside a slot; none unless the algorithm keeps a log.
     #[inline(always)]
     pub(crate) fn ring(&self, slot: Slot<'_>) -> &[AtomicU64] {
         if self.layout.ring == 0 {
@@ -176,8 +176,8 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
         self.memory.get(start..start.wrapping_add(self.layout.ring)).unwrap_or(&[])
     }
 
-    pub(crate) fn era(&self, set: usize) -> Option<&AtomicU64> {
-        self.memory.get(self.layout.era_start().wrapping_add(set))
+    pub(crate) fn epoch(&self, set: usize) -> Option<&AtomicU64> {
+        self.memory.get(self.layout.epoch_start().wrapping_add(set))
     }
 
     pub(crate) fn overflow(&self, index: usize) -> Option<&AtomicU64> {

@@ -15,8 +15,8 @@ const KIND_SHIFT: u32 = 62;
 
 /// What a slot is being used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nobody's.
+pub(crate) enum SlotState {
+    /// No key's.
     Free,
     /// A key's state.
     Live,
@@ -28,22 +28,22 @@ pub(crate) enum Kind {
 
 /// A slot's state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct S(pub(crate) u64);
+pub(crate) struct StateWord(pub(crate) u64);
 
-impl S {
+impl StateWord {
     #[inline]
-    pub(crate) const fn new(kind: Kind, generation: u8, value: u64) -> Self {
+    pub(crate) const fn new(kind: SlotState, generation: u8, value: u64) -> Self {
         let kind = (kind as u64) << KIND_SHIFT;
         Self(kind | ((generation as u64) << VALUE_BITS) | (value & VALUE_MASK))
     }
 
     #[inline]
-    pub(crate) const fn kind(self) -> Kind {
+    pub(crate) const fn kind(self) -> SlotState {
         match self.0 >> KIND_SHIFT {
-            0 => Kind::Free,
-            1 => Kind::Live,
-            2 => Kind::Claimed,
-            _ => Kind::Blocked,
+            0 => SlotState::Free,
+            1 => SlotState::Live,
+            2 => SlotState::Claimed,
+            _ => SlotState::Blocked,
         }
     }
 
@@ -59,17 +59,17 @@ impl S {
 
     /// The word a claim at `ms` puts here: the next generation.
     pub(crate) const fn claimed(self, ms: u64) -> Self {
-        Self::new(Kind::Claimed, self.generation().wrapping_add(1), ms)
+        Self::new(SlotState::Claimed, self.generation().wrapping_add(1), ms)
     }
 
     /// The same generation with nothing in it.
     pub(crate) const fn freed(self) -> Self {
-        Self::new(Kind::Free, self.generation(), 0)
+        Self::new(SlotState::Free, self.generation(), 0)
     }
 
     /// The same generation, live or blocked, with a value.
     #[inline]
-    pub(crate) const fn holding(self, kind: Kind, value: u64) -> Self {
+    pub(crate) const fn holding(self, kind: SlotState, value: u64) -> Self {
         Self::new(kind, self.generation(), value)
     }
 }
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn a_word_gives_back_what_was_put_in() {
-        for kind in [Kind::Free, Kind::Live, Kind::Claimed, Kind::Blocked] {
+        for kind in [SlotState::Free, SlotState::Live, SlotState::Claimed, SlotState::Blocked] {
             for generation in [0, 1, 127, 255] {
                 for value in [0, 1, VALUE_MASK] {
-                    let s = S::new(kind, generation, value);
+                    let s = StateWord::new(kind, generation, value);
                     assert_eq!((s.kind(), s.generation(), s.value()), (kind, generation, value));
                 }
             }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn zero_is_free() {
-        assert_eq!(S(0).kind(), Kind::Free);
-        assert_eq!(S(0).claimed(5).generation(), 1);
+        assert_eq!(StateWord(0).kind(), SlotState::Free);
+        assert_eq!(StateWord(0).claimed(5).generation(), 1);
     }
 }

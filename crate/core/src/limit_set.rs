@@ -1,65 +1,66 @@
 //! Several limits on the same keys, one table each: all of them are charged, or none.
 
-use crate::algorithm::{Algorithm, Steps};
+use crate::algorithm::{Algorithm, AnyAlgorithm};
 use crate::atomic::AtomicU64;
 use crate::clock::Clock;
-use crate::decision::{Decision, NEVER, Reading, Standing};
+use crate::config::MAX_LIMITS;
+use crate::decision::{Decision, LimitStatus, NEVER, Reading};
 use crate::key::Key;
 use crate::limit::Limit;
-use crate::policy::MAX_LIMITS;
 use crate::table::{Outcome, Receipt, Table};
 use std::ops::Deref;
 
 /// The limits of one call, and their tables.
-pub(crate) struct Together<'a, M, A: Steps = Algorithm> {
+pub(crate) struct LimitSet<'a, M, A: Algorithm = AnyAlgorithm> {
     pub(crate) tables: &'a [(Limit, Table<M, A>)],
-    /// Where blocks are.
+    /// The table that holds blocks.
     pub(crate) blocks: Option<&'a Table<M, A>>,
     pub(crate) block_for_ms: u64,
-    /// Index of the limit with the shortest window, which paces.
+    /// Index of the limit with the shortest window, which sets the pace.
     pub(crate) shortest: usize,
 }
 
 /// What each limit says, in the order of the limits.
 type Readings = [Reading; MAX_LIMITS];
 
-impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
+impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
     /// Charges `cost` to all of them or to none. A cost of 0 only asks whether 1 would be admitted.
     pub(crate) fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
-        if cost == 0 {
-            return self.peek(key, 1, clock);
-        }
-        let blocked_us = self.blocked_for_us(key, clock);
-        if blocked_us > 0 {
-            return self.blocked(key, cost, blocked_us, clock);
-        }
-        let mut readings = Readings::default();
-        if self.charge::<false>(key, cost, clock, &mut readings) {
-            return self.admitted(&readings);
-        }
-        let decision = self.denied(&readings);
-        self.denied_by_limits(key, cost, decision, clock)
+        let block = |denied| self.denied_by_limits(key, cost, denied, clock);
+        self.decide::<false>(key, cost, clock, block)
     }
 
-    /// As [`Self::check`], but a denial begins no block. `PACED`: the bucket of the shortest limit has to be empty.
-    pub(crate) fn take_as<const PACED: bool>(
+    /// As [`Self::check`], but a denial starts no block. `PACED`: admits only while the bucket of the limit
+    /// with the shortest window is empty.
+    pub(crate) fn take<const PACED: bool>(
         &self,
         key: Key,
         cost: u64,
         clock: &impl Clock,
+    ) -> Decision {
+        self.decide::<PACED>(key, cost, clock, |denied| denied)
+    }
+
+    #[inline(always)]
+    fn decide<const PACED: bool>(
+        &self,
+        key: Key,
+        cost: u64,
+        clock: &impl Clock,
+        after_denial: impl FnOnce(Decision) -> Decision,
     ) -> Decision {
         if cost == 0 {
             return self.peek(key, 1, clock);
         }
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
-            return self.blocked(key, cost, blocked_us, clock);
+            return self.denied_by_block(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
         if self.charge::<PACED>(key, cost, clock, &mut readings) {
             return self.admitted(&readings);
         }
-        self.denied(&readings)
+        after_denial(self.denied(&readings))
     }
 
     /// What [`Self::check`] would answer now. Changes nothing.
@@ -67,7 +68,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
         let cost = cost.max(1);
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
-            return self.blocked(key, cost, blocked_us, clock);
+            return self.denied_by_block(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
         if self.peek_all::<false>(key, cost, clock, &mut readings) {
@@ -76,11 +77,16 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
         self.denied(&readings)
     }
 
-    /// How the limit of this index stands for the key, apart from all others; `None` past the last.
-    pub(crate) fn standing(&self, key: Key, index: usize, clock: &impl Clock) -> Option<Standing> {
+    /// What the limit of this index alone says about the key; `None` past the last.
+    pub(crate) fn limit_status(
+        &self,
+        key: Key,
+        index: usize,
+        clock: &impl Clock,
+    ) -> Option<LimitStatus> {
         let (_, table) = self.tables.get(index)?;
         let blocked_us = self.blocked_for_us(key, clock);
-        Some(standing(blocked_us, |cost| table.peek(key, cost, clock)))
+        Some(limit_status(blocked_us, |cost| table.peek(key, cost, clock)))
     }
 
     /// Denies the key for `ms` milliseconds from now, whatever its limits say. `false` when the
@@ -95,17 +101,17 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
         table.map_or(0, |table| table.blocked_for_us(key, clock.now()))
     }
 
-    /// After a denial: blocks the key, where the policy says so and waiting could have helped.
+    /// Blocks the key after a denial, unless its cost could never have been admitted.
     #[cold]
-    pub(crate) fn punish(&self, key: Key, cost: u64, clock: &impl Clock) {
-        if self.tables.iter().all(|(_, table)| cost <= table.most()) {
+    pub(crate) fn block_after_denial(&self, key: Key, cost: u64, clock: &impl Clock) {
+        if self.tables.iter().all(|(_, table)| cost <= table.max_cost()) {
             self.block(key, self.block_for_ms, clock);
         }
     }
 
-    /// The denial, and the block that the policy puts on top of it.
+    /// The denial, and the block that starts with it where one is configured.
     #[inline(always)]
-    fn denied_by_limits(
+    pub(crate) fn denied_by_limits(
         &self,
         key: Key,
         cost: u64,
@@ -116,15 +122,15 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
         if block_ms == 0 || denied.retry_ms == NEVER {
             return denied;
         }
-        self.punish(key, cost, clock);
-        extended(denied, block_ms)
+        self.block_after_denial(key, cost, clock);
+        with_block(denied, block_ms)
     }
 
     #[cold]
-    fn blocked(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
+    fn denied_by_block(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
         let mut readings = Readings::default();
         self.peek_all::<false>(key, cost, clock, &mut readings);
-        extended(self.denied(&readings), us.div_ceil(1_000))
+        with_block(self.denied(&readings), us.div_ceil(1_000))
     }
 
     /// Charges all limits or none; `readings` then say what each holds.
@@ -144,9 +150,9 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
             && self.charge_each::<PACED>(key, cost, clock, readings)
     }
 
-    /// Charges one limit after the other, the likeliest to deny first, and gives back on a denial.
+    /// Charges one limit after the other, the likeliest to deny first, and takes everything back on a denial.
     ///
-    /// For the time between, others see too much charged: what is transient errs towards denial.
+    /// Meanwhile other threads see too much charged: a transient error, and one towards denial.
     fn charge_each<const PACED: bool>(
         &self,
         key: Key,
@@ -176,7 +182,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
         true
     }
 
-    /// Indices of the limits, the one with least left first; what lies beyond them comes last.
+    /// Indices of the limits, the one with least left first; the unused rest of the array comes last.
     fn order(&self, readings: &Readings) -> [usize; MAX_LIMITS] {
         let mut order: [usize; MAX_LIMITS] = std::array::from_fn(|index| index);
         if let Some(used) = order.get_mut(..self.tables.len()) {
@@ -238,8 +244,8 @@ impl<M: Deref<Target = [AtomicU64]>, A: Steps> Together<'_, M, A> {
     }
 }
 
-/// Charges one table; where the key is paced, only if it owes nothing.
-fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Steps>(
+/// Charges one table; if paced, only a key that owes nothing.
+fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Algorithm>(
     table: &Table<M, A>,
     key: Key,
     cost: u64,
@@ -283,18 +289,19 @@ fn decided(
     }
 }
 
-/// How one limit stands, apart from all others. `read`: what it says to a caller that asks for a cost.
-pub(crate) fn standing(blocked_us: u64, read: impl Fn(u64) -> Reading) -> Standing {
+/// What one limit alone says. `read`: its answer to a caller that asks for a cost.
+pub(crate) fn limit_status(blocked_us: u64, read: impl Fn(u64) -> Reading) -> LimitStatus {
     let Reading { remaining, retry_ms, .. } = read(1);
     if blocked_us > 0 {
         // The block may end before the limit itself admits a unit again.
-        return Standing { remaining: 0, more_ms: blocked_us.div_ceil(1_000).max(retry_ms) };
+        let next_unit_ms = blocked_us.div_ceil(1_000).max(retry_ms);
+        return LimitStatus { remaining: 0, next_unit_ms };
     }
-    Standing { remaining, more_ms: read(remaining.saturating_add(1)).retry_ms }
+    LimitStatus { remaining, next_unit_ms: read(remaining.saturating_add(1)).retry_ms }
 }
 
 /// A denial that lasts for at least `block_ms`, whatever is left.
-pub(crate) fn extended(denied: Decision, block_ms: u64) -> Decision {
+pub(crate) fn with_block(denied: Decision, block_ms: u64) -> Decision {
     Decision {
         remaining: 0,
         retry_ms: denied.retry_ms.max(block_ms),

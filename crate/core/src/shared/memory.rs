@@ -1,9 +1,9 @@
-//! A table's memory, whoever owns it: this process alone, or all that map the same file.
+//! A table's memory: of this process alone, or of all processes that map the same file.
 #![expect(unsafe_code, reason = "one slice type over two owners, with no branch on the way to it")]
 
-use super::heap::Heap;
+use super::Mapping;
 use crate::atomic::AtomicU64;
-use crate::shared::Mapping;
+use crate::table::Heap;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -49,8 +49,8 @@ impl Deref for Memory {
 
     #[inline(always)]
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `first` and `words` were taken from a slice of the owner's. The owner lives as long as
-        // `self`, does not move its memory when it is moved itself, and never makes it shorter.
+        // SAFETY: `first` and `words` were taken from a slice of the owner. The owner lives as long as `self`,
+        // does not move its memory when it is moved itself, and never makes it shorter.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.words) }
     }
 }

@@ -1,0 +1,233 @@
+//! The limiter below [`Limiter`](crate::Limiter): keys are hashed beforehand and the clock is passed in.
+
+use crate::algorithm::{Algorithm, AlgorithmKind, AnyAlgorithm};
+use crate::clock::Clock;
+use crate::config::LimiterConfig;
+use crate::decision::{Decision, LimitStatus, Reading};
+use crate::error::Error;
+use crate::key::{Encoding, Key, Secret};
+use crate::limit::Limit;
+use crate::limit_set::LimitSet;
+use crate::shared::{AttachRequest, Mapping, Memory, Platform, Segment, SystemPlatform};
+use crate::table::{Heap, Layout, Table};
+use std::sync::Arc;
+
+/// One or several limits on the same keys, one table each.
+#[derive(Debug)]
+pub struct RawLimiter {
+    config: LimiterConfig,
+    secret: Secret,
+    tables: Vec<(Limit, Table<Memory>)>,
+    attachment: Option<Attachment>,
+}
+
+/// The file that a limiter shares with other processes.
+#[derive(Debug)]
+struct Attachment {
+    mapping: Arc<Mapping>,
+    generation: u64,
+    conflicting: usize,
+}
+
+impl RawLimiter {
+    /// A limiter with empty tables and a hash key of its own.
+    pub fn new(config: LimiterConfig) -> Result<Self, Error> {
+        let make = |(limit, algorithm): (Limit, AnyAlgorithm)| {
+            let layout = Layout::for_keys(config.capacity, algorithm.ring_words());
+            let heap = Heap::zeroed(layout.words())?;
+            let bytes = layout.words().saturating_mul(size_of::<u64>());
+            let table = Table::new(heap.into(), layout, algorithm, limit);
+            Ok((limit, table.ok_or(Error::Memory { bytes })?))
+        };
+        let tables = config.algorithms()?.into_iter().map(make).collect::<Result<_, Error>>()?;
+        Ok(Self { secret: Secret::random()?, tables, config, attachment: None })
+    }
+
+    /// The limiter that all processes of this user share under this name.
+    ///
+    /// `generation`: how many files of this name and configuration there were before, if the caller knows.
+    pub fn shared(name: &str, config: &LimiterConfig, generation: u64) -> Result<Self, Error> {
+        let request = AttachRequest::new(name, config)?.after(generation);
+        Self::attach(&SystemPlatform::open_default()?, &request)
+    }
+
+    /// The limiter that is shared at this place.
+    pub fn attach(platform: &impl Platform, request: &AttachRequest) -> Result<Self, Error> {
+        let Segment { mapping, secret, generation, conflicting } = platform.attach(request)?;
+        let too_short = || Error::Memory { bytes: request.bytes() };
+        let algorithms = request.config.algorithms()?;
+        let mut tables = Vec::with_capacity(algorithms.len());
+        for ((&(limit, layout), (_, algorithm)), start) in
+            request.tables.iter().zip(algorithms).zip(request.starts())
+        {
+            let memory = Memory::mapped(Arc::clone(&mapping), start, layout.words());
+            let memory = memory.ok_or_else(too_short)?;
+            let table = Table::new(memory, layout, algorithm, limit).ok_or_else(too_short)?;
+            tables.push((limit, table));
+        }
+        let attachment = Some(Attachment { mapping, generation, conflicting });
+        Ok(Self { config: request.config.clone(), secret, tables, attachment })
+    }
+
+    /// Whether other processes would attach to the same file now; always true in memory.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.attachment.as_ref().is_none_or(|attachment| attachment.mapping.is_current())
+    }
+
+    /// How many shared tables of the same name are in use with another configuration.
+    #[must_use]
+    pub fn conflicting(&self) -> usize {
+        self.attachment.as_ref().map_or(0, |attachment| attachment.conflicting)
+    }
+
+    /// How many shared files of this name and configuration there were before, if known.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.attachment.as_ref().map_or(0, |attachment| attachment.generation)
+    }
+
+    /// What the limiter was made from.
+    #[must_use]
+    pub const fn config(&self) -> &LimiterConfig {
+        &self.config
+    }
+
+    /// The key of these bytes.
+    #[inline]
+    #[must_use]
+    pub fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        self.secret.key(bytes, encoding)
+    }
+
+    /// Charges `cost` to every limit, or to none. A cost of 0 only asks whether 1 would be admitted.
+    #[inline(always)]
+    pub fn allow(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
+        match self.tables.as_slice() {
+            [(_, table)] if cost > 0 && !table.has_blocks() => {
+                table.allow(key, cost, clock) || self.deny(key, cost, clock)
+            }
+            _ => self.check(key, cost, clock).allowed,
+        }
+    }
+
+    /// After a denial: blocks the key, where a block is configured.
+    #[inline]
+    fn deny(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
+        if self.config.block_for_ms > 0 {
+            self.limit_set().block_after_denial(key, cost, clock);
+        }
+        false
+    }
+
+    /// As [`Self::allow`], and says what the key's state is afterwards.
+    #[inline(always)]
+    pub fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        match self.tables.as_slice() {
+            [(limit, table)] if cost > 0 && !table.has_blocks() => {
+                let outcome = table.charge(key, cost, clock, true);
+                let decision = one(*limit, outcome.reading, outcome.receipt.is_some());
+                if decision.allowed || self.config.block_for_ms == 0 {
+                    decision
+                } else {
+                    self.limit_set().denied_by_limits(key, cost, decision, clock)
+                }
+            }
+            _ => self.check_all(key, cost, clock),
+        }
+    }
+
+    fn check_all(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        self.limit_set().check(key, cost, clock)
+    }
+
+    /// As [`Self::check`], but a denial starts no block: for callers that wait until they are admitted.
+    pub fn take(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        self.limit_set().take::<false>(key, cost, clock)
+    }
+
+    /// As [`Self::take`]; a leaky bucket admits only while the bucket of the limit with the shortest window
+    /// is empty, so that callers leave one after the other at that limit's rate.
+    pub fn pace(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        match self.config.algorithm {
+            AlgorithmKind::LeakyBucket => self.limit_set().take::<true>(key, cost, clock),
+            _ => self.take(key, cost, clock),
+        }
+    }
+
+    /// What [`Self::check`] would answer now. Changes nothing.
+    pub fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
+        self.limit_set().peek(key, cost, clock)
+    }
+
+    /// What the limit of this index alone says about the key; `None` past the last.
+    pub fn limit_status(&self, key: Key, index: usize, clock: &impl Clock) -> Option<LimitStatus> {
+        self.limit_set().limit_status(key, index, clock)
+    }
+
+    /// Gives `units` back to every limit. Nothing is given back beyond what is owed.
+    pub fn refund(&self, key: Key, units: u64, clock: &impl Clock) {
+        for (_, table) in &self.tables {
+            table.refund(key, units, clock);
+        }
+    }
+
+    /// Forgets the key, its block included.
+    pub fn reset(&self, key: Key) {
+        for (_, table) in &self.tables {
+            table.reset(key);
+        }
+    }
+
+    /// Denies the key for `ms` milliseconds from now, whatever its limits say. `false` when the
+    /// table has no slot left for it that does not hold another blocked key.
+    pub fn block(&self, key: Key, ms: u64, clock: &impl Clock) -> bool {
+        self.limit_set().block(key, ms, clock)
+    }
+
+    /// Keys with debt that were evicted for a new key.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.evictions()).sum()
+    }
+
+    /// Decisions made on overflow buckets, because every slot held a blocked key.
+    #[must_use]
+    pub fn overflows(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.overflows()).sum()
+    }
+
+    /// Bytes in use once every page has been touched: the most this limiter can ever occupy.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.bytes() as u64).sum()
+    }
+
+    /// Bytes that this process occupies so far, or `None` where the system does not say.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let mut parts = self.tables.iter().map(|(_, table)| table.resident());
+        parts.try_fold(0_u64, |sum, part| Some(sum.saturating_add(part?)))
+    }
+
+    fn limit_set(&self) -> LimitSet<'_, Memory> {
+        let tables = self.tables.as_slice();
+        let blocks = tables.first().map(|(_, table)| table);
+        let (block_for_ms, shortest) = (self.config.block_for_ms, self.config.shortest());
+        LimitSet { tables, blocks, block_for_ms, shortest }
+    }
+}
+
+/// The decision of a limiter with one limit.
+#[inline(always)]
+const fn one(limit: Limit, reading: Reading, allowed: bool) -> Decision {
+    Decision {
+        allowed,
+        limit: limit.count(),
+        remaining: reading.remaining,
+        reset_ms: reading.reset_ms,
+        limit_reset_ms: reading.reset_ms,
+        retry_ms: if allowed { 0 } else { reading.retry_ms },
+        policy: 0,
+    }
+}

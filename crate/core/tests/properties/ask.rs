@@ -1,0 +1,47 @@
+//! The calls of a variable limiter with all arguments at once, as a limiter with fixed limits takes them.
+
+use ratethrottle_core::{Decision, Error, FixedTime, Key, Limit, VariableLimiter};
+
+pub(crate) trait Ask {
+    fn check(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        cost: u64,
+        at: &FixedTime,
+    ) -> Result<Decision, Error>;
+    fn peek(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        cost: u64,
+        at: &FixedTime,
+    ) -> Result<Decision, Error>;
+    fn refund(&self, limits: &[Limit], key: Key, units: u64, at: &FixedTime) -> Result<(), Error>;
+}
+
+impl Ask for VariableLimiter {
+    fn check(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        cost: u64,
+        at: &FixedTime,
+    ) -> Result<Decision, Error> {
+        self.call(limits, key, at, |call| call.check(cost))
+    }
+
+    fn peek(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        cost: u64,
+        at: &FixedTime,
+    ) -> Result<Decision, Error> {
+        self.call(limits, key, at, |call| call.peek(cost))
+    }
+
+    fn refund(&self, limits: &[Limit], key: Key, units: u64, at: &FixedTime) -> Result<(), Error> {
+        self.call(limits, key, at, |call| call.refund(units))
+    }
+}

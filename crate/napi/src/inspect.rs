@@ -1,0 +1,109 @@
+//! The tables that processes share, for the command line.
+#![expect(
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    clippy::cast_precision_loss,
+    reason = "as #[napi] wants its exports; counts and bytes lie below 2^53"
+)]
+
+use crate::throw::report;
+use napi_derive::napi;
+use ratethrottle_core::shared::{Contents, Entry, Platform, SystemPlatform, TableInfo};
+use ratethrottle_core::table::Occupancy;
+use ratethrottle_core::{Clock, Limit, Monotonic};
+
+/// One limit of a shared table.
+#[napi(object)]
+pub struct SharedLimit {
+    pub count: f64,
+    pub window_ms: f64,
+    /// Units that the bucket holds: the count, unless a burst is set.
+    pub burst: f64,
+    pub slots: f64,
+    pub owing: f64,
+    pub denied: f64,
+    pub blocked: f64,
+    pub expired: f64,
+    pub claimed: f64,
+}
+
+/// A table that processes share.
+#[napi(object)]
+pub struct SharedTable {
+    pub name: String,
+    pub algorithm: String,
+    pub block_for_ms: f64,
+    pub capacity: f64,
+    pub bytes: f64,
+    pub generation: f64,
+    pub made_ms: f64,
+    pub inode: f64,
+    /// Why its times mean nothing here, if they don't.
+    pub foreign: Option<String>,
+    pub limits: Vec<SharedLimit>,
+    pub evictions: f64,
+    pub overflows: f64,
+}
+
+/// A file in the place where shared tables live: a table, or why it is none.
+#[napi(object)]
+pub struct SharedEntry {
+    pub file: String,
+    pub table: Option<SharedTable>,
+    pub flaw: Option<String>,
+}
+
+/// Everything that lies where this user's shared tables live. Changes nothing.
+#[napi(catch_unwind)]
+pub fn shared_list() -> Result<Vec<SharedEntry>, napi::Error<&'static str>> {
+    let Some(platform) = SystemPlatform::find_default().map_err(report)? else {
+        return Ok(Vec::new());
+    };
+    let found = platform.list(Monotonic.now()).map_err(report)?;
+    Ok(found.into_iter().map(entry).collect())
+}
+
+/// Removes a file from there, unless processes are attached to it.
+#[napi(catch_unwind)]
+pub fn shared_remove(file: String) -> Result<(), napi::Error<&'static str>> {
+    SystemPlatform::open_default().and_then(|platform| platform.remove(&file)).map_err(report)
+}
+
+fn entry(Entry { file, contents }: Entry) -> SharedEntry {
+    match contents {
+        Contents::Valid(info) => SharedEntry { file, table: Some(table(*info)), flaw: None },
+        Contents::Invalid(reason) => SharedEntry { file, table: None, flaw: Some(reason) },
+    }
+}
+
+fn table(info: TableInfo) -> SharedTable {
+    let pairs = info.config.limits.iter().zip(&info.tables);
+    SharedTable {
+        limits: pairs.map(|(limit, occupancy)| shared_limit(*limit, occupancy)).collect(),
+        name: info.name,
+        algorithm: info.config.algorithm.name().to_owned(),
+        block_for_ms: info.config.block_for_ms as f64,
+        capacity: info.config.capacity as f64,
+        bytes: info.bytes as f64,
+        generation: info.generation as f64,
+        made_ms: info.made_ms as f64,
+        inode: info.inode as f64,
+        foreign: info.foreign,
+        evictions: info.evictions as f64,
+        overflows: info.overflows as f64,
+    }
+}
+
+fn shared_limit(limit: Limit, occupancy: &Occupancy) -> SharedLimit {
+    SharedLimit {
+        count: limit.count() as f64,
+        window_ms: limit.window_ms() as f64,
+        burst: limit.burst() as f64,
+        slots: occupancy.slots as f64,
+        owing: occupancy.owing as f64,
+        denied: occupancy.denied as f64,
+        blocked: occupancy.blocked as f64,
+        expired: occupancy.expired as f64,
+        claimed: occupancy.claimed as f64,
+    }
+}

@@ -1,0 +1,101 @@
+//! Named limiters of this process, and those that it shares with other processes.
+//!
+//! Never torn down: threads come and go, the process owns the registries.
+
+use ratethrottle_core::{
+    Error, LimiterConfig, Named, RawLimiter, Registry, VariableConfig, VariableLimiter,
+};
+use std::sync::Arc;
+
+/// A kind of limiter that can have a name.
+pub(crate) trait Registered: Named + Sized + 'static {
+    /// By name, in this process.
+    const OWN: &'static Registry<Self>;
+    /// By name, of all processes. The same name there is another limiter.
+    const SHARED: &'static Registry<Self>;
+
+    fn in_memory(config: Self::Config) -> Result<Self, Error>;
+    fn in_file(name: &str, config: Self::Config, generation: u64) -> Result<Self, Error>;
+    fn generation(&self) -> u64;
+    fn config_copy(&self) -> Self::Config;
+}
+
+static OWN: Registry = Registry::new();
+static SHARED: Registry = Registry::new();
+static OWN_VARIABLE: Registry<VariableLimiter> = Registry::new();
+static SHARED_VARIABLE: Registry<VariableLimiter> = Registry::new();
+
+impl Registered for RawLimiter {
+    const OWN: &'static Registry<Self> = &OWN;
+    const SHARED: &'static Registry<Self> = &SHARED;
+
+    fn in_memory(config: LimiterConfig) -> Result<Self, Error> {
+        Self::new(config)
+    }
+
+    fn in_file(name: &str, config: LimiterConfig, generation: u64) -> Result<Self, Error> {
+        Self::shared(name, &config, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+
+    fn config_copy(&self) -> LimiterConfig {
+        self.config().clone()
+    }
+}
+
+impl Registered for VariableLimiter {
+    const OWN: &'static Registry<Self> = &OWN_VARIABLE;
+    const SHARED: &'static Registry<Self> = &SHARED_VARIABLE;
+
+    fn in_memory(config: VariableConfig) -> Result<Self, Error> {
+        Self::new(config)
+    }
+
+    fn in_file(name: &str, config: VariableConfig, generation: u64) -> Result<Self, Error> {
+        Self::shared(name, config, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+
+    fn config_copy(&self) -> VariableConfig {
+        *self.config()
+    }
+}
+
+/// Makes a limiter, or joins the one of the same name.
+pub(crate) fn open<L: Registered>(
+    name: Option<&str>,
+    is_shared: bool,
+    config: L::Config,
+) -> Result<Arc<L>, Error> {
+    match name {
+        Some(name) if is_shared => reopen(name, config, 0),
+        Some(name) => L::OWN.open(name, config, |_, config| L::in_memory(config)),
+        None => L::in_memory(config).map(Arc::new),
+    }
+}
+
+/// The limiter that processes share under this name: the one this process has, as long as other processes
+/// would attach to it too.
+fn reopen<L: Registered>(name: &str, config: L::Config, before: u64) -> Result<Arc<L>, Error> {
+    L::SHARED.open(name, config, |name, config| L::in_file(name, config, before))
+}
+
+/// The limiter to use instead, if the file that processes share under this name has been removed.
+pub(crate) fn reattach<L: Registered>(
+    limiter: &L,
+    name: Option<&str>,
+) -> Result<Option<Arc<L>>, Error> {
+    match name {
+        Some(name) if !limiter.is_current() => {
+            let before = limiter.generation().saturating_add(1);
+            reopen(name, limiter.config_copy(), before).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
