@@ -1,5 +1,5 @@
 import type { Decision } from './decision.ts'
-import type { Limit, LimitInput } from './limit/limit.ts'
+import type { Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, StoreStatus } from './limiter.ts'
 import type { LimiterStats } from './native-limiter.ts'
 import type { Algorithm } from './options.ts'
@@ -7,7 +7,6 @@ import type { RateLimiter } from './rate-limiter.ts'
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
 import { withCode } from './validate.ts'
 import type { WaitOptions } from './wait.ts'
-import type { Caller, Outcome } from './wait-queue.ts'
 
 /**
  * A limiter whose counters may be anywhere: in this process, on this host or in Redis. Every call answers with
@@ -54,91 +53,37 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   close(): Promise<void>
 }
 
-/** A limiter of this process or host, with the methods of one in Redis. */
-export class AsyncRateLimiter<const L extends LimitInput = LimitInput>
-  implements AsyncLimiter<LimiterStats>
-{
-  static {
-    refuseAllow(AsyncRateLimiter.prototype)
+/** A limiter of this process or host, with the methods of one in a store. */
+export function toAsync(limiter: RateLimiter): AsyncLimiter<LimiterStats> {
+  let isClosed = false
+  const methods: AsyncLimiter<LimiterStats> = {
+    limits: limiter.limits,
+    algorithm: limiter.algorithm,
+    storage: limiter.storage,
+    check: async (key, cost) => limiter.check(key, cost),
+    peek: async (key, cost) => limiter.peek(key, cost),
+    take: async (key, cost) => limiter.take(key, cost),
+    consume: async (key, cost) => limiter.consume(key, cost),
+    wait: (key, options) => limiter.wait(key, options),
+    delay: async (...args) => limiter.delay(...args),
+    refund: async (key, units) => limiter.refund(key, units),
+    reset: async (key) => limiter.reset(key),
+    block: async (key, ms) => limiter.block(key, ms),
+    ready: async () => ({ available: !isClosed, reason: isClosed ? 'closed' : undefined }),
+    standings: (key) => limiter.standings(key),
+    stats: () => limiter.stats(),
+    close: async () => {
+      isClosed = true
+      limiter.close()
+    },
   }
-
-  readonly limits: readonly Limit[]
-  readonly algorithm: Algorithm
-  readonly storage: 'memory:' | `shared:${string}`
-  readonly #limiter: RateLimiter<L>
-  #closed = false
-
-  constructor(limiter: RateLimiter<L>) {
-    this.limits = limiter.limits
-    this.algorithm = limiter.algorithm
-    this.storage = limiter.storage
-    this.#limiter = limiter
-  }
-
-  async check(key: string, cost?: number): Promise<Decision> {
-    return this.#limiter.check(key, cost)
-  }
-
-  async take(key: string, cost?: number): Promise<Decision> {
-    return this.#limiter.take(key, cost)
-  }
-
-  async delay(
-    key: string,
-    cost: number,
-    maxWaitMs: number,
-    caller: Caller,
-  ): Promise<Outcome<Decision>> {
-    return this.#limiter.delay(key, cost, maxWaitMs, caller)
-  }
-
-  async peek(key: string, cost?: number): Promise<Decision> {
-    return this.#limiter.peek(key, cost)
-  }
-
-  async consume(key: string, cost?: number): Promise<Decision> {
-    return this.#limiter.consume(key, cost)
-  }
-
-  wait(key: string, options?: WaitOptions): Promise<Decision> {
-    return this.#limiter.wait(key, options)
-  }
-
-  async refund(key: string, units?: number): Promise<void> {
-    this.#limiter.refund(key, units)
-  }
-
-  async reset(key: string): Promise<void> {
-    this.#limiter.reset(key)
-  }
-
-  async block(key: string, ms: number): Promise<void> {
-    this.#limiter.block(key, ms)
-  }
-
-  async ready(): Promise<StoreStatus> {
-    return this.#closed
-      ? { available: false, reason: 'closed' }
-      : { available: true, reason: undefined }
-  }
-
-  standings(key: string): readonly LimitStatus[] {
-    return this.#limiter.standings(key)
-  }
-
-  stats(): LimiterStats {
-    return this.#limiter.stats()
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#limiter.close()
-  }
+  refuseAllow(methods)
+  return methods
 }
 
-/** Adds an `allow` that throws to a class of limiters that answer with promises. Its type has none. */
-export function refuseAllow(prototype: object): void {
-  Object.defineProperty(prototype, 'allow', {
+/** Adds an `allow` that throws to limiters that answer with promises. Their type has none. */
+export function refuseAllow(limiter: object): void {
+  Object.defineProperty(limiter, 'allow', {
     configurable: true,
     writable: true,
     value: function allow(): never {

@@ -1,4 +1,4 @@
-import { type AsyncLimiter, AsyncRateLimiter } from './async-limiter.ts'
+import { type AsyncLimiter, toAsync } from './async-limiter.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import type { Limiter, VariableLimiter } from './limiter.ts'
@@ -78,8 +78,7 @@ export function createLimiter(
     throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
   const { keyPrefix, ...local } = rest as RateLimiterOptions & { keyPrefix?: string }
-  const limiter = new RateLimiter(limits as LimitInput, localOptions(storage, local, keyPrefix))
-  return new AsyncRateLimiter(limiter)
+  return toAsync(new RateLimiter(limits as LimitInput, localOptions(storage, local, keyPrefix)))
 }
 
 /** Makes a limiter where the storage says. For adapters, which need not know where that is. */

@@ -1,6 +1,6 @@
 import { type AlgorithmInput, readAlgorithm } from './options.ts'
 import { isRedisStorage } from './storage-url.ts'
-import { invalid, withCode } from './validate.ts'
+import { invalid, type Reader, withCode } from './validate.ts'
 
 /** The settings of RateThrottle's Flask integration; also read from the environment. */
 export interface Settings {
@@ -14,19 +14,6 @@ export interface Settings {
   readonly RATELIMIT_KEY_PREFIX?: string | undefined
 }
 
-/** Names of the {@link Settings}. */
-export const SETTINGS: readonly string[] = [
-  'RATELIMIT_STORAGE_URL',
-  'RATELIMIT_STRATEGY',
-  'RATELIMIT_HEADERS_ENABLED',
-  'RATELIMIT_KEY_PREFIX',
-]
-
-const SWITCHES: ReadonlyMap<string, boolean> = new Map([
-  ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
-  ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
-])
-
 /** The options that {@link Settings} stand for. */
 interface SettingOptions {
   readonly storage?: unknown
@@ -34,6 +21,24 @@ interface SettingOptions {
   readonly headers?: unknown
   readonly keyPrefix?: unknown
 }
+
+const STORAGE = 'RATELIMIT_STORAGE_URL'
+const SWITCHES: ReadonlyMap<string, boolean> = new Map([
+  ...['true', '1', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['false', '0', 'no', 'off'].map((word) => [word, false] as const),
+])
+
+/** Each setting with the option it stands for, and its reader. */
+const READERS: Readonly<Record<keyof Settings, readonly [keyof SettingOptions, Reader<unknown>]>> =
+  {
+    [STORAGE]: ['storage', (value) => value],
+    RATELIMIT_STRATEGY: ['algorithm', readAlgorithm],
+    RATELIMIT_HEADERS_ENABLED: ['headers', (value, name) => isOn(value, name) && 'legacy'],
+    RATELIMIT_KEY_PREFIX: ['keyPrefix', readString],
+  }
+
+/** Names of the {@link Settings}. */
+export const SETTINGS: readonly string[] = Object.keys(READERS)
 
 /**
  * The options, with `RATELIMIT_*` settings replaced by the options they stand for. An option takes precedence
@@ -46,57 +51,44 @@ export function withSettings<T extends object>(
   options: T,
   environment: NodeJS.ProcessEnv = process.env,
 ): Omit<T, keyof Settings> & SettingOptions {
-  const given = new Map<string, unknown>(Object.entries(options))
-  const settings = new Map([...readEnvironment(environment), ...pick(given)])
-  const storage = settings.get('RATELIMIT_STORAGE_URL')
-  // Checked here, where the message can name the setting.
-  if (storage !== undefined && given.get('storage') === undefined) {
-    isRedisStorage(storage, 'RATELIMIT_STORAGE_URL')
+  checkEnvironment(environment)
+  const found: Record<string, unknown> = Object.assign(Object.create(null), options)
+  for (const [name, [option, read]] of Object.entries(READERS)) {
+    // An empty variable counts as not set, as in shells and compose files.
+    const { [name]: setting = environment[name] || undefined } = found
+    delete found[name]
+    if (setting === undefined) continue
+    const value = read(setting, name)
+    if (found[option] !== undefined) continue
+    // Checked here, where the message can name the setting.
+    if (name === STORAGE) isRedisStorage(value, name)
+    found[option] = value
   }
-  for (const name of SETTINGS) given.delete(name)
-  for (const [name, value] of Object.entries(toOptions(settings))) {
-    if (given.get(name) === undefined && value !== undefined) given.set(name, value)
-  }
-  return Object.assign(Object.create(null), Object.fromEntries(given))
+  return found as Omit<T, keyof Settings> & SettingOptions
 }
 
-/** An empty variable counts as not set, as in shells and compose files. */
-function readEnvironment(environment: NodeJS.ProcessEnv): [string, unknown][] {
+function checkEnvironment(environment: NodeJS.ProcessEnv): void {
   const names = Object.keys(environment).filter((name) => name.startsWith('RATELIMIT_'))
   const unknown = names.find((name) => !SETTINGS.includes(name))
-  if (unknown !== undefined) {
-    const message = `unknown environment variable ${unknown}; known are ${SETTINGS.join(', ')}`
-    throw withCode(new RangeError(message), 'INVALID_OPTION')
-  }
-  const set = names.filter((name) => environment[name] !== '')
-  return set.map((name) => [name, environment[name]])
+  if (unknown === undefined) return
+  const message = `unknown environment variable ${unknown}; known are ${SETTINGS.join(', ')}`
+  throw withCode(new RangeError(message), 'INVALID_OPTION')
 }
 
-function pick(given: ReadonlyMap<string, unknown>): [string, unknown][] {
-  const found = SETTINGS.filter((name) => given.get(name) !== undefined)
-  return found.map((name) => [name, given.get(name)])
+function readString(value: unknown, name: string): string {
+  if (typeof value === 'string') return value
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a string', value)
 }
 
-function toOptions(settings: ReadonlyMap<string, unknown>): SettingOptions {
-  const enabled = settings.get('RATELIMIT_HEADERS_ENABLED')
-  const strategy = settings.get('RATELIMIT_STRATEGY')
-  return {
-    storage: settings.get('RATELIMIT_STORAGE_URL'),
-    algorithm: strategy === undefined ? undefined : readAlgorithm(strategy, 'RATELIMIT_STRATEGY'),
-    headers: enabled === undefined ? undefined : readSwitch(enabled) ? 'legacy' : false,
-    keyPrefix: readPrefix(settings.get('RATELIMIT_KEY_PREFIX')),
-  }
-}
-
-function readPrefix(value: unknown): string | undefined {
-  if (value === undefined || typeof value === 'string') return value
-  throw invalid(TypeError, 'INVALID_OPTION', 'RATELIMIT_KEY_PREFIX', 'a string', value)
-}
-
-function readSwitch(value: unknown): boolean {
+function isOn(value: unknown, name: string): boolean {
   if (typeof value === 'boolean') return value
   const found = typeof value === 'string' ? SWITCHES.get(value.trim().toLowerCase()) : undefined
   if (found !== undefined) return found
-  const accepted = `one of ${[...SWITCHES.keys()].join(', ')}`
-  throw invalid(RangeError, 'INVALID_OPTION', 'RATELIMIT_HEADERS_ENABLED', accepted, value)
+  throw invalid(
+    RangeError,
+    'INVALID_OPTION',
+    name,
+    `one of ${[...SWITCHES.keys()].join(', ')}`,
+    value,
+  )
 }

@@ -32,27 +32,10 @@ export type TrustInput = string | readonly string[] | TrustOptions | typeof TRUS
 /** Headers as `node:http` gives them: names in lower case. */
 export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** The trusted proxies. */
-interface Proxies {
-  has(canonicalAddress: string): boolean
-}
-
 /** Finds a request's client behind trusted proxies. Made by {@link readTrust}. */
-export class Trust {
+export interface Trust {
   /** Whether the other end of a Unix-domain socket is trusted. */
   readonly trustsUnix: boolean
-  readonly #proxies: Proxies
-  readonly #header: string
-  readonly #hops: number
-
-  /** Everything checked, the header's name in lower case. */
-  constructor(proxies: Proxies, trustsUnix: boolean, header: string, hops: number) {
-    this.#proxies = proxies
-    this.trustsUnix = trustsUnix
-    this.#header = header
-    this.#hops = hops
-  }
-
   /**
    * The address of a request's client: of the nearest hop, seen from the server, that is no trusted proxy.
    *
@@ -63,48 +46,49 @@ export class Trust {
    * @param peer `socket.remoteAddress`; undefined for a Unix-domain socket. The socket must be open
    * @returns canonical, not masked; undefined if there is none
    */
-  resolve(peer: string | undefined, headers: RequestHeaders): string | undefined {
-    if (peer === undefined) return this.trustsUnix ? this.#walk(undefined, headers) : undefined
-    const address = socketAddress(peer)
-    return this.#proxies.has(address) ? this.#walk(address, headers) : address
-  }
+  resolve(peer: string | undefined, headers: RequestHeaders): string | undefined
+}
 
-  #walk(reporter: string | undefined, headers: RequestHeaders): string | undefined {
-    const text = fieldOf(headers, this.#header)
+/** @param proxies `undefined` trusts any client */
+function newTrust(
+  proxies: AddressRanges | undefined,
+  trustsUnix: boolean,
+  header: string,
+  maxHops: number,
+): Trust {
+  const walk = (reporter: string | undefined, headers: RequestHeaders): string | undefined => {
+    const text = fieldOf(headers, header)
     if (text === undefined) return reporter
-    const chain = this.#header === 'forwarded' ? forwarded(text) : forwardedFor(text)
-    if (this.#proxies === ANY_CLIENT) return leftmost(chain, reporter, this.#hops)
-    return this.#nearest(chain, reporter)
+    const chain = header === 'forwarded' ? forwarded(text) : forwardedFor(text)
+    return clientIn(chain, reporter, proxies, maxHops)
   }
-
-  /** The first hop that is no trusted proxy; what it reports itself does not count. */
-  #nearest(chain: Iterable<string | undefined>, reporter: string | undefined): string | undefined {
-    let client = reporter
-    let hops = this.#hops
-    for (const hop of chain) {
-      if (hop === undefined) return client
-      client = hop
-      hops--
-      if (hops === 0 || !this.#proxies.has(hop)) return client
-    }
-    return client
+  return {
+    trustsUnix,
+    resolve: (peer, headers) => {
+      if (peer === undefined) return trustsUnix ? walk(undefined, headers) : undefined
+      const address = socketAddress(peer)
+      return proxies?.has(address) === false ? address : walk(address, headers)
+    },
   }
 }
 
-const ANY_CLIENT: Proxies = { has: () => true }
-
-/** The last of at most `hops` entries from the right that is an address. */
-function leftmost(
+/**
+ * The first hop that is no trusted proxy; what that hop reports does not count. Where any client is trusted, the
+ * last of at most `maxHops` entries that is an address.
+ */
+function clientIn(
   chain: Iterable<string | undefined>,
   reporter: string | undefined,
-  hops: number,
+  proxies: AddressRanges | undefined,
+  maxHops: number,
 ): string | undefined {
   let client = reporter
-  let left = hops
+  let left = maxHops
   for (const hop of chain) {
+    if (hop === undefined && proxies !== undefined) return client
     client = hop ?? client
     left--
-    if (left === 0) return client
+    if (left === 0 || (hop !== undefined && proxies?.has(hop) === false)) return client
   }
   return client
 }
@@ -167,13 +151,13 @@ function makeTrust(
 ): Trust {
   const headerName = header === undefined ? DEFAULT_HEADER : readHeader(header, `${name}.header`)
   const maxHops = integer(hops, `${name}.hops`, 1, MAX_HOPS)
-  if (proxies === TRUST_EVERYBODY) return new Trust(ANY_CLIENT, true, headerName, maxHops)
+  if (proxies === TRUST_EVERYBODY) return newTrust(undefined, true, headerName, maxHops)
   if (proxies === true) throw trustAllError(proxiesName, proxies)
   const list = readList(proxies, proxiesName)
   if (list.includes('*')) throw trustAllError(proxiesName, list.join(', '))
   const ranges = new AddressRanges(list, proxiesName, ['unix'])
   if (coversAllAddresses(ranges.ranges)) throw trustAllError(proxiesName, list.join(', '))
-  return new Trust(ranges, list.includes('unix'), headerName, maxHops)
+  return newTrust(ranges, list.includes('unix'), headerName, maxHops)
 }
 
 function readHeader(value: unknown, name: string): string {
