@@ -42,6 +42,12 @@ export declare function openStored(options: OpenOptions): { check(record: Uint8A
  */
 export declare function openVariable(options: VariableOptions): { check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }
 
+/**
+ * Three numbers for each limit. If the limits may vary, six for each record that a key has under them, from
+ * the longest window to the shortest: which limit it is, the three numbers, and the two that name the record.
+ */
+export declare function policyArgs(options: OpenOptions, varies: boolean): Array<number>
+
 /** A file in the place where shared tables live: a table, or why it is none. */
 export interface SharedEntry {
   file: string

@@ -31,6 +31,8 @@ mod raw_limiter;
 #[cfg(not(loom))]
 mod registry;
 #[cfg(not(loom))]
+mod script_args;
+#[cfg(not(loom))]
 pub mod shared;
 mod siphash;
 #[cfg(not(loom))]
@@ -57,5 +59,7 @@ pub use nanos::Nanos;
 pub use raw_limiter::RawLimiter;
 #[cfg(not(loom))]
 pub use registry::{Named, Registry};
+#[cfg(not(loom))]
+pub use script_args::{RecordArgs, record_args, script_args};
 #[cfg(not(loom))]
 pub use variable::{VariableCall, VariableConfig, VariableLimiter};

@@ -15,6 +15,7 @@ mod handle;
 mod inspect;
 mod key;
 mod open;
+mod policy_args;
 mod registry;
 mod stored;
 mod throw;

@@ -51,6 +51,7 @@ macro_rules! forward_algorithm {
             #[inline(always)]
             fn epoch(now: Nanos) -> u64;
             fn epoch_ms() -> u64;
+            fn script_args() -> [u64; 3];
             #[inline(always)]
             fn ring_words() -> usize;
         }

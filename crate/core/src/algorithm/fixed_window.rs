@@ -168,4 +168,8 @@ impl<const VARYING: bool> Algorithm for FixedWindow<VARYING> {
     fn epoch_ms(&self) -> u64 {
         epoch_ms(self.time_bits(), self.per_ms)
     }
+
+    fn script_args(&self) -> [u64; 3] {
+        [self.count, self.window / self.per_ms, self.per_ms.get()]
+    }
 }

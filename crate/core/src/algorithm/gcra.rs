@@ -260,6 +260,10 @@ impl<const VARYING: bool> Algorithm for Gcra<VARYING> {
     fn epoch_ms(&self) -> u64 {
         epoch_ms(Self::WIDTH, self.per_ms)
     }
+
+    fn script_args(&self) -> [u64; 3] {
+        [self.per_ms.get(), self.token.get(), self.depth]
+    }
 }
 
 /// Ticks to a millisecond and ticks to a token, the smallest whole numbers that give the rate.

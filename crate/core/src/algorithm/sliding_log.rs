@@ -308,6 +308,10 @@ impl<const VARYING: bool> Algorithm for SlidingLog<VARYING> {
         epoch_ms(self.word.time_bits(), self.per_ms)
     }
 
+    fn script_args(&self) -> [u64; 3] {
+        [self.max_cost(), self.window / self.per_ms, self.per_ms.get()]
+    }
+
     #[expect(clippy::cast_possible_truncation, reason = "below 2^21: two of it fit the word")]
     fn ring_words(&self) -> usize {
         self.cells() as usize

@@ -228,4 +228,8 @@ impl<const VARYING: bool> Algorithm for SlidingWindow<VARYING> {
     fn epoch_ms(&self) -> u64 {
         self.window_ms.saturating_mul(1 << self.index_bits().wrapping_sub(3))
     }
+
+    fn script_args(&self) -> [u64; 3] {
+        [self.count, self.window_ms, self.per_ms.get()]
+    }
 }

@@ -119,6 +119,11 @@ pub trait Algorithm {
     /// How long an epoch lasts in milliseconds, rounded down.
     fn epoch_ms(&self) -> u64;
 
+    /// The three numbers with which a script in a store counts the limit: for a bucket ticks to a
+    /// millisecond, ticks to a token and ticks in a full bucket; for the others the count, the window in
+    /// milliseconds and ticks to a millisecond.
+    fn script_args(&self) -> [u64; 3];
+
     /// Words of ring beside each slot.
     #[inline(always)]
     fn ring_words(&self) -> usize {

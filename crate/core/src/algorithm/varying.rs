@@ -165,6 +165,10 @@ impl Algorithm for Varying {
         self.0.read(self.unmarked(state), now, cost)
     }
 
+    fn script_args(&self) -> [u64; 3] {
+        self.0.script_args()
+    }
+
     fn read_admitted(&self, before: State<'_>, next: u64, now: Nanos, cost: u64) -> Reading {
         let next = self.unmarked(State::without_ring(next)).value;
         self.0.read_admitted(self.unmarked(before), next, now, cost)

@@ -30,7 +30,7 @@ pub struct VariableCall<'a, C> {
 }
 
 /// One of the caller's limits and its index, and the table where it is counted; `None` is the base.
-type Placed = (usize, Limit, Option<TableId>);
+pub(crate) type Placed = (usize, Limit, Option<TableId>);
 
 impl VariableLimiter {
     /// Does something with a key under these limits. Fails for limits that can't be counted.
@@ -118,7 +118,7 @@ impl VariableLimiter {
 
 /// The limits from the longest window to the shortest. Of windows and logs only the lowest count of each
 /// window: it is used up no later than the others.
-fn placed(config: &VariableConfig, limits: &[Limit]) -> Result<Vec<Placed>, Error> {
+pub(crate) fn placed(config: &VariableConfig, limits: &[Limit]) -> Result<Vec<Placed>, Error> {
     if limits.is_empty() || limits.len() > MAX_LIMITS {
         return Err(Error::Limits(limits.len()));
     }

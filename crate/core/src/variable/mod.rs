@@ -12,12 +12,14 @@ mod call;
 mod table_pool;
 
 pub use call::VariableCall;
+pub(crate) use call::placed;
+pub(crate) use table_pool::TableId;
 
 use crate::algorithm::AlgorithmKind;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
-use table_pool::{TableId, TablePool, VariableTable, View};
+use table_pool::{TablePool, VariableTable, View};
 
 /// What stays the same from call to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,15 +26,15 @@ const LOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// Which limits a table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TableId {
+pub(crate) struct TableId {
     /// All limits in it have this window; 0 in the base.
-    pub(super) window_ms: u64,
+    pub(crate) window_ms: u64,
     /// Cells of its rings, if it is a log. For buckets, which of several limits with that window.
-    pub(super) ring: u64,
+    pub(crate) ring: u64,
 }
 
 impl TableId {
-    pub(super) const BASE: Self = Self { window_ms: 0, ring: 0 };
+    pub(crate) const BASE: Self = Self { window_ms: 0, ring: 0 };
 
     /// Where a limit is counted, unless it is a bucket's.
     pub(super) fn of(algorithm: AlgorithmKind, limit: Limit) -> Self {
