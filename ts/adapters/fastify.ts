@@ -11,20 +11,24 @@ import type {
 import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
+import type { HandOn } from '../http/controls.ts'
 import { type Controls, controlsOf } from '../http/controls.ts'
 import { Warnings } from '../http/events.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
-import type { HandOn } from '../http/middleware.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import { invalid, oneOf } from '../validate.ts'
-import { type RateThrottleHook as Hook, handOnRefusals, hookOf } from './fastify/hook.ts'
+import {
+  fastifyAdapter,
+  type RateThrottleHook as Hook,
+  handOnRefusals,
+  hookOf,
+} from './fastify/hook.ts'
 import {
   checkDecorators,
   decorate,
-  fastifyAdapter,
   instancePrefix,
   isRoot,
   ownersAround,
@@ -160,7 +164,8 @@ function decoratorOf(
 ): FastifyInstance['rateThrottle'] {
   const make = (limits: Exclude<RouteLimit, false>): Hook & Controls => {
     const limiter = limiters.makeForHook(limits)
-    return Object.assign(hookOf({ of: () => limiter }, handOn), controlsOf(limiter))
+    const hook = hookOf({ uniform: limiter, of: () => limiter }, handOn)
+    return Object.assign(hook, controlsOf(limiter))
   }
   const controls = controlsOf(limiters.global, limiters.others)
   return Object.assign(make, controls) as FastifyInstance['rateThrottle']

@@ -3,11 +3,10 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import type { Ending, HttpAdapter } from '../http/adapter.ts'
-import { noLimits } from '../http/controls.ts'
+import { type MiddlewareFamily, makeMiddleware, noLimits } from '../http/controls.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
-import { type MiddlewareFamily, makeMiddleware } from '../http/middleware.ts'
-import { cut, discardBody, hasLongBody, isFinished, onEnd, peerOf } from '../http/node.ts'
+import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { nextLimiterName } from '../http/request-limits.ts'
 import { ownHttpOptions } from '../http/resolve-options.ts'
@@ -136,8 +135,7 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
   incoming: (c) => nodeOf(c).incoming,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
-  version: onRequest(1, (incoming) => incoming.httpVersionMajor),
-  hasLongBody: onRequest(false, hasLongBody),
+  mustClose: onRequest(false, mustClose),
   discardBody: onRequest(undefined, discardBody),
   trustsProxy: () => false,
   setHeader: (c, name, value) => {

@@ -4,6 +4,7 @@ import type { Client } from './client.ts'
 import type { Events } from './events.ts'
 import type { SetHeader } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
+import type { DenialTemplate } from './response.ts'
 
 /** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
 export type Ending = number | undefined
@@ -22,10 +23,8 @@ export interface HttpAdapter<Request, Response> {
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
-  /** Of HTTP: 1 or 2. */
-  version(request: Request): number
-  /** Whether a request announces a body that is too long to read and forget. */
-  hasLongBody(request: Request): boolean
+  /** Whether the connection has to end after a refusal: in HTTP/1, if the body is too long to read and drop. */
+  mustClose(request: Request): boolean
   /** Has Node read no more of the body. */
   discardBody(request: Request): void
   /**
@@ -59,6 +58,7 @@ export interface LimiterContext<Request extends object, Response extends object>
   readonly client: Client<Request, Response>
   readonly events: Events<Request>
   readonly owner: ChargeOwner
+  readonly template: DenialTemplate
   /** Whether requests without a key are expected: option `missingKey` says so, or there is no key function. */
   readonly expectsMissingKeys: boolean
 }

@@ -12,6 +12,7 @@ import type { HttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
 import { type LimitsSource, openLimits, type RequestLimits } from './request-limits.ts'
 import { type ReadOptions, readHttpOptions } from './resolve-options.ts'
+import { denialTemplate } from './response.ts'
 
 /** What it takes to charge the requests of a limiter. */
 export interface ChargeContext<Request extends object, Response extends object>
@@ -34,7 +35,7 @@ export function openContext<Request extends object, Response extends object>(
   name: string,
 ): ChargeContext<Request, Response> {
   const options = readHttpOptions(given)
-  const { scope, headers, dryRun } = options
+  const { scope, headers, dryRun, status, message } = options
   return {
     options,
     adapter,
@@ -45,6 +46,7 @@ export function openContext<Request extends object, Response extends object>(
       isShown: headers !== false && !dryRun,
       isDryRun: dryRun,
     },
+    template: denialTemplate(status, message),
     expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
     source: openLimits(options, warnings, name),
     waiting: new WaitingRequests(adapter),

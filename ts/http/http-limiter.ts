@@ -22,7 +22,7 @@ import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
 import type { HttpOptions } from './options.ts'
 import type { RequestLimits } from './request-limits.ts'
-import { type Outcome, type Refusal, Reply } from './response.ts'
+import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './response.ts'
 
 /**
  * Limits the requests of a server. It knows no framework.
@@ -31,7 +31,6 @@ import { type Outcome, type Refusal, Reply } from './response.ts'
  */
 export class HttpLimiter<Request extends object, Response extends object> implements Controls {
   readonly #context: ChargeContext<Request, Response>
-  readonly #reply: Reply<Request, Response>
   readonly #hasExemptions: boolean
   readonly #isPlain: boolean
   /** Asks whether a client has left, where a request could be counted without its address. */
@@ -56,7 +55,6 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   ) {
     this.#context = openContext(given, adapter, warnings, name)
     const { options } = this.#context
-    this.#reply = new Reply(options, adapter)
     this.#isPlain = isPlainCharge(this.#context)
     this.#hasExemptions = hasExemptions(options)
     const needsAddress =
@@ -168,8 +166,8 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     const { options, adapter } = this.#context
     const shown = showHeaders(record, options.headers, exchange.response, adapter)
     return shown instanceof Promise
-      ? shown.then(() => this.#reply.deny(record, exchange))
-      : this.#reply.deny(record, exchange)
+      ? shown.then(() => deny(this.#context, record, exchange))
+      : deny(this.#context, record, exchange)
   }
 
   /** The same answer as the first time, except that a denial of a dry run is now enforced. */
@@ -177,9 +175,9 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     const { request, previous } = exchange
     const { events, owner } = this.#context
     if (known.decision.allowed || owner.isDryRun) return undefined
-    if (!known.owner.isDryRun) return this.#reply.deny(known, exchange)
+    if (!known.owner.isDryRun) return deny(this.#context, known, exchange)
     events.denied(request, known.key, known.decision, false)
-    return andThen(rollback(previous), () => this.#reply.deny(known, exchange))
+    return andThen(rollback(previous), () => deny(this.#context, known, exchange))
   }
 
   /** Exempt, or forbidden by option `deny`. */
@@ -243,9 +241,9 @@ export class HttpLimiter<Request extends object, Response extends object> implem
       else handOn()
     }
     try {
-      const answer = this.#reply.answer(refusal, request, response)
-      if (answer instanceof Promise) return answer.then(answered, failed)
-      if (answer) return
+      const isAnswered = answer(this.#context, refusal, request, response)
+      if (isAnswered instanceof Promise) return isAnswered.then(answered, failed)
+      if (isAnswered) return
     } catch (error) {
       return failed(error)
     }
@@ -254,12 +252,12 @@ export class HttpLimiter<Request extends object, Response extends object> implem
 
   /** A header that every limited response has, if any: a response without it was made without its headers. */
   get mark(): string | undefined {
-    return this.#reply.mark
+    return markOf(this.#context.options)
   }
 
   /** The headers of a request's response, for one that was made without them. */
   headersOf(request: Request, outcome: Outcome): MaybePromise<Record<string, string>> {
-    return this.#reply.headersOf(newestCharge(request), outcome, request)
+    return headersOf(this.#context, newestCharge(request), outcome, request)
   }
 
   reset(key: Key): MaybePromise<void> {

@@ -69,7 +69,8 @@ export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Re
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
   return (request, facts) => {
     const client = facts.client(request, trust)
-    return client === undefined ? undefined : addressKey(client, bits)
+    // An IPv4 address is its own key.
+    return client?.includes(':') ? addressKey(client, bits) : client
   }
 }
 

@@ -74,8 +74,13 @@ const MAX_IGNORED_BODY = 65_536
 const LENGTH = 'content-length'
 const CODING = 'transfer-encoding'
 
-/** Reads the raw headers: having Node make an object of them costs more than a denial. */
-export function hasLongBody({ rawHeaders = [] }: IncomingMessage): boolean {
+/**
+ * Whether the connection has to end after a refusal. In HTTP/2 a stream ends alone.
+ *
+ * Reads the raw headers: having Node make an object of them costs more than a denial.
+ */
+export function mustClose({ rawHeaders = [], httpVersionMajor }: IncomingMessage): boolean {
+  if (httpVersionMajor !== 1) return false
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === CODING.length && name.toLowerCase() === CODING) return true
@@ -221,8 +226,7 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   incoming: (request) => request,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
-  version: (request) => request.httpVersionMajor,
-  hasLongBody,
+  mustClose,
   discardBody,
   client: peerOf,
   trustsProxy: () => false,

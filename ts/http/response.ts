@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
 import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
-import type { HttpAdapter } from './adapter.ts'
+import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
 import type { ReadOptions } from './resolve-options.ts'
@@ -12,12 +12,17 @@ export type Refusal = Denial | RequestRefused
 export type Outcome = Refusal | undefined
 
 /** What all denials of one limiter have in common. */
-interface DenialTemplate {
+export interface DenialTemplate {
   readonly status: number
   readonly message: string | undefined
   /** The JSON body up to its message, and the message if it is always the same. */
   readonly head: string
   readonly quoted: string | undefined
+}
+
+export function denialTemplate(status: number, message: string | undefined): DenialTemplate {
+  const head = headOf(status, 'RATE_LIMIT_EXCEEDED')
+  return { status, message, head, quoted: message && JSON.stringify(message) }
 }
 
 /**
@@ -95,106 +100,90 @@ function waitMessage({ record }: Denial): string {
   return retryMessage(record.decision.retryAfter ?? Number.POSITIVE_INFINITY)
 }
 
-/** What a limiter writes into responses: headers, and the answer to a refused request. */
-export class Reply<Request extends object, Response extends object> {
-  readonly #options: ReadOptions<Request, Response>
-  readonly #framework: HttpAdapter<Request, Response>
-  readonly #template: DenialTemplate
+/** A header that {@link showHeaders} sets on every response, if any. */
+export function markOf({
+  headers,
+  dryRun,
+}: Pick<ReadOptions<never, never>, 'headers' | 'dryRun'>): string | undefined {
+  if (headers === false || dryRun) return undefined
+  return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
+}
 
-  constructor(options: ReadOptions<Request, Response>, framework: HttpAdapter<Request, Response>) {
-    const { status, message } = options
-    this.#options = options
-    this.#framework = framework
-    this.#template = {
-      status,
-      message,
-      head: headOf(status, 'RATE_LIMIT_EXCEEDED'),
-      quoted: message === undefined ? undefined : JSON.stringify(message),
-    }
+/**
+ * What {@link showHeaders} and {@link deny} have set, for a response that was made without it.
+ *
+ * @param last the newest charge of the request
+ */
+export function headersOf<Request extends object, Response extends object>(
+  { options: { headers }, adapter }: LimiterContext<Request, Response>,
+  last: ChargeRecord | undefined,
+  outcome: Outcome,
+  request: Request,
+): MaybePromise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  if (outcome instanceof Denial) setRetryAfter(outcome.record.decision, found, COLLECTOR.setHeader)
+  if (outcome !== undefined && adapter.mustClose(request)) {
+    COLLECTOR.setHeader(found, 'connection', 'close')
   }
+  const shown = last === undefined ? undefined : tightest(last, isShown)
+  if (last === undefined || shown?.owner.isShown !== true || headers === false) return found
+  const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
+  const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
+  return andThen(set, () => found)
+}
 
-  /** A header that is on every response that `showHeaders` has seen. */
-  get mark(): string | undefined {
-    const { headers, dryRun } = this.#options
-    if (headers === false || dryRun) return undefined
-    return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
+/** Makes a denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
+export function deny<Request extends object, Response extends object>(
+  { options: { headers }, adapter, template }: LimiterContext<Request, Response>,
+  record: ChargeRecord,
+  { request, response, previous }: Exchange<Request, Response>,
+): Denial {
+  const denial = new Denial(record, template)
+  if (adapter.isFinished(response)) return denial
+  const isHidden = headers === 'draft' || headers === false
+  if (previous !== undefined && isHidden && tightest(previous, isShown).owner.isShown) {
+    // The figures of earlier limits would stand beside the `Retry-After` of this one.
+    for (const name of LEGACY_HEADERS) adapter.removeHeader(response, name)
   }
+  setRetryAfter(record.decision, response, adapter.setHeader)
+  closeIfLong(adapter, request, response)
+  return denial
+}
 
-  /**
-   * What `showHeaders` and `deny` have set, for a response that was made without it.
-   *
-   * @param last the newest charge of the request
-   */
-  headersOf(
-    last: ChargeRecord | undefined,
-    refusal: Outcome,
-    request: Request,
-  ): MaybePromise<Record<string, string>> {
-    const { headers } = this.#options
-    const found: Record<string, string> = {}
-    if (refusal instanceof Denial)
-      setRetryAfter(refusal.record.decision, found, COLLECTOR.setHeader)
-    if (refusal !== undefined && this.#isLong(request))
-      COLLECTOR.setHeader(found, 'connection', 'close')
-    const shown = last === undefined ? undefined : tightest(last, isShown)
-    if (last === undefined || shown?.owner.isShown !== true || headers === false) return found
-    const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
-    const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
-    return andThen(set, () => found)
+/** Answers a refusal as the options say. False if they do not. */
+export function answer<Request extends object, Response extends object>(
+  { options: { handler, problem }, adapter }: LimiterContext<Request, Response>,
+  refusal: Refusal,
+  request: Request,
+  response: Response,
+): MaybePromise<boolean> {
+  const isFinished = adapter.isFinished(response)
+  if (!(refusal instanceof Denial)) {
+    if (!isFinished) closeIfLong(adapter, request, response)
+    return false
   }
+  // Answered while we waited, or the client has left: another answer would only fail.
+  if (isFinished) return false
+  if (handler !== undefined) {
+    // A handler that forgets the status must not answer a refusal with 200.
+    adapter.setStatus(response, refusal.statusCode)
+    return andThen(toPromise(handler(request, response, errorOf(refusal))), () => true)
+  }
+  if (!problem) return false
+  adapter.setHeader(response, 'cache-control', 'no-store')
+  adapter.send(response, refusal.statusCode, 'application/problem+json', problemOf(refusal))
+  return true
+}
 
-  /** Makes the denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
-  deny(record: ChargeRecord, { request, response, previous }: Exchange<Request, Response>): Denial {
-    const denial = new Denial(record, this.#template)
-    if (this.#framework.isFinished(response)) return denial
-    const { headers } = this.#options
-    if (previous !== undefined && headers !== 'legacy' && headers !== 'both') {
-      this.#hideLegacy(previous, response)
-    }
-    setRetryAfter(record.decision, response, this.#framework.setHeader)
-    this.#closeIfLong(request, response)
-    return denial
-  }
-
-  /** Answers as the options say. False if they do not. */
-  answer(refusal: Refusal, request: Request, response: Response): MaybePromise<boolean> {
-    const isFinished = this.#framework.isFinished(response)
-    if (!(refusal instanceof Denial)) {
-      if (!isFinished) this.#closeIfLong(request, response)
-      return false
-    }
-    // Answered while we waited, or the client has gone: another answer would only fail.
-    if (isFinished) return false
-    const { handler, problem } = this.#options
-    if (handler !== undefined) {
-      // A handler that forgets the status must not answer a refusal with 200.
-      this.#framework.setStatus(response, refusal.statusCode)
-      return andThen(toPromise(handler(request, response, errorOf(refusal))), () => true)
-    }
-    if (!problem) return false
-    this.#framework.setHeader(response, 'cache-control', 'no-store')
-    const { statusCode } = refusal
-    this.#framework.send(response, statusCode, 'application/problem+json', problemOf(refusal))
-    return true
-  }
-
-  /** The figures of earlier limits: they would stand beside the `Retry-After` of this one. */
-  #hideLegacy(previous: ChargeRecord, response: Response): void {
-    if (!tightest(previous, isShown).owner.isShown) return
-    for (const name of LEGACY_HEADERS) this.#framework.removeHeader(response, name)
-  }
-
-  /** A server must not have to read a gigabyte to deny a request: the connection ends after the answer. */
-  #closeIfLong(request: Request, response: Response): void {
-    if (!this.#isLong(request)) return
-    this.#framework.setHeader(response, 'connection', 'close')
-    this.#framework.discardBody(request)
-  }
-
-  #isLong(request: Request): boolean {
-    // HTTP/2 has no such header: there a stream ends alone.
-    return this.#framework.version(request) === 1 && this.#framework.hasLongBody(request)
-  }
+/** A server must not have to read a gigabyte to deny a request: the connection ends after the answer. */
+function closeIfLong<Request, Response>(
+  adapter: HttpAdapter<Request, Response>,
+  request: Request,
+  response: Response,
+): void {
+  if (!adapter.mustClose(request)) return
+  adapter.setHeader(response, 'connection', 'close')
+  adapter.discardBody(request)
 }
 
 /** Whether a limit whose headers are off denies the request. */

@@ -1,8 +1,19 @@
-import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
-import { type HandOn, proceed } from '../../http/middleware.ts'
+import type { IncomingMessage } from 'node:http'
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction,
+} from 'fastify'
+import { clientOf } from '../../client-ip/trust-proxy.ts'
+import type { HttpAdapter } from '../../http/adapter.ts'
+import { isExplicitTrust, UNIX } from '../../http/client.ts'
+import { type HandOn, proceed } from '../../http/controls.ts'
+import type { Warnings } from '../../http/events.ts'
+import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../../http/node.ts'
 import { bodyOf, Denial, errorOf, JSON_TYPE, type Refusal } from '../../http/response.ts'
 import { isThenable } from '../../maybe-promise.ts'
-import { asText, symbolOf } from './internals.ts'
+import { hiddenProperty } from './internals.ts'
 import type { FastifyLimiter } from './routes.ts'
 
 /**
@@ -25,14 +36,16 @@ interface AnyExchange {
   readonly raw: object
 }
 
-/** Where the limiter of a request is found, if it has one. */
-interface Limiters {
+/** Where a hook gets the limiter of a request. */
+interface LimiterSource {
+  /** That of all requests, while all have the same. */
+  readonly uniform: FastifyLimiter | undefined
   of(request: FastifyRequest): FastifyLimiter | undefined
 }
 
 /** Makes a hook for any stage: that of `preParsing` gets the payload before the callback. */
 export function hookOf(
-  limiters: Limiters,
+  source: LimiterSource,
   handOn: HandOn<FastifyRequest, FastifyReply>,
 ): RateThrottleHook {
   const hook = (
@@ -42,10 +55,10 @@ export function hookOf(
     fourth: unknown,
   ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
-    if (typeof next !== 'function') return byHand(limiters, request, reply)
+    if (typeof next !== 'function') return byHand(source, request, reply)
     let limiter: FastifyLimiter | undefined
     try {
-      limiter = limiters.of(request)
+      limiter = source.uniform ?? source.of(request)
     } catch (error) {
       // The limits of a route that was declared before the plugin are read with its first request.
       next(error as Error)
@@ -60,11 +73,12 @@ export function hookOf(
 
 /** The caller passes the error on: an answer of ours would be a second one. */
 async function byHand(
-  limiters: Limiters,
+  source: LimiterSource,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  const refusal = await limiters.of(request)?.decide(request, reply)
+  const limiter = source.uniform ?? source.of(request)
+  const refusal = await limiter?.decide(request, reply)
   if (refusal !== undefined) throw errorOf(refusal)
 }
 
@@ -95,13 +109,9 @@ interface LogController {
  * `onError` hook, no error has to be made: that matters under a flood of refusals.
  */
 export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
-  let context: symbol | undefined
+  const contextOf = hiddenProperty<Context>('fastify.context')
   return (refusal, request, reply, next) => {
-    context ??= symbolOf(reply, 'fastify.context')
-    const route =
-      context === undefined
-        ? undefined
-        : (reply as unknown as Record<symbol, Context | undefined>)[context]
+    const route = contextOf(reply)
     if (route === undefined || !isDefault(route.errorHandler)) {
       next(errorOf(refusal))
       return
@@ -174,12 +184,78 @@ function isLogging(reply: FastifyReply, status: number): boolean {
 
 /** As Fastify's own error handler does it. */
 function log(error: Error, request: FastifyRequest, reply: FastifyReply): void {
-  const { server } = reply
-  const symbol = symbolOf(server, 'fastify.logController')
-  const controller =
-    symbol === undefined ? undefined : (server as unknown as Record<symbol, LogController>)[symbol]
+  const controller = hiddenProperty<LogController>('fastify.logController')(reply.server)
   if (controller !== undefined) controller.defaultErrorLog(error, request, reply)
   else if (reply.statusCode >= 500) {
     reply.log.error({ req: request, res: reply, err: error }, error.message)
   } else reply.log.info({ res: reply, err: error }, error.message)
+}
+
+/** Fastify's requests and replies. */
+export function fastifyAdapter(
+  app: FastifyInstance,
+  warnings: Warnings,
+): HttpAdapter<FastifyRequest, FastifyReply> {
+  let isExplicit: boolean | undefined
+  const trustsProxy = (request: FastifyRequest): boolean => {
+    isExplicit ??= isProxyExplicit(app, request, warnings)
+    return isExplicit
+  }
+  return {
+    peer: (request) => peerOf(request.raw),
+    isGone: (request) => peerOf(request.raw) === undefined,
+    incoming: (request) => request.raw,
+    headers: (request) => request.headers,
+    method: (request) => request.raw.method ?? '',
+    mustClose: (request) => mustClose(request.raw),
+    discardBody: (request) => discardBody(request.raw),
+    client: (request) => {
+      const peer = peerOf(request.raw)
+      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
+      return clientOf(request.ips ?? [])
+    },
+    trustsProxy,
+    setHeader: (reply, name, value) => {
+      reply.header(name, value)
+    },
+    removeHeader: (reply, name) => {
+      reply.removeHeader(name)
+    },
+    setStatus: (reply, status) => {
+      if (!reply.sent) reply.code(status)
+    },
+    isFinished: (reply) => reply.sent || isFinished(reply.raw),
+    onEnd: (reply, ended) => onEnd(reply.raw, ended),
+    cut: (reply) => cut(reply.raw),
+    send: (reply, status, type, body) => {
+      reply.code(status).type(type).serializer(asText).send(body)
+    },
+  }
+}
+
+/** Serializer of a body that is text already, in place of one that a hook has set. */
+export function asText(payload: unknown): string {
+  return payload as string
+}
+
+/** A client and a proxy for documentation (RFC 5737), to see what a proxy setting makes of them. */
+const TRIAL = { 'x-forwarded-for': '198.51.100.1' }
+
+/** Whether `trustProxy` is on and lists proxies. It can't be read, so it is tried out with a request. */
+function isProxyExplicit(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  warnings: Warnings,
+): boolean {
+  if (request.ips === undefined) return false
+  // Since 5.12.1 Fastify trusts no proxy where a number of hops is given, without a word. Only its options tell.
+  const options = hiddenProperty<{ readonly trustProxy?: unknown }>('fastify.options')(app)
+  // Fastify's own getter, asked about a request that comes from this address.
+  const trusts = (address: string): boolean => {
+    const socket = { remoteAddress: address }
+    const raw = { socket, connection: socket, headers: TRIAL } as unknown as IncomingMessage
+    const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })
+    return Array.isArray(chain) && chain.length > 1
+  }
+  return isExplicitTrust(options?.trustProxy, trusts, warnings)
 }

@@ -1,94 +1,16 @@
-import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { clientOf } from '../../client-ip/trust-proxy.ts'
-import type { HttpAdapter } from '../../http/adapter.ts'
-import { isExplicitTrust, UNIX } from '../../http/client.ts'
-import type { Warnings } from '../../http/events.ts'
-import { cut, discardBody, hasLongBody, isFinished, onEnd, peerOf } from '../../http/node.ts'
+import type { FastifyInstance } from 'fastify'
 import { withCode } from '../../validate.ts'
 import type { RouteLimiters } from './routes.ts'
 
-/** Fastify's requests and replies. */
-export function fastifyAdapter(
-  app: FastifyInstance,
-  warnings: Warnings,
-): HttpAdapter<FastifyRequest, FastifyReply> {
-  let isExplicit: boolean | undefined
-  const trustsProxy = (request: FastifyRequest): boolean => {
-    isExplicit ??= isProxyExplicit(app, request, warnings)
-    return isExplicit
+/** Reads a property that Fastify keeps under a symbol which it does not export. Looks for the symbol once. */
+export function hiddenProperty<T>(description: string): (object: object) => T | undefined {
+  let symbol: symbol | undefined
+  return (object) => {
+    symbol ??= chainOf(object)
+      .flatMap((at) => Object.getOwnPropertySymbols(at))
+      .find((one) => one.description === description)
+    return symbol && (object as Record<symbol, T | undefined>)[symbol]
   }
-  return {
-    peer: (request) => peerOf(request.raw),
-    isGone: (request) => peerOf(request.raw) === undefined,
-    incoming: (request) => request.raw,
-    headers: (request) => request.headers,
-    method: (request) => request.raw.method ?? '',
-    version: (request) => request.raw.httpVersionMajor,
-    hasLongBody: (request) => hasLongBody(request.raw),
-    discardBody: (request) => discardBody(request.raw),
-    client: (request) => {
-      const peer = peerOf(request.raw)
-      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
-      return clientOf(request.ips ?? [])
-    },
-    trustsProxy,
-    setHeader: (reply, name, value) => {
-      reply.header(name, value)
-    },
-    removeHeader: (reply, name) => {
-      reply.removeHeader(name)
-    },
-    setStatus: (reply, status) => {
-      if (!reply.sent) reply.code(status)
-    },
-    isFinished: (reply) => reply.sent || isFinished(reply.raw),
-    onEnd: (reply, ended) => onEnd(reply.raw, ended),
-    cut: (reply) => cut(reply.raw),
-    send: (reply, status, type, body) => {
-      reply.code(status).type(type).serializer(asText).send(body)
-    },
-  }
-}
-
-/** Serializer of a body that is text already, in place of one that a hook has set. */
-export function asText(payload: unknown): string {
-  return payload as string
-}
-
-/** A client and a proxy for documentation (RFC 5737), to see what a proxy setting makes of them. */
-const TRIAL = { 'x-forwarded-for': '198.51.100.1' }
-
-/** Whether `trustProxy` is on and lists proxies. It can't be read, so it is tried out with a request. */
-function isProxyExplicit(
-  app: FastifyInstance,
-  request: FastifyRequest,
-  warnings: Warnings,
-): boolean {
-  if (request.ips === undefined) return false
-  // Since 5.12.1 Fastify trusts no proxy where a number of hops is given, without a word. Only its options tell.
-  const options = symbolOf(app, 'fastify.options')
-  const setting =
-    options === undefined
-      ? undefined
-      : (app as unknown as Record<symbol, { trustProxy?: unknown }>)[options]?.trustProxy
-  // Fastify's own getter, asked about a request that comes from this address.
-  const trusts = (address: string): boolean => {
-    const socket = { remoteAddress: address }
-    const raw = { socket, connection: socket, headers: TRIAL } as unknown as IncomingMessage
-    const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })
-    return Array.isArray(chain) && chain.length > 1
-  }
-  return isExplicitTrust(setting, trusts, warnings)
-}
-
-/** Fastify keeps its own properties under symbols that it does not export. */
-export function symbolOf(object: object, description: string): symbol | undefined {
-  for (const at of chainOf(object)) {
-    const found = Object.getOwnPropertySymbols(at).find((one) => one.description === description)
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 /** An object and its prototypes: those of an instance of Fastify are the instances around it. */

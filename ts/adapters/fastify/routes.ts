@@ -78,8 +78,8 @@ export class RouteLimiters {
   /** Those of hooks, which the program may drop. */
   readonly #hooks = new Children<FastifyLimiter>()
   #isStarted = false
-  /** No route and no inner instance has limits of its own: all requests have the same limiter. */
-  #isUniform: boolean
+  /** That of all requests, while no route and no inner instance has its own limits. */
+  uniform: FastifyLimiter | undefined
   readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
   /** @param prefix keeps the counters of several registrations in one server apart */
@@ -91,11 +91,11 @@ export class RouteLimiters {
     prefix: string,
   ) {
     this.#prefix = prefix
-    this.#isUniform = !hasEarlyRoutes
     this.#options = ownHttpOptions(options)
     this.#adapter = adapter
     this.#warnings = warnings
     this.global = this.#makeGlobal()
+    this.uniform = hasEarlyRoutes ? undefined : this.global
   }
 
   /** The options of the plugin's own limiter. */
@@ -105,7 +105,7 @@ export class RouteLimiters {
 
   /** Called when an instance within this one registers the plugin, because routes may belong to that. */
   share(): void {
-    this.#isUniform = false
+    this.uniform = undefined
   }
 
   /** Makes a route's limiter when the route is declared, so that a wrong limit stops the start. */
@@ -141,14 +141,13 @@ export class RouteLimiters {
 
   /** The limiter for a request: that of its route, the plugin's, or none of this registration. */
   of(request: FastifyRequest): FastifyLimiter | undefined {
-    if (this.#isUniform) return this.global
     const config = request.routeOptions.config as unknown as Config | undefined
     if (config === undefined) return this.#owns(request.server, {}) ? this.global : undefined
     const slot = config[this.#slotSymbol] ?? this.#early.get(config)
     return slot === undefined ? this.#limiterOfEarly(request.server, config) : slot.limiter
   }
 
-  /** A limiter for a hook, beside those of the routes. It has the plugin's options but for the limits. */
+  /** A limiter for a hook, beside those of the routes. It has the plugin's options except for the limits. */
   makeForHook(limits: Exclude<RouteLimit, false>): FastifyLimiter {
     // Once the server has started no routes can be declared, so it can't be for one of them.
     if (this.#isStarted && wasAnyAsked()) warnOfLimitersPerRequest()
@@ -198,7 +197,7 @@ export class RouteLimiters {
     if (!this.#owns(app, config)) return undefined
     const rateLimit = limitOf(config)
     if (rateLimit === undefined) return this.global
-    this.#isUniform = false
+    this.uniform = undefined
     const routes = this.#declared.get(name) ?? []
     const known = routes.find(
       (other) => other.rateLimit === rateLimit && other.constraints === constraints,
