@@ -1,23 +1,24 @@
-/** A caller that waits for an answer. */
+/** A call whose caller waits for an answer. */
 export interface Waiting {
-  /** Whether it has its answer, or has been told that there will be none. */
+  /** Whether the caller has its answer, or a failure. */
   settled: boolean
-  /** Tells it that time is up. */
+  /** Settles the call: time is up. */
   expire(): void
 }
 
-/** Longest list of the settled that is kept before they are let go of. */
-const ROOM = 1_024
+/** Settled calls at the front of the list that are kept before they are removed. */
+const MAX_SETTLED = 1_024
 
 /**
- * Deadlines that are all equally far away, so the one set first is due first: one timer for all of them,
- * and next to nothing for each.
+ * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
+ * next to no cost for each.
  */
 export class Deadlines {
   /** Milliseconds from the start of a call. */
   readonly ms: number
   readonly #calls: Waiting[] = []
   readonly #dueAt: number[] = []
+  /** Index of the first call that may not be settled. */
   #first = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -30,7 +31,7 @@ export class Deadlines {
    * @param now `performance.now()`
    */
   add(call: Waiting, since: number, now: number = since): void {
-    this.#letGo()
+    this.#removeSettled()
     const dueAt = since + this.ms
     let place = this.#calls.length
     while (place > this.#first && (this.#dueAt[place - 1] as number) > dueAt) place--
@@ -46,7 +47,7 @@ export class Deadlines {
     this.#arm(Math.max(0, dueAt - now))
   }
 
-  /** Ends every caller's wait. */
+  /** Expires every call. */
   expireAll(): void {
     for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
     this.#dueAt.length = 0
@@ -55,10 +56,7 @@ export class Deadlines {
     this.#timer = undefined
   }
 
-  /**
-   * Where the event loop was held up, answers lie in the socket unread when the timer fires. They are read
-   * before any caller is told that there was none.
-   */
+  /** If the event loop was held up, answers lie unread in the socket when the timer fires. They are read first. */
   readonly #wake = (): void => {
     setImmediate(this.#expireDue)
   }
@@ -68,29 +66,29 @@ export class Deadlines {
     const now = performance.now()
     while (this.#first < this.#calls.length) {
       const call = this.#calls[this.#first] as Waiting
-      const rest = (this.#dueAt[this.#first] as number) - now
-      if (!call.settled && rest > 0) {
-        this.#arm(rest)
+      const leftMs = (this.#dueAt[this.#first] as number) - now
+      if (!call.settled && leftMs > 0) {
+        this.#arm(leftMs)
         break
       }
       this.#first++
       if (!call.settled) call.expire()
     }
-    this.#letGo()
+    this.#removeSettled()
   }
 
   #arm(ms: number): void {
     this.#timer = setTimeout(this.#wake, Math.floor(ms))
   }
 
-  /** Of the settled, as far as they come first: answers come about in the order of the calls. */
-  #letGo(): void {
+  /** Removes the settled calls at the front: answers come roughly in the order of the calls. */
+  #removeSettled(): void {
     while (this.#calls[this.#first]?.settled === true) this.#first++
     if (this.#first === this.#calls.length) {
       this.#calls.length = 0
       this.#dueAt.length = 0
       this.#first = 0
-    } else if (this.#first >= ROOM) {
+    } else if (this.#first >= MAX_SETTLED) {
       this.#calls.splice(0, this.#first)
       this.#dueAt.splice(0, this.#first)
       this.#first = 0

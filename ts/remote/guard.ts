@@ -1,7 +1,7 @@
 import type { StoreStatus } from '../limiter.ts'
 import { withTimeout } from '../maybe-promise.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
-import { Deadlines, type Waiting } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { failureOf, OutageReporter, publish, StoreFailure } from './failure.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
@@ -96,14 +96,20 @@ export class Guard implements BreakerOwner {
     const dueAt = from + ms
     if (dueAt <= now) return Promise.reject(new StoreFailure('timeout'))
     return new Promise((resolve, reject) => {
-      const call = new GuardedCall(this.#breaker, now, dueAt, reject)
-      work(dueAt).then(
-        (answer) => {
-          call.succeed()
-          resolve(answer)
-        },
-        (error: unknown) => call.fail(failureOf(error)),
-      )
+      const fail = (failure: StoreFailure): void => {
+        if (call.settled) return
+        call.settled = true
+        this.#breaker.failed(failure, dueAt - now)
+        reject(failure)
+      }
+      const call = { settled: false, expire: () => fail(new StoreFailure('timeout')) }
+      const succeed = (answer: T): void => {
+        if (call.settled) return
+        call.settled = true
+        this.#breaker.succeeded(now)
+        resolve(answer)
+      }
+      work(dueAt).then(succeed, (error: unknown) => fail(failureOf(error)))
       this.#deadlines.add(call, from, now)
     })
   }
@@ -177,43 +183,5 @@ export class Guard implements BreakerOwner {
     const { onStoreChange } = this.#options
     const reason = this.#failure?.reason ?? 'disconnected'
     publish({ available, reason, node: '', downMs }, onStoreChange ? [onStoreChange] : [])
-  }
-}
-
-/** A call under way. It settles once: by the store's answer, by a failure, or by its deadline. */
-class GuardedCall implements Waiting {
-  settled = false
-  readonly #breaker: CircuitBreaker
-  readonly #sentAt: number
-  readonly #dueAt: number
-  readonly #reject: (failure: StoreFailure) => void
-
-  constructor(
-    breaker: CircuitBreaker,
-    sentAt: number,
-    dueAt: number,
-    reject: (failure: StoreFailure) => void,
-  ) {
-    this.#breaker = breaker
-    this.#sentAt = sentAt
-    this.#dueAt = dueAt
-    this.#reject = reject
-  }
-
-  succeed(): void {
-    if (this.settled) return
-    this.settled = true
-    this.#breaker.succeeded(this.#sentAt)
-  }
-
-  fail(failure: StoreFailure): void {
-    if (this.settled) return
-    this.settled = true
-    this.#breaker.failed(failure, this.#dueAt - this.#sentAt)
-    this.#reject(failure)
-  }
-
-  expire(): void {
-    this.fail(new StoreFailure('timeout'))
   }
 }

@@ -9,14 +9,14 @@ import type { LocalCounters, LocalStore } from './fallback.ts'
 import { openShare, partOf, type Share, type TableTerms } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
-/** Shares of different sizes that are kept, so that what was granted of each stays granted. */
+/** Shares of different sizes that are kept, so that what each has granted still counts. */
 const MAX_SHARES = 4
 /** How long not to ask again for memory that was not there. */
 const RETRY_MS = 1_000
 
 let lastNumber = 0
 
-/** The shares of limiters that share their counters in the store, by what tells their terms apart. */
+/** The shares of limiters that share their counters in the store, by their terms. */
 const byGroup = new WeakMap<object, Map<string, LocalShares>>()
 const clocks = new WeakMap<Clock, number>()
 
@@ -58,9 +58,9 @@ class LocalShares implements LocalStore, LocalCounters {
   readonly #sharing: Sharing
   readonly #horizonMs: number
   readonly #forget: () => void
-  /** Before each key: limiters of the same kind share their tables. */
+  /** Begins each key: limiters with the same terms share their tables. */
   readonly #prefix: string = `${++lastNumber} `
-  /** The one in use comes first. */
+  /** The share in use comes first. */
   #shares: Share[] = []
   #retryAt = 0
 
@@ -112,8 +112,11 @@ class LocalShares implements LocalStore, LocalCounters {
     const name = this.#nameOf(key)
     const own = share.table.limiter.standings(name)
     if (this.#isPlain(this.#parts)) return own
-    const room = this.#room(name, share, own)
-    return own.map(({ moreMs }, limit) => ({ remaining: Math.max(0, room[limit] ?? 0), moreMs }))
+    const available = this.#available(name, share, own)
+    return own.map(({ moreMs }, limit) => ({
+      remaining: Math.max(0, available[limit] ?? 0),
+      moreMs,
+    }))
   }
 
   refund(key: string, units: number): void {
@@ -153,15 +156,16 @@ class LocalShares implements LocalStore, LocalCounters {
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
     const { limiter } = share.table
-    if (!this.#isPlain(this.#parts)) return this.#weigh(name, Math.max(1, cost), charges, share)
+    if (!this.#isPlain(this.#parts))
+      return this.#decideAcross(name, Math.max(1, cost), charges, share)
     return charges ? limiter.check(name, cost) : limiter.peek(name, cost)
   }
 
-  /** Decides on what is left of the share beside what was granted of others. */
-  #weigh(name: string, cost: number, charges: boolean, share: Share): Decision {
+  /** Decides with several shares: what another share has granted counts against this one. */
+  #decideAcross(name: string, cost: number, charges: boolean, share: Share): Decision {
     const { limiter } = share.table
-    const room = this.#room(name, share, limiter.standings(name))
-    const least = Math.min(...room)
+    const available = this.#available(name, share, limiter.standings(name))
+    const least = Math.min(...available)
     const seen = limiter.peek(name, cost)
     if (!seen.allowed) {
       const denied = charges ? limiter.check(name, cost) : seen
@@ -171,11 +175,11 @@ class LocalShares implements LocalStore, LocalCounters {
       const decision = charges ? limiter.check(name, cost) : seen
       return { ...decision, remaining: least - (charges ? cost : 0) }
     }
-    return this.#denied(name, seen, room, charges)
+    return this.#denied(name, seen, available, charges)
   }
 
-  /** What was granted before is too much. It is certain to have passed when the other shares are whole again. */
-  #denied(name: string, seen: Decision, room: readonly number[], charges: boolean): Decision {
+  /** The other shares have granted too much. That is certain to be over once they have recovered. */
+  #denied(name: string, seen: Decision, available: readonly number[], charges: boolean): Decision {
     const [share, ...others] = this.#shares
     const late = share?.parts === this.#parts ? others : this.#shares
     const waits = late.map(({ table }) => table.limiter.peek(name).resetMs)
@@ -183,14 +187,14 @@ class LocalShares implements LocalStore, LocalCounters {
     const blocks = charges && blockForMs > 0
     if (blocks) blockIn(share?.table.limiter, name, blockForMs)
     const ms = Math.max(1, ...waits, blocks ? blockForMs : 0)
-    const least = Math.min(...room)
-    const policy = room.indexOf(least)
+    const least = Math.min(...available)
+    const policy = available.indexOf(least)
     const limit = this.#limits[policy]?.count ?? seen.limit
     return { ...deniedFor(seen, ms), limit, policy, remaining: Math.max(0, least) }
   }
 
-  /** Units of each limit that are left of the share, less what was granted of others and still counts. */
-  #room(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
+  /** Units of each limit that the share has left, less what other shares have granted and still counts. */
+  #available(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
     const others = this.#shares.slice(1).map((other) => usedOf(other, name))
     const parts = this.#parts
     const part = share.parts === parts ? undefined : partOf(this.#limits, parts)
@@ -220,7 +224,7 @@ class LocalShares implements LocalStore, LocalCounters {
     return this.#shares.length === 1 && this.#shares[0]?.parts === parts
   }
 
-  /** The share of this size, which comes first from now on. Those of which nothing counts any more are released. */
+  /** The share of this size, which comes first from now on. Shares of which nothing counts any more are released. */
   #pick(parts: number, now: number): Share | undefined {
     const share =
       this.#shares.find((known) => known.parts === parts) ??
@@ -242,7 +246,7 @@ class LocalShares implements LocalStore, LocalCounters {
     return share
   }
 
-  /** The least of those that are large enough, else the largest there is. */
+  /** The smallest share that is large enough, else the largest. */
   #nearest(parts: number): Share | undefined {
     const fewest = [...this.#shares].sort((a, b) => b.parts - a.parts)
     return fewest.find((share) => share.parts <= parts) ?? fewest.at(-1)
@@ -259,6 +263,6 @@ function blockIn(limiter: RateLimiter | undefined, name: string, ms: number): vo
   try {
     limiter?.block(name, ms)
   } catch {
-    // The table is full of blocked keys: the denial stands without one.
+    // The table is full of blocked keys: the key is denied without a block.
   }
 }

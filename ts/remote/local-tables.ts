@@ -3,7 +3,7 @@ import { burstOf, figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 
-/** Limiters that share one table: what one of them is flooded with takes room from few others. */
+/** Limiters that share one table: a flood of keys in one of them takes room from few others. */
 const MAX_USERS = 256
 /** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
 const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
@@ -17,12 +17,12 @@ export interface TableTerms {
   readonly limits: readonly Limit[]
   readonly algorithm: Algorithm
   readonly blockForMs: number
-  /** Keys it should have room for, if the user says how many. */
+  /** Keys it should have room for, if option `capacity` says so. */
   readonly capacity: number | undefined
   readonly clock: Clock | undefined
 }
 
-/** A native limiter that all who count by the same terms share, each under names of its own. */
+/** A native limiter that all limiters with the same terms share, each with its own names. */
 export interface Table {
   readonly limiter: RateLimiter
   /** What each limit has left of a key that was never charged. */
@@ -88,12 +88,12 @@ function usualCapacity({ limits, algorithm }: TableTerms): number {
   return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
 }
 
-/** One part of the limits, and what was granted of it. */
+/** One part of the limits, and what it has granted. */
 export interface Share {
   /** Into how many parts the limits are cut. */
   readonly parts: number
   readonly table: Table
-  /** `performance.now()` after which nothing that was granted counts any more. */
+  /** `performance.now()` after which nothing that it has granted counts any more. */
   keepUntil: number
 }
 
@@ -117,7 +117,7 @@ export function openShare(terms: TableTerms, parts: number): Share | undefined {
   return undefined
 }
 
-/** One part of what each limit has when it is whole, rounded up. */
+/** One part of each limit's units, rounded up. */
 export function partOf(limits: readonly Limit[], parts: number): readonly number[] {
   return limits.map((limit) => part(burstOf(limit), parts))
 }

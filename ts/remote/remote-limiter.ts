@@ -140,7 +140,7 @@ export interface RemoteLimiterStats {
   readonly deniedLocally: number
   /** Units that were served from leases. */
   readonly leased: number
-  /** Calls that `onError` decided, by what had happened to them. */
+  /** Calls that `onError` decided, by the kind of failure. */
   readonly failures: Readonly<Record<FailureKind, number>>
   /** How often the store, or a server of a cluster, stopped answering. */
   readonly outages: number
@@ -193,7 +193,7 @@ export class RemoteState {
     return this.yieldToEventLoop()
   }
 
-  /** Lets the event loop turn now and then: a caller that asks in a loop would otherwise hide that the store is back. */
+  /** Yields, so that the process notices that the store is back even if a caller asks in a tight loop. */
   async yieldToEventLoop(): Promise<void> {
     const now = performance.now()
     if (now - this.#turnedAt < TURN_MS) return

@@ -90,7 +90,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * As {@link check}, but a denial begins no block, and is neither remembered nor taken from memory: the caller
    * waits for its turn.
    *
-   * @param isPaced one caller after the other, evenly, if the bucket leaks; then a remembered denial will do
+   * @param isPaced with a leaky bucket, callers are admitted one after the other, evenly. A remembered denial counts
+   * then: the caller only has to learn when to ask again
    */
   async take(key: string, cost = 1, isPaced = false): Promise<Decision> {
     this.#checkArguments(key, cost)
@@ -113,7 +114,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /**
    * Waits until `cost` is admitted: first come, first served for each key among the callers of this limiter. Each
-   * process has a queue of its own. With `leaky-bucket` work leaves evenly paced, for all processes together;
+   * process has its own queue. With `leaky-bucket` work leaves evenly paced, for all processes together;
    * callers of {@link check} may overtake.
    *
    * @throws RateLimitExceeded when `maxWaitMs` does not suffice, nothing would, or as many callers wait already as
@@ -193,7 +194,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return this.state.backend.ready()
   }
 
-  /** A view has nothing to close: its limiter has. */
+  /** A view has nothing to close; its limiter has. */
   close(): void | Promise<void> {}
 
   /** Wrong arguments are refused by the native core, in the same words wherever the counters live. */
