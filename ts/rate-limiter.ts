@@ -7,7 +7,7 @@ import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import { readLimits } from './limit/parse.ts'
 import { type Native, type OpenOptions, open } from './native/binding.ts'
-import { openShared, watchShared } from './native/shared.ts'
+import { openWatched } from './native/shared.ts'
 import { type LimiterStats, NativeLimiter, readStats } from './native-limiter.ts'
 import {
   type Algorithm,
@@ -62,27 +62,26 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
   constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
     const parsed = readLimits(limits)
     const resolved = resolveOptions(options)
-    const { algorithm, name, shared, onMismatch, clock } = resolved
+    const { algorithm, name, shared, clock } = resolved
     const all = withBurst(parsed, resolved)
-    const toOpen = forNative(all, resolved)
-    const sharedName = shared ? name : undefined
-    const native =
-      sharedName === undefined
-        ? open(toOpen)
-        : openShared(open, { ...toOpen, name: sharedName }, onMismatch)
+    const last = noKey()
+    const { native, endWatch } = openWatched(
+      open,
+      forNative(all, resolved),
+      resolved,
+      ({ allow }) => allow,
+      () => forgetKey(last),
+    )
     const queues = new LimiterQueues(algorithm, resolved)
     super(all, { native, clock, queues })
     this.algorithm = algorithm
-    this.storage = sharedName === undefined ? 'memory:' : `shared:${sharedName}`
+    this.storage = shared ? `shared:${name}` : 'memory:'
     this.#native = native
     this.#queues = queues
-    const last = noKey()
+    this.#endWatch = endWatch
     const { allow, check } = native
     this.allow = clock === undefined ? skipRehash(allow, last) : withClock(allow, clock)
     this.#check = clock === undefined ? skipRehash(check, last) : withClock(check, clock)
-    if (sharedName !== undefined) {
-      this.#endWatch = watchShared(native, allow, sharedName, () => forgetKey(last))
-    }
   }
 
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
@@ -118,7 +117,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
 }
 
 function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOptions {
-  const { algorithm, blockForMs, capacity, name } = options
+  const { algorithm, blockForMs, capacity } = options
   return {
     counts: limits.map((limit) => limit.count),
     windowsMs: limits.map((limit) => limit.windowMs),
@@ -126,7 +125,6 @@ function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOpti
     algorithm,
     blockForMs,
     capacity: capacity ?? defaultCapacity(limits, algorithm),
-    ...(name === undefined ? {} : { name }),
   }
 }
 

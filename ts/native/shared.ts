@@ -1,5 +1,5 @@
 import type { SharedErrorCode } from '../errors.ts'
-import type { OnMismatch } from '../options.ts'
+import type { OnMismatch, ResolvedOptions } from '../options.ts'
 import { printable } from '../validate.ts'
 import type { Native } from './binding.ts'
 
@@ -29,21 +29,38 @@ const CHECK_EVERY_MS = 2_000
 const REATTACHED = 1
 const DETACHED = 2
 
-type Renewable = Pick<Native, 'renew' | 'wide'>
+type Watchable = Pick<Native, 'renew' | 'stats' | 'wide'>
+
+/** The options of a limiter that say who shares it. */
+type Sharing = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
 
 /**
- * The limiter that processes share; where there can be none and `onMismatch` is `'private'`, one of this process.
+ * Opens a native limiter. One that processes share is watched until `endWatch` is called or `handleOf` is garbage.
  *
- * @throws Error with one of {@link SHARED_ERROR_CODES}
+ * @param handleOf what callers hold: they may keep only a limiter's `allow`, and that must keep the watch
+ * @param onReattached the native side has forgotten the last key
+ * @throws Error with one of {@link SHARED_ERROR_CODES}, unless `onMismatch` is `'private'`
  */
-export function openShared<O extends { name: string }, N extends Pick<Native, 'stats' | 'wide'>>(
-  open: (options: O & { shared?: boolean }) => N,
+export function openWatched<O extends object, N extends Watchable>(
+  open: (options: O & { name?: string; shared?: boolean }) => N,
   options: O,
+  { name, shared, onMismatch }: Sharing,
+  handleOf: (native: N) => object,
+  onReattached: () => void,
+): { readonly native: N; readonly endWatch: (() => void) | undefined } {
+  if (name === undefined) return { native: open(options), endWatch: undefined }
+  if (!shared) return { native: open({ ...options, name }), endWatch: undefined }
+  const native = openShared((more) => open({ ...options, ...more }), name, onMismatch)
+  return { native, endWatch: watch(native, handleOf(native), name, onReattached) }
+}
+
+function openShared<N extends Watchable>(
+  open: (options: { name: string; shared?: boolean }) => N,
+  name: string,
   onMismatch: OnMismatch,
 ): N {
-  const { name } = options
   try {
-    const native = open({ ...options, shared: true })
+    const native = open({ name, shared: true })
     warnOfConflicts(native, name)
     return native
   } catch (error) {
@@ -51,7 +68,7 @@ export function openShared<O extends { name: string }, N extends Pick<Native, 's
     const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
     warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
     // The threads of this process still count together.
-    return open({ ...options, name: `shared ${name}` })
+    return open({ name: `shared ${name}` })
   }
 }
 
@@ -60,7 +77,7 @@ function isSharedError(error: unknown): error is Error {
 }
 
 /** Other settings are another state: while processes with the old ones run, both states admit. */
-function warnOfConflicts(native: Pick<Native, 'stats' | 'wide'>, name: string): void {
+function warnOfConflicts(native: Watchable, name: string): void {
   native.stats()
   const [, , , conflicting = 0] = native.wide
   if (conflicting === 0) return
@@ -72,20 +89,15 @@ function warnOfConflicts(native: Pick<Native, 'stats' | 'wide'>, name: string): 
   )
 }
 
-/** What `watchShared` needs, for as long as callers can reach the limiter. */
+/** What `watch` needs, for as long as callers can reach the limiter. */
 const watched = new WeakMap<object, object>()
 
 /**
  * Checks now and then whether the file is still the one that other processes find under the name, and
  * reattaches the limiter if not. Keeps neither the process nor the limiter alive.
- *
- * @param handle what is watched until it is garbage: callers may keep only a limiter's `allow`, and that must
- * keep the watch
- * @param onReattached the native side has forgotten the last key
- * @returns a function that ends the watch
  */
-export function watchShared(
-  native: Renewable,
+function watch(
+  native: Watchable,
   handle: object,
   name: string,
   onReattached: () => void,
@@ -102,7 +114,7 @@ export function watchShared(
   return () => clearInterval(timer)
 }
 
-function reattach(native: Renewable, name: string, onReattached: () => void): void {
+function reattach(native: Watchable, name: string, onReattached: () => void): void {
   native.renew()
   const [attachment] = native.wide
   const file = `the shared file for ${printable(name)}`

@@ -1,7 +1,7 @@
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { VariableLimiter } from '../limiter.ts'
-import { type NativeVariable, openVariable, type VariableOptions } from '../native/binding.ts'
-import { openShared, watchShared } from '../native/shared.ts'
+import { type NativeVariable, openVariable } from '../native/binding.ts'
+import { openWatched } from '../native/shared.ts'
 import { type LimiterStats, NativeLimiter, readStats } from '../native-limiter.ts'
 import {
   type Algorithm,
@@ -29,14 +29,17 @@ export class NativeVariableLimiter implements VariableLimiter {
   /** @throws TypeError or RangeError that names the option; with `shared` the codes of docs/reference/errors.md */
   constructor(options: RateLimiterOptions) {
     const resolved = resolveOptions(options)
-    const { algorithm, name, shared, onMismatch } = resolved
-    const toOpen = forNative(resolved)
-    if (shared && name !== undefined) {
-      this.#native = openShared(openVariable, { ...toOpen, name }, onMismatch)
-      this.#endWatch = watchShared(this.#native, this.#native.check, name, () => {})
-    } else {
-      this.#native = openVariable(toOpen)
-    }
+    const { algorithm, blockForMs, capacity } = resolved
+    const toOpen = { algorithm, blockForMs, ...(capacity === undefined ? {} : { capacity }) }
+    const opened = openWatched(
+      openVariable,
+      toOpen,
+      resolved,
+      ({ check }) => check,
+      () => {},
+    )
+    this.#native = opened.native
+    this.#endWatch = opened.endWatch
     this.#options = resolved
     this.#queues = new LimiterQueues(algorithm, resolved)
   }
@@ -92,15 +95,6 @@ export class NativeVariableLimiter implements VariableLimiter {
 export class VariableTier extends NativeLimiter {
   /** Does nothing: the counters belong to the {@link NativeVariableLimiter}. */
   override close(): void {}
-}
-
-function forNative({ algorithm, blockForMs, capacity, name }: ResolvedOptions): VariableOptions {
-  return {
-    algorithm,
-    blockForMs,
-    ...(capacity === undefined ? {} : { capacity }),
-    ...(name === undefined ? {} : { name }),
-  }
 }
 
 /** How many limits, then count, window and burst of each. */
