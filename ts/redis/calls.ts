@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
-import { Deadlines, type Waiting } from '../remote/deadlines.ts'
 import { StoreFailure } from '../remote/failure.ts'
+import { Deadlines, type Waiting } from '../remote/guard.ts'
 import type { ScriptArgs } from './script/index.ts'
 import type { Server } from './server.ts'
 

@@ -12,8 +12,8 @@ import {
   reordered,
   type Sharing,
 } from '../remote/backend.ts'
-import { Deadlines } from '../remote/deadlines.ts'
 import type { Share, StoreUser } from '../remote/failure.ts'
+import { Deadlines } from '../remote/guard.ts'
 import {
   REMOTE_OPTIONS,
   type ResolvedRemoteOptions,

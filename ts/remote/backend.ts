@@ -93,13 +93,13 @@ const SHARED = 7
 /** A decision that remembers what the store said, so that others can be derived from it. */
 class StoreDecision implements Decision {
   readonly allowed: boolean
+  readonly policy: number
   readonly limit: number
   readonly remaining: number
-  readonly resetMs: number
-  readonly limitResetMs: number
   readonly retryAfterMs: number
   readonly retryAfter: number | undefined
-  readonly policy: number
+  readonly resetMs: number
+  readonly limitResetMs: number
   readonly #numbers: readonly number[]
   readonly #limits: readonly Limit[]
   /** How long ago the store said it. */
@@ -112,13 +112,13 @@ class StoreDecision implements Decision {
     const policy = isOne ? 0 : policyAt(numbers, limits.length, ageMs)
     const retryAfterMs = timeLeft(numbers[RETRY] as number, ageMs)
     this.allowed = (numbers[CHARGED] as number) > 0
+    this.policy = policy
     this.limit = (limits[policy] as Limit).count
     this.remaining = (numbers[REMAINING] as number) + units
-    this.resetMs = timeLeft(numbers[RESET] as number, ageMs)
-    this.limitResetMs = isOne ? this.resetMs : ownReset(numbers, limits.length, policy, ageMs)
     this.retryAfterMs = retryAfterMs
     this.retryAfter = retryAfterOf(retryAfterMs)
-    this.policy = policy
+    this.resetMs = timeLeft(numbers[RESET] as number, ageMs)
+    this.limitResetMs = isOne ? this.resetMs : ownReset(numbers, limits.length, policy, ageMs)
     this.#numbers = numbers
     this.#limits = limits
     this.#ageMs = ageMs
