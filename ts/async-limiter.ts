@@ -47,9 +47,9 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   ready(): Promise<StoreStatus>
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
   standings(key: string, decision: Decision): readonly LimitStatus[]
-  /** What this limiter has been through. Synchronous in every tier: this process' figures. */
+  /** Counts of this process since the limiter was made. Synchronous wherever the counters are. */
   stats(): Stats
-  /** Lets go of the state or the connection. Every later call but `close` rejects with code CLOSED. */
+  /** Releases the state or the connection. Every later call but `close` rejects with code CLOSED. */
   close(): Promise<void>
 }
 

@@ -17,7 +17,7 @@ export interface Clock {
 }
 
 /**
- * A clock that stands still until the program moves it: for tests of limits that do not wait.
+ * A clock that moves only when the program moves it: for tests of limits that do not wait.
  *
  * ```ts
  * const clock = new FakeClock()

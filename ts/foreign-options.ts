@@ -31,7 +31,7 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     skipFailedRequests: `skipFailedRequests is ${OUTCOME}`,
     requestWasSuccessful: `requestWasSuccessful is ${OUTCOME}`,
     onLimitReached: `onLimitReached ${HOOK}`,
-    validate: 'validate has no match here: checks are warnings, each told once',
+    validate: 'validate has no match here: checks are warnings, each given once',
     logger: 'logger has no match here: use onError, onDeny or process.on("warning")',
   },
   "express-rate-limit's and @fastify/rate-limit": {

@@ -4,7 +4,7 @@ import type { MaybePromise } from './maybe-promise.ts'
 import type { WaitOptions } from './wait.ts'
 import type { Caller, Outcome } from './wait-queue.ts'
 
-/** How one of several limits stands, whichever of them decides. */
+/** The state of one of several limits, whichever of them decides. */
 export interface LimitStatus {
   /** Whole units that this limit alone would admit right now. */
   readonly remaining: number
@@ -45,7 +45,7 @@ export interface Limiter {
     caller: Caller,
   ): MaybePromise<Outcome<Decision>>
   /**
-   * How each limit stands for this key, in the order of `limits`, after `decision` about it. Takes no
+   * The state of each limit for this key, in the order of `limits`, after `decision` about it. Takes no
    * round trip: the answer of a remote store came with the decision.
    */
   standings(key: string, decision: Decision): MaybePromise<readonly LimitStatus[]>

@@ -7,7 +7,7 @@ import type { Native, NativeVariable } from './native/binding.ts'
 import { type LimiterQueues, readWaitOptions, type WaitOptions } from './wait.ts'
 import type { Caller, Outcome } from './wait-queue.ts'
 
-/** What a limiter has been through. */
+/** Counts of a limiter since it was made. */
 export interface LimiterStats {
   /** Keys that were evicted while they still owed something. Raise `capacity` if it grows. */
   readonly evictions: number
@@ -17,7 +17,7 @@ export interface LimiterStats {
   readonly bytes: number
 }
 
-/** What the native limiter counts in, and what stands before it. */
+/** The native functions of a limiter, its clock, and the queues before it. */
 export interface NativeParts {
   readonly native: Omit<Native, 'allow'> | NativeVariable
   readonly clock: Clock | undefined
@@ -95,7 +95,7 @@ export abstract class NativeLimiter implements Limiter {
   }
 
   /**
-   * How each limit stands for the key, in the order of `limits`. Changes nothing.
+   * The state of each limit for the key, in the order of `limits`. Changes nothing.
    *
    * A {@link Decision} speaks of the limit that decides; headers that list all of them ask here.
    */
@@ -147,7 +147,7 @@ export abstract class NativeLimiter implements Limiter {
   }
 }
 
-/** What a limiter has been through, all threads and processes that share it together. */
+/** Counts since the limiter was made, of all threads and processes that share it together. */
 export function readStats(native: Pick<Native, 'stats' | 'wide'>): LimiterStats {
   native.stats()
   const [evictions = 0, overflows = 0, bytes = 0] = native.wide

@@ -14,7 +14,7 @@ import {
   withCode,
 } from './validate.ts'
 
-/** How requests are counted. What each promises stands in the README, under "Algorithms". */
+/** How requests are counted. The documentation says what each promises. */
 export type Algorithm =
   | 'token-bucket'
   | 'leaky-bucket'
@@ -54,7 +54,7 @@ export interface RateLimiterOptions {
    * use are resident. Default: 100,000; for a sliding-log as many as fit 256 MiB, if that is fewer.
    */
   readonly capacity?: number | undefined
-  /** One state for all worker_threads of the process that use this name. Default: a state of its own. */
+  /** One state for all worker_threads of the process that use this name. Default: a state that no other limiter uses. */
   readonly name?: string | undefined
   /**
    * Tier `shared`: one state for all processes of this user on this host that use the same `name` and the
@@ -198,7 +198,7 @@ export function withBurst(
   if (burst === undefined) return limits
   const shortest = shortestOf(limits)
   if (ownBurst(limits[shortest] as Limit) !== undefined) {
-    const once = `absent, as limits[${shortest}], which has the shortest window, has a burst of its own`
+    const once = `absent, as limits[${shortest}], the limit with the shortest window, has a burst already`
     throw burstError('burst', once, burst)
   }
   return Object.freeze(

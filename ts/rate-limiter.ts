@@ -100,13 +100,13 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     return decision
   }
 
-  /** What this limiter has been through, all threads and processes that share it together. */
+  /** Counts since the limiter was made, of all threads and processes that share it together. */
   stats(): LimiterStats {
     return readStats(this.#native)
   }
 
   /**
-   * Lets go of the state; its memory is free at once unless another limiter of the same name holds it.
+   * Releases the state; its memory is free at once unless another limiter of the same name uses it.
    * Waiting callers are rejected. Every later call but `close` throws an Error with code CLOSED.
    */
   override close(): void {

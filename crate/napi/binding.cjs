@@ -109,10 +109,10 @@ function isAbsent(error, platform) {
 function missing(platform, cause) {
   return failure(
     'ADDON_MISSING',
-    `the native addon for ${platform} is not installed: neither the package ratethrottle-${platform} nor, in a ` +
-      'checkout, the file that `npm run build:native` makes. npm leaves the package out with --omit=optional, and ' +
-      'where node_modules or package-lock.json were made on another platform ' +
-      '(https://github.com/npm/cli/issues/4828): remove both and run `npm install` again',
+    `the package ratethrottle-${platform} is missing: it holds the native addon. npm leaves it out with ` +
+      '--omit=optional, and where node_modules or package-lock.json were made on another platform ' +
+      '(https://github.com/npm/cli/issues/4828): remove both and run `npm install` again, or run ' +
+      `\`npm install ratethrottle-${platform}\`. In a checkout, run \`npm run build:native\``,
     cause,
   )
 }

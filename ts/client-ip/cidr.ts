@@ -122,7 +122,7 @@ export function readList(value: unknown, name: string): readonly string[] {
  * Bits behind the prefix may be set (`10.1.2.3/8`). Ranges of IPv4-mapped and of NAT64 addresses turn into
  * IPv4 ranges, as the addresses in them do.
  *
- * @returns undefined if it is none of them, or one that {@link canonical} does not read: octal, hex or
+ * @returns undefined for any other text, and for what {@link canonical} does not read: octal, hex or
  * integer IPv4, blanks, a zone, a netmask in place of a prefix, leading zeros
  */
 function parseRanges(text: string): readonly Range[] | undefined {

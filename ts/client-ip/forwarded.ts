@@ -28,8 +28,8 @@ const BACKSLASH = 0x5c
  * Hops of an `X-Forwarded-For` header, or of a vendor's header that holds one address or a list.
  *
  * @param text the header's value, however long or hostile; at most its last 4,160 characters are read
- * @returns from the right, at most 64: the canonical address, or undefined for an entry that is none, an
- * empty one included
+ * @returns from the right, at most 64: the canonical address, or undefined for an entry that is no address, such
+ * as an empty one
  */
 export function* forwardedFor(text: string): Generator<string | undefined, void> {
   const list = text.slice(-MAX_LIST_LENGTH)
@@ -109,7 +109,7 @@ export function hopAddress(text: string): string | undefined {
   if (text.length > MAX_HOP_LENGTH || text.includes('%')) return undefined
   if (text.startsWith('[')) return bracketed(text)
   const colon = text.indexOf(':')
-  // Several colons are an IPv6 address. Without brackets its last group could not be told from a port.
+  // Several colons are an IPv6 address. Without brackets its last group would look like a port.
   if (colon === -1 || text.includes(':', colon + 1)) return canonical(text)
   return PORT.test(text.slice(colon + 1)) ? canonical(text.slice(0, colon)) : undefined
 }

@@ -159,7 +159,7 @@ function longestZeros(groups: Groups): [start: number, length: number] {
 }
 
 /**
- * The IPv4 address that groups stand for, in its own notation: the last two groups of an IPv4-mapped address
+ * The IPv4 address that is embedded in groups, in dotted notation: the last two groups of an IPv4-mapped address
  * (`::ffff:0:0/96`) and of NAT64's well-known prefix (`64:ff9b::/96`). Recognized by value, in any spelling.
  *
  * IPv4-compatible addresses (`::1.2.3.4`) are IPv6: they are obsolete, and `::1` would be one of them.

@@ -4,7 +4,7 @@ import { forwarded, forwardedFor, hopAddress, MAX_HOPS } from './forwarded.ts'
 import { canonical, socketAddress } from './ip.ts'
 
 /**
- * In place of the proxies: the header is believed from any client. A client that reaches the server itself then
+ * In place of the proxies: the header of any client is accepted. A client that reaches the server itself then
  * chooses the address it is counted under, and is not limited at all. Only for a server that only its proxies
  * can reach, and whose proxies cannot be listed.
  */
@@ -106,7 +106,8 @@ function fieldOf(headers: RequestHeaders, name: string): string | undefined {
  *
  * @param chain the socket's peer, then the hops outward as far as the framework trusts them, with ports or
  * brackets as they came; at most 64 are looked at
- * @returns the last address before the first entry that is none, canonical; undefined if the peer is none
+ * @returns the last address before the first entry that is no address, canonical; undefined if the peer is no
+ * address
  */
 export function clientOf(chain: readonly string[]): string | undefined {
   // The peer may have a zone: it comes from the kernel, not from a client.
@@ -130,7 +131,7 @@ const ACCEPTED =
  * @param value a {@link TrustInput}
  * @param name the argument, for the messages
  * @throws TypeError for `true`, a number or anything else of a wrong type; RangeError for an address, range,
- * header or number of hops that is none, and for proxies that together are the whole IPv4 or IPv6 Internet
+ * header or number of hops that is not valid, and for proxies that together are the whole IPv4 or IPv6 Internet
  */
 export function readTrust(value: unknown, name: string): Trust {
   if (typeof value === 'string' || Array.isArray(value)) return makeTrust(value, name, {})

@@ -44,7 +44,7 @@ export interface LimiterOptions<This, Args extends AnyArgs, L extends MethodLimi
   readonly limiter: L
 }
 
-/** The type of a {@link limit} applied: what it may stand on. */
+/** The decorator that {@link limit} returns: the methods it accepts. */
 export interface LimitDecorator<This, Args extends AnyArgs, Result = unknown> {
   /** A decorator of TypeScript's `experimentalDecorators`. */
   // biome-ignore lint/suspicious/noExplicitAny: any method, whatever it is called on

@@ -38,7 +38,7 @@ export function limitMethod(inner: Method, rule: Rule): Method {
   return wrapper
 }
 
-/** A method and no function: like the one it stands for, it is no constructor. */
+/** Defined as a method, so that it is no constructor, like the method it wraps. */
 function newWrapper(limited: Limited): Method {
   const { wrapper } = {
     wrapper(this: unknown, ...args: AnyArgs): unknown {

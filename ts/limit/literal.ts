@@ -52,7 +52,7 @@ type CheckedText<S extends string> = {} extends Record<S, 1> ? S : OrText<FirstM
 
 type OrText<Mistake, S> = [Mistake] extends [never] ? S : Mistake
 
-/** The message for the first limit in a list that is none, or `never`. */
+/** The message for the first text in a list that is no limit, or `never`. */
 type FirstMistake<
   List extends string,
   Separators extends readonly string[] = [';', ',', '|'],
@@ -76,7 +76,7 @@ type Mistake<S extends string> =
 
 type IsLimit<S extends string> = IsRate<AfterNumber<TrimStart<Lowercase<S>>>>
 
-/** What stands after the count. */
+/** The part after the count. */
 type IsRate<S extends string> =
   TrimStart<S> extends `/${infer Window}`
     ? IsWindow<TrimStart<Window>>
@@ -92,7 +92,7 @@ type IsWindow<S extends string> = S extends `${Digit}${string}`
 
 type IsUnit<S extends string> = TrimEnd<S> extends UnitName ? true : false
 
-/** What stands after a number without leading zeros; `'?'`, which continues nothing, if there is none. */
+/** The part after a number without leading zeros; `'?'`, which continues nothing, if there is no number. */
 type AfterNumber<S extends string> = S extends `${infer _ extends Exclude<Digit, '0'>}${infer Rest}`
   ? AfterDigits<Rest>
   : '?'

@@ -205,7 +205,7 @@ function readNumber(scanner: Scanner, max: number, expected: string): number {
  * A text and how far it has been read. Every method moves forward only, so whatever is built from them
  * takes time linear in the text's length.
  *
- * Characters are ASCII: a letter, digit or space of any other script is none of these here.
+ * Letters, digits and blanks are those of ASCII only.
  */
 class Scanner {
   readonly #text: string

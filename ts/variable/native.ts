@@ -61,7 +61,7 @@ export class NativeVariableLimiter implements VariableLimiter {
     this.#queues.wake(key)
   }
 
-  /** What this limiter has been through. `bytes`: the most that its current tables can occupy. */
+  /** Counts since the limiter was made. `bytes`: the most that its current tables can occupy. */
   stats(): LimiterStats {
     return readStats(this.#native)
   }
@@ -113,7 +113,7 @@ const TABLES: Readonly<Partial<Record<Algorithm, number>>> = {
   'sliding-log': 16,
 }
 
-/** What tells the tables apart: the window, and in a log how many charges it holds. */
+/** The key of a table: the window, and in a log how many charges it holds. */
 function tableOf({ count, windowMs }: Limit, algorithm: Algorithm): string {
   const places = algorithm === 'sliding-log' ? 2 ** Math.max(4, Math.ceil(Math.log2(count))) : 0
   return `${windowMs} ${places}`
