@@ -3,7 +3,13 @@ import { clientOf } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import type { HttpAdapter } from '../http/adapter.ts'
 import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
-import { type MiddlewareFamily, makeMiddleware, noLimits, proceed } from '../http/controls.ts'
+import {
+  type HandOn,
+  type MiddlewareFamily,
+  makeMiddleware,
+  noLimits,
+  proceed,
+} from '../http/controls.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { isFinished, NODE, peerOf, sendRefusal } from '../http/node.ts'
@@ -68,12 +74,6 @@ function wrap(
   warnings: Warnings,
 ): RequestHandler {
   let isFirst = true
-  const handOn = (
-    refusal: Refusal,
-    request: Request,
-    response: Response,
-    next: (error?: Error) => void,
-  ): void => handOnRefusal(refusal, middleware, request, response, next)
   const middleware: RequestHandler = (request, response, next) => {
     if (limiter === undefined) {
       next(noLimits())
@@ -88,6 +88,7 @@ function wrap(
     if (outcome === undefined) next()
     else proceed(limiter, outcome, request, response, next, handOn)
   }
+  const handOn = handOnFrom(middleware)
   return middleware
 }
 
@@ -95,33 +96,31 @@ function wrap(
 const REFUSALS = new WeakMap<object, Refusal>()
 
 /**
- * Hands a refusal to the error handlers that the request can reach from here, or answers it as JSON if there is
- * none: Express itself would answer an error with a page of HTML and write it to the log.
+ * Hands refusals of a middleware to the error handlers that the request can reach from there, or answers them as
+ * JSON if there is none: Express itself would answer an error with a page of HTML and write it to the log.
  *
  * Express decides which error handlers those are: the error takes its usual way, at whose end is a handler of ours.
  */
-function handOnRefusal(
-  refusal: Refusal,
-  middleware: RequestHandler,
-  request: Request,
-  response: Response,
-  next: (error: Error) => void,
-): void {
-  // Error handlers would answer a second time, for which Express cuts the connection.
-  if (isFinished(response)) return
-  const { apps, end } = errorPath(request)
-  const [own, ...outer] = apps
-  const isUnhandled =
-    own === undefined ||
-    (end === 'default' && !own.mayHandle(middleware) && !outer.some((app) => app.hasErrorHandler))
-  if (isUnhandled) {
-    sendRefusal(response, refusal)
-    return
+function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
+  return (refusal, request, response, next) => {
+    // Error handlers would answer a second time, for which Express cuts the connection.
+    if (isFinished(response)) return
+    const { apps, end } = errorPath(request)
+    const [own, ...outer] = apps
+    const isHandled =
+      own !== undefined &&
+      (end !== 'default' ||
+        own.mayHandle(middleware) ||
+        outer.some(({ hasErrorHandler }) => hasErrorHandler))
+    if (!isHandled) {
+      sendRefusal(response, refusal)
+      return
+    }
+    if (end !== 'unknown') apps.at(-1)?.handleLast(answerRefusal)
+    const error = errorOf(refusal)
+    REFUSALS.set(error, refusal)
+    next(error)
   }
-  if (end !== 'unknown') apps.at(-1)?.handleLast(answerRefusal)
-  const error = errorOf(refusal)
-  REFUSALS.set(error, refusal)
-  next(error)
 }
 
 const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => {

@@ -19,7 +19,7 @@ import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
-import { invalid, oneOf } from '../validate.ts'
+import { invalid, oneOf, withCode } from '../validate.ts'
 import {
   fastifyAdapter,
   type RateThrottleHook as Hook,
@@ -27,15 +27,15 @@ import {
   hookOf,
 } from './fastify/hook.ts'
 import {
-  checkDecorators,
-  decorate,
+  chainOf,
+  type Inner,
   instancePrefix,
   isRoot,
   ownersAround,
   register,
   registeredIn,
+  warnAboutRoutes,
 } from './fastify/internals.ts'
-import { type Inner, warnAboutRoutes } from './fastify/route-warnings.ts'
 import { type Options, type RouteLimit, RouteLimiters } from './fastify/routes.ts'
 
 /** Options of the plugin. */
@@ -186,6 +186,50 @@ function innerOf(app: FastifyInstance, limiters: RouteLimiters): Inner | undefin
   const optionsOf = (of: readonly RouteLimiters[]) =>
     of.flatMap(({ globalOptions }) => globalOptions ?? [])
   return { prefix: app.prefix, options: optionsOf(all), replaced: optionsOf(ownersAround(app)) }
+}
+
+/** Functions that are this plugin's decorator. */
+const DECORATORS = new WeakSet<object>()
+/** Instances whose requests this plugin has decorated. */
+const DECORATED = new WeakSet<object>()
+
+/** Gives the instance `rateThrottle` and its requests `rateLimit`, unless a registration has done so before. */
+function decorate(app: FastifyInstance, rateThrottle: FastifyInstance['rateThrottle']): void {
+  if (!isDecorated(app)) {
+    app.decorateRequest('rateLimit', null)
+    DECORATED.add(app)
+  }
+  if (Object.hasOwn(app, 'rateThrottle')) return
+  DECORATORS.add(rateThrottle)
+  app.decorate('rateThrottle', rateThrottle)
+}
+
+/**
+ * Stops the start where another plugin has taken a name that this one needs: otherwise each request would fail,
+ * or its decision would be lost.
+ *
+ * @throws TypeError with the code DECORATOR_TAKEN
+ */
+function checkDecorators(app: FastifyInstance): void {
+  const { rateThrottle } = app as { rateThrottle?: object }
+  const isForeign = app.hasDecorator('rateThrottle') && !DECORATORS.has(rateThrottle ?? {})
+  if (isForeign && !isPolluted('rateThrottle')) throw taken('app.rateThrottle')
+  if (!app.hasRequestDecorator('rateLimit') || isDecorated(app)) return
+  if (!isPolluted('rateLimit')) throw taken('request.rateLimit')
+}
+
+function isDecorated(app: FastifyInstance): boolean {
+  return chainOf(app).some((instance) => DECORATED.has(instance))
+}
+
+/** Fastify takes what every object inherits for a decorator. */
+function isPolluted(name: string): boolean {
+  return Object.hasOwn(Object.prototype, name)
+}
+
+function taken(name: string): TypeError {
+  const message = `another plugin has decorated ${name}, which ratethrottle needs: register only one of the two, or each in its own instance`
+  return withCode(new TypeError(message), 'DECORATOR_TAKEN')
 }
 
 /** The exports of the other adapters, as properties of the plugin: this module is the plugin itself. */

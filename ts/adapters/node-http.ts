@@ -76,7 +76,7 @@ export function rateThrottle<const L extends LimitInput>(
     else proceed(limiter, outcome, request, response, next, answer)
   }
   return {
-    admit: (request, response) => admit(limiter, request, response as ServerResponse, warnings),
+    admit: admitter(limiter, warnings) as RateThrottle['admit'],
     middleware,
     wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
       const pass = listener as (request: AnyRequest, response: AnyResponse) => void
@@ -92,34 +92,27 @@ function answer(refusal: Refusal, _request: object, response: object): void {
   sendRefusal(response as ServerResponse, refusal)
 }
 
-function admit(
+function admitter(
   limiter: HttpLimiter<object, object>,
-  request: object,
-  response: ServerResponse,
   warnings: Warnings,
-): MaybePromise<boolean> {
-  const wasAnswered = response.headersSent
-  const outcome = limiter.decide(request, response)
-  if (outcome === undefined) return true
-  if (!(outcome instanceof Promise)) return refuse(limiter, outcome, request, response, warnings)
-  return outcome.then((found) => {
-    // Until now the response was not the listener's to answer.
-    if (!wasAnswered && (response.headersSent || response.writableEnded)) warnOfAnswer(warnings)
-    return found === undefined || refuse(limiter, found, request, response, warnings)
-  })
-}
-
-function refuse(
-  limiter: HttpLimiter<object, object>,
-  refusal: Refusal,
-  request: object,
-  response: ServerResponse,
-  warnings: Warnings,
-): MaybePromise<false> {
-  const handOn = (): void => sendRefusal(response, refusal)
-  const answered = limiter.refuse(refusal, { request, response }, handOn)
-  if (answered instanceof Promise) warnOfLaterAnswers(response, warnings)
-  return andThen(answered, () => false as const)
+): (request: object, response: ServerResponse) => MaybePromise<boolean> {
+  const refuse = (refusal: Refusal, request: object, response: ServerResponse) => {
+    const handOn = (): void => sendRefusal(response, refusal)
+    const answered = limiter.refuse(refusal, { request, response }, handOn)
+    if (answered instanceof Promise) warnOfLaterAnswers(response, warnings)
+    return andThen(answered, () => false)
+  }
+  return (request, response) => {
+    const wasAnswered = response.headersSent
+    const outcome = limiter.decide(request, response)
+    if (outcome === undefined) return true
+    if (!(outcome instanceof Promise)) return refuse(outcome, request, response)
+    return outcome.then((found) => {
+      // Until now the response was not the listener's to answer.
+      if (!wasAnswered && (response.headersSent || response.writableEnded)) warnOfAnswer(warnings)
+      return found === undefined || refuse(found, request, response)
+    })
+  }
 }
 
 /** Warns of a listener that does not await `admit`: it has taken the promise for an admission, and has answered. */

@@ -17,8 +17,7 @@ import {
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../maybe-promise.ts'
 import { withCode } from '../../validate.ts'
-import { ownersOf } from './internals.ts'
-import { type Route, warnAboutRoutes, withoutReplace } from './route-warnings.ts'
+import { ownersOf, type Route, warnAboutRoutes, withoutReplace } from './internals.ts'
 
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
