@@ -25,10 +25,9 @@ export interface WaitOptions {
 }
 
 /** Options of a wait with every default filled in. */
-export interface ReadWaitOptions {
+export type ReadWaitOptions = Required<WaitOptions> & {
   readonly cost: number
   readonly maxWaitMs: number
-  readonly signal: AbortSignal | undefined
 }
 
 /** @throws TypeError or RangeError that names the option; the limiter checks the cost */

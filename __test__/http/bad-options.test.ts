@@ -11,7 +11,7 @@ const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
   [{ slowDown: -1 }, 'slowDown'],
   [{ name: 'a', scope: 'b' }, 'name and scope'],
   [{ scope: '' }, /scope .*got ""/],
-  [{ policy: ['a', 'b'] }, 'policy has 2 names for 1 limits'],
+  [{ policy: ['a', 'b'] }, 'policy must be at most one name per limit (1), got 2'],
   [{ policy: 'naïve' }, /policy .*printable ASCII/],
   [{ status: 200 }, /status .*from 400 to 599, got 200/],
   [{ message: '' }, 'message'],

@@ -1,14 +1,14 @@
 import type { Trust } from '../client-ip/trust-proxy.ts'
 import { RequestRefused } from '../errors.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
-import { invalid, mustBe } from '../validate.ts'
+import { invalid } from '../validate.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import type { WarningCode, Warnings } from './events.ts'
 import { byIp, type Facts, isNone, type Key } from './key-functions.ts'
 
 /** Stands for the address of clients on a Unix-domain socket, which have none. */
 export const UNIX = 'unix'
-/** The first requests are all looked at for a stray header, later one in so many. */
+/** The first 64 requests are all checked for a stray header, then one in 256. */
 const FIRST_LOOKS = 64
 const LATER_LOOKS = 256
 const PROXY_WARNINGS: readonly WarningCode[] = [
@@ -170,8 +170,9 @@ function readKey<Request extends object, Response extends object>(
     const text = textOf(key)
     if (text !== undefined) return text
     const shown = typeof key === 'string' ? `one of ${key.length}` : key
-    const message = mustBe('what the key function returns', ACCEPTED, shown)
-    return keyAfterError(context, request, new TypeError(message))
+    const name = 'what the key function returns'
+    const error = invalid(TypeError, 'INVALID_ARGUMENT', name, ACCEPTED, shown)
+    return keyAfterError(context, request, error)
   }
   const { missingKey } = context.options
   if (missingKey === 'shared') return SHARED_KEY

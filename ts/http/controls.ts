@@ -3,6 +3,7 @@ import type { LimitInput } from '../limit/limit.ts'
 import type { CheckedLimits } from '../limit/literal.ts'
 import type { StoreStatus } from '../limiter.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
+import { withCode } from '../validate.ts'
 import { warnOfLimitersPerRequest, wasAnyAsked } from './events.ts'
 import type { HttpLimiter } from './http-limiter.ts'
 import type { Key } from './key-functions.ts'
@@ -62,7 +63,7 @@ function limited(own: Controls | undefined): Controls {
 
 /** For a limiter without limits, which only makes others. */
 export function noLimits(): TypeError {
-  return Object.assign(new TypeError(NO_LIMITS), { code: 'NO_LIMITS' })
+  return withCode(new TypeError(NO_LIMITS), 'NO_LIMITS')
 }
 
 const NO_LIMITS =

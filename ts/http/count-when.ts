@@ -1,6 +1,6 @@
 import { isClosed } from '../errors.ts'
 import { toPromise } from '../maybe-promise.ts'
-import { mustBe } from '../validate.ts'
+import { invalid } from '../validate.ts'
 import type { LimiterContext } from './adapter.ts'
 import type { Exchange } from './charge-record.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
@@ -33,7 +33,8 @@ export function readCountWhen<Request>(value: unknown): Counts<Request> | undefi
   if (typeof value === 'function') return value as Counts<Request>
   const named = NAMED.get(value)
   if (named !== undefined) return named
-  throw new TypeError(mustBe('countWhen', '"always", "failure", "success" or a function', value))
+  const accepted = '"always", "failure", "success" or a function'
+  throw invalid(TypeError, 'INVALID_OPTION', 'countWhen', accepted, value)
 }
 
 /**
@@ -70,7 +71,8 @@ function shouldCount<Request extends object, Response extends object>(
     if (!(isCounted instanceof Promise)) return isCounted !== false
     // An unhandled rejection would end the process.
     isCounted.catch(failed)
-    failed(new TypeError('countWhen must return true or false, got a promise'))
+    const name = 'what countWhen returns'
+    failed(invalid(TypeError, 'INVALID_ARGUMENT', name, 'true or false', isCounted))
   } catch (error) {
     failed(error)
   }

@@ -6,7 +6,7 @@ import type { VariableLimiter } from '../limiter.ts'
 import { type Limiter, type LimitStatus, readiness } from '../limiter.ts'
 import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import type { OpenCompanion } from './companions.ts'
+import type { OpenCompanion } from './request-limits.ts'
 
 /** How long an offence is remembered after its block is over. */
 const MEMORY_MS = 86_400_000

@@ -48,9 +48,7 @@ export class Events<Request> {
 
   /** Call it only if `hooks.onAdmit` or {@link ADMIT} has a listener. */
   admitted(request: Request, key: string, decision: Decision, dryRun: boolean): void {
-    const event = { request, key, decision, dryRun }
-    this.#call(this.hooks.onAdmit, event)
-    ADMIT.publish(event)
+    this.#publish(this.hooks.onAdmit, ADMIT, { request, key, decision, dryRun })
   }
 
   denied(
@@ -60,14 +58,11 @@ export class Events<Request> {
     dryRun: boolean,
   ): void {
     if (this.hooks.onDeny === undefined && !DENY.hasSubscribers) return
-    const event = { request, key, decision, dryRun }
-    this.#call(this.hooks.onDeny, event)
-    DENY.publish(event)
+    this.#publish(this.hooks.onDeny, DENY, { request, key, decision, dryRun })
   }
 
   /** Without a listener an error is a warning, once, so that it is not lost. */
   failed(request: Request, error: unknown): void {
-    const event = { request, error }
     const isHeard = this.hooks.onError !== undefined || ERROR.hasSubscribers
     if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
       this.#warnings.warnOnce(
@@ -75,8 +70,7 @@ export class Events<Request> {
         `a request could not be decided about: ${reasonOf(error)}. Later failures are not logged; use onError`,
       )
     }
-    this.#call(this.hooks.onError, event)
-    ERROR.publish(event)
+    this.#publish(this.hooks.onError, ERROR, { request, error })
   }
 
   /** A key function that never finds a key refuses every request, each with a plain 400. */
@@ -88,7 +82,11 @@ export class Events<Request> {
     )
   }
 
-  #call<Event>(hook: ((event: Event) => void) | undefined, event: Event): void {
+  #publish<Event>(
+    hook: ((event: Event) => void) | undefined,
+    listeners: Channel,
+    event: Event,
+  ): void {
     const failed = (error: unknown): void => {
       if (this.#warnings.has('RATETHROTTLE_HOOK_FAILED')) return
       const message = `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
@@ -101,6 +99,7 @@ export class Events<Request> {
     } catch (error) {
       failed(error)
     }
+    listeners.publish(event)
   }
 }
 
@@ -195,7 +194,7 @@ export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): vo
 
 /*
  * A limiter that is made for each request starts at zero each time, so it limits nothing, and each has a table
- * of its own. Three signs of it cost nothing while requests are decided about; the first one found is warned of.
+ * to itself. Three signs of it cost nothing while requests are decided about; the first one found is warned about.
  */
 
 /** This many limiters, made while a server serves, are made for its requests. */

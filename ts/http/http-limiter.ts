@@ -84,7 +84,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     }
   }
 
-  /** Exempt? */
+  /** 1. Exempt? */
   #decide(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
     const { request, previous } = exchange
     const { client, owner } = this.#context
@@ -97,11 +97,11 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     client.warnOfStrayHeader(request)
     if (!this.#hasExemptions) return this.#count(exchange)
     return andThen(judge(this.#context, request), (verdict) =>
-      verdict === 'limit' ? this.#count(exchange) : this.#letPass(request, verdict),
+      verdict === 'limit' ? this.#count(exchange) : this.#withoutCounting(request, verdict),
     )
   }
 
-  /** Key. */
+  /** 2. By which key? */
   #count(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
     const key = resolveKey(this.#context, exchange.request)
     return key instanceof Promise
@@ -109,7 +109,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
       : this.#charge(exchange, key)
   }
 
-  /** Charge. */
+  /** 3. Charge. */
   #charge(exchange: Exchange<Request, Response>, key: string): MaybePromise<Outcome> {
     const { previous } = exchange
     const { owner, source, options } = this.#context
@@ -136,13 +136,13 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     cost: number | undefined,
     decision: Decision,
   ): MaybePromise<Outcome> {
-    const { previous } = exchange
     const { owner } = this.#context
-    const provisional = undefined
-    return this.#conclude(exchange, { owner, limits, key, cost, decision, provisional, previous })
+    const { previous } = exchange
+    const record = { owner, limits, key, cost, decision, provisional: undefined, previous }
+    return this.#conclude(exchange, record)
   }
 
-  /** Remember, then headers or a denial. */
+  /** 4. Remember the charge, then set headers or deny. */
   #conclude(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
     const { request, response, previous } = exchange
     const { key, decision } = record
@@ -180,8 +180,8 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     return andThen(rollback(previous), () => deny(this.#context, known, exchange))
   }
 
-  /** Exempt, or forbidden by option `deny`. */
-  #letPass(request: Request, verdict: Exclude<Verdict, 'limit'>): Outcome {
+  /** The request is exempt, or option `deny` forbids it. */
+  #withoutCounting(request: Request, verdict: Exclude<Verdict, 'limit'>): Outcome {
     if (verdict === 'exempt') return undefined
     const { events, owner } = this.#context
     events.denied(request, undefined, undefined, owner.isDryRun)

@@ -1,18 +1,17 @@
 import { createForAdapter, createVariable } from '../create.ts'
 import { hashText } from '../key-hash.ts'
-import { figuresOf, type LimitInput } from '../limit/limit.ts'
+import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { VariableLimiter } from '../limiter.ts'
-import { type Limiter, readiness, type StoreStatus } from '../limiter.ts'
+import { type Limiter, readiness, type StoreStatus, type VariableLimiter } from '../limiter.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import type { Algorithm } from '../options.ts'
 import { isRedisStorage, sharedName } from '../storage-url.ts'
-import { mustBe } from '../validate.ts'
-import { companionsOf, Marks, type OpenCompanion } from './companions.ts'
+import { invalid } from '../validate.ts'
 import { AVAILABLE } from './controls.ts'
 import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
 import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
-import { HeldUnits } from './held-units.ts'
+import { HeldUnits, Marks } from './held-units.ts'
 import type { RedisSettings } from './options.ts'
 import type { ReadOptions } from './resolve-options.ts'
 
@@ -115,7 +114,8 @@ function limitsByRequest<Request, Response>(
     // The figures of an object may have changed since the last time.
     if (typeof limits === 'object' && limits !== null) return parse(limits)
     const accepted = 'limits, or false for none'
-    throw new TypeError(mustBe('what the limits function returns', accepted, limits))
+    const name = 'what the limits function returns'
+    throw invalid(TypeError, 'INVALID_ARGUMENT', name, accepted, limits)
   }
   return {
     fixed: undefined,
@@ -184,17 +184,54 @@ interface Surroundings {
 
 /** @param figures part of the name where other limits have other counters */
 function surroundingsOf<Request, Response>(
-  { limiter, storage, forRedis }: ReadOptions<Request, Response>,
+  options: ReadOptions<Request, Response>,
   identity: string,
   figures: string,
 ): Surroundings {
+  const { limiter, storage, forRedis } = options
   const isFar = isRedisStorage(storage)
   const isOpen = isFar || sharedName(storage) !== undefined
   const base = isOpen ? (limiter.name ?? identity) : limiter.name
   const { algorithm = '', burst = '' } = limiter
   const name = base === undefined ? undefined : `${base} ${algorithm} ${burst}${figures}`
-  const open = companionsOf({ limiter, storage, forRedis, name })
-  return { open, isFar, name: name && `${forRedis.keyPrefix ?? ''}${name}` }
+  return {
+    open: companionsOf(options, name),
+    isFar,
+    name: name && `${forRedis.keyPrefix ?? ''}${name}`,
+  }
+}
+
+/** Opens further counters in the same place: processes that share a limit share its companions too. */
+export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) => Limiter
+
+const MIN_CAPACITY = 100_000
+
+/** Opens the companions of the counters there: limiters of our own, which hold what the counters can't. */
+function companionsOf<Request, Response>(
+  { limiter, storage, forRedis }: ReadOptions<Request, Response>,
+  name: string | undefined,
+): OpenCompanion {
+  const { clock, capacity } = limiter
+  const { keyPrefix, deadlineMs, connectTimeoutMs } = forRedis
+  return (what, limit, algorithm) => {
+    const own = name === undefined ? undefined : companionName(what, name)
+    return createForAdapter([limit], {
+      algorithm,
+      clock,
+      // As many keys as the limit has; a table for a few keys is no reason to forget who was blocked.
+      capacity: capacity === undefined ? undefined : Math.max(capacity, MIN_CAPACITY),
+      storage,
+      name: own,
+      identity: companionName(what, ''),
+      // Without Redis a process knows its own requests only; here it has no share of a limit to keep to.
+      forRedis: { keyPrefix, deadlineMs, connectTimeoutMs, processes: 1 },
+    })
+  }
+}
+
+/** Short enough for a name, and never the name of a limit: those are not hashed. */
+function companionName(what: string, name: string): string {
+  return `ratethrottle ${what} ${hashText(name)}`
 }
 
 /** Where no other limiter has the counters, this process knows of all held units. */
@@ -213,7 +250,8 @@ function heldUnitsOf<Request, Response>(
 
 function checkNames(limits: number, names: readonly string[]): void {
   if (names.length <= limits) return
-  throw new RangeError(`policy has ${names.length} names for ${limits} limits`)
+  const accepted = `at most one name per limit (${limits})`
+  throw invalid(RangeError, 'INVALID_OPTION', 'policy', accepted, names.length)
 }
 
 const MAX_NAME_LENGTH = 100
