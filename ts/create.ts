@@ -2,6 +2,7 @@ import { type AsyncLimiter, toAsync } from './async-limiter.ts'
 import type { Limit, LimitInput } from './limit/limit.ts'
 import type { CheckedLimits } from './limit/literal.ts'
 import type { Limiter, VariableLimiter } from './limiter.ts'
+import { NativeVariableLimiter } from './native-limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
@@ -9,7 +10,6 @@ import { REDIS_OPTIONS } from './redis/options.ts'
 import { SETTINGS, type Settings, withSettings } from './settings.ts'
 import { isRedisStorage, qualifiedName, type RedisUrl, sharedName } from './storage-url.ts'
 import { invalid, ownOptions, withCode } from './validate.ts'
-import { NativeVariableLimiter } from './variable/native.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { readdirSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { type SharedEntry, sharedList, sharedRemove } from '../native/binding.ts'
 import { printable } from '../validate.ts'
-import { ascii, list, remove, show } from './shared.ts'
 
 const USAGE = `Usage: ratethrottle shared list | show <name> | remove <name>
 
@@ -18,8 +19,6 @@ Shows the limiters that processes of this user share on this host.
 /** Exit codes: the command failed; the command is unknown. */
 const FAILED = 1
 const MISUSED = 2
-
-process.exitCode = run(process.argv.slice(2))
 
 function run(args: string[]): number {
   const command = parse(args)
@@ -58,3 +57,143 @@ function commandOf(words: string[], json: boolean): (() => string) | undefined {
 function usageError(message: string): undefined {
   process.stderr.write(`${message}\n\n${USAGE}`)
 }
+
+type Table = NonNullable<SharedEntry['table']>
+
+const HEAD = ['name', 'limits', 'processes', 'capacity', 'load', 'denied', 'blocked', 'evictions']
+
+/** One line for each shared limiter. */
+function list(json: boolean): string {
+  const entries = sharedList()
+  if (json) return toJson(entries.map(described))
+  if (entries.length === 0) return 'nothing is shared\n'
+  return columns([HEAD, ...entries.map(row)])
+}
+
+/** Everything about the limiters of a name: with other settings there may be several. */
+function show(name: string, json: boolean): string {
+  const found = named(name)
+  if (json) return toJson(found.map(described))
+  return found.map((entry) => columns(lines(entry))).join('\n')
+}
+
+/** Removes the limiters of a name, and says which files were removed. */
+function remove(name: string): string {
+  const found = named(name)
+  for (const { file } of found) sharedRemove(file)
+  return found.map(({ file }) => `removed ${printable(file)}\n`).join('')
+}
+
+function named(name: string): SharedEntry[] {
+  const found = sharedList().filter(({ file, table }) => file === name || table?.name === name)
+  if (found.length > 0) return found
+  throw new Error(`nothing is shared as ${printable(name)}; "ratethrottle shared list" shows all`)
+}
+
+function row({ file, table, flaw }: SharedEntry): string[] {
+  if (table === undefined) return [printable(file), `not to be trusted: ${flaw}`]
+  const sum = (count: (limit: Table['limits'][number]) => number): string =>
+    `${table.limits.reduce((total, limit) => total + count(limit), 0)}`
+  return [
+    printable(table.name),
+    `${table.limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${table.algorithm}`,
+    `${attachedTo(table.inode).length}`,
+    `${table.capacity}`,
+    loadOf(table),
+    sum((limit) => limit.denied),
+    sum((limit) => limit.blocked),
+    `${table.evictions}`,
+  ]
+}
+
+function lines({ file, table, flaw }: SharedEntry): string[][] {
+  const shown = ['file', printable(file)]
+  if (table === undefined) return [shown, ['not to be trusted', `${flaw}`]]
+  const pids = attachedTo(table.inode)
+  return [
+    ['name', printable(table.name)],
+    shown,
+    ['created', `${new Date(table.madeMs).toISOString()}, generation ${table.generation}`],
+    ['processes', pids.length === 0 ? 'none' : pids.join(' ')],
+    ['algorithm', table.algorithm],
+    ['block for', table.blockForMs === 0 ? 'off' : `${table.blockForMs} ms`],
+    ['capacity', `${table.capacity} keys, ${table.bytes} bytes`],
+    ['load', loadOf(table)],
+    ['evictions', `${table.evictions}`],
+    ['overflows', `${table.overflows}`],
+    ...(table.foreign === undefined ? [] : [['stale', table.foreign]]),
+    ...table.limits.map((limit) => [
+      `${limit.count} per ${limit.windowMs} ms`,
+      (limit.burst === limit.count ? '' : `burst ${limit.burst}, `) +
+        `${limit.owing} owing, ${limit.denied} denied, ${limit.blocked} blocked, ` +
+        `${limit.expired} expired, ${limit.claimed} being claimed, of ${limit.slots} slots`,
+    ]),
+  ]
+}
+
+/** Keys that owe something, of those the table was made for: in the fullest of its limits. */
+function loadOf({ limits, capacity }: Table): string {
+  const keys = limits.map(({ owing, denied, blocked }) => owing + denied + blocked)
+  return `${((100 * Math.max(0, ...keys)) / capacity).toFixed(1)} %`
+}
+
+function described({ file, table, flaw }: SharedEntry): object {
+  if (table === undefined) return { file, flaw }
+  return { file, ...table, processes: attachedTo(table.inode) }
+}
+
+/** JSON escapes the control characters of ASCII; some terminals obey others too. */
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2).split('\n').map(ascii).join('\n')}\n`
+}
+
+/** Text for a terminal: everything but printable ASCII is escaped, because terminals obey some of it. */
+function ascii(text: string): string {
+  return text.replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** Rows of cells as text, each column as wide as it has to be. The last cell of a row is not padded. */
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [i, cell] of row.slice(0, -1).entries()) {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length)
+    }
+  }
+  const padded = (row: readonly string[]): string[] =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0)))
+  return rows.map((row) => `${padded(row).join('  ')}\n`).join('')
+}
+
+/** Start of the paths in /proc/PID/maps: the process that creates a file maps it before it has its name. */
+const MAPPED_PATH = '/ratethrottle-'
+
+/** The processes that have mapped a shared file, except those in other containers, which /proc does not show. */
+function attachedTo(inode: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.filter((pid) => hasMapped(pid, inode)).map(Number)
+}
+
+/** A line of `maps` is: addresses, rights, offset, device, inode, path. */
+function hasMapped(pid: string, inode: number): boolean {
+  return readMaps(pid)
+    .split('\n')
+    .some((line) => {
+      const [, , , , mappedInode, path] = line.split(/\s+/)
+      return mappedInode === `${inode}` && path?.includes(MAPPED_PATH)
+    })
+}
+
+/** Empty for a process that has ended, or that is another user's. */
+function readMaps(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+process.exitCode = run(process.argv.slice(2))
