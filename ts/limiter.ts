@@ -2,7 +2,7 @@ import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import type { WaitOptions } from './wait.ts'
-import type { Caller, Outcome } from './wait-queue.ts'
+import type { Caller, WaitResult } from './wait-queue.ts'
 
 /** The state of one of several limits, whichever of them decides. */
 export interface LimitStatus {
@@ -43,7 +43,7 @@ export interface Limiter {
     cost: number,
     maxWaitMs: number,
     caller: Caller,
-  ): MaybePromise<Outcome<Decision>>
+  ): MaybePromise<WaitResult<Decision>>
   /**
    * The state of each limit for this key, in the order of `limits`, after `decision` about it. Takes no
    * round trip: the answer of a remote store came with the decision.

@@ -14,7 +14,7 @@ import {
 } from './options.ts'
 import { printable } from './validate.ts'
 import { LimiterQueues, readWaitOptions, type WaitOptions } from './wait.ts'
-import type { Caller, Outcome } from './wait-queue.ts'
+import type { Caller, WaitResult } from './wait-queue.ts'
 
 /** Counts of a limiter since it was made. */
 export interface LimiterStats {
@@ -98,7 +98,7 @@ export abstract class NativeLimiter implements Limiter {
     cost: number,
     maxWaitMs: number,
     caller: Caller,
-  ): MaybePromise<Outcome<Decision>> {
+  ): MaybePromise<WaitResult<Decision>> {
     this.peek(key, cost)
     return this.#parts.queues.delay(this, key, cost, maxWaitMs, caller)
   }

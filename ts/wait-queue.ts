@@ -6,16 +6,22 @@ import {
   type Caller,
   Later,
   Line,
-  type Outcome,
   type QueueOptions,
   type Reason,
   Refused,
   type Request,
   type Source,
   Waiter,
+  type WaitResult,
 } from './wait-queue/line.ts'
 
-export { type Caller, Later, type Outcome, type QueueOptions, Refused } from './wait-queue/line.ts'
+export {
+  type Caller,
+  Later,
+  type QueueOptions,
+  Refused,
+  type WaitResult,
+} from './wait-queue/line.ts'
 
 /** Callers of one line that are served in one turn of the event loop. */
 const MAX_SERVED_AT_ONCE = 64
@@ -73,7 +79,7 @@ export class WaitQueue<T, Limits> {
     cost: number,
     maxWaitMs: number,
     caller?: Caller,
-  ): MaybePromise<Outcome<T>> {
+  ): MaybePromise<WaitResult<T>> {
     const request = { limits, key, cost, deadline: this.#clock.now() + maxWaitMs, caller }
     const line = this.#lines.get(key)
     if (line?.head === undefined) return this.#ask(request)
@@ -96,7 +102,7 @@ export class WaitQueue<T, Limits> {
   }
 
   /** There is no line yet. */
-  #ask(request: Request<Limits>): MaybePromise<Outcome<T>> {
+  #ask(request: Request<Limits>): MaybePromise<WaitResult<T>> {
     const { limits, key, cost, caller } = request
     const asked = this.#source.ask(limits, key, cost, 0)
     if (!(asked instanceof Promise)) {
@@ -110,14 +116,14 @@ export class WaitQueue<T, Limits> {
   }
 
   /** Begins a line, unless another caller has begun one meanwhile. */
-  #parkFirst(request: Request<Limits>, later: Later): MaybePromise<Outcome<T>> {
+  #parkFirst(request: Request<Limits>, later: Later): MaybePromise<WaitResult<T>> {
     const { limits, key } = request
     const line = this.#lines.get(key) ?? new Line<T, Limits>(limits, key, later, this.#clock.now())
     return this.#park(request, line, later)
   }
 
   /** It costs more than the head of the line: it waits longer, or for ever. */
-  #parkDearer(request: Request<Limits>, seen: Decision): MaybePromise<Outcome<T>> {
+  #parkDearer(request: Request<Limits>, seen: Decision): MaybePromise<WaitResult<T>> {
     if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return new Refused(seen, 'late')
     const line = this.#lines.get(request.key)
     if (line === undefined) return this.#ask(request)
@@ -131,7 +137,11 @@ export class WaitQueue<T, Limits> {
    *
    * @param later what holds for its cost
    */
-  #park(request: Request<Limits>, line: Line<T, Limits>, later: Later): MaybePromise<Outcome<T>> {
+  #park(
+    request: Request<Limits>,
+    line: Line<T, Limits>,
+    later: Later,
+  ): MaybePromise<WaitResult<T>> {
     const now = this.#clock.now()
     const { limits, caller } = request
     const reason = this.#reasonAgainst(request, line, later, now)
@@ -272,7 +282,7 @@ export class WaitQueue<T, Limits> {
     return this.#source.aged(askedWith, later.denial, this.#clock.now() - laterAt)
   }
 
-  #resolve(waiter: Waiter<T, Limits>, outcome: Outcome<T>): void {
+  #resolve(waiter: Waiter<T, Limits>, outcome: WaitResult<T>): void {
     this.#remove(waiter)
     waiter.resolve(outcome)
   }

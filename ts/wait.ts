@@ -8,10 +8,10 @@ import { invalid, ownOptions } from './validate.ts'
 import {
   type Caller,
   Later,
-  type Outcome,
   type QueueOptions,
   Refused,
   WaitQueue,
+  type WaitResult,
 } from './wait-queue.ts'
 
 /** Options of `limiter.wait`. */
@@ -99,7 +99,7 @@ export class LimiterQueues {
     cost: number,
     maxWaitMs: number,
     caller: Caller,
-  ): MaybePromise<Outcome<Decision>> {
+  ): MaybePromise<WaitResult<Decision>> {
     this.#delayed ??= queueBefore(this.#algorithm, this.#options, false)
     return this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
   }

@@ -3,10 +3,10 @@ import { andThen, type MaybePromise } from '../maybe-promise.ts'
 import {
   type Caller,
   Later,
-  type Outcome,
   type QueueOptions,
   Refused,
   WaitQueue,
+  type WaitResult,
 } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -189,7 +189,7 @@ export class ProvisionalCharges {
   }
 }
 
-function chargedOf(outcome: Outcome<Charged>): Charged {
+function chargedOf(outcome: WaitResult<Charged>): Charged {
   return outcome instanceof Refused ? notCharged(deniedFor(outcome.decision, 1)) : outcome
 }
 

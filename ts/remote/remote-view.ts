@@ -4,7 +4,7 @@ import { type Limit, MAX_WINDOW_MS } from '../limit/limit.ts'
 import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
-import type { Caller, Outcome } from '../wait-queue.ts'
+import type { Caller, WaitResult } from '../wait-queue.ts'
 import type { Counters } from './backend.ts'
 import { agedBy, blockMsIn, statusesIn } from './backend.ts'
 import { failureOf } from './failure.ts'
@@ -133,7 +133,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     cost: number,
     maxWaitMs: number,
     caller: Caller,
-  ): Promise<Outcome<Decision>> {
+  ): Promise<WaitResult<Decision>> {
     this.#checkArguments(key, cost)
     return this.state.queues.delay(this, key, cost, maxWaitMs, caller)
   }

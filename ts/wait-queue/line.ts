@@ -50,7 +50,7 @@ export class Refused {
 }
 
 /** What comes of waiting: the answer to the question, or the queue's refusal. */
-export type Outcome<T> = T | Refused
+export type WaitResult<T> = T | Refused
 
 /** The head of a line is denied now, and asks again. */
 export class Later {
@@ -111,13 +111,13 @@ export class Waiter<T, Limits> implements Entry {
   readonly line: Line<T, Limits>
   readonly cost: number
   readonly deadline: number
-  readonly resolve: (outcome: Outcome<T>) => void
+  readonly resolve: (outcome: WaitResult<T>) => void
   readonly reject: (reason: unknown) => void
 
   constructor(
     line: Line<T, Limits>,
     { cost, deadline }: Request<Limits>,
-    resolve: (outcome: Outcome<T>) => void,
+    resolve: (outcome: WaitResult<T>) => void,
     reject: (reason: unknown) => void,
   ) {
     this.line = line
