@@ -13,7 +13,7 @@ const FIRST_HEARTBEATS_MS = 500
 const NEW_FOR_MS = 4_000
 const TIMEOUT_MS = 1_000
 /** A process whose last heartbeat is this old is gone. */
-export const SILENCE_MS = 6_000
+const SILENCE_MS = 6_000
 /** A new process waits at least this long before it takes its full share: within it, others reconnect too. */
 const SETTLING_MS = 1_500
 /** Groups of a process that are counted one by one. A process with more is counted for its prefix only. */
@@ -135,13 +135,13 @@ export class Heartbeats {
   async #send(count: ProcessCount): Promise<void> {
     await count.send(this.#connection, this.#serverOf(count.name).clock)
     this.isCounted = true
-    if (count.isDue(performance.now())) this.#sendSoon(count)
+    if (count.dueAt <= performance.now()) this.#sendSoon(count)
   }
 
   /** One command for all limiters that are made in the same turn of the event loop. */
   #sendSoon(count: ProcessCount): void {
     if (!this.#whole.isAvailable) return
-    count.makeDue()
+    count.dueAt = 0
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined
       void this.#sendDue()
@@ -152,7 +152,7 @@ export class Heartbeats {
   async #sendDue(): Promise<void> {
     for (const count of this.#counts.values()) {
       const server = this.#serverOf(count.name)
-      if (!server.isAvailable || !count.isDue(performance.now())) continue
+      if (!server.isAvailable || count.dueAt > performance.now()) continue
       await withTimeout(this.#send(count), TIMEOUT_MS, timedOut).catch((error: unknown) => {
         server.callFailed(failureOf(error), count.name, TIMEOUT_MS)
       })
@@ -185,7 +185,8 @@ class ProcessCount {
   readonly #groups = new Map<string, Membership>()
   /** Groups that this process has left, and may still be counted in. */
   readonly #left = new Set<string>()
-  #dueAt = 0
+  /** `performance.now()` of the next heartbeat. */
+  dueAt = 0
   #newUntil = 0
 
   constructor(prefix: string) {
@@ -207,14 +208,6 @@ class ProcessCount {
     if (membership === undefined || --membership.limiters > 0) return
     this.#groups.delete(limits)
     if (this.#left.size < MAX_GROUPS) this.#left.add(limits)
-  }
-
-  makeDue(): void {
-    this.#dueAt = 0
-  }
-
-  isDue(now: number): boolean {
-    return now >= this.#dueAt
   }
 
   /** Sends a heartbeat and learns from the reply. Rejects as the connection does. */
@@ -256,7 +249,7 @@ class ProcessCount {
     const intervalMs = now < this.#newUntil ? FIRST_HEARTBEATS_MS : HEARTBEAT_MS
     // Slightly early rather than one tick of the timer late.
     const dueAt = now + intervalMs - FIRST_HEARTBEATS_MS / 2
-    this.#dueAt = groups.some(({ processes }) => processes === 0) ? 0 : dueAt
+    this.dueAt = groups.some(({ processes }) => processes === 0) ? 0 : dueAt
   }
 }
 

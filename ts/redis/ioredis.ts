@@ -62,16 +62,12 @@ interface SourceClient {
   readonly isCluster?: boolean
   readonly startupNodes?: readonly object[]
   /** Its session: the database that it has selected since it connected. */
-  readonly condition?: Session | null
+  readonly condition?: { readonly select?: number } | null
   /** While it reconnects: the session that it will restore. */
-  readonly prevCondition?: Session | null
+  readonly prevCondition?: SourceClient['condition']
   duplicate(...args: unknown[]): unknown
   on(event: 'select', listener: (db: number) => void): unknown
   off(event: 'select', listener: (db: number) => void): unknown
-}
-
-interface Session {
-  readonly select?: number
 }
 
 /** Our duplicate, with the parts that follow the user's client. */

@@ -1,5 +1,5 @@
 import { hashKey, MAX_PLAIN_KEY_LENGTH } from '../key-hash.ts'
-import { invalid } from '../validate.ts'
+import { invalid, text } from '../validate.ts'
 
 /** What ends a hash tag, what escaping itself needs, and what is not printable text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
@@ -8,7 +8,7 @@ const MAX_PREFIX_LENGTH = 256
 const SLOTS = 16_384
 
 /** Default of `keyPrefix`. */
-export const DEFAULT_PREFIX = 'ratethrottle:'
+const DEFAULT_PREFIX = 'ratethrottle:'
 
 /**
  * Names the state of a key in Redis: `<prefix><name>:<policy>:{<key>}`.
@@ -47,12 +47,9 @@ export function siblingName(name: string, word: string): string {
  */
 export function readPrefix(value: unknown): string {
   if (value === undefined) return DEFAULT_PREFIX
-  const isText = typeof value === 'string'
-  if (isText && value.length <= MAX_PREFIX_LENGTH && !/[{}]/.test(value) && value.isWellFormed()) {
-    return value
-  }
-  const accepted = `a string of at most ${MAX_PREFIX_LENGTH} characters without { and }`
-  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', 'keyPrefix', accepted, value)
+  const prefix = text(value, 'keyPrefix', 0, MAX_PREFIX_LENGTH)
+  if (!/[{}]/.test(prefix)) return prefix
+  throw invalid(RangeError, 'INVALID_OPTION', 'keyPrefix', 'a string without { and }', prefix)
 }
 
 const CRC16: Uint16Array = Uint16Array.from({ length: 256 }, (_, byte) => {
@@ -83,6 +80,6 @@ function tagOf(key: string): string {
   return PLAIN.test(key) ? key : escaped(key)
 }
 
-function escaped(text: string): string {
-  return text.replace(UNSAFE, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+function escaped(name: string): string {
+  return name.replace(UNSAFE, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
