@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { ChargeOwner } from './charge-record.ts'
-import type { Client } from './client.ts'
+import type { ClientResolver } from './client.ts'
 import type { Events } from './events.ts'
 import type { SetHeader } from './headers.ts'
-import type { ReadOptions } from './resolve-options.ts'
+import type { ResolvedHttpOptions } from './resolve-options.ts'
 import type { DenialTemplate } from './response.ts'
 
 /** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
@@ -53,9 +53,9 @@ export interface HttpAdapter<Request, Response> {
 
 /** What the parts of one limiter share. */
 export interface LimiterContext<Request extends object, Response extends object> {
-  readonly options: ReadOptions<Request, Response>
+  readonly options: ResolvedHttpOptions<Request, Response>
   readonly adapter: HttpAdapter<Request, Response>
-  readonly client: Client<Request, Response>
+  readonly client: ClientResolver<Request, Response>
   readonly events: Events<Request>
   readonly owner: ChargeOwner
   readonly template: DenialTemplate

@@ -5,13 +5,13 @@ import { readCaps } from '../options.ts'
 import { type Caller, Refused } from '../wait-queue.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import type { ChargeRecord, Exchange } from './charge-record.ts'
-import { Client } from './client.ts'
+import { ClientResolver } from './client.ts'
 import { settleOnResponseEnd } from './count-when.ts'
 import { Events, type Warnings } from './events.ts'
 import type { HttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
 import { type LimitsSource, openLimits, type RequestLimits } from './request-limits.ts'
-import { type ReadOptions, readHttpOptions } from './resolve-options.ts'
+import { type ResolvedHttpOptions, resolveHttpOptions } from './resolve-options.ts'
 import { denialTemplate } from './response.ts'
 
 /** What it takes to charge the requests of a limiter. */
@@ -34,12 +34,12 @@ export function openContext<Request extends object, Response extends object>(
   warnings: Warnings,
   name: string,
 ): ChargeContext<Request, Response> {
-  const options = readHttpOptions(given)
+  const options = resolveHttpOptions(given)
   const { scope, headers, dryRun, status, message } = options
   return {
     options,
     adapter,
-    client: new Client(adapter, options.trust, warnings),
+    client: new ClientResolver(adapter, options.trust, warnings),
     events: new Events<Request>(options.hooks, warnings),
     owner: {
       id: scope ?? Symbol('ratethrottle.limiter'),
@@ -154,7 +154,7 @@ function provisionalCharges<Request, Response>({
   counts,
   limiter,
   outcomeTimeoutMs,
-}: ReadOptions<Request, Response>): ProvisionalCharges | undefined {
+}: ResolvedHttpOptions<Request, Response>): ProvisionalCharges | undefined {
   if (counts === undefined) return undefined
   const { clock } = limiter
   const now = (): number => clock?.now() ?? performance.now()

@@ -4,7 +4,7 @@ import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
 import { invalid } from '../validate.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import type { WarningCode, Warnings } from './events.ts'
-import { byIp, type Facts, isNone, type Key } from './key-functions.ts'
+import { byIp, isNone, type Key, type KeyContext } from './key-functions.ts'
 
 /** Stands for the address of clients on a Unix-domain socket, which have none. */
 export const UNIX = 'unix'
@@ -17,7 +17,7 @@ const PROXY_WARNINGS: readonly WarningCode[] = [
 ]
 
 /** Which client sent a request: what sockets and headers say, as far as they can be trusted. */
-export class Client<Request, Response> implements Facts<Request> {
+export class ClientResolver<Request, Response> implements KeyContext<Request> {
   readonly #framework: HttpAdapter<Request, Response>
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings

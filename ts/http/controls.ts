@@ -9,7 +9,7 @@ import type { HttpLimiter } from './http-limiter.ts'
 import type { Key } from './key-functions.ts'
 import type { CheckedOptions, HttpOptions } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
-import { asHttpOptions, inheritedFrom, readHttpOptions } from './resolve-options.ts'
+import { asHttpOptions, inheritedFrom, resolveHttpOptions } from './resolve-options.ts'
 import type { Outcome, Refusal } from './response.ts'
 
 /** What the limiter of every adapter offers besides limiting requests. */
@@ -170,7 +170,7 @@ export function makeMiddleware<
 ): Middleware & Controls & { readonly limit: object } {
   const limiter = options.limits === undefined ? undefined : maker.open(options)
   // Without limits the options are checked all the same.
-  if (limiter === undefined) readHttpOptions(options)
+  if (limiter === undefined) resolveHttpOptions(options)
   else for (const parent of parents) parent.add(limiter)
   const made = new Children<HttpLimiter<Request, Response>>()
   const limit = (

@@ -1,7 +1,7 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
 import type { LimiterContext } from './adapter.ts'
-import type { ReadOptions } from './resolve-options.ts'
+import type { ResolvedHttpOptions } from './resolve-options.ts'
 
 /** What becomes of a request before its key is known. */
 export type Verdict = 'limit' | 'exempt' | 'forbid'
@@ -11,7 +11,7 @@ export type Skip<Request> = (request: Request) => boolean | PromiseLike<boolean>
 
 /** Whether any option exempts or forbids requests. */
 export function hasExemptions<Request, Response>(
-  options: Pick<ReadOptions<Request, Response>, 'methods' | 'allow' | 'deny' | 'skip'>,
+  options: Pick<ResolvedHttpOptions<Request, Response>, 'methods' | 'allow' | 'deny' | 'skip'>,
 ): boolean {
   const { methods, allow, deny, skip } = options
   return [methods, allow, deny, skip].some((option) => option !== undefined)

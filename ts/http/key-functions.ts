@@ -8,7 +8,7 @@ import { invalid, ownOptions } from '../validate.ts'
 export type Key = string | number | null | undefined
 
 /** What a key function can ask about a request, in every framework. */
-export interface Facts<Request> {
+export interface KeyContext<Request> {
   /** The client's address, canonical; `trust` in place of the server's own proxy setting. */
   client(request: Request, trust?: Trust): string | undefined
   /** A header by its lower-case name; several lines of it joined by `, `. */
@@ -18,7 +18,7 @@ export interface Facts<Request> {
 /** Says which client, user or tenant a request is counted for. */
 export type KeyFunction<Request> = (
   request: Request,
-  facts: Facts<Request>,
+  context: KeyContext<Request>,
 ) => Key | PromiseLike<Key>
 
 /** How spellings of one account become one key. */
@@ -67,8 +67,8 @@ export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Re
   const { trust: input, ipv6 } = ownOptions(options, ['trust', 'ipv6'])
   const bits = ipv6 === undefined ? undefined : readPrefix(ipv6, 'ipv6')
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
-  return (request, facts) => {
-    const client = facts.client(request, trust)
+  return (request, context) => {
+    const client = context.client(request, trust)
     // An IPv4 address is its own key.
     return client?.includes(':') ? addressKey(client, bits) : client
   }
@@ -104,20 +104,20 @@ export function byHeader<Request = unknown>(
   }
   const header = name.toLowerCase()
   const spell = readSpelling(options)
-  return (request, facts) => prefixed(`header:${header}:`, spell, facts.header(request, header))
+  return (request, context) => prefixed(`header:${header}:`, spell, context.header(request, header))
 }
 
 /** Counts by the first of these that finds a key: `firstOf(byUser(id), byIp())` for users by id, guests by address. */
 export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('firstOf', sources)
-  const from = (index: number, request: Request, facts: Facts<Request>): MaybePromise<Key> => {
-    const source = sources[index]
-    if (source === undefined) return undefined
-    return andThen(toPromise(source(request, facts)), (key) =>
-      isNone(key) ? from(index + 1, request, facts) : key,
-    )
-  }
-  return (request, facts) => from(0, request, facts)
+  const none = (): MaybePromise<Key> => undefined
+  return sources.reduceRight<(request: Request, context: KeyContext<Request>) => MaybePromise<Key>>(
+    (next, source) => (request, context) =>
+      andThen(toPromise(source(request, context)), (key) =>
+        isNone(key) ? next(request, context) : key,
+      ),
+    none,
+  )
 }
 
 /**
@@ -127,8 +127,8 @@ export function firstOf<Request>(...sources: KeyFunction<Request>[]): KeyFunctio
  */
 export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<Request> {
   checkSources('allOf', sources)
-  return (request, facts) => {
-    const parts = sources.map((source) => attempt(source, request, facts))
+  return (request, context) => {
+    const parts = sources.map((source) => attempt(source, request, context))
     if (parts.some((part) => part instanceof Promise)) return Promise.all(parts).then(joined)
     return joined(parts as Key[])
   }
@@ -138,10 +138,10 @@ export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<
 function attempt<Request>(
   source: KeyFunction<Request>,
   request: Request,
-  facts: Facts<Request>,
+  context: KeyContext<Request>,
 ): MaybePromise<Key> {
   try {
-    return toPromise(source(request, facts))
+    return toPromise(source(request, context))
   } catch (error) {
     return Promise.reject(error)
   }

@@ -13,7 +13,7 @@ import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
 import { HeldUnits, Marks } from './held-units.ts'
 import type { RedisSettings } from './options.ts'
-import type { ReadOptions } from './resolve-options.ts'
+import type { ResolvedHttpOptions } from './resolve-options.ts'
 
 /** Limits that depend on the request, such as on a customer's plan; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -44,7 +44,7 @@ export interface LimitsSource<Request> {
 
 /** Opens the counters that the options ask for, under `identity` if the options have no name. */
 export function openLimits<Request, Response>(
-  options: ReadOptions<Request, Response>,
+  options: ResolvedHttpOptions<Request, Response>,
   warnings: Warnings,
   identity: string,
 ): LimitsSource<Request> {
@@ -97,7 +97,7 @@ function limitsByRequest<Request, Response>(
   limitsOf: LimitsFunction<Request>,
   counters: VariableLimiter,
   held: HeldUnits,
-  { keyTimeoutMs, policy }: ReadOptions<Request, Response>,
+  { keyTimeoutMs, policy }: ResolvedHttpOptions<Request, Response>,
 ): LimitsSource<Request> {
   const byText = new Recent<RequestLimits>()
   // The same limits may be written in several ways.
@@ -184,7 +184,7 @@ interface Surroundings {
 
 /** @param figures part of the name where other limits have other counters */
 function surroundingsOf<Request, Response>(
-  options: ReadOptions<Request, Response>,
+  options: ResolvedHttpOptions<Request, Response>,
   identity: string,
   figures: string,
 ): Surroundings {
@@ -208,7 +208,7 @@ const MIN_CAPACITY = 100_000
 
 /** Opens the companions of the counters there: limiters of our own, which hold what the counters can't. */
 function companionsOf<Request, Response>(
-  { limiter, storage, forRedis }: ReadOptions<Request, Response>,
+  { limiter, storage, forRedis }: ResolvedHttpOptions<Request, Response>,
   name: string | undefined,
 ): OpenCompanion {
   const { clock, capacity } = limiter
@@ -236,7 +236,7 @@ function companionName(what: string, name: string): string {
 
 /** Where no other limiter has the counters, this process knows of all held units. */
 function heldUnitsOf<Request, Response>(
-  { counts, limiter, storage, outcomeTimeoutMs }: ReadOptions<Request, Response>,
+  { counts, limiter, storage, outcomeTimeoutMs }: ResolvedHttpOptions<Request, Response>,
   { open, name, isFar }: Surroundings,
 ): HeldUnits {
   if (counts === undefined || name === undefined) return new HeldUnits(undefined, undefined)

@@ -40,7 +40,7 @@ type Filled =
   | 'dryRun'
 
 /** Options that have been checked, with every default filled in. */
-export type ReadOptions<Request, Response> = Required<
+export type ResolvedHttpOptions<Request, Response> = Required<
   Pick<HttpOptions<Request, Response>, Given>
 > & {
   readonly [Name in Filled]: NonNullable<HttpOptions<Request, Response>[Name]>
@@ -200,9 +200,9 @@ export function inheritedFrom<Request, Response>(
  * @param own options as {@link ownHttpOptions} or {@link asHttpOptions} returns them
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
-export function readHttpOptions<Request, Response>(
+export function resolveHttpOptions<Request, Response>(
   own: HttpOptions<Request, Response>,
-): ReadOptions<Request, Response> {
+): ResolvedHttpOptions<Request, Response> {
   // Without a prototype: a polluted one must not set an option.
   const given: Record<string, unknown> = Object.assign(Object.create(null), own)
   const read = Object.fromEntries(
@@ -225,7 +225,7 @@ export function readHttpOptions<Request, Response>(
     limiter: readLimiter(given),
     forRedis: readForRedis(given),
     // The readers of the table make each option what its type says.
-  } as unknown as ReadOptions<Request, Response>
+  } as unknown as ResolvedHttpOptions<Request, Response>
 }
 
 function readLimiter(own: HttpOptions<unknown>): RateLimiterOptions {

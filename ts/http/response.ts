@@ -4,7 +4,7 @@ import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
-import type { ReadOptions } from './resolve-options.ts'
+import type { ResolvedHttpOptions } from './resolve-options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
 export type Refusal = Denial | RequestRefused
@@ -104,7 +104,7 @@ function waitMessage({ record }: Denial): string {
 export function markOf({
   headers,
   dryRun,
-}: Pick<ReadOptions<never, never>, 'headers' | 'dryRun'>): string | undefined {
+}: Pick<ResolvedHttpOptions<never, never>, 'headers' | 'dryRun'>): string | undefined {
   if (headers === false || dryRun) return undefined
   return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
 }

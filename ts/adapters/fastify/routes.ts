@@ -12,7 +12,7 @@ import {
   asHttpOptions,
   inheritedFrom,
   ownHttpOptions,
-  readHttpOptions,
+  resolveHttpOptions,
 } from '../../http/resolve-options.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../maybe-promise.ts'
@@ -229,7 +229,7 @@ export class RouteLimiters {
       if (value === undefined) continue
       throw withCode(new TypeError(`${option} needs limits beside it`), 'INVALID_OPTION')
     }
-    readHttpOptions(this.#options)
+    resolveHttpOptions(this.#options)
     return undefined
   }
 
