@@ -33,6 +33,9 @@ export const openVariable: (options: VariableOptions) => NativeVariable = withPu
   binding.openVariable,
 )
 
+/** The numbers with which the core counts limits, for scripts that count the same way in a store. */
+export const policyArgs: typeof binding.policyArgs = binding.policyArgs
+
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {
     try {
