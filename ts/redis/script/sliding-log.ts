@@ -1,6 +1,21 @@
 import { READ_START, scriptText } from './prelude.ts'
 import { variableScriptText } from './variable-prelude.ts'
 
+/** The end of `entry`: reads the entry at `from`. */
+const READ_ENTRY = `  if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
+  return struct.unpack('>I7I7', redis.call('GETRANGE', key, from, from + PLACE - 1))
+end
+`
+
+/** The end of `search`: bisects between `from` and `to`. */
+const BISECT = `  while from < to do
+    local middle = math.floor((from + to) / 2)
+    if passes(middle) then from = middle + 1 else to = middle end
+  end
+  return from
+end
+`
+
 /*
  * As `crate/core/src/algorithm/sliding_log.rs`: a = count, b = window in milliseconds, c = ticks per millisecond.
  *
@@ -19,17 +34,8 @@ local places = a[longest]
 local first, next, total, foreign = 0, 0, 0, false
 local function entry(n)
   local from = HEADER + n % places * PLACE
-  if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
-  return struct.unpack('>I7I7', redis.call('GETRANGE', key, from, from + PLACE - 1))
-end
-local function search(from, to, passes)
-  while from < to do
-    local middle = math.floor((from + to) / 2)
-    if passes(middle) then from = middle + 1 else to = middle end
-  end
-  return from
-end
-local function age(i, time)
+${READ_ENTRY}local function search(from, to, passes)
+${BISECT}local function age(i, time)
   local then_ms = (time - time % 1000) / 1000
   return math.max(0, ticks(c[i]) - then_ms * c[i] - math.floor((time - then_ms * 1000) * c[i] / 1000))
 end
@@ -140,18 +146,9 @@ local HEADER, PLACE, START = 812, 14, 4096
 local base, next, total = 0, 0, 0
 local function entry(n)
   local from = HEADER + (n - base) * PLACE
-  if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
-  return struct.unpack('>I7I7', redis.call('GETRANGE', key, from, from + PLACE - 1))
-end
-local function search(passes)
+${READ_ENTRY}local function search(passes)
   local from, to = base, next
-  while from < to do
-    local middle = math.floor((from + to) / 2)
-    if passes(middle) then from = middle + 1 else to = middle end
-  end
-  return from
-end
-local function age(t, time)
+${BISECT}local function age(t, time)
   return math.max(0, ticks(t.p) - ticks_at(time, t.p))
 end
 local function is_over(t, time)
