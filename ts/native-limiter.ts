@@ -6,7 +6,6 @@ import type { MaybePromise } from './maybe-promise.ts'
 import { type Native, type NativeVariable, openVariable } from './native/binding.ts'
 import { openWatched } from './native/shared.ts'
 import {
-  type Algorithm,
   type RateLimiterOptions,
   type ResolvedOptions,
   resolveOptions,
@@ -230,13 +229,13 @@ export class NativeVariableLimiter implements VariableLimiter {
 
   /** Limits with more different windows than there are tables are counted in the next longer window. */
   #warnOfManyWindows(limits: readonly Limit[]): void {
-    const { algorithm, name } = this.#options
+    const { algorithm } = this.#options
     const tables = TABLES[algorithm]
     if (tables === undefined) return
     for (const limit of limits) {
       if (this.#windows.size > tables) return
       this.#windows.add(tableOf(limit, algorithm))
-      if (this.#windows.size > tables) warnOfManyWindows(tables, algorithm, name)
+      if (this.#windows.size > tables) warnOfManyWindows(tables, this.#options)
     }
   }
 }
@@ -257,19 +256,19 @@ function figuresOf(limits: readonly Limit[]): readonly number[] {
  * The most tables that the core keeps at once, see crate/core/src/variable. Buckets need no more than one: they
  * store the time that is owed, whatever the window.
  */
-const TABLES: Readonly<Partial<Record<Algorithm, number>>> = {
+const TABLES: Readonly<Partial<Record<string, number>>> = {
   'fixed-window': 64,
   'sliding-window': 64,
   'sliding-log': 16,
 }
 
 /** The key of a table: the window, and in a log how many charges it holds. */
-function tableOf({ count, windowMs }: Limit, algorithm: Algorithm): string {
+function tableOf({ count, windowMs }: Limit, algorithm: string): string {
   const places = algorithm === 'sliding-log' ? 2 ** Math.max(4, Math.ceil(Math.log2(count))) : 0
   return `${windowMs} ${places}`
 }
 
-function warnOfManyWindows(tables: number, algorithm: Algorithm, name: string | undefined): void {
+function warnOfManyWindows(tables: number, { algorithm, name }: ResolvedOptions): void {
   const whose = name === undefined ? 'a limiter' : `the limiter ${printable(name)}`
   const what = algorithm === 'sliding-log' ? 'windows and sizes of logs' : 'windows'
   process.emitWarning(

@@ -7,9 +7,8 @@ import {
   invalid,
   oneOf,
   optional,
-  ownOptions,
-  type Reader,
-  readEach,
+  type Readers,
+  readOptions,
   text,
   withCode,
 } from './validate.ts'
@@ -107,17 +106,20 @@ const MAX_CAPACITY = 134_217_728
 const MAX_NAME_LENGTH = 128
 const MAX_WAITERS = 10_000_000
 
-type ReadOptions = Omit<ResolvedOptions, 'blockForMs'> & { readonly blockFor: number }
+type ReadOptions = Omit<ResolvedOptions, 'blockForMs' | 'onMismatch'> & {
+  readonly blockFor: number
+  readonly onMismatch: OnMismatch | undefined
+}
 
 /** Each option with its reader: the only list of their names. */
-const READERS: { readonly [Name in keyof ReadOptions]: Reader<ReadOptions[Name]> } = {
+const READERS: Readers<ReadOptions> = {
   algorithm: (value = 'token-bucket', name) => readAlgorithm(value, name),
   burst: optional((value, name) => integer(value, name, 1, MAX_BURST)),
   blockFor: (value = 0, name) => (value === 0 ? 0 : readDuration(value, name)),
   capacity: optional((value, name) => integer(value, name, 1, MAX_CAPACITY)),
   name: optional((value, name) => text(value, name, 1, MAX_NAME_LENGTH)),
   shared: (value = false, name) => boolean(value, name),
-  onMismatch: (value = 'error', name) => oneOf(value, name, ['error', 'private']),
+  onMismatch: optional((value, name) => oneOf(value, name, ['error', 'private'])),
   clock: optional(readClock),
   maxWaitersPerKey: (value, name) => integer(value ?? 1_000, name, 1, MAX_WAITERS),
   maxWaiters: (value, name) => integer(value ?? 10_000, name, 1, MAX_WAITERS),
@@ -131,15 +133,15 @@ export const LIMITER_OPTIONS: readonly string[] = Object.keys(READERS)
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  const own = ownOptions(options, LIMITER_OPTIONS)
-  const { blockFor: blockForMs, ...read } = readEach<ReadOptions>(own, READERS)
+  const read = readOptions<ReadOptions>(options, READERS)
+  const { blockFor: blockForMs, onMismatch, ...rest } = read
   const { shared, name, clock } = read
   if (shared && name === undefined) throw optionError('shared: true requires name')
   if (shared && clock !== undefined) {
     throw optionError('shared: true excludes clock: processes must have the same time')
   }
-  if (!shared && own.onMismatch !== undefined) throw optionError('onMismatch requires shared: true')
-  return { ...read, blockForMs }
+  if (!shared && onMismatch !== undefined) throw optionError('onMismatch requires shared: true')
+  return { ...rest, blockForMs, onMismatch: onMismatch ?? 'error' }
 }
 
 function optionError(message: string): Error {

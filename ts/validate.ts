@@ -110,11 +110,16 @@ export function optional<T>(read: Reader<T>): Reader<T | undefined> {
   return (value, name) => (value === undefined ? undefined : read(value, name))
 }
 
-/** Reads each option with its reader. */
-export function readEach<T extends object>(
-  options: object,
-  readers: { readonly [Name in keyof T]: Reader<T[Name]> },
-): T {
+/** Each option with its reader. */
+export type Readers<T> = { readonly [Name in keyof T]: Reader<T[Name]> }
+
+/** Checks that all options have a reader, and reads each. */
+export function readOptions<T extends object>(options: object, readers: Readers<T>): T {
+  return readEach(ownOptions(options, Object.keys(readers)), readers)
+}
+
+/** Reads each option that has a reader; what is inherited must not be among them. */
+export function readEach<T extends object>(options: object, readers: Readers<T>): T {
   const given = options as Readonly<Record<string, unknown>>
   const read = Object.entries<Reader<unknown>>(readers).map(
     ([name, reader]) => [name, reader(given[name], name)] as const,

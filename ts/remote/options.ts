@@ -5,7 +5,15 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
-import { integer, invalid, oneOf, optional, ownOptions, readEach } from '../validate.ts'
+import {
+  integer,
+  invalid,
+  oneOf,
+  optional,
+  ownOptions,
+  type Readers,
+  readEach,
+} from '../validate.ts'
 import type { OnError, StoreListener } from './failure.ts'
 
 /** Units taken from the store ahead of need. */
@@ -77,7 +85,7 @@ const MAX_PROCESSES = 1_000_000
 type ReadOptions = Omit<RemoteSettings, 'localDenialsMs'> & { readonly localDenials: number }
 
 /** Each option with its reader: the only list of their names. */
-const READERS: Parameters<typeof readEach<ReadOptions>>[1] = {
+const READERS: Readers<ReadOptions> = {
   onError: (value = 'local', name) => readOnError(value, name),
   deadlineMs: (value = 50, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
   connectTimeoutMs: (value = 2_000, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
