@@ -2,7 +2,7 @@ import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
 import type { MaybePromise } from './maybe-promise.ts'
 import type { WaitOptions } from './wait.ts'
-import type { Caller, WaitResult } from './wait-queue.ts'
+import type { Caller, WaitResult } from './wait-queue/line.ts'
 
 /** The state of one of several limits, whichever of them decides. */
 export interface LimitStatus {

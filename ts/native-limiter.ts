@@ -13,7 +13,7 @@ import {
 } from './options.ts'
 import { printable } from './validate.ts'
 import { LimiterQueues, readWaitOptions, type WaitOptions } from './wait.ts'
-import type { Caller, WaitResult } from './wait-queue.ts'
+import type { Caller, WaitResult } from './wait-queue/line.ts'
 
 /** Counts of a limiter since it was made. */
 export interface LimiterStats {

@@ -4,6 +4,7 @@ import { andThen, type MaybePromise } from './maybe-promise.ts'
 import { Agenda } from './wait-queue/agenda.ts'
 import {
   type Caller,
+  isInTime,
   Later,
   Line,
   type QueueOptions,
@@ -12,14 +13,6 @@ import {
   type Request,
   type Source,
   Waiter,
-  type WaitResult,
-} from './wait-queue/line.ts'
-
-export {
-  type Caller,
-  Later,
-  type QueueOptions,
-  Refused,
   type WaitResult,
 } from './wait-queue/line.ts'
 
@@ -48,11 +41,10 @@ export class WaitQueue<T, Limits> {
   #size = 0
 
   constructor(source: Source<T, Limits>, options: QueueOptions) {
-    const { clock, maxWaitersPerKey, maxWaiters } = options
     this.#source = source
-    this.#clock = withTimers(clock)
-    this.#maxPerKey = maxWaitersPerKey
-    this.#max = maxWaiters
+    this.#clock = withTimers(options.clock)
+    this.#maxPerKey = options.maxWaitersPerKey
+    this.#max = options.maxWaiters
     this.#turns = new Agenda(this.#clock, (line) => this.#serve(line))
     this.#deadlines = new Agenda(this.#clock, (waiter) => this.#expire(waiter))
   }
@@ -68,8 +60,7 @@ export class WaitQueue<T, Limits> {
   }
 
   /**
-   * Asks and, if need be, waits for `maxWaitMs` at most. Answers at once what is known without waiting, if the
-   * source does.
+   * Asks and, if need be, waits for `maxWaitMs` at most. Answers at once if no wait is needed and the source does.
    *
    * @param limits count from now on for all who wait for the key
    */
@@ -160,7 +151,9 @@ export class WaitQueue<T, Limits> {
       line.push(waiter)
       this.#size++
       this.#deadlines.put(waiter, waiter.deadline)
-      waiter.stopWatching = caller?.watch(() => this.#leaveEarly(waiter))
+      waiter.stopWatching = caller?.watch(() => {
+        if (waiter.isWaiting) this.#refuse(waiter, 'gone')
+      })
     })
   }
 
@@ -265,10 +258,6 @@ export class WaitQueue<T, Limits> {
     else this.#refuse(waiter, 'late')
   }
 
-  #leaveEarly(waiter: Waiter<T, Limits>): void {
-    if (waiter.isWaiting) this.#refuse(waiter, 'gone')
-  }
-
   #refuse(waiter: Waiter<T, Limits>, reason: Reason): void {
     const { line, cost } = waiter
     const wasHead = line.head === waiter
@@ -302,9 +291,4 @@ export class WaitQueue<T, Limits> {
     this.#turns.remove(line)
     if (this.#lines.get(line.key) === line) this.#lines.delete(line.key)
   }
-}
-
-/** Times are rounded up, so the true wait may be shorter, but by less than a millisecond. */
-function isInTime(at: number, deadline: number): boolean {
-  return at - 1 < deadline
 }

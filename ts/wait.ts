@@ -10,9 +10,9 @@ import {
   Later,
   type QueueOptions,
   Refused,
-  WaitQueue,
   type WaitResult,
-} from './wait-queue.ts'
+} from './wait-queue/line.ts'
+import { WaitQueue } from './wait-queue.ts'
 
 /** Options of `limiter.wait`. */
 export interface WaitOptions {

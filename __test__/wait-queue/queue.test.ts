@@ -1,7 +1,8 @@
 import { FakeClock, type RateLimiter } from 'ratethrottle'
 import { expect, it } from 'vitest'
 import { Agenda } from '../../dist/wait-queue/agenda.js'
-import { Later, Refused, WaitQueue } from '../../dist/wait-queue.js'
+import { Later, Refused } from '../../dist/wait-queue/line.js'
+import { WaitQueue } from '../../dist/wait-queue.js'
 import { randomFor } from '../fixtures/random.ts'
 
 type Decision = ReturnType<RateLimiter['check']>

@@ -1,13 +1,7 @@
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise } from '../maybe-promise.ts'
-import {
-  type Caller,
-  Later,
-  type QueueOptions,
-  Refused,
-  WaitQueue,
-  type WaitResult,
-} from '../wait-queue.ts'
+import { type Caller, Later, Refused, type WaitResult } from '../wait-queue/line.ts'
+import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
 /** A charge that is refunded unless its request turns out to count. */
@@ -38,7 +32,9 @@ export interface Charged {
 }
 
 /** How long requests wait for the outcome of others, and how many. */
-export interface ProvisionalOptions extends Omit<QueueOptions, 'clock'> {
+export interface ProvisionalOptions {
+  readonly maxWaitersPerKey: number
+  readonly maxWaiters: number
   /** The limiter's clock, in milliseconds. */
   readonly now: () => number
   /** A request that has waited this long is refused: some handler hangs. */

@@ -202,3 +202,8 @@ export class Line<T, Limits> implements Entry {
     this.units -= waiter.cost
   }
 }
+
+/** Times are rounded up, so the true wait may be shorter, but by less than a millisecond. */
+export function isInTime(at: number, deadline: number): boolean {
+  return at - 1 < deadline
+}
