@@ -5,6 +5,7 @@ import type { LimiterStats } from './native-limiter.ts'
 import type { Algorithm } from './options.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
+import type { Store } from './remote/store.ts'
 import { withCode } from './validate.ts'
 import type { WaitOptions } from './wait.ts'
 
@@ -28,7 +29,7 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   /** How requests are counted. */
   readonly algorithm: Algorithm
   /** Where the state lives, as option `storage` of adapters and of other limiters takes it. */
-  readonly storage: 'memory:' | `shared:${string}` | RedisStorage
+  readonly storage: 'memory:' | `shared:${string}` | RedisStorage | Store
   /** Charges `cost` (default 1) and says in full what that left, or why not. A cost of 0 only asks. */
   check(key: string, cost?: number): Promise<Decision>
   /** What {@link check} would answer now. Changes nothing. */

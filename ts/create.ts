@@ -7,8 +7,16 @@ import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
 import { REDIS_OPTIONS } from './redis/options.ts'
+import type { Store, StoreLimiter, StoreOptions } from './remote/store.ts'
 import { SETTINGS, type Settings, withSettings } from './settings.ts'
-import { isRedisStorage, qualifiedName, type RedisUrl, sharedName } from './storage-url.ts'
+import {
+  isLimiter,
+  isRedisStorage,
+  isStore,
+  qualifiedName,
+  type RedisUrl,
+  sharedName,
+} from './storage-url.ts'
 import { invalid, ownOptions, withCode } from './validate.ts'
 
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
@@ -33,6 +41,22 @@ export interface CreateRedisLimiterOptions<L extends LimitInput = LimitInput>
   readonly limits: CheckedLimits<L>
   /** A URL, another limiter's `storage`, or a client of ioredis. */
   readonly storage: RedisUrl | RedisStorage | RedisClient
+}
+
+/** Options of {@link createLimiter} for a state in a store of yours. */
+export interface CreateStoreLimiterOptions<L extends LimitInput = LimitInput>
+  extends StoreOptions,
+    Settings {
+  /** One or several limits. */
+  readonly limits: CheckedLimits<L>
+  /** Anything that can compare and set. */
+  readonly storage: Store
+}
+
+/** Options of {@link createLimiter} for a limiter that there is already: it has its own limits and options. */
+export interface CreateFromLimiterOptions {
+  readonly limits?: undefined
+  readonly storage: RateLimiter | AsyncLimiter
 }
 
 /** Options of the limiters that an adapter makes: those of a limiter, and where its state lives. */
@@ -64,17 +88,20 @@ export function createLimiter<const L extends LimitInput>(
   options: CreateRedisLimiterOptions<L>,
 ): RedisLimiter<L>
 export function createLimiter<const L extends LimitInput>(
-  options: CreateLimiterOptions<L>,
+  options: CreateStoreLimiterOptions<L>,
+): StoreLimiter<L>
+export function createLimiter<const L extends LimitInput>(
+  options: CreateLimiterOptions<L> | CreateFromLimiterOptions,
 ): AsyncLimiter
-export function createLimiter(
-  options: CreateLimiterOptions | CreateRedisLimiterOptions,
-): AsyncLimiter {
-  const own = ownOptions(options, KNOWN)
-  const { limits, storage, headers: _headers, ...rest } = withSettings(own)
+export function createLimiter(options: object): AsyncLimiter {
+  const own: object & { storage?: unknown } = ownOptions(options, KNOWN)
+  if (isLimiter(own.storage)) return asAsync(own.storage, own)
+  const { limits, storage, headers: _headers, ...rest } = withSettings(own as CreateLimiterOptions)
+  if (isStore(storage)) return createInStore(limits as LimitInput, storage, rest)
   if (isRedisStorage(storage)) return createRedis(limits as LimitInput, storage, rest)
   const forRedis = Object.keys(own).find((name) => REDIS_OPTIONS.includes(name))
   if (forRedis !== undefined) {
-    const message = `option "${forRedis}" requires a storage in Redis`
+    const message = `option "${forRedis}" requires a storage in Redis or a store`
     throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
   const { keyPrefix, ...local } = rest as RateLimiterOptions & { keyPrefix?: string }
@@ -86,7 +113,12 @@ export function createForAdapter(
   limits: readonly Limit[],
   { storage, forRedis, identity, ...rest }: AdapterLimiterOptions,
 ): Limiter {
+  if (isLimiter(storage)) {
+    if (limits !== storage.limits) throw notBeside('limits', limits)
+    return storage
+  }
   const named = { ...rest, name: rest.name ?? identity }
+  if (isStore(storage)) return createInStore(limits, storage, { ...named, ...forRedis })
   if (isRedisStorage(storage)) return createRedis(limits, storage, { ...named, ...forRedis })
   const options = sharedName(storage) === undefined ? rest : named
   return new RateLimiter(limits, localOptions(storage, options, forRedis.keyPrefix))
@@ -103,6 +135,10 @@ export function createVariable({
   identity,
   ...rest
 }: AdapterLimiterOptions): VariableLimiter {
+  if (isStore(storage) || isLimiter(storage)) {
+    const accepted = 'fixed limits where the storage is a store or a limiter of yours'
+    throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, () => {})
+  }
   const named = { ...rest, name: rest.name ?? identity }
   if (isRedisStorage(storage)) {
     const at = storage as RedisStorage
@@ -110,6 +146,25 @@ export function createVariable({
   }
   const options = sharedName(storage) === undefined ? rest : named
   return new NativeVariableLimiter(localOptions(storage, options, forRedis.keyPrefix))
+}
+
+/** A limiter that there is already. Options beside it would mean nothing. */
+function asAsync(limiter: Limiter, options: object): AsyncLimiter {
+  for (const [name, value] of Object.entries(options)) {
+    if (name !== 'storage' && !SETTINGS.includes(name)) throw notBeside(name, value)
+  }
+  return limiter instanceof RateLimiter ? toAsync(limiter) : (limiter as AsyncLimiter)
+}
+
+function notBeside(name: string, value: unknown): Error {
+  const accepted = 'absent where the storage is a limiter: it has its own'
+  return invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
+}
+
+/** Loaded on demand, as what talks to Redis. */
+function createInStore(limits: LimitInput, store: Store, options: object): StoreLimiter {
+  const remote = require('./remote/store.js') as typeof import('./remote/store.ts')
+  return new remote.StoreLimiter(limits, store, options)
 }
 
 function createRedis(limits: LimitInput, storage: object | string, options: object): RedisLimiter {

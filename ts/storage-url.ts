@@ -1,6 +1,8 @@
 import { hashText } from './key-hash.ts'
+import type { Limiter } from './limiter.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 import { isRedisScheme } from './redis/url.ts'
+import type { Store } from './remote/store.ts'
 import { invalid, withCode } from './validate.ts'
 
 type Server = 'redis' | 'valkey'
@@ -13,12 +15,34 @@ export type RedisUrl =
 const STORAGE =
   '"memory:", "shared:" and a name, a URL with redis:, rediss:, redis+sentinel:, redis+cluster: or ' +
   'redis+unix:, or valkey: in place of redis:, ' +
-  'the storage of a RedisLimiter or a client of ioredis'
+  'the storage of a RedisLimiter, a client of ioredis, ' +
+  'a store with get and compareAndSet, or a limiter such as a RateLimiter'
 const MAX_SHARED_NAME_LENGTH = 80
 const MAX_NAME_LENGTH = 128
 
+/** What a client of ioredis has, and a `RedisStorage`. Their modules are loaded for those who use them only. */
+const CLIENT_METHODS = ['duplicate', 'evalsha']
+const STORAGE_METHODS = ['acquire', 'release']
+/** What a limiter has that is passed as a storage. */
+const LIMITER_METHODS = ['check', 'peek', 'take', 'refund', 'block', 'reset', 'wait', 'delay']
+
+/** Whether it is a {@link Store}. */
+export function isStore(storage: unknown): storage is Store {
+  return hasMethods(storage, ['get', 'compareAndSet'])
+}
+
+/** Whether it is a limiter, which has limits of its own. */
+export function isLimiter(storage: unknown): storage is Limiter {
+  return hasMethods(storage, LIMITER_METHODS) && Array.isArray((storage as Limiter).limits)
+}
+
+/** Whether processes on other hosts may share the state. */
+export function isRemote(storage: unknown): boolean {
+  return isRedisStorage(storage) || isStore(storage)
+}
+
 /**
- * Whether the state lives in Redis; if not, on this host.
+ * Whether the state lives in Redis.
  *
  * @param name of the option or setting, for the message
  * @throws TypeError or RangeError unless it is a storage. A URL is never shown: it may hold a password.
@@ -28,7 +52,8 @@ export function isRedisStorage(
   name = 'storage',
 ): storage is RedisUrl | RedisStorage | RedisClient {
   if (storage === undefined) return false
-  if (typeof storage === 'object' && storage !== null) return true
+  if (hasMethods(storage, CLIENT_METHODS) || hasMethods(storage, STORAGE_METHODS)) return true
+  if (isStore(storage) || isLimiter(storage)) return false
   if (typeof storage !== 'string')
     throw invalid(TypeError, 'INVALID_OPTION', name, STORAGE, storage)
   const [scheme, rest] = splitScheme(storage)
@@ -40,6 +65,11 @@ export function isRedisStorage(
   }
   if (rest === '' || rest === '//') return false
   throw invalid(RangeError, 'INVALID_OPTION', name, STORAGE, 'memory:...')
+}
+
+function hasMethods(value: unknown, names: readonly string[]): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 }
 
 /** The scheme of a URL; nothing of any other text, which may be a password that was meant for another setting. */

@@ -6,6 +6,12 @@ import { RateLimiter } from './rate-limiter.ts'
 import { ownOptions } from './validate.ts'
 
 export { FakeClock } from './clock.ts'
+export {
+  type ContractLimiter,
+  type ContractTest,
+  limiterContract,
+  type MakeLimiter,
+} from './contract.ts'
 
 /**
  * A clock for tests that fake the timers of JavaScript: vitest, jest (the modern ones) and sinon.

@@ -23,7 +23,7 @@ function decide(all: readonly object[]) {
     encoding: 'utf8',
     timeout: 120_000,
   })
-  expect(child.error?.message, 'valgrind is needed: node scripts/redis.mjs').toBeUndefined()
+  expect(child.error?.message, 'valgrind is needed: node scripts/programs.mjs').toBeUndefined()
   return { status: child.status, stdout: child.stdout }
 }
 

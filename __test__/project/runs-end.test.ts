@@ -28,7 +28,7 @@ test('the test command uses no sudo and no package manager unasked, and names th
   for (const name of ['sudo', 'apt-get']) spy(folder, name)
   const user = join(folder, 'user.cjs')
   writeFileSync(user, 'process.getuid = () => 1000')
-  const { stderr } = spawnSync(process.execPath, ['--require', user, 'scripts/redis.mjs'], {
+  const { stderr } = spawnSync(process.execPath, ['--require', user, 'scripts/programs.mjs'], {
     env: { PATH: folder },
     encoding: 'utf8',
     timeout: 30_000,
@@ -45,7 +45,7 @@ test('as root the programs are installed without a question', () => {
   spy(folder, 'apt-get')
   const root = join(folder, 'root.cjs')
   writeFileSync(root, 'process.getuid = () => 0')
-  const { status } = spawnSync(process.execPath, ['--require', root, 'scripts/redis.mjs'], {
+  const { status } = spawnSync(process.execPath, ['--require', root, 'scripts/programs.mjs'], {
     env: { PATH: folder },
     encoding: 'utf8',
     timeout: 30_000,

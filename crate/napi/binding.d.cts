@@ -31,8 +31,9 @@ export interface OpenOptions {
  * Makes the functions of one configuration. Each takes the record (nothing if there is none), an amount, and
  * the time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The
  * decision is in `wide` and `small` as after `check`. `outcome` holds whether it is allowed, for how many
- * milliseconds the bytes are of use, whether the record was of another configuration, and for each limit what
- * remains and when there is more. `mark` identifies the configuration's records.
+ * milliseconds the bytes are of use, whether the record was of another configuration, for how many milliseconds
+ * the key is blocked, and for each limit what remains and when there is more. `mark` identifies the
+ * configuration's records.
  */
 export declare function openStored(options: OpenOptions): { check(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, take(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, pace(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, peek(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, refund(record: Uint8Array | undefined, units: number, now: number): Buffer | undefined, reset(record: Uint8Array | undefined, nothing: number, now: number): Buffer | undefined, block(record: Uint8Array | undefined, ms: number, now: number): Buffer | undefined, wide: Float64Array, small: Int32Array, outcome: Float64Array, mark: string }
 

@@ -179,7 +179,8 @@ let hasWarnedOfProcesses = false
 
 /** Counters in the memory of one of several processes admit a multiple of the limit. */
 export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): void {
-  const isMemory = storage === undefined || String(storage).startsWith('memory')
+  const isMemory =
+    storage === undefined || (typeof storage === 'string' && storage.startsWith('memory'))
   // PM2 numbers its processes; an app that runs once has the number 0.
   const { NODE_APP_INSTANCE = '0' } = process.env
   const isOneOfSeveral = cluster.isWorker || Number(NODE_APP_INSTANCE) > 0

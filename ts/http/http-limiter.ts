@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
 import type { StoreStatus } from '../limiter.ts'
 import { andThen, type MaybePromise } from '../maybe-promise.ts'
-import { isRedisStorage } from '../storage-url.ts'
+import { isRemote } from '../storage-url.ts'
 import { withCode } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'
 import { type ChargeContext, charge, isPlainCharge, openContext } from './charge.ts'
@@ -60,7 +60,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     const needsAddress =
       !this.#hasExemptions && given.key === undefined && options.missingKey === 'deny'
     this.#isGone = needsAddress ? undefined : adapter.isGone
-    this.holdsConnection = isRedisStorage(options.storage)
+    this.holdsConnection = isRemote(options.storage)
     this.#noteFirst = limiterMade()
   }
 

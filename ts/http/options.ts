@@ -77,8 +77,9 @@ export interface HttpOptions<Request, Response = never>
   /** What to do when the store fails, where `onError` is a function. */
   readonly onStoreError?: StoreErrorPolicy | undefined
   /**
-   * Where the counters live: `'memory:'`, `'shared:api'` for all processes of this host, a URL, or the `storage`
-   * of a limiter. Default: `'memory:'`.
+   * Where the counters live: `'memory:'`, `'shared:api'` for all processes of this host, a URL, the `storage` of a
+   * limiter, or a `Store` of yours. Or a limiter of yours, which has its own limits: then leave out `limits`. The
+   * adapter closes it. Default: `'memory:'`.
    */
   readonly storage?: string | object | undefined
 }

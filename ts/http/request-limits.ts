@@ -5,7 +5,7 @@ import { readLimits } from '../limit/parse.ts'
 import { type Limiter, readiness, type StoreStatus, type VariableLimiter } from '../limiter.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
 import type { Algorithm } from '../options.ts'
-import { isRedisStorage, sharedName } from '../storage-url.ts'
+import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'
 import { AVAILABLE } from './controls.ts'
 import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
@@ -60,7 +60,8 @@ export function openLimits<Request, Response>(
     const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
     return limitsByRequest(limits, all, heldUnitsOf(options, around), options)
   }
-  const parsed = readLimits(limits as LimitInput)
+  const isOwn = isLimiter(storage) && limits === storage.limits
+  const parsed = isOwn ? storage.limits : readLimits(limits as LimitInput)
   checkNames(parsed.length, policy)
   const around = surroundingsOf(options, identity, ` ${figuresOf(parsed)}`)
   const counters = createForAdapter(parsed, toOpen)
@@ -189,7 +190,7 @@ function surroundingsOf<Request, Response>(
   figures: string,
 ): Surroundings {
   const { limiter, storage, forRedis } = options
-  const isFar = isRedisStorage(storage)
+  const isFar = isRemote(storage)
   const isOpen = isFar || sharedName(storage) !== undefined
   const base = isOpen ? (limiter.name ?? identity) : limiter.name
   const { algorithm = '', burst = '' } = limiter
@@ -220,7 +221,8 @@ function companionsOf<Request, Response>(
       clock,
       // As many keys as the limit has; a table for a few keys is no reason to forget who was blocked.
       capacity: capacity === undefined ? undefined : Math.max(capacity, MIN_CAPACITY),
-      storage,
+      // A limiter that was passed in has no place for others.
+      storage: isLimiter(storage) ? undefined : storage,
       name: own,
       identity: companionName(what, ''),
       // Without Redis a process knows its own requests only; here it has no share of a limit to keep to.

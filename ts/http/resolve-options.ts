@@ -6,6 +6,7 @@ import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../opt
 import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
+import { isLimiter } from '../storage-url.ts'
 import {
   boolean,
   integer,
@@ -166,7 +167,10 @@ function ownKnown<Request, Response>(
   options: HttpOptions<Request, Response>,
 ): HttpOptions<Request, Response> {
   const own = ownOptions(options, KNOWN)
-  if (!Object.hasOwn(own, 'limits') || own.limits !== undefined) return own
+  if (!Object.hasOwn(own, 'limits')) {
+    return isLimiter(own.storage) ? { ...own, limits: own.storage.limits } : own
+  }
+  if (own.limits !== undefined) return own
   const accepted = 'a limit, an array of them or a function of the request, or left out'
   throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
 }

@@ -7,6 +7,9 @@ export type Native = ReturnType<typeof binding.open>
 /** The functions of a limiter whose limits are written to `limits` before each call. */
 export type NativeVariable = ReturnType<typeof binding.openVariable>
 
+/** The functions that step from one record of a policy to the next, and the buffers for their numbers. */
+export type NativeStored = ReturnType<typeof binding.openStored>
+
 /** A file in the directory of shared tables. */
 export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
 
@@ -35,6 +38,15 @@ export const openVariable: (options: VariableOptions) => NativeVariable = withPu
 
 /** The numbers with which the core counts limits, for scripts that count the same way in a store. */
 export const policyArgs: typeof binding.policyArgs = binding.policyArgs
+
+/**
+ * Makes the functions that decide about records of bytes, for limits in a store.
+ *
+ * @throws RangeError with the core's code if the limits can't be counted exactly
+ */
+export const openStored: (options: OpenOptions) => NativeStored = withPublicErrors(
+  binding.openStored,
+)
 
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {

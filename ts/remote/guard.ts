@@ -1,13 +1,19 @@
 import type { StoreStatus } from '../limiter.ts'
 import { withTimeout } from '../maybe-promise.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
-import { failureOf, OutageReporter, publish, StoreFailure } from './failure.ts'
+import { failureOf, OutageReporter, publish, StoreFailure, type StoreUser } from './failure.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000
 /** A round trip is measured this often at most until it is short enough: one may be late by chance. */
 const MAX_PROBES = 3
+
+/** Reasons of failures that are about one key: the store answers. */
+const ANSWERED: readonly string[] = ['contention', 'record']
+
+/** The reporter of a store that several limiters share: an outage is reported once. */
+const reporters = new WeakMap<GuardedStore, { users: Set<StoreUser>; reporter: OutageReporter }>()
 
 /** What a {@link Guard} has to know of a store. */
 export interface GuardedStore {
@@ -31,6 +37,7 @@ export class Guard implements BreakerOwner {
   readonly #options: ResolvedRemoteOptions
   readonly #breaker: CircuitBreaker
   readonly #deadlines: Deadlines
+  readonly #user: StoreUser
   readonly #reporter: OutageReporter
   /** Resolves when the store has answered for the first time, or was waited for long enough. */
   readonly #started: Promise<void>
@@ -52,8 +59,14 @@ export class Guard implements BreakerOwner {
       parts: processes ?? 1,
       from: processes === undefined ? 'nothing' : 'option',
     } as const
-    const users = new Set([{ ...options, share: () => share }])
-    this.#reporter = new OutageReporter(store.name, store.hints ?? {}, users)
+    this.#user = { ...options, share: () => share }
+    const users = reporters.get(store)?.users ?? new Set<StoreUser>()
+    const { reporter } = reporters.get(store) ?? {
+      reporter: new OutageReporter(store.name, store.hints ?? {}, users),
+    }
+    reporters.set(store, { users, reporter })
+    users.add(this.#user)
+    this.#reporter = reporter
     this.#started = new Promise((resolve) => {
       this.#endStart = resolve
     })
@@ -98,7 +111,8 @@ export class Guard implements BreakerOwner {
       const fail = (failure: StoreFailure): void => {
         if (call.settled) return
         call.settled = true
-        this.#breaker.failed(failure, dueAt - now)
+        if (ANSWERED.includes(failure.reason)) this.#breaker.succeeded(now)
+        else this.#breaker.failed(failure, dueAt - now)
         reject(failure)
       }
       const call = { settled: false, expire: () => fail(new StoreFailure('timeout')) }
@@ -116,6 +130,7 @@ export class Guard implements BreakerOwner {
   /** Fails the calls under way. */
   close(): void {
     this.#breaker.stop()
+    reporters.get(this.#store)?.users.delete(this.#user)
     this.#deadlines.expireAll()
     clearTimeout(this.#startTimer)
     this.#finishStart()

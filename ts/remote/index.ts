@@ -31,3 +31,10 @@ export {
   type RemoteLimiterStats,
   RemoteVariableLimiter,
 } from './remote-limiter.ts'
+export {
+  type NothingStored,
+  type Store,
+  type StoredValue,
+  StoreLimiter,
+  type StoreOptions,
+} from './store.ts'

@@ -24,8 +24,9 @@ use std::sync::Arc;
 /// Makes the functions of one configuration. Each takes the record (nothing if there is none), an amount, and
 /// the time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The
 /// decision is in `wide` and `small` as after `check`. `outcome` holds whether it is allowed, for how many
-/// milliseconds the bytes are of use, whether the record was of another configuration, and for each limit what
-/// remains and when there is more. `mark` identifies the configuration's records.
+/// milliseconds the bytes are of use, whether the record was of another configuration, for how many milliseconds
+/// the key is blocked, and for each limit what remains and when there is more. `mark` identifies the
+/// configuration's records.
 #[napi(
     catch_unwind,
     ts_return_type = "{ check(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, take(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, pace(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, peek(record: Uint8Array | undefined, cost: number, now: number): Buffer | undefined, refund(record: Uint8Array | undefined, units: number, now: number): Buffer | undefined, reset(record: Uint8Array | undefined, nothing: number, now: number): Buffer | undefined, block(record: Uint8Array | undefined, ms: number, now: number): Buffer | undefined, wide: Float64Array, small: Int32Array, outcome: Float64Array, mark: string }"
@@ -45,6 +46,7 @@ struct Numbers {
     allowed: f64,
     ttl_ms: f64,
     is_foreign: f64,
+    blocked_ms: f64,
     statuses: [[f64; 2]; MAX_LIMITS],
 }
 
@@ -52,7 +54,7 @@ struct Numbers {
 unsafe impl PlainNumbers for Numbers {}
 
 /// Numbers in it.
-const NUMBERS: usize = 3 + 2 * MAX_LIMITS;
+const NUMBERS: usize = 4 + 2 * MAX_LIMITS;
 
 /// A configuration's steps, and the memory under the `Float64Array` that says what they did.
 pub(crate) struct Steps {
@@ -122,6 +124,7 @@ impl Steps {
             allowed: f64::from(u8::from(step.decision.allowed)),
             ttl_ms: step.write.as_ref().map_or(0.0, |write| number(write.ttl_ms)),
             is_foreign: f64::from(u8::from(step.is_foreign)),
+            blocked_ms: number(step.blocked_ms),
             statuses,
         });
     }

@@ -63,6 +63,8 @@ pub struct Step {
     pub decision: Decision,
     /// What each limit alone says after the step, in the order of the limits.
     pub statuses: Vec<LimitStatus>,
+    /// Milliseconds for which the key stays blocked after the step, whatever its limits say; 0 when it is not.
+    pub blocked_ms: u64,
     /// Absent when nothing changed.
     pub write: Option<Write>,
     /// The bytes were a record of another config or format. It counts as absent.
@@ -115,6 +117,7 @@ impl Stored {
         Ok(Step {
             decision,
             statuses: account.statuses(),
+            blocked_ms: account.blocked_us().div_ceil(1_000),
             write: is_changed.then(|| account.write()),
             is_foreign,
         })

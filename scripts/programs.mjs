@@ -1,20 +1,46 @@
-// Makes sure that the programs which the tests start are there: redis-server, redis-cli and valgrind.
+// Makes sure that the programs which the tests start are there: Redis, Memcached, Postgres and valgrind.
 //
 // A missing one is installed with the system's package manager where this runs as root or with CI set. On a
 // terminal the user is asked first. Anywhere else the command that installs it is named, and the run ends
 // with 1. sudo is used with CI set (without a password), or after the user has said yes; never unasked.
 import { spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline/promises'
+import { postgresFolder } from './postgres-folder.mjs'
 
-const PROGRAMS = ['redis-server', 'redis-cli', 'valgrind']
 const APT = ['install', '-y', '--no-install-recommends']
-/** For each package manager: how it installs, and which packages hold the programs. */
+const PROGRAMS = ['redis-server', 'redis-cli', 'memcached', 'postgres', 'valgrind']
+/** For each package manager: how it installs, and the packages whose names are not those of the programs. */
 const MANAGERS = [
-  { name: 'apt-get', before: [['update']], install: APT, redis: 'redis-server' },
-  { name: 'dnf', before: [], install: ['install', '-y'], redis: 'redis' },
-  { name: 'apk', before: [], install: ['add'], redis: 'redis' },
-  { name: 'pacman', before: [], install: ['-Sy', '--noconfirm'], redis: 'redis' },
-  { name: 'brew', before: [], install: ['install'], redis: 'redis' },
+  {
+    name: 'apt-get',
+    before: [['update']],
+    install: APT,
+    packages: { redis: 'redis-server', postgres: 'postgresql' },
+  },
+  {
+    name: 'dnf',
+    before: [],
+    install: ['install', '-y'],
+    packages: { redis: 'redis', postgres: 'postgresql-server' },
+  },
+  {
+    name: 'apk',
+    before: [],
+    install: ['add'],
+    packages: { redis: 'redis', postgres: 'postgresql' },
+  },
+  {
+    name: 'pacman',
+    before: [],
+    install: ['-Sy', '--noconfirm'],
+    packages: { redis: 'redis', postgres: 'postgresql' },
+  },
+  {
+    name: 'brew',
+    before: [],
+    install: ['install'],
+    packages: { redis: 'redis', postgres: 'postgresql@17' },
+  },
 ]
 
 function runs(program) {
@@ -22,11 +48,14 @@ function runs(program) {
 }
 
 function missingPrograms() {
-  return PROGRAMS.filter((program) => !runs(program))
+  return PROGRAMS.filter((program) =>
+    program === 'postgres' ? postgresFolder() === undefined : !runs(program),
+  )
 }
 
-function packagesOf(programs, manager) {
-  return [...new Set(programs.map((program) => (program === 'valgrind' ? program : manager.redis)))]
+function packagesOf(programs, { packages }) {
+  const packageOf = (program) => packages[program.replace(/^redis-.*/, 'redis')] ?? program
+  return [...new Set(programs.map(packageOf))]
 }
 
 /** The commands that install these programs. brew refuses to be root; the others need to be. */
@@ -60,7 +89,8 @@ if (commands.length > 0 && (await mayInstall(missing))) {
 const still = missingPrograms()
 if (still.length > 0) {
   const how = commands.map((command) => command.join(' ')).join(' && ')
-  const packages = 'the packages "redis-server" (or "redis") and "valgrind"'
+  const packages =
+    'the packages "redis-server" (or "redis"), "memcached", "postgresql" and "valgrind"'
   console.error(`the tests need ${still.join(', ')}. To install them: ${how || packages}`)
   process.exit(1)
 }

@@ -1,0 +1,254 @@
+import { type Decision, readDecision } from '../decision.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import { withTimeout } from '../maybe-promise.ts'
+import { type NativeStored, openStored } from '../native/binding.ts'
+import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
+import { StoreFailure } from './failure.ts'
+import type { Guard } from './guard.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
+import type { Store, StoredValue } from './store.ts'
+
+/** Where the numbers of a step stand in its `outcome`; see `crate/napi/src/stored.rs`. */
+const [ALLOWED, TTL_MS, IS_FOREIGN, BLOCKED_MS, STATUSES] = [0, 1, 2, 3, 4] as const
+/** The longest pause before another attempt, in milliseconds. It grows with each that was lost. */
+const MAX_PAUSE_MS = 8
+/** After this a store that has not answered about a record is asked again. Callers do not wait for it. */
+const STUCK_MS = 1_000
+
+/** The native steps for records of these limits. */
+export function openSteps(limits: readonly Limit[], options: ResolvedRemoteOptions): NativeStored {
+  return openStored({
+    algorithm: options.algorithm,
+    blockForMs: options.blockForMs,
+    capacity: 1,
+    counts: limits.map((limit) => limit.count),
+    windowsMs: limits.map((limit) => limit.windowMs),
+    bursts: limits.map(burstOf),
+  })
+}
+
+/** A record while calls are decided about it. */
+interface OpenRecord {
+  value: Uint8Array | undefined
+  readonly nowMs: number
+  /** 0: nothing was changed. */
+  ttlMs: number
+}
+
+type Operation = 'check' | 'take' | 'pace' | 'peek' | 'refund' | 'reset' | 'block'
+
+/** A call that waits for the record of its key. */
+interface Call {
+  decide(record: OpenRecord): Decision
+  /** `performance.now()` from which on nothing is charged for it. */
+  readonly dueAt: number
+  resolve(decision: Decision): void
+  reject(error: unknown): void
+}
+
+/** What {@link StoredCounters} are made from. */
+interface Parts {
+  readonly store: Store
+  readonly native: NativeStored
+  readonly nameOf: (key: string) => string
+  readonly guard: Guard
+}
+
+/**
+ * Counters whose state is a record in a store: gets the record, decides by the native steps about all calls of this
+ * process that wait for it, and sets it if it has changed. When another writer was faster, all of it again.
+ */
+export class StoredCounters implements Counters {
+  readonly #limits: readonly Limit[]
+  readonly #parts: Parts
+  readonly #options: ResolvedRemoteOptions
+  /** Calls that wait, by the name of their record, for as long as there are any. */
+  readonly #waiting = new Map<string, Call[]>()
+  #count = 0
+
+  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, parts: Parts) {
+    this.#limits = limits
+    this.#parts = parts
+    this.#options = options
+  }
+
+  charge(key: string, cost: number, mode: ChargeMode, since?: number): Promise<Decision> {
+    return this.#ask(key, mode === 'paced' ? 'pace' : mode, cost, since)
+  }
+
+  acquire(key: string, least: number, most: number, since: number): Promise<Decision> {
+    const decide = (record: OpenRecord): Decision => {
+      const { allowed, remaining } = this.#step(record, 'peek', least)
+      return this.#step(record, 'check', allowed ? Math.min(most, remaining) : least)
+    }
+    return this.#call(key, decide, since)
+  }
+
+  peek(key: string, cost: number): Promise<Decision> {
+    return this.#ask(key, 'peek', cost)
+  }
+
+  refund(key: string, units: number): Promise<unknown> {
+    return this.#ask(key, 'refund', units)
+  }
+
+  block(key: string, ms: number): Promise<unknown> {
+    return this.#ask(key, 'block', ms)
+  }
+
+  reset(key: string): Promise<unknown> {
+    return this.#ask(key, 'reset', 0)
+  }
+
+  #ask(key: string, operation: Operation, amount: number, since?: number): Promise<Decision> {
+    return this.#call(key, (record) => this.#step(record, operation, amount), since)
+  }
+
+  #call(key: string, decide: Call['decide'], since?: number): Promise<Decision> {
+    const { guard, nameOf } = this.#parts
+    const ask = (dueAt: number): Promise<Decision> =>
+      new Promise((resolve, reject) => {
+        this.#enqueue(nameOf(key), { decide, dueAt, resolve, reject })
+      })
+    return guard.run(ask, since)
+  }
+
+  #enqueue(name: string, call: Call): void {
+    const waiting = this.#waiting.get(name) ?? []
+    const { maxWaiters, maxWaitersPerKey } = this.#options
+    if (this.#count >= maxWaiters || waiting.length >= maxWaitersPerKey) {
+      call.reject(new StoreFailure('unavailable'))
+      return
+    }
+    this.#count++
+    waiting.push(call)
+    if (this.#waiting.has(name)) return
+    this.#waiting.set(name, waiting)
+    void this.#work(name, waiting)
+  }
+
+  /** Decides about the calls that wait for a record until there are none. */
+  async #work(name: string, waiting: Call[]): Promise<void> {
+    for (let lost = 0; waiting.length > 0; ) {
+      if (lost > 1) await pause(Math.random() * Math.min(lost, MAX_PAUSE_MS))
+      lost = (await this.#attempt(name, waiting)) ? 0 : lost + 1
+    }
+    this.#waiting.delete(name)
+  }
+
+  /** @returns false if another writer was faster: the calls wait for the next attempt */
+  async #attempt(name: string, waiting: Call[]): Promise<boolean> {
+    const { store } = this.#parts
+    const startedAt = performance.now()
+    let decided: readonly (readonly [Call, Decision])[] = []
+    try {
+      const found = readFound(await this.#settled(() => store.get(name)))
+      const nowMs = this.#options.clock?.now() ?? found.nowMs ?? Date.now()
+      const record: OpenRecord = { value: found.value, nowMs, ttlMs: 0 }
+      decided = this.#take(waiting).flatMap((call) => decideAbout(call, record))
+      const { value, ttlMs } = record
+      const set = (): Promise<boolean> =>
+        store.compareAndSet(name, value as Uint8Array, found.version, ttlMs)
+      if (ttlMs > 0 && (await this.#settled(set)) !== true) {
+        this.#lose(decided, waiting, 2 * performance.now() - startedAt)
+        return false
+      }
+      for (const [call, decision] of decided) call.resolve(decision)
+    } catch (error) {
+      // Calls that came during a write that failed have another attempt.
+      const failed = decided.length > 0 ? decided.map(([call]) => call) : this.#take(waiting)
+      for (const call of failed) call.reject(error)
+    }
+    return true
+  }
+
+  #take(waiting: Call[]): readonly Call[] {
+    this.#count -= waiting.length
+    return waiting.splice(0)
+  }
+
+  /** @param nextEndsAt when another attempt is expected to be over: too late for some */
+  #lose(
+    decided: readonly (readonly [Call, Decision])[],
+    waiting: Call[],
+    nextEndsAt: number,
+  ): void {
+    const calls = decided.map(([call]) => call)
+    const again = calls.filter(({ dueAt }) => dueAt > nextEndsAt)
+    for (const call of calls) {
+      if (call.dueAt <= nextEndsAt) call.reject(new StoreFailure('timeout', 'contention'))
+    }
+    waiting.unshift(...again)
+    this.#count += again.length
+  }
+
+  /** What the store answers; it may also throw, or never settle. */
+  #settled<T>(ask: () => Promise<T>): Promise<T> {
+    const ms = Math.max(STUCK_MS, this.#options.deadlineMs)
+    const asked = new Promise<T>((resolve) => resolve(ask()))
+    return withTimeout(asked, ms, () => new StoreFailure('timeout'))
+  }
+
+  #step(record: OpenRecord, operation: Operation, amount: number): Decision {
+    const { native } = this.#parts
+    const written = native[operation](record.value, amount, record.nowMs)
+    const { outcome } = native
+    const numberAt = (place: number): number => outcome[place] as number
+    if (numberAt(IS_FOREIGN) === 1) warnForeign()
+    if (written !== undefined) {
+      record.value = written
+      record.ttlMs = numberAt(TTL_MS)
+    }
+    const statuses = this.#limits.map((_, index) => ({
+      remaining: numberAt(STATUSES + 2 * index),
+      moreMs: numberAt(STATUSES + 2 * index + 1),
+    }))
+    const decision = readDecision(numberAt(ALLOWED) === 1, native)
+    const charged = decision.allowed ? Math.max(1, amount) : 0
+    return storeDecision(decision, this.#limits, {
+      statuses,
+      charged,
+      blockMs: numberAt(BLOCKED_MS),
+    })
+  }
+}
+
+/**
+ * Nothing for a call that is too late: it is not charged. Bytes that are no record are not taken for an absent one:
+ * a store that garbles what it keeps would never deny.
+ */
+function decideAbout(call: Call, record: OpenRecord): readonly (readonly [Call, Decision])[] {
+  if (call.dueAt <= performance.now()) return []
+  try {
+    return [[call, call.decide(record)]]
+  } catch {
+    warnForeign()
+    call.reject(new StoreFailure('garbled', 'record'))
+    return []
+  }
+}
+
+let hasWarned = false
+
+/** Once in a process. */
+function warnForeign(): void {
+  if (hasWarned) return
+  hasWarned = true
+  const message =
+    'a store returned a value that this limiter did not write: another program uses its keys, or the store does ' +
+    'not keep bytes as they are'
+  process.emitWarning(message, { type: 'RateThrottleWarning', code: 'RATETHROTTLE_FOREIGN_RECORD' })
+}
+
+/** What the store has answered, checked: it may be written by anyone. */
+function readFound(found: unknown): Partial<StoredValue<unknown>> {
+  const { value, version, nowMs } = (found ?? {}) as Partial<StoredValue<unknown>>
+  const isValue = value === undefined || (value instanceof Uint8Array && version !== undefined)
+  const isTime = nowMs === undefined || (typeof nowMs === 'number' && nowMs >= 0 && nowMs < 2 ** 43)
+  if (!isValue || !isTime) throw new StoreFailure('garbled')
+  return value === undefined ? { nowMs } : { value, version, nowMs }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
