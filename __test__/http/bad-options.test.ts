@@ -6,10 +6,16 @@ import type { Options } from './serve.ts'
 const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
   [{ blockFor: [] }, 'blockFor must be a duration, or at least one step, got [array]'],
   [{ blockFor: ['1 minute', 'soon'] }, 'blockFor[1]'],
-  [{ slowDown: '1 second', countWhen: 'failure' }, 'slowDown excludes'],
-  [{ slowDown: '1 second', blockFor: ['1 minute'] }, 'slowDown excludes'],
+  [
+    { slowDown: '1 second', countWhen: 'failure' },
+    'slowDown must be left out beside countWhen or a blockFor with steps',
+  ],
+  [
+    { slowDown: '1 second', blockFor: ['1 minute'] },
+    'slowDown must be left out beside countWhen or a blockFor with steps',
+  ],
   [{ slowDown: -1 }, 'slowDown'],
-  [{ name: 'a', scope: 'b' }, 'name and scope'],
+  [{ name: 'a', scope: 'b' }, 'name must be left out beside scope'],
   [{ scope: '' }, /scope .*got ""/],
   [{ policy: ['a', 'b'] }, 'policy must be at most one name per limit (1), got 2'],
   [{ policy: 'naïve' }, /policy .*printable ASCII/],

@@ -7,17 +7,7 @@ import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
 import { isLimiter } from '../storage-url.ts'
-import {
-  boolean,
-  integer,
-  invalid,
-  oneOf,
-  optional,
-  ownOptions,
-  type Reader as ReaderOf,
-  text,
-  withCode,
-} from '../validate.ts'
+import { boolean, integer, invalid, oneOf, optional, ownOptions, text } from '../validate.ts'
 import { type Counts, readCountWhen } from './count-when.ts'
 import type { Hooks } from './events.ts'
 import { countedAs } from './exemptions.ts'
@@ -61,7 +51,8 @@ export type ResolvedHttpOptions<Request, Response> = Required<
   readonly forRedis: RedisSettings
 }
 
-type Reader = ReaderOf<unknown>
+/** Checks the value of an option, `undefined` where it is not given, and returns what it stands for. */
+type Reader = (value: unknown, name: string) => unknown
 
 const asGiven: Reader = (value) => value
 const optionalText = (max: number): Reader => optional((value, name) => text(value, name, 1, max))
@@ -216,8 +207,8 @@ export function resolveHttpOptions<Request, Response>(
   const stepsMs = Array.isArray(blockFor) ? blockFor : undefined
   // A delayed request would wait for its turn and for the outcome of others at the same time.
   if (slowDown !== undefined && (stepsMs !== undefined || countWhen !== undefined)) {
-    const message = 'slowDown excludes countWhen and a blockFor with steps'
-    throw withCode(new TypeError(message), 'INVALID_OPTION')
+    const accepted = 'left out beside countWhen or a blockFor with steps'
+    throw invalid(TypeError, 'INVALID_OPTION', 'slowDown', accepted, own.slowDown)
   }
   const hooks = { onAdmit, onDeny, onError: typeof onError === 'string' ? undefined : onError }
   return {
@@ -235,8 +226,8 @@ export function resolveHttpOptions<Request, Response>(
 function readLimiter(own: HttpOptions<unknown>): RateLimiterOptions {
   const { name, scope, blockFor, onMismatch } = own
   if (name !== undefined && scope !== undefined) {
-    const message = 'name and scope exclude each other: a scope names the counters, too'
-    throw withCode(new TypeError(message), 'INVALID_OPTION')
+    const accepted = 'left out beside scope, which is a name for the counters, too'
+    throw invalid(TypeError, 'INVALID_OPTION', 'name', accepted, name)
   }
   const { algorithm, burst, capacity, maxWaitersPerKey, maxWaiters, clock } = own
   const limiter: RateLimiterOptions = {
