@@ -14,6 +14,18 @@ pub trait Clock {
     }
 }
 
+impl<C: Clock + ?Sized> Clock for &C {
+    #[inline(always)]
+    fn now(&self) -> Nanos {
+        (**self).now()
+    }
+
+    #[inline(always)]
+    fn coarse(&self) -> Option<TimeRange> {
+        (**self).coarse()
+    }
+}
+
 /// Two instants, and a time somewhere between them.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeRange {

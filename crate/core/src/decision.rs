@@ -1,5 +1,8 @@
 //! What a limiter answers.
 
+#[cfg(not(loom))]
+use crate::limit::Limit;
+
 /// The time that means "never": waiting will not help.
 pub const NEVER: u64 = u64::MAX;
 
@@ -50,4 +53,66 @@ pub struct LimitStatus {
     pub remaining: u64,
     /// Milliseconds until it would admit one more than that, blocks included; [`NEVER`] when it is full.
     pub next_unit_ms: u64,
+}
+
+/// The decision when every limit admits: the limit with the least left decides.
+#[cfg(not(loom))]
+pub(crate) fn admitted(
+    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    let least = readings.clone().min_by_key(|(_, _, reading)| reading.remaining);
+    decided(true, least, readings)
+}
+
+/// The decision when a limit denies: the limit that denies longest decides.
+#[cfg(not(loom))]
+pub(crate) fn denied(
+    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
+    let longest = readings.clone().rev().max_by_key(|(_, _, reading)| reading.retry_ms);
+    decided(false, longest, readings)
+}
+
+#[cfg(not(loom))]
+fn decided(
+    allowed: bool,
+    deciding: Option<(usize, Limit, Reading)>,
+    readings: impl Iterator<Item = (usize, Limit, Reading)> + Clone,
+) -> Decision {
+    let least = readings.clone().map(|(_, _, reading)| reading.remaining).min();
+    let longest = readings.map(|(_, _, reading)| reading.reset_ms).max();
+    Decision {
+        allowed,
+        limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
+        remaining: least.unwrap_or(0),
+        reset_ms: longest.unwrap_or(0),
+        limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
+        retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
+        policy: deciding.map_or(0, |(index, _, _)| index),
+    }
+}
+
+/// What one limit alone says. `read`: its answer to a caller that asks for a cost.
+#[cfg(not(loom))]
+pub(crate) fn limit_status(blocked_us: u64, read: impl Fn(u64) -> Reading) -> LimitStatus {
+    let Reading { remaining, retry_ms, .. } = read(1);
+    if blocked_us > 0 {
+        // The block may end before the limit itself admits a unit again.
+        let next_unit_ms = blocked_us.div_ceil(1_000).max(retry_ms);
+        return LimitStatus { remaining: 0, next_unit_ms };
+    }
+    LimitStatus { remaining, next_unit_ms: read(remaining.saturating_add(1)).retry_ms }
+}
+
+/// A denial that lasts for at least `block_ms`, whatever is left.
+#[cfg(not(loom))]
+pub(crate) fn with_block(denied: Decision, block_ms: u64) -> Decision {
+    Decision {
+        remaining: 0,
+        retry_ms: denied.retry_ms.max(block_ms),
+        reset_ms: denied.reset_ms.max(block_ms),
+        limit_reset_ms: denied.limit_reset_ms.max(block_ms),
+        ..denied
+    }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a limiter before it exists.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Why a limiter could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub enum Error {
     Count(u64),
     /// A window outside `1 ms ..= 10 years`, in milliseconds.
     Window(u64),
+    /// A window that is no whole number of milliseconds.
+    Resolution(Duration),
     /// A burst outside `1 ..= 1_000_000_000`, or with an algorithm that has no burst.
     Burst(u64),
     /// A limit that does not fit the algorithm's state word.
@@ -103,9 +106,11 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Limits(_) | Self::Count(_) | Self::Window(_) | Self::TooLarge { .. } => {
-                "INVALID_LIMIT"
-            }
+            Self::Limits(_)
+            | Self::Count(_)
+            | Self::Window(_)
+            | Self::Resolution(_)
+            | Self::TooLarge { .. } => "INVALID_LIMIT",
             Self::Burst(_) | Self::Algorithm(_) | Self::Capacity(_) => "INVALID_OPTION",
             Self::Memory { .. } => "OUT_OF_MEMORY",
             Self::Random => "NO_RANDOM_BYTES",
@@ -153,6 +158,9 @@ impl fmt::Display for Error {
                 write!(f, "count must be a whole number from 1 to 1000000000, got {n}")
             }
             Self::Window(ms) => write!(f, "window must be 1 ms to 10 years, got {ms} ms"),
+            Self::Resolution(window) => {
+                write!(f, "window must be a whole number of milliseconds, got {window:?}")
+            }
             Self::Burst(n) => write!(
                 f,
                 "burst must be a whole number from 1 to 1000000000, with token-bucket or \

@@ -4,7 +4,9 @@ use crate::algorithm::{Algorithm, AnyAlgorithm};
 use crate::atomic::AtomicU64;
 use crate::clock::Clock;
 use crate::config::MAX_LIMITS;
-use crate::decision::{Decision, LimitStatus, NEVER, Reading};
+use crate::decision::{
+    Decision, LimitStatus, NEVER, Reading, admitted, denied, limit_status, with_block,
+};
 use crate::key::Key;
 use crate::limit::Limit;
 use crate::table::{Outcome, Receipt, Table};
@@ -252,61 +254,4 @@ fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Algorithm>(
     clock: &impl Clock,
 ) -> Outcome {
     if PACED { table.charge_empty(key, cost, clock) } else { table.charge(key, cost, clock, true) }
-}
-
-/// The decision when every limit admits: the limit with the least left decides.
-pub(crate) fn admitted(
-    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
-) -> Decision {
-    let least = readings.clone().min_by_key(|(_, _, reading)| reading.remaining);
-    decided(true, least, readings)
-}
-
-/// The decision when a limit denies: the limit that denies longest decides.
-pub(crate) fn denied(
-    readings: impl DoubleEndedIterator<Item = (usize, Limit, Reading)> + Clone,
-) -> Decision {
-    // `max_by_key` takes the last of equals; the first denying limit is the better name for it.
-    let longest = readings.clone().rev().max_by_key(|(_, _, reading)| reading.retry_ms);
-    decided(false, longest, readings)
-}
-
-fn decided(
-    allowed: bool,
-    deciding: Option<(usize, Limit, Reading)>,
-    readings: impl Iterator<Item = (usize, Limit, Reading)> + Clone,
-) -> Decision {
-    let least = readings.clone().map(|(_, _, reading)| reading.remaining).min();
-    let longest = readings.map(|(_, _, reading)| reading.reset_ms).max();
-    Decision {
-        allowed,
-        limit: deciding.map_or(0, |(_, limit, _)| limit.count()),
-        remaining: least.unwrap_or(0),
-        reset_ms: longest.unwrap_or(0),
-        limit_reset_ms: deciding.map_or(0, |(_, _, reading)| reading.reset_ms),
-        retry_ms: if allowed { 0 } else { deciding.map_or(0, |(_, _, r)| r.retry_ms) },
-        policy: deciding.map_or(0, |(index, _, _)| index),
-    }
-}
-
-/// What one limit alone says. `read`: its answer to a caller that asks for a cost.
-pub(crate) fn limit_status(blocked_us: u64, read: impl Fn(u64) -> Reading) -> LimitStatus {
-    let Reading { remaining, retry_ms, .. } = read(1);
-    if blocked_us > 0 {
-        // The block may end before the limit itself admits a unit again.
-        let next_unit_ms = blocked_us.div_ceil(1_000).max(retry_ms);
-        return LimitStatus { remaining: 0, next_unit_ms };
-    }
-    LimitStatus { remaining, next_unit_ms: read(remaining.saturating_add(1)).retry_ms }
-}
-
-/// A denial that lasts for at least `block_ms`, whatever is left.
-pub(crate) fn with_block(denied: Decision, block_ms: u64) -> Decision {
-    Decision {
-        remaining: 0,
-        retry_ms: denied.retry_ms.max(block_ms),
-        reset_ms: denied.reset_ms.max(block_ms),
-        limit_reset_ms: denied.limit_reset_ms.max(block_ms),
-        ..denied
-    }
 }

@@ -65,44 +65,38 @@ pub(crate) fn throw(
     [key, number, time]: [sys::napi_value; 3],
     error: &CallError,
 ) -> sys::napi_value {
-    let (class, code, message) = match error {
+    let argument = c"INVALID_ARGUMENT";
+    match error {
+        CallError::Key(KeyError::Type) => {
+            invalid(env, "key", "a string of at most 1048576 characters", key)
+        }
         CallError::Key(KeyError::Long(units)) => {
             let message = format!("key must be at most 1048576 characters, got {units}");
-            (ErrorClass::Range, c"INVALID_ARGUMENT".to_owned(), message)
+            raise(env, ErrorClass::Range, argument, &message)
         }
-        CallError::Key(KeyError::Type) => {
-            return invalid(env, "key", "a string of at most 1048576 characters", key);
-        }
-        CallError::Number(name, accepted) => return invalid(env, name, accepted, number),
+        CallError::Number(name, accepted) => invalid(env, name, accepted, number),
         CallError::Time => {
             let accepted = "milliseconds from 0 on, as a number below 2^63 ns";
-            return invalid(env, "clock.now()", accepted, time);
+            invalid(env, "clock.now()", accepted, time)
+        }
+        CallError::Bytes => {
+            let got = shown(env, key);
+            let message = format!("record must be a Uint8Array or undefined, got {got}");
+            raise(env, ErrorClass::Type, argument, &message)
         }
         CallError::Limits(error) => {
             let code = CString::new(error.code()).unwrap_or_default();
-            (ErrorClass::Range, code, error.to_string())
+            raise(env, ErrorClass::Range, &code, &error.to_string())
         }
-        CallError::Damaged => {
-            let message = "the store's value must be a record of this limiter, got other bytes";
-            (ErrorClass::Error, c"RECORD_DAMAGED".to_owned(), message.to_owned())
-        }
-        CallError::Bytes => {
-            let message =
-                format!("record must be a Uint8Array or undefined, got {}", shown(env, key));
-            (ErrorClass::Type, c"INVALID_ARGUMENT".to_owned(), message)
-        }
-        CallError::Full => {
-            let message =
-                "block: every slot this key may use holds a blocked key; use a larger capacity";
-            (ErrorClass::Error, c"TABLE_FULL".to_owned(), message.to_owned())
-        }
-        CallError::Closed => {
-            let message = "the limiter is closed; make a new one";
-            (ErrorClass::Error, c"CLOSED".to_owned(), message.to_owned())
-        }
-    };
-    raise(env, class, &code, &message)
+        CallError::Damaged => raise(env, ErrorClass::Error, c"RECORD_DAMAGED", DAMAGED),
+        CallError::Full => raise(env, ErrorClass::Error, c"TABLE_FULL", FULL),
+        CallError::Closed => raise(env, ErrorClass::Error, c"CLOSED", CLOSED),
+    }
 }
+
+const DAMAGED: &str = "the store's value must be a record of this limiter, got other bytes";
+const FULL: &str = "block: every slot this key may use holds a blocked key; use a larger capacity";
+const CLOSED: &str = "the limiter is closed; make a new one";
 
 /// An argument of the wrong type, or a number out of range.
 fn invalid(

@@ -43,3 +43,17 @@ pub(crate) fn finest(eight_windows_ms: u64, width: u32) -> Option<NonZeroU64> {
 pub(crate) fn epoch_ms(width: u32, per_ms: NonZeroU64) -> u64 {
     (1_u64 << width.wrapping_sub(3)) / per_ms
 }
+
+/// The first of `low .. high` for which `is_before` is false, or `high`: it is true up to some number only.
+#[inline]
+pub(crate) fn bisect(mut low: u64, mut high: u64, is_before: impl Fn(u64) -> bool) -> u64 {
+    while low < high {
+        let middle = low.midpoint(high);
+        if is_before(middle) {
+            low = middle.wrapping_add(1);
+        } else {
+            high = middle;
+        }
+    }
+    low
+}

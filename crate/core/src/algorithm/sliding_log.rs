@@ -5,18 +5,17 @@
 //! is written to the ring. So one exchange of the word is one decision, a thread that dies leaves nothing
 //! half done, and threads that write the same cell write the same value.
 //!
-//! After a refund of k units the word says so: the k cells from `position` on are to be cleared, and no
-//! batch is pending.
+//! After a refund of k units the k cells from `position` on are to be cleared, and no batch is pending.
 //!
 //! Admitting n more displaces the n oldest of the last N units, so n are admitted exactly when the
 //! n-th oldest has left the window. One look at the ring decides; counting takes log2(N) looks.
 
 #[cfg(not(loom))]
 use super::VaryingAlgorithm;
-use super::bits::{ceil_ms, distance, epoch_ms, finest};
+use super::bits::{bisect, ceil_ms, distance, epoch_ms, finest};
 use super::log_ring::{cleared_alike, equal};
 use super::log_word::{Batch, LogWord};
-use super::{Algorithm, Debt, Gcra, Ring, State, VALUE_BITS, VARYING_BITS, Verdict};
+use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS, Verdict};
 use crate::clock::TimeRange;
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
@@ -55,7 +54,8 @@ impl SlidingLog<true> {
 #[cfg(not(loom))]
 impl VaryingAlgorithm for SlidingLog<true> {
     fn used(&self, state: State<'_>, now: Nanos) -> u64 {
-        self.in_window(state, self.word.unpack(state.value), now.ticks(self.per_ms.get()))
+        let (batch, ticks) = self.unpack(state, now);
+        self.in_window(state, batch, ticks)
     }
 
     fn add_used(&self, state: State<'_>, now: Nanos, more: u64) -> u64 {
@@ -110,8 +110,7 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
 
     /// Ticks since the `offset`-th oldest of the last N units was admitted; `None` for "no unit".
     fn age(&self, state: State<'_>, batch: Batch, ticks: u64, offset: u64) -> Option<u64> {
-        let is_pending = !batch.is_refund && offset >= self.cells().wrapping_sub(batch.units);
-        if is_pending {
+        if !batch.is_refund && offset >= self.cells().wrapping_sub(batch.units) {
             return Some(u64::try_from(self.since(ticks, batch.time)).unwrap_or(0));
         }
         if batch.is_refund && offset < batch.units {
@@ -131,16 +130,7 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
 
     /// Offset of the oldest unit that is still in the window, at least `first`.
     fn first_in_window(&self, state: State<'_>, batch: Batch, ticks: u64, first: u64) -> u64 {
-        let (mut low, mut high) = (first, self.cells());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.has_left(self.age(state, batch, ticks, middle)) {
-                low = middle.wrapping_add(1);
-            } else {
-                high = middle;
-            }
-        }
-        low
+        bisect(first, self.cells(), |offset| self.has_left(self.age(state, batch, ticks, offset)))
     }
 
     /// Units in the window, however many the limit admits.
@@ -151,11 +141,8 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
     /// Now, or the newest unit's time if another thread's clock reading was later.
     fn stamp(&self, batch: Batch, ticks: u64) -> u64 {
         let later = distance(batch.time, ticks, self.word.time_bits());
-        if batch.pending() > 0 && later > 0 {
-            ticks.wrapping_add(later.unsigned_abs())
-        } else {
-            ticks
-        }
+        let is_late = batch.pending() > 0 && later > 0;
+        if is_late { ticks.wrapping_add(later.unsigned_abs()) } else { ticks }
     }
 
     fn next(&self, batch: Batch, ticks: u64, units: u64) -> u64 {
@@ -168,17 +155,6 @@ impl<const VARYING: bool> SlidingLog<VARYING> {
         let position = end.wrapping_sub(units) % self.word.cells;
         let refund_seq = batch.refund_seq.wrapping_add(1);
         self.word.pack(Batch { refund_seq, is_refund: true, position, units, time: 0 })
-    }
-
-    fn newest_age(&self, state: State<'_>, batch: Batch, ticks: u64) -> u64 {
-        self.age(state, batch, ticks, self.cells().saturating_sub(1)).unwrap_or(0)
-    }
-
-    /// Gives `cells` cells from `from` on the time `ticks`.
-    fn raise(&self, ring: Ring<'_>, batch: Batch, from: u64, cells: u64, ticks: u64) {
-        for offset in 0..cells {
-            ring.write(self.word.cell(from, offset), ring.unit(batch.refund_seq, ticks), equal);
-        }
     }
 }
 
@@ -240,19 +216,21 @@ impl<const VARYING: bool> Algorithm for SlidingLog<VARYING> {
     /// the newest's time: what is left never counts for less than what was admitted.
     fn undo(&self, state: State<'_>, now: Nanos, receipt: u64, units: u64) -> u64 {
         let ((batch, ticks), charged) = (self.unpack(state, now), self.word.unpack(receipt));
-        let age = self.since(ticks, charged.time);
         let since = self.word.end(batch).wrapping_add(self.cells()).wrapping_sub(charged.position);
         let stay = match since % self.word.cells {
             0 => self.cells().saturating_sub(units),
             since => since.saturating_sub(units),
         };
-        if u64::try_from(age).is_ok_and(|age| age >= self.window) {
+        if u64::try_from(self.since(ticks, charged.time)).is_ok_and(|age| age >= self.window) {
             return state.value;
         }
         if stay > 0 {
             self.flush(state, now);
-            let newest = ticks.wrapping_sub(self.newest_age(state, batch, ticks));
-            self.raise(state.ring, batch, charged.position, stay, newest);
+            let age = self.age(state, batch, ticks, self.cells().saturating_sub(1)).unwrap_or(0);
+            let newest = state.ring.unit(batch.refund_seq, ticks.wrapping_sub(age));
+            for offset in 0..stay {
+                state.ring.write(self.word.cell(charged.position, offset), newest, equal);
+            }
         }
         self.take_back(batch, units)
     }

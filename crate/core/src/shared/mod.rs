@@ -19,8 +19,16 @@
 //! 4. Who is attached is known from the lock, which the kernel drops at any death. No process ids.
 //! 5. A file that is truncated while it is mapped is replaced by empty memory of this process: see `sigbus`.
 
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "shared")),
+    expect(dead_code, reason = "only a platform with shared tables uses all of it")
+)]
 mod header;
 mod memory;
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "shared")),
+    expect(dead_code, reason = "only a platform with shared tables uses all of it")
+)]
 mod platform;
 
 #[cfg(all(target_os = "linux", feature = "shared"))]

@@ -19,10 +19,11 @@ mod record;
 use crate::algorithm::{Algorithm as _, AlgorithmKind, AnyAlgorithm, Debt, Ring, State};
 use crate::atomic::AtomicU64;
 use crate::config::LimiterConfig;
-use crate::decision::{Decision, LimitStatus, NEVER, Reading};
+use crate::decision::{
+    Decision, LimitStatus, NEVER, Reading, admitted, denied, limit_status, with_block,
+};
 use crate::error::Error;
 use crate::limit::Limit;
-use crate::limit_set::{admitted, denied, limit_status, with_block};
 use crate::nanos::Nanos;
 use record::{Entry, Found, Record};
 

@@ -1,6 +1,6 @@
 //! The calls of a variable limiter with all arguments at once, as a limiter with fixed limits takes them.
 
-use ratethrottle_core::{Decision, Error, FixedTime, Key, Limit, VariableLimiter};
+use ratethrottle_core::{Clock, Decision, Error, Key, Limit, VariableLimiter};
 
 pub(crate) trait Ask {
     fn check(
@@ -8,16 +8,22 @@ pub(crate) trait Ask {
         limits: &[Limit],
         key: Key,
         cost: u64,
-        at: &FixedTime,
+        clock: &impl Clock,
     ) -> Result<Decision, Error>;
     fn peek(
         &self,
         limits: &[Limit],
         key: Key,
         cost: u64,
-        at: &FixedTime,
+        clock: &impl Clock,
     ) -> Result<Decision, Error>;
-    fn refund(&self, limits: &[Limit], key: Key, units: u64, at: &FixedTime) -> Result<(), Error>;
+    fn refund(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        units: u64,
+        clock: &impl Clock,
+    ) -> Result<(), Error>;
 }
 
 impl Ask for VariableLimiter {
@@ -26,9 +32,9 @@ impl Ask for VariableLimiter {
         limits: &[Limit],
         key: Key,
         cost: u64,
-        at: &FixedTime,
+        clock: &impl Clock,
     ) -> Result<Decision, Error> {
-        self.call(limits, key, at, |call| call.check(cost))
+        self.call(limits, key, clock, |call| call.check(cost))
     }
 
     fn peek(
@@ -36,12 +42,18 @@ impl Ask for VariableLimiter {
         limits: &[Limit],
         key: Key,
         cost: u64,
-        at: &FixedTime,
+        clock: &impl Clock,
     ) -> Result<Decision, Error> {
-        self.call(limits, key, at, |call| call.peek(cost))
+        self.call(limits, key, clock, |call| call.peek(cost))
     }
 
-    fn refund(&self, limits: &[Limit], key: Key, units: u64, at: &FixedTime) -> Result<(), Error> {
-        self.call(limits, key, at, |call| call.refund(units))
+    fn refund(
+        &self,
+        limits: &[Limit],
+        key: Key,
+        units: u64,
+        clock: &impl Clock,
+    ) -> Result<(), Error> {
+        self.call(limits, key, clock, |call| call.refund(units))
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn job_in_several(job: &Job) {
     die_after(0);
 }
 
-/// What is left of the hot key's limit, and whether new_keys still find a slot.
+/// What is left of the hot key's limit, and whether new keys still find a slot.
 fn check(held: &RawLimiter, answered: u64, when: &str) {
     let hot = held.key(b"hot", Encoding::Utf8);
     let left = (0..=COUNT).filter(|_| held.allow(hot, 1, &CLOCK)).count() as u64;
