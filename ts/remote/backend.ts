@@ -270,8 +270,8 @@ function ownReset(
   policy: number,
   ageMs: number,
 ): number {
-  const told = timeLeft(numbers[LIMIT_RESET] as number, ageMs)
-  if (ageMs === 0 || !hasOwnTimes(numbers, limits)) return told
+  const stated = timeLeft(numbers[LIMIT_RESET] as number, ageMs)
+  if (ageMs === 0 || !hasOwnTimes(numbers, limits)) return stated
   const whole = timeLeft(numbers[ownTimes(limits, policy) + 1] as number, ageMs, 0)
   return Math.max(whole, timeLeft(numbers[BLOCK] as number, ageMs))
 }

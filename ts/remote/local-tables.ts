@@ -3,7 +3,7 @@ import { burstOf, figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 
-/** Limiters that share one table: a flood of keys in one of them takes room from few others. */
+/** Limiters that share one table: a flood of keys in one of them takes room from few other limiters. */
 const MAX_USERS = 256
 /** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
 const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [

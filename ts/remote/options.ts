@@ -39,9 +39,9 @@ export interface RemoteOptions extends RateLimiterOptions {
    */
   readonly connectTimeoutMs?: number | undefined
   /**
-   * Whether a denied key is denied without asking the store again, until the time that the store named, but for
-   * at most 30 seconds; or for how long at most. Another process's refund or reset of the key is seen no later
-   * than that. Default: true.
+   * Denies a denied key again without asking the store, until the time that the store named, but no longer than
+   * 30 seconds. A duration sets another maximum, false always asks. Another process's refund or reset of the key is
+   * seen no later than that. Default: true.
    */
   readonly localDenials?: boolean | string | number | undefined
   /** Takes units from the store in batches, so that most checks need no round trip. Default: off. */

@@ -188,7 +188,7 @@ export class RemoteState {
   }
 
   /** Counts a call that the store did not answer. */
-  noteFailure(error: unknown): Promise<void> {
+  recordFailure(error: unknown): Promise<void> {
     this.failures[failureOf(error).kind]++
     return this.yieldToEventLoop()
   }

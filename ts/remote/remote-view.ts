@@ -44,7 +44,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.peek(key)
       const { leases } = this.state
-      const known = leases?.serve(key, cost) ?? this.#recall(key, cost)
+      const known = leases?.serve(key, cost) ?? this.#cachedDenial(key, cost)
       if (known !== undefined) return Promise.resolve(known)
       if (leases?.covers(key, cost)) return leases.take(key, cost)
       leases?.yield(key)
@@ -61,7 +61,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       this.#remember(key, cost, decision, askedAt)
       return decision
     } catch (error) {
-      await this.state.noteFailure(error)
+      await this.state.recordFailure(error)
       return this.state.fallback.check(this.limits, key, cost)
     }
   }
@@ -71,7 +71,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, cost)
     const units = Math.max(1, cost)
     const { leases } = this.state
-    const known = leases?.peek(key, units) ?? this.#recall(key, units)
+    const known = leases?.peek(key, units) ?? this.#cachedDenial(key, units)
     if (known !== undefined) return known
     leases?.yield(key)
     return this.#peek(key, units)
@@ -81,7 +81,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     try {
       return await this.#store().peek(key, units)
     } catch (error) {
-      await this.state.noteFailure(error)
+      await this.state.recordFailure(error)
       return this.state.fallback.peek(this.limits, key, units)
     }
   }
@@ -97,7 +97,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, cost)
     if (cost === 0) return this.#peek(key, 1)
     const isEven = isPaced && this.state.options.algorithm === 'leaky-bucket'
-    const known = isPaced ? this.#recall(key, cost) : undefined
+    const known = isPaced ? this.#cachedDenial(key, cost) : undefined
     // Units at hand were charged already, but not evenly paced.
     const served = known ?? (isEven ? undefined : this.state.leases?.serve(key, cost))
     if (served !== undefined) return served
@@ -107,7 +107,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       if (decision.allowed) this.state.denials?.forget(key)
       return decision
     } catch (error) {
-      await this.state.noteFailure(error)
+      await this.state.recordFailure(error)
       return this.state.fallback.take(this.limits, key, cost, isPaced)
     }
   }
@@ -143,7 +143,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, units, 'refund')
     this.state.denials?.forget(key)
     // To what has charged them: to the store while it answers, else to what decides in its place.
-    const isDone = await this.#tell((store) => store.refund(key, units))
+    const isDone = await this.#send((store) => store.refund(key, units))
     if (!isDone) this.state.fallback.refund(this.limits, key, units)
     this.state.queues.wake(key)
   }
@@ -154,7 +154,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.state.leases?.drop(key)
     this.state.denials?.forget(key)
     this.state.fallback.reset(key)
-    await this.#tell((store) => store.reset(key))
+    await this.#send((store) => store.reset(key))
     this.state.queues.wake(key)
   }
 
@@ -167,7 +167,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, ms, 'block')
     this.state.leases?.drop(key)
     this.state.denials?.forget(key)
-    const isDone = await this.#tell((store) => store.block(key, ms))
+    const isDone = await this.#send((store) => store.block(key, ms))
     if (!isDone) this.state.fallback.block(this.limits, key, ms)
   }
 
@@ -216,7 +216,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
   }
 
   /** A denial of one unit that the store has named before, if it still holds. For a greater cost the store is asked. */
-  #recall(key: string, cost: number): Decision | undefined {
+  #cachedDenial(key: string, cost: number): Decision | undefined {
     const { denials } = this.state
     if (cost !== 1 || denials?.any !== true) return undefined
     const known = denials.find(key, this.limits, this.state.now())
@@ -239,12 +239,12 @@ export class RemoteView implements Limiter, QueuedLimiter {
   }
 
   /** Whether the store has done it. */
-  async #tell(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
+  async #send(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
     try {
       await call(this.#store())
       return true
     } catch (error) {
-      await this.state.noteFailure(error)
+      await this.state.recordFailure(error)
       return false
     }
   }
@@ -271,7 +271,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       giveBack: async (key, units) => {
         state.denials?.forget(key)
         // What the store has charged is given back to the store or not at all.
-        await this.#tell((store) => store.refund(key, units))
+        await this.#send((store) => store.refund(key, units))
       },
       onServed: () => {
         state.leased++
