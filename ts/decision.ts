@@ -18,14 +18,14 @@ export interface Decision {
   readonly policy: number
 }
 
-/** Where the native call leaves numbers behind: as integers below 2^31, or all of them as doubles. */
-export interface Details {
+/** The numbers of the last native call: as integers below 2^31, or all of them as doubles. */
+export interface DecisionBuffer {
   readonly small: Int32Array
   readonly wide: Float64Array
 }
 
-/** Reads what the native call left behind. The order is that of `crate/napi/src/handle.rs`. */
-export function readDecision(allowed: boolean, { small, wide }: Details): Decision {
+/** The decision of the last native call. The order of the numbers is that of `crate/napi/src/handle.rs`. */
+export function readDecision(allowed: boolean, { small, wide }: DecisionBuffer): Decision {
   if (small[7] !== 0) return readWide(allowed, wide)
   return {
     allowed,
@@ -57,7 +57,7 @@ function readWide(allowed: boolean, wide: Float64Array): Decision {
   }
 }
 
-/** What `Retry-After` says of these milliseconds: whole seconds, rounded up; nothing when never. */
+/** The value of `Retry-After` for these milliseconds: whole seconds, rounded up; undefined when never. */
 export function retryAfterOf(ms: number): number | undefined {
   return ms === Number.POSITIVE_INFINITY ? undefined : Math.ceil(ms / 1000)
 }

@@ -1,9 +1,9 @@
 import type { Clock } from './clock.ts'
-import { type Decision, readDecision } from './decision.ts'
+import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, VariableLimiter } from './limiter.ts'
 import type { MaybePromise } from './maybe-promise.ts'
-import { type Native, type NativeVariable, openVariable } from './native/binding.ts'
+import { type NativeVariable, openVariable } from './native/binding.ts'
 import { openWatched } from './native/shared.ts'
 import {
   type RateLimiterOptions,
@@ -25,9 +25,27 @@ export interface LimiterStats {
   readonly bytes: number
 }
 
+type NativeCall = (key: string, cost?: number, now?: number) => false | undefined
+type NativeChange = (key: string, units?: number, now?: number) => undefined
+
+/**
+ * The native functions that are called here. Listed, because this type is part of the public declarations, and
+ * TypeScript resolves the import of the addon's own types only with some settings of a project.
+ */
+interface NativeFunctions extends DecisionBuffer {
+  readonly check: NativeCall
+  readonly peek: NativeCall
+  readonly take: NativeCall
+  readonly pace: NativeCall
+  readonly refund: NativeChange
+  readonly block: NativeChange
+  readonly reset: (key: string) => undefined
+  readonly standing: (key: string, index: number, now?: number) => undefined
+}
+
 /** The native functions of a limiter, its clock, and the queues before it. */
 export interface NativeParts {
-  readonly native: Omit<Native, 'allow'> | NativeVariable
+  readonly native: NativeFunctions
   readonly clock: Clock | undefined
   readonly queues: LimiterQueues
   /** Writes the limits of the calls to where the native side reads them, if they change from call to call. */
@@ -156,7 +174,7 @@ export abstract class NativeLimiter implements Limiter {
 }
 
 /** Counts since the limiter was made, of all threads and processes that share it together. */
-export function readStats(native: Pick<Native, 'stats' | 'wide'>): LimiterStats {
+export function readStats(native: { stats(): undefined; wide: Float64Array }): LimiterStats {
   native.stats()
   const [evictions = 0, overflows = 0, bytes = 0] = native.wide
   return { evictions, overflows, bytes }
