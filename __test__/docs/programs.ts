@@ -22,7 +22,7 @@ export const MARK = /^(run|continues|unchecked="[^"]{10,}")?$/
 export const CODE = ['ts', 'tsx', 'js']
 
 export interface Program {
-  /** Where it stands, such as `docs/guides/redis.md:12`. */
+  /** Where it stands, such as `docs/guides/fastify.md:12`. */
   readonly name: string
   readonly file: string
   readonly text: string

@@ -9,7 +9,7 @@ declare module 'fastify' {
 }
 `
 
-test('the recipe of docs/guides/http.md compiles: a key function knows whose request it has', async () => {
+test('the recipe of docs/guides/fastify.md compiles: a key function knows whose request it has', async () => {
   const said = await diagnosticsOf(`
 import Fastify from 'fastify'
 import rateThrottle, { allOf, byHeader, byIp, byUser, firstOf } from 'ratethrottle/fastify'

@@ -79,7 +79,7 @@ interface Grown {
   readonly grownMb: number
 }
 
-/** What docs/guides/http.md says of the memory that ten thousand tenants take, and room for those of other machines. */
+/** What docs/guides/plans-and-tenants.md says of the memory that ten thousand tenants take, and room for those of other machines. */
 const MOST_MB = 120
 
 test.each([

@@ -9,7 +9,7 @@ const NODE_TIMEOUT_MS = 2_000
 
 /** Three primaries and three replicas. */
 export interface TestCluster {
-  /** As the user that docs/guides/redis.md describes. */
+  /** As the user that docs/guides/cluster-and-redis.md describes. */
   readonly url: string
   readonly servers: readonly Server[]
   /** The server that holds a slot now. */

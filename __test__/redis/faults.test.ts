@@ -7,7 +7,7 @@ import { Wire } from './wire.ts'
 
 const DEADLINE_MS = 50
 const { RATETHROTTLE_LATE_MS: given } = process.env
-/** A machine that others use too is late with timers; what a run measured stands in docs/guides/redis.md. */
+/** A machine that others use too is late with timers; what a run measured stands in docs/guides/cluster-and-redis.md. */
 const LATE_MS = Number(given ?? 150)
 
 /** Units that Redis holds for a key, whatever the algorithm's own numbers: seen by a peek. */

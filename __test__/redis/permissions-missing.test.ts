@@ -15,9 +15,9 @@ import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { ROOT } from '../fixtures/child.ts'
 import { failures, sleep, until } from './faults.ts'
 
-/** The rule as docs/guides/redis.md tells users to write it: the user, and what it may. */
+/** The rule as docs/guides/cluster-and-redis.md tells users to write it: the user, and what it may. */
 function documentedRule(): string[] {
-  const page = readFileSync(join(ROOT, 'docs/guides/redis.md'), 'utf8')
+  const page = readFileSync(join(ROOT, 'docs/guides/cluster-and-redis.md'), 'utf8')
   const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
   return rule.trim().split(/\s+/).slice(2)
 }

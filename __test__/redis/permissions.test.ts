@@ -6,9 +6,9 @@ import { ROOT } from '../fixtures/child.ts'
 import { admits, failures, limiterForTest, sleep } from './faults.ts'
 import { serverForTest } from './server.ts'
 
-/** The rule as docs/guides/redis.md tells users to write it. */
+/** The rule as docs/guides/cluster-and-redis.md tells users to write it. */
 function documentedRule(): string[] {
-  const page = readFileSync(join(ROOT, 'docs/guides/redis.md'), 'utf8')
+  const page = readFileSync(join(ROOT, 'docs/guides/cluster-and-redis.md'), 'utf8')
   const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
   return rule.trim().split(/\s+/).slice(2)
 }

@@ -21,7 +21,7 @@ const START_MS = 10_000
 /** Another server that speaks the protocol, such as Valkey's: see scripts/valkey.mjs. */
 const { RATETHROTTLE_REDIS_SERVER: SERVER = 'redis-server' } = process.env
 
-/** What the tests' clusters and Sentinels are guarded with: a password, and the user of docs/guides/redis.md. */
+/** What the tests' clusters and Sentinels are guarded with: a password, and the user of docs/guides/cluster-and-redis.md. */
 export const GUARD = { password: 'admin', user: 'limiter', userPassword: 'password' } as const
 
 /** Settings of a server that is guarded so. */
@@ -31,9 +31,9 @@ export function guardSettings(): string[] {
   return [...own, '--user', user, ...documentedRule()]
 }
 
-/** What docs/guides/redis.md tells operators to permit, a word each. */
+/** What docs/guides/cluster-and-redis.md tells operators to permit, a word each. */
 export function documentedRule(): string[] {
-  const page = readFileSync(join(process.cwd(), 'docs/guides/redis.md'), 'utf8')
+  const page = readFileSync(join(process.cwd(), 'docs/guides/cluster-and-redis.md'), 'utf8')
   const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
   return rule.trim().split(/\s+/).slice(3)
 }

@@ -6,7 +6,7 @@ import { ROOT } from '../fixtures/child.ts'
 // A death after each single exchange, with its consequences, is asked about in crate/core/tests/shared/dying.rs,
 // and real kills in __test__/shared/killed.test.ts.
 
-const PROMISES = ['README.md', 'docs/guides/shared.md', 'docs/internals/proof.md']
+const PROMISES = ['README.md', 'docs/concepts/guarantees.md', 'docs/internals/proof.md']
 
 test.each(PROMISES)('%s promises all or nothing after a kill for one limit only', (file) => {
   const text = readFileSync(join(ROOT, file), 'utf8').replaceAll(/\s+/g, ' ')
