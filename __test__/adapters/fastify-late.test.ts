@@ -8,7 +8,7 @@ const docs = readFileSync('docs/guides/fastify.md', 'utf8')
 /** The program in docs/guides/fastify.md that registers the plugin twice. */
 function recipe(): string {
   const blocks = [...docs.matchAll(/```ts[^\n]*\n([\s\S]*?)```/g)].map(([, code = '']) => code)
-  return blocks.find((code) => /^await [^]*hook: 'preHandler'/.test(code)) ?? ''
+  return blocks.find((code) => /^await [\s\S]*hook: 'preHandler'/.test(code)) ?? ''
 }
 
 test('docs/guides/fastify.md says what a preHandler hook never counts, and what to do about it', () => {

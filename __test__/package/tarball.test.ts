@@ -73,7 +73,11 @@ it('it needs nothing at run time, and asks for no peer', () => {
 it('every link of its texts leads to a file in it', () => {
   const texts = files.filter((file) => file.endsWith('.md') && !file.startsWith('bench/'))
   expect(texts).toEqual(
-    expect.arrayContaining(['README.md', 'docs/guides/fastify.md', 'docs/guides/cluster-and-redis.md']),
+    expect.arrayContaining([
+      'README.md',
+      'docs/guides/fastify.md',
+      'docs/guides/cluster-and-redis.md',
+    ]),
   )
   const broken = texts.flatMap((file) =>
     linksOf(file).flatMap((path) => (files.includes(path) ? [] : `${file}: ${path}`)),
