@@ -1,13 +1,31 @@
 import type { StoreStatus } from '../limiter.ts'
 import { withTimeout } from '../maybe-promise.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
-import { failureOf, OutageReporter, publish, StoreFailure, type StoreUser } from './failure.ts'
+import {
+  type FailureReason,
+  failureOf,
+  OutageReporter,
+  publish,
+  StoreFailure,
+  type StoreUser,
+} from './failure.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000
 /** A round trip is measured this often at most until it is short enough: one may be late by chance. */
 const MAX_PROBES = 3
+
+/** A call under way. */
+export interface GuardedCall {
+  /** Whether the caller has its answer, or was told that there is none. */
+  readonly settled: boolean
+  /** The reason of the failure if time runs out. Default: `'timeout'`. */
+  lateReason: FailureReason
+}
+
+/** What a {@link Guard} does for a caller. */
+export type GuardedWork<T> = (dueAt: number, call: GuardedCall) => Promise<T>
 
 /** Reasons of failures that are about one key: the store answers. */
 const ANSWERED: readonly string[] = ['contention', 'record']
@@ -95,11 +113,11 @@ export class Guard implements BreakerOwner {
   /**
    * Does the work within its deadline.
    *
-   * @param work gets `performance.now()` by which it has to be done; what comes later is ignored
+   * @param work gets `performance.now()` by which it has to be done, and the call; what comes later is ignored
    * @param since `performance.now()` from which the deadline counts. Default: now
    * @throws StoreFailure
    */
-  run<T>(work: (dueAt: number) => Promise<T>, since?: number): Promise<T> {
+  run<T>(work: GuardedWork<T>, since?: number): Promise<T> {
     if (!this.#hasStarted) return this.#runAfterStart(work)
     const { ms } = this.#deadlines
     if (!this.#breaker.isAvailableWithin(ms)) return Promise.reject(new StoreFailure('unavailable'))
@@ -115,14 +133,18 @@ export class Guard implements BreakerOwner {
         else this.#breaker.failed(failure, dueAt - now)
         reject(failure)
       }
-      const call = { settled: false, expire: () => fail(new StoreFailure('timeout')) }
+      const call = {
+        settled: false,
+        lateReason: 'timeout',
+        expire: () => fail(new StoreFailure('timeout', call.lateReason)),
+      }
       const succeed = (answer: T): void => {
         if (call.settled) return
         call.settled = true
         this.#breaker.succeeded(now)
         resolve(answer)
       }
-      work(dueAt).then(succeed, (error: unknown) => fail(failureOf(error)))
+      work(dueAt, call).then(succeed, (error: unknown) => fail(failureOf(error)))
       this.#deadlines.add(call, from, now)
     })
   }
@@ -173,7 +195,7 @@ export class Guard implements BreakerOwner {
     this.#failure = undefined
   }
 
-  async #runAfterStart<T>(work: (dueAt: number) => Promise<T>): Promise<T> {
+  async #runAfterStart<T>(work: GuardedWork<T>): Promise<T> {
     if (this.#waiting >= this.#options.maxWaiters) throw new StoreFailure('unavailable')
     this.#waiting++
     // A caller that waits keeps the process alive; a limiter alone does not.

@@ -18,7 +18,7 @@ export {
   StoreFailure,
   type StoreListener,
 } from './failure.ts'
-export { Guard, type GuardedStore } from './guard.ts'
+export { Guard, type GuardedCall, type GuardedStore, type GuardedWork } from './guard.ts'
 export {
   type LeaseOptions,
   type RemoteOptions,

@@ -21,10 +21,10 @@ export interface StoredValue<Version> {
   readonly nowMs?: number | undefined
 }
 
-/** Nothing stands under the key. `nowMs` is the store's own time, if it comes in the same round trip. */
+/** Nothing stands under the key, and this is the store's own time. Without one, `get` answers undefined. */
 export interface NothingStored {
   readonly value?: undefined
-  readonly nowMs?: number | undefined
+  readonly nowMs: number
 }
 
 /**

@@ -4,7 +4,7 @@ import { withTimeout } from '../maybe-promise.ts'
 import { type NativeStored, openStored } from '../native/binding.ts'
 import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
 import { StoreFailure } from './failure.ts'
-import type { Guard } from './guard.ts'
+import type { Guard, GuardedCall } from './guard.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import type { Store, StoredValue } from './store.ts'
 
@@ -14,6 +14,8 @@ const [ALLOWED, TTL_MS, IS_FOREIGN, BLOCKED_MS, STATUSES] = [0, 1, 2, 3, 4] as c
 const MAX_PAUSE_MS = 8
 /** After this a store that has not answered about a record is asked again. Callers do not wait for it. */
 const STUCK_MS = 1_000
+/** The latest time that the native steps take: the year 2248. */
+const MAX_MS = 2 ** 43
 
 /** The native steps for records of these limits. */
 export function openSteps(limits: readonly Limit[], options: ResolvedRemoteOptions): NativeStored {
@@ -40,8 +42,8 @@ type Operation = 'check' | 'take' | 'pace' | 'peek' | 'refund' | 'reset' | 'bloc
 /** A call that waits for the record of its key. */
 interface Call {
   decide(record: OpenRecord): Decision
-  /** `performance.now()` from which on nothing is charged for it. */
-  readonly dueAt: number
+  /** Nothing is charged for a call that has settled: it was too late. */
+  readonly guarded: GuardedCall
   resolve(decision: Decision): void
   reject(error: unknown): void
 }
@@ -106,11 +108,13 @@ export class StoredCounters implements Counters {
 
   #call(key: string, decide: Call['decide'], since?: number): Promise<Decision> {
     const { guard, nameOf } = this.#parts
-    const ask = (dueAt: number): Promise<Decision> =>
-      new Promise((resolve, reject) => {
-        this.#enqueue(nameOf(key), { decide, dueAt, resolve, reject })
-      })
-    return guard.run(ask, since)
+    return guard.run(
+      (_, guarded) =>
+        new Promise((resolve, reject) => {
+          this.#enqueue(nameOf(key), { decide, guarded, resolve, reject })
+        }),
+      since,
+    )
   }
 
   #enqueue(name: string, call: Call): void {
@@ -129,17 +133,17 @@ export class StoredCounters implements Counters {
 
   /** Decides about the calls that wait for a record until there are none. */
   async #work(name: string, waiting: Call[]): Promise<void> {
-    for (let lost = 0; waiting.length > 0; ) {
+    for (let lost = 0; waiting.some(({ guarded }) => !guarded.settled); ) {
       if (lost > 1) await pause(Math.random() * Math.min(lost, MAX_PAUSE_MS))
       lost = (await this.#attempt(name, waiting)) ? 0 : lost + 1
     }
+    this.#take(waiting)
     this.#waiting.delete(name)
   }
 
   /** @returns false if another writer was faster: the calls wait for the next attempt */
   async #attempt(name: string, waiting: Call[]): Promise<boolean> {
     const { store } = this.#parts
-    const startedAt = performance.now()
     let decided: readonly (readonly [Call, Decision])[] = []
     try {
       const found = readFound(await this.#settled(() => store.get(name)))
@@ -150,7 +154,9 @@ export class StoredCounters implements Counters {
       const set = (): Promise<boolean> =>
         store.compareAndSet(name, value as Uint8Array, found.version, ttlMs)
       if (ttlMs > 0 && (await this.#settled(set)) !== true) {
-        this.#lose(decided, waiting, 2 * performance.now() - startedAt)
+        for (const [call] of decided) call.guarded.lateReason = 'contention'
+        waiting.unshift(...decided.map(([call]) => call))
+        this.#count += decided.length
         return false
       }
       for (const [call, decision] of decided) call.resolve(decision)
@@ -165,21 +171,6 @@ export class StoredCounters implements Counters {
   #take(waiting: Call[]): readonly Call[] {
     this.#count -= waiting.length
     return waiting.splice(0)
-  }
-
-  /** @param nextEndsAt when another attempt is expected to be over: too late for some */
-  #lose(
-    decided: readonly (readonly [Call, Decision])[],
-    waiting: Call[],
-    nextEndsAt: number,
-  ): void {
-    const calls = decided.map(([call]) => call)
-    const again = calls.filter(({ dueAt }) => dueAt > nextEndsAt)
-    for (const call of calls) {
-      if (call.dueAt <= nextEndsAt) call.reject(new StoreFailure('timeout', 'contention'))
-    }
-    waiting.unshift(...again)
-    this.#count += again.length
   }
 
   /** What the store answers; it may also throw, or never settle. */
@@ -218,12 +209,13 @@ export class StoredCounters implements Counters {
  * a store that garbles what it keeps would never deny.
  */
 function decideAbout(call: Call, record: OpenRecord): readonly (readonly [Call, Decision])[] {
-  if (call.dueAt <= performance.now()) return []
+  if (call.guarded.settled) return []
   try {
     return [[call, call.decide(record)]]
-  } catch {
-    warnForeign()
-    call.reject(new StoreFailure('garbled', 'record'))
+  } catch (error) {
+    const isDamaged = (error as { code?: unknown }).code === 'RECORD_DAMAGED'
+    if (isDamaged) warnForeign()
+    call.reject(isDamaged ? new StoreFailure('garbled', 'record') : error)
     return []
   }
 }
@@ -242,10 +234,12 @@ function warnForeign(): void {
 
 /** What the store has answered, checked: it may be written by anyone. */
 function readFound(found: unknown): Partial<StoredValue<unknown>> {
-  const { value, version, nowMs } = (found ?? {}) as Partial<StoredValue<unknown>>
-  const isValue = value === undefined || (value instanceof Uint8Array && version !== undefined)
-  const isTime = nowMs === undefined || (typeof nowMs === 'number' && nowMs >= 0 && nowMs < 2 ** 43)
-  if (!isValue || !isTime) throw new StoreFailure('garbled')
+  if (found === undefined || found === null) return {}
+  const { value, version, nowMs } = found as Partial<StoredValue<unknown>>
+  const isTime = typeof nowMs === 'number' && nowMs >= 0 && nowMs < MAX_MS
+  const isValue = value instanceof Uint8Array && version !== undefined
+  const isRead = value === undefined ? isTime : isValue && (isTime || nowMs === undefined)
+  if (!isRead) throw new StoreFailure('garbled')
   return value === undefined ? { nowMs } : { value, version, nowMs }
 }
 
