@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createLimiter, type Store } from 'ratethrottle'
 import { limiterContract } from 'ratethrottle/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { ROOT } from '../fixtures/child.ts'
 import { type StoreServer, startMemcached, startPostgres } from './servers.ts'
@@ -64,6 +64,9 @@ async function startRacer(args: readonly string[]): Promise<() => Promise<Result
     stdio: ['pipe', 'pipe', 'inherit'],
     cwd: ROOT,
     timeout: 60_000,
+  })
+  onTestFinished(() => {
+    child.kill()
   })
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   const next = async (): Promise<string> => String((await lines.next()).value)
