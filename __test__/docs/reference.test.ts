@@ -36,7 +36,7 @@ const FOREIGN =
   /^(ERR_|DEPTH_|SELF_|UNABLE_|CERT_|MODULE_NOT_FOUND|NAPI_RS_|RATELIMIT_|RATETHROTTLE_)/
 
 test('errors.md explains every code of an error', () => {
-  const quoted = /['"]([A-Z]+(?:_[A-Z]+)+|CLOSED)['"]/g
+  const quoted = /['"]([A-Z]+(?:_[A-Z]+)+|CLOSED|INTERNAL)['"]/g
   const codes = allOf(typescript + rust + loader, quoted).filter((code) => !FOREIGN.test(code))
   expect(codes.length).toBeGreaterThan(20)
   expect(headingsOf('errors')).toEqual(codes)

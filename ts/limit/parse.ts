@@ -100,10 +100,7 @@ function readElement(element: unknown, room: number, name: string): readonly Lim
 }
 
 function readText(text: string, room: number, name: string): Limit[] {
-  if (text.length > MAX_TEXT_LENGTH) {
-    throw new InvalidLimit(text, MAX_TEXT_LENGTH, `at most ${MAX_TEXT_LENGTH} characters`, name)
-  }
-  const scanner = new Scanner(text, name)
+  const scanner = new Scanner(text, name, MAX_TEXT_LENGTH)
   const found: Limit[] = []
   do {
     scanner.skipBlanks()
@@ -149,15 +146,7 @@ export function readDuration(value: unknown, name: string): number {
 }
 
 function readDurationText(text: string, name: string): number {
-  if (text.length > MAX_DURATION_LENGTH) {
-    throw new InvalidLimit(
-      text,
-      MAX_DURATION_LENGTH,
-      `at most ${MAX_DURATION_LENGTH} characters`,
-      name,
-    )
-  }
-  const scanner = new Scanner(text, name)
+  const scanner = new Scanner(text, name, MAX_DURATION_LENGTH)
   const ms = readWindow(scanner, OF_DURATIONS)
   scanner.skipBlanks()
   if (scanner.next !== '') scanner.fail('the end')
@@ -215,10 +204,12 @@ class Scanner {
   /**
    * @param text what to read
    * @param name what the text was given as, for the messages
+   * @param maxLength in UTF-16 code units; a longer text is refused unread
    */
-  constructor(text: string, name: string) {
+  constructor(text: string, name: string, maxLength: number) {
     this.#text = text
     this.#name = name
+    if (text.length > maxLength) this.fail(`at most ${maxLength} characters`, maxLength)
   }
 
   /** 0-based index of the next character; the text's length at the end. */
