@@ -52,7 +52,7 @@ export interface RateThrottle
  * ```
  *
  * Several middlewares in a row all apply: a request is charged to all of them or to none. One middleware counts a
- * request once, even if the request passes it several times, and has one budget for all routes it is used on.
+ * request once, even if the request passes it several times, and counts all routes that it is used on together.
  * A refused request never reaches its handler: a `RateLimitExceeded` (429) goes to the error handlers of
  * the app, or where it has none is answered as JSON.
  *
@@ -99,7 +99,7 @@ const REFUSALS = new WeakMap<object, Refusal>()
  * Hands refusals of a middleware to the error handlers that the request can reach from there, or answers them as
  * JSON if there is none: Express itself would answer an error with a page of HTML and write it to the log.
  *
- * Express decides which error handlers those are: the error takes its usual way, at whose end is a handler of ours.
+ * Express decides which error handlers those are: the error takes its usual way, and our own handler comes last.
  */
 function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
   return (refusal, request, response, next) => {

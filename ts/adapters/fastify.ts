@@ -70,7 +70,7 @@ declare module 'fastify' {
      * handler: `preHandler: app.rateThrottle('5/minute')`. Make it once, where the route is declared. It has the
      * options of the nearest registration, except for the limits.
      *
-     * Its own `reset` and `peek` ask the limits of that registration; `ready` and `close` speak for all of it.
+     * `app.rateThrottle.reset` and `peek` use the limits of that registration, `ready` and `close` all its limiters.
      */
     rateThrottle: Decorator<
       FastifyRequest<RouteGenericInterface, RawServer, RawRequest>,
@@ -96,7 +96,8 @@ interface Decorator<Request, Reply> extends Controls {
  * ```
  *
  * `limits` apply to all routes of the instance together, early ones and 404s included. A route with
- * `config.rateLimit` has limits and counters of its own instead. A refused request never reaches its handler: a `RateLimitExceeded` (429) goes through the server's error handler, with `Retry-After` set.
+ * `config.rateLimit` has its own limits and counters instead. A refused request never reaches its handler: a
+ * `RateLimitExceeded` (429) goes through the server's error handler, with `Retry-After` set.
  */
 const rateThrottle: FastifyPluginCallback<PluginOptions> = (app, options, done) => {
   try {

@@ -37,7 +37,7 @@ export interface Controls {
   close(): void
 }
 
-/** The controls of several limiters: `reset` and `peek` speak to the first, `ready` and `close` to all of them. */
+/** The controls of several limiters: `reset` and `peek` use the first, `ready` and `close` all of them. */
 export function controlsOf(own: Controls | undefined, others: Iterable<Controls> = []): Controls {
   const all = (): Controls[] => (own === undefined ? [...others] : [own, ...others])
   return {
@@ -139,10 +139,10 @@ export function proceed<Request extends object, Response extends object>(
   }
 }
 
-/** A middleware that makes more of its kind. `ready` and `close` speak for those, too; `reset` and `peek` do not. */
+/** A middleware that makes others. Its `ready` and `close` include those; its `reset` and `peek` do not. */
 export interface MiddlewareFamily<Request, Response, Self> extends Controls {
   /**
-   * Middleware with limits of its own, for a route or a router. It has the same options but for the limits:
+   * Middleware with its own limits, for a route or a router. It has the same options except for the limits:
    * `app.get('/search', limiter.limit('10/minute'), search)`.
    */
   limit<const L extends LimitInput>(limits: CheckedLimits<L>): Self

@@ -256,7 +256,7 @@ function checkDecision(decision: unknown): void {
 }
 
 /**
- * The status of the deciding limit, as far as its decision tells: a bucket gains one unit after another, a window
+ * The status of the deciding limit, as far as its decision shows: a bucket gains one unit after another, a window
  * all at once, and of the other two algorithms only the time until all are back is known.
  */
 function statusOf(decision: Decision, { limits, algorithm }: LimiterShown): LimitStatus {

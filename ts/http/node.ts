@@ -29,7 +29,7 @@ function askPeer(socket: Known | undefined): string | undefined {
   return canonical
 }
 
-/** What Node keeps below a socket. TLS has a handle of its own, around that of the connection. */
+/** What Node keeps below a socket. TLS has its own handle, around that of the connection. */
 interface Handle {
   readonly getpeername?: unknown
   readonly _parent?: Handle

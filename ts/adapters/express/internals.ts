@@ -3,7 +3,7 @@ import type { Warnings } from '../../http/events.ts'
 
 /*
  * What Express keeps of its middlewares, routes and routers. Not documented, but the same for many years: it
- * tells which routes come before a middleware, and whether an app has error handlers.
+ * shows which routes come before a middleware, and whether an app has error handlers.
  */
 
 /** A middleware, a route or a router. */
@@ -151,12 +151,12 @@ interface Scan {
   readonly handles: ReadonlySet<unknown>
 }
 
-/** Express tells an error handler from a middleware by its number of arguments. */
+/** Express recognizes an error handler by its number of arguments. */
 const ERROR_HANDLER_ARGUMENTS = 4
 /** A router inside may get a layer later, which can't be noticed from outside. */
 const SCAN_EVERY_MS = 1000
 const MAX_APPS = 16
-/** Error handlers of ours, which answer refusals only. */
+/** Our own error handlers, which answer refusals only. */
 const OURS = new WeakSet<object>()
 const ERRORS = new WeakMap<object, AppErrors>()
 
@@ -194,7 +194,7 @@ class AppErrors {
     return this.#look().hasErrorHandler
   }
 
-  /** Adds an error handler of ours behind all layers that the app has by now. */
+  /** Adds our own error handler behind all layers that the app has by now. */
   handleLast(answer: ErrorRequestHandler): void {
     if (this.#last !== undefined && layersOf(this.#app).at(-1) === this.#last) return
     const last: ErrorRequestHandler = (error, request, response, next) => {
@@ -209,7 +209,7 @@ class AppErrors {
     this.#last = layer
   }
 
-  /** Notes the requests that come with a callback for errors: only the call tells where it leads. */
+  /** Records which requests come with a callback for errors: only the call shows where that leads. */
   #watchRequests(app: Handling): void {
     const { handle } = app
     const beyond = this.#beyond

@@ -18,7 +18,7 @@ import type { FastifyLimiter } from './routes.ts'
 
 /**
  * A hook for any stage before the handler, of any kind of server: it asks little of the requests, because
- * those of HTTP/2, of a custom logger and of a type provider have types of their own.
+ * those of HTTP/2, of a custom logger and of a type provider have other types.
  */
 export interface RateThrottleHook {
   (request: AnyExchange, reply: AnyExchange, done: (error?: Error) => void): void
@@ -71,7 +71,7 @@ export function hookOf(
   return hook as RateThrottleHook
 }
 
-/** The caller passes the error on: an answer of ours would be a second one. */
+/** The caller passes the error on: an answer from here would be a second one. */
 async function byHand(
   source: LimiterSource,
   request: FastifyRequest,
@@ -172,7 +172,7 @@ function runAll(
 
 type Logger = FastifyRequest['log'] & { isLevelEnabled?: (level: string) => boolean }
 
-/** Whether the log takes what Fastify would write about a status; taken for granted of a logger that can't tell. */
+/** Whether the logger would write Fastify's line about a status. True if it can't be asked. */
 function isLogging(reply: FastifyReply, status: number): boolean {
   const logger = reply.log as Logger
   if (typeof logger.isLevelEnabled === 'function') {
@@ -248,7 +248,7 @@ function isProxyExplicit(
   warnings: Warnings,
 ): boolean {
   if (request.ips === undefined) return false
-  // Since 5.12.1 Fastify trusts no proxy where a number of hops is given, without a word. Only its options tell.
+  // Since 5.12.1 Fastify silently trusts no proxy where a number of hops is given. Only its options show that.
   const options = hiddenProperty<{ readonly trustProxy?: unknown }>('fastify.options')(app)
   // Fastify's own getter, asked about a request that comes from this address.
   const trusts = (address: string): boolean => {

@@ -46,7 +46,7 @@ export function registeredIn(app: object): readonly RouteLimiters[] {
  * The registrations that a route belongs to: those of the nearest instance that has limits for it.
  *
  * @param app the instance that the route was declared in
- * @param hasOwn whether the route has limits of its own, or says that it has none
+ * @param hasOwn whether the route has its own limits, or says that it has none
  */
 export function ownersOf(app: object, hasOwn: boolean): readonly RouteLimiters[] {
   for (const instance of chainOf(app)) {
@@ -107,7 +107,7 @@ const WORDS: ReadonlySet<string> = new Set([
   ...['ratethrottling', 'limitrate'],
 ])
 
-/** A route's limits without `replace`, which only says that they are meant. */
+/** A route's limits without `replace`, which only confirms them. */
 export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<RouteLimit, false> {
   if (!saysReplace(rateLimit)) return rateLimit
   const { replace, ...options } = rateLimit

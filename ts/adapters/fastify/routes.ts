@@ -60,9 +60,9 @@ interface Declared {
   readonly limiter: FastifyLimiter | undefined
 }
 
-/** The limiters of one registration: the plugin's own, and those of the routes that have limits of their own. */
+/** The limiters of one registration: the plugin's own, and those of routes with their own limits. */
 export class RouteLimiters {
-  /** The limiter of all routes that have no limits of their own, if there is one. */
+  /** The limiter of all routes without their own limits, if there is one. */
   readonly global: FastifyLimiter | undefined
   readonly #options: Options
   readonly #adapter: HttpAdapter<FastifyRequest, FastifyReply>
