@@ -1,0 +1,8 @@
+import { execFileSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import { ROOT } from '../fixtures/child.ts'
+
+test('the pictures of the algorithms are what the limiters decide', () => {
+  const args = ['site/algorithm-pictures.mjs', '--check']
+  expect(execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })).toBe('')
+})
