@@ -8,8 +8,8 @@ import { FakeClock, RateLimiter } from '../dist/index.js'
 const COUNT = 10
 const LIMIT = `${COUNT}/minute`
 const WINDOW = 60
-const WIDTH = 860
-const LEFT = 130
+const WIDTH = 680
+const LEFT = 112
 const RIGHT = 20
 const STYLE =
   '<style>text{fill:#57606a}.grid{stroke:#8b949e;stroke-opacity:.35}.denied{fill:none;stroke:#8b949e;stroke-opacity:.7}@media(prefers-color-scheme:dark){text{fill:#c9d1d9}}</style>'
@@ -80,10 +80,10 @@ const text = (left, top, said, more = '') =>
 const line = (x1, y1, x2, y2, more) =>
   `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" ${more}/>`
 const dot = (left, top, isAdmitted, colour) =>
-  `<circle cx="${round(left)}" cy="${round(top)}" r="2.2" ${isAdmitted ? `fill="${colour}"` : 'class="denied"'}/>`
+  `<circle cx="${round(left)}" cy="${round(top)}" r="2.4" ${isAdmitted ? `fill="${colour}"` : 'class="denied"'}/>`
 
 function svg(height, title, parts) {
-  const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12" role="img" aria-label="${title}">`
+  const open = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13" role="img" aria-label="${title}">`
   return `${[open, STYLE, ...parts, '</svg>'].join('\n')}\n`
 }
 
@@ -101,7 +101,7 @@ function bursts() {
   const step = 104
   const bottom = 40 + names.length * step
   const rows = names.flatMap((name, i) => burstRow(name, 40 + (i + 1) * step - 22))
-  const title = `One client, ${LIMIT}: filled requests are admitted, the others denied. The bar marks the fullest minute.`
+  const title = `${LIMIT}: filled requests are admitted, the others denied. The bar marks the fullest minute.`
   return svg(bottom + 26, title, [text(8, 18, title), ...axis(32, bottom, 180, 30), ...rows])
 }
 
@@ -116,7 +116,7 @@ function burstRow(name, base) {
   const { from, count } = fullestWindow(seen)
   const [left, right] = [x(from, 180), x(from + WINDOW, 180)]
   const bar = line(left, base + 12, right, base + 12, `stroke="${COLOURS[name]}" stroke-width="3"`)
-  const label = text(right + 6, base + 18, `${count} in ${WINDOW} s`, 'font-size="11"')
+  const label = text(right + 6, base + 18, `${count} in ${WINDOW} s`, 'font-size="12"')
   const leftmost = text(8, base - 26, name, 'font-weight="bold"')
   return [leftmost, ...dots, bar, label]
 }
@@ -135,7 +135,7 @@ function totals() {
     const at = run(name, OVERLOAD).filter(({ isAdmitted }) => isAdmitted)
     const steps = at.map((one, n) => `H${round(x(one.at, 180))}V${round(y(n + 1))}`).join('')
     const path = `<path d="M${LEFT} ${bottom}${steps}H${WIDTH - RIGHT}" fill="none" stroke="${COLOURS[name]}" stroke-width="${name === 'sliding-log' ? 7 : 2}"/>`
-    const left = LEFT + i * 170
+    const left = 8 + i * 170
     const key = `<rect x="${left}" y="34" width="12" height="12" fill="${COLOURS[name]}"/>`
     return [path, key, text(left + 18, 44, `${name}: ${at.length}`)]
   })
