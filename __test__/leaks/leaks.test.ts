@@ -37,6 +37,8 @@ it('a panic stops at the border, in every function', async () => {
     'reset',
     'standing',
     'stats',
+    'stored check',
+    'stored block',
   ]
   expect(lines.map((line) => line.replace(/:.*/, ''))).toEqual(expect.arrayContaining(functions))
 })

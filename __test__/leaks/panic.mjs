@@ -11,7 +11,15 @@ const names = Object.keys(native).filter(isFunction)
 const inOrder = [...names.filter((name) => name !== 'close'), 'close']
 
 for (const name of inOrder) {
-  const use = () => native[name](...(ARGUMENTS[name] ?? ['key']))
+  provoke(name, () => native[name](...(ARGUMENTS[name] ?? ['key'])))
+}
+
+const stored = binding.openStored({ ...options, counts: [100], windowsMs: [60_000] })
+for (const name of Object.keys(stored).filter((one) => typeof stored[one] === 'function')) {
+  provoke(`stored ${name}`, () => stored[name](undefined, 1, 1))
+}
+
+function provoke(name, use) {
   use()
   binding.panicNext()
   try {

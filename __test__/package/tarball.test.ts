@@ -12,7 +12,7 @@ const EXPECTED = [
   /^(LICENSE|README\.md|CHANGELOG\.md|SECURITY\.md|package\.json)$/,
   /^docs\/[\w/-]+\.(md|svg)$/,
   /^bench\/record\/[\w.-]+\.(md|svg)$/,
-  /^examples\/[\w-]+\.(mjs|ts)$/,
+  /^examples\/[\w/-]+\.(mjs|ts)$/,
   /^dist\/.+\.(js|d\.ts)$/,
   /^crate\/napi\/binding\.(cjs|d\.cts)$/,
   /^crate\/napi\/ratethrottle\.[\w-]+\.node$/,

@@ -37,7 +37,7 @@ async function main(): Promise<void> {
   const limiter = new RemoteLimiter(limits, options, backend)
   const first = await limiter.check('user:42')
   const second = await limiter.check('user:42')
-  console.log(first.allowed, second.allowed)
+  console.log(`${first.allowed} ${second.allowed}`)
   await limiter.close()
 }
 

@@ -133,7 +133,7 @@ fn a_denial_begins_the_block_of_block_for_once() {
     let mut kept = Kept::new(config(AlgorithmKind::FixedWindow, &[(1, 1_000)], 60_000));
     assert!(kept.allows(0, 1));
     let denied = kept.step(START, Operation::Check(1));
-    assert_eq!(denied.decision.retry_ms, 60_000);
+    assert_eq!((denied.decision.retry_ms, denied.blocked_ms), (60_000, 60_000));
     assert!(denied.write.is_some());
     let again = kept.step(later(59_999), Operation::Check(1));
     assert_eq!((again.decision.retry_ms, again.write), (1, None));
