@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AsyncLimiter } from './async-limiter.ts'
 import { FakeClock } from './clock.ts'
 import type { LimitInput } from './limit/limit.ts'
-import type { MaybePromise } from './maybe-promise.ts'
+import type { AsyncLimiter, MaybePromise } from './limiter.ts'
 import type { Algorithm, RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 

@@ -1,17 +1,17 @@
 /** Limits on methods: see {@link limit}. */
 
 import type { Decision } from './decision.ts'
-import type {
-  AnyArgs,
-  LimitDecorator,
-  LimiterOptions,
-  LimitOptions,
-  MethodLimiter,
+import {
+  type AnyArgs,
+  type LimitDecorator,
+  type LimiterOptions,
+  type LimitOptions,
+  type MethodLimiter,
+  type RuleMaker,
+  readRule,
 } from './decorators/rule.ts'
-import { type RuleMaker, readRule } from './decorators/rule.ts'
 import { limitMethod, type Method, rulesOf } from './decorators/wrap-method.ts'
-import type { LimitInput } from './limit/limit.ts'
-import type { CheckedLimits } from './limit/literal.ts'
+import type { CheckedLimits, LimitInput } from './limit/limit.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { invalid } from './validate.ts'
 

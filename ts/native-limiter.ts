@@ -1,10 +1,8 @@
 import type { Clock } from './clock.ts'
 import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
-import type { Limiter, LimitStatus, VariableLimiter } from './limiter.ts'
-import type { MaybePromise } from './maybe-promise.ts'
-import { type NativeVariable, openVariable } from './native/binding.ts'
-import { openWatched } from './native/shared.ts'
+import type { Limiter, LimitStatus, MaybePromise, VariableLimiter } from './limiter.ts'
+import { type NativeVariable, openVariable, openWatched } from './native/binding.ts'
 import {
   type RateLimiterOptions,
   type ResolvedOptions,

@@ -3,11 +3,9 @@ import type { Clock } from './clock.ts'
 import { type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './errors.ts'
 import { SHORTEST_SLICE } from './key-hash.ts'
-import { burstOf, type Limit, type LimitInput } from './limit/limit.ts'
-import type { CheckedLimits } from './limit/literal.ts'
+import { burstOf, type CheckedLimits, type Limit, type LimitInput } from './limit/limit.ts'
 import { readLimits } from './limit/parse.ts'
-import { type Native, type OpenOptions, open } from './native/binding.ts'
-import { openWatched } from './native/shared.ts'
+import { type Native, type OpenOptions, open, openWatched } from './native/binding.ts'
 import { type LimiterStats, NativeLimiter, readStats } from './native-limiter.ts'
 import {
   type Algorithm,

@@ -1,6 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { LimitInput } from './limit/limit.ts'
-import type { CheckedLimits } from './limit/literal.ts'
+import type { CheckedLimits, LimitInput } from './limit/limit.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import { ownOptions } from './validate.ts'

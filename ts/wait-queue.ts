@@ -1,6 +1,6 @@
 import { type Clock, withTimers } from './clock.ts'
 import { type Decision, deniedFor } from './decision.ts'
-import { andThen, type MaybePromise } from './maybe-promise.ts'
+import { andThen, type MaybePromise } from './limiter.ts'
 import { Agenda } from './wait-queue/agenda.ts'
 import {
   type Caller,

@@ -1,8 +1,7 @@
 import { agedDenial, type Decision, deniedFor } from './decision.ts'
 import { closedError, RateLimitExceeded, retryMessage } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
-import type { LimitStatus } from './limiter.ts'
-import type { MaybePromise } from './maybe-promise.ts'
+import type { LimitStatus, MaybePromise } from './limiter.ts'
 import type { Algorithm } from './options.ts'
 import { invalid, ownOptions } from './validate.ts'
 import {

@@ -12,11 +12,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** What the compiler says about `lines`, which may call `take(limits)`; empty when it is content. */
 function compile(lines: readonly string[]): string {
-  const literal = JSON.stringify(resolve('ts/limit/literal.ts'))
   const limit = JSON.stringify(resolve('ts/limit/limit.ts'))
   const source = [
-    `import type { CheckedLimits } from ${literal}`,
-    `import type { LimitInput } from ${limit}`,
+    `import type { CheckedLimits, LimitInput } from ${limit}`,
     'declare function take<const L extends LimitInput>(limits: CheckedLimits<L>): void',
     ...lines,
   ]

@@ -1,6 +1,5 @@
 import { describe, expectTypeOf, it } from 'vitest'
-import type { Limit, LimitInput } from '../../ts/limit/limit.ts'
-import type { CheckedLimits } from '../../ts/limit/literal.ts'
+import type { CheckedLimits, Limit, LimitInput } from '../../ts/limit/limit.ts'
 import { parseLimits } from '../../ts/limit/parse.ts'
 import type { ACCEPTED, MISTAKES } from '../limit/texts.ts'
 

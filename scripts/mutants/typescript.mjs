@@ -164,7 +164,7 @@ const QUEUE = [
 const REDIS = [
   {
     name: 'a limiter that answers with promises has an allow',
-    file: 'ts/async-limiter.ts',
+    file: 'ts/limiter.ts',
     from: "throw withCode(new TypeError(message), 'ASYNC_LIMITER')",
     to: 'return message as never',
     tests: paths('async-limiter'),

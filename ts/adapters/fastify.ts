@@ -11,14 +11,12 @@ import type {
 import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
-import type { HandOn } from '../http/controls.ts'
-import { type Controls, controlsOf } from '../http/controls.ts'
+import { type Controls, controlsOf, type HandOn } from '../http/controls.ts'
 import { Warnings } from '../http/events.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
-import type { LimitInput } from '../limit/limit.ts'
-import type { CheckedLimits } from '../limit/literal.ts'
+import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { invalid, oneOf, withCode } from '../validate.ts'
 import {
   fastifyAdapter,

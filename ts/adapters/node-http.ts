@@ -9,7 +9,7 @@ import { nextLimiterName } from '../http/request-limits.ts'
 import { ownHttpOptions } from '../http/resolve-options.ts'
 import type { Refusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { andThen, type MaybePromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise } from '../limiter.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'

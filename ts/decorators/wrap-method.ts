@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../errors.ts'
-import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { AnyArgs, Charge, MethodOf, Rule } from './rule.ts'
 
 /** Any method. */

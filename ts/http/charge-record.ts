@@ -1,5 +1,5 @@
 import type { Decision } from '../decision.ts'
-import { andThen, type MaybePromise, unlessClosed } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, unlessClosed } from '../limiter.ts'
 import type { ProvisionalCharge } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 

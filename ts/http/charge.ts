@@ -1,6 +1,5 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import type { Limiter } from '../limiter.ts'
-import { andThen, type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import { andThen, type Limiter, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { readCaps } from '../options.ts'
 import { type Caller, Refused } from '../wait-queue/line.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'

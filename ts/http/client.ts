@@ -1,6 +1,6 @@
 import type { Trust } from '../client-ip/trust-proxy.ts'
 import { RequestRefused } from '../errors.ts'
-import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { invalid } from '../validate.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import type { WarningCode, Warnings } from './events.ts'

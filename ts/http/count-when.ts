@@ -1,5 +1,5 @@
 import { isClosed } from '../errors.ts'
-import { toPromise } from '../maybe-promise.ts'
+import { toPromise } from '../limiter.ts'
 import { invalid } from '../validate.ts'
 import type { LimiterContext } from './adapter.ts'
 import type { Exchange } from './charge-record.ts'

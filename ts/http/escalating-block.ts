@@ -2,9 +2,14 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { VariableLimiter } from '../limiter.ts'
-import { type Limiter, type LimitStatus, readiness } from '../limiter.ts'
-import { andThen, type MaybePromise } from '../maybe-promise.ts'
+import {
+  andThen,
+  type Limiter,
+  type LimitStatus,
+  type MaybePromise,
+  readiness,
+  type VariableLimiter,
+} from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import type { OpenCompanion } from './request-limits.ts'
 

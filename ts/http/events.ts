@@ -4,7 +4,7 @@ import { type Channel, channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Decision } from '../decision.ts'
-import { toPromise } from '../maybe-promise.ts'
+import { toPromise } from '../limiter.ts'
 import { printable } from '../validate.ts'
 
 /** A decision about a request. */

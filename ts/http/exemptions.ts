@@ -1,5 +1,5 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
-import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import type { LimiterContext } from './adapter.ts'
 import type { ResolvedHttpOptions } from './resolve-options.ts'
 

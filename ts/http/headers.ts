@@ -1,7 +1,6 @@
 import type { Decision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import type { LimitStatus } from '../limiter.ts'
-import { andThen, type MaybePromise, unlessClosed } from '../maybe-promise.ts'
+import { andThen, type LimitStatus, type MaybePromise, unlessClosed } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { invalid } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'

@@ -1,5 +1,4 @@
-import type { Limiter } from '../limiter.ts'
-import { andThen, type MaybePromise } from '../maybe-promise.ts'
+import { andThen, type Limiter, type MaybePromise } from '../limiter.ts'
 import type { OpenCompanion } from './request-limits.ts'
 
 /** A queue of requests that wait for units that others hold. */

@@ -1,7 +1,6 @@
 import type { Decision } from '../decision.ts'
 import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
-import type { StoreStatus } from '../limiter.ts'
-import { andThen, type MaybePromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, type StoreStatus } from '../limiter.ts'
 import { isRemote } from '../storage-url.ts'
 import { withCode } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'

@@ -1,7 +1,6 @@
 import { addressKey, readPrefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { andThen, toPromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import { invalid, ownOptions } from '../validate.ts'
 
 /** What a key function returns: no key is `undefined`, `null` or an empty text. */

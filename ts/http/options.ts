@@ -1,7 +1,6 @@
 import type { TrustInput } from '../client-ip/trust-proxy.ts'
 import type { RateLimitExceeded } from '../errors.ts'
-import type { LimitInput } from '../limit/limit.ts'
-import type { CheckedLimits } from '../limit/literal.ts'
+import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import type { RateLimiterOptions } from '../options.ts'
 import type { RedisOptions } from '../redis/index.ts'
 import type { Settings } from '../settings.ts'

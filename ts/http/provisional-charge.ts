@@ -1,5 +1,5 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import { andThen, type MaybePromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise } from '../limiter.ts'
 import { type Caller, Later, Refused, type WaitResult } from '../wait-queue/line.ts'
 import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'

@@ -2,8 +2,15 @@ import { createForAdapter, createVariable } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import { type Limiter, readiness, type StoreStatus, type VariableLimiter } from '../limiter.ts'
-import { type MaybePromise, toPromise, withTimeout } from '../maybe-promise.ts'
+import {
+  type Limiter,
+  type MaybePromise,
+  readiness,
+  type StoreStatus,
+  toPromise,
+  type VariableLimiter,
+  withTimeout,
+} from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'

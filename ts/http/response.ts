@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
-import { andThen, type MaybePromise, toPromise } from '../maybe-promise.ts'
+import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { HttpAdapter, LimiterContext } from './adapter.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'

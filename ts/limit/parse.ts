@@ -1,6 +1,7 @@
 import { InvalidLimit } from '../errors.ts'
 import { invalid, withCode } from '../validate.ts'
 import {
+  type CheckedLimits,
   checkLimit,
   LIMITS_IN_WORDS,
   type Limit,
@@ -11,7 +12,6 @@ import {
   UNITS_IN_WORDS,
   unitMs,
 } from './limit.ts'
-import type { CheckedLimits } from './literal.ts'
 
 /** Longest limit string, in UTF-16 code units; a longer one is refused unread. */
 const MAX_TEXT_LENGTH = 1_024

@@ -1,5 +1,7 @@
 import binding, { type OpenOptions, type VariableOptions } from '#binding'
-import { withCode } from '../validate.ts'
+import type { SharedErrorCode } from '../errors.ts'
+import type { OnMismatch, ResolvedOptions } from '../options.ts'
+import { printable, withCode } from '../validate.ts'
 
 /** The functions of one limiter, and the buffers that hold the numbers of the last call. */
 export type Native = ReturnType<typeof binding.open>
@@ -72,4 +74,145 @@ function toPublicError(error: unknown): unknown {
 
 function hasCode(error: unknown): error is { readonly code: string; readonly message: string } {
   return typeof error === 'object' && error !== null && 'code' in error && 'message' in error
+}
+
+/** What an operator of shared limiters is warned of. docs/reference/warnings.md explains each code. */
+type SharedWarning =
+  | 'RATETHROTTLE_SHARED_PRIVATE'
+  | 'RATETHROTTLE_SHARED_SETTINGS'
+  | 'RATETHROTTLE_SHARED_RENEWED'
+  | 'RATETHROTTLE_SHARED_LOST'
+
+/** Why there may be no shared state. */
+const SHARED_ERROR_CODES: readonly unknown[] = [
+  'SHARED_UNTRUSTED',
+  'SHARED_MISMATCH',
+  'SHARED_NO_SPACE',
+  'SHARED_FAILED',
+  'NOT_AVAILABLE',
+] satisfies SharedErrorCode[]
+
+/**
+ * How long processes may count separately after the file they share was deleted, as systemd does at log-out.
+ * No request waits for the check.
+ */
+const CHECK_EVERY_MS = 2_000
+
+/** What the native `renew` answers in `wide[0]`, besides 0 for a file that is still the shared one. */
+const REATTACHED = 1
+const DETACHED = 2
+
+type Watchable = Pick<Native, 'renew' | 'stats' | 'wide'>
+
+/** The options of a limiter that say who shares it. */
+type Sharing = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
+
+/**
+ * Opens a native limiter. One that processes share is watched until `endWatch` is called or `handleOf` is garbage.
+ *
+ * @param handleOf what callers hold: they may keep only a limiter's `allow`, and that must keep the watch
+ * @param onReattached the native side has forgotten the last key
+ * @throws Error with one of {@link SHARED_ERROR_CODES}, unless `onMismatch` is `'private'`
+ */
+export function openWatched<O extends object, N extends Watchable>(
+  open: (options: O & { name?: string; shared?: boolean }) => N,
+  options: O,
+  { name, shared, onMismatch }: Sharing,
+  handleOf: (native: N) => object,
+  onReattached: () => void,
+): { readonly native: N; readonly endWatch: (() => void) | undefined } {
+  if (name === undefined) return { native: open(options), endWatch: undefined }
+  if (!shared) return { native: open({ ...options, name }), endWatch: undefined }
+  const native = openShared((more) => open({ ...options, ...more }), name, onMismatch)
+  return { native, endWatch: watch(native, handleOf(native), name, onReattached) }
+}
+
+function openShared<N extends Watchable>(
+  open: (options: { name: string; shared?: boolean }) => N,
+  name: string,
+  onMismatch: OnMismatch,
+): N {
+  try {
+    const native = open({ name, shared: true })
+    warnOfConflicts(native, name)
+    return native
+  } catch (error) {
+    if (onMismatch !== 'private' || !isSharedError(error)) throw error
+    const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
+    warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
+    // The threads of this process still count together.
+    return open({ name: `shared ${name}` })
+  }
+}
+
+function isSharedError(error: unknown): error is Error {
+  return SHARED_ERROR_CODES.includes((error as { readonly code?: unknown } | null)?.code)
+}
+
+/** Other settings are another state: while processes with the old ones run, both states admit. */
+function warnOfConflicts(native: Watchable, name: string): void {
+  native.stats()
+  const [, , , conflicting = 0] = native.wide
+  if (conflicting === 0) return
+  warn(
+    'RATETHROTTLE_SHARED_SETTINGS',
+    name,
+    `other processes share the limiter ${printable(name)} with other limits, algorithm, burst, blockFor or ` +
+      'capacity; they and this process are counted separately until those processes exit',
+  )
+}
+
+/** What `watch` needs, for as long as callers can reach the limiter. */
+const watched = new WeakMap<object, object>()
+
+/**
+ * Checks now and then whether the file is still the one that other processes find under the name, and
+ * reattaches the limiter if not. Keeps neither the process nor the limiter alive.
+ */
+function watch(
+  native: Watchable,
+  handle: object,
+  name: string,
+  onReattached: () => void,
+): () => void {
+  const limiter = { native, onReattached }
+  watched.set(handle, limiter)
+  const weak = new WeakRef(limiter)
+  const timer = setInterval(() => {
+    const found = weak.deref()
+    if (found === undefined) clearInterval(timer)
+    else reattach(found.native, name, found.onReattached)
+  }, CHECK_EVERY_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+function reattach(native: Watchable, name: string, onReattached: () => void): void {
+  native.renew()
+  const [attachment] = native.wide
+  const file = `the shared file for ${printable(name)}`
+  if (attachment === REATTACHED) {
+    onReattached()
+    warn('RATETHROTTLE_SHARED_RENEWED', name, `${file} was deleted; counters were reset`)
+  } else if (attachment === DETACHED) {
+    const until = 'this process counts for itself until one can be made'
+    const see = 'see "npx ratethrottle shared list"'
+    warn(
+      'RATETHROTTLE_SHARED_LOST',
+      name,
+      `${file} was deleted and cannot be replaced; ${until}: ${see}`,
+    )
+  }
+}
+
+/** The most warnings of one process: one for each code and name. */
+const MAX_WARNINGS = 1024
+const warned = new Set<string>()
+
+/** Warns once of each thing for each name. */
+function warn(code: SharedWarning, name: string, message: string): void {
+  const warning = `${code} ${name}`
+  if (warned.has(warning) || warned.size >= MAX_WARNINGS) return
+  warned.add(warning)
+  process.emitWarning(message, { type: 'RateThrottleWarning', code })
 }

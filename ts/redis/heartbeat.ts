@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { withTimeout } from '../maybe-promise.ts'
+import { withTimeout } from '../limiter.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import { failureOf, timedOut } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'

@@ -1,4 +1,4 @@
-import { withTimeout } from '../maybe-promise.ts'
+import { withTimeout } from '../limiter.ts'
 import type { BreakerOwner } from '../remote/circuit-breaker.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import { type Diagnosis, failureAt, failureOf, timedOut } from './failure.ts'

@@ -1,9 +1,7 @@
-import type { AsyncLimiter } from '../async-limiter.ts'
 import type { Decision } from '../decision.ts'
-import type { Limit, LimitInput } from '../limit/limit.ts'
-import type { CheckedLimits } from '../limit/literal.ts'
+import type { CheckedLimits, Limit, LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
-import type { StoreStatus } from '../limiter.ts'
+import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
 import {
   type Backend,

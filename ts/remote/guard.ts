@@ -1,5 +1,4 @@
-import type { StoreStatus } from '../limiter.ts'
-import { withTimeout } from '../maybe-promise.ts'
+import { type StoreStatus, withTimeout } from '../limiter.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
 import {
   type FailureReason,

@@ -1,12 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import { type AsyncLimiter, refuseAllow } from '../async-limiter.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { Limiter, StoreStatus, VariableLimiter } from '../limiter.ts'
+import {
+  type AsyncLimiter,
+  type Limiter,
+  refuseAllow,
+  type StoreStatus,
+  type VariableLimiter,
+} from '../limiter.ts'
 import { NativeVariableLimiter } from '../native-limiter.ts'
-import type { Algorithm } from '../options.ts'
-import { withBurst } from '../options.ts'
+import { type Algorithm, withBurst } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { LimiterQueues } from '../wait.ts'
 import type { Backend } from './backend.ts'

@@ -1,6 +1,6 @@
 import { type Decision, readDecision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import { withTimeout } from '../maybe-promise.ts'
+import { withTimeout } from '../limiter.ts'
 import { type NativeStored, openStored } from '../native/binding.ts'
 import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
 import { StoreFailure } from './failure.ts'

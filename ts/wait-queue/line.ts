@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
+import type { MaybePromise } from '../limiter.ts'
 import type { Entry } from './agenda.ts'
 
 /** Lateness of timers that is forgiven to a waiter, at most. */

@@ -12,7 +12,7 @@ import { type HandOn, proceed } from '../../http/controls.ts'
 import type { Warnings } from '../../http/events.ts'
 import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../../http/node.ts'
 import { bodyOf, Denial, errorOf, JSON_TYPE, type Refusal } from '../../http/response.ts'
-import { isThenable } from '../../maybe-promise.ts'
+import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
 import type { FastifyLimiter } from './routes.ts'
 

@@ -2,12 +2,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { RateLimitExceeded } from '../../errors.ts'
 import type { HttpAdapter } from '../../http/adapter.ts'
 import { Children } from '../../http/controls.ts'
-import type { Warnings } from '../../http/events.ts'
-import { warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
+import { type Warnings, warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
 import type { HttpOptions } from '../../http/options.ts'
-import type { LimitsFunction } from '../../http/request-limits.ts'
-import { limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
+import { type LimitsFunction, limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
 import {
   asHttpOptions,
   inheritedFrom,
@@ -15,7 +13,7 @@ import {
   resolveHttpOptions,
 } from '../../http/resolve-options.ts'
 import type { LimitInput } from '../../limit/limit.ts'
-import { andThen, toPromise } from '../../maybe-promise.ts'
+import { andThen, toPromise } from '../../limiter.ts'
 import { withCode } from '../../validate.ts'
 import { ownersOf, type Route, warnAboutRoutes, withoutReplace } from './internals.ts'
 

@@ -4,7 +4,7 @@ import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { markExceeded, RateLimitExceeded } from '../../errors.ts'
 import { bodyOf, errorOf, JSON_TYPE, type Refusal, withoutStack } from '../../http/response.ts'
-import type { MaybePromise } from '../../maybe-promise.ts'
+import type { MaybePromise } from '../../limiter.ts'
 
 /** What @hono/node-server puts in `c.env`. */
 interface NodeBindings {
