@@ -22,6 +22,13 @@ pub(crate) struct LimitSet<'a, M, A: Algorithm = AnyAlgorithm> {
     pub(crate) shortest: usize,
 }
 
+/// What a call asks of each limit.
+struct Ask<'c, C> {
+    key: Key,
+    cost: u64,
+    clock: &'c C,
+}
+
 /// What each limit says, in the order of the limits.
 type Readings = [Reading; MAX_LIMITS];
 
@@ -59,7 +66,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
             return self.denied_by_block(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
-        if self.charge::<PACED>(key, cost, clock, &mut readings) {
+        if self.charge::<PACED, _>(&Ask { key, cost, clock }, &mut readings) {
             return self.admitted(&readings);
         }
         after_denial(self.denied(&readings))
@@ -73,7 +80,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
             return self.denied_by_block(key, cost, blocked_us, clock);
         }
         let mut readings = Readings::default();
-        if self.peek_all::<false>(key, cost, clock, &mut readings) {
+        if self.peek_all::<false, _>(&Ask { key, cost, clock }, &mut readings) {
             return self.admitted(&readings);
         }
         self.denied(&readings)
@@ -131,35 +138,30 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
     #[cold]
     fn denied_by_block(&self, key: Key, cost: u64, us: u64, clock: &impl Clock) -> Decision {
         let mut readings = Readings::default();
-        self.peek_all::<false>(key, cost, clock, &mut readings);
+        self.peek_all::<false, _>(&Ask { key, cost, clock }, &mut readings);
         with_block(self.denied(&readings), us.div_ceil(1_000))
     }
 
     /// Charges all limits or none; `readings` then say what each holds.
-    fn charge<const PACED: bool>(
+    fn charge<const PACED: bool, C: Clock>(
         &self,
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
+        ask: &Ask<'_, C>,
         readings: &mut Readings,
     ) -> bool {
         if let ([(_, table)], [reading, ..]) = (self.tables, &mut *readings) {
-            let outcome = charge_one::<PACED, _, _>(table, key, cost, clock);
+            let outcome = charge_one::<PACED, _, _, _>(table, ask);
             *reading = outcome.reading;
             return outcome.receipt.is_some();
         }
-        self.peek_all::<PACED>(key, cost, clock, readings)
-            && self.charge_each::<PACED>(key, cost, clock, readings)
+        self.peek_all::<PACED, _>(ask, readings) && self.charge_each::<PACED, _>(ask, readings)
     }
 
     /// Charges one limit after the other, the likeliest to deny first, and takes everything back on a denial.
     ///
     /// Meanwhile other threads see too much charged: a transient error, and one towards denial.
-    fn charge_each<const PACED: bool>(
+    fn charge_each<const PACED: bool, C: Clock>(
         &self,
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
+        ask: &Ask<'_, C>,
         readings: &mut Readings,
     ) -> bool {
         let mut receipts = [None; MAX_LIMITS];
@@ -170,14 +172,14 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
                 break;
             };
             let outcome = if PACED && index == self.shortest {
-                charge_one::<true, _, _>(table, key, cost, clock)
+                charge_one::<true, _, _, _>(table, ask)
             } else {
-                charge_one::<false, _, _>(table, key, cost, clock)
+                charge_one::<false, _, _, _>(table, ask)
             };
             *reading = outcome.reading;
             *receipt = outcome.receipt;
             if receipt.is_none() {
-                self.take_back(key, cost, &receipts, clock);
+                self.take_back(ask, &receipts);
                 return false;
             }
         }
@@ -194,33 +196,25 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
     }
 
     #[cold]
-    fn take_back(
-        &self,
-        key: Key,
-        cost: u64,
-        receipts: &[Option<Receipt>; MAX_LIMITS],
-        clock: &impl Clock,
-    ) {
+    fn take_back<C: Clock>(&self, ask: &Ask<'_, C>, receipts: &[Option<Receipt>; MAX_LIMITS]) {
         for ((_, table), receipt) in self.tables.iter().zip(receipts) {
             if let Some(receipt) = *receipt {
-                table.undo(key, cost, receipt, clock);
+                table.undo(ask.key, ask.cost, receipt, ask.clock);
             }
         }
     }
 
-    /// Whether every limit would admit `cost`.
-    fn peek_all<const PACED: bool>(
+    /// Whether every limit would admit the cost.
+    fn peek_all<const PACED: bool, C: Clock>(
         &self,
-        key: Key,
-        cost: u64,
-        clock: &impl Clock,
+        ask: &Ask<'_, C>,
         readings: &mut Readings,
     ) -> bool {
         let mut allowed = true;
         for (index, ((_, table), reading)) in
             self.tables.iter().zip(readings.iter_mut()).enumerate()
         {
-            *reading = table.peek(key, cost, clock);
+            *reading = table.peek(ask.key, ask.cost, ask.clock);
             if PACED && index == self.shortest {
                 *reading = reading.paced();
             }
@@ -247,11 +241,9 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
 }
 
 /// Charges one table; if paced, only a key that owes nothing.
-fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Algorithm>(
+fn charge_one<const PACED: bool, M: Deref<Target = [AtomicU64]>, A: Algorithm, C: Clock>(
     table: &Table<M, A>,
-    key: Key,
-    cost: u64,
-    clock: &impl Clock,
+    &Ask { key, cost, clock }: &Ask<'_, C>,
 ) -> Outcome {
     if PACED { table.charge_empty(key, cost, clock) } else { table.charge(key, cost, clock, true) }
 }

@@ -1,4 +1,4 @@
-//! What a flood of fresh keys can't do: grow the table, free a blocked key, or let strangers in for free.
+//! What a flood of fresh keys can't do: grow the table, free a blocked key, or admit new keys for free.
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use ratethrottle_core::{
@@ -55,8 +55,8 @@ fn an_exhausted_key_is_denied_after_the_flood() {
 }
 
 #[test]
-fn with_nothing_but_blocked_keys_strangers_share_and_it_is_counted() {
-    // At a limit of 1 every key that was seen is blocked, so nobody may be evicted.
+fn with_nothing_but_blocked_keys_new_keys_share_a_bucket_and_it_is_counted() {
+    // At a limit of 1 every key that was seen is blocked, so no key may be evicted.
     let limiter = limiter(1, 0, CAPACITY);
     let admitted = flood(&limiter);
     assert_eq!(limiter.evictions(), 0);

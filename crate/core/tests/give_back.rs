@@ -1,5 +1,5 @@
 //! What several limits give back when a later one denies. Races decide that, so here the clock meddles:
-//! it is read between the charges, and lets somebody else in.
+//! it is read between the charges, and admits another caller then.
 #![expect(clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use ratethrottle_core::{
@@ -10,7 +10,7 @@ use std::cell::Cell;
 const START: u64 = 5_000_000_000_000;
 const SECOND: u64 = 1_000_000_000;
 
-/// Shows START; from its fourth reading on a second later, after somebody else has been served.
+/// Shows START; from its fourth reading on a second later, after another caller was admitted.
 struct Meddler<'a> {
     limiter: &'a RawLimiter,
     key: Key,
@@ -30,7 +30,7 @@ impl Clock for Meddler<'_> {
 }
 
 #[test]
-fn a_charge_that_a_later_limit_denies_is_given_back_and_nobody_elses() {
+fn a_charge_that_a_later_limit_denies_is_given_back_and_no_other() {
     let limits = vec![Limit::new(4, 4_000).unwrap(), Limit::new(4, 3_600_000).unwrap()];
     let kind = AlgorithmKind::TokenBucket;
     let config = LimiterConfig { limits, algorithm: kind, block_for_ms: 0, capacity: 10 };

@@ -7,7 +7,7 @@
 
 use loom::sync::Arc;
 use loom::thread;
-use ratethrottle_core::algorithm::{Algorithm, Gcra, SlidingLog};
+use ratethrottle_core::algorithm::{Algorithm as _, AnyAlgorithm, Gcra, SlidingLog};
 use ratethrottle_core::table::{Layout, Table};
 use ratethrottle_core::{AtomicU64, Encoding, FixedTime, Key, Limit, Nanos, Secret};
 
@@ -16,7 +16,7 @@ type Real = Table<Vec<AtomicU64>>;
 const NOW: FixedTime = FixedTime(Nanos(5_000_000_000_000));
 const LATER: FixedTime = FixedTime(Nanos(9_000_000_000_000));
 
-fn table(algorithm: Algorithm, limit: Limit) -> Arc<Real> {
+fn table(algorithm: AnyAlgorithm, limit: Limit) -> Arc<Real> {
     let layout = Layout::for_sets(1, algorithm.ring_words());
     let memory = (0..layout.words()).map(|_| AtomicU64::new(0)).collect();
     Arc::new(Table::new(memory, layout, algorithm, limit).unwrap())
@@ -24,12 +24,12 @@ fn table(algorithm: Algorithm, limit: Limit) -> Arc<Real> {
 
 fn bucket(count: u64) -> Arc<Real> {
     let limit = Limit::new(count, 3_600_000).unwrap();
-    table(Algorithm::Gcra(Gcra::new(limit).unwrap()), limit)
+    table(AnyAlgorithm::Gcra(Gcra::new(limit).unwrap()), limit)
 }
 
 fn log(count: u64) -> Arc<Real> {
     let limit = Limit::new(count, 3_600_000).unwrap();
-    table(Algorithm::SlidingLog(SlidingLog::new(limit).unwrap()), limit)
+    table(AnyAlgorithm::SlidingLog(SlidingLog::new(limit).unwrap()), limit)
 }
 
 fn key(name: &str) -> Key {
@@ -84,7 +84,7 @@ fn a_newcomer_that_evicts_and_the_evicted_key_never_share_a_budget() {
         let table = bucket(3);
         table.charge(key("a"), 1, &NOW, false);
         table.charge(key("b"), 2, &NOW, false);
-        // c takes a's place or b's; whoever is left keeps what it owes.
+        // c takes a's slot or b's; the key that stays keeps what it owes.
         let sum = both(&table, |t| admits(t, "c", NOW), |t| admits(t, "b", NOW));
         assert_eq!(sum, 2);
     });
@@ -144,7 +144,7 @@ fn a_log_of_2_with_one_unit_in_it_admits_one_of_two() {
 }
 
 #[test]
-fn a_log_gives_back_beside_a_charge_and_forgets_nobody() {
+fn a_log_gives_back_beside_a_charge_and_forgets_no_unit() {
     loom::model(|| {
         let table = log(2);
         table.charge(key("a"), 2, &NOW, false);

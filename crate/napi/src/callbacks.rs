@@ -7,6 +7,7 @@
 
 use crate::arguments::{Arguments, Call, Time};
 use crate::handle::Handle;
+use crate::registry;
 use crate::throw::{CallError, ErrorClass, raise, throw};
 use napi::sys;
 use ratethrottle_core::{Decision, Key, MAX_WINDOW_MS, Monotonic, RawLimiter};
@@ -103,10 +104,7 @@ pub(crate) fn blocked(ms: u64, block: impl FnOnce() -> bool) -> Admission {
 }
 
 fn stats(call: &Call<'_>) -> Admission {
-    let counts = call.handle.with(|limiter| {
-        let (conflicting, generation) = (limiter.conflicting() as u64, limiter.generation());
-        [limiter.evictions(), limiter.overflows(), limiter.bytes(), conflicting, generation]
-    });
+    let counts = call.handle.with(registry::stats);
     call.handle.write_counts(counts.ok_or(CallError::Closed)?);
     Ok(None)
 }

@@ -18,6 +18,8 @@ pub(crate) trait Registered: Named + Sized + 'static {
     fn in_file(name: &str, config: Self::Config, generation: u64) -> Result<Self, Error>;
     fn generation(&self) -> u64;
     fn config_copy(&self) -> Self::Config;
+    /// Evictions, overflows, bytes, and shared tables of the name with another configuration.
+    fn counts(&self) -> [u64; 4];
 }
 
 static OWN: Registry = Registry::new();
@@ -44,6 +46,10 @@ impl Registered for RawLimiter {
     fn config_copy(&self) -> LimiterConfig {
         self.config().clone()
     }
+
+    fn counts(&self) -> [u64; 4] {
+        [self.evictions(), self.overflows(), self.bytes(), self.conflicting() as u64]
+    }
 }
 
 impl Registered for VariableLimiter {
@@ -64,6 +70,10 @@ impl Registered for VariableLimiter {
 
     fn config_copy(&self) -> VariableConfig {
         *self.config()
+    }
+
+    fn counts(&self) -> [u64; 4] {
+        [self.evictions(), self.overflows(), self.bytes(), self.conflicting() as u64]
     }
 }
 
@@ -98,4 +108,10 @@ pub(crate) fn reattach<L: Registered>(
         }
         _ => Ok(None),
     }
+}
+
+/// The numbers of `stats`: the counts, and how many files there were before.
+pub(crate) fn stats<L: Registered>(limiter: &L) -> [u64; 5] {
+    let [evictions, overflows, bytes, conflicting] = limiter.counts();
+    [evictions, overflows, bytes, conflicting, limiter.generation()]
 }

@@ -206,11 +206,7 @@ fn block(call: &This<'_>) -> Admission {
 }
 
 fn stats(call: &This<'_>) -> Admission {
-    let counts = call.handle.with(|variable| {
-        let limiter = variable.limiter.borrow();
-        let (conflicting, generation) = (limiter.conflicting() as u64, limiter.generation());
-        [limiter.evictions(), limiter.overflows(), limiter.bytes(), conflicting, generation]
-    });
+    let counts = call.handle.with(|variable| registry::stats(&**variable.limiter.borrow()));
     call.handle.write_counts(counts.ok_or(CallError::Closed)?);
     Ok(None)
 }

@@ -7,11 +7,8 @@
 #[cfg(not(loom))]
 use super::VaryingAlgorithm;
 use super::bits::{bits, ceil_ms, distance, epoch_ms, finest, mask};
-use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS};
-use crate::decision::{NEVER, Reading};
-use crate::error::Error;
-use crate::limit::Limit;
-use crate::nanos::Nanos;
+use super::{Algorithm, Debt, Error, Gcra, Limit, Nanos, Reading, State, VALUE_BITS, VARYING_BITS};
+use crate::decision::NEVER;
 use std::num::NonZeroU64;
 
 /// Bits for the count where it may be another one at the next call, if the window leaves room for them.

@@ -19,6 +19,7 @@ mod step;
 #[cfg(not(loom))]
 mod varying;
 
+#[cfg(not(loom))]
 pub(crate) use bits::mask;
 pub use fixed_window::FixedWindow;
 pub use gcra::Gcra;

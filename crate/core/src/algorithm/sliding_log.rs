@@ -10,17 +10,15 @@
 //! Admitting n more displaces the n oldest of the last N units, so n are admitted exactly when the
 //! n-th oldest has left the window. One look at the ring decides; counting takes log2(N) looks.
 
-#[cfg(not(loom))]
-use super::VaryingAlgorithm;
 use super::bits::{bisect, ceil_ms, distance, epoch_ms, finest};
 use super::log_ring::{cleared_alike, equal};
 use super::log_word::{Batch, LogWord};
-use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS, Verdict};
-use crate::clock::TimeRange;
-use crate::decision::{NEVER, Reading};
-use crate::error::Error;
-use crate::limit::Limit;
-use crate::nanos::Nanos;
+use super::{
+    Algorithm, Debt, Error, Gcra, Limit, Nanos, Reading, State, TimeRange, VALUE_BITS, Verdict,
+};
+#[cfg(not(loom))]
+use super::{VARYING_BITS, VaryingAlgorithm};
+use crate::decision::NEVER;
 use std::num::NonZeroU64;
 
 /// A validated sliding log. `VARYING`: the count may be another one at the next call.

@@ -157,6 +157,10 @@ impl<const VARYING: bool> Algorithm for SlidingWindow<VARYING> {
         Gcra::for_overflow(limit)
     }
 
+    fn max_cost(&self) -> u64 {
+        self.count
+    }
+
     #[inline]
     fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64> {
         if cost > self.count {
@@ -214,10 +218,6 @@ impl<const VARYING: bool> Algorithm for SlidingWindow<VARYING> {
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }
-    }
-
-    fn max_cost(&self) -> u64 {
-        self.count
     }
 
     #[inline]

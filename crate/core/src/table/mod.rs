@@ -70,6 +70,14 @@ impl Seen<'_> {
     }
 }
 
+/// One attempt to charge: when, how much, and whether the reading is wanted.
+#[derive(Clone, Copy)]
+struct Attempt {
+    now: Nanos,
+    cost: u64,
+    detail: bool,
+}
+
 /// What a charge left behind, so that exactly that charge can be taken back.
 #[derive(Clone, Copy, Debug)]
 pub enum Receipt {
@@ -138,7 +146,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             let now = clock.now();
             self.enter_epoch(key, now);
             let found = self.find(key);
-            if let Some(outcome) = self.charge_found(key, found, now, cost, detail) {
+            if let Some(outcome) = self.charge_found(key, found, Attempt { now, cost, detail }) {
                 return outcome;
             }
         }
@@ -157,7 +165,9 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
                     return Outcome { receipt: None, reading: reading.paced() };
                 }
             }
-            if let Some(outcome) = self.charge_found(key, found, now, cost, true) {
+            if let Some(outcome) =
+                self.charge_found(key, found, Attempt { now, cost, detail: true })
+            {
                 return outcome;
             }
         }
@@ -165,23 +175,17 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
 
     /// Charges the key where it was found, or gives it a slot. `None`: another thread was faster.
     #[inline(always)]
-    fn charge_found(
-        &self,
-        key: Key,
-        found: Option<Seen<'_>>,
-        now: Nanos,
-        cost: u64,
-        detail: bool,
-    ) -> Option<Outcome> {
+    fn charge_found(&self, key: Key, found: Option<Seen<'_>>, attempt: Attempt) -> Option<Outcome> {
         match found {
-            Some(seen) if seen.is_live() => self.charge_at(seen, now, cost, detail),
-            found => self.charge_new(key, found, now, cost, detail),
+            Some(seen) if seen.is_live() => self.charge_at(seen, attempt),
+            found => self.charge_new(key, found, attempt),
         }
     }
 
     /// Charges a key that has a slot. `None`: another thread was faster.
     #[inline(always)]
-    fn charge_at(&self, seen: Seen<'_>, now: Nanos, cost: u64, detail: bool) -> Option<Outcome> {
+    fn charge_at(&self, seen: Seen<'_>, attempt: Attempt) -> Option<Outcome> {
+        let Attempt { now, cost, detail } = attempt;
         let state = self.state(seen);
         let Some(next) = self.algorithm.admit(state, now, cost) else {
             let reading = read_if(detail, || self.algorithm.read(state, now, cost));
@@ -195,14 +199,8 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
 
     /// Charges a key that has no slot, or whose slot is just being claimed.
     #[cold]
-    fn charge_new(
-        &self,
-        key: Key,
-        found: Option<Seen<'_>>,
-        now: Nanos,
-        cost: u64,
-        detail: bool,
-    ) -> Option<Outcome> {
+    fn charge_new(&self, key: Key, found: Option<Seen<'_>>, attempt: Attempt) -> Option<Outcome> {
+        let Attempt { now, cost, detail } = attempt;
         let Some(value) = self.algorithm.admit(State::NEW, now, cost) else {
             let reading = read_if(detail, || self.algorithm.read(State::NEW, now, cost));
             return Some(Outcome { receipt: None, reading });

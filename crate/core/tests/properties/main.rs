@@ -3,6 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "tests may panic")]
 
 mod ask;
+mod plans;
 mod twin;
 mod usage;
 mod varying;
@@ -125,7 +126,7 @@ const fn at(ms: u64) -> FixedTime {
 }
 
 fn key(limiter: &RawLimiter) -> Key {
-    limiter.key(b"somebody", Encoding::Utf8)
+    limiter.key(b"one key", Encoding::Utf8)
 }
 
 proptest! {

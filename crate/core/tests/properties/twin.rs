@@ -23,7 +23,7 @@ pub(crate) struct Twin {
 }
 
 impl Twin {
-    /// What a limiter has to answer to somebody who asks for `cost`, and what it is to charge if `charges`.
+    /// What a limiter has to answer to a caller that asks for `cost`, and what it is to charge if `charges`.
     pub(crate) fn ask(&mut self, at: u64, cost: u64, charges: bool) -> Decision {
         let allowed = cost <= self.free(at);
         if allowed && charges {
@@ -45,7 +45,7 @@ impl Twin {
         }
     }
 
-    /// The first whole millisecond from `at` on at which so many units are free. Nobody asks meanwhile, so
+    /// The first whole millisecond from `at` on at which these units are free. No call comes meanwhile, so
     /// what is free never becomes less, and halving finds it.
     fn wait(&self, at: u64, units: u64) -> u64 {
         let (mut short, mut long) = (0, 2 * self.most * self.window_ms + 1);

@@ -1,4 +1,4 @@
-//! First contact: a key that nobody has seen yet is claimed by several at once, or among strangers that push
+//! First contact: a new key is claimed by several at once, or among other new keys that push
 //! one another out.
 
 use crate::child::{FIXED, Job, start};
@@ -76,7 +76,7 @@ pub(crate) fn contact(job: &Job) {
     println!("admitted {}", on_threads(|_| race()));
 }
 
-/// Each thread asks for keys of its own, in a table that has no room for them: once while nobody has seen
+/// Each thread asks for keys of its own, in a table that has no room for them: once before any thread has seen
 /// them, which must leave all but one unit, and once more while others are pushing them out.
 pub(crate) fn fresh(job: &Job) {
     let limiter = job.limiter();

@@ -135,7 +135,7 @@ fn claimed(place: &TestDir) -> u64 {
 }
 
 /// Every call, with claims, evictions and blocks. The hot key is charged three units early, so it owes
-/// more than whoever is evicted.
+/// more than the evicted keys.
 pub(crate) fn job(job: &Job) {
     let limiter = job.limiter();
     let key = |name: &[u8]| limiter.key(name, Encoding::Utf8);

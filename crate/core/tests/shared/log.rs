@@ -1,4 +1,4 @@
-//! The independent log: one record for each admission, written before anybody hears of it, and the window
+//! The independent log: one record for each admission, written before the answer is used, and the window
 //! checker that reads it. It knows nothing of the table.
 
 use std::fs::{File, OpenOptions};

@@ -26,8 +26,8 @@ fn whatever_the_exchange_after_which_a_process_stops_nobody_is_charged_for_anoth
             OLD.for_each(|n| _ = charge(&held, n));
             let mut child = start("stopping", &place, (name, COUNT, WINDOW_MS, CAPACITY), &[k]);
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            let mut told = || lines.find_map(|line| line.ok().filter(|line| !line.is_empty()));
-            if !std::iter::from_fn(&mut told).any(|line| line == "paused") {
+            let mut reported = || lines.find_map(|line| line.ok().filter(|line| !line.is_empty()));
+            if !std::iter::from_fn(&mut reported).any(|line| line == "paused") {
                 assert!(child.wait().unwrap().success() && k > 20, "{name}: only {k} exchanges");
                 break;
             }
@@ -38,7 +38,7 @@ fn whatever_the_exchange_after_which_a_process_stops_nobody_is_charged_for_anoth
             }
             child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
             let wrong: Vec<_> =
-                std::iter::from_fn(told).filter(|line| line.starts_with("wrong")).collect();
+                std::iter::from_fn(reported).filter(|line| line.starts_with("wrong")).collect();
             assert_eq!(wrong, Vec::<String>::new(), "{name}, k = {k}");
             assert!(child.wait().unwrap().success());
             stops += 1;
@@ -47,7 +47,7 @@ fn whatever_the_exchange_after_which_a_process_stops_nobody_is_charged_for_anoth
     figure("stops after the k-th exchange, every k", stops);
 }
 
-/// As good as stopped: it has one thread, which goes on when it is told to.
+/// As good as stopped: it has one thread, which goes on after a signal.
 fn pause() {
     println!("paused");
     std::io::stdin().lines().next();
@@ -60,7 +60,7 @@ fn charge(limiter: &RawLimiter, n: u64) -> Option<u64> {
     decision.allowed.then_some(decision.remaining)
 }
 
-/// Asks for keys that nobody has seen: each has all but this one unit left.
+/// Asks for new keys: each has all but this one unit left.
 pub(crate) fn job(job: &Job) {
     let limiter = job.limiter();
     pause_after(job.number(0), pause);

@@ -20,8 +20,8 @@ const WINDOW_MS: u64 = 100;
 const WINDOW_NS: u64 = WINDOW_MS * 1_000_000 - 1_000_000 / 1_024 - 1;
 /// More than the keys there are: a key that has to make room forgets what it owed, by design.
 const CAPACITY: usize = 1_000;
-/// Nobody may wait longer for anybody, dead or alive. Of the processor's time: a machine that has more to do
-/// than cores lets everybody wait.
+/// No process may wait longer for another one, dead or alive. In processor time: on a machine with more to do
+/// than it has cores, every process waits.
 const MOST_NS: u64 = 10_000_000;
 /// Decisions between two records of progress.
 const STRIDE: u64 = 1_024;
@@ -134,7 +134,7 @@ fn pause(worker: &Child) {
     kill_process(pid, Signal::CONT).unwrap();
 }
 
-/// Whatever the dead left behind, newcomers get a slot.
+/// New keys get a slot, whatever killed processes left behind.
 fn still_claims(held: &ratethrottle_core::RawLimiter) {
     let before = held.overflows();
     sleep(Duration::from_millis(25));
@@ -188,7 +188,7 @@ fn worker(limiter: &ratethrottle_core::RawLimiter, log: &mut Log) {
         }
         if turn % STRIDE == 0 {
             log.write(Record::Decided(STRIDE));
-            // Nobody is left to kill this process if the test itself has ended.
+            // No process is left to kill this one if the test itself has ended.
             if getppid() != parent {
                 return;
             }
