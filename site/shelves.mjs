@@ -31,6 +31,7 @@ export const shelves = [
       'websocket',
       'graphql',
       'testing',
+      'writing-a-store',
     ],
   },
   {
