@@ -32,14 +32,14 @@ pub fn reported_bytes() -> f64 {
     REPORTED.load(Ordering::Relaxed) as f64
 }
 
-/// Panics once after `panicNext`. Nothing in a release build.
+/// Panics once after `panicNext`. Every export begins with it. Nothing in a release build.
 #[inline]
 pub(crate) fn panic_if_armed() {
     #[cfg(feature = "probe")]
     assert!(!ARMED.swap(false, Ordering::Relaxed), "armed by a test");
 }
 
-/// Makes the next call of any limiter's function panic inside.
+/// Makes the next call of a native function panic inside.
 #[cfg(feature = "probe")]
 #[napi_derive::napi]
 pub fn panic_next() {

@@ -56,6 +56,7 @@ pub struct SharedEntry {
 /// Everything that lies where this user's shared tables live. Changes nothing.
 #[napi(catch_unwind)]
 pub fn shared_list() -> Result<Vec<SharedEntry>, napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     let Some(platform) = SystemPlatform::find_default().map_err(report)? else {
         return Ok(Vec::new());
     };
@@ -66,6 +67,7 @@ pub fn shared_list() -> Result<Vec<SharedEntry>, napi::Error<&'static str>> {
 /// Removes a file from there, unless processes are attached to it.
 #[napi(catch_unwind)]
 pub fn shared_remove(file: String) -> Result<(), napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     SystemPlatform::open_default().and_then(|platform| platform.remove(&file)).map_err(report)
 }
 

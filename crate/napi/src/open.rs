@@ -42,6 +42,7 @@ pub struct OpenOptions {
     ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
 )]
 pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     let config = config(&options).map_err(report)?;
     let is_shared = options.shared == Some(true);
     let limiter = registry::open::<RawLimiter>(options.name.as_deref(), is_shared, config);

@@ -18,6 +18,7 @@ pub fn policy_args(
     options: OpenOptions,
     varies: bool,
 ) -> Result<Vec<f64>, napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     let config = config(&options).map_err(report)?;
     if !varies {
         let args = script_args(&config).map_err(report)?;

@@ -35,6 +35,7 @@ pub fn open_stored(
     env: Env,
     options: OpenOptions,
 ) -> Result<Object<'static>, napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     let stored = config(&options).and_then(Stored::new).map_err(report)?;
     functions(env, stored).ok_or_else(refused)
 }

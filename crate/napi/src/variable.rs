@@ -48,6 +48,7 @@ pub fn open_variable(
     env: Env,
     options: VariableOptions,
 ) -> Result<Object<'static>, napi::Error<&'static str>> {
+    crate::failpoints::panic_if_armed();
     let config = VariableConfig {
         algorithm: AlgorithmKind::parse(&options.algorithm).map_err(report)?,
         block_for_ms: whole(options.block_for_ms),
