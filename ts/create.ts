@@ -4,7 +4,7 @@ import { NativeVariableLimiter } from './native-limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
-import { REDIS_OPTIONS } from './redis/options.ts'
+import { REDIS_OPTIONS } from './redis/key.ts'
 import type { Store, StoreLimiter, StoreOptions } from './remote/store.ts'
 import { SETTINGS, type Settings, withSettings } from './settings.ts'
 import {

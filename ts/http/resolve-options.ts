@@ -3,7 +3,7 @@ import { readTrust, type Trust } from '../client-ip/trust-proxy.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { readDuration } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
-import { REDIS_OPTIONS, readSettings } from '../redis/options.ts'
+import { checkRedisOptions, REDIS_OPTIONS } from '../redis/key.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
 import { isLimiter } from '../storage-url.ts'
@@ -251,7 +251,7 @@ function readForRedis(own: HttpOptions<unknown>): RedisSettings {
   const named = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)
   const given = [...named.filter(([name]) => name !== 'onError'), ['onError', policy] as const]
   const forRedis = Object.fromEntries(given.filter(([, value]) => value !== undefined))
-  readSettings(forRedis)
+  checkRedisOptions(forRedis)
   return forRedis
 }
 

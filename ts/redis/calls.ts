@@ -1,13 +1,117 @@
 import type { Decision } from '../decision.ts'
+import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import { Deadlines, type Waiting } from '../remote/guard.ts'
 import type { ScriptArgs } from './script/index.ts'
-import type { Server } from './server.ts'
+
+/* Calls of scripts: the server that each is sent to, its clock, and the wait for the first connection. */
+
+/** How long the smallest bound is kept before a newer one replaces it. */
+const KEPT_MS = 10_000
+/** After this long the server is asked for its time again. */
+const FRESH_MS = 1_000
+const MARGIN_MS = 1
+/** Clocks are slewed by at most this part of the time that passes. */
+const DRIFT = 0.000_5
 
 /** The wait is split into parts, so that a process that is busy with its own start does not use it up. */
 const WAIT_PARTS = 8
 /** A timer may fire this much too early. */
 const TIMER_MS = 2
+
+/** One server: its circuit breaker, its clock, and what failed there last. */
+export class Server extends CircuitBreaker {
+  readonly clock: ClockOffset = new ClockOffset()
+  /** The script call that failed last: a probe runs the same script. */
+  sample: ScriptArgs | undefined
+  /** The name of the state that the last failure was about. */
+  place = ''
+
+  /** @param node in a cluster `host:port`, else empty */
+  constructor(
+    readonly node: string,
+    owner: BreakerOwner,
+    isAvailable: boolean,
+  ) {
+    super(owner, isAvailable)
+  }
+
+  /**
+   * @param asked the script call, or the name of a set of processes
+   * @param givenMs how long the call was given
+   */
+  callFailed(failure: StoreFailure, asked: ScriptArgs | string, givenMs: number): void {
+    this.place = typeof asked === 'string' ? asked : asked.name
+    if (typeof asked !== 'string') this.sample = asked
+    this.failed(failure, givenMs)
+    // A connection to one server of a cluster cannot serve the keys of the others.
+    if (failure.reason === 'MOVED') this.open(failure)
+  }
+
+  protected override onOpen(): void {
+    this.clock.forget()
+  }
+}
+
+/**
+ * How far a server's clock is ahead of ours.
+ *
+ * A call leaves before the server reads its clock, so each reply gives an upper bound. The smallest is kept for
+ * a while: a deadline in the server's time is then never too early.
+ */
+export class ClockOffset {
+  #smallestMs = Number.POSITIVE_INFINITY
+  #previousMs = Number.POSITIVE_INFINITY
+  #since = 0
+  #learnedAt = 0
+  #writtenMs = 0
+  #written = ''
+
+  /**
+   * @param sentAt `performance.now()` when the call left
+   * @param serverUs what the server's clock showed meanwhile, in microseconds
+   */
+  learn(sentAt: number, serverUs: number): void {
+    if (sentAt - this.#since > KEPT_MS) {
+      this.#previousMs = this.#smallestMs
+      this.#smallestMs = Number.POSITIVE_INFINITY
+      this.#since = sentAt
+    }
+    this.#smallestMs = Math.min(this.#smallestMs, serverUs / 1000 - sentAt)
+    this.#learnedAt = sentAt
+  }
+
+  /** The server's clock was set forward, or another server has taken over. */
+  forget(): void {
+    this.#smallestMs = Number.POSITIVE_INFINITY
+    this.#previousMs = Number.POSITIVE_INFINITY
+    this.#learnedAt = 0
+  }
+
+  /**
+   * The deadline that a script gets: the server's time in microseconds at `at` or slightly later; negative to
+   * have the script reply with the time.
+   *
+   * @param now `performance.now()`, as `at` is
+   */
+  deadline(at: number, now: number): string {
+    const ahead = Math.min(this.#smallestMs, this.#previousMs)
+    // Most servers show the time of day, as we do. If one is ahead, the script rejects the call as late without
+    // charging, and the call is sent again with the time that was learned.
+    if (ahead === Number.POSITIVE_INFINITY) {
+      return `-${Math.ceil((Date.now() + at - now + MARGIN_MS) * 1000)}`
+    }
+    const age = now - this.#learnedAt
+    const ms = Math.ceil(at + ahead + MARGIN_MS + Math.max(0, age) * DRIFT)
+    if (age > FRESH_MS) return `-${ms}000`
+    // Many calls are due in the same millisecond, and formatting a large number is expensive.
+    if (ms !== this.#writtenMs) {
+      this.#writtenMs = ms
+      this.#written = `${ms}000`
+    }
+    return this.#written
+  }
+}
 
 type Resolve = (decision: Decision | undefined) => void
 type Reject = (failure: StoreFailure) => void
@@ -22,18 +126,14 @@ export class ScriptCall implements Waiting {
   sentAt = 0
   /** Whether it had so little time left when it was sent that a timeout says nothing about the server. */
   isShort = false
-  readonly args: ScriptArgs
-  /** `performance.now()` at which its caller stops waiting. */
-  readonly dueAt: number
-  readonly #resolve: Resolve
-  readonly #reject: Reject
 
-  constructor(args: ScriptArgs, dueAt: number, resolve: Resolve, reject: Reject) {
-    this.args = args
-    this.dueAt = dueAt
-    this.#resolve = resolve
-    this.#reject = reject
-  }
+  /** @param dueAt `performance.now()` at which its caller stops waiting */
+  constructor(
+    readonly args: ScriptArgs,
+    readonly dueAt: number,
+    private readonly resolve: Resolve,
+    private readonly reject: Reject,
+  ) {}
 
   /** Throws if the numbers are not what `args.read` expects. */
   answer(numbers: readonly number[]): void {
@@ -41,7 +141,7 @@ export class ScriptCall implements Waiting {
     const decision = this.args.read?.(numbers)
     this.settled = true
     this.server?.succeeded(this.sentAt)
-    this.#resolve(decision)
+    this.resolve(decision)
   }
 
   fail(failure: StoreFailure): void {
@@ -50,7 +150,7 @@ export class ScriptCall implements Waiting {
     if (!this.isShort || failure.kind !== 'timeout') {
       this.server?.callFailed(failure, this.args, this.dueAt - this.sentAt)
     }
-    this.#reject(failure)
+    this.reject(failure)
   }
 
   expire(): void {
@@ -61,15 +161,15 @@ export class ScriptCall implements Waiting {
 /** How long, and how many, callers of one limiter may wait for the first connection. */
 export class StartQueue {
   readonly deadlines: Deadlines
-  readonly maxPerKey: number
-  readonly max: number
   /** Callers that wait. */
   waiting = 0
 
-  constructor(ms: number, maxPerKey: number, max: number) {
+  constructor(
+    ms: number,
+    readonly maxPerKey: number,
+    readonly max: number,
+  ) {
     this.deadlines = new Deadlines(ms)
-    this.maxPerKey = maxPerKey
-    this.max = max
   }
 }
 
@@ -85,29 +185,21 @@ export interface EarlyCall {
   readonly reject: Reject
 }
 
-type ParkedCall = EarlyCall & Waiting
-
 /** The time until Redis has replied once, or was waited for long enough. Callers wait for that, within bounds. */
 export class StartUp {
+  #end: () => void = () => {}
   /** Resolves when Redis has replied, or the wait is over. */
-  readonly over: Promise<void>
-  readonly #end: () => void
-  readonly #giveUp: () => void
-  readonly #parked = new Set<ParkedCall>()
+  readonly over: Promise<void> = new Promise((resolve) => {
+    this.#end = resolve
+  })
+  readonly #parked = new Set<EarlyCall & Waiting>()
   readonly #perName = new Map<string, number>()
   #longestMs = 0
   #waitedMs = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param giveUp called if there is no connection in time */
-  constructor(giveUp: () => void) {
-    this.#giveUp = giveUp
-    let end = (): void => {}
-    this.over = new Promise((resolve) => {
-      end = resolve
-    })
-    this.#end = end
-  }
+  constructor(private readonly giveUp: () => void) {}
 
   /** A limiter waits this long, in milliseconds. The longest wait of all limiters counts. */
   wait(ms: number): void {
@@ -140,7 +232,7 @@ export class StartUp {
     return parked
   }
 
-  #expire(call: ParkedCall): void {
+  #expire(call: EarlyCall & Waiting): void {
     const { args, queue, since, reject } = call
     call.settled = true
     queue.waiting--
@@ -152,7 +244,7 @@ export class StartUp {
     // that is closed only ends the wait of its own callers.
     const { ms } = queue.deadlines
     const isDue = performance.now() > since + ms - TIMER_MS
-    if (isDue && ms >= this.#longestMs) this.#giveUp()
+    if (isDue && ms >= this.#longestMs) this.giveUp()
     reject(new StoreFailure('disconnected'))
   }
 
@@ -162,7 +254,7 @@ export class StartUp {
       this.#waitedMs += ms
       if (this.#waitedMs < this.#longestMs) this.#nextPart()
       // First reads what arrived while the event loop was busy.
-      else setImmediate(this.#giveUp)
+      else setImmediate(this.giveUp)
     }, ms).unref()
   }
 }

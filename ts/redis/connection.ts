@@ -1,14 +1,87 @@
 import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
-import type { StoreUser } from '../remote/failure.ts'
-import { StoreFailure } from '../remote/failure.ts'
+import { StoreFailure, type StoreUser } from '../remote/failure.ts'
 import type { Deadlines } from '../remote/guard.ts'
-import { type EarlyCall, ScriptCall, type StartQueue, StartUp } from './calls.ts'
+import { invalid } from '../validate.ts'
+import { type EarlyCall, ScriptCall, type Server, type StartQueue, StartUp } from './calls.ts'
 import { failureOf, isScriptLost } from './failure.ts'
-import type { RedisConnection, Socket } from './ioredis.ts'
+import {
+  connect,
+  duplicate,
+  isClient,
+  type RedisClient,
+  type RedisConnection,
+  type Socket,
+} from './ioredis.ts'
 import { Nodes } from './nodes.ts'
 import { firstArg, isTooLate, readNumbers, type ScriptArgs } from './script/index.ts'
-import type { Server } from './server.ts'
+import { readUrl } from './url.ts'
+
+const ACCEPTED =
+  'a URL such as "redis://127.0.0.1:6379/0", a RedisStorage or a client of ioredis (not a mock of one)'
+
+/** One storage for each client that was passed in, and for each URL in use, so that their limiters share it. */
+const byClient = new WeakMap<object, RedisStorage>()
+const byUrl = new Map<string, RedisStorage>()
+
+/**
+ * Where limiters keep their counters: one connection to Redis, shared by all limiters of the process that
+ * are given the same storage, client or URL, and closed with the last of them.
+ *
+ * ```ts
+ * const api = new RedisLimiter('100/minute', { url: 'redis://127.0.0.1:6379/0', name: 'api' })
+ * const login = new RedisLimiter('5/minute', { storage: api.storage, name: 'login' })
+ * ```
+ */
+export class RedisStorage {
+  readonly #open: () => RedisConnection
+  #connection: Connection | undefined
+  #users = 0
+
+  /**
+   * @param source a URL, or a client of ioredis. The client itself is neither changed nor closed: the storage
+   * makes its own connection to the same server.
+   * @throws RangeError with code INVALID_STORAGE for an invalid URL; TypeError with code INVALID_OPTION for
+   * anything else
+   */
+  constructor(source: string | RedisClient) {
+    if (typeof source === 'string') {
+      const address = readUrl(source)
+      this.#open = () => connect(address)
+    } else if (isClient(source)) {
+      this.#open = () => duplicate(source)
+    } else {
+      throw invalid(TypeError, 'INVALID_OPTION', 'storage', ACCEPTED, source)
+    }
+  }
+
+  /** The connection, for one more limiter. Opened for the first. */
+  acquire(): Connection {
+    this.#connection ??= new Connection(this.#open())
+    this.#users++
+    return this.#connection
+  }
+
+  /** Called by each limiter that closes. After the last one it resolves when the connection is closed. */
+  async release(): Promise<void> {
+    this.#users--
+    if (this.#users > 0) return
+    const connection = this.#connection
+    this.#connection = undefined
+    for (const [url, storage] of byUrl) if (storage === this) byUrl.delete(url)
+    await connection?.close()
+  }
+}
+
+/** The storage that an option names: by URL, by client, or itself. */
+export function storageOf(source: unknown): RedisStorage {
+  if (source instanceof RedisStorage) return source
+  const known = isClient(source) ? byClient.get(source) : byUrl.get(source as string)
+  const storage = known ?? new RedisStorage(source as string)
+  if (isClient(source)) byClient.set(source, storage)
+  else byUrl.set(source as string, storage)
+  return storage
+}
 
 /** Commands in one write: few enough that Redis works on them while we write the next. */
 const MAX_BATCH = 16
@@ -22,18 +95,13 @@ const MAX_BATCH = 16
  */
 export class Connection {
   readonly nodes: Nodes
-  readonly #connection: RedisConnection
-  readonly #batcher: WriteBatcher
-  readonly #started: Promise<void>
+  readonly #cork: () => void
   /** Until Redis has replied for the first time, or was waited for long enough. */
-  #startUp: StartUp | undefined
+  #startUp: StartUp | undefined = new StartUp(() => this.#giveUpStart())
 
-  constructor(connection: RedisConnection) {
-    this.#connection = connection
-    this.#batcher = new WriteBatcher(connection)
+  constructor(private readonly connection: RedisConnection) {
+    this.#cork = corker(connection)
     this.nodes = new Nodes(connection, () => this.#sendParked())
-    this.#startUp = new StartUp(() => this.#giveUpStart())
-    this.#started = this.#startUp.over
     connection.connect().catch(() => {})
   }
 
@@ -43,13 +111,9 @@ export class Connection {
     this.#startUp?.wait(user.connectTimeoutMs)
   }
 
-  leave(user: StoreUser): void {
-    this.nodes.users.delete(user)
-  }
-
   /** Waits for the first connection if there was none yet, then tells whether Redis decides. */
   async ready(): Promise<StoreStatus> {
-    await this.#started
+    await this.#startUp?.over
     return this.nodes.status
   }
 
@@ -91,20 +155,28 @@ export class Connection {
 
   async close(): Promise<void> {
     await this.nodes.close()
-    this.#connection.disconnect()
-    this.#connection.release?.()
+    this.connection.disconnect()
+    this.connection.release?.()
     this.#endStart()
   }
 
-  #send(call: ScriptCall, server: Server, now: number): void {
+  /** @param isText whether the server is sent the text of the script, because it does not know the script */
+  #send(call: ScriptCall, server: Server, now: number, isText = false): void {
     const { script, name, op, amount, tail } = call.args
     call.server = server
     call.sentAt = now
-    this.#batcher.add()
-    const deadline = server.clock.deadline(call.dueAt, now)
-    this.#connection.evalsha(script.sha, '1', name, firstArg(op, amount, deadline), ...tail).then(
-      (reply) => this.#receive(call, server, reply),
-      (error: unknown) => this.#fail(call, server, error, deadline),
+    this.#cork()
+    const first = firstArg(op, amount, server.clock.deadline(call.dueAt, now))
+    const reply = isText
+      ? this.connection.eval(script.text, '1', name, first, ...tail)
+      : this.connection.evalsha(script.sha, '1', name, first, ...tail)
+    reply.then(
+      (numbers) => this.#receive(call, server, numbers),
+      (error: unknown) => {
+        const isLost = !isText && !call.settled && isScriptLost(error)
+        if (isLost) this.#send(call, server, performance.now(), true)
+        else call.fail(failureOf(error))
+      },
     )
   }
 
@@ -135,19 +207,6 @@ export class Connection {
     this.#send(call, server, now)
   }
 
-  /** A server that does not know the script is sent its text. */
-  #fail(call: ScriptCall, server: Server, error: unknown, deadline: string): void {
-    if (!isScriptLost(error) || call.settled) {
-      call.fail(failureOf(error))
-      return
-    }
-    const { script, name, op, amount, tail } = call.args
-    this.#connection.eval(script.text, '1', name, firstArg(op, amount, deadline), ...tail).then(
-      (reply) => this.#receive(call, server, reply),
-      (again: unknown) => call.fail(failureOf(again)),
-    )
-  }
-
   /** Sends the calls that waited for the first reply. They have the rest of the wait, and at least the deadline. */
   #sendParked(): void {
     const now = performance.now()
@@ -175,39 +234,27 @@ export class Connection {
 }
 
 /**
- * Sends the commands of one turn of the event loop in few writes; each alone would be a system call. Unlike in
- * a pipeline, no command waits for a reply first.
+ * Returns a function to call before each command: the commands of one turn of the event loop then leave in few
+ * writes; each alone would be a system call. Unlike in a pipeline, no command waits for a reply first.
  */
-class WriteBatcher {
-  readonly #connection: RedisConnection
-  #corked: Socket | undefined
-  #size = 0
-
-  constructor(connection: RedisConnection) {
-    this.#connection = connection
-  }
-
-  /** To be called before a command is sent. */
-  add(): void {
-    const { stream } = this.#connection
+function corker(connection: RedisConnection): () => void {
+  let corked: Socket | undefined
+  let size = 0
+  return () => {
+    const { stream } = connection
     if (stream?.cork === undefined) return
-    if (this.#corked === stream) {
-      this.#size++
-      if (this.#size > MAX_BATCH) this.#flush(stream)
-      return
-    }
-    this.#corked = stream
-    this.#size = 1
-    stream.cork()
-    process.nextTick(() => {
-      if (this.#corked === stream) this.#corked = undefined
+    if (corked === stream) {
+      size++
+      if (size <= MAX_BATCH) return
       stream.uncork?.()
-    })
-  }
-
-  #flush(stream: Socket): void {
-    this.#size = 1
-    stream.uncork?.()
-    stream.cork?.()
+    } else {
+      corked = stream
+      process.nextTick(() => {
+        if (corked === stream) corked = undefined
+        stream.uncork?.()
+      })
+    }
+    size = 1
+    stream.cork()
   }
 }

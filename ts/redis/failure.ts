@@ -85,7 +85,7 @@ export function failureOf(error: unknown): StoreFailure {
   if (error instanceof StoreFailure) return error
   if (!(error instanceof Error)) return new StoreFailure('disconnected')
   const { message } = error
-  const word = wordOf(message)
+  const [, word = ''] = INNER_WORD.exec(message) ?? ERROR_WORD.exec(message) ?? []
   if (FORBIDDEN.includes(word)) return failure('forbidden', 'forbidden', word)
   if ((REFUSED as readonly string[]).includes(word)) return failure('refused', word)
   const code = codeOf(error)
@@ -118,17 +118,8 @@ function failure(kind: FailureKind, reason: FailureReason = kind, detail = ''): 
   return new StoreFailure(kind, reason, detail, kind === 'forbidden' || LASTING.includes(reason))
 }
 
-function wordOf(message: string): string {
-  const [, inner = ''] = INNER_WORD.exec(message) ?? []
-  if (inner !== '') return inner
-  const [, outer = ''] = ERROR_WORD.exec(message) ?? []
-  return outer
-}
-
 /** Finds out why there is no connection, from what ioredis reports and from what it does not. */
 export class Diagnosis {
-  readonly #connection: RedisConnection
-  readonly #learn: (failure: StoreFailure) => void
   /** The last error of the connection, until the next connection is ready. */
   #heard: StoreFailure | undefined
   /** Whether the host has accepted the connection that is being made. */
@@ -138,15 +129,20 @@ export class Diagnosis {
   #isAskingSentinel = false
 
   /** @param learn called with each reason that is found */
-  constructor(connection: RedisConnection, learn: (failure: StoreFailure) => void) {
-    this.#connection = connection
-    this.#learn = learn
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly learn: (failure: StoreFailure) => void,
+  ) {
     connection.on('error', (error: Error) => this.hear(error))
     connection.on('sentinelError', (error: Error) => void this.#hearSentinel(error))
     connection.on('connecting', () => {
       this.#isReached = false
       // By then ioredis has made the socket.
-      setImmediate(() => connection.stream?.once?.('connect', this.#reached))
+      setImmediate(() => {
+        connection.stream?.once?.('connect', () => {
+          this.#isReached = true
+        })
+      })
     })
     connection.on('connect', () => {
       this.#isMute = connection.isCluster !== true
@@ -164,7 +160,7 @@ export class Diagnosis {
   /** The server has accepted a connection and then kept silent. */
   silent(): void {
     this.#isMute = false
-    this.#learn(new StoreFailure('timeout'))
+    this.learn(new StoreFailure('timeout'))
   }
 
   hear(error: Error & { readonly lastNodeError?: unknown }): void {
@@ -173,7 +169,7 @@ export class Diagnosis {
     // The host was reached, so it is TLS that got no reply.
     const isTls = failure.reason === 'ETIMEDOUT' && this.#isReached
     this.#heard = isTls ? new StoreFailure('disconnected', TLS_TIMEOUT) : failure
-    this.#learn(this.#heard)
+    this.learn(this.#heard)
   }
 
   /** Why the connection was closed. */
@@ -184,25 +180,21 @@ export class Diagnosis {
 
   /** Why there was no connection in time, if no error was reported. */
   whySilent(): StoreFailure {
-    const { status } = this.#connection
+    const { status } = this.connection
     if (status === 'connecting') {
       return new StoreFailure('disconnected', this.#isReached ? TLS_TIMEOUT : 'ETIMEDOUT')
     }
     return new StoreFailure(status === 'connect' || status === 'ready' ? 'timeout' : 'disconnected')
   }
 
-  readonly #reached = (): void => {
-    this.#isReached = true
-  }
-
   /** ioredis does not report why it cannot reach a Sentinel. */
   async #hearSentinel(error: Error): Promise<void> {
-    const [sentinel] = this.#connection.options.sentinels ?? []
+    const [sentinel] = this.connection.options.sentinels ?? []
     const isKnown = failureOf(error).reason !== 'disconnected'
     if (isKnown || sentinel === undefined) this.hear(error)
     else if (!this.#isAskingSentinel) {
       this.#isAskingSentinel = true
-      this.#learn(await whyUnreachable(sentinel))
+      this.learn(await whyUnreachable(sentinel))
       this.#isAskingSentinel = false
     }
   }

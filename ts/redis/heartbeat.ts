@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { withTimeout } from '../limiter.ts'
+import type { Sharing } from '../remote/backend.ts'
 import { StoreFailure } from '../remote/failure.ts'
+import type { ClockOffset, Server } from './calls.ts'
 import { failureOf, timedOut } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { sharedName } from './key.ts'
-import { HEARTBEAT_SCRIPT, readNumbers, runScript } from './script/index.ts'
-import type { ClockOffset, Server } from './server.ts'
+import { readNumbers, runScript, type Script, scriptOf } from './script/index.ts'
 
 const HEARTBEAT_MS = 2_000
 /** The interval while a process is new, and other processes have to learn of it and it of them. */
@@ -18,6 +19,43 @@ const SILENCE_MS = 6_000
 const SETTLING_MS = 1_500
 /** Groups of a process that are counted one by one. A process with more is counted for its prefix only. */
 const MAX_GROUPS = 128
+
+/*
+ * Counts the processes that use this Redis, and for each limiter those that share its limits. On the way it
+ * proves that Redis answers, runs scripts and accepts writes.
+ *
+ *   KEYS     sorted sets of process ids, scored by the last heartbeat in milliseconds of the server's clock:
+ *            first the set of all processes, then the set of those with too many limiters to be counted for
+ *            each, then one set for each limiter
+ *   ARGV     the process id, milliseconds after which a silent process is gone, 1 to leave, 1 if the process
+ *            belongs to the second set
+ *
+ * Replies with the size of the first set, the time in microseconds, and the oldest heartbeat in the first set or
+ * -1; then for each set its size, and 1 if the process was not in it.
+ * ZRANGE is called with `pcall`: without permission for it, shares are handed out more slowly.
+ */
+export const HEARTBEAT_SCRIPT: Script = scriptOf(`
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local ms = math.floor(now / 1000)
+local reply = { 0, now, -1 }
+for i, key in ipairs(KEYS) do
+  local is_new = 0
+  if redis.call('TYPE', key).ok ~= 'zset' then redis.call('DEL', key) end
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', ms - ARGV[2])
+  if ARGV[3] == '1' then
+    redis.call('ZREM', key, ARGV[1])
+  elseif i ~= 2 or ARGV[4] == '1' then
+    is_new = redis.call('ZADD', key, ms, ARGV[1])
+  end
+  redis.call('PEXPIRE', key, ARGV[2])
+  reply[2 + 2 * i], reply[3 + 2 * i] = redis.call('ZCARD', key), is_new
+end
+reply[1] = reply[4]
+local first = redis.pcall('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if first[2] then reply[3] = tonumber(first[2]) end
+return reply
+`)
 
 /** What a server has replied about one set of processes, in its own time. */
 interface Counted {
@@ -39,9 +77,12 @@ interface Counted {
  * process that reconnects to a Redis without data keeps counting the processes that it knew, for as long as
  * they may take to reconnect as well.
  */
-export class ProcessGroup {
+export class ProcessGroup implements Sharing {
+  readonly group: object = this
   /** Processes that share the limits; 0 before the first count. */
   processes = 0
+  /** Limiters of this process that are in the group. */
+  limiters = 0
   /** Whether the other processes have counted this one. */
   isSettled = false
   #joinedMs = 0
@@ -49,8 +90,11 @@ export class ProcessGroup {
   #known = 0
   #knownUntilMs = 0
 
-  /** The number of shares that the limits are divided into; this process has one. */
+  constructor(private readonly heartbeats: { readonly isCounted: boolean }) {}
+
   get parts(): number {
+    // A process that never reached Redis counts alone.
+    if (!this.heartbeats.isCounted) return 1
     return this.isSettled ? this.processes : Number.POSITIVE_INFINITY
   }
 
@@ -63,35 +107,24 @@ export class ProcessGroup {
     if (nowMs >= this.#knownUntilMs) this.#known = count
     // All other processes may be new, and those known before may still be on their way.
     this.processes = nowMs < this.#knownUntilMs ? this.#known + count - 1 : count
-    this.isSettled ||= this.#isCountedBy(count, oldestMs, nowMs)
-  }
-
-  #isCountedBy(count: number, oldestMs: number, nowMs: number): boolean {
-    if (count === 1) return true
     const waitMs = oldestMs < this.#joinedMs ? SILENCE_MS : SETTLING_MS
-    return nowMs - this.#joinedMs >= waitMs
+    this.isSettled ||= count === 1 || nowMs - this.#joinedMs >= waitMs
   }
 }
 
 /** The heartbeats of one connection: one command an interval for each `keyPrefix`, whatever the number of limiters. */
 export class Heartbeats {
-  readonly #connection: RedisConnection
-  readonly #whole: Server
-  readonly #serverOf: (name: string) => Server
   readonly #counts = new Map<string, ProcessCount>()
   readonly #timer: NodeJS.Timeout
   #soon: NodeJS.Immediate | undefined
   /** Whether this process was ever counted. If not, it knows of no other. */
   isCounted = false
 
-  /**
-   * @param whole the connection as a whole
-   * @param serverOf the server that holds a name
-   */
-  constructor(connection: RedisConnection, whole: Server, serverOf: (name: string) => Server) {
-    this.#connection = connection
-    this.#whole = whole
-    this.#serverOf = serverOf
+  /** @param serverOf the server that holds a name */
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly serverOf: (name: string) => Server,
+  ) {
     this.#timer = setInterval(() => void this.#sendDue(), FIRST_HEARTBEATS_MS).unref()
   }
 
@@ -101,7 +134,7 @@ export class Heartbeats {
    * @param limits tells limits with this prefix apart
    */
   join(prefix: string, limits: string): { readonly group: ProcessGroup; leave(): void } {
-    const count = this.#counts.get(prefix) ?? new ProcessCount(prefix)
+    const count = this.#counts.get(prefix) ?? new ProcessCount(prefix, this)
     this.#counts.set(prefix, count)
     const group = count.join(limits)
     if (group.processes === 0) this.#sendSoon(count)
@@ -128,19 +161,20 @@ export class Heartbeats {
     clearImmediate(this.#soon)
     if (!tells) return
     const counts = [...this.#counts.values()]
-    const gone = Promise.allSettled(counts.map((count) => count.depart(this.#connection)))
+    const gone = Promise.allSettled(
+      counts.map((count) => count.depart(this.connection, this.serverOf(count.name).clock)),
+    )
     await withTimeout(gone, TIMEOUT_MS, timedOut).catch(() => {})
   }
 
   async #send(count: ProcessCount): Promise<void> {
-    await count.send(this.#connection, this.#serverOf(count.name).clock)
+    await count.send(this.connection, this.serverOf(count.name).clock)
     this.isCounted = true
     if (count.dueAt <= performance.now()) this.#sendSoon(count)
   }
 
   /** One command for all limiters that are made in the same turn of the event loop. */
   #sendSoon(count: ProcessCount): void {
-    if (!this.#whole.isAvailable) return
     count.dueAt = 0
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined
@@ -151,7 +185,7 @@ export class Heartbeats {
   /** A heartbeat that fails counts as a call that failed. */
   async #sendDue(): Promise<void> {
     for (const count of this.#counts.values()) {
-      const server = this.#serverOf(count.name)
+      const server = this.serverOf(count.name)
       if (!server.isAvailable || count.dueAt > performance.now()) continue
       await withTimeout(this.#send(count), TIMEOUT_MS, timedOut).catch((error: unknown) => {
         server.callFailed(failureOf(error), count.name, TIMEOUT_MS)
@@ -160,52 +194,38 @@ export class Heartbeats {
   }
 }
 
-/** Proves that the server which holds `name` runs scripts and accepts writes. */
-export async function proveAlive(
-  connection: RedisConnection,
-  name: string,
-  clock: ClockOffset,
-): Promise<void> {
-  const sentAt = performance.now()
-  const [, serverUs = 0] = await beat(connection, [name], newId())
-  clock.learn(sentAt, serverUs)
-}
-
-interface Membership {
-  readonly group: ProcessGroup
-  limiters: number
-}
-
 /** Counts the processes that use one `keyPrefix`, and for each limiter those that share its limits. */
 class ProcessCount {
   /** The name of the set of all processes in Redis. All other sets have the same slot. */
   readonly name: string
   /** This process on this connection. Short, because it is stored once for each limiter. */
   readonly #id: string = newId()
-  readonly #groups = new Map<string, Membership>()
+  readonly #groups = new Map<string, ProcessGroup>()
   /** Groups that this process has left, and may still be counted in. */
   readonly #left = new Set<string>()
   /** `performance.now()` of the next heartbeat. */
   dueAt = 0
   #newUntil = 0
 
-  constructor(prefix: string) {
+  constructor(
+    prefix: string,
+    private readonly heartbeats: Heartbeats,
+  ) {
     this.name = sharedName(prefix, 'processes')
   }
 
   join(limits: string): ProcessGroup {
-    const known = this.#groups.get(limits)
-    const membership = known ?? { group: new ProcessGroup(), limiters: 0 }
-    if (known === undefined) this.#groups.set(limits, membership)
-    membership.limiters++
+    const group = this.#groups.get(limits) ?? new ProcessGroup(this.heartbeats)
+    this.#groups.set(limits, group)
+    group.limiters++
     this.#left.delete(limits)
-    return membership.group
+    return group
   }
 
   /** One limiter less. The process stays in the set until it departs, or was silent for a while. */
   leave(limits: string): void {
-    const membership = this.#groups.get(limits)
-    if (membership === undefined || --membership.limiters > 0) return
+    const group = this.#groups.get(limits)
+    if (group === undefined || --group.limiters > 0) return
     this.#groups.delete(limits)
     if (this.#left.size < MAX_GROUPS) this.#left.add(limits)
   }
@@ -217,26 +237,26 @@ class ProcessCount {
     const groups = [...this.#groups]
     const isMany = groups.length > MAX_GROUPS
     const names = this.#names(isMany ? [] : groups.map(([limits]) => limits))
-    const numbers = await beat(connection, names, this.#id, { isMany })
-    clock.learn(sentAt, numbers[1] ?? 0)
+    const numbers = await beat(connection, clock, names, { id: this.#id, isMany })
     this.#learn(groups, numbers, isMany)
     this.#plan(sentAt)
   }
 
-  async depart(connection: RedisConnection): Promise<void> {
+  async depart(connection: RedisConnection, clock: ClockOffset): Promise<void> {
     const limits = [...this.#groups.keys(), ...this.#left].slice(0, MAX_GROUPS)
-    await beat(connection, this.#names(limits), this.#id, { isMany: true, leaves: true })
+    const leaving = { id: this.#id, isMany: true, leaves: true }
+    await beat(connection, clock, this.#names(limits), leaving)
   }
 
   #names(limits: readonly string[]): readonly string[] {
     return [this.name, `${this.name}:*`, ...limits.map((one) => `${this.name}:${one}`)]
   }
 
-  #learn(groups: [string, Membership][], numbers: readonly number[], isMany: boolean): void {
+  #learn(groups: [string, ProcessGroup][], numbers: readonly number[], isMany: boolean): void {
     const [, serverUs = 0, oldestMs = -1, all = 0, isNew = 0, many = 0] = numbers
     const nowMs = Math.floor(serverUs / 1000)
     const inAll = { count: all, isNew: isNew === 1, oldestMs, nowMs }
-    for (const [index, [, { group }]] of groups.entries()) {
+    for (const [index, [, group]] of groups.entries()) {
       const [count = 0, isNewHere = 0] = numbers.slice(7 + 2 * index)
       if (isMany) group.learn({ ...inAll, isNew: group.processes === 0 || inAll.isNew })
       else group.learn({ count: count + many, isNew: isNewHere === 1, oldestMs, nowMs })
@@ -244,7 +264,7 @@ class ProcessCount {
   }
 
   #plan(now: number): void {
-    const groups = [...this.#groups.values()].map(({ group }) => group)
+    const groups = [...this.#groups.values()]
     if (groups.some(({ isSettled }) => !isSettled)) this.#newUntil = now + NEW_FOR_MS
     const intervalMs = now < this.#newUntil ? FIRST_HEARTBEATS_MS : HEARTBEAT_MS
     // Slightly early rather than one tick of the timer late.
@@ -257,14 +277,23 @@ function newId(): string {
   return randomBytes(9).toString('base64url')
 }
 
-async function beat(
+interface Beat {
+  readonly id: string
+  readonly isMany: boolean
+  readonly leaves: boolean
+}
+
+/** Runs the script about these sets of processes, and learns the server's time from its reply. */
+export async function beat(
   connection: RedisConnection,
+  clock: ClockOffset,
   names: readonly string[],
-  id: string,
-  { isMany = false, leaves = false } = {},
+  { id = newId(), isMany = false, leaves = false }: Partial<Beat> = {},
 ): Promise<readonly number[]> {
+  const sentAt = performance.now()
   const args = [names.length, ...names, id, SILENCE_MS, Number(leaves), Number(isMany)]
   const numbers = readNumbers(await runScript(connection, HEARTBEAT_SCRIPT, args))
   if (numbers === undefined) throw new StoreFailure('garbled')
+  clock.learn(sentAt, numbers[1] ?? 0)
   return numbers
 }

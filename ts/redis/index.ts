@@ -8,8 +8,8 @@ export {
   type StoreListener,
 } from '../remote/failure.ts'
 export type { LeaseOptions } from '../remote/options.ts'
+export { RedisStorage } from './connection.ts'
 export type { RedisFailureReason as FailureReason, RefusalWord } from './failure.ts'
 export type { RedisClient } from './ioredis.ts'
-export type { RedisLimiterOptions, RedisOptions } from './options.ts'
-export { RedisLimiter, type RedisLimiterStats } from './redis-limiter.ts'
-export { RedisStorage } from './shared-connection.ts'
+export type { RedisOptions } from './key.ts'
+export { RedisLimiter, type RedisLimiterOptions, type RedisLimiterStats } from './redis-limiter.ts'

@@ -130,31 +130,23 @@ function reconnectDelay(attempts: number): number {
 }
 
 /** Makes a connection to an address. Loads ioredis, which nothing else does. */
-export function connect({ kind, hosts, credentials, db, ...rest }: RedisAddress): RedisConnection {
+export function connect({ kind, hosts, credentials, db, master }: RedisAddress): RedisConnection {
   const Redis = loadLibrary()
-  const common = { ...credentials, ...SEND_ONCE, lazyConnect: true }
-  switch (kind) {
-    case 'cluster':
-      return new Redis.Cluster([...hosts], {
-        ...CLUSTER,
-        redisOptions: { ...CLUSTER_NODE, ...credentials },
-      })
-    case 'sentinel':
-      return new Redis({
-        ...common,
-        // Tells which of the servers is the primary.
-        enableReadyCheck: true,
-        sentinels: hosts,
-        name: rest.master,
-        db,
-        sentinelRetryStrategy: reconnectDelay,
-        enableTLSForSentinelMode: credentials.tls !== undefined,
-      })
-    case 'unix':
-      return new Redis({ ...common, path: rest.path, db })
-    case 'single':
-      return new Redis({ ...common, ...hosts[0], db })
+  if (kind === 'cluster') {
+    const redisOptions = { ...CLUSTER_NODE, ...credentials }
+    return new Redis.Cluster([...hosts], { ...CLUSTER, redisOptions })
   }
+  const options = { ...credentials, ...SEND_ONCE, lazyConnect: true, db }
+  if (kind === 'single') return new Redis({ ...options, ...hosts[0] })
+  return new Redis({
+    ...options,
+    // Tells which of the servers is the primary.
+    enableReadyCheck: true,
+    sentinels: hosts,
+    name: master,
+    sentinelRetryStrategy: reconnectDelay,
+    enableTLSForSentinelMode: credentials.tls !== undefined,
+  })
 }
 
 function loadLibrary(): Library {
@@ -185,7 +177,8 @@ function duplicateServer(source: SourceClient): RedisConnection {
     // With Sentinel the check tells which of the servers is the primary.
     const enableReadyCheck = theirs.sentinels == null ? false : theirs.enableReadyCheck
     const ours = { ...SEND_ONCE, enableReadyCheck, lazyConnect: true, enableAutoPipelining: false }
-    return { ...theirs, ...ours, himportFieldsets: undefined, db: databaseOf(source) } as object
+    const db = (source.prevCondition ?? source.condition)?.select ?? theirs.db ?? 0
+    return { ...theirs, ...ours, himportFieldsets: undefined, db } as object
   }
   const copy = source.duplicate(options()) as Duplicate
   refreshOnConnect(copy, options)
@@ -228,10 +221,6 @@ function refreshOnConnect(copy: Duplicate, options: () => ConnectionOptions): vo
     Object.assign(copy.options, options(), { keyPrefix })
     return connectNow()
   }
-}
-
-function databaseOf({ options, condition, prevCondition }: SourceClient): number {
-  return (prevCondition ?? condition)?.select ?? options.db ?? 0
 }
 
 /**

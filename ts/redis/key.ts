@@ -1,5 +1,11 @@
 import { hashKey, MAX_PLAIN_KEY_LENGTH } from '../key-hash.ts'
+import { REMOTE_OPTIONS, type RemoteOptions, readRemoteSettings } from '../remote/options.ts'
 import { invalid, text } from '../validate.ts'
+
+/*
+ * The names of states in Redis, and the option that begins them. Nothing here loads what talks to Redis: adapters
+ * check these options wherever the counters live.
+ */
 
 /** What ends a hash tag, what escaping itself needs, and what is not printable text. */
 const UNSAFE = /[%{}\p{Cc}\p{Z}]|\p{Surrogate}/gu
@@ -7,8 +13,24 @@ const PLAIN = /^[\w.:@/-]*$/
 const MAX_PREFIX_LENGTH = 256
 const SLOTS = 16_384
 
-/** Default of `keyPrefix`. */
-const DEFAULT_PREFIX = 'ratethrottle:'
+/** Options of a limiter whose counters live in Redis, except where Redis is. */
+export interface RedisOptions extends RemoteOptions {
+  /** Begins the name of every key in Redis: at most 256 characters, no braces. Default: `'ratethrottle:'`. */
+  readonly keyPrefix?: string | undefined
+}
+
+/** Names of the options that a limiter in Redis has beside those of every limiter, except where Redis is. */
+export const REDIS_OPTIONS: readonly string[] = ['keyPrefix', ...REMOTE_OPTIONS]
+
+/**
+ * Checks the options that {@link RedisOptions} add to those of every limiter.
+ *
+ * @throws TypeError or RangeError that names the option, its value and what is accepted
+ */
+export function checkRedisOptions(options: RedisOptions): void {
+  readPrefix(options.keyPrefix)
+  readRemoteSettings(options)
+}
 
 /**
  * Names the state of a key in Redis: `<prefix><name>:<policy>:{<key>}`.
@@ -45,8 +67,7 @@ export function siblingName(name: string, word: string): string {
  * @throws TypeError or RangeError with code INVALID_OPTION unless it is a string of at most 256 characters
  * without braces: the first brace of a name decides on its slot
  */
-export function readPrefix(value: unknown): string {
-  if (value === undefined) return DEFAULT_PREFIX
+export function readPrefix(value: unknown = 'ratethrottle:'): string {
   const prefix = text(value, 'keyPrefix', 0, MAX_PREFIX_LENGTH)
   if (!/[{}]/.test(prefix)) return prefix
   throw invalid(RangeError, 'INVALID_OPTION', 'keyPrefix', 'a string without { and }', prefix)

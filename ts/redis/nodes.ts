@@ -7,20 +7,18 @@ import {
   type StoreFailure,
   type StoreUser,
 } from '../remote/failure.ts'
+import { Server } from './calls.ts'
 import { Diagnosis, failureAt, HINTS } from './failure.ts'
 import { Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { slotOf } from './key.ts'
 import { Probe } from './probe.ts'
-import { Server } from './server.ts'
 
 /** The servers behind a connection: which of them decide, and why the others do not. */
 export class Nodes implements BreakerOwner {
   /** The limiters that share the connection. */
   readonly users: Set<StoreUser> = new Set()
   readonly heartbeats: Heartbeats
-  readonly #connection: RedisConnection
-  readonly #onReady: () => void
   /** The connection as a whole. */
   readonly #whole: Server = new Server('', this, false)
   /** The servers of a cluster. */
@@ -35,11 +33,12 @@ export class Nodes implements BreakerOwner {
   #isStarting = true
 
   /** @param onReady called whenever the connection as a whole is available again */
-  constructor(connection: RedisConnection, onReady: () => void) {
-    this.#connection = connection
-    this.#onReady = onReady
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly onReady: () => void,
+  ) {
     this.#diagnosis = new Diagnosis(connection, (failure) => this.#learn(this.#whole, failure))
-    this.heartbeats = new Heartbeats(connection, this.#whole, (name) => this.serverOf(name))
+    this.heartbeats = new Heartbeats(connection, (name) => this.serverOf(name))
     this.#probe = new Probe(connection, this.heartbeats, this.#diagnosis)
     this.#listen()
   }
@@ -68,9 +67,9 @@ export class Nodes implements BreakerOwner {
 
   /** The server that holds `name`. */
   serverOf(name: string): Server {
-    if (this.#connection.isCluster !== true || !this.#whole.isAvailable) return this.#whole
-    const slot = slotOf(`${this.#connection.options.keyPrefix ?? ''}${name}`)
-    const node = this.#connection.slots?.[slot]?.[0] ?? ''
+    if (this.connection.isCluster !== true || !this.#whole.isAvailable) return this.#whole
+    const slot = slotOf(`${this.connection.options.keyPrefix ?? ''}${name}`)
+    const node = this.connection.slots?.[slot]?.[0] ?? ''
     if (node === '') return this.#whole
     const known = this.#byNode.get(node)
     if (known !== undefined) return known
@@ -88,7 +87,7 @@ export class Nodes implements BreakerOwner {
   }
 
   async close(): Promise<void> {
-    const isReady = this.#connection.status === 'ready' && this.#whole.isAvailable
+    const isReady = this.connection.status === 'ready' && this.#whole.isAvailable
     for (const server of [this.#whole, ...this.#byNode.values()]) server.stop()
     await this.heartbeats.stop(isReady)
   }
@@ -102,7 +101,7 @@ export class Nodes implements BreakerOwner {
   opened(server: Server, failure: StoreFailure): void {
     this.#outages++
     this.#failures.set(server, failure)
-    if (failure.kind === 'timeout') this.#connection.refreshSlotsCache?.()
+    if (failure.kind === 'timeout') this.connection.refreshSlotsCache?.()
     this.#publish({ available: false, reason: failure.reason, node: server.node, downMs: 0 })
     this.#reporter.begins(server, failure)
   }
@@ -120,9 +119,9 @@ export class Nodes implements BreakerOwner {
     const isFirst = server === this.#whole && this.#isStarting
     if (server === this.#whole) {
       this.#isStarting = false
-      this.#onReady()
+      this.onReady()
       // With a single server the heartbeats were the probe.
-      if (this.#connection.isCluster === true) this.heartbeats.sendAllSoon()
+      if (this.connection.isCluster === true) this.heartbeats.sendAllSoon()
     }
     // Before its first reply it was not reported as unavailable.
     if (isFirst || failure === undefined) return
@@ -131,7 +130,7 @@ export class Nodes implements BreakerOwner {
   }
 
   #listen(): void {
-    const connection = this.#connection
+    const { connection } = this
     connection.on('node error', (error: Error & { command?: { name?: string } }) => {
       this.#diagnosis.hear(error)
       // ioredis would go on in database 0.

@@ -3,20 +3,10 @@ import type { CheckedLimits, Limit, LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
-import {
-  type Backend,
-  type Counters,
-  decisionFrom,
-  reordered,
-  type Sharing,
-} from '../remote/backend.ts'
+import type { Backend, Counters, Sharing } from '../remote/backend.ts'
 import type { Share, StoreUser } from '../remote/failure.ts'
 import { Deadlines } from '../remote/guard.ts'
-import {
-  REMOTE_OPTIONS,
-  type ResolvedRemoteOptions,
-  resolveRemoteOptions,
-} from '../remote/options.ts'
+import { type ResolvedRemoteOptions, resolveRemoteOptions } from '../remote/options.ts'
 import {
   countableLimits,
   RemoteLimiter,
@@ -25,18 +15,23 @@ import {
 } from '../remote/remote-limiter.ts'
 import { invalid, ownOptions, withCode } from '../validate.ts'
 import { StartQueue } from './calls.ts'
-import type { Connection } from './connection.ts'
-import { isClient } from './ioredis.ts'
-import { groupOf, namer, readPrefix } from './key.ts'
-import type { RedisLimiterOptions } from './options.ts'
-import { SCRIPTS, type Script, type ScriptArgs, VARIABLE_SCRIPTS } from './script/index.ts'
-import {
-  fixedArgs,
-  type PolicyArgs,
-  variableArgs,
-  variablePolicyHash,
-} from './script/policy-args.ts'
-import { type RedisStorage, storageOf } from './shared-connection.ts'
+import { type Connection, type RedisStorage, storageOf } from './connection.ts'
+import { isClient, type RedisClient } from './ioredis.ts'
+import { groupOf, namer, REDIS_OPTIONS, type RedisOptions, readPrefix } from './key.ts'
+import { fixedKind, type Kind, type ScriptArgs, variableKind } from './script/index.ts'
+
+/** Options of a `RedisLimiter`. Exactly one of `url`, `client` and `storage` says where Redis is. */
+export interface RedisLimiterOptions extends RedisOptions {
+  /**
+   * `redis:`, `rediss:`, `redis+sentinel:`, `redis+cluster:` or `redis+unix:`, or each with `valkey` in place of
+   * `redis`. A secret: never printed.
+   */
+  readonly url?: string | undefined
+  /** A client of ioredis, `Redis` or `Cluster`; what is used is a copy of its connection. */
+  readonly client?: RedisClient | undefined
+  /** Another limiter's `storage`, to share its connection. */
+  readonly storage?: RedisStorage | string | RedisClient | undefined
+}
 
 /** What a limiter in Redis has been through in this process. */
 export type RedisLimiterStats = RemoteLimiterStats
@@ -92,11 +87,16 @@ export class RedisVariableLimiter extends RemoteVariableLimiter {
 
 const WHERE = ['url', 'client', 'storage']
 
+/** Options with every default filled in. */
+interface ResolvedRedisOptions extends ResolvedRemoteOptions {
+  readonly keyPrefix: string
+  readonly storage: RedisStorage
+}
+
 /** Checks options and fills in the defaults. Each is read once; unknown ones throw. */
 function resolveOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
-  const others = ['keyPrefix', ...WHERE]
-  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REMOTE_OPTIONS, ...others])
-  const resolved = resolveRemoteOptions(own, others)
+  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...WHERE])
+  const resolved = resolveRemoteOptions(own, ['keyPrefix', ...WHERE])
   return { ...resolved, keyPrefix: readPrefix(own.keyPrefix), storage: readStorage(own) }
 }
 
@@ -117,82 +117,33 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
   return storageOf(given[0])
 }
 
-/** Options with every default filled in. */
-interface ResolvedRedisOptions extends ResolvedRemoteOptions {
-  readonly keyPrefix: string
-  readonly storage: RedisStorage
-}
-
-/** How the scripts are called for one set of limits. */
-interface LimitArgs extends PolicyArgs {
-  readonly read: (reply: readonly number[]) => Decision
-}
-
-/** The states that one kind of limiter keeps in Redis. */
-interface Kind {
-  readonly script: Script
-  /** Part of every key: tells states apart that cannot be read by one another. */
-  readonly policyHash: string
-  readonly argsOf: (limits: readonly Limit[]) => LimitArgs
-}
-
-/** The states of limits that stay the same. */
-function fixedKind(
-  limits: readonly Limit[],
-  { algorithm, blockForMs }: ResolvedRedisOptions,
-): Kind {
-  const { policyHash, ...args } = fixedArgs(limits, algorithm, blockForMs)
-  const read: LimitArgs['read'] = (reply) => decisionFrom(reply, limits)
-  return { script: SCRIPTS[algorithm], policyHash, argsOf: () => ({ ...args, read }) }
-}
-
-/** The states of limits that may change from call to call. */
-function variableKind({ algorithm, blockForMs }: ResolvedRedisOptions): Kind {
-  const argsOf = (limits: readonly Limit[]): LimitArgs => {
-    const args = variableArgs(limits, algorithm, blockForMs)
-    return { ...args, read: (reply) => decisionFrom(reordered(reply, args), limits) }
-  }
-  const script = VARIABLE_SCRIPTS[algorithm]
-  return { script, policyHash: variablePolicyHash(algorithm), argsOf }
-}
+type Op = ScriptArgs['op']
 
 /** Redis, for one limiter. */
 class RedisBackend implements Backend {
   readonly sharing: Sharing
-  readonly #options: ResolvedRedisOptions
   readonly #connection: Connection
-  readonly #kind: Kind
-  readonly #user: StoreUser
   readonly #leaveGroup: () => void
+  readonly #user: StoreUser
   readonly #deadlines: Deadlines
   /** Callers that wait for the first connection. */
   readonly #startQueue: StartQueue
   readonly #nameOf: (key: string) => string
 
-  constructor(options: ResolvedRedisOptions, kind: Kind) {
-    const { keyPrefix, name = '', deadlineMs, connectTimeoutMs, onError, onStoreChange } = options
-    this.#options = options
-    this.#kind = kind
+  constructor(
+    private readonly options: ResolvedRedisOptions,
+    private readonly kind: Kind,
+  ) {
+    const { keyPrefix, name = '', connectTimeoutMs, maxWaitersPerKey, maxWaiters } = options
+    this.#nameOf = namer(keyPrefix, name, kind.policyHash)
+    this.#deadlines = new Deadlines(options.deadlineMs)
+    this.#startQueue = new StartQueue(connectTimeoutMs, maxWaitersPerKey, maxWaiters)
     this.#connection = options.storage.acquire()
     const { heartbeats } = this.#connection.nodes
     const { group, leave } = heartbeats.join(keyPrefix, groupOf(name, kind.policyHash))
+    this.sharing = group
     this.#leaveGroup = leave
-    this.sharing = {
-      group,
-      get processes() {
-        return group.processes
-      },
-      // A process that never reached Redis counts alone.
-      get parts() {
-        return heartbeats.isCounted ? group.parts : 1
-      },
-    }
-    this.#deadlines = new Deadlines(deadlineMs)
-    const { maxWaitersPerKey, maxWaiters } = options
-    this.#startQueue = new StartQueue(connectTimeoutMs, maxWaitersPerKey, maxWaiters)
-    this.#nameOf = namer(keyPrefix, name, kind.policyHash)
-    const share = (): Share => this.#share()
-    this.#user = { deadlineMs, connectTimeoutMs, onError, onStoreChange, share }
+    this.#user = { ...options, share: () => this.#share() }
     this.#connection.join(this.#user)
   }
 
@@ -201,38 +152,32 @@ class RedisBackend implements Backend {
   }
 
   counters(limits: readonly Limit[]): Counters {
-    const { tail, paced, read } = this.#kind.argsOf(limits)
-    type Decide = (
-      op: ScriptArgs['op'],
-      key: string,
-      amount: number,
-      since?: number,
-    ) => Promise<Decision>
-    const decide: Decide = (op, key, amount, since) =>
+    const { tail, paced, read } = this.kind.argsOf(limits)
+    const decide = (op: Op, key: string, amount: number, since?: number): Promise<Decision> =>
       this.#call(op, key, amount, tail, read, since) as Promise<Decision>
     const ops = { check: 'c', take: 't', paced } as const
     return {
       charge: (key, cost, mode, since) => decide(ops[mode], key, cost, since),
       acquire: (key, min, max, since) => decide(max, key, min, since),
       peek: (key, cost) => decide('p', key, cost),
-      refund: (key, units) => this.#call('r', key, units, tail, undefined),
-      block: (key, ms) => this.#call('b', key, ms, tail, undefined),
-      reset: (key) => this.#call('d', key, 0, tail, undefined),
+      refund: (key, units) => this.#call('r', key, units, tail),
+      block: (key, ms) => this.#call('b', key, ms, tail),
+      reset: (key) => this.#call('d', key, 0, tail),
     }
   }
 
   /** @param since `performance.now()` when the caller came, if that was earlier */
   #call(
-    op: ScriptArgs['op'],
+    op: Op,
     key: string,
     amount: number,
     tail: readonly string[],
-    read: ScriptArgs['read'],
+    read?: ScriptArgs['read'],
     since?: number,
   ): Promise<Decision | undefined> {
-    const { clock } = this.#options
+    const { clock } = this.options
     const timed = clock === undefined ? tail : [...tail, String(Math.round(clock.now() * 1000))]
-    const { script } = this.#kind
+    const { script } = this.kind
     const args = { script, name: this.#nameOf(key), op, amount, tail: timed, read }
     return this.#connection.call(args, this.#deadlines, this.#startQueue, since)
   }
@@ -242,15 +187,15 @@ class RedisBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.#connection.leave(this.#user)
+    this.#connection.nodes.users.delete(this.#user)
     this.#deadlines.expireAll()
     this.#startQueue.deadlines.expireAll()
     this.#leaveGroup()
-    await this.#options.storage.release()
+    await this.options.storage.release()
   }
 
   #share(): Share {
-    const { processes } = this.#options
+    const { processes } = this.options
     if (processes !== undefined) return { parts: processes, from: 'option' }
     const { isCounted } = this.#connection.nodes.heartbeats
     return { parts: this.sharing.parts, from: isCounted ? 'seen' : 'nothing' }

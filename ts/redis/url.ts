@@ -2,10 +2,9 @@ import { withCode } from '../validate.ts'
 
 /** Where Redis is, as read from a URL. */
 export interface RedisAddress {
-  readonly kind: 'single' | 'sentinel' | 'cluster' | 'unix'
-  readonly hosts: readonly { readonly host: string; readonly port: number }[]
-  /** Of a Unix socket: its file. */
-  readonly path: string
+  readonly kind: 'single' | 'sentinel' | 'cluster'
+  /** As ioredis takes them: hosts with their ports, or the path of a Unix socket. */
+  readonly hosts: readonly object[]
   readonly db: number
   /** Of Sentinel: the name of the group of servers. */
   readonly master: string
@@ -18,7 +17,7 @@ interface Credentials {
   readonly tls?: object
 }
 
-type HostKind = Exclude<RedisAddress['kind'], 'unix'>
+type Kind = RedisAddress['kind']
 
 const SCHEME = /^(redis|valkey)(s?)(?:\+(sentinel|cluster|unix))?$/
 const FORMS =
@@ -52,17 +51,12 @@ export function readUrl(url: string): RedisAddress {
   if (kind === 'unix') {
     if (tls !== '') refuse('scheme: a Unix socket has no TLS')
     if (host !== '' || path.length < 2) refuse('socket path')
-    return { kind, hosts: [], path: decode(path), db: readQuery(query), master: '', credentials }
+    const hosts = [{ path: decode(path) }]
+    return { kind: 'single', hosts, db: readQuery(query), master: '', credentials }
   }
   if (query !== '') refuse('query')
-  const form = kind as HostKind
-  return {
-    kind: form,
-    hosts: readHosts(host, form),
-    path: '',
-    credentials,
-    ...readPath(path, form),
-  }
+  const form = kind as Kind
+  return { kind: form, hosts: readHosts(host, form), credentials, ...readPath(path, form) }
 }
 
 /** Of a Unix socket: `?db=1`. */
@@ -73,7 +67,7 @@ function readQuery(query: string): number {
   return Number(db)
 }
 
-function readHosts(text: string, kind: HostKind): RedisAddress['hosts'] {
+function readHosts(text: string, kind: Kind): RedisAddress['hosts'] {
   const hosts = text.split(',').map((part) => {
     const [, bracketed, plain, digits = ''] =
       /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d*))?$/i.exec(part) ?? refuse('host or port')
@@ -95,7 +89,7 @@ function readUser(text: string): Credentials {
   return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) }
 }
 
-function readPath(path: string, kind: HostKind): { db: number; master: string } {
+function readPath(path: string, kind: Kind): { db: number; master: string } {
   const parts = path.split('/').slice(1)
   const master = kind === 'sentinel' ? decode(parts.shift() ?? '') : ''
   if (kind === 'sentinel' && master === '') refuse('name of the Sentinel group')

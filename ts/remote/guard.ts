@@ -158,14 +158,8 @@ export class Guard implements BreakerOwner {
   }
 
   /** See {@link BreakerOwner}. */
-  async probe(): Promise<number> {
-    let leastMs = Number.POSITIVE_INFINITY
-    for (let i = 0; i < MAX_PROBES && leastMs >= this.shortestMs; i++) {
-      const sentAt = performance.now()
-      await withTimeout(this.#store.ping(), PROBE_MS, () => new StoreFailure('timeout'))
-      leastMs = Math.min(leastMs, performance.now() - sentAt)
-    }
-    return leastMs
+  probe(): Promise<number> {
+    return shortestRoundTrip(this, PROBE_MS, () => this.#store.ping())
   }
 
   /** See {@link BreakerOwner}. */
@@ -219,6 +213,27 @@ export class Guard implements BreakerOwner {
     const reason = this.#failure?.reason ?? 'disconnected'
     publish({ available, reason, node: '', downMs }, onStoreChange ? [onStoreChange] : [])
   }
+}
+
+/**
+ * The shortest of a few round trips in milliseconds, as soon as one is shorter than every deadline.
+ *
+ * @param ms longest that one may take
+ * @param ask makes a round trip
+ * @throws StoreFailure if one takes longer, or what `ask` rejects with
+ */
+export async function shortestRoundTrip(
+  owner: BreakerOwner,
+  ms: number,
+  ask: (round: number) => Promise<unknown>,
+): Promise<number> {
+  let leastMs = Number.POSITIVE_INFINITY
+  for (let round = 0; round < MAX_PROBES && leastMs >= owner.shortestMs; round++) {
+    const sentAt = performance.now()
+    await withTimeout(ask(round), ms, () => new StoreFailure('timeout'))
+    leastMs = Math.min(leastMs, performance.now() - sentAt)
+  }
+  return leastMs
 }
 
 /** A call whose caller waits for an answer. */

@@ -1,5 +1,5 @@
-import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
-import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
+import { type AlgorithmText, RECORDS } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/fixed_window.rs`: a = count, b = window in milliseconds, c = ticks per
@@ -8,7 +8,8 @@ import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.t
  * A window that opens later than one window from now was opened before the server's clock was set back. It is
  * taken to open now.
  */
-const FAST_PATH = `
+export const FIXED_WINDOW: AlgorithmText = {
+  fastPath: `
 if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
@@ -29,12 +30,8 @@ if is_one and op == 'c' and cost > 0 then
     return { 1, count - used, 0, rest, rest, now }
   end
 end
-`
-
-export const FIXED_WINDOW: string = scriptText(
-  READ_WHOLE,
-  FAST_PATH,
-  `
+`,
+  fixed: `
 local LETTER, SIZE, FORMAT = 'F', 11, '>I7I4'
 ${RECORDS}
 local function rest(i)
@@ -63,16 +60,11 @@ local function give(units)
   for i = 1, limits do y[i] = math.max(0, y[i] - units) end
 end
 `,
-)
-
-/**
- * a = count, b = window, c = 1 tick per millisecond. x = when the window opened, y = units. A window starts with
- * the next whole millisecond: it may end late, never early.
- */
-export const VARIABLE_FIXED_WINDOW: string = variableScriptText(
-  READ_WHOLE,
-  false,
-  `
+  /*
+   * a = count, b = window, c = 1 tick per millisecond. x = when the window opened, y = units. A window starts with
+   * the next whole millisecond: it may end late, never early.
+   */
+  variable: `
 local LETTER = 'f'
 local function open(t)
   local at, window = ticks(t.p), t.w * t.p
@@ -108,4 +100,4 @@ local function read(i, units)
   return math.max(0, a[i] - used), again(i, units), used > 0 and rest or 0
 end
 `,
-)
+}

@@ -1,5 +1,5 @@
-import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
-import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
+import { type AlgorithmText, RECORDS } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
 
 /*
  * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's
@@ -9,7 +9,9 @@ import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.t
  * A bucket cannot owe more than its depth. One that does was written before the server's clock was set back.
  * It is then taken to owe its depth and is rewritten, so that a step of an hour does not lock a key for an hour.
  */
-const FAST_PATH = `
+export const GCRA: AlgorithmText = {
+  isBucket: true,
+  fastPath: `
 if is_one and op == 'c' and cost > 0 then
   local per_ms, token, depth = first, second, third
   local part = math.floor(us * per_ms / 1000)
@@ -33,12 +35,8 @@ if is_one and op == 'c' and cost > 0 then
     return { 1, left, 0, rest, more, now }
   end
 end
-`
-
-export const GCRA: string = scriptText(
-  READ_WHOLE,
-  FAST_PATH,
-  `
+`,
+  fixed: `
 local LETTER, SIZE, FORMAT = 'G', 9, '>I6I3'
 ${RECORDS}
 local owes = {}
@@ -73,16 +71,11 @@ local function give(units)
   for i = 1, limits do set(i, math.max(0, owing(i) - units * b[i])) end
 end
 `,
-)
-
-/**
- * a = ticks per millisecond, b = ticks per token, c = the bucket's depth. x = the instant at which the bucket is
- * full again, in ticks.
- */
-export const VARIABLE_GCRA: string = variableScriptText(
-  READ_WHOLE,
-  true,
-  `
+  /*
+   * a = ticks per millisecond, b = ticks per token, c = the bucket's depth. x = the instant at which the bucket is
+   * full again, in ticks.
+   */
+  variable: `
 local LETTER = 'g'
 local MOST = 2 ^ 50
 local at = ticks(2520)
@@ -110,4 +103,4 @@ local function read(i, units)
   return math.max(0, math.floor((c[i] - debt) / b[i])), again(i, units), ceil(debt, a[i])
 end
 `,
-)
+}

@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Decision } from '../../decision.ts'
-import type { Algorithm } from '../../options.ts'
+import { burstOf, type Limit } from '../../limit/limit.ts'
+import { policyArgs } from '../../native/binding.ts'
+import { type Algorithm, type ResolvedOptions, shortestOf } from '../../options.ts'
+import { decisionFrom, reordered } from '../../remote/backend.ts'
 import { isScriptLost } from '../failure.ts'
 import type { RedisConnection } from '../ioredis.ts'
-import { FIXED_WINDOW, VARIABLE_FIXED_WINDOW } from './fixed-window.ts'
-import { GCRA, VARIABLE_GCRA } from './gcra.ts'
-import { HEARTBEAT } from './heartbeat.ts'
-import { SLIDING_LOG, VARIABLE_SLIDING_LOG } from './sliding-log.ts'
-import { SLIDING_WINDOW, VARIABLE_SLIDING_WINDOW } from './sliding-window.ts'
+import { FIXED_WINDOW } from './fixed-window.ts'
+import { GCRA } from './gcra.ts'
+import { type AlgorithmText, scriptText } from './prelude.ts'
+import { SLIDING_LOG } from './sliding-log.ts'
+import { SLIDING_WINDOW } from './sliding-window.ts'
+import { variableScriptText } from './variable-prelude.ts'
 
 /** A script, and the digest by which a server that has run it finds it again. */
 export interface Script {
@@ -32,28 +36,101 @@ export interface ScriptArgs {
   readonly read: ((numbers: readonly number[]) => Decision) | undefined
 }
 
-const token = scriptOf(GCRA)
-/** The script that decides, for each algorithm. */
-export const SCRIPTS: Readonly<Record<Algorithm, Script>> = {
-  'token-bucket': token,
-  'leaky-bucket': token,
-  'sliding-window': scriptOf(SLIDING_WINDOW),
-  'sliding-log': scriptOf(SLIDING_LOG),
-  'fixed-window': scriptOf(FIXED_WINDOW),
+/** How the scripts are called for one set of limits. They count with the numbers of the native core: both round alike. */
+interface LimitArgs extends Pick<ScriptArgs, 'tail' | 'read'> {
+  /** Which of the script's limits paces a leaky bucket: the one with the shortest window. */
+  readonly paced: `q${number}`
 }
 
-const variableToken = scriptOf(VARIABLE_GCRA)
-/** The script that decides when limits change from call to call. */
-export const VARIABLE_SCRIPTS: Readonly<Record<Algorithm, Script>> = {
-  'token-bucket': variableToken,
-  'leaky-bucket': variableToken,
-  'sliding-window': scriptOf(VARIABLE_SLIDING_WINDOW),
-  'sliding-log': scriptOf(VARIABLE_SLIDING_LOG),
-  'fixed-window': scriptOf(VARIABLE_FIXED_WINDOW),
+/** The states that one kind of limiter keeps in Redis. */
+export interface Kind {
+  readonly script: Script
+  /** Part of every key: tells states apart that cannot be read by one another. */
+  readonly policyHash: string
+  readonly argsOf: (limits: readonly Limit[]) => LimitArgs
 }
 
-/** The script that counts processes. */
-export const HEARTBEAT_SCRIPT: Script = scriptOf(HEARTBEAT)
+const BUCKET = scriptsOf(GCRA)
+/** The scripts that decide, for each algorithm. */
+export const SCRIPTS: Readonly<Record<Algorithm, Readonly<Record<'fixed' | 'variable', Script>>>> =
+  {
+    'token-bucket': BUCKET,
+    'leaky-bucket': BUCKET,
+    'sliding-window': scriptsOf(SLIDING_WINDOW),
+    'sliding-log': scriptsOf(SLIDING_LOG),
+    'fixed-window': scriptsOf(FIXED_WINDOW),
+  }
+
+function scriptsOf(algorithm: AlgorithmText): Record<'fixed' | 'variable', Script> {
+  return {
+    fixed: scriptOf(scriptText(algorithm)),
+    variable: scriptOf(variableScriptText(algorithm)),
+  }
+}
+
+export function scriptOf(text: string): Script {
+  const trimmed = text.trim()
+  return { text: trimmed, sha: createHash('sha1').update(trimmed).digest('hex') }
+}
+
+type Counting = Pick<ResolvedOptions, 'algorithm' | 'blockForMs'>
+
+/** The states of limits that stay the same. */
+export function fixedKind(limits: readonly Limit[], { algorithm, blockForMs }: Counting): Kind {
+  const numbers = numbersOf(limits, algorithm, false)
+  const [first, second, third, ...further] = numbers.map(String) as [string, string, string]
+  const args: LimitArgs = {
+    tail: [first, second, third, [blockForMs, ...further].join(' ')],
+    paced: `q${shortestOf(limits) + 1}`,
+    read: (reply) => decisionFrom(reply, limits),
+  }
+  const policyHash = hashOf(`${algorithm} ${numbers.join(' ')}`)
+  return { script: SCRIPTS[algorithm].fixed, policyHash, argsOf: () => args }
+}
+
+/** The states of limits that may change from call to call. */
+export function variableKind({ algorithm, blockForMs }: Counting): Kind {
+  const policyHash = hashOf(`variable ${algorithm}`)
+  const argsOf: Kind['argsOf'] = (limits) => variableArgs(limits, algorithm, blockForMs)
+  return { script: SCRIPTS[algorithm].variable, policyHash, argsOf }
+}
+
+/** The script takes these limits from the longest window to the shortest. */
+function variableArgs(
+  limits: readonly Limit[],
+  algorithm: Algorithm,
+  blockForMs: number,
+): LimitArgs {
+  const numbers = numbersOf(limits, algorithm, true)
+  const size = numbers.length / 6
+  const records = Array.from({ length: size }, (_, i) => {
+    const [index = 0, ...record] = numbers.slice(6 * i, 6 * i + 6)
+    return { index, record: record.join(' '), windowMs: (limits[index] as Limit).windowMs }
+  })
+  // Of several limits with one window, the one with the lowest count is exceeded first and has the record.
+  const places = limits.map(({ windowMs }, i) => {
+    const own = records.findIndex(({ index }) => index === i)
+    return own < 0 ? records.findIndex((record) => record.windowMs === windowMs) : own
+  })
+  const order = { size, places, indices: records.map(({ index }) => index) }
+  const list = records.map(({ record }) => record).join(',')
+  return {
+    tail: [list, `${records[0]?.windowMs}`, '0', `${blockForMs}`],
+    paced: `q${size}`,
+    read: (reply) => decisionFrom(reordered(reply, order), limits),
+  }
+}
+
+function numbersOf(limits: readonly Limit[], algorithm: Algorithm, varies: boolean): number[] {
+  const counts = limits.map((limit) => limit.count)
+  const windowsMs = limits.map((limit) => limit.windowMs)
+  const bursts = limits.map(burstOf)
+  return policyArgs({ counts, windowsMs, bursts, algorithm, blockForMs: 0, capacity: 1 }, varies)
+}
+
+function hashOf(policy: string): string {
+  return createHash('sha256').update(policy).digest('base64url').slice(0, 10)
+}
 
 /** A script's first argument. A check of one unit, the most frequent call, has only the deadline. */
 export function firstArg(op: ScriptArgs['op'], amount: number, deadline: string): string {
@@ -90,9 +167,4 @@ export async function runScript(
     if (!isScriptLost(error)) throw error
     return connection.eval(text, ...args)
   }
-}
-
-function scriptOf(text: string): Script {
-  const trimmed = text.trim()
-  return { text: trimmed, sha: createHash('sha1').update(trimmed).digest('hex') }
 }

@@ -83,7 +83,7 @@ local function save(rest)
 end
 `
 
-/** Decides as `crate/core/src/limit_set.rs` does. The reply is described in `../reply.ts`; -1 means never. */
+/** Decides as `crate/core/src/limit_set.rs` does. The reply is described in `remote/backend.ts`; -1 means never. */
 const DECIDE = `
 local function look(units)
   local free = true
@@ -198,26 +198,35 @@ if healed and op == 'c' then keep() end
 return denied
 `
 
+/** The Lua of one algorithm. */
+export interface AlgorithmText {
+  /** How the state is read. Default: whole, as one short text. */
+  readonly get?: string
+  /**
+   * Decides the common case without building tables: a check against one limit, of a key that is not blocked.
+   * Whatever it does not return from falls through to the rest, with the same result.
+   */
+  readonly fastPath?: string
+  /** For limits that stay the same: defines load, save, read, again, charge and give. */
+  readonly fixed: string
+  /** For limits that change from call to call: `variable-prelude.ts` says what it defines. */
+  readonly variable: string
+  /** Whether a unit is worth a number of ticks that depends on the limit. Default: false. */
+  readonly isBucket?: boolean
+}
+
+/** Reads the start of a log, which is enough for most. */
+export const READ_START = "'GETRANGE', key, 0, 4095"
+
 /**
  * The whole script of an algorithm.
  *
- * @param get how the state is read
- * @param fastPath decides the common case without building tables: a check against one limit, of a key that is
- * not blocked. Whatever it does not return from falls through to the rest, with the same result.
- * @param algorithm defines load, save, read, again, charge and give
  * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, beyond the limits of the call
  */
 export function scriptText(
-  get: string,
-  fastPath: string,
-  algorithm: string,
+  { get = "'GET', key", fastPath = '', fixed }: Omit<AlgorithmText, 'variable'>,
   outlasting = '',
 ): string {
   const decide = DECIDE.replace('OUTLASTING', outlasting)
-  return `${PARSE.replace('GET', get)}${fastPath}${SET_UP}${algorithm}${decide}`
+  return `${PARSE.replace('GET', get)}${fastPath}${SET_UP}${fixed}${decide}`
 }
-
-/** Reads a state that is one short text. */
-export const READ_WHOLE = "'GET', key"
-/** Reads the start of a log, which is enough for most. */
-export const READ_START = "'GETRANGE', key, 0, 4095"

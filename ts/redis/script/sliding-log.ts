@@ -1,5 +1,4 @@
-import { READ_START, scriptText } from './prelude.ts'
-import { variableScriptText } from './variable-prelude.ts'
+import { type AlgorithmText, READ_START } from './prelude.ts'
 
 /** The end of `entry`: reads the entry at `from`. */
 const READ_ENTRY = `  if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
@@ -23,10 +22,9 @@ end
  * the time of a charge, in microseconds, and the units charged before it. The header holds the block, the oldest
  * and the next entry, and the total. One read gets the start of the text; bisecting beyond it reads single places.
  */
-export const SLIDING_LOG: string = scriptText(
-  READ_START,
-  '',
-  `
+export const SLIDING_LOG: AlgorithmText = {
+  get: READ_START,
+  fixed: `
 local HEADER, PLACE, START = 25, 14, 4096
 local longest = 1
 for i = 2, limits do if b[i] > b[longest] then longest = i end end
@@ -131,17 +129,12 @@ local function give(units)
   uses = {}
 end
 `,
-)
-
-/*
- * All records share the log, so a charge is written once. A record holds the unit of the log from which it counts
- * (y), and the units that it took over (z) from other records when it was made (x). Entries are appended; once more
- * of them have expired than still count, those that count are moved to the front.
- */
-export const VARIABLE_SLIDING_LOG: string = variableScriptText(
-  READ_START,
-  false,
-  `
+  /*
+   * All records share the log, so a charge is written once. A record holds the unit of the log from which it counts
+   * (y), and the units that it took over (z) from other records when it was made (x). Entries are appended; once more
+   * of them have expired than still count, those that count are moved to the front.
+   */
+  variable: `
 local HEADER, PLACE, START = 812, 14, 4096
 local base, next, total = 0, 0, 0
 local function entry(n)
@@ -291,4 +284,4 @@ local function give(units)
   end)
 end
 `,
-)
+}

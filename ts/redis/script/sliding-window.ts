@@ -1,5 +1,23 @@
-import { READ_WHOLE, RECORDS, scriptText } from './prelude.ts'
-import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.ts'
+import { type AlgorithmText, RECORDS } from './prelude.ts'
+import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
+
+/** Divides a product that a double cannot hold. */
+const DIVIDE: string = `local function divide(n, by, m)
+  local product = n * by
+  if product < 9007199254740992 then
+    local over = fmod(product, m)
+    return (product - over) / m, over
+  end
+  local quotient, over, place = 0, 0, 2097152
+  while place >= 1 do
+    local digit = fmod((n - fmod(n, place)) / place, 8)
+    local part = over * 8 + digit * by
+    over = fmod(part, m)
+    quotient, place = quotient * 8 + (part - over) / m, place / 8
+  end
+  return quotient, over
+end
+`
 
 /*
  * As `crate/core/src/algorithm/sliding_window.rs`: a = count, b = window in milliseconds, c = ticks per
@@ -10,7 +28,8 @@ import { VARIABLE_LOAD_AND_SAVE, variableScriptText } from './variable-prelude.t
  * A bucket after the next one was written before the server's clock was set back, and is taken for the current
  * one.
  */
-const FAST_PATH = `
+export const SLIDING_WINDOW: AlgorithmText = {
+  fastPath: `
 if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
@@ -43,30 +62,8 @@ if is_one and op == 'c' and cost > 0 then
     return { 1, left, 0, reset, more, now }
   end
 end
-`
-
-/** Divides a product that a double cannot hold. */
-const DIVIDE: string = `local function divide(n, by, m)
-  local product = n * by
-  if product < 9007199254740992 then
-    local over = fmod(product, m)
-    return (product - over) / m, over
-  end
-  local quotient, over, place = 0, 0, 2097152
-  while place >= 1 do
-    local digit = fmod((n - fmod(n, place)) / place, 8)
-    local part = over * 8 + digit * by
-    over = fmod(part, m)
-    quotient, place = quotient * 8 + (part - over) / m, place / 8
-  end
-  return quotient, over
-end
-`
-
-export const SLIDING_WINDOW: string = scriptText(
-  READ_WHOLE,
-  FAST_PATH,
-  `
+`,
+  fixed: `
 local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'
 ${RECORDS}
 ${DIVIDE}local rests, rolled = {}, {}
@@ -120,16 +117,11 @@ local function give(units)
   end
 end
 `,
-)
-
-/**
- * a = count, b = window, c = ticks per millisecond. x = index of the current bucket, y and z = units of the
- * previous and of the current one.
- */
-export const VARIABLE_SLIDING_WINDOW: string = variableScriptText(
-  READ_WHOLE,
-  false,
-  `
+  /*
+   * a = count, b = window, c = ticks per millisecond. x = index of the current bucket, y and z = units of the
+   * previous and of the current one.
+   */
+  variable: `
 local LETTER = 's'
 ${DIVIDE}
 local function roll(t)
@@ -180,4 +172,4 @@ local function read(i, units)
   return math.max(0, a[i] - owed(own[i])), again(i, units), rest_of(own[i])
 end
 `,
-)
+}

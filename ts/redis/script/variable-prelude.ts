@@ -1,4 +1,4 @@
-import { scriptText } from './prelude.ts'
+import { type AlgorithmText, scriptText } from './prelude.ts'
 
 /*
  * What the scripts have in common for limits that change from call to call: one state for a key, whatever its
@@ -161,10 +161,8 @@ local function give(units)
 end
 `
 
-const OUTLASTING = '  rest = outlast(rest)\n'
-
-/** The whole script of an algorithm for limits that change. The parameters are those of {@link scriptText}. */
-export function variableScriptText(get: string, isBucket: boolean, algorithm: string): string {
-  const records = `local IS_BUCKET = ${isBucket}${VARIABLE_RECORDS}`
-  return scriptText(get, '', `${records}${algorithm}`, OUTLASTING)
+/** The whole script of an algorithm for limits that change. */
+export function variableScriptText({ variable, isBucket = false, ...text }: AlgorithmText): string {
+  const fixed = `local IS_BUCKET = ${isBucket}${VARIABLE_RECORDS}${variable}`
+  return scriptText({ ...text, fastPath: '', fixed }, '  rest = outlast(rest)\n')
 }
