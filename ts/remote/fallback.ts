@@ -1,35 +1,15 @@
 import { type Decision, retryAfterOf } from '../decision.ts'
 import { closedError } from '../errors.ts'
-import { burstOf, type Limit, ownBurst } from '../limit/limit.ts'
-import type { LimitStatus } from '../limiter.ts'
-import { NativeVariableLimiter } from '../native-limiter.ts'
-import { partsOf, type Sharing } from './backend.ts'
+import { flat, tableKey } from '../key-hash.ts'
+import type { Limit } from '../limit/limit.ts'
+import { agedBy, blockMsIn } from './backend.ts'
 import type { OnError } from './failure.ts'
+import type { LocalCounters, Mode } from './local-counters.ts'
+import type { Shared } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
 /** How long a denial without knowledge lasts: ask again in a second. */
 const UNKNOWN_MS = 1_000
-
-/** Counters in this process, up to this process's share of some limits. */
-export interface LocalCounters {
-  /** Undefined if there is no memory to count in. */
-  check(key: string, cost: number): Decision | undefined
-  take(key: string, cost: number, isPaced: boolean): Decision | undefined
-  peek(key: string, cost: number): Decision | undefined
-  standings(key: string): readonly LimitStatus[] | undefined
-  refund(key: string, units: number): void
-  block(key: string, ms: number): void
-}
-
-/** The counters of this process for limiters that share their counters in the store. */
-export interface LocalStore {
-  /** The counters for these limits. Undefined if there is no memory to count in. */
-  counters(limits: readonly Limit[]): LocalCounters | undefined
-  /** Forgets the key under all limits. */
-  reset(key: string): void
-  /** One limiter less: the last one frees the memory. */
-  release(): void
-}
 
 /**
  * Decides while the store does not.
@@ -40,63 +20,41 @@ export interface LocalStore {
  */
 export class Fallback {
   readonly #onError: OnError
-  readonly #openStore: () => LocalStore
-  #store: LocalStore | undefined
+  readonly #open: () => Shared<LocalCounters>
+  #shared: Shared<LocalCounters> | undefined
   #isClosed = false
 
-  /** @param openStore called when the counters of this process are needed for the first time */
-  constructor(onError: OnError, openStore: () => LocalStore) {
+  /** @param open called when the counters of this process are needed for the first time */
+  constructor(onError: OnError, open: () => Shared<LocalCounters>) {
     this.#onError = onError
-    this.#openStore = openStore
-  }
-
-  check(limits: readonly Limit[], key: string, cost: number): Decision {
-    return this.#asWhole(limits, this.#counters(limits)?.check(key, cost))
-  }
-
-  take(limits: readonly Limit[], key: string, cost: number, isPaced: boolean): Decision {
-    return this.#asWhole(limits, this.#counters(limits)?.take(key, cost, isPaced))
-  }
-
-  peek(limits: readonly Limit[], key: string, cost: number): Decision {
-    return this.#asWhole(limits, this.#counters(limits)?.peek(key, cost))
-  }
-
-  /** How each of this process's shares stands, if they were ever used. */
-  standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined {
-    return this.#store?.counters(limits)?.standings(key)
-  }
-
-  refund(limits: readonly Limit[], key: string, units: number): void {
-    this.#store?.counters(limits)?.refund(key, units)
-  }
-
-  block(limits: readonly Limit[], key: string, ms: number): void {
-    this.#counters(limits)?.block(key, ms)
-  }
-
-  reset(key: string): void {
-    this.#store?.reset(key)
-  }
-
-  close(): void {
-    this.#isClosed = true
-    this.#store?.release()
-    this.#store = undefined
+    this.#open = open
   }
 
   /** The limit is reported as it was set, not as this process's share of it. */
-  #asWhole(limits: readonly Limit[], decision: Decision | undefined): Decision {
+  decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision {
+    const decision = this.open()?.decide(limits, mode, key, cost)
     if (decision === undefined) return unknown(this.#onError, limits)
     return { ...decision, limit: limits[decision.policy]?.count ?? decision.limit }
   }
 
-  #counters(limits: readonly Limit[]): LocalCounters | undefined {
+  /** The counters of this process, if they were ever needed. */
+  get counters(): LocalCounters | undefined {
+    return this.#shared?.value
+  }
+
+  /** The counters of this process, unless `onError` decides without any. */
+  open(): LocalCounters | undefined {
     if (this.#onError !== 'local') return undefined
     // A caller that was still waiting for the store when the limiter was closed has no answer.
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
-    this.#store ??= this.#openStore()
-    return this.#store.counters(limits)
+    this.#shared ??= this.#open()
+    return this.#shared.value
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#shared?.release()
+    this.#shared = undefined
   }
 }
 
@@ -130,69 +88,92 @@ function warnNoMemory(): void {
   )
 }
 
-/** The counters of this process, by the group of limiters that share them. */
-const byGroup = new WeakMap<object, VariableShares>()
+/** Denied keys that are remembered at once; the oldest are forgotten first. */
+const MAX_KEYS = 10_000
 
-/** One part of some limits, as the native limiter sees it. */
-interface Part {
-  readonly parts: number
-  readonly counters: LocalCounters
+interface CachedDenial {
+  /** The key, or its hash. */
+  readonly name: string
+  readonly decision: Decision
+  /** What the decision is about. */
+  readonly limits: readonly Limit[]
+  /** Until when the key is certain to be denied. */
+  readonly until: number
+  /** When the decision arrived: its times count from here, and so are never too short. */
+  readonly at: number
+  /** Its index in the ring. */
+  readonly place: number
 }
 
-/** The counters of this process under limits that change from call to call, for one more limiter. */
-export function variableShares(options: ResolvedRemoteOptions, sharing: Sharing): LocalStore {
-  const shares = byGroup.get(sharing.group) ?? new VariableShares(options, sharing)
-  byGroup.set(sharing.group, shares)
-  shares.users++
-  return shares
-}
-
-/** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
-class VariableShares implements LocalStore {
-  /** Limiters that count here. */
-  users = 0
+/**
+ * Keys that the store has denied, until the time it named: for that long it need not be asked.
+ *
+ * Only denials of one unit are kept. They say that nothing is left until then; how long a greater cost has to
+ * wait, only the store knows. Times are those of `performance.now()`, or of an injected clock.
+ */
+export class DenialCache {
+  /** Calls that were denied without asking the store. */
+  served = 0
   readonly #options: ResolvedRemoteOptions
-  readonly #sharing: Sharing
-  readonly #cut = new WeakMap<readonly Limit[], Part>()
-  #native: NativeVariableLimiter | undefined
+  readonly #known = new Map<string, CachedDenial>()
+  /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
+  readonly #ring: (CachedDenial | undefined)[] = []
+  #next = 0
 
-  constructor(options: ResolvedRemoteOptions, sharing: Sharing) {
+  constructor(options: ResolvedRemoteOptions) {
     this.#options = options
-    this.#sharing = sharing
   }
 
-  counters(limits: readonly Limit[]): LocalCounters | undefined {
-    const { algorithm, blockForMs: blockFor, capacity, clock } = this.#options
-    const parts = partsOf(this.#options, this.#sharing)
-    const known = this.#cut.get(limits)
-    if (known?.parts === parts) return known.counters
-    try {
-      this.#native ??= new NativeVariableLimiter({ algorithm, blockFor, capacity, clock })
-      const counters = this.#native.with(cut(limits, parts))
-      counters.peek('') // Throws what the core cannot count, or has no memory for.
-      this.#cut.set(limits, { parts, counters })
-      return counters
-    } catch {
-      return undefined
+  /** The time by which denials are remembered. */
+  now(): number {
+    const { clock } = this.#options
+    return clock === undefined ? performance.now() : clock.now()
+  }
+
+  /** The denial that the store would answer now. One under other limits says nothing. */
+  find(limits: readonly Limit[], key: string, cost: number): Decision | undefined {
+    if (cost !== 1 || this.#known.size === 0) return undefined
+    const now = this.now()
+    const denial = this.#known.get(tableKey(key))
+    if (denial === undefined || denial.limits !== limits) return undefined
+    if (now < denial.until) {
+      this.served++
+      return agedBy(denial.decision, now - denial.at)
     }
+    this.#remove(denial)
+    return undefined
   }
 
-  reset(key: string): void {
-    this.#native?.reset(key)
+  /** @param askedAt when the store was asked: its denial holds from then on */
+  remember(limits: readonly Limit[], key: string, decision: Decision, askedAt: number): void {
+    const { blockForMs, localDenialsMs } = this.#options
+    // With `blockFor` until the block ends: another denial after that begins another block.
+    const blockMs = blockForMs > 0 ? blockMsIn(decision) : 0
+    const ms = Math.min(decision.retryAfterMs, blockMs > 0 ? blockMs : Number.POSITIVE_INFINITY)
+    const now = this.now()
+    // Times were rounded up to a millisecond.
+    const until = askedAt + Math.min(ms - 1, localDenialsMs)
+    if (!(until > now)) return
+    const name = flat(tableKey(key))
+    const before = this.#known.get(name)
+    if (before !== undefined) this.#remove(before)
+    const place = this.#next
+    const oldest = this.#ring[place]
+    if (oldest !== undefined) this.#remove(oldest)
+    const denial = { name, decision, limits, until, at: now, place }
+    this.#ring[place] = denial
+    this.#known.set(name, denial)
+    this.#next = (place + 1) % MAX_KEYS
   }
 
-  release(): void {
-    if (--this.users > 0) return
-    byGroup.delete(this.#sharing.group)
-    this.#native?.close()
+  forget(key: string): void {
+    if (this.#known.size === 0) return
+    const denial = this.#known.get(tableKey(key))
+    if (denial !== undefined) this.#remove(denial)
   }
-}
 
-function cut(limits: readonly Limit[], parts: number): readonly Limit[] {
-  const part = (units: number): number => Math.max(1, Math.ceil(units / parts))
-  return limits.map((limit) => {
-    const { count, windowMs } = limit
-    if (ownBurst(limit) === undefined) return { count: part(count), windowMs }
-    return { count: part(count), windowMs, burst: part(burstOf(limit)) }
-  })
+  #remove({ name, place }: CachedDenial): void {
+    this.#known.delete(name)
+    this.#ring[place] = undefined
+  }
 }

@@ -26,16 +26,6 @@ export interface LeaseSource {
   decideAlone(key: string, cost: number, kind: FailureKind): Decision
   /** Gives back units that were charged and not served. */
   giveBack(key: string, units: number): Promise<void>
-  /** Counts a call that was served without asking the store. */
-  onServed(): void
-}
-
-/** What the leases have to know of the limiter. */
-export interface LeaseTerms {
-  /** How many limits there are. */
-  readonly limits: number
-  /** Whether a denial begins a block, so that the store has to be asked for each. */
-  readonly blocks: boolean
 }
 
 /** A caller that waits for units which are being charged. */
@@ -82,24 +72,25 @@ const NONE: readonly Batch[] = []
  * none has room for it, another batch begins at once.
  */
 export class Leases {
+  /** Calls that were served without asking the store. */
+  served = 0
   readonly #source: LeaseSource
-  readonly #size: number
-  readonly #ttlMs: number
-  readonly #terms: LeaseTerms
+  readonly #options: ResolvedLease
+  readonly #isForeseeable: boolean
   readonly #leases = new Map<string, Lease>()
   readonly #sweep: NodeJS.Timeout
 
-  constructor(source: LeaseSource, { size, ttlMs }: ResolvedLease, terms: LeaseTerms) {
+  /** @param isForeseeable whether an admission that left nothing says how the next denial reads */
+  constructor(source: LeaseSource, options: ResolvedLease, isForeseeable: boolean) {
     this.#source = source
-    this.#size = size
-    this.#ttlMs = ttlMs
-    this.#terms = terms
-    this.#sweep = setInterval(() => this.#returnExpired(), ttlMs).unref()
+    this.#options = options
+    this.#isForeseeable = isForeseeable
+    this.#sweep = setInterval(() => this.#returnExpired(), options.ttlMs).unref()
   }
 
   /** Whether such a call is served from a lease. */
   covers(key: string, cost: number): boolean {
-    if (cost < 1 || cost > this.#size || key.length > MAX_KEY_LENGTH) return false
+    if (cost < 1 || cost > this.#options.size || key.length > MAX_KEY_LENGTH) return false
     return this.#leases.size < MAX_KEYS || this.#leases.has(key)
   }
 
@@ -109,7 +100,7 @@ export class Leases {
     if (lease === undefined || lease.units < cost) return undefined
     const now = performance.now()
     if (now >= lease.until) return undefined
-    this.#source.onServed()
+    this.served++
     return this.#use(lease, cost, now)
   }
 
@@ -163,7 +154,7 @@ export class Leases {
 
   /** Sent once all that ask in this turn of the event loop have joined it. */
   #newBatch(lease: Lease): Batch {
-    const batch = { claims: [], claimed: 0, max: this.#size }
+    const batch = { claims: [], claimed: 0, max: this.#options.size }
     lease.batches = [...lease.batches, batch]
     process.nextTick(() => void this.#fetch(lease, batch))
     return batch
@@ -174,7 +165,7 @@ export class Leases {
     if (now >= lease.until) this.#giveBack(lease)
     const since = batch.claims[0]?.since ?? now
     const min = Math.min(...batch.claims.map(({ cost }) => cost))
-    batch.max = Math.min(this.#size, Math.max(batch.claimed, this.#demand(lease, now)))
+    batch.max = Math.min(this.#options.size, Math.max(batch.claimed, this.#demand(lease, now)))
     try {
       const answer = await this.#source.acquire(lease.key, min, batch.max, since)
       this.#end(lease, batch)
@@ -203,7 +194,7 @@ export class Leases {
       lease.used = 0
       lease.decision = decision
       lease.takenAt = now
-      lease.until = now + this.#ttlMs
+      lease.until = now + this.#options.ttlMs
     } else this.#beside(lease, decision)
     const min = Math.min(...claims.map(({ cost }) => cost))
     for (const claim of claims) {
@@ -224,7 +215,7 @@ export class Leases {
     const granted = chargedIn(decision)
     if (granted === 0 && cost === min) return this.#beside(lease, decision)
     const isSpent = cost === 1 && granted > 0 && decision.remaining === 0
-    if (isSpent && this.#terms.limits === 1 && !this.#terms.blocks) return deniedNext(decision)
+    if (isSpent && this.#isForeseeable) return deniedNext(decision)
     return this.#source.check(lease.key, cost, since)
   }
 
@@ -260,7 +251,7 @@ export class Leases {
   /** Units that are likely to be asked for soon. */
   #demand(lease: Lease, now: number): number {
     const ms = Math.max(1, now - lease.takenAt)
-    return Math.ceil((lease.used / ms) * this.#ttlMs * PREFETCH_RATIO)
+    return Math.ceil((lease.used / ms) * this.#options.ttlMs * PREFETCH_RATIO)
   }
 
   #returnExpired(): void {

@@ -1,47 +1,56 @@
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import { tableKey } from '../key-hash.ts'
-import type { Limit } from '../limit/limit.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
-import type { RateLimiter } from '../rate-limiter.ts'
-import { partsOf, type Sharing } from './backend.ts'
-import type { LocalCounters, LocalStore } from './fallback.ts'
-import { openShare, partOf, type Share, type TableTerms } from './local-tables.ts'
+import { type NativeLimiter, NativeVariableLimiter } from '../native-limiter.ts'
+import { type ChargeMode, partsOf, type Sharing } from './backend.ts'
+import { cut, openShare, part, type Share, type Shared, SharedValues } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
+
+/** How a limiter is asked about a key. */
+export type Mode = ChargeMode | 'peek'
+
+/** The counters of this process, up to its share of the limits, for limiters that share their counters in the store. */
+export interface LocalCounters {
+  /** Undefined if there is no memory to count in. */
+  decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision | undefined
+  /** How each share stands, if they were ever used. */
+  standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined
+  refund(limits: readonly Limit[], key: string, units: number): void
+  block(limits: readonly Limit[], key: string, ms: number): void
+  /** Forgets the key under all limits. */
+  reset(key: string): void
+  close(): void
+}
+
+let lastNumber = 0
+const clocks = new WeakMap<Clock, number>()
+
+function numberOf(clock: Clock): number {
+  const number = clocks.get(clock) ?? ++lastNumber
+  clocks.set(clock, number)
+  return number
+}
+
+const fixedCounters = new SharedValues<FixedCounters>()
+
+/** The counters of this process under limits that stay the same, for one more limiter. */
+export function openFixed(
+  limits: readonly Limit[],
+  options: ResolvedRemoteOptions,
+  sharing: Sharing,
+): Shared<LocalCounters> {
+  const { blockForMs, capacity, clock, processes } = options
+  const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
+  const make = (): FixedCounters => new FixedCounters(limits, options, sharing)
+  return fixedCounters.acquire(sharing.group, name, make)
+}
 
 /** Shares of different sizes that are kept, so that what each has granted still counts. */
 const MAX_SHARES = 4
 /** How long not to ask again for memory that was not there. */
 const RETRY_MS = 1_000
-
-let lastNumber = 0
-
-/** The shares of limiters that share their counters in the store, by their terms. */
-const byGroup = new WeakMap<object, Map<string, LocalShares>>()
-const clocks = new WeakMap<Clock, number>()
-
-/** The counters of this process under limits that stay the same, for one more limiter. */
-export function sharesFor(
-  limits: readonly Limit[],
-  options: ResolvedRemoteOptions,
-  sharing: Sharing,
-): LocalStore {
-  const { blockForMs, capacity, clock, processes } = options
-  const known = byGroup.get(sharing.group) ?? new Map<string, LocalShares>()
-  byGroup.set(sharing.group, known)
-  const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
-  const forget = (): boolean => known.delete(name)
-  const shares = known.get(name) ?? new LocalShares(limits, options, sharing, forget)
-  known.set(name, shares)
-  shares.users++
-  return shares
-}
-
-function numberOf(clock: Clock): number {
-  const known = clocks.get(clock) ?? ++lastNumber
-  clocks.set(clock, known)
-  return known
-}
 
 /**
  * Counts in this process, up to this process's share of the limits.
@@ -49,69 +58,38 @@ function numberOf(clock: Clock): number {
  * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
  * granted until its window has passed: a new share is no new budget.
  */
-class LocalShares implements LocalStore, LocalCounters {
-  /** Limiters that count here. */
-  users = 0
+class FixedCounters implements LocalCounters {
   readonly #limits: readonly Limit[]
-  readonly #terms: TableTerms
   readonly #options: ResolvedRemoteOptions
   readonly #sharing: Sharing
   readonly #horizonMs: number
-  readonly #forget: () => void
-  /** Begins each key: limiters with the same terms share their tables. */
+  /** Begins each key: limiters with the same limits and options share their tables. */
   readonly #prefix: string = `${++lastNumber} `
   /** The share in use comes first. */
-  #shares: Share[] = []
+  #shares: readonly Share[] = []
   #retryAt = 0
 
-  /** @param forget called when no limiter counts here any more */
-  constructor(
-    limits: readonly Limit[],
-    options: ResolvedRemoteOptions,
-    sharing: Sharing,
-    forget: () => void,
-  ) {
-    const { algorithm, blockForMs, capacity, clock } = options
+  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, sharing: Sharing) {
     this.#limits = limits
-    this.#terms = { limits, algorithm, blockForMs, capacity, clock }
     this.#options = options
     this.#sharing = sharing
-    this.#forget = forget
-    this.#horizonMs = Math.max(blockForMs, 2 * Math.max(...limits.map((limit) => limit.windowMs)))
+    const windows = limits.map(({ windowMs }) => windowMs)
+    this.#horizonMs = Math.max(options.blockForMs, 2 * Math.max(...windows))
   }
 
-  counters(): LocalCounters {
-    return this
-  }
-
-  /** Undefined if there is no memory to count in. */
-  check(key: string, cost: number): Decision | undefined {
-    return this.#ask(key, cost, cost > 0)
-  }
-
-  /** Undefined if there is no memory to count in. */
-  peek(key: string, cost: number): Decision | undefined {
-    return this.#ask(key, cost, false)
-  }
-
-  /** As `check`, but a denial begins no block. Undefined if there is no memory to count in. */
-  take(key: string, cost: number, isPaced: boolean): Decision | undefined {
+  decide(_: unknown, mode: Mode, key: string, cost: number): Decision | undefined {
     const share = this.#share()
     if (share === undefined) return undefined
-    if (this.#isPlain(this.#parts)) {
-      return share.table.limiter.take(this.#nameOf(key), cost, isPaced)
-    }
-    const seen = this.peek(key, cost)
-    return seen?.allowed === true ? this.check(key, cost) : seen
+    const name = this.#nameOf(key)
+    if (this.#isPlain) return ask(share.limiter, mode, name, cost)
+    return this.#decideAcross(share, mode, name, cost)
   }
 
-  /** How each of this process's shares stands, if they were ever used. */
-  standings(key: string): readonly LimitStatus[] | undefined {
+  standings(_: unknown, key: string): readonly LimitStatus[] | undefined {
     const [share] = this.#shares
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
-    const own = share.table.limiter.standings(name)
-    if (this.#isPlain(this.#parts)) return own
+    const own = share.limiter.standings(name)
     const available = this.#available(name, share, own)
     return own.map(({ moreMs }, limit) => ({
       remaining: Math.max(0, available[limit] ?? 0),
@@ -119,88 +97,72 @@ class LocalShares implements LocalStore, LocalCounters {
     }))
   }
 
-  refund(key: string, units: number): void {
+  refund(_: unknown, key: string, units: number): void {
     const name = this.#nameOf(key)
     let rest = units
     for (const share of this.#shares) {
       const back = Math.min(rest, Math.max(...usedOf(share, name)))
-      if (back > 0) share.table.limiter.refund(name, back)
+      if (back > 0) share.limiter.refund(name, back)
       rest -= back
     }
   }
 
-  block(key: string, ms: number): void {
+  block(_: unknown, key: string, ms: number): void {
     const share = this.#share()
     if (share === undefined) return
     share.keepUntil = Math.max(share.keepUntil, performance.now() + ms)
-    share.table.limiter.block(this.#nameOf(key), ms)
+    share.limiter.block(this.#nameOf(key), ms)
   }
 
   reset(key: string): void {
-    for (const { table } of this.#shares) table.limiter.reset(this.#nameOf(key))
+    for (const { limiter } of this.#shares) limiter.reset(this.#nameOf(key))
   }
 
-  /** One limiter less: the last one frees the memory. */
-  release(): void {
-    if (--this.users > 0) return
-    this.#forget()
-    for (const { table } of this.#shares.splice(0)) table.release()
+  close(): void {
+    for (const { release } of this.#shares) release()
+    this.#shares = []
   }
 
   #nameOf(key: string): string {
     return this.#prefix + tableKey(key)
   }
 
-  #ask(key: string, cost: number, charges: boolean): Decision | undefined {
-    const share = this.#share()
-    if (share === undefined) return undefined
-    const name = this.#nameOf(key)
-    const { limiter } = share.table
-    if (!this.#isPlain(this.#parts))
-      return this.#decideAcross(name, Math.max(1, cost), charges, share)
-    return charges ? limiter.check(name, cost) : limiter.peek(name, cost)
-  }
-
   /** Decides with several shares: what another share has granted counts against this one. */
-  #decideAcross(name: string, cost: number, charges: boolean, share: Share): Decision {
-    const { limiter } = share.table
+  #decideAcross(share: Share, mode: Mode, name: string, cost: number): Decision {
+    const { limiter } = share
     const available = this.#available(name, share, limiter.standings(name))
     const least = Math.min(...available)
     const seen = limiter.peek(name, cost)
-    if (!seen.allowed) {
-      const denied = charges ? limiter.check(name, cost) : seen
-      return { ...denied, remaining: Math.max(0, Math.min(denied.remaining, least)) }
-    }
-    if (least >= cost) {
-      const decision = charges ? limiter.check(name, cost) : seen
-      return { ...decision, remaining: least - (charges ? cost : 0) }
-    }
-    return this.#denied(name, seen, available, charges)
+    if (seen.allowed && least < cost) return this.#denied(seen, mode, name, available)
+    const isCharged = seen.allowed ? mode !== 'peek' : mode === 'check'
+    const decision = isCharged ? limiter.check(name, cost) : seen
+    const left = seen.allowed ? least - (isCharged ? cost : 0) : Math.min(decision.remaining, least)
+    return { ...decision, remaining: Math.max(0, left) }
   }
 
   /** The other shares have granted too much. That is certain to be over once they have recovered. */
-  #denied(name: string, seen: Decision, available: readonly number[], charges: boolean): Decision {
+  #denied(seen: Decision, mode: Mode, name: string, available: readonly number[]): Decision {
     const [share, ...others] = this.#shares
     const late = share?.parts === this.#parts ? others : this.#shares
-    const waits = late.map(({ table }) => table.limiter.peek(name).resetMs)
-    const { blockForMs } = this.#terms
-    const blocks = charges && blockForMs > 0
-    if (blocks) blockIn(share?.table.limiter, name, blockForMs)
-    const ms = Math.max(1, ...waits, blocks ? blockForMs : 0)
+    const waits = late.map(({ limiter }) => limiter.peek(name).resetMs)
+    const blockMs = mode === 'check' ? this.#options.blockForMs : 0
+    if (blockMs > 0) blockIn(share?.limiter, name, blockMs)
     const least = Math.min(...available)
     const policy = available.indexOf(least)
     const limit = this.#limits[policy]?.count ?? seen.limit
-    return { ...deniedFor(seen, ms), limit, policy, remaining: Math.max(0, least) }
+    const denied = deniedFor(seen, Math.max(1, ...waits, blockMs))
+    return { ...denied, limit, policy, remaining: Math.max(0, least) }
   }
 
   /** Units of each limit that the share has left, less what other shares have granted and still counts. */
   #available(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
     const others = this.#shares.slice(1).map((other) => usedOf(other, name))
     const parts = this.#parts
-    const part = share.parts === parts ? undefined : partOf(this.#limits, parts)
     return own.map(({ remaining }, limit) => {
-      const whole = share.table.whole[limit] ?? 0
-      const beyond = Math.max(0, whole - (part?.[limit] ?? whole))
+      const whole = share.whole[limit] ?? 0
+      const most =
+        share.parts === parts ? whole : part(burstOf(this.#limits[limit] as Limit), parts)
+      const beyond = Math.max(0, whole - most)
       return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
     })
   }
@@ -210,38 +172,32 @@ class LocalShares implements LocalStore, LocalCounters {
     return partsOf(this.#options, this.#sharing)
   }
 
+  /** Whether there is one share only, and of the size that it should have. */
+  get #isPlain(): boolean {
+    return this.#shares.length === 1 && this.#shares[0]?.parts === this.#parts
+  }
+
   #share(): Share | undefined {
     const now = performance.now()
-    const parts = this.#parts
-    const [first] = this.#shares
-    const share = this.#isPlain(parts) ? first : this.#pick(parts, now)
+    if (!this.#isPlain) this.#pick(this.#parts, now)
+    const [share] = this.#shares
     if (share !== undefined) share.keepUntil = Math.max(share.keepUntil, now + this.#horizonMs)
     return share
   }
 
-  /** Whether there is one share only, and of this size. */
-  #isPlain(parts: number): boolean {
-    return this.#shares.length === 1 && this.#shares[0]?.parts === parts
-  }
-
-  /** The share of this size, which comes first from now on. Shares of which nothing counts any more are released. */
-  #pick(parts: number, now: number): Share | undefined {
-    const share =
-      this.#shares.find((known) => known.parts === parts) ??
-      this.#open(parts, now) ??
-      this.#nearest(parts)
-    if (share === undefined) return undefined
-    const kept = this.#shares.filter((other) => other !== share && now < other.keepUntil)
-    for (const other of this.#shares) {
-      if (other !== share && !kept.includes(other)) other.table.release()
-    }
-    this.#shares = [share, ...kept]
-    return share
+  /** Puts the share of this size first. Shares of which nothing counts any more are released. */
+  #pick(parts: number, now: number): void {
+    const ofSize = this.#shares.find((known) => known.parts === parts) ?? this.#open(parts, now)
+    const share = ofSize ?? this.#nearest(parts)
+    if (share === undefined) return
+    const others = this.#shares.filter((other) => other !== share)
+    for (const { keepUntil, release } of others) if (now >= keepUntil) release()
+    this.#shares = [share, ...others.filter(({ keepUntil }) => now < keepUntil)]
   }
 
   #open(parts: number, now: number): Share | undefined {
     if (this.#shares.length >= MAX_SHARES || now < this.#retryAt) return undefined
-    const share = openShare(this.#terms, parts)
+    const share = openShare(this.#limits, this.#options, parts)
     if (share === undefined) this.#retryAt = now + RETRY_MS
     return share
   }
@@ -253,16 +209,90 @@ class LocalShares implements LocalStore, LocalCounters {
   }
 }
 
-/** Units of each limit that were granted and still count. */
-function usedOf({ table }: Share, name: string): readonly number[] {
-  const standings = table.limiter.standings(name)
-  return standings.map(({ remaining }, limit) => (table.whole[limit] ?? 0) - remaining)
+/** Asks a native limiter. */
+export function ask(limiter: NativeLimiter, mode: Mode, key: string, cost: number): Decision {
+  if (mode === 'check' || mode === 'peek') return limiter[mode](key, cost)
+  return limiter.take(key, cost, mode === 'paced')
 }
 
-function blockIn(limiter: RateLimiter | undefined, name: string, ms: number): void {
+/** Units of each limit that were granted and still count. */
+function usedOf({ limiter, whole }: Share, name: string): readonly number[] {
+  return limiter.standings(name).map(({ remaining }, limit) => (whole[limit] ?? 0) - remaining)
+}
+
+function blockIn(limiter: NativeLimiter | undefined, name: string, ms: number): void {
   try {
     limiter?.block(name, ms)
   } catch {
     // The table is full of blocked keys: the key is denied without a block.
+  }
+}
+
+const variableCounters = new SharedValues<VariableCounters>()
+
+/** The counters of this process under limits that change from call to call, for one more limiter. */
+export function openVariable(
+  options: ResolvedRemoteOptions,
+  sharing: Sharing,
+): Shared<LocalCounters> {
+  const make = (): VariableCounters => new VariableCounters(options, sharing)
+  return variableCounters.acquire(sharing.group, '', make)
+}
+
+/** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
+class VariableCounters implements LocalCounters {
+  readonly #options: ResolvedRemoteOptions
+  readonly #sharing: Sharing
+  readonly #cut = new WeakMap<
+    readonly Limit[],
+    { readonly parts: number; readonly limiter: NativeLimiter }
+  >()
+  #native: NativeVariableLimiter | undefined
+
+  constructor(options: ResolvedRemoteOptions, sharing: Sharing) {
+    this.#options = options
+    this.#sharing = sharing
+  }
+
+  decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision | undefined {
+    const limiter = this.#under(limits)
+    return limiter && ask(limiter, mode, key, cost)
+  }
+
+  standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined {
+    return this.#under(limits)?.standings(key)
+  }
+
+  refund(limits: readonly Limit[], key: string, units: number): void {
+    this.#under(limits)?.refund(key, units)
+  }
+
+  block(limits: readonly Limit[], key: string, ms: number): void {
+    this.#under(limits)?.block(key, ms)
+  }
+
+  reset(key: string): void {
+    this.#native?.reset(key)
+  }
+
+  close(): void {
+    this.#native?.close()
+  }
+
+  /** Undefined if there is no memory to count in. */
+  #under(limits: readonly Limit[]): NativeLimiter | undefined {
+    const { algorithm, blockForMs: blockFor, capacity, clock } = this.#options
+    const parts = partsOf(this.#options, this.#sharing)
+    const known = this.#cut.get(limits)
+    if (known?.parts === parts) return known.limiter
+    try {
+      this.#native ??= new NativeVariableLimiter({ algorithm, blockFor, capacity, clock })
+      const limiter = this.#native.with(cut(limits, parts))
+      limiter.peek('') // Throws what the core cannot count, or has no memory for.
+      this.#cut.set(limits, { parts, limiter })
+      return limiter
+    } catch {
+      return undefined
+    }
   }
 }

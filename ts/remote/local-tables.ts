@@ -1,98 +1,54 @@
-import type { Clock } from '../clock.ts'
-import { burstOf, figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
+import { figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { Algorithm } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
+import type { ResolvedRemoteOptions } from './options.ts'
 
-/** Limiters that share one table: a flood of keys in one of them takes room from few other limiters. */
-const MAX_USERS = 256
-/** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
-const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
-  [32, 100_000, 16 * 1024 * 1024],
-  [1_024, 1_000, 256 * 1024],
-  [Number.POSITIVE_INFINITY, 100, 64 * 1024],
-]
-
-/** What a table counts. */
-export interface TableTerms {
-  readonly limits: readonly Limit[]
-  readonly algorithm: Algorithm
-  readonly blockForMs: number
-  /** Keys it should have room for, if option `capacity` says so. */
-  readonly capacity: number | undefined
-  readonly clock: Clock | undefined
-}
-
-/** A native limiter that all limiters with the same terms share, each with its own names. */
-export interface Table {
-  readonly limiter: RateLimiter
-  /** What each limit has left of a key that was never charged. */
-  readonly whole: readonly number[]
-  /** One user less: the last one frees the memory. */
+/** What several users share, for one of them. */
+export interface Shared<T> {
+  readonly value: T
+  /** Called once, when it is not needed any more. */
   release(): void
 }
 
-interface SharedTable extends Table {
-  users: number
-}
+/** Values that several users share by name: made for the first of them, closed with the last. */
+export class SharedValues<T extends { close(): void }> {
+  readonly #byOwner = new WeakMap<object, Map<string, { readonly value: T; users: number }>>()
 
-const NO_CLOCK = {}
-const byClock = new WeakMap<object, Map<string, SharedTable>>()
-let open = 0
-
-/**
- * The table for these terms. Ten thousand limiters of one kind, one for each tenant, share one table.
- *
- * @throws RangeError if the native core cannot count by these terms, or there is no memory
- */
-function tableFor(terms: TableTerms): Table {
-  const tables = byClock.get(terms.clock ?? NO_CLOCK) ?? new Map<string, SharedTable>()
-  byClock.set(terms.clock ?? NO_CLOCK, tables)
-  const { limits, algorithm, blockForMs, capacity } = terms
-  const name = JSON.stringify([figuresOf(limits), algorithm, blockForMs, capacity])
-  const known = tables.get(name)
-  if (known !== undefined && known.users < MAX_USERS) {
-    known.users++
-    return known
-  }
-  const made = make(terms, () => {
-    if (tables.get(name) === made) tables.delete(name)
-  })
-  tables.set(name, made)
-  return made
-}
-
-function make(terms: TableTerms, forget: () => void): SharedTable {
-  const { limits, algorithm, blockForMs, clock, capacity = usualCapacity(terms) } = terms
-  const blockFor = blockForMs
-  const limiter = new RateLimiter(limits, { algorithm, blockFor, capacity, clock })
-  open++
-  const shared = {
-    limiter,
-    whole: limiter.standings('').map(({ remaining }) => remaining),
-    users: 1,
-    release: () => {
+  /** @param maxUsers a value that has as many is left to them, and another takes its name */
+  acquire(
+    owner: object,
+    name: string,
+    make: () => T,
+    maxUsers: number = Number.MAX_VALUE,
+  ): Shared<T> {
+    const byName = this.#byOwner.get(owner) ?? new Map<string, { value: T; users: number }>()
+    this.#byOwner.set(owner, byName)
+    const known = byName.get(name)
+    const shared = known && known.users < maxUsers ? known : { value: make(), users: 0 }
+    byName.set(name, shared)
+    shared.users++
+    const release = (): void => {
       if (--shared.users > 0) return
-      forget()
-      limiter.close()
-      open--
-    },
+      if (byName.get(name) === shared) byName.delete(name)
+      shared.value.close()
+    }
+    return { value: shared.value, release }
   }
-  return shared
 }
 
-/** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
-function usualCapacity({ limits, algorithm }: TableTerms): number {
-  const [, keys = 1, bytes = 1] = SIZES.find(([tables]) => open < tables) ?? []
-  const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
-  const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
-  return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
+/** A native limiter that all limiters with the same limits and options share, each with its own names. */
+interface Table {
+  readonly limiter: RateLimiter
+  /** What each limit has left of a key that was never charged. */
+  readonly whole: readonly number[]
+  close(): void
 }
 
 /** One part of the limits, and what it has granted. */
-export interface Share {
+export interface Share extends Omit<Table, 'close'> {
   /** Into how many parts the limits are cut. */
   readonly parts: number
-  readonly table: Table
+  readonly release: () => void
   /** `performance.now()` after which nothing that it has granted counts any more. */
   keepUntil: number
 }
@@ -105,11 +61,15 @@ const DIGITS = [15, 3, 2, 1]
  *
  * @returns undefined if there is no memory for it
  */
-export function openShare(terms: TableTerms, parts: number): Share | undefined {
+export function openShare(
+  limits: readonly Limit[],
+  options: ResolvedRemoteOptions,
+  parts: number,
+): Share | undefined {
   for (const digits of DIGITS) {
     try {
-      const table = tableFor(cut(terms, parts, digits))
-      return { parts, table, keepUntil: 0 }
+      const { value, release } = openTable(cut(limits, parts, digits), options)
+      return { ...value, parts, release, keepUntil: 0 }
     } catch {
       // A part may have no divisor in common with the window, and then be more than the core can count.
     }
@@ -117,26 +77,64 @@ export function openShare(terms: TableTerms, parts: number): Share | undefined {
   return undefined
 }
 
-/** One part of each limit's units, rounded up. */
-export function partOf(limits: readonly Limit[], parts: number): readonly number[] {
-  return limits.map((limit) => part(burstOf(limit), parts))
-}
-
-function cut(terms: TableTerms, parts: number, digits: number): TableTerms {
-  const cutOne = (count: number): number => rounded(part(count, parts), digits)
-  const limits = terms.limits.map((limit) => {
+/** One of `parts` equal parts of each limit, rounded up to a whole unit, and then down to these digits. */
+export function cut(limits: readonly Limit[], parts: number, digits = 15): readonly Limit[] {
+  const cutOne = (units: number): number => rounded(part(units, parts), digits)
+  return limits.map((limit) => {
     const [count, burst] = [cutOne(limit.count), ownBurst(limit)]
     return { count, windowMs: limit.windowMs, burst: burst === undefined ? burst : cutOne(burst) }
   })
-  return { ...terms, limits }
 }
 
-function part(count: number, parts: number): number {
-  return Math.max(1, Math.ceil(count / parts))
+export function part(units: number, parts: number): number {
+  return Math.max(1, Math.ceil(units / parts))
 }
 
 /** Rounded down, so that all parts together are never more than the whole. */
-function rounded(count: number, digits: number): number {
-  const step = 10 ** Math.max(0, String(count).length - digits)
-  return Math.floor(count / step) * step
+function rounded(units: number, digits: number): number {
+  const step = 10 ** Math.max(0, String(units).length - digits)
+  return Math.floor(units / step) * step
+}
+
+/** Limiters that share one table: a flood of keys in one of them takes room from few other limiters. */
+const MAX_USERS = 256
+/** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
+const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
+  [32, 100_000, 16 * 1024 * 1024],
+  [1_024, 1_000, 256 * 1024],
+  [Number.POSITIVE_INFINITY, 100, 64 * 1024],
+]
+
+const NO_CLOCK = {}
+const tables = new SharedValues<Table>()
+let openTables = 0
+
+/**
+ * The table for these limits. Ten thousand limiters of one kind, one for each tenant, share few tables.
+ *
+ * @throws RangeError if the native core cannot count them, or there is no memory
+ */
+function openTable(limits: readonly Limit[], options: ResolvedRemoteOptions): Shared<Table> {
+  const { algorithm, blockForMs, capacity, clock } = options
+  const name = JSON.stringify([figuresOf(limits), algorithm, blockForMs, capacity])
+  const make = (): Table => {
+    const room = capacity ?? usualCapacity(limits, algorithm)
+    const native = { algorithm, blockFor: blockForMs, capacity: room, clock }
+    const limiter = new RateLimiter(limits, native)
+    openTables++
+    const close = (): void => {
+      limiter.close()
+      openTables--
+    }
+    return { limiter, whole: limiter.standings('').map(({ remaining }) => remaining), close }
+  }
+  return tables.acquire(clock ?? NO_CLOCK, name, make, MAX_USERS)
+}
+
+/** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
+function usualCapacity(limits: readonly Limit[], algorithm: Algorithm): number {
+  const [, keys = 1, bytes = 1] = SIZES.find(([most]) => openTables < most) ?? []
+  const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
+  const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
+  return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
 }

@@ -14,11 +14,11 @@ import { type Algorithm, withBurst } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { LimiterQueues } from '../wait.ts'
 import type { Backend } from './backend.ts'
-import { DenialCache } from './denial-cache.ts'
 import { type FailureKind, failureOf } from './failure.ts'
-import { Fallback, type LocalStore, variableShares } from './fallback.ts'
+import { DenialCache, Fallback } from './fallback.ts'
 import type { Leases } from './leases.ts'
-import { sharesFor } from './local-counters.ts'
+import { type LocalCounters, openFixed, openVariable } from './local-counters.ts'
+import type { Shared } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import { RemoteView } from './remote-view.ts'
 
@@ -58,8 +58,8 @@ export class RemoteLimiter
 
   /** @param limits as {@link countableLimits} returns them */
   constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, backend: Backend) {
-    const local = (): LocalStore => sharesFor(limits, options, backend.sharing)
-    super(limits, new RemoteState(options, backend, local), true)
+    const openLocal = (): Shared<LocalCounters> => openFixed(limits, options, backend.sharing)
+    super(limits, new RemoteState(options, backend, openLocal), true)
     this.algorithm = options.algorithm
   }
 
@@ -76,7 +76,16 @@ export class RemoteLimiter
 
   /** What this limiter has been through, in this process. */
   stats(): RemoteLimiterStats {
-    return this.state.stats()
+    const { state } = this
+    const { options, backend, leases, denials } = state
+    return {
+      asked: state.asked,
+      deniedLocally: denials.served,
+      leased: leases?.served ?? 0,
+      failures: { ...state.failures },
+      outages: backend.outages,
+      processes: options.processes ?? Math.max(1, backend.sharing.processes),
+    }
   }
 
   /**
@@ -101,8 +110,8 @@ export class RemoteVariableLimiter implements VariableLimiter {
   readonly #any: RemoteView
 
   constructor(options: ResolvedRemoteOptions, backend: Backend) {
-    const local = (): LocalStore => variableShares(options, backend.sharing)
-    this.#state = new RemoteState(options, backend, local)
+    const openLocal = (): Shared<LocalCounters> => openVariable(options, backend.sharing)
+    this.#state = new RemoteState(options, backend, openLocal)
     this.#any = new RemoteView(ANY_LIMITS, this.#state, false)
   }
 
@@ -157,14 +166,12 @@ export class RemoteState {
   readonly options: ResolvedRemoteOptions
   readonly backend: Backend
   readonly fallback: Fallback
-  readonly denials: DenialCache | undefined
+  readonly denials: DenialCache
   /** Callers of `wait`, and requests that an adapter delays. */
   readonly queues: LimiterQueues
   leases: Leases | undefined
   isClosed = false
   asked = 0
-  deniedLocally = 0
-  leased = 0
   readonly failures: Record<FailureKind, number> = {
     timeout: 0,
     disconnected: 0,
@@ -176,19 +183,17 @@ export class RemoteState {
   #turnedAt = 0
 
   /** @param openLocal opens the counters that take the store's place while it is away */
-  constructor(options: ResolvedRemoteOptions, backend: Backend, openLocal: () => LocalStore) {
-    const { algorithm, onError, localDenialsMs } = options
+  constructor(
+    options: ResolvedRemoteOptions,
+    backend: Backend,
+    openLocal: () => Shared<LocalCounters>,
+  ) {
+    const { algorithm, onError } = options
     this.options = options
     this.backend = backend
     this.queues = new LimiterQueues(algorithm, options)
     this.fallback = new Fallback(onError, openLocal)
-    this.denials = localDenialsMs === 0 ? undefined : new DenialCache(localDenialsMs)
-  }
-
-  /** The time by which denials are remembered. */
-  now(): number {
-    const { clock } = this.options
-    return clock === undefined ? performance.now() : clock.now()
+    this.denials = new DenialCache(options)
   }
 
   /** Counts a call that the store did not answer. */
@@ -216,20 +221,6 @@ export class RemoteState {
     } finally {
       // Last: who closes and then looks at a waiter's promise must find no rejection unhandled.
       this.queues.close()
-    }
-  }
-
-  /** What the limiter has been through, in this process. */
-  stats(): RemoteLimiterStats {
-    const { asked, deniedLocally, leased, failures, backend, options } = this
-    const processes = options.processes ?? Math.max(1, backend.sharing.processes)
-    return {
-      asked,
-      deniedLocally,
-      leased,
-      failures: { ...failures },
-      outages: backend.outages,
-      processes,
     }
   }
 }

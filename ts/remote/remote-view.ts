@@ -5,10 +5,10 @@ import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, WaitResult } from '../wait-queue/line.ts'
-import type { Counters } from './backend.ts'
-import { agedBy, blockMsIn, statusesIn } from './backend.ts'
+import { agedBy, type Counters, statusesIn } from './backend.ts'
 import { failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
+import type { Mode } from './local-counters.ts'
 import type { RemoteState } from './remote-limiter.ts'
 
 const MAX_KEY_LENGTH = 1_048_576
@@ -28,13 +28,13 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** @param canLease whether option `lease` counts: units of one set of limits would be unknown to the others */
   constructor(limits: readonly Limit[], state: RemoteState, canLease: boolean) {
-    const { blockForMs, lease } = state.options
+    const { lease, blockForMs } = state.options
     this.limits = limits
     this.state = state
     this.#counters = state.backend.counters(limits)
     if (canLease && lease !== undefined) {
-      const terms = { limits: limits.length, blocks: blockForMs > 0 }
-      state.leases = new Leases(this.#leaseSource(), lease, terms)
+      const isForeseeable = limits.length === 1 && blockForMs === 0
+      state.leases = new Leases(this.#leaseSource(), lease, isForeseeable)
     }
   }
 
@@ -43,26 +43,14 @@ export class RemoteView implements Limiter, QueuedLimiter {
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.peek(key)
-      const { leases } = this.state
-      const known = leases?.serve(key, cost) ?? this.#cachedDenial(key, cost)
+      const { leases, denials } = this.state
+      const known = leases?.serve(key, cost) ?? denials.find(this.limits, key, cost)
       if (known !== undefined) return Promise.resolve(known)
       if (leases?.covers(key, cost)) return leases.take(key, cost)
       leases?.yield(key)
-      return this.#charge(key, cost)
+      return this.#decide('check', key, cost)
     } catch (error) {
       return Promise.reject(error)
-    }
-  }
-
-  async #charge(key: string, cost: number, since?: number): Promise<Decision> {
-    const askedAt = this.state.now()
-    try {
-      const decision = await this.#store().charge(key, cost, 'check', since)
-      this.#remember(key, cost, decision, askedAt)
-      return decision
-    } catch (error) {
-      await this.state.recordFailure(error)
-      return this.state.fallback.check(this.limits, key, cost)
     }
   }
 
@@ -70,20 +58,11 @@ export class RemoteView implements Limiter, QueuedLimiter {
   async peek(key: string, cost = 1): Promise<Decision> {
     this.#checkArguments(key, cost)
     const units = Math.max(1, cost)
-    const { leases } = this.state
-    const known = leases?.peek(key, units) ?? this.#cachedDenial(key, units)
+    const { leases, denials } = this.state
+    const known = leases?.peek(key, units) ?? denials.find(this.limits, key, units)
     if (known !== undefined) return known
     leases?.yield(key)
-    return this.#peek(key, units)
-  }
-
-  async #peek(key: string, units: number): Promise<Decision> {
-    try {
-      return await this.#store().peek(key, units)
-    } catch (error) {
-      await this.state.recordFailure(error)
-      return this.state.fallback.peek(this.limits, key, units)
-    }
+    return this.#decide('peek', key, units)
   }
 
   /**
@@ -93,22 +72,36 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * @param isPaced with a leaky bucket, callers are admitted one after the other, evenly. A remembered denial counts
    * then: the caller only has to learn when to ask again
    */
-  async take(key: string, cost = 1, isPaced = false): Promise<Decision> {
-    this.#checkArguments(key, cost)
-    if (cost === 0) return this.#peek(key, 1)
-    const isEven = isPaced && this.state.options.algorithm === 'leaky-bucket'
-    const known = isPaced ? this.#cachedDenial(key, cost) : undefined
-    // Units at hand were charged already, but not evenly paced.
-    const served = known ?? (isEven ? undefined : this.state.leases?.serve(key, cost))
-    if (served !== undefined) return served
-    this.state.leases?.yield(key)
+  take(key: string, cost = 1, isPaced = false): Promise<Decision> {
     try {
-      const decision = await this.#store().charge(key, cost, isEven ? 'paced' : 'take')
-      if (decision.allowed) this.state.denials?.forget(key)
+      this.#checkArguments(key, cost)
+      if (cost === 0) return this.#decide('peek', key, 1)
+      const { leases, denials, options } = this.state
+      const mode = isPaced && options.algorithm === 'leaky-bucket' ? 'paced' : 'take'
+      const denial = isPaced ? denials.find(this.limits, key, cost) : undefined
+      // Units at hand were charged already, but not evenly paced.
+      const known = denial ?? (mode === 'take' ? leases?.serve(key, cost) : undefined)
+      if (known !== undefined) return Promise.resolve(known)
+      leases?.yield(key)
+      return this.#decide(mode, key, cost)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Asks the store; where it does not answer, what takes its place decides. */
+  async #decide(mode: Mode, key: string, cost: number, since?: number): Promise<Decision> {
+    const { state, limits } = this
+    const askedAt = state.denials.now()
+    try {
+      if (mode === 'peek') return await this.#store().peek(key, cost)
+      const decision = await this.#store().charge(key, cost, mode, since)
+      // A caller that waits asks again: its denials are not remembered.
+      if (mode === 'check' || decision.allowed) this.#learn(key, cost, decision, askedAt)
       return decision
     } catch (error) {
-      await this.state.recordFailure(error)
-      return this.state.fallback.take(this.limits, key, cost, isPaced)
+      await state.recordFailure(error)
+      return state.fallback.decide(limits, mode, key, cost)
     }
   }
 
@@ -141,10 +134,10 @@ export class RemoteView implements Limiter, QueuedLimiter {
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   async refund(key: string, units = 1): Promise<void> {
     this.#checkArguments(key, units, 'refund')
-    this.state.denials?.forget(key)
+    this.state.denials.forget(key)
     // To what has charged them: to the store while it answers, else to what decides in its place.
     const isDone = await this.#send((store) => store.refund(key, units))
-    if (!isDone) this.state.fallback.refund(this.limits, key, units)
+    if (!isDone) this.state.fallback.counters?.refund(this.limits, key, units)
     this.state.queues.wake(key)
   }
 
@@ -152,8 +145,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
   async reset(key: string): Promise<void> {
     this.#checkArguments(key, 0)
     this.state.leases?.drop(key)
-    this.state.denials?.forget(key)
-    this.state.fallback.reset(key)
+    this.state.denials.forget(key)
+    this.state.fallback.counters?.reset(key)
     await this.#send((store) => store.reset(key))
     this.state.queues.wake(key)
   }
@@ -166,14 +159,14 @@ export class RemoteView implements Limiter, QueuedLimiter {
   async block(key: string, ms: number): Promise<void> {
     this.#checkArguments(key, ms, 'block')
     this.state.leases?.drop(key)
-    this.state.denials?.forget(key)
+    this.state.denials.forget(key)
     const isDone = await this.#send((store) => store.block(key, ms))
-    if (!isDone) this.state.fallback.block(this.limits, key, ms)
+    if (!isDone) this.state.fallback.open()?.block(this.limits, key, ms)
   }
 
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
   standings(key: string, decision: Decision): readonly LimitStatus[] {
-    const known = statusesIn(decision) ?? this.state.fallback.standings(this.limits, key)
+    const known = statusesIn(decision) ?? this.state.fallback.counters?.standings(this.limits, key)
     if (known !== undefined) return known
     // A fallback's decision speaks for all limits.
     const { remaining, resetMs } = decision
@@ -215,27 +208,11 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return this.#counters
   }
 
-  /** A denial of one unit that the store has named before, if it still holds. For a greater cost the store is asked. */
-  #cachedDenial(key: string, cost: number): Decision | undefined {
-    const { denials } = this.state
-    if (cost !== 1 || denials?.any !== true) return undefined
-    const known = denials.find(key, this.limits, this.state.now())
-    if (known !== undefined) this.state.deniedLocally++
-    return known
-  }
-
   /** Remembers a denial of one unit. An admission proves that what was remembered is out of date. */
-  #remember(key: string, cost: number, decision: Decision, askedAt: number): void {
-    const { denials, options } = this.state
-    if (denials === undefined) return
-    if (decision.allowed) {
-      if (denials.any) denials.forget(key)
-    } else if (cost === 1) {
-      // With `blockFor` until the block ends: another denial after that begins another block.
-      const blockMs = options.blockForMs > 0 ? blockMsIn(decision) : 0
-      const ms = blockMs > 0 ? Math.min(decision.retryAfterMs, blockMs) : decision.retryAfterMs
-      denials.remember(key, { decision, limits: this.limits, ms, askedAt }, this.state.now())
-    }
+  #learn(key: string, cost: number, decision: Decision, askedAt: number): void {
+    const { denials } = this.state
+    if (decision.allowed) denials.forget(key)
+    else if (cost === 1) denials.remember(this.limits, key, decision, askedAt)
   }
 
   /** Whether the store has done it. */
@@ -253,28 +230,25 @@ export class RemoteView implements Limiter, QueuedLimiter {
     const { state, limits } = this
     return {
       acquire: async (key, least, most, since) => {
-        const askedAt = state.now()
+        const askedAt = state.denials.now()
         try {
           const decision = await this.#store().acquire(key, least, most, since)
-          this.#remember(key, least, decision, askedAt)
+          this.#learn(key, least, decision, askedAt)
           return decision
         } catch (error) {
           await state.yieldToEventLoop()
           return failureOf(error).kind
         }
       },
-      check: (key, cost, since) => this.#charge(key, cost, since),
+      check: (key, cost, since) => this.#decide('check', key, cost, since),
       decideAlone: (key, cost, kind) => {
         state.failures[kind]++
-        return state.fallback.check(limits, key, cost)
+        return state.fallback.decide(limits, 'check', key, cost)
       },
       giveBack: async (key, units) => {
-        state.denials?.forget(key)
+        state.denials.forget(key)
         // What the store has charged is given back to the store or not at all.
         await this.#send((store) => store.refund(key, units))
-      },
-      onServed: () => {
-        state.leased++
       },
     }
   }
