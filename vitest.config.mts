@@ -1,6 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests load the built package by its own name, as its users do, so they also prove what is shipped. */
+/**
+ * Tests load the built package by its own name, as its users do, so they also prove what is shipped. Modules that
+ * no entry point exports are tested alone: `client-ip/` and `limit/` import them from `ts/`, and a few other tests
+ * load a file of `dist/`.
+ */
 export default defineConfig({
   test: {
     include: ['__test__/**/*.test.ts'],
@@ -14,8 +18,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     // No test file outlives its limit, whatever it does to the event loop or the timers.
-    setupFiles: ['__test__/watchdog.ts'],
-    globalSetup: ['__test__/leftovers.ts'],
+    setupFiles: ['__test__/fixtures/watchdog.ts'],
+    globalSetup: ['__test__/fixtures/leftovers.ts'],
     typecheck: {
       enabled: true,
       include: ['__test__/types/**/*.test-d.ts'],

@@ -167,7 +167,7 @@ const REDIS = [
     file: 'ts/limiter.ts',
     from: "throw withCode(new TypeError(message), 'ASYNC_LIMITER')",
     to: 'return message as never',
-    tests: paths('async-limiter'),
+    tests: paths('limiter'),
   },
   {
     name: 'a remembered denial is believed for as long as Redis said',

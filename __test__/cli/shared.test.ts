@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { RateLimiter } from 'ratethrottle'
 import { afterAll, expect, it } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
-import { actAndStay, DIRECTORY, fileOf, freshName } from './place.ts'
+import { actAndStay, DIRECTORY, fileOf, freshName, mayUnshare } from '../shared/place.ts'
 
 const MAIN = join(ROOT, 'dist/cli/main.js')
 const exec = promisify(execFile)
@@ -96,4 +96,30 @@ it('what it does not know it says, with how it is used', async () => {
     expect(err).toContain('Usage: ratethrottle shared list')
   }
   expect((await shared('--help')).out).toContain('Usage')
+})
+
+it("prints no control character of a file's name", async () => {
+  // What can't be removed as a file: a directory with something in it.
+  const name = `odd \u001b[31m\u009b ${process.pid}`
+  const limiter = new RateLimiter('1/day', { shared: true, name: freshName() })
+  const folder = join(DIRECTORY, name)
+  fs.mkdirSync(folder)
+  fs.writeFileSync(join(folder, 'file'), '')
+  try {
+    for (const args of [['list'], ['list', '--json'], ['show', name], ['remove', name]]) {
+      const { out, err } = await shared(...args)
+      expect(out + err).toContain('odd')
+      expect(out + err).toMatch(/^[\n\x20-\x7e]+$/)
+    }
+  } finally {
+    limiter.close()
+    fs.rmSync(folder, { recursive: true })
+  }
+})
+
+it.skipIf(!mayUnshare())('makes no directory for tables where there is none', async () => {
+  const look = `mount -t tmpfs none /dev/shm && "$0" "$1" shared list; ls /dev/shm`
+  const where = process.geteuid?.() === 0 ? '-m' : '-rm'
+  const { stdout } = await exec('unshare', [where, 'sh', '-c', look, process.execPath, MAIN])
+  expect(stdout).toBe('nothing is shared\n')
 })

@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { run } from './fixtures/child.ts'
+import { ROOT, run } from '../fixtures/child.ts'
 
 const EXPECTED = [
   ['GET /api/public', '100/minute', 'ip:127.0.0.1', 130, 100],
@@ -49,4 +50,17 @@ it('a Node cluster that shares admits exactly the limit, over all of its process
   expect({ code, err }).toEqual({ code: 0, err: '' })
   expect(out).toMatch(/\d+ processes admitted 1000 of 1500 requests; the limit is 1000\n$/)
   expect(out.match(/^process \d+ admitted [1-9]/gm)?.length).toBeGreaterThan(1)
+})
+
+it("the table of npm start shows each route's limit", async () => {
+  const { out } = await run('../examples/start.mjs', ['--once'])
+  const rows = out.split('\n').filter((line) => /^(GET|POST) /.test(line))
+  expect(rows).toHaveLength(7)
+  for (const row of rows) expect(row).toMatch(/ 100\/minute| 1000\/minute| 10\/minute.*50\/hour/)
+})
+
+it('the cluster example admits exactly its limit also if its requests take nine seconds', async () => {
+  const preload = `--require=${join(ROOT, '__test__/fixtures/late-requests.cjs')}`
+  const { out } = await run('../examples/cluster-shared.mjs', [], {}, [preload])
+  expect(out).toContain('admitted 1000 of 1500 requests')
 })

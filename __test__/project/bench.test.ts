@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { run } from './fixtures/child.ts'
+import { run } from '../fixtures/child.ts'
 
 /** A start of Node under callgrind is a quarter of a minute's work, on a machine that may be busy. */
 const LIMIT_MS = 280_000
