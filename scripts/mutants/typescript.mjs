@@ -73,7 +73,7 @@ const HTTP = [
   },
   {
     name: 'a refund to a limiter closed meanwhile is an error',
-    file: 'ts/http/count-when.ts',
+    file: 'ts/http/counted-requests.ts',
     from: 'if (!isClosed(error)) events.failed(request, error)',
     to: 'events.failed(request, error)',
     tests: paths('http/closing'),

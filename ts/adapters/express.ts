@@ -1,15 +1,15 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
 import { clientOf } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
-import type { HttpAdapter } from '../http/adapter.ts'
-import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
 import {
   type HandOn,
+  type HttpAdapter,
   type MiddlewareFamily,
   makeMiddleware,
   noLimits,
   proceed,
-} from '../http/controls.ts'
+} from '../http/adapter.ts'
+import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { isFinished, NODE, peerOf, sendRefusal } from '../http/node.ts'
@@ -69,10 +69,7 @@ export function rateThrottle<const L extends LimitInput>(
   return middleware as RateThrottle
 }
 
-function wrap(
-  limiter: HttpLimiter<Request, Response> | undefined,
-  warnings: Warnings,
-): RequestHandler {
+function wrap(limiter: HttpLimiter | undefined, warnings: Warnings): RequestHandler {
   let isFirst = true
   const middleware: RequestHandler = (request, response, next) => {
     if (limiter === undefined) {

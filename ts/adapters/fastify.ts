@@ -11,7 +11,7 @@ import type {
 import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
-import { type Controls, controlsOf, type HandOn } from '../http/controls.ts'
+import { type Controls, controlsOf, type HandOn } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
 import type { CheckedOptions } from '../http/options.ts'

@@ -2,8 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
-import type { Ending, HttpAdapter } from '../http/adapter.ts'
-import { type MiddlewareFamily, makeMiddleware, noLimits } from '../http/controls.ts'
+import {
+  type Ending,
+  type HttpAdapter,
+  type MiddlewareFamily,
+  makeMiddleware,
+  noLimits,
+} from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../http/node.ts'
@@ -57,7 +62,7 @@ export function rateThrottle<const L extends LimitInput>(
   return middleware as RateThrottle
 }
 
-function wrap(limiter: HttpLimiter<Context, Context> | undefined): MiddlewareHandler {
+function wrap(limiter: HttpLimiter | undefined): MiddlewareHandler {
   const mark = limiter?.mark
   return async (c, next) => {
     if (limiter === undefined) throw noLimits()
@@ -78,11 +83,7 @@ function wrap(limiter: HttpLimiter<Context, Context> | undefined): MiddlewareHan
 }
 
 /** Answers a refused request, or throws what the app's error handler is to see. */
-async function refuse(
-  limiter: HttpLimiter<Context, Context>,
-  refusal: Refusal,
-  c: Context,
-): Promise<void> {
+async function refuse(limiter: HttpLimiter, refusal: Refusal, c: Context): Promise<void> {
   const headers = await limiter.headersOf(c, refusal)
   let isHandedOn = false
   const handOn = (): void => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
-import { type Controls, controlsOf, proceed } from '../http/controls.ts'
+import { type Controls, controlsOf, proceed } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { NODE, sendRefusal } from '../http/node.ts'
@@ -66,10 +66,7 @@ export function rateThrottle<const L extends LimitInput>(
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
   // The classes of HTTP/2 have the same methods.
-  const limiter = new HttpLimiter(own, NODE, warnings, nextLimiterName()) as HttpLimiter<
-    object,
-    object
-  >
+  const limiter = new HttpLimiter(own, NODE, warnings, nextLimiterName())
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const outcome = limiter.decide(request, response)
     if (outcome === undefined) next()
@@ -93,7 +90,7 @@ function answer(refusal: Refusal, _request: object, response: object): void {
 }
 
 function admitter(
-  limiter: HttpLimiter<object, object>,
+  limiter: HttpLimiter,
   warnings: Warnings,
 ): (request: object, response: ServerResponse) => MaybePromise<boolean> {
   const refuse = (refusal: Refusal, request: object, response: ServerResponse) => {

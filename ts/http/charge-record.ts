@@ -4,9 +4,9 @@ import type { ProvisionalCharge } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 
 /** A request and its response. */
-export interface Exchange<Request, Response> {
-  readonly request: Request
-  readonly response: Response
+export interface Exchange {
+  readonly request: object
+  readonly response: object
   /** The newest charge made for the request before. */
   readonly previous: ChargeRecord | undefined
 }

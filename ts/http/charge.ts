@@ -2,22 +2,29 @@ import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type Limiter, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { readCaps } from '../options.ts'
 import { type Caller, Refused } from '../wait-queue/line.ts'
-import type { HttpAdapter, LimiterContext } from './adapter.ts'
-import type { ChargeRecord, Exchange } from './charge-record.ts'
+import type { HttpAdapter } from './adapter.ts'
+import type { ChargeOwner, ChargeRecord, Exchange } from './charge-record.ts'
 import { ClientResolver } from './client.ts'
-import { settleOnResponseEnd } from './count-when.ts'
+import { settleOnResponseEnd } from './counted-requests.ts'
 import { Events, type Warnings } from './events.ts'
-import type { HttpOptions } from './options.ts'
+import type { AnyHttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
 import { type LimitsSource, openLimits, type RequestLimits } from './request-limits.ts'
 import { type ResolvedHttpOptions, resolveHttpOptions } from './resolve-options.ts'
-import { denialTemplate } from './response.ts'
+import { type DenialTemplate, denialTemplate } from './response.ts'
 
-/** What it takes to charge the requests of a limiter. */
-export interface ChargeContext<Request extends object, Response extends object>
-  extends LimiterContext<Request, Response> {
-  readonly source: LimitsSource<Request>
-  readonly waiting: WaitingRequests<Response>
+/** What the parts of one limiter share. */
+export interface LimiterContext {
+  readonly options: ResolvedHttpOptions
+  readonly adapter: HttpAdapter
+  readonly client: ClientResolver
+  readonly events: Events
+  readonly owner: ChargeOwner
+  readonly template: DenialTemplate
+  /** Whether requests without a key are expected: option `missingKey` says so, or there is no key function. */
+  readonly expectsMissingKeys: boolean
+  readonly source: LimitsSource
+  readonly waiting: WaitingRequests
   /** For option `countWhen`. */
   readonly provisional: ProvisionalCharges | undefined
 }
@@ -27,19 +34,19 @@ export interface ChargeContext<Request extends object, Response extends object>
  *
  * @param name of the counters in the store, if the options give none
  */
-export function openContext<Request extends object, Response extends object>(
-  given: HttpOptions<Request, Response>,
-  adapter: HttpAdapter<Request, Response>,
+export function openContext(
+  given: AnyHttpOptions,
+  adapter: HttpAdapter,
   warnings: Warnings,
   name: string,
-): ChargeContext<Request, Response> {
+): LimiterContext {
   const options = resolveHttpOptions(given)
   const { scope, headers, dryRun, status, message } = options
   return {
     options,
     adapter,
     client: new ClientResolver(adapter, options.trust, warnings),
-    events: new Events<Request>(options.hooks, warnings),
+    events: new Events(options, warnings),
     owner: {
       id: scope ?? Symbol('ratethrottle.limiter'),
       isShown: headers !== false && !dryRun,
@@ -48,19 +55,16 @@ export function openContext<Request extends object, Response extends object>(
     template: denialTemplate(status, message),
     expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
     source: openLimits(options, warnings, name),
-    waiting: new WaitingRequests(adapter),
+    waiting: new WaitingRequests(),
     provisional: provisionalCharges(options),
   }
 }
 
 /** Whether a charge is one call of the limiter, which {@link charge} is not needed for. */
-export function isPlainCharge<Request extends object, Response extends object>({
-  options,
-  source,
-}: ChargeContext<Request, Response>): boolean {
-  const { cost, counts, slowDownMs } = options
+export function isPlainCharge({ options, source }: LimiterContext): boolean {
+  const { cost, countWhen, slowDown } = options
   const isFixed = source.fixed !== undefined && typeof cost !== 'function'
-  return isFixed && counts === undefined && slowDownMs === undefined
+  return isFixed && countWhen === undefined && slowDown === undefined
 }
 
 /**
@@ -69,62 +73,58 @@ export function isPlainCharge<Request extends object, Response extends object>({
  *
  * @returns `undefined` for a request that its limits function exempts
  */
-export function charge<Request extends object, Response extends object>(
-  context: ChargeContext<Request, Response>,
-  exchange: Exchange<Request, Response>,
+export function charge(
+  context: LimiterContext,
+  exchange: Exchange,
   key: string,
 ): MaybePromise<ChargeRecord | undefined> {
+  const { owner, source } = context
   const { request, previous } = exchange
-  return andThen(context.source.of(request), (limits) => {
+  return andThen(source.of(request), (limits) => {
     if (limits === undefined) return undefined
-    return andThen(costOf(context, request), (cost) =>
+    return andThen(costOf(context.options, request), (cost) =>
       andThen(chargeCost(context, exchange, limits, key, cost), ({ decision, charge }) => {
-        const { owner } = context
         return { owner, limits, key, cost, decision, provisional: charge, previous }
       }),
     )
   })
 }
 
-function costOf<Request extends object, Response extends object>(
-  { options }: ChargeContext<Request, Response>,
-  request: Request,
+function costOf(
+  { cost, keyTimeoutMs }: ResolvedHttpOptions,
+  request: object,
 ): MaybePromise<number | undefined> {
-  const { cost, keyTimeoutMs } = options
   if (typeof cost !== 'function') return cost
   const found = toPromise(cost(request))
   return found instanceof Promise ? withTimeout(found, keyTimeoutMs, 'the cost function') : found
 }
 
-function chargeCost<Request extends object, Response extends object>(
-  context: ChargeContext<Request, Response>,
-  exchange: Exchange<Request, Response>,
+function chargeCost(
+  context: LimiterContext,
+  exchange: Exchange,
   limits: RequestLimits,
   key: string,
   cost: number | undefined,
 ): MaybePromise<Charged> {
-  const { options, provisional, waiting } = context
-  const { counts, slowDownMs, dryRun } = options
-  if (provisional === undefined || counts === undefined) {
-    const decided =
-      slowDownMs === undefined || dryRun
-        ? limits.limiter.check(key, cost)
-        : chargeWithDelay(
-            limits.limiter,
-            key,
-            cost,
-            slowDownMs,
-            waiting.clientOf(exchange.response),
-          )
-    return andThen(decided, (decision) => ({ decision, charge: undefined }))
+  const { adapter, provisional, waiting } = context
+  const { response } = exchange
+  const { countWhen, slowDown, dryRun } = context.options
+  if (provisional !== undefined && countWhen !== undefined) {
+    const charged = dryRun
+      ? provisional.chargeAtOnce(limits, key, cost)
+      : provisional.charge(limits, key, cost, waiting.clientOf(adapter, response))
+    return andThen(charged, (found) => {
+      if (found.charge !== undefined) {
+        settleOnResponseEnd(context, found.charge, countWhen, exchange)
+      }
+      return found
+    })
   }
-  const charged = dryRun
-    ? provisional.chargeAtOnce(limits, key, cost)
-    : provisional.charge(limits, key, cost, waiting.clientOf(exchange.response))
-  return andThen(charged, (found) => {
-    if (found.charge !== undefined) settleOnResponseEnd(context, found.charge, counts, exchange)
-    return found
-  })
+  const decided =
+    slowDown === undefined || dryRun
+      ? limits.limiter.check(key, cost)
+      : chargeWithDelay(limits.limiter, key, cost, slowDown, waiting.clientOf(adapter, response))
+  return andThen(decided, (decision) => ({ decision, charge: undefined }))
 }
 
 /**
@@ -149,12 +149,12 @@ function chargeWithDelay(
 }
 
 /** For option `countWhen`. */
-function provisionalCharges<Request, Response>({
-  counts,
+function provisionalCharges({
+  countWhen,
   limiter,
   outcomeTimeoutMs,
-}: ResolvedHttpOptions<Request, Response>): ProvisionalCharges | undefined {
-  if (counts === undefined) return undefined
+}: ResolvedHttpOptions): ProvisionalCharges | undefined {
+  if (countWhen === undefined) return undefined
   const { clock } = limiter
   const now = (): number => clock?.now() ?? performance.now()
   return new ProvisionalCharges({ ...readCaps(limiter), now, maxWaitMs: outcomeTimeoutMs })
@@ -166,18 +166,12 @@ function provisionalCharges<Request, Response>({
  * A server that shuts down waits for its requests, so they must not wait for their turn: released, each is
  * answered with the denial it waits on.
  */
-class WaitingRequests<Response> {
-  readonly #adapter: HttpAdapter<never, Response>
+class WaitingRequests {
   readonly #leave = new Set<() => void>()
   #isReleased = false
 
-  constructor(adapter: HttpAdapter<never, Response>) {
-    this.#adapter = adapter
-  }
-
   /** The client of a response, for a wait queue. Once released, it counts as gone. */
-  clientOf(response: Response): Caller {
-    const adapter = this.#adapter
+  clientOf(adapter: HttpAdapter, response: object): Caller {
     return {
       get isGone() {
         return adapter.isFinished(response)

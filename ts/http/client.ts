@@ -2,7 +2,8 @@ import type { Trust } from '../client-ip/trust-proxy.ts'
 import { RequestRefused } from '../errors.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { invalid } from '../validate.ts'
-import type { HttpAdapter, LimiterContext } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
+import type { LimiterContext } from './charge.ts'
 import type { WarningCode, Warnings } from './events.ts'
 import { byIp, isNone, type Key, type KeyContext } from './key-functions.ts'
 
@@ -17,25 +18,21 @@ const PROXY_WARNINGS: readonly WarningCode[] = [
 ]
 
 /** Which client sent a request: what sockets and headers say, as far as they can be trusted. */
-export class ClientResolver<Request, Response> implements KeyContext<Request> {
-  readonly #framework: HttpAdapter<Request, Response>
+export class ClientResolver implements KeyContext<object> {
+  readonly #framework: HttpAdapter
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings
   #isWarned = false
   #seen = 0
 
   /** @param trust in place of the framework's own proxy setting */
-  constructor(
-    framework: HttpAdapter<Request, Response>,
-    trust: Trust | undefined,
-    warnings: Warnings,
-  ) {
+  constructor(framework: HttpAdapter, trust: Trust | undefined, warnings: Warnings) {
     this.#framework = framework
     this.#trust = trust
     this.#warnings = warnings
   }
 
-  client(request: Request, trust: Trust | undefined = this.#trust): string | undefined {
+  client(request: object, trust: Trust | undefined = this.#trust): string | undefined {
     if (trust === undefined) return this.#framework.client(request)
     const peer = this.#framework.peer(request)
     if (peer === undefined) return undefined
@@ -43,7 +40,7 @@ export class ClientResolver<Request, Response> implements KeyContext<Request> {
     return trust.resolve(address, this.#framework.headers(request)) ?? UNIX
   }
 
-  header(request: Request, name: string): string | undefined {
+  header(request: object, name: string): string | undefined {
     const headers = this.#framework.headers(request)
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined
     return Array.isArray(value) ? value.join(', ') : value
@@ -55,7 +52,7 @@ export class ClientResolver<Request, Response> implements KeyContext<Request> {
    *
    * Looks at a sample: having node:http make an object of the headers costs more than deciding.
    */
-  warnOfStrayHeader(request: Request): void {
+  warnOfStrayHeader(request: object): void {
     if (this.#isWarned) return
     this.#seen++
     if (this.#seen > FIRST_LOOKS && this.#seen % LATER_LOOKS !== 0) return
@@ -120,10 +117,7 @@ const BY_IP = byIp()
  *
  * @throws RequestRefused, or rejects with it, if there is none
  */
-export function resolveKey<Request extends object, Response extends object>(
-  context: LimiterContext<Request, Response>,
-  request: Request,
-): MaybePromise<string> {
+export function resolveKey(context: LimiterContext, request: object): MaybePromise<string> {
   let key: unknown
   try {
     key = context.options.key(request, context.client)
@@ -147,9 +141,9 @@ export function counterKey(key: Key, missingKey: MissingKey): string {
   return name
 }
 
-async function awaitKey<Request extends object, Response extends object>(
-  context: LimiterContext<Request, Response>,
-  request: Request,
+async function awaitKey(
+  context: LimiterContext,
+  request: object,
   promise: Promise<unknown>,
 ): Promise<string> {
   let key: unknown
@@ -161,11 +155,7 @@ async function awaitKey<Request extends object, Response extends object>(
   return readKey(context, request, key)
 }
 
-function readKey<Request extends object, Response extends object>(
-  context: LimiterContext<Request, Response>,
-  request: Request,
-  key: unknown,
-): string {
+function readKey(context: LimiterContext, request: object, key: unknown): string {
   if (!isNone(key)) {
     const text = textOf(key)
     if (text !== undefined) return text
@@ -182,21 +172,14 @@ function readKey<Request extends object, Response extends object>(
   throw new RequestRefused('KEY_MISSING')
 }
 
-function keyAfterError<Request extends object, Response extends object>(
-  context: LimiterContext<Request, Response>,
-  request: Request,
-  error: unknown,
-): string {
+function keyAfterError(context: LimiterContext, request: object, error: unknown): string {
   context.events.failed(request, error)
   const address = context.options.onKeyError === 'ip' ? addressKeyOf(context, request) : undefined
   if (address === undefined) throw new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
   return address
 }
 
-function addressKeyOf<Request extends object, Response extends object>(
-  { client }: LimiterContext<Request, Response>,
-  request: Request,
-): string | undefined {
+function addressKeyOf({ client }: LimiterContext, request: object): string | undefined {
   return BY_IP(request, client) as string | undefined
 }
 

@@ -37,22 +37,22 @@ const DENY = channel('ratethrottle:deny')
 const ERROR = channel('ratethrottle:error')
 
 /** Calls hooks, and publishes to `ratethrottle:admit`, `:deny` and `:error`. Free while nothing listens. */
-export class Events<Request> {
-  readonly hooks: Hooks<Request>
+export class Events {
+  readonly hooks: Hooks<object>
   readonly #warnings: Warnings
 
-  constructor(hooks: Hooks<Request>, warnings: Warnings) {
+  constructor(hooks: Hooks<object>, warnings: Warnings) {
     this.hooks = hooks
     this.#warnings = warnings
   }
 
   /** Call it only if `hooks.onAdmit` or {@link ADMIT} has a listener. */
-  admitted(request: Request, key: string, decision: Decision, dryRun: boolean): void {
+  admitted(request: object, key: string, decision: Decision, dryRun: boolean): void {
     this.#publish(this.hooks.onAdmit, ADMIT, { request, key, decision, dryRun })
   }
 
   denied(
-    request: Request,
+    request: object,
     key: string | undefined,
     decision: Decision | undefined,
     dryRun: boolean,
@@ -62,7 +62,7 @@ export class Events<Request> {
   }
 
   /** Without a listener an error is a warning, once, so that it is not lost. */
-  failed(request: Request, error: unknown): void {
+  failed(request: object, error: unknown): void {
     const isHeard = this.hooks.onError !== undefined || ERROR.hasSubscribers
     if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
       this.#warnings.warnOnce(

@@ -12,8 +12,15 @@ import { type ChargeRecord, isShown, tightest } from './charge-record.ts'
  */
 export type HeaderStyle = 'legacy' | 'draft' | 'both' | false
 
-/** Sets one header of a response. */
-export type SetHeader<Response> = (response: Response, name: string, value: string) => void
+/** Where headers go: a response, or an object that collects them. */
+type HeaderSink = Pick<HttpAdapter, 'setHeader' | 'isFinished'>
+
+export const COLLECTOR: HeaderSink = {
+  setHeader: (headers: Record<string, string>, name, value) => {
+    headers[name] = value
+  },
+  isFinished: () => false,
+}
 
 /** A limit under the name that clients see. */
 export interface Policy {
@@ -50,16 +57,16 @@ export function readHeaderStyle(value: unknown = 'legacy'): HeaderStyle {
  *
  * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
  */
-export function setLegacyHeaders<Response>(
+export function setLegacyHeaders(
   decision: Decision,
   remaining: number,
-  response: Response,
-  set: SetHeader<Response>,
+  target: object,
+  sink: HeaderSink,
 ): void {
   // As text: a number would be turned into text twice on its way out, once to be checked.
-  set(response, 'x-ratelimit-limit', LIMIT.textOf(decision.limit))
-  set(response, 'x-ratelimit-remaining', String(remaining))
-  set(response, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
+  sink.setHeader(target, 'x-ratelimit-limit', LIMIT.textOf(decision.limit))
+  sink.setHeader(target, 'x-ratelimit-remaining', String(remaining))
+  sink.setHeader(target, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
 }
 
 /** A number as text, cached: many requests in a row have the same one. */
@@ -92,30 +99,21 @@ function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
 }
 
 /** `Retry-After`, on denials: not where waiting does not help. */
-export function setRetryAfter<Response>(
+export function setRetryAfter(
   { allowed, retryAfter }: Decision,
-  response: Response,
-  set: SetHeader<Response>,
+  target: object,
+  sink: HeaderSink,
 ): void {
-  if (!allowed && retryAfter !== undefined) set(response, 'retry-after', String(retryAfter))
-}
-
-/** Where headers go: a response, or an object that collects them. */
-type HeaderSink<Target> = Pick<HttpAdapter<never, Target>, 'setHeader' | 'isFinished'>
-
-export const COLLECTOR: HeaderSink<Record<string, string>> = {
-  setHeader: (headers, name, value) => {
-    headers[name] = value
-  },
-  isFinished: () => false,
+  if (!allowed && retryAfter !== undefined)
+    sink.setHeader(target, 'retry-after', String(retryAfter))
 }
 
 /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
-export function showHeaders<Target>(
+export function showHeaders(
   record: ChargeRecord,
   style: HeaderStyle,
-  target: Target,
-  sink: HeaderSink<Target>,
+  target: object,
+  sink: HeaderSink,
 ): MaybePromise<void> {
   if (!record.owner.isShown || sink.isFinished(target)) return
   // A tighter limit has set its figures already.
@@ -130,39 +128,39 @@ export function showHeaders<Target>(
  * @param legacy whose figures the three `x-ratelimit-` headers carry, if they are to be set
  * @param draft the newest charge that the draft's two headers name, if they are to be set
  */
-export function setHeaders<Target>(
+export function setHeaders(
   legacy: ChargeRecord | undefined,
   draft: ChargeRecord | undefined,
-  target: Target,
-  sink: HeaderSink<Target>,
+  target: object,
+  sink: HeaderSink,
 ): MaybePromise<void> {
   if (legacy !== undefined) {
     if (isMixed(legacy)) return setMixedHeaders(legacy, draft, target, sink)
-    setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink.setHeader)
+    setLegacyHeaders(legacy.decision, legacy.decision.remaining, target, sink)
   }
   if (draft !== undefined) return setDraftHeaders(draft, target, sink)
 }
 
 /** Apart from `setHeaders`: a closure there would cost every admitted request an allocation. */
-function setMixedHeaders<Target>(
+function setMixedHeaders(
   legacy: ChargeRecord,
   draft: ChargeRecord | undefined,
-  target: Target,
-  sink: HeaderSink<Target>,
+  target: object,
+  sink: HeaderSink,
 ): MaybePromise<void> {
   const { limits, key, decision } = legacy
   return andThen(limits.limiter.standings(key, decision), (standings) => {
     if (sink.isFinished(target)) return
     const remaining = standings[decision.policy]?.remaining ?? decision.remaining
-    setLegacyHeaders(decision, remaining, target, sink.setHeader)
+    setLegacyHeaders(decision, remaining, target, sink)
     return setHeaders(undefined, draft, target, sink)
   })
 }
 
-function setDraftHeaders<Target>(
+function setDraftHeaders(
   newest: ChargeRecord,
-  target: Target,
-  sink: HeaderSink<Target>,
+  target: object,
+  sink: HeaderSink,
 ): MaybePromise<void> {
   // In the order in which they were decided.
   const shown: ChargeRecord[] = []
@@ -229,17 +227,16 @@ export function rateLimitHeaders(
     throw invalid(Kind, 'INVALID_ARGUMENT', 'style', '"legacy", "draft" or "both"', style)
   }
   const headers: Record<string, string> = {}
-  const { setHeader } = COLLECTOR
-  if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, setHeader)
+  if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, COLLECTOR)
   if (style !== 'legacy') {
     const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
     const name = policies[decision.policy]?.name
-    setHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
+    COLLECTOR.setHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
     if (name !== undefined) {
-      setHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
+      COLLECTOR.setHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
     }
   }
-  setRetryAfter(decision, headers, setHeader)
+  setRetryAfter(decision, headers, COLLECTOR)
   return headers
 }
 

@@ -3,8 +3,8 @@ import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
 import { andThen, type MaybePromise, type StoreStatus } from '../limiter.ts'
 import { isRemote } from '../storage-url.ts'
 import { withCode } from '../validate.ts'
-import type { HttpAdapter } from './adapter.ts'
-import { type ChargeContext, charge, isPlainCharge, openContext } from './charge.ts'
+import type { Controls, HttpAdapter } from './adapter.ts'
+import { charge, isPlainCharge, type LimiterContext, openContext } from './charge.ts'
 import {
   attachDecision,
   type ChargeRecord,
@@ -14,12 +14,11 @@ import {
   rollback,
 } from './charge-record.ts'
 import { counterKey, resolveKey } from './client.ts'
-import type { Controls } from './controls.ts'
+import { hasExemptions, judge, type Verdict } from './counted-requests.ts'
 import { ADMIT, limiterClosed, limiterMade, type Warnings } from './events.ts'
-import { hasExemptions, judge, type Verdict } from './exemptions.ts'
 import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
-import type { HttpOptions } from './options.ts'
+import type { AnyHttpOptions } from './options.ts'
 import type { RequestLimits } from './request-limits.ts'
 import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './response.ts'
 
@@ -28,12 +27,12 @@ import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './r
  *
  * Decides at once when the counters are in this process and no function of the user's is asynchronous.
  */
-export class HttpLimiter<Request extends object, Response extends object> implements Controls {
-  readonly #context: ChargeContext<Request, Response>
+export class HttpLimiter implements Controls {
+  readonly #context: LimiterContext
   readonly #hasExemptions: boolean
   readonly #isPlain: boolean
   /** Asks whether a client has left, where a request could be counted without its address. */
-  readonly #isGone: ((request: Request) => boolean) | undefined
+  readonly #isGone: ((request: object) => boolean) | undefined
   /** Whether the counters are elsewhere: then only `close` ends the connection. */
   readonly holdsConnection: boolean
   /** Until the first request. */
@@ -46,12 +45,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
    * @param name of its counters in the store, if the options give none
    * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
    */
-  constructor(
-    given: HttpOptions<Request, Response>,
-    adapter: HttpAdapter<Request, Response>,
-    warnings: Warnings,
-    name: string,
-  ) {
+  constructor(given: AnyHttpOptions, adapter: HttpAdapter, warnings: Warnings, name: string) {
     this.#context = openContext(given, adapter, warnings, name)
     const { options } = this.#context
     this.#isPlain = isPlainCharge(this.#context)
@@ -73,7 +67,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
    *
    * Never throws and never rejects: a failure inside refuses the request.
    */
-  decide(request: Request, response: Response): MaybePromise<Outcome> {
+  decide(request: object, response: object): MaybePromise<Outcome> {
     try {
       const exchange = { request, response, previous: newestCharge(request) }
       const outcome = this.#decide(exchange)
@@ -84,7 +78,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** 1. Exempt? */
-  #decide(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
+  #decide(exchange: Exchange): MaybePromise<Outcome> {
     const { request, previous } = exchange
     const { client, owner } = this.#context
     // A limiter counts a request once, even if its key has changed. A scope may count it by several keys.
@@ -101,7 +95,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** 2. By which key? */
-  #count(exchange: Exchange<Request, Response>): MaybePromise<Outcome> {
+  #count(exchange: Exchange): MaybePromise<Outcome> {
     const key = resolveKey(this.#context, exchange.request)
     return key instanceof Promise
       ? key.then((found) => this.#charge(exchange, found))
@@ -109,7 +103,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** 3. Charge. */
-  #charge(exchange: Exchange<Request, Response>, key: string): MaybePromise<Outcome> {
+  #charge(exchange: Exchange, key: string): MaybePromise<Outcome> {
     const { previous } = exchange
     const { owner, source, options } = this.#context
     if (previous !== undefined && typeof owner.id === 'string') {
@@ -129,7 +123,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   #concludePlain(
-    exchange: Exchange<Request, Response>,
+    exchange: Exchange,
     limits: RequestLimits,
     key: string,
     cost: number | undefined,
@@ -142,13 +136,13 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** 4. Remember the charge, then set headers or deny. */
-  #conclude(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
+  #conclude(exchange: Exchange, record: ChargeRecord): MaybePromise<Outcome> {
     const { request, response, previous } = exchange
     const { key, decision } = record
     const { events, owner, options, adapter } = this.#context
     attachDecision(request, record)
     if (decision.allowed) {
-      if (events.hooks.onAdmit !== undefined || ADMIT.hasSubscribers) {
+      if (options.onAdmit !== undefined || ADMIT.hasSubscribers) {
         events.admitted(request, key, decision, owner.isDryRun)
       }
       const shown = showHeaders(record, options.headers, response, adapter)
@@ -161,7 +155,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     return andThen(rollback(previous), () => this.#deny(exchange, record))
   }
 
-  #deny(exchange: Exchange<Request, Response>, record: ChargeRecord): MaybePromise<Outcome> {
+  #deny(exchange: Exchange, record: ChargeRecord): MaybePromise<Outcome> {
     const { options, adapter } = this.#context
     const shown = showHeaders(record, options.headers, exchange.response, adapter)
     return shown instanceof Promise
@@ -170,7 +164,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** The same answer as the first time, except that a denial of a dry run is now enforced. */
-  #repeat(exchange: Exchange<Request, Response>, known: ChargeRecord): MaybePromise<Outcome> {
+  #repeat(exchange: Exchange, known: ChargeRecord): MaybePromise<Outcome> {
     const { request, previous } = exchange
     const { events, owner } = this.#context
     if (known.decision.allowed || owner.isDryRun) return undefined
@@ -180,7 +174,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** The request is exempt, or option `deny` forbids it. */
-  #withoutCounting(request: Request, verdict: Exclude<Verdict, 'limit'>): Outcome {
+  #withoutCounting(request: object, verdict: Exclude<Verdict, 'limit'>): Outcome {
     if (verdict === 'exempt') return undefined
     const { events, owner } = this.#context
     events.denied(request, undefined, undefined, owner.isDryRun)
@@ -188,7 +182,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** A client is told nothing about a failure, and is not served. In a dry run it is. */
-  #failed(request: Request, error: unknown): Outcome {
+  #failed(request: object, error: unknown): Outcome {
     const { events, owner } = this.#context
     const isRefusal = error instanceof RequestRefused && !owner.isDryRun
     if (!isRefusal) events.failed(request, error)
@@ -196,7 +190,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
     return isRefusal ? error : new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
   }
 
-  #checkUse(request: Request): void {
+  #checkUse(request: object): void {
     if (this.#noteFirst !== undefined) {
       this.#noteFirst(this.#context.adapter.incoming(request))
       this.#noteFirst = undefined
@@ -206,7 +200,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** Counters that are closed meanwhile stay open until the decision is made. */
-  async #decideLater(request: Request, outcome: Promise<Outcome>): Promise<Outcome> {
+  async #decideLater(request: object, outcome: Promise<Outcome>): Promise<Outcome> {
     this.#pending++
     try {
       return await outcome
@@ -226,7 +220,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
    */
   refuse(
     refusal: Refusal,
-    { request, response }: Pick<Exchange<Request, Response>, 'request' | 'response'>,
+    { request, response }: Pick<Exchange, 'request' | 'response'>,
     handOn: () => void,
   ): MaybePromise<void> {
     const { adapter, events } = this.#context
@@ -255,7 +249,7 @@ export class HttpLimiter<Request extends object, Response extends object> implem
   }
 
   /** The headers of a request's response, for one that was made without them. */
-  headersOf(request: Request, outcome: Outcome): MaybePromise<Record<string, string>> {
+  headersOf(request: object, outcome: Outcome): MaybePromise<Record<string, string>> {
     return headersOf(this.#context, newestCharge(request), outcome, request)
   }
 

@@ -5,9 +5,8 @@ import type { RateLimiterOptions } from '../options.ts'
 import type { RedisOptions } from '../redis/index.ts'
 import type { Settings } from '../settings.ts'
 import type { KeyErrorPolicy, MissingKey } from './client.ts'
-import type { CountWhen } from './count-when.ts'
+import type { CountWhen, Skip } from './counted-requests.ts'
 import type { Hooks } from './events.ts'
-import type { Skip } from './exemptions.ts'
 import type { HeaderStyle } from './headers.ts'
 import type { KeyFunction } from './key-functions.ts'
 import type { LimitsFunction } from './request-limits.ts'
@@ -82,6 +81,9 @@ export interface HttpOptions<Request, Response = never>
    */
   readonly storage?: string | object | undefined
 }
+
+/** The options of any framework: what a request is only its adapter knows. */
+export type AnyHttpOptions = HttpOptions<never, never>
 
 /** {@link HttpOptions} in which literal limits are checked by the compiler. */
 export type CheckedOptions<L extends LimitInput, Request, Response = never> = Omit<

@@ -14,7 +14,7 @@ import {
 import type { Algorithm } from '../options.ts'
 import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'
-import { AVAILABLE } from './controls.ts'
+import { AVAILABLE } from './adapter.ts'
 import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
 import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
@@ -38,11 +38,11 @@ export interface RequestLimits {
 }
 
 /** Where a request's limits come from: always the same, or a function of the request. */
-export interface LimitsSource<Request> {
+export interface LimitsSource {
   /** The limits, if they are the same for all requests. */
   readonly fixed: RequestLimits | undefined
   /** `undefined` for a request that is exempt. Throws or rejects as the function does. */
-  of(request: Request): MaybePromise<RequestLimits | undefined>
+  of(request: object): MaybePromise<RequestLimits | undefined>
   /** Forgets the key, whatever its limits were. */
   reset(key: string): MaybePromise<void>
   ready(): Promise<StoreStatus>
@@ -50,12 +50,12 @@ export interface LimitsSource<Request> {
 }
 
 /** Opens the counters that the options ask for, under `identity` if the options have no name. */
-export function openLimits<Request, Response>(
-  options: ResolvedHttpOptions<Request, Response>,
+export function openLimits(
+  options: ResolvedHttpOptions,
   warnings: Warnings,
   identity: string,
-): LimitsSource<Request> {
-  const { limits, policy, storage, limiter, dryRun, stepsMs } = options
+): LimitsSource {
+  const { limits, policy, storage, limiter, dryRun, blockFor } = options
   warnOfSeveralProcesses(storage, warnings)
   const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
@@ -63,7 +63,7 @@ export function openLimits<Request, Response>(
   if (typeof limits === 'function') {
     const around = surroundingsOf(options, identity, '')
     const counters = createVariable(toOpen)
-    const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
+    const blocks = blockFor && new EscalatingBlock(blockFor, around.open, limiter.clock)
     const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
     return limitsByRequest(limits, all, heldUnitsOf(options, around), options)
   }
@@ -72,12 +72,12 @@ export function openLimits<Request, Response>(
   checkNames(parsed.length, policy)
   const around = surroundingsOf(options, identity, ` ${figuresOf(parsed)}`)
   const counters = createForAdapter(parsed, toOpen)
-  const blocks = stepsMs && new EscalatingBlock(stepsMs, around.open, limiter.clock)
+  const blocks = blockFor && new EscalatingBlock(blockFor, around.open, limiter.clock)
   const all = blocks === undefined ? counters : withBlocks(counters, blocks)
   return fixedLimits(requestLimits(all, heldUnitsOf(options, around), policy))
 }
 
-function fixedLimits(limits: RequestLimits): LimitsSource<unknown> {
+function fixedLimits(limits: RequestLimits): LimitsSource {
   const { limiter, held } = limits
   return {
     fixed: limits,
@@ -101,12 +101,12 @@ function requestLimits(limiter: Limiter, held: HeldUnits, names: readonly string
 }
 
 /** Limits by a function of the request. They share one state: see {@link VariableLimiter}. */
-function limitsByRequest<Request, Response>(
-  limitsOf: LimitsFunction<Request>,
+function limitsByRequest(
+  limitsOf: LimitsFunction<object>,
   counters: VariableLimiter,
   held: HeldUnits,
-  { keyTimeoutMs, policy }: ResolvedHttpOptions<Request, Response>,
-): LimitsSource<Request> {
+  { keyTimeoutMs, policy }: ResolvedHttpOptions,
+): LimitsSource {
   const byText = new Recent<RequestLimits>()
   // The same limits may be written in several ways.
   const byFigures = new Recent<RequestLimits>()
@@ -191,8 +191,8 @@ interface Surroundings {
 }
 
 /** @param figures part of the name where other limits have other counters */
-function surroundingsOf<Request, Response>(
-  options: ResolvedHttpOptions<Request, Response>,
+function surroundingsOf(
+  options: ResolvedHttpOptions,
   identity: string,
   figures: string,
 ): Surroundings {
@@ -215,8 +215,8 @@ export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) =
 const MIN_CAPACITY = 100_000
 
 /** Opens the companions of the counters there: limiters of our own, which hold what the counters can't. */
-function companionsOf<Request, Response>(
-  { limiter, storage, forRedis }: ResolvedHttpOptions<Request, Response>,
+function companionsOf(
+  { limiter, storage, forRedis }: ResolvedHttpOptions,
   name: string | undefined,
 ): OpenCompanion {
   const { clock, capacity } = limiter
@@ -244,11 +244,11 @@ function companionName(what: string, name: string): string {
 }
 
 /** Where no other limiter has the counters, this process knows of all held units. */
-function heldUnitsOf<Request, Response>(
-  { counts, limiter, storage, outcomeTimeoutMs }: ResolvedHttpOptions<Request, Response>,
+function heldUnitsOf(
+  { countWhen, limiter, storage, outcomeTimeoutMs }: ResolvedHttpOptions,
   { open, name, isFar }: Surroundings,
 ): HeldUnits {
-  if (counts === undefined || name === undefined) return new HeldUnits(undefined, undefined)
+  if (countWhen === undefined || name === undefined) return new HeldUnits(undefined, undefined)
   const now = (): number => {
     if (isFar) return Date.now()
     return limiter.clock?.now() ?? Number(process.hrtime.bigint()) / 1e6

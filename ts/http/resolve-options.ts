@@ -7,114 +7,106 @@ import { checkRedisOptions, REDIS_OPTIONS } from '../redis/key.ts'
 import { readOnError } from '../remote/options.ts'
 import { SETTINGS, type Settings, withSettings } from '../settings.ts'
 import { isLimiter } from '../storage-url.ts'
-import { boolean, integer, invalid, oneOf, optional, ownOptions, text } from '../validate.ts'
-import { type Counts, readCountWhen } from './count-when.ts'
+import {
+  boolean,
+  integer,
+  invalid,
+  oneOf,
+  optional,
+  ownOptions,
+  type Readers,
+  readEach,
+  text,
+} from '../validate.ts'
+import type { KeyErrorPolicy, MissingKey } from './client.ts'
+import { type Counts, countedAs, readCountWhen } from './counted-requests.ts'
 import type { Hooks } from './events.ts'
-import { countedAs } from './exemptions.ts'
-import { readHeaderStyle } from './headers.ts'
-import { byIp } from './key-functions.ts'
-import type { HttpOptions, RedisSettings } from './options.ts'
+import { type HeaderStyle, readHeaderStyle } from './headers.ts'
+import { byIp, type KeyFunction } from './key-functions.ts'
+import type { AnyHttpOptions, HttpOptions, RedisSettings } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
 
-/** Options that are as they were given. */
-type Given = 'limits' | 'cost' | 'skip' | 'scope' | 'message' | 'handler' | 'storage'
-/** Options that have a default. */
-type Filled =
-  | 'key'
-  | 'missingKey'
-  | 'onKeyError'
-  | 'keyTimeoutMs'
-  | 'outcomeTimeoutMs'
-  | 'headers'
-  | 'status'
-  | 'problem'
-  | 'dryRun'
+/** The options that are read here; those that a limiter also has, it reads itself. */
+type Own = Omit<
+  HttpOptions<object, object>,
+  keyof Omit<RateLimiterOptions, 'blockFor'> | keyof Omit<RedisSettings, 'onError'> | keyof Settings
+>
 
-/** Options that have been checked, with every default filled in. */
-export type ResolvedHttpOptions<Request, Response> = Required<
-  Pick<HttpOptions<Request, Response>, Given>
-> & {
-  readonly [Name in Filled]: NonNullable<HttpOptions<Request, Response>[Name]>
-} & {
+/** What the readers make of options that are not as they were given. */
+interface Read extends Required<Hooks<object>> {
+  readonly key: KeyFunction<object>
   readonly trust: Trust | undefined
   readonly methods: ReadonlySet<string> | undefined
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
-  readonly counts: Counts<Request> | undefined
-  readonly stepsMs: readonly number[] | undefined
-  readonly slowDownMs: number | undefined
+  readonly countWhen: Counts | undefined
+  readonly outcomeTimeoutMs: number
+  /** Several steps, in milliseconds. A single block is the limiter's own. */
+  readonly blockFor: readonly number[] | undefined
+  /** In milliseconds. */
+  readonly slowDown: number | undefined
+  readonly missingKey: MissingKey
+  readonly onKeyError: KeyErrorPolicy
+  readonly keyTimeoutMs: number
+  readonly headers: HeaderStyle
   readonly policy: readonly string[]
-  readonly hooks: Hooks<Request>
+  readonly status: number
+  readonly problem: boolean
+  readonly dryRun: boolean
+}
+
+type ReadOptions = Required<Omit<Own, keyof Read>> & Read
+
+/** Options that have been checked, with every default filled in. */
+export type ResolvedHttpOptions = ReadOptions & {
   /** For the limiter itself. */
   readonly limiter: RateLimiterOptions
   /** For a limiter in Redis. */
   readonly forRedis: RedisSettings
 }
 
-/** Checks the value of an option, `undefined` where it is not given, and returns what it stands for. */
-type Reader = (value: unknown, name: string) => unknown
-
-const asGiven: Reader = (value) => value
-const optionalText = (max: number): Reader => optional((value, name) => text(value, name, 1, max))
-const number =
-  (byDefault: number, min: number, max: number): Reader =>
-  (value, name) =>
-    integer(value ?? byDefault, name, min, max)
-const word =
-  (...words: [byDefault: string, ...others: string[]]): Reader =>
-  (value, name) =>
-    oneOf(value ?? words[0], name, words)
-const onOrOff: Reader = (value = false, name) => boolean(value, name)
-const optionalFunction: Reader = optional((value, name) => {
-  if (typeof value === 'function') return value
-  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
-})
-
-/** The options that are read here; those that a limiter also has, it reads itself. */
-type OwnOption =
-  | Exclude<
-      keyof HttpOptions<unknown>,
-      keyof RateLimiterOptions | keyof RedisSettings | keyof Settings
-    >
-  | 'blockFor'
-  | 'onError'
-
 /** Each option with its reader: the only list of their names. */
-const READERS: Readonly<Record<OwnOption, Reader>> = {
-  limits: asGiven,
-  key: (value, name) => optionalFunction(value, name) ?? byIp(),
+const READERS: Readers<ReadOptions> = {
+  limits: (value) => value as ReadOptions['limits'],
+  key: (value, name) => readFunction<KeyFunction<object>>(value, name) ?? byIp(),
   cost: (value, name) =>
     typeof value === 'number'
       ? integer(value, name, 0, Number.MAX_SAFE_INTEGER)
-      : optionalFunction(value, name),
+      : readFunction(value, name),
   trust: optional(readTrust),
   methods: optional(readMethods),
-  skip: optionalFunction,
+  skip: readFunction,
   allow: optional(readRanges),
   deny: optional(readRanges),
-  scope: optionalText(100),
+  scope: optional((value, name) => text(value, name, 1, 100)),
   countWhen: readCountWhen,
-  outcomeTimeoutMs: number(30_000, 1, 600_000),
-  blockFor: (value, name) => (Array.isArray(value) ? readSteps(value, name) : value),
+  outcomeTimeoutMs: (value, name) => integer(value ?? 30_000, name, 1, 600_000),
+  blockFor: (value, name) => (Array.isArray(value) ? readSteps(value, name) : undefined),
   slowDown: optional(readDuration),
-  missingKey: word('deny', 'shared', 'ip'),
-  onKeyError: word('ip', 'deny'),
-  keyTimeoutMs: number(1_000, 1, 60_000),
+  missingKey: (value, name) => oneOf(value ?? 'deny', name, ['deny', 'shared', 'ip']),
+  onKeyError: (value, name) => oneOf(value ?? 'ip', name, ['ip', 'deny']),
+  keyTimeoutMs: (value, name) => integer(value ?? 1_000, name, 1, 60_000),
   headers: readHeaderStyle,
   policy: readPolicyNames,
-  status: number(429, 400, 599),
-  message: optionalText(1_000),
-  problem: onOrOff,
-  handler: optionalFunction,
-  dryRun: onOrOff,
-  onAdmit: optionalFunction,
-  onDeny: optionalFunction,
-  onError: (value, name) => (typeof value === 'string' ? value : optionalFunction(value, name)),
+  status: (value, name) => integer(value ?? 429, name, 400, 599),
+  message: optional((value, name) => text(value, name, 1, 1_000)),
+  problem: (value = false, name) => boolean(value, name),
+  handler: readFunction,
+  dryRun: (value = false, name) => boolean(value, name),
+  onAdmit: readFunction,
+  onDeny: readFunction,
+  // A text is what to do when the store fails.
+  onError: (value, name) => (typeof value === 'string' ? undefined : readFunction(value, name)),
   onStoreError: optional(readOnError),
-  storage: asGiven,
+  storage: (value) => value as ReadOptions['storage'],
 }
 const OF_LIMITERS = [...LIMITER_OPTIONS, ...REDIS_OPTIONS].filter((name) => name !== 'shared')
 const KNOWN = [...new Set([...Object.keys(READERS), ...OF_LIMITERS, ...SETTINGS])]
+
+function readFunction<T>(value: unknown, name: string): T | undefined {
+  if (value === undefined || typeof value === 'function') return value as T | undefined
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
+}
 
 /** Steps of `blockFor`, in milliseconds. */
 function readSteps(steps: readonly unknown[], name: string): readonly number[] {
@@ -147,16 +139,12 @@ function readPolicyNames(value: unknown, name: string): readonly string[] {
  *
  * @throws TypeError or RangeError unless all are known
  */
-export function ownHttpOptions<Request, Response>(
-  options: HttpOptions<Request, Response>,
-): HttpOptions<Request, Response> {
-  return withSettings(ownKnown(options)) as HttpOptions<Request, Response>
+export function ownHttpOptions<Options extends AnyHttpOptions>(options: Options): Options {
+  return withSettings(ownKnown(options)) as Options
 }
 
 /** `limits: undefined` is a setting that is missing: the server would have no limit without anyone noticing. */
-function ownKnown<Request, Response>(
-  options: HttpOptions<Request, Response>,
-): HttpOptions<Request, Response> {
+function ownKnown<Options extends AnyHttpOptions>(options: Options): Options {
   const own = ownOptions(options, KNOWN)
   if (!Object.hasOwn(own, 'limits')) {
     return isLimiter(own.storage) ? { ...own, limits: own.storage.limits } : own
@@ -167,63 +155,45 @@ function ownKnown<Request, Response>(
 }
 
 /** Limits in any form, as options, without the environment: {@link inheritedFrom} has its settings already. */
-export function asHttpOptions<Request, Response>(
-  given: LimitInput | LimitsFunction<Request> | HttpOptions<Request, Response>,
+export function asHttpOptions<Options extends AnyHttpOptions>(
+  given: LimitInput | LimitsFunction<never> | Options,
   name: string,
-): HttpOptions<Request, Response> {
+): Options {
   if (typeof given === 'string' || typeof given === 'function' || Array.isArray(given)) {
-    return { limits: given as LimitInput }
+    return { limits: given } as Options
   }
   if (typeof given !== 'object' || given === null) {
     const accepted = 'a limit string, an array of them or options'
     throw invalid(TypeError, 'INVALID_OPTION', name, accepted, given)
   }
-  if (Object.hasOwn(given, 'count')) return { limits: given as LimitInput }
-  const own = ownKnown(given as HttpOptions<Request, Response>)
-  return withSettings(own, {}) as HttpOptions<Request, Response>
+  if (Object.hasOwn(given, 'count')) return { limits: given as LimitInput } as Options
+  return withSettings(ownKnown(given as Options), {}) as Options
 }
 
 /** The options that also apply to other limits: not the limits, nor what belongs to them alone. */
-export function inheritedFrom<Request, Response>(
-  options: HttpOptions<Request, Response>,
-): HttpOptions<Request, Response> {
+export function inheritedFrom<Options extends AnyHttpOptions>(options: Options): Options {
   const { limits: _l, burst: _b, name: _n, scope: _s, policy: _p, ...inherited } = options
-  return inherited
+  return inherited as Options
 }
 
 /**
  * @param own options as {@link ownHttpOptions} or {@link asHttpOptions} returns them
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
-export function resolveHttpOptions<Request, Response>(
-  own: HttpOptions<Request, Response>,
-): ResolvedHttpOptions<Request, Response> {
+export function resolveHttpOptions(own: AnyHttpOptions): ResolvedHttpOptions {
   // Without a prototype: a polluted one must not set an option.
-  const given: Record<string, unknown> = Object.assign(Object.create(null), own)
-  const read = Object.fromEntries(
-    Object.entries(READERS).map(([name, reader]) => [name, reader(given[name], name)]),
-  )
-  const { countWhen, slowDown, blockFor, onAdmit, onDeny, onError, ...others } = read
-  const stepsMs = Array.isArray(blockFor) ? blockFor : undefined
+  const given: AnyHttpOptions = Object.assign(Object.create(null), own)
+  const read = readEach(given, READERS)
+  const { slowDown, blockFor, countWhen } = read
   // A delayed request would wait for its turn and for the outcome of others at the same time.
-  if (slowDown !== undefined && (stepsMs !== undefined || countWhen !== undefined)) {
+  if (slowDown !== undefined && (blockFor !== undefined || countWhen !== undefined)) {
     const accepted = 'left out beside countWhen or a blockFor with steps'
     throw invalid(TypeError, 'INVALID_OPTION', 'slowDown', accepted, own.slowDown)
   }
-  const hooks = { onAdmit, onDeny, onError: typeof onError === 'string' ? undefined : onError }
-  return {
-    ...others,
-    counts: countWhen,
-    slowDownMs: slowDown,
-    stepsMs,
-    hooks,
-    limiter: readLimiter(given),
-    forRedis: readForRedis(given),
-    // The readers of the table make each option what its type says.
-  } as unknown as ResolvedHttpOptions<Request, Response>
+  return { ...read, limiter: readLimiter(given), forRedis: readForRedis(given) }
 }
 
-function readLimiter(own: HttpOptions<unknown>): RateLimiterOptions {
+function readLimiter(own: AnyHttpOptions): RateLimiterOptions {
   const { name, scope, blockFor, onMismatch } = own
   if (name !== undefined && scope !== undefined) {
     const accepted = 'left out beside scope, which is a name for the counters, too'
@@ -245,7 +215,7 @@ function readLimiter(own: HttpOptions<unknown>): RateLimiterOptions {
 }
 
 /** Checked wherever the counters are: a wrong one should not surface on the day of the move to Redis. */
-function readForRedis(own: HttpOptions<unknown>): RedisSettings {
+function readForRedis(own: AnyHttpOptions): RedisSettings {
   const { onError, onStoreError } = own
   const policy = typeof onError === 'string' ? onError : onStoreError
   const named = REDIS_OPTIONS.map((name) => [name, own[name as keyof typeof own]] as const)

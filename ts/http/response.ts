@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
-import type { HttpAdapter, LimiterContext } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
+import type { LimiterContext } from './charge.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
 import type { ResolvedHttpOptions } from './resolve-options.ts'
@@ -101,10 +102,7 @@ function waitMessage({ record }: Denial): string {
 }
 
 /** A header that {@link showHeaders} sets on every response, if any. */
-export function markOf({
-  headers,
-  dryRun,
-}: Pick<ResolvedHttpOptions<never, never>, 'headers' | 'dryRun'>): string | undefined {
+export function markOf({ headers, dryRun }: ResolvedHttpOptions): string | undefined {
   if (headers === false || dryRun) return undefined
   return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
 }
@@ -114,14 +112,14 @@ export function markOf({
  *
  * @param last the newest charge of the request
  */
-export function headersOf<Request extends object, Response extends object>(
-  { options: { headers }, adapter }: LimiterContext<Request, Response>,
+export function headersOf(
+  { options: { headers }, adapter }: LimiterContext,
   last: ChargeRecord | undefined,
   outcome: Outcome,
-  request: Request,
+  request: object,
 ): MaybePromise<Record<string, string>> {
   const found: Record<string, string> = {}
-  if (outcome instanceof Denial) setRetryAfter(outcome.record.decision, found, COLLECTOR.setHeader)
+  if (outcome instanceof Denial) setRetryAfter(outcome.record.decision, found, COLLECTOR)
   if (outcome !== undefined && adapter.mustClose(request)) {
     COLLECTOR.setHeader(found, 'connection', 'close')
   }
@@ -133,10 +131,10 @@ export function headersOf<Request extends object, Response extends object>(
 }
 
 /** Makes a denial, and sets `Retry-After` whatever `headers` says, unless waiting does not help. */
-export function deny<Request extends object, Response extends object>(
-  { options: { headers }, adapter, template }: LimiterContext<Request, Response>,
+export function deny(
+  { options: { headers }, adapter, template }: LimiterContext,
   record: ChargeRecord,
-  { request, response, previous }: Exchange<Request, Response>,
+  { request, response, previous }: Exchange,
 ): Denial {
   const denial = new Denial(record, template)
   if (adapter.isFinished(response)) return denial
@@ -145,17 +143,17 @@ export function deny<Request extends object, Response extends object>(
     // The figures of earlier limits would stand beside the `Retry-After` of this one.
     for (const name of LEGACY_HEADERS) adapter.removeHeader(response, name)
   }
-  setRetryAfter(record.decision, response, adapter.setHeader)
+  setRetryAfter(record.decision, response, adapter)
   closeIfLong(adapter, request, response)
   return denial
 }
 
 /** Answers a refusal as the options say. False if they do not. */
-export function answer<Request extends object, Response extends object>(
-  { options: { handler, problem }, adapter }: LimiterContext<Request, Response>,
+export function answer(
+  { options: { handler, problem }, adapter }: LimiterContext,
   refusal: Refusal,
-  request: Request,
-  response: Response,
+  request: object,
+  response: object,
 ): MaybePromise<boolean> {
   const isFinished = adapter.isFinished(response)
   if (!(refusal instanceof Denial)) {
@@ -176,11 +174,7 @@ export function answer<Request extends object, Response extends object>(
 }
 
 /** A server must not have to read a gigabyte to deny a request: the connection ends after the answer. */
-function closeIfLong<Request, Response>(
-  adapter: HttpAdapter<Request, Response>,
-  request: Request,
-  response: Response,
-): void {
+function closeIfLong(adapter: HttpAdapter, request: object, response: object): void {
   if (!adapter.mustClose(request)) return
   adapter.setHeader(response, 'connection', 'close')
   adapter.discardBody(request)

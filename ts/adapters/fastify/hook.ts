@@ -6,15 +6,14 @@ import type {
   HookHandlerDoneFunction,
 } from 'fastify'
 import { clientOf } from '../../client-ip/trust-proxy.ts'
-import type { HttpAdapter } from '../../http/adapter.ts'
+import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
 import { isExplicitTrust, UNIX } from '../../http/client.ts'
-import { type HandOn, proceed } from '../../http/controls.ts'
 import type { Warnings } from '../../http/events.ts'
+import type { HttpLimiter } from '../../http/http-limiter.ts'
 import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../../http/node.ts'
 import { bodyOf, Denial, errorOf, JSON_TYPE, type Refusal } from '../../http/response.ts'
 import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
-import type { FastifyLimiter } from './routes.ts'
 
 /**
  * A hook for any stage before the handler, of any kind of server: it asks little of the requests, because
@@ -39,8 +38,8 @@ interface AnyExchange {
 /** Where a hook gets the limiter of a request. */
 interface LimiterSource {
   /** That of all requests, while all have the same. */
-  readonly uniform: FastifyLimiter | undefined
-  of(request: FastifyRequest): FastifyLimiter | undefined
+  readonly uniform: HttpLimiter | undefined
+  of(request: FastifyRequest): HttpLimiter | undefined
 }
 
 /** Makes a hook for any stage: that of `preParsing` gets the payload before the callback. */
@@ -56,7 +55,7 @@ export function hookOf(
   ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
     if (typeof next !== 'function') return byHand(source, request, reply)
-    let limiter: FastifyLimiter | undefined
+    let limiter: HttpLimiter | undefined
     try {
       limiter = source.uniform ?? source.of(request)
     } catch (error) {

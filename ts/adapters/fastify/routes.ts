@@ -1,7 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { RateLimitExceeded } from '../../errors.ts'
-import type { HttpAdapter } from '../../http/adapter.ts'
-import { Children } from '../../http/controls.ts'
+import { Children, type HttpAdapter } from '../../http/adapter.ts'
 import { type Warnings, warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
 import type { HttpOptions } from '../../http/options.ts'
@@ -26,12 +25,10 @@ export interface RouteRateLimitOptions extends Options {
 }
 /** A route's own limits in place of the plugin's; `false` for none. */
 export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | RouteRateLimitOptions | false
-/** A limiter of Fastify's requests. */
-export type FastifyLimiter = HttpLimiter<FastifyRequest, FastifyReply>
 
 /** Where a registration keeps the limiter of a route: in its configuration, which Fastify copies. */
 interface Slot {
-  limiter: FastifyLimiter | undefined
+  limiter: HttpLimiter | undefined
 }
 
 /** A route's configuration, with each registration's slot under its own symbol. */
@@ -55,15 +52,15 @@ interface Seen {
 interface Declared {
   readonly rateLimit: RouteLimit
   readonly constraints: unknown
-  readonly limiter: FastifyLimiter | undefined
+  readonly limiter: HttpLimiter | undefined
 }
 
 /** The limiters of one registration: the plugin's own, and those of routes with their own limits. */
 export class RouteLimiters {
   /** The limiter of all routes without their own limits, if there is one. */
-  readonly global: FastifyLimiter | undefined
+  readonly global: HttpLimiter | undefined
   readonly #options: Options
-  readonly #adapter: HttpAdapter<FastifyRequest, FastifyReply>
+  readonly #adapter: HttpAdapter
   readonly #warnings: Warnings
   readonly #prefix: string
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
@@ -73,16 +70,16 @@ export class RouteLimiters {
   /** Routes whose configuration was replaced by a user's hook, which has left out the slot. */
   readonly #replaced = new Set<string>()
   /** Those of hooks, which the program may drop. */
-  readonly #hooks = new Children<FastifyLimiter>()
+  readonly #hooks = new Children()
   #isStarted = false
   /** That of all requests, while no route and no inner instance has its own limits. */
-  uniform: FastifyLimiter | undefined
+  uniform: HttpLimiter | undefined
   readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
   /** @param prefix keeps the counters of several registrations in one server apart */
   constructor(
     options: Options,
-    adapter: HttpAdapter<FastifyRequest, FastifyReply>,
+    adapter: HttpAdapter,
     warnings: Warnings,
     hasEarlyRoutes: boolean,
     prefix: string,
@@ -137,7 +134,7 @@ export class RouteLimiters {
   }
 
   /** The limiter for a request: that of its route, the plugin's, or none of this registration. */
-  of(request: FastifyRequest): FastifyLimiter | undefined {
+  of(request: FastifyRequest): HttpLimiter | undefined {
     const config = request.routeOptions.config as unknown as Config | undefined
     if (config === undefined) return this.#owns(request.server, {}) ? this.global : undefined
     const slot = config[this.#slotSymbol] ?? this.#early.get(config)
@@ -145,7 +142,7 @@ export class RouteLimiters {
   }
 
   /** A limiter for a hook, beside those of the routes. It has the plugin's options except for the limits. */
-  makeForHook(limits: Exclude<RouteLimit, false>): FastifyLimiter {
+  makeForHook(limits: Exclude<RouteLimit, false>): HttpLimiter {
     // Once the server has started no routes can be declared, so it can't be for one of them.
     if (this.#isStarted && wasAnyAsked()) warnOfLimitersPerRequest()
     const limiter = this.#make(limits, this.#prefix + nextLimiterName())
@@ -154,7 +151,7 @@ export class RouteLimiters {
   }
 
   /** All limiters but `global`: those there are whenever it is iterated. */
-  readonly others: Iterable<FastifyLimiter> = {
+  readonly others: Iterable<HttpLimiter> = {
     [Symbol.iterator]: () => {
       const routes = [...this.#declared.values()].flat()
       return [...routes.flatMap(({ limiter }) => limiter ?? []), ...this.#hooks].values()
@@ -168,7 +165,7 @@ export class RouteLimiters {
   }
 
   /** Of a route from before the plugin, of one whose configuration was replaced, or of no route at all. */
-  #limiterOfEarly(app: FastifyInstance, config: Config): FastifyLimiter | undefined {
+  #limiterOfEarly(app: FastifyInstance, config: Config): HttpLimiter | undefined {
     const name = `${countedMethods(config.method)} ${config.url}`
     const same = (one: Declared): boolean => one.rateLimit === config.rateLimit
     const known = this.#replaced.has(name) ? this.#declared.get(name)?.find(same) : undefined
@@ -181,7 +178,7 @@ export class RouteLimiters {
     return limiter
   }
 
-  #limiterOf({ app, route, name }: Seen): FastifyLimiter | undefined {
+  #limiterOf({ app, route, name }: Seen): HttpLimiter | undefined {
     return this.#declare(app, configOf(route), name, route.constraints)
   }
 
@@ -190,7 +187,7 @@ export class RouteLimiters {
     config: Config,
     name: string,
     constraints: unknown,
-  ): FastifyLimiter | undefined {
+  ): HttpLimiter | undefined {
     if (!this.#owns(app, config)) return undefined
     const rateLimit = limitOf(config)
     if (rateLimit === undefined) return this.global
@@ -212,7 +209,7 @@ export class RouteLimiters {
   }
 
   /** Closes limiters of routes that turned out to belong to another registration, or to have other limits. */
-  #closeUnused(used: ReadonlySet<FastifyLimiter | undefined>): void {
+  #closeUnused(used: ReadonlySet<HttpLimiter | undefined>): void {
     for (const [name, routes] of this.#declared) {
       const isUsed = ({ limiter }: Declared): boolean => limiter === undefined || used.has(limiter)
       for (const one of routes) if (!isUsed(one)) one.limiter?.close()
@@ -220,7 +217,7 @@ export class RouteLimiters {
     }
   }
 
-  #makeGlobal(): FastifyLimiter | undefined {
+  #makeGlobal(): HttpLimiter | undefined {
     const { limits, burst, name, scope, policy } = this.#options
     if (limits !== undefined) return this.#open(this.#options, `${this.#prefix}global`)
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
@@ -231,13 +228,13 @@ export class RouteLimiters {
     return undefined
   }
 
-  #make(rateLimit: Exclude<RouteLimit, false>, place: string): FastifyLimiter {
+  #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
     const own = asHttpOptions(rateLimit, 'config.rateLimit')
     return this.#open({ ...inheritedFrom(this.#options), ...own }, place)
   }
 
   /** @param place where the limiter stands in the program: its counters in a store are named by it */
-  #open(options: Options, place: string): FastifyLimiter {
+  #open(options: Options, place: string): HttpLimiter {
     const name = limiterNameOf(place)
     return new HttpLimiter(withReplies(options), this.#adapter, this.#warnings, name)
   }
