@@ -1,5 +1,4 @@
 //! `cargo bench -p ratethrottle-core`: one call of each kind, with one hot key and with many keys.
-#![expect(missing_docs, reason = "criterion's macros make public functions without docs")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
