@@ -166,7 +166,6 @@ impl fmt::Display for Error {
                 "burst must be a whole number from 1 to 1000000000, with token-bucket or \
                  leaky-bucket only, got {n}"
             ),
-            // Debug: the caller's text is quoted and escaped.
             Self::Algorithm(name) => {
                 write!(f, "algorithm must be one of {AlgorithmNames}, got {name:?}")
             }

@@ -188,7 +188,8 @@ impl Account<'_> {
                 self.change(|algorithm, state, now| algorithm.refund(state, now, units));
             }
             Operation::Reset => {
-                self.record = Record { last: self.record.last, ..self.empty() };
+                self.record =
+                    Record { last: self.record.last, ..Record::empty(self.stored.limits.len()) };
             }
             Operation::Block(ms) => self.block(ms),
         }
@@ -249,10 +250,6 @@ impl Account<'_> {
 
     fn blocked_us(&self) -> u64 {
         self.record.blocked_until_us.saturating_sub(self.now.whole_us())
-    }
-
-    fn empty(&self) -> Record {
-        Record::empty(self.stored.limits.len())
     }
 
     fn change(&mut self, next: impl Fn(&AnyAlgorithm, State<'_>, Nanos) -> u64) {
