@@ -244,8 +244,7 @@ impl Account<'_> {
     }
 
     fn block(&mut self, ms: u64) {
-        let until = self.now.whole_us().saturating_add(ms.saturating_mul(1_000));
-        self.record.blocked_until_us = until;
+        self.record.blocked_until_us = self.now.whole_us().saturating_add(ms.saturating_mul(1_000));
     }
 
     fn blocked_us(&self) -> u64 {
