@@ -126,6 +126,32 @@ describe('round trips', () => {
   })
 })
 
+describe('wait', () => {
+  it('with leaky-bucket work leaves evenly paced, for all limiters together', async () => {
+    const store = new MapStore()
+    const options = { algorithm: 'leaky-bucket', localDenials: false } as const
+    const limiters = [
+      limiterIn(store, '10/second', options),
+      limiterIn(store, '10/second', options),
+    ]
+    await Promise.all(limiters.map((limiter) => limiter.ready()))
+    const startedAt = performance.now()
+    await Promise.all([...limiters, ...limiters].map((limiter) => limiter.wait('k')))
+    const tookMs = performance.now() - startedAt
+    expect(tookMs).toBeGreaterThanOrEqual(295)
+    expect(tookMs).toBeLessThan(1_500)
+  })
+
+  it('a caller that a refund makes room for is admitted', async () => {
+    const limiter = limiterIn(new MapStore(), '1/minute')
+    await limiter.check('k')
+    const waiting = limiter.wait('k')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await limiter.refund('k')
+    expect((await waiting).allowed).toBe(true)
+  })
+})
+
 describe('keys', () => {
   it('are printable ASCII of at most 250 characters, whatever prefix, name and key are', async () => {
     const store = new MapStore()

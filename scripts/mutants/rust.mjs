@@ -127,4 +127,22 @@ export const MUTANTS = [
     from: 'found.st_nlink > 0 &&',
     to: 'found.st_nlink < 9 &&',
   },
+  {
+    name: 'a record left alone for years is read as it stands',
+    file: 'crate/core/src/stored/mod.rs',
+    from: 'if idle_ms > algorithm.era_ms() {',
+    to: 'if idle_ms > algorithm.era_ms() && false {',
+  },
+  {
+    name: 'time steps back for a record',
+    file: 'crate/core/src/stored/mod.rs',
+    from: 'let now = Nanos(now.0.max(record.last.0));',
+    to: 'let now = Nanos(now.0);',
+  },
+  {
+    name: 'a record is not checked',
+    file: 'crate/core/src/stored/record.rs',
+    from: 'checksum(body) != u64::from_le_bytes(*sum)',
+    to: 'false',
+  },
 ]

@@ -199,4 +199,35 @@ const REDIS = [
   },
 ]
 
-export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS]
+const STORES = [
+  {
+    name: 'a write to a store that lost counts as done',
+    file: 'ts/remote/stored-counters.ts',
+    from: '(await this.#settled(set)) !== true',
+    to: '(await this.#settled(set)) === undefined',
+    tests: paths('remote/stored', 'contract/stores'),
+  },
+  {
+    name: 'a call to a store that is too late is charged',
+    file: 'ts/remote/stored-counters.ts',
+    from: 'if (call.guarded.settled) return []',
+    to: 'if (call.guarded.settled && false) return []',
+    tests: paths('remote/stored'),
+  },
+  {
+    name: 'whatever a store answers is no record',
+    file: 'ts/remote/stored-counters.ts',
+    from: 'if (!isRead) throw',
+    to: 'if (!isRead && false) throw',
+    tests: paths('remote/stored'),
+  },
+  {
+    name: 'contention opens the circuit breaker of a store',
+    file: 'ts/remote/guard.ts',
+    from: "['contention', 'record']",
+    to: '[]',
+    tests: paths('remote/stored'),
+  },
+]
+
+export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES]
