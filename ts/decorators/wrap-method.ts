@@ -1,11 +1,128 @@
 import { types } from 'node:util'
 import type { Decision } from '../decision.ts'
+import type { AnyArgs, CallOptions, MethodLimiter, MethodOf } from '../decorators.ts'
 import { RateLimitExceeded } from '../errors.ts'
+import { readLimits } from '../limit/parse.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
-import type { AnyArgs, Charge, MethodOf, Rule } from './rule.ts'
+import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
+import { RateLimiter } from '../rate-limiter.ts'
+import { type InputErrorCode, integer, invalid, ownOptions, withCode } from '../validate.ts'
 
 /** Any method. */
 export type Method = MethodOf<unknown, AnyArgs, unknown>
+type AnyCallOptions = CallOptions<unknown, AnyArgs>
+
+/** One decorator on one method. */
+export interface Rule {
+  readonly limiter: MethodLimiter
+  /** Whether the limiter was made for this method, and is closed with it. */
+  readonly isOwn: boolean
+  /** What one call is charged. Throws if the key or the cost is not accepted. */
+  charge(self: unknown, args: AnyArgs): Charge
+}
+
+/** What one call is charged at one limiter. */
+export interface Charge {
+  readonly limiter: MethodLimiter
+  readonly key: string
+  readonly cost: number | undefined
+}
+
+/** Makes the rule for the method of that name. */
+export type RuleMaker = (name: string) => Rule
+
+const CALL_OPTIONS = ['key', 'cost']
+const KEY = 'a string or a safe integer'
+
+/** Reads what `limit` was given. Throws for what is wrong; the limiters are made later, one a method. */
+export function readRule(limits: unknown, options: unknown): RuleMaker {
+  const isLimiter =
+    typeof limits === 'object' && limits !== null && Object.hasOwn(limits, 'limiter')
+  return isLimiter ? readGiven(limits, options) : readOwn(limits, options as RateLimiterOptions)
+}
+
+function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions = {}): RuleMaker {
+  const parsed = readLimits(limits)
+  const own = ownOptions(options, [...LIMITER_OPTIONS, ...CALL_OPTIONS])
+  const { key, cost, ...rest } = own
+  checkCallOptions(own)
+  resolveOptions(rest)
+  // A method without a key function has one key. A name keeps its capacity: it must be the same everywhere.
+  const isSingle = key === undefined && rest.name === undefined && rest.capacity === undefined
+  const settings = isSingle ? { ...rest, capacity: 1 } : rest
+  return (name) => newRule(new RateLimiter(parsed, settings), true, name, own)
+}
+
+function readGiven(first: object, second: unknown): RuleMaker {
+  if (second !== undefined) {
+    throw invalid(
+      TypeError,
+      'INVALID_OPTION',
+      'options',
+      'left out when a limiter is given',
+      second,
+    )
+  }
+  const own = ownOptions(first as AnyCallOptions & { limiter: unknown }, [
+    'limiter',
+    ...CALL_OPTIONS,
+  ])
+  checkCallOptions(own)
+  const limiter = readLimiter(own.limiter)
+  return (name) => newRule(limiter, false, name, own)
+}
+
+function newRule(
+  limiter: MethodLimiter,
+  isOwn: boolean,
+  name: string,
+  { key, cost }: AnyCallOptions,
+): Rule {
+  const charge = (self: unknown, args: AnyArgs): Charge => ({
+    limiter,
+    key: key === undefined ? name : readKey(key, self, args),
+    cost:
+      typeof cost === 'function'
+        ? readCost(ask('cost', cost, self, args), 'INVALID_ARGUMENT')
+        : cost,
+  })
+  return { limiter, isOwn, charge }
+}
+
+function readKey(key: Method, self: unknown, args: AnyArgs): string {
+  const value = ask('key', key, self, args)
+  if (typeof value === 'string') return value
+  if (Number.isSafeInteger(value)) return String(value)
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'what key returns', KEY, value)
+}
+
+function ask(name: string, option: Method, self: unknown, args: AnyArgs): unknown {
+  try {
+    return option.apply(self, args)
+  } catch (cause) {
+    const error = new TypeError(`${name} must not throw: the method was not run`, { cause })
+    throw withCode(error, 'INVALID_ARGUMENT')
+  }
+}
+
+function checkCallOptions({ key, cost }: AnyCallOptions): void {
+  if (key !== undefined && typeof key !== 'function') {
+    throw invalid(TypeError, 'INVALID_OPTION', 'key', `a function that returns ${KEY}`, key)
+  }
+  if (cost !== undefined && typeof cost !== 'function') readCost(cost, 'INVALID_OPTION')
+}
+
+function readCost(value: unknown, code: InputErrorCode): number {
+  return integer(value, 'cost', 0, Number.MAX_SAFE_INTEGER, code)
+}
+
+function readLimiter(value: unknown): MethodLimiter {
+  const limiter = value as Partial<MethodLimiter> | null | undefined
+  if (typeof limiter?.check === 'function' && typeof limiter.refund === 'function') {
+    return limiter as MethodLimiter
+  }
+  throw invalid(TypeError, 'INVALID_OPTION', 'limiter', 'a limiter, with check and refund', value)
+}
 
 /** How callers of a method receive an error: thrown, by a rejected promise, or by the first `next()`. */
 type Kind = 'sync' | 'async' | 'async-generator'
@@ -32,19 +149,14 @@ export function rulesOf(method: object): readonly Rule[] {
 export function limitMethod(inner: Method, rule: Rule): Method {
   const known = LIMITED.get(inner) ?? { method: inner, rules: [], kind: kindOf(inner) }
   const limited = { ...known, rules: [rule, ...known.rules] }
-  const wrapper = newWrapper(limited)
-  copyMetadata(wrapper, inner)
-  LIMITED.set(wrapper, limited)
-  return wrapper
-}
-
-/** Defined as a method, so that it is no constructor, like the method it wraps. */
-function newWrapper(limited: Limited): Method {
+  // Defined as a method, so that it is no constructor, like the method it wraps.
   const { wrapper } = {
     wrapper(this: unknown, ...args: AnyArgs): unknown {
       return call(limited, this, args)
     },
   }
+  copyMetadata(wrapper, inner)
+  LIMITED.set(wrapper, limited)
   return wrapper
 }
 
@@ -61,32 +173,41 @@ function copyMetadata(wrapper: Method, inner: Method): void {
 /** The method itself runs outside of any `try`: what it throws is passed on, and gives nothing back. */
 function call(limited: Limited, self: unknown, args: AnyArgs): unknown {
   const run = (): unknown => limited.method.apply(self, args)
-  const pending =
-    limited.kind === 'sync' ? admit(limited, self, args) : admitOrReject(limited, self, args)
-  if (pending === undefined) return rememberAsync(limited, run())
-  if (limited.kind === 'async-generator') return generateAfter(pending, run)
+  const pending = admit(limited, self, args)
+  if (pending === undefined) {
+    const result = run()
+    // Callers of a plain method that has returned a promise once expect a rejection.
+    if (limited.kind === 'sync' && types.isPromise(result)) limited.kind = 'async'
+    return result
+  }
+  if (limited.kind === 'async-generator') {
+    // A denial is not reported if `next()` is never called: it must not end the process.
+    pending.catch(() => undefined)
+    return generateAfter(pending, run)
+  }
   limited.kind = 'async'
   return pending.then(run)
 }
 
+async function* generateAfter(pending: Promise<void>, run: () => unknown): AsyncGenerator {
+  await pending
+  return yield* run() as AsyncGenerator
+}
+
 /** Charges the call: throws or rejects if it may not run. A promise if a limiter answers with one. */
 function admit(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<undefined> {
-  // All keys and costs first: if one of them is wrong, nothing is charged.
-  const charges = limited.rules.map((rule) => rule.charge(self, args))
-  return andThen(charge(charges, 0), throwDenial)
+  try {
+    // All keys and costs first: if one of them is wrong, nothing is charged.
+    const charges = limited.rules.map((rule) => rule.charge(self, args))
+    return andThen(charge(charges, 0), throwDenial)
+  } catch (error) {
+    if (limited.kind === 'sync') throw error
+    return Promise.reject(error)
+  }
 }
 
 function throwDenial(denial: Decision | undefined): undefined {
   if (denial !== undefined) throw new RateLimitExceeded(denial)
-}
-
-/** {@link admit} that rejects and never throws. */
-function admitOrReject(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<undefined> {
-  try {
-    return admit(limited, self, args)
-  } catch (error) {
-    return Promise.reject(error)
-  }
 }
 
 /**
@@ -97,18 +218,13 @@ function admitOrReject(limited: Limited, self: unknown, args: AnyArgs): MaybePro
  */
 function charge(charges: readonly Charge[], at: number): MaybePromise<Decision | undefined> {
   const { limiter, key, cost } = charges[at] as Charge
-  const decision = toPromise(limiter.check(key, cost))
-  return decision instanceof Promise
-    ? decision.then((found) => chargeRest(charges, at, found))
-    : chargeRest(charges, at, decision)
+  return andThen(toPromise(limiter.check(key, cost)), (decision) =>
+    decision.allowed ? chargeRest(charges, at) : decision,
+  )
 }
 
-function chargeRest(
-  charges: readonly Charge[],
-  at: number,
-  decision: Decision,
-): MaybePromise<Decision | undefined> {
-  if (!decision.allowed) return decision
+/** Charges all behind `at`, which is charged. */
+function chargeRest(charges: readonly Charge[], at: number): MaybePromise<Decision | undefined> {
   if (at === charges.length - 1) return undefined
   const giveBack = (): MaybePromise<void> => refund(charges[at] as Charge)
   const failed = (error: unknown): MaybePromise<never> =>
@@ -117,13 +233,12 @@ function chargeRest(
     })
   const finish = (denial: Decision | undefined): MaybePromise<Decision | undefined> =>
     denial === undefined ? undefined : andThen(giveBack(), () => denial)
-  let rest: MaybePromise<Decision | undefined>
   try {
-    rest = charge(charges, at + 1)
+    const rest = charge(charges, at + 1)
+    return rest instanceof Promise ? rest.then(finish, failed) : finish(rest)
   } catch (error) {
     return failed(error)
   }
-  return rest instanceof Promise ? rest.then(finish, failed) : finish(rest)
 }
 
 /**
@@ -139,31 +254,9 @@ function refund({ limiter, key, cost }: Charge): MaybePromise<void> {
   }
 }
 
-/** Callers of a plain method that has returned a promise once expect a rejection. */
-function rememberAsync(limited: Limited, result: unknown): unknown {
-  if (limited.kind === 'sync' && types.isPromise(result)) limited.kind = 'async'
-  return result
-}
-
-/** A denial of a generator whose `next()` is never called is not reported: it must not end the process. */
-function generateAfter(pending: Promise<void>, run: () => unknown): AsyncGenerator {
-  pending.catch(() => undefined)
-  return generate(pending, run)
-}
-
-async function* generate(pending: Promise<void>, run: () => unknown): AsyncGenerator {
-  await pending
-  return yield* run() as AsyncGenerator
-}
-
 /** By the tag, which a function of another realm has too. */
 function kindOf(method: Method): Kind {
-  switch (Object.prototype.toString.call(method)) {
-    case '[object AsyncFunction]':
-      return 'async'
-    case '[object AsyncGeneratorFunction]':
-      return 'async-generator'
-    default:
-      return 'sync'
-  }
+  const tag = Object.prototype.toString.call(method)
+  if (tag === '[object AsyncFunction]') return 'async'
+  return tag === '[object AsyncGeneratorFunction]' ? 'async-generator' : 'sync'
 }
