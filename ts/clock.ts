@@ -94,10 +94,9 @@ interface Timer {
 }
 
 function checkTime(ms: unknown, name: string): number {
-  const accepted = 'a finite number of milliseconds from 0 on'
   if (typeof ms === 'number' && ms >= 0 && ms < Number.POSITIVE_INFINITY) return ms
-  const Kind = typeof ms === 'number' ? RangeError : TypeError
-  throw invalid(Kind, 'INVALID_ARGUMENT', name, accepted, ms)
+  const accepted = 'a finite number of milliseconds from 0 on'
+  throw invalid('number', 'INVALID_ARGUMENT', name, accepted, ms)
 }
 
 /** The clock, with the system's time if there is no clock, and the system's timers if it has none. */

@@ -64,25 +64,21 @@ export function retryAfterOf(ms: number): number | undefined {
 
 /** The decision as a denial that lasts for at least `ms`, as under a block. */
 export function deniedFor(decision: Decision, ms: number): Decision {
-  const retryAfterMs = Math.max(decision.retryAfterMs, ms)
-  return {
-    ...decision,
-    allowed: false,
-    resetMs: Math.max(decision.resetMs, ms),
-    limitResetMs: Math.max(decision.limitResetMs, ms),
-    retryAfterMs,
-    retryAfter: retryAfterOf(retryAfterMs),
-  }
+  return denialWith(decision, (time) => Math.max(time, ms))
 }
 
 /** A denial as it reads some time later, if nothing has happened to the key since. */
 export function agedDenial(denial: Decision, ms: number): Decision {
-  const aged = (time: number): number => Math.max(1, Math.ceil(time - ms))
-  const retryAfterMs = aged(denial.retryAfterMs)
+  return denialWith(denial, (time) => Math.max(1, Math.ceil(time - ms)))
+}
+
+function denialWith(decision: Decision, changed: (ms: number) => number): Decision {
+  const retryAfterMs = changed(decision.retryAfterMs)
   return {
-    ...denial,
-    resetMs: aged(denial.resetMs),
-    limitResetMs: aged(denial.limitResetMs),
+    ...decision,
+    allowed: false,
+    resetMs: changed(decision.resetMs),
+    limitResetMs: changed(decision.limitResetMs),
     retryAfterMs,
     retryAfter: retryAfterOf(retryAfterMs),
   }

@@ -69,7 +69,7 @@ export interface Limiter {
  * What a key has used stays used when its limits change. All limits share one state: any number of different
  * limits takes the memory of one.
  */
-export interface VariableLimiter {
+export interface VariableLimiter extends Pick<Limiter, 'ready' | 'close'> {
   /**
    * The limiter under these limits. Cheap: there is nothing to close.
    *
@@ -78,9 +78,6 @@ export interface VariableLimiter {
   with(limits: readonly Limit[]): Limiter
   /** Forgets the key under all limits, its block included. */
   reset(key: string): MaybePromise<void>
-  /** As {@link Limiter.ready}. */
-  ready?(): Promise<StoreStatus>
-  close(): MaybePromise<void>
 }
 
 /** Whether a limiter's store answers; in memory it always does. */

@@ -13,24 +13,26 @@ import {
   withCode,
 } from './validate.ts'
 
+const ALGORITHMS = [
+  'token-bucket',
+  'leaky-bucket',
+  'sliding-window',
+  'sliding-log',
+  'fixed-window',
+] as const
+
 /** How requests are counted. The documentation says what each promises. */
-export type Algorithm =
-  | 'token-bucket'
-  | 'leaky-bucket'
-  | 'sliding-window'
-  | 'sliding-log'
-  | 'fixed-window'
+export type Algorithm = (typeof ALGORITHMS)[number]
+
+type Underscored<Name> = Name extends `${infer First}-${infer Second}`
+  ? `${First}_${Second}`
+  : never
 
 /** An {@link Algorithm}, also as RateThrottle for Python spells it. */
 export type AlgorithmInput =
   | Algorithm
-  | 'token_bucket'
-  | 'leaky_bucket'
-  | 'sliding_window'
-  | 'sliding_log'
-  | 'fixed_window'
   | 'sliding-counter'
-  | 'sliding_counter'
+  | Underscored<Algorithm | 'sliding-counter'>
 
 /** What to do where there is no shared state that can be trusted. */
 export type OnMismatch = 'error' | 'private'
@@ -78,27 +80,15 @@ export interface RateLimiterOptions {
 }
 
 /** Options with every default filled in. */
-export interface ResolvedOptions {
+export interface ResolvedOptions extends Required<Omit<RateLimiterOptions, 'blockFor'>> {
   readonly algorithm: Algorithm
-  readonly burst: number | undefined
   readonly blockForMs: number
-  readonly capacity: number | undefined
-  readonly name: string | undefined
   readonly shared: boolean
   readonly onMismatch: OnMismatch
-  readonly clock: Clock | undefined
   readonly maxWaitersPerKey: number
   readonly maxWaiters: number
 }
 
-const ALGORITHMS: ReadonlyMap<string, Algorithm> = new Map([
-  ['token-bucket', 'token-bucket'],
-  ['leaky-bucket', 'leaky-bucket'],
-  ['sliding-window', 'sliding-window'],
-  ['sliding-counter', 'sliding-window'],
-  ['sliding-log', 'sliding-log'],
-  ['fixed-window', 'fixed-window'],
-])
 const ALGORITHMS_IN_WORDS =
   'token-bucket, leaky-bucket, sliding-window, sliding-log or fixed-window (the default is token-bucket)'
 const MAX_BURST = 1_000_000_000
@@ -148,23 +138,13 @@ function optionError(message: string): Error {
   return withCode(new TypeError(message), 'INVALID_OPTION')
 }
 
-/** How many callers may wait: for one key, and in all. */
-export function readCaps({
-  maxWaitersPerKey,
-  maxWaiters,
-}: RateLimiterOptions): Pick<ResolvedOptions, 'maxWaitersPerKey' | 'maxWaiters'> {
-  return {
-    maxWaitersPerKey: READERS.maxWaitersPerKey(maxWaitersPerKey, 'maxWaitersPerKey'),
-    maxWaiters: READERS.maxWaiters(maxWaiters, 'maxWaiters'),
-  }
-}
-
 /** @param name what the value was given as */
 export function readAlgorithm(value: unknown, name: string): Algorithm {
-  const isText = typeof value === 'string'
-  const known = isText ? ALGORITHMS.get(value.replaceAll('_', '-')) : undefined
+  const spelled = typeof value === 'string' ? value.replaceAll('_', '-') : undefined
+  if (spelled === 'sliding-counter') return 'sliding-window'
+  const known = ALGORITHMS.find((algorithm) => algorithm === spelled)
   if (known !== undefined) return known
-  throw invalid(isText ? RangeError : TypeError, 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
+  throw invalid('string', 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
 }
 
 function readClock(value: unknown, name: string): Clock {

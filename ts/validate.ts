@@ -25,17 +25,20 @@ export function withCode<E extends Error, const Code extends string>(
  *
  * A `TypeError` for a value of the wrong type, else a `RangeError`; both carry the `code`.
  *
+ * @param kind the class of the error, or the type that the value must have
  * @param name the argument or option, as the caller wrote it
  * @param accepted what is accepted, in words
  * @param value what was given; printed by {@link printable}, so hostile text is escaped and cut
  */
 export function invalid(
-  Kind: typeof TypeError | typeof RangeError,
+  kind: typeof TypeError | typeof RangeError | 'string' | 'number',
   code: InputErrorCode,
   name: string,
   accepted: string,
   value: unknown,
 ): TypeError | RangeError {
+  const ofType = typeof value === kind ? RangeError : TypeError
+  const Kind = typeof kind === 'string' ? ofType : kind
   return withCode(new Kind(mustBe(name, accepted, value)), code)
 }
 
@@ -59,8 +62,7 @@ export function integer(
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) {
     return value
   }
-  const Kind = typeof value === 'number' ? RangeError : TypeError
-  throw invalid(Kind, code, name, `an integer from ${min} to ${max}`, value)
+  throw invalid('number', code, name, `an integer from ${min} to ${max}`, value)
 }
 
 /**
@@ -79,8 +81,7 @@ export function text(
 ): string {
   const isText = typeof value === 'string'
   if (isText && value.length >= min && value.length <= max && value.isWellFormed()) return value
-  const accepted = `a string of ${min} to ${max} characters`
-  throw invalid(isText ? RangeError : TypeError, code, name, accepted, value)
+  throw invalid('string', code, name, `a string of ${min} to ${max} characters`, value)
 }
 
 /** @throws TypeError unless it is true or false */
@@ -158,9 +159,8 @@ function hint(key: string | symbol, known: readonly string[]): string {
   const foreign = foreignOption(key)
   if (foreign !== undefined) return `: ${foreign}`
   const closest = closestTo(key, known)
-  return closest === undefined
-    ? '; the documentation lists those there are'
-    : `; did you mean ${closest}?`
+  if (closest === undefined) return '; the documentation lists those there are'
+  return `; did you mean ${closest}?`
 }
 
 /** The known name that a misspelt one is closest to, if one is close. */

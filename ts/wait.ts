@@ -35,8 +35,8 @@ export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
   const { cost = 1, maxWaitMs = Number.POSITIVE_INFINITY, signal } = own
   const ms: unknown = maxWaitMs
   if (typeof ms !== 'number' || !(ms >= 0)) {
-    const Kind = typeof ms === 'number' ? RangeError : TypeError
-    throw invalid(Kind, 'INVALID_ARGUMENT', 'maxWaitMs', 'milliseconds from 0 on, or Infinity', ms)
+    const accepted = 'milliseconds from 0 on, or Infinity'
+    throw invalid('number', 'INVALID_ARGUMENT', 'maxWaitMs', accepted, ms)
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid(TypeError, 'INVALID_ARGUMENT', 'signal', 'an AbortSignal', signal)

@@ -164,8 +164,7 @@ function makeTrust(
 function readHeader(value: unknown, name: string): string {
   if (typeof value === 'string' && HEADER_NAME.test(value)) return value.toLowerCase()
   const accepted = 'the name of a header, such as "x-forwarded-for" or "forwarded"'
-  const Kind = typeof value === 'string' ? RangeError : TypeError
-  throw invalid(Kind, 'INVALID_OPTION', name, accepted, value)
+  throw invalid('string', 'INVALID_OPTION', name, accepted, value)
 }
 
 function trustAllError(name: string, value: unknown): Error {

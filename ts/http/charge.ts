@@ -1,6 +1,6 @@
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type Limiter, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
-import { readCaps } from '../options.ts'
+import { resolveOptions } from '../options.ts'
 import { type Caller, Refused } from '../wait-queue/line.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { ChargeOwner, ChargeRecord, Exchange } from './charge-record.ts'
@@ -155,9 +155,9 @@ function provisionalCharges({
   outcomeTimeoutMs,
 }: ResolvedHttpOptions): ProvisionalCharges | undefined {
   if (countWhen === undefined) return undefined
-  const { clock } = limiter
+  const { clock, maxWaitersPerKey, maxWaiters } = resolveOptions(limiter)
   const now = (): number => clock?.now() ?? performance.now()
-  return new ProvisionalCharges({ ...readCaps(limiter), now, maxWaitMs: outcomeTimeoutMs })
+  return new ProvisionalCharges({ maxWaitersPerKey, maxWaiters, now, maxWaitMs: outcomeTimeoutMs })
 }
 
 /**

@@ -85,45 +85,27 @@ export function figuresOf(limits: readonly Limit[]): string {
 }
 
 // Literal figures and not products: the declaration of UnitName is made from them.
-const UNIT_MS = {
-  ms: 1,
-  millisecond: 1,
-  milliseconds: 1,
-  s: 1_000,
-  sec: 1_000,
-  secs: 1_000,
-  second: 1_000,
-  seconds: 1_000,
-  m: 60_000,
-  min: 60_000,
-  mins: 60_000,
-  minute: 60_000,
-  minutes: 60_000,
-  h: 3_600_000,
-  hr: 3_600_000,
-  hrs: 3_600_000,
-  hour: 3_600_000,
-  hours: 3_600_000,
-  d: 86_400_000,
-  day: 86_400_000,
-  days: 86_400_000,
-  w: 604_800_000,
-  week: 604_800_000,
-  weeks: 604_800_000,
-  month: 2_592_000_000,
-  months: 2_592_000_000,
-  year: 31_536_000_000,
-  years: 31_536_000_000,
-} as const
+const UNITS = [
+  [1, 'ms', 'millisecond', 'milliseconds'],
+  [1_000, 's', 'sec', 'secs', 'second', 'seconds'],
+  [60_000, 'm', 'min', 'mins', 'minute', 'minutes'],
+  [3_600_000, 'h', 'hr', 'hrs', 'hour', 'hours'],
+  [86_400_000, 'd', 'day', 'days'],
+  [604_800_000, 'w', 'week', 'weeks'],
+  [2_592_000_000, 'month', 'months'],
+  [31_536_000_000, 'year', 'years'],
+] as const
 
 /** Every spelling of a unit of time, in lower case. `m` is a minute, a month is 30 days, a year 365 days. */
-export type UnitName = keyof typeof UNIT_MS
+export type UnitName = Exclude<(typeof UNITS)[number][number], number>
 
 /** The units as an error message lists them, one spelling each. */
 export const UNITS_IN_WORDS = 'ms, s, min, h, d, w, month or year'
 
 // A Map, because an object would also answer to "constructor" and "__proto__".
-const msByName: ReadonlyMap<string, number> = new Map(Object.entries(UNIT_MS))
+const msByName: ReadonlyMap<string, number> = new Map(
+  UNITS.flatMap(([ms, ...names]) => names.map((name) => [name, ms] as const)),
+)
 
 /**
  * Length of a unit in milliseconds, or `undefined` for a word that is no unit.

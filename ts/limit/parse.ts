@@ -103,11 +103,11 @@ function readText(text: string, room: number, name: string): Limit[] {
   const scanner = new Scanner(text, name, MAX_TEXT_LENGTH)
   const found: Limit[] = []
   do {
-    scanner.skipBlanks()
+    scanner.take(BLANKS)
     if (found.length === room) scanner.fail(`at most ${MAX_LIMITS} limits`)
     found.push(readLimit(scanner))
-    scanner.skipBlanks()
-  } while (scanner.skip(';,|'))
+    scanner.take(BLANKS)
+  } while (scanner.take(SEPARATOR) !== '')
   if (scanner.next !== '') scanner.fail(END)
   return found
 }
@@ -120,14 +120,12 @@ function readLimit(scanner: Scanner): Limit {
 }
 
 function skipPer(scanner: Scanner): void {
-  const spaced = scanner.skipBlanks()
-  if (scanner.skip('/')) return
+  const blanks = scanner.take(BLANKS)
+  if (scanner.take(SLASH) !== '') return
   const start = scanner.position
-  const triedFigure = ',._eE'.includes(scanner.next) && scanner.next !== ''
-  if (!spaced || scanner.takeWord().toLowerCase() !== 'per') {
-    scanner.fail(triedFigure ? PER_AFTER_FIGURE : PER, start)
-  }
-  if (scanner.next !== ' ' && scanner.next !== '\t') scanner.fail(BLANK)
+  const expected = /[,._eE]/.test(scanner.next) ? PER_AFTER_FIGURE : PER
+  if (blanks === '' || scanner.take(WORD).toLowerCase() !== 'per') scanner.fail(expected, start)
+  if (scanner.take(BLANKS) === '') scanner.fail(BLANK)
 }
 
 /**
@@ -139,18 +137,16 @@ function skipPer(scanner: Scanner): void {
  * @returns milliseconds, from 1 to ten years
  */
 export function readDuration(value: unknown, name: string): number {
-  if (typeof value === 'string') return readDurationText(value, name)
-  const isNumber = typeof value === 'number'
-  if (isNumber && Number.isSafeInteger(value) && value >= 1 && value <= MAX_WINDOW_MS) return value
-  throw invalid(isNumber ? RangeError : TypeError, 'INVALID_OPTION', name, DURATION, value)
-}
-
-function readDurationText(text: string, name: string): number {
-  const scanner = new Scanner(text, name, MAX_DURATION_LENGTH)
-  const ms = readWindow(scanner, OF_DURATIONS)
-  scanner.skipBlanks()
-  if (scanner.next !== '') scanner.fail('the end')
-  return ms
+  if (typeof value === 'number') {
+    if (Number.isSafeInteger(value) && value >= 1 && value <= MAX_WINDOW_MS) return value
+  } else if (typeof value === 'string') {
+    const scanner = new Scanner(value, name, MAX_DURATION_LENGTH)
+    const ms = readWindow(scanner, OF_DURATIONS)
+    scanner.take(BLANKS)
+    if (scanner.next !== '') scanner.fail('the end')
+    return ms
+  }
+  throw invalid('number', 'INVALID_OPTION', name, DURATION, value)
 }
 
 /**
@@ -159,19 +155,15 @@ function readDurationText(text: string, name: string): number {
  * @param examples what messages show. Default: limits
  */
 function readWindow(scanner: Scanner, { multiple: many, unit }: Examples = OF_LIMITS): number {
-  scanner.skipBlanks()
+  scanner.take(BLANKS)
   const start = scanner.position
   const hasMultiple = scanner.next >= '0' && scanner.next <= '9'
   const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, like(MULTIPLE, many)) : 1
-  scanner.skipBlanks()
-  const windowMs = multiple * readUnit(scanner, like(UNIT, unit))
-  if (windowMs > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
-  return windowMs
-}
-
-function readUnit(scanner: Scanner, expected: string): number {
-  const start = scanner.position
-  return unitMs(scanner.takeWord()) ?? scanner.fail(expected, start)
+  scanner.take(BLANKS)
+  const unitStart = scanner.position
+  const ms = unitMs(scanner.take(WORD)) ?? scanner.fail(like(UNIT, unit), unitStart)
+  if (multiple * ms > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
+  return multiple * ms
 }
 
 function like(expected: string, example: string): string {
@@ -184,17 +176,22 @@ function like(expected: string, example: string): string {
  */
 function readNumber(scanner: Scanner, max: number, expected: string): number {
   const start = scanner.position
-  const digits = scanner.takeDigits()
+  const digits = scanner.take(DIGITS)
   const value = Number(digits)
   if (digits === '' || digits.startsWith('0') || value > max) scanner.fail(expected, start)
   return value
 }
 
+// Sticky, and of ASCII only. Each matches everywhere, if need be nothing.
+const BLANKS = /[ \t]*/y
+const DIGITS = /[0-9]*/y
+const WORD = /[A-Za-z]*/y
+const SLASH = /\/?/y
+const SEPARATOR = /[;,|]?/y
+
 /**
  * A text and how far it has been read. Every method moves forward only, so whatever is built from them
  * takes time linear in the text's length.
- *
- * Letters, digits and blanks are those of ASCII only.
  */
 class Scanner {
   readonly #text: string
@@ -222,29 +219,12 @@ class Scanner {
     return this.#text.charAt(this.#position)
   }
 
-  /** Moves past the next character if it is one of `characters`, and says whether it did. */
-  skip(characters: string): boolean {
-    // Every string includes the empty one, which is what `next` is at the end.
-    const found = this.next !== '' && characters.includes(this.next)
-    if (found) this.#position++
+  /** Takes what a sticky pattern matches here. */
+  take(pattern: RegExp): string {
+    pattern.lastIndex = this.#position
+    const [found = ''] = pattern.exec(this.#text) ?? []
+    this.#position += found.length
     return found
-  }
-
-  /** Moves past spaces and tabs, and says whether there were any. */
-  skipBlanks(): boolean {
-    const start = this.#position
-    while (this.skip(' \t')) {}
-    return this.#position > start
-  }
-
-  /** Takes the letters that come next, none if there are none. */
-  takeWord(): string {
-    return this.#takeWhile(isLetter)
-  }
-
-  /** Takes the digits that come next, none if there are none. */
-  takeDigits(): string {
-    return this.#takeWhile(isDigit)
   }
 
   /**
@@ -256,20 +236,4 @@ class Scanner {
   fail(expected: string, position: number = this.#position): never {
     throw new InvalidLimit(this.#text, position, expected, this.#name)
   }
-
-  #takeWhile(belongs: (unit: number) => boolean): string {
-    const start = this.#position
-    // charCodeAt is NaN past the end, which belongs to nothing.
-    while (belongs(this.#text.charCodeAt(this.#position))) this.#position++
-    return this.#text.slice(start, this.#position)
-  }
-}
-
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39
-}
-
-function isLetter(unit: number): boolean {
-  const lower = unit | 0x20
-  return lower >= 0x61 && lower <= 0x7a
 }
