@@ -1,6 +1,6 @@
 import type { CheckedLimits, Limit, LimitInput } from './limit/limit.ts'
 import { type AsyncLimiter, type Limiter, toAsync, type VariableLimiter } from './limiter.ts'
-import { NativeVariableLimiter } from './native-limiter.ts'
+import { openVariableLimiter } from './native-limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
@@ -143,7 +143,7 @@ export function createVariable({
     return new (redis().RedisVariableLimiter)({ ...named, ...forRedis, storage: at })
   }
   const options = sharedName(storage) === undefined ? rest : named
-  return new NativeVariableLimiter(localOptions(storage, options, forRedis.keyPrefix))
+  return openVariableLimiter(localOptions(storage, options, forRedis.keyPrefix))
 }
 
 /** A limiter that there is already. Options beside it would mean nothing. */

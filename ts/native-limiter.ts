@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, MaybePromise, VariableLimiter } from './limiter.ts'
-import { type NativeVariable, openVariable, openWatched } from './native/binding.ts'
+import { openVariable, openWatched } from './native/binding.ts'
 import {
   type RateLimiterOptions,
   type ResolvedOptions,
@@ -178,86 +178,60 @@ export function readStats(native: { stats(): undefined; wide: Float64Array }): L
   return { evictions, overflows, bytes }
 }
 
-/**
- * Counters on this host for limits that change from call to call: one native limiter, which reads the limits of
- * each call from a buffer.
- */
-export class NativeVariableLimiter implements VariableLimiter {
-  readonly #native: NativeVariable
-  readonly #options: ResolvedOptions
-  readonly #queues: LimiterQueues
-  readonly #endWatch: (() => void) | undefined
-  readonly #windows = new Set<string>()
-  /** The figures that are in the buffer. */
-  #selected: readonly number[] | undefined
-
-  /** @throws TypeError or RangeError that names the option; with `shared` the codes of docs/reference/errors.md */
-  constructor(options: RateLimiterOptions) {
-    const resolved = resolveOptions(options)
-    const { algorithm, blockForMs, capacity } = resolved
-    const toOpen = { algorithm, blockForMs, ...(capacity === undefined ? {} : { capacity }) }
-    const opened = openWatched(
-      openVariable,
-      toOpen,
-      resolved,
-      ({ check }) => check,
-      () => {},
-    )
-    this.#native = opened.native
-    this.#endWatch = opened.endWatch
-    this.#options = resolved
-    this.#queues = new LimiterQueues(algorithm, resolved)
-  }
-
-  with(limits: readonly Limit[]): VariableTier {
-    this.#warnOfManyWindows(limits)
-    const all = withBurst(limits, this.#options)
-    const selected = figuresOf(all)
-    return new VariableTier(all, {
-      native: this.#native,
-      clock: this.#options.clock,
-      queues: this.#queues,
-      select: () => this.#select(selected),
-    })
-  }
-
-  reset(key: string): void {
-    this.#native.reset(key)
-    this.#queues.wake(key)
-  }
-
+/** Counters on this host for limits that change from call to call. */
+export interface NativeVariableLimiter extends VariableLimiter {
+  with(limits: readonly Limit[]): NativeLimiter
+  reset(key: string): void
   /** Counts since the limiter was made. `bytes`: the most that its current tables can occupy. */
-  stats(): LimiterStats {
-    return readStats(this.#native)
-  }
+  stats(): LimiterStats
+  close(): void
+}
 
-  close(): void {
-    this.#native.close()
-    this.#endWatch?.()
-    this.#queues.close()
-  }
-
-  #select(figures: readonly number[]): void {
-    if (this.#selected === figures) return
-    this.#native.limits.set(figures)
-    this.#selected = figures
-  }
-
-  /** Limits with more different windows than there are tables are counted in the next longer window. */
-  #warnOfManyWindows(limits: readonly Limit[]): void {
-    const { algorithm } = this.#options
-    const tables = TABLES[algorithm]
-    if (tables === undefined) return
-    for (const limit of limits) {
-      if (this.#windows.size > tables) return
-      this.#windows.add(tableOf(limit, algorithm))
-      if (this.#windows.size > tables) warnOfManyWindows(tables, this.#options)
-    }
+/**
+ * One native limiter, which reads the limits of each call from a buffer.
+ *
+ * @throws TypeError or RangeError that names the option; with `shared` the codes of docs/reference/errors.md
+ */
+export function openVariableLimiter(options: RateLimiterOptions): NativeVariableLimiter {
+  const resolved = resolveOptions(options)
+  const { algorithm, blockForMs, capacity, clock } = resolved
+  const { native, close } = openWatched(
+    openVariable,
+    { algorithm, blockForMs, ...(capacity === undefined ? {} : { capacity }) },
+    resolved,
+    ({ check }) => check,
+    () => {},
+  )
+  const queues = new LimiterQueues(algorithm, resolved)
+  const windows = new Set<string>()
+  /** The figures that are in the buffer. */
+  let selected: readonly number[] | undefined
+  return {
+    with: (limits) => {
+      warnOfManyWindows(limits, windows, resolved)
+      const all = withBurst(limits, resolved)
+      const figures = figuresOf(all)
+      const select = (): void => {
+        if (selected === figures) return
+        native.limits.set(figures)
+        selected = figures
+      }
+      return new VariableTier(all, { native, clock, queues, select })
+    },
+    reset: (key) => {
+      native.reset(key)
+      queues.wake(key)
+    },
+    stats: () => readStats(native),
+    close: () => {
+      close()
+      queues.close()
+    },
   }
 }
 
 /** The counters under one set of limits. Has no state but the limits. */
-export class VariableTier extends NativeLimiter {
+class VariableTier extends NativeLimiter {
   /** Does nothing: the counters belong to the {@link NativeVariableLimiter}. */
   override close(): void {}
 }
@@ -284,7 +258,20 @@ function tableOf({ count, windowMs }: Limit, algorithm: string): string {
   return `${windowMs} ${places}`
 }
 
-function warnOfManyWindows(tables: number, { algorithm, name }: ResolvedOptions): void {
+/**
+ * Limits with more different windows than there are tables are counted in the next longer window.
+ *
+ * @param windows all that the limiter has had, until the warning
+ */
+function warnOfManyWindows(
+  limits: readonly Limit[],
+  windows: Set<string>,
+  { algorithm, name }: ResolvedOptions,
+): void {
+  const tables = TABLES[algorithm]
+  if (tables === undefined || windows.size > tables) return
+  for (const limit of limits) windows.add(tableOf(limit, algorithm))
+  if (windows.size <= tables) return
   const whose = name === undefined ? 'a limiter' : `the limiter ${printable(name)}`
   const what = algorithm === 'sliding-log' ? 'windows and sizes of logs' : 'windows'
   process.emitWarning(

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 import { type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './errors.ts'
 import { SHORTEST_SLICE } from './key-hash.ts'
-import { burstOf, type CheckedLimits, type Limit, type LimitInput } from './limit/limit.ts'
+import { type CheckedLimits, columnsOf, type Limit, type LimitInput } from './limit/limit.ts'
 import { readLimits } from './limit/parse.ts'
 import { type Native, type OpenOptions, open, openWatched } from './native/binding.ts'
 import { type LimiterStats, NativeLimiter, readStats } from './native-limiter.ts'
@@ -49,7 +49,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
   readonly #native: Native
   readonly #check: Charge
   readonly #queues: LimiterQueues
-  readonly #endWatch: (() => void) | undefined
+  readonly #close: () => void
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
@@ -62,13 +62,16 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     const resolved = resolveOptions(options)
     const { algorithm, name, shared, clock } = resolved
     const all = withBurst(parsed, resolved)
-    const last = noKey()
-    const { native, endWatch } = openWatched(
+    // One for `allow` and `check`: both make the native side remember a key.
+    const last: LastKey = { text: NONE, isHeld: false }
+    const { native, close } = openWatched(
       open,
       forNative(all, resolved),
       resolved,
       ({ allow }) => allow,
-      () => forgetKey(last),
+      () => {
+        last.text = NONE
+      },
     )
     const queues = new LimiterQueues(algorithm, resolved)
     super(all, { native, clock, queues })
@@ -76,7 +79,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     this.storage = shared ? `shared:${name}` : 'memory:'
     this.#native = native
     this.#queues = queues
-    this.#endWatch = endWatch
+    this.#close = close
     const { allow, check } = native
     this.allow = clock === undefined ? skipRehash(allow, last) : withClock(allow, clock)
     this.#check = clock === undefined ? skipRehash(check, last) : withClock(check, clock)
@@ -108,22 +111,15 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
    * Waiting callers are rejected. Every later call but `close` throws an Error with code CLOSED.
    */
   override close(): void {
-    this.#native.close()
-    this.#endWatch?.()
+    this.#close()
     this.#queues.close()
   }
 }
 
 function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOptions {
   const { algorithm, blockForMs, capacity } = options
-  return {
-    counts: limits.map((limit) => limit.count),
-    windowsMs: limits.map((limit) => limit.windowMs),
-    bursts: limits.map(burstOf),
-    algorithm,
-    blockForMs,
-    capacity: capacity ?? defaultCapacity(limits, algorithm),
-  }
+  const keys = capacity ?? defaultCapacity(limits, algorithm)
+  return { ...columnsOf(limits), algorithm, blockForMs, capacity: keys }
 }
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
@@ -154,16 +150,6 @@ let next = 0
 let timer: NodeJS.Timeout | undefined
 /** Bound now: a test that replaces the timers later must not stop this one. */
 const setTimer: typeof setNodeTimeout = setNodeTimeout
-
-/** No key yet. One for all calls of a limiter that make the native side remember a key: `allow` and `check`. */
-function noKey(): LastKey {
-  return { text: NONE, isHeld: false }
-}
-
-/** The native side has forgotten the key. */
-function forgetKey(last: LastKey): void {
-  last.text = NONE
-}
 
 /**
  * The native call, which does not read and hash a key that is the same as in the call before: a burst from one

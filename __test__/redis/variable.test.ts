@@ -1,7 +1,7 @@
 import { type Algorithm, type Decision, FakeClock, type Limit } from 'ratethrottle'
 import { RedisLimiter, type RedisStorage } from 'ratethrottle/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { NativeVariableLimiter } from '../../dist/native-limiter.js'
+import { type NativeVariableLimiter, openVariableLimiter } from '../../dist/native-limiter.js'
 import { RedisVariableLimiter } from '../../dist/redis/redis-limiter.js'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'
@@ -54,7 +54,7 @@ class Pair {
     this.#paces = random.chance(0.5)
     const blockFor = !this.#paces && random.chance(0.2) ? random.pick([50, 5_000, 100_000]) : 0
     const options = { algorithm, blockFor, clock: this.#clock }
-    this.#native = new NativeVariableLimiter({ ...options, capacity: 64 })
+    this.#native = openVariableLimiter({ ...options, capacity: 64 })
     this.#redis = new RedisVariableLimiter({
       ...options,
       storage,
@@ -200,7 +200,7 @@ it('a log of many charges, of which some go by and others are given back', async
   const random = randomFor('variable long log')
   const clock = new FakeClock(1_800_057_600_000)
   const options = { algorithm: 'sliding-log', clock } as const
-  const native = new NativeVariableLimiter({ ...options, capacity: 64 })
+  const native = openVariableLimiter({ ...options, capacity: 64 })
   const redis = new RedisVariableLimiter({
     ...options,
     storage: holder.storage,

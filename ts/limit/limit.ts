@@ -74,12 +74,22 @@ export function burstOf(limit: Limit): number {
   return ownBurst(limit) ?? limit.count
 }
 
+/** Limits as the native side takes them. */
+export function columnsOf(limits: readonly Limit[]): {
+  readonly counts: number[]
+  readonly windowsMs: number[]
+  readonly bursts: number[]
+} {
+  const counts = limits.map((limit) => limit.count)
+  const windowsMs = limits.map((limit) => limit.windowMs)
+  return { counts, windowsMs, bursts: limits.map(burstOf) }
+}
+
 /** Limits as a text: different limits have different texts, and so different counters. */
 export function figuresOf(limits: readonly Limit[]): string {
   const figures = limits.map((limit) => {
-    const { count, windowMs } = limit
-    const burst = burstOf(limit)
-    return `${count}/${windowMs}ms${burst === count ? '' : ` burst ${burst}`}`
+    const burst = burstOf(limit) === limit.count ? '' : ` burst ${burstOf(limit)}`
+    return `${limit.count}/${limit.windowMs}ms${burst}`
   })
   return figures.join(';')
 }

@@ -1,5 +1,4 @@
 import binding, { type OpenOptions, type VariableOptions } from '#binding'
-import type { SharedErrorCode } from '../errors.ts'
 import type { OnMismatch, ResolvedOptions } from '../options.ts'
 import { printable, withCode } from '../validate.ts'
 
@@ -68,29 +67,22 @@ function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (
 function toPublicError(error: unknown): unknown {
   if (!hasCode(error)) return error
   const { code, message } = error
-  const isOfSystem = code.startsWith('SHARED_') || code === 'NOT_AVAILABLE'
-  return withCode(isOfSystem ? new Error(message) : new RangeError(message), code)
+  return withCode(isOfSystem(error) ? new Error(message) : new RangeError(message), code)
 }
 
-function hasCode(error: unknown): error is { readonly code: string; readonly message: string } {
+/** Whether there can be no shared state. */
+function isOfSystem({ code }: CodedError): boolean {
+  return code.startsWith('SHARED_') || code === 'NOT_AVAILABLE'
+}
+
+interface CodedError {
+  readonly code: string
+  readonly message: string
+}
+
+function hasCode(error: unknown): error is CodedError {
   return typeof error === 'object' && error !== null && 'code' in error && 'message' in error
 }
-
-/** What an operator of shared limiters is warned of. docs/reference/warnings.md explains each code. */
-type SharedWarning =
-  | 'RATETHROTTLE_SHARED_PRIVATE'
-  | 'RATETHROTTLE_SHARED_SETTINGS'
-  | 'RATETHROTTLE_SHARED_RENEWED'
-  | 'RATETHROTTLE_SHARED_LOST'
-
-/** Why there may be no shared state. */
-const SHARED_ERROR_CODES: readonly unknown[] = [
-  'SHARED_UNTRUSTED',
-  'SHARED_MISMATCH',
-  'SHARED_NO_SPACE',
-  'SHARED_FAILED',
-  'NOT_AVAILABLE',
-] satisfies SharedErrorCode[]
 
 /**
  * How long processes may count separately after the file they share was deleted, as systemd does at log-out.
@@ -102,17 +94,17 @@ const CHECK_EVERY_MS = 2_000
 const REATTACHED = 1
 const DETACHED = 2
 
-type Watchable = Pick<Native, 'renew' | 'stats' | 'wide'>
+type Watchable = Pick<Native, 'close' | 'renew' | 'stats' | 'wide'>
 
 /** The options of a limiter that say who shares it. */
 type Sharing = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
 
 /**
- * Opens a native limiter. One that processes share is watched until `endWatch` is called or `handleOf` is garbage.
+ * Opens a native limiter. One that processes share is watched until `close` is called or `handleOf` is garbage.
  *
  * @param handleOf what callers hold: they may keep only a limiter's `allow`, and that must keep the watch
  * @param onReattached the native side has forgotten the last key
- * @throws Error with one of {@link SHARED_ERROR_CODES}, unless `onMismatch` is `'private'`
+ * @throws Error with a code for no shared state, unless `onMismatch` is `'private'`
  */
 export function openWatched<O extends object, N extends Watchable>(
   open: (options: O & { name?: string; shared?: boolean }) => N,
@@ -120,11 +112,18 @@ export function openWatched<O extends object, N extends Watchable>(
   { name, shared, onMismatch }: Sharing,
   handleOf: (native: N) => object,
   onReattached: () => void,
-): { readonly native: N; readonly endWatch: (() => void) | undefined } {
-  if (name === undefined) return { native: open(options), endWatch: undefined }
-  if (!shared) return { native: open({ ...options, name }), endWatch: undefined }
+): { readonly native: N; readonly close: () => void } {
+  if (name === undefined || !shared) {
+    const native = open(name === undefined ? options : { ...options, name })
+    return { native, close: native.close }
+  }
   const native = openShared((more) => open({ ...options, ...more }), name, onMismatch)
-  return { native, endWatch: watch(native, handleOf(native), name, onReattached) }
+  const endWatch = watch(native, handleOf(native), name, onReattached)
+  const close = (): void => {
+    native.close()
+    endWatch()
+  }
+  return { native, close }
 }
 
 function openShared<N extends Watchable>(
@@ -137,16 +136,12 @@ function openShared<N extends Watchable>(
     warnOfConflicts(native, name)
     return native
   } catch (error) {
-    if (onMismatch !== 'private' || !isSharedError(error)) throw error
+    if (onMismatch !== 'private' || !hasCode(error) || !isOfSystem(error)) throw error
     const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
-    warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
+    warn('PRIVATE', name, message)
     // The threads of this process still count together.
     return open({ name: `shared ${name}` })
   }
-}
-
-function isSharedError(error: unknown): error is Error {
-  return SHARED_ERROR_CODES.includes((error as { readonly code?: unknown } | null)?.code)
 }
 
 /** Other settings are another state: while processes with the old ones run, both states admit. */
@@ -154,12 +149,10 @@ function warnOfConflicts(native: Watchable, name: string): void {
   native.stats()
   const [, , , conflicting = 0] = native.wide
   if (conflicting === 0) return
-  warn(
-    'RATETHROTTLE_SHARED_SETTINGS',
-    name,
+  const message =
     `other processes share the limiter ${printable(name)} with other limits, algorithm, burst, blockFor or ` +
-      'capacity; they and this process are counted separately until those processes exit',
-  )
+    'capacity; they and this process are counted separately until those processes exit'
+  warn('SETTINGS', name, message)
 }
 
 /** What `watch` needs, for as long as callers can reach the limiter. */
@@ -193,15 +186,11 @@ function reattach(native: Watchable, name: string, onReattached: () => void): vo
   const file = `the shared file for ${printable(name)}`
   if (attachment === REATTACHED) {
     onReattached()
-    warn('RATETHROTTLE_SHARED_RENEWED', name, `${file} was deleted; counters were reset`)
+    warn('RENEWED', name, `${file} was deleted; counters were reset`)
   } else if (attachment === DETACHED) {
-    const until = 'this process counts for itself until one can be made'
-    const see = 'see "npx ratethrottle shared list"'
-    warn(
-      'RATETHROTTLE_SHARED_LOST',
-      name,
-      `${file} was deleted and cannot be replaced; ${until}: ${see}`,
-    )
+    const meanwhile = 'this process counts for itself until one can be made'
+    const message = `${file} was deleted and cannot be replaced; ${meanwhile}: see "npx ratethrottle shared list"`
+    warn('LOST', name, message)
   }
 }
 
@@ -209,10 +198,14 @@ function reattach(native: Watchable, name: string, onReattached: () => void): vo
 const MAX_WARNINGS = 1024
 const warned = new Set<string>()
 
-/** Warns once of each thing for each name. */
-function warn(code: SharedWarning, name: string, message: string): void {
-  const warning = `${code} ${name}`
+/** Warns once of each thing for each name. docs/reference/warnings.md explains each code. */
+function warn(
+  kind: 'PRIVATE' | 'SETTINGS' | 'RENEWED' | 'LOST',
+  name: string,
+  message: string,
+): void {
+  const warning = `${kind} ${name}`
   if (warned.has(warning) || warned.size >= MAX_WARNINGS) return
   warned.add(warning)
-  process.emitWarning(message, { type: 'RateThrottleWarning', code })
+  process.emitWarning(message, { type: 'RateThrottleWarning', code: `RATETHROTTLE_SHARED_${kind}` })
 }

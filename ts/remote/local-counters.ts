@@ -3,7 +3,11 @@ import { type Decision, deniedFor } from '../decision.ts'
 import { tableKey } from '../key-hash.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
-import { type NativeLimiter, NativeVariableLimiter } from '../native-limiter.ts'
+import {
+  type NativeLimiter,
+  type NativeVariableLimiter,
+  openVariableLimiter,
+} from '../native-limiter.ts'
 import { type ChargeMode, partsOf, type Sharing } from './backend.ts'
 import { cut, openShare, part, type Share, type Shared, SharedValues } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
@@ -286,7 +290,7 @@ class VariableCounters implements LocalCounters {
     const known = this.#cut.get(limits)
     if (known?.parts === parts) return known.limiter
     try {
-      this.#native ??= new NativeVariableLimiter({ algorithm, blockFor, capacity, clock })
+      this.#native ??= openVariableLimiter({ algorithm, blockFor, capacity, clock })
       const limiter = this.#native.with(cut(limits, parts))
       limiter.peek('') // Throws what the core cannot count, or has no memory for.
       this.#cut.set(limits, { parts, limiter })

@@ -9,7 +9,7 @@ import {
   type StoreStatus,
   type VariableLimiter,
 } from '../limiter.ts'
-import { NativeVariableLimiter } from '../native-limiter.ts'
+import { openVariableLimiter } from '../native-limiter.ts'
 import { type Algorithm, withBurst } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { LimiterQueues } from '../wait.ts'
@@ -120,7 +120,7 @@ export class RemoteVariableLimiter implements VariableLimiter {
     const { algorithm } = options
     const counted = withBurst(limits, options)
     // The native core has the last word on what can be counted.
-    const judge = new NativeVariableLimiter({ algorithm, capacity: 1 })
+    const judge = openVariableLimiter({ algorithm, capacity: 1 })
     try {
       judge.with(counted).peek('')
     } finally {

@@ -1,5 +1,5 @@
 import { type Decision, readDecision } from '../decision.ts'
-import { burstOf, type Limit } from '../limit/limit.ts'
+import { columnsOf, type Limit } from '../limit/limit.ts'
 import { withTimeout } from '../limiter.ts'
 import { type NativeStored, openStored } from '../native/binding.ts'
 import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
@@ -19,14 +19,8 @@ const MAX_MS = 2 ** 43
 
 /** The native steps for records of these limits. */
 export function openSteps(limits: readonly Limit[], options: ResolvedRemoteOptions): NativeStored {
-  return openStored({
-    algorithm: options.algorithm,
-    blockForMs: options.blockForMs,
-    capacity: 1,
-    counts: limits.map((limit) => limit.count),
-    windowsMs: limits.map((limit) => limit.windowMs),
-    bursts: limits.map(burstOf),
-  })
+  const { algorithm, blockForMs } = options
+  return openStored({ ...columnsOf(limits), algorithm, blockForMs, capacity: 1 })
 }
 
 /** A record while calls are decided about it. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Decision } from '../../decision.ts'
-import { burstOf, type Limit } from '../../limit/limit.ts'
+import { columnsOf, type Limit } from '../../limit/limit.ts'
 import { policyArgs } from '../../native/binding.ts'
 import { type Algorithm, type ResolvedOptions, shortestOf } from '../../options.ts'
 import { decisionFrom, reordered } from '../../remote/backend.ts'
@@ -122,10 +122,7 @@ function variableArgs(
 }
 
 function numbersOf(limits: readonly Limit[], algorithm: Algorithm, varies: boolean): number[] {
-  const counts = limits.map((limit) => limit.count)
-  const windowsMs = limits.map((limit) => limit.windowMs)
-  const bursts = limits.map(burstOf)
-  return policyArgs({ counts, windowsMs, bursts, algorithm, blockForMs: 0, capacity: 1 }, varies)
+  return policyArgs({ ...columnsOf(limits), algorithm, blockForMs: 0, capacity: 1 }, varies)
 }
 
 function hashOf(policy: string): string {
