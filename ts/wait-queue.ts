@@ -1,16 +1,14 @@
 import { type Clock, withTimers } from './clock.ts'
 import { type Decision, deniedFor } from './decision.ts'
 import { andThen, type MaybePromise } from './limiter.ts'
-import { Agenda } from './wait-queue/agenda.ts'
 import {
+  Agenda,
   type Caller,
-  isInTime,
   Later,
   Line,
   type QueueOptions,
   type Reason,
   Refused,
-  type Request,
   type Source,
   Waiter,
   type WaitResult,
@@ -18,6 +16,15 @@ import {
 
 /** Callers of one line that are served in one turn of the event loop. */
 const MAX_SERVED_AT_ONCE = 64
+
+/** What a caller asks for, until `deadline` on the queue's clock. */
+interface Request<Limits> {
+  readonly limits: Limits
+  readonly key: string
+  readonly cost: number
+  readonly deadline: number
+  readonly caller: Caller | undefined
+}
 
 /**
  * Callers who wait until they are admitted: one line per key, first come first served.
@@ -33,8 +40,7 @@ const MAX_SERVED_AT_ONCE = 64
 export class WaitQueue<T, Limits> {
   readonly #source: Source<T, Limits>
   readonly #clock: Required<Clock>
-  readonly #maxPerKey: number
-  readonly #max: number
+  readonly #options: QueueOptions
   readonly #lines = new Map<string, Line<T, Limits>>()
   readonly #turns: Agenda<Line<T, Limits>>
   readonly #deadlines: Agenda<Waiter<T, Limits>>
@@ -43,8 +49,7 @@ export class WaitQueue<T, Limits> {
   constructor(source: Source<T, Limits>, options: QueueOptions) {
     this.#source = source
     this.#clock = withTimers(options.clock)
-    this.#maxPerKey = options.maxWaitersPerKey
-    this.#max = options.maxWaiters
+    this.#options = options
     this.#turns = new Agenda(this.#clock, (line) => this.#serve(line))
     this.#deadlines = new Agenda(this.#clock, (waiter) => this.#expire(waiter))
   }
@@ -88,7 +93,8 @@ export class WaitQueue<T, Limits> {
   /** Rejects all waiters with the reason. */
   close(reason: unknown): void {
     for (const line of [...this.#lines.values()]) {
-      for (let { head } = line; head !== undefined; head = line.head) this.#fail(head, reason)
+      for (let { head } = line; head !== undefined; head = line.head)
+        this.#remove(head).reject(reason)
     }
   }
 
@@ -109,7 +115,7 @@ export class WaitQueue<T, Limits> {
   /** Begins a line, unless another caller has begun one meanwhile. */
   #parkFirst(request: Request<Limits>, later: Later): MaybePromise<WaitResult<T>> {
     const { limits, key } = request
-    const line = this.#lines.get(key) ?? new Line<T, Limits>(limits, key, later, this.#clock.now())
+    const line = this.#lines.get(key) ?? new Line<T, Limits>(key, limits, later, this.#clock.now())
     return this.#park(request, line, later)
   }
 
@@ -134,7 +140,7 @@ export class WaitQueue<T, Limits> {
     later: Later,
   ): MaybePromise<WaitResult<T>> {
     const now = this.#clock.now()
-    const { limits, caller } = request
+    const { limits, cost, deadline, caller } = request
     const reason = this.#reasonAgainst(request, line, later, now)
     if (reason !== undefined) {
       const denial =
@@ -142,7 +148,7 @@ export class WaitQueue<T, Limits> {
       return new Refused(denial, reason)
     }
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter<T, Limits>(line, request, resolve, reject)
+      const waiter = new Waiter<T, Limits>(line, cost, deadline, resolve, reject)
       if (line.head === undefined) {
         this.#lines.set(line.key, line)
         this.#turns.put(line, now + later.pauseMs)
@@ -168,8 +174,8 @@ export class WaitQueue<T, Limits> {
     const own = later.minMs + (later === line.later ? line.laterAt : now)
     const place = line.size > 0 ? line.laterAt + line.later.placeMs(line.units, cost) : own
     if (!isInTime(Math.max(own, place), deadline)) return 'late'
-    if (line.size >= this.#maxPerKey) return 'crowded-key'
-    return this.#size >= this.#max ? 'crowded' : undefined
+    if (line.size >= this.#options.maxWaitersPerKey) return 'crowded-key'
+    return this.#size >= this.#options.maxWaiters ? 'crowded' : undefined
   }
 
   /** Admits from the head of the line for as long as the limits do, then waits for the next turn. */
@@ -188,23 +194,19 @@ export class WaitQueue<T, Limits> {
       try {
         const asked = this.#source.ask(limits, key, head.cost, pauses)
         if (asked instanceof Promise) {
-          this.#serveWhenAnswered(head, line, limits, asked)
+          this.#serveWhenAnswered(head, limits, asked)
           return
         }
-        if (!this.#settle(head, line, limits, asked)) return
+        if (!this.#settle(head, limits, asked)) return
       } catch (error) {
         // An injected clock may throw. The waiter gets the error, and does not block the line for ever.
-        this.#fail(head, error)
+        this.#remove(head).reject(error)
       }
     }
   }
 
-  #serveWhenAnswered(
-    head: Waiter<T, Limits>,
-    line: Line<T, Limits>,
-    limits: Limits,
-    asked: Promise<T | Later>,
-  ): void {
+  #serveWhenAnswered(head: Waiter<T, Limits>, limits: Limits, asked: Promise<T | Later>): void {
+    const { line } = head
     line.isAsking = true
     line.isWoken = false
     const goOn = (isDone: boolean): void => {
@@ -212,25 +214,21 @@ export class WaitQueue<T, Limits> {
       if (isDone || line.isWoken || line.head !== head) this.#serve(line)
     }
     asked.then(
-      (answer) => goOn(this.#settle(head, line, limits, answer)),
+      (answer) => goOn(this.#settle(head, limits, answer)),
       (error) => {
-        if (head.isWaiting) this.#fail(head, error)
+        if (head.isWaiting) this.#remove(head).reject(error)
         goOn(true)
       },
     )
   }
 
   /** Whether the head is done with, one way or the other. */
-  #settle(
-    head: Waiter<T, Limits>,
-    line: Line<T, Limits>,
-    limits: Limits,
-    asked: T | Later,
-  ): boolean {
+  #settle(head: Waiter<T, Limits>, limits: Limits, asked: T | Later): boolean {
+    const { line } = head
     const now = this.#clock.now()
     if (!(asked instanceof Later)) {
       line.noteAdmission(now)
-      if (head.isWaiting) this.#resolve(head, asked)
+      if (head.isWaiting) this.#remove(head).resolve(asked)
       else this.#source.giveBack(limits, line.key, head.cost, asked)
       return true
     }
@@ -238,7 +236,7 @@ export class WaitQueue<T, Limits> {
     if (!head.isWaiting) return true
     const deadline = head.extendedDeadline
     if (deadline <= now || !isInTime(now + asked.minMs, deadline)) {
-      this.#resolve(head, new Refused(asked.denial, 'late'))
+      this.#remove(head).resolve(new Refused(asked.denial, 'late'))
       return true
     }
     this.#turns.put(line, now + asked.pauseMs)
@@ -261,7 +259,7 @@ export class WaitQueue<T, Limits> {
   #refuse(waiter: Waiter<T, Limits>, reason: Reason): void {
     const { line, cost } = waiter
     const wasHead = line.head === waiter
-    this.#resolve(waiter, new Refused(this.#lastDenial(line), reason))
+    this.#remove(waiter).resolve(new Refused(this.#lastDenial(line), reason))
     // The next one may cost less.
     if (wasHead && line.head !== undefined && line.head.cost < cost) this.#serve(line)
   }
@@ -271,24 +269,22 @@ export class WaitQueue<T, Limits> {
     return this.#source.aged(askedWith, later.denial, this.#clock.now() - laterAt)
   }
 
-  #resolve(waiter: Waiter<T, Limits>, outcome: WaitResult<T>): void {
-    this.#remove(waiter)
-    waiter.resolve(outcome)
-  }
-
-  #fail(waiter: Waiter<T, Limits>, reason: unknown): void {
-    this.#remove(waiter)
-    waiter.reject(reason)
-  }
-
-  #remove(waiter: Waiter<T, Limits>): void {
+  /** Takes the waiter, who is then to be told the outcome, from its line. */
+  #remove(waiter: Waiter<T, Limits>): Waiter<T, Limits> {
     const { line } = waiter
     line.drop(waiter)
     this.#size--
     this.#deadlines.remove(waiter)
     waiter.stopWatching?.()
-    if (line.head !== undefined) return
-    this.#turns.remove(line)
-    if (this.#lines.get(line.key) === line) this.#lines.delete(line.key)
+    if (line.head === undefined) {
+      this.#turns.remove(line)
+      if (this.#lines.get(line.key) === line) this.#lines.delete(line.key)
+    }
+    return waiter
   }
+}
+
+/** Times are rounded up, so the true wait may be shorter, but by less than a millisecond. */
+function isInTime(at: number, deadline: number): boolean {
+  return at - 1 < deadline
 }

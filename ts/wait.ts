@@ -1,14 +1,15 @@
 import { agedDenial, type Decision, deniedFor } from './decision.ts'
 import { closedError, RateLimitExceeded, retryMessage } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
-import type { LimitStatus, MaybePromise } from './limiter.ts'
-import type { Algorithm } from './options.ts'
+import { andThen, type Limiter, type LimitStatus, type MaybePromise } from './limiter.ts'
+import { type Algorithm, shortestOf } from './options.ts'
 import { invalid, ownOptions } from './validate.ts'
 import {
   type Caller,
   Later,
   type QueueOptions,
   Refused,
+  type Source,
   type WaitResult,
 } from './wait-queue/line.ts'
 import { WaitQueue } from './wait-queue.ts'
@@ -45,12 +46,9 @@ export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
 }
 
 /** A limiter as its wait queues see it. Keys and costs have been checked. */
-export interface QueuedLimiter {
-  readonly limits: readonly Limit[]
+export interface QueuedLimiter extends Pick<Limiter, 'limits' | 'peek' | 'refund'> {
   /** Charges, and begins no block when it denies. */
   take(key: string, cost: number, isPaced: boolean): MaybePromise<Decision>
-  peek(key: string, cost: number): MaybePromise<Decision>
-  refund(key: string, units: number): MaybePromise<void>
   /** How each limit stood at a denial. */
   standings(key: string, denial: Decision): readonly LimitStatus[]
   /** A denial as it reads `ms` later, if nothing has happened to the key since. Default: {@link agedDenial}. */
@@ -124,17 +122,12 @@ function queueBefore(algorithm: Algorithm, options: QueueOptions, isPaced: boole
     const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
     return isFinal ? decision : laterOf(limiter, algorithm, isPaced, key, decision)
   }
-  const source = {
-    ask: (limiter: QueuedLimiter, key: string, cost: number) => {
-      const taken = limiter.take(key, cost, isPaced)
-      return taken instanceof Promise
-        ? taken.then((decision) => next(limiter, key, decision))
-        : next(limiter, key, taken)
-    },
-    peek: (limiter: QueuedLimiter, key: string, cost: number) => limiter.peek(key, cost),
-    aged: (limiter: QueuedLimiter, denial: Decision, ms: number) =>
-      limiter.aged?.(denial, ms) ?? agedDenial(denial, ms),
-    giveBack: (limiter: QueuedLimiter, key: string, cost: number, decision: Decision) => {
+  const source: Source<Decision, QueuedLimiter> = {
+    ask: (limiter, key, cost) =>
+      andThen(limiter.take(key, cost, isPaced), (decision) => next(limiter, key, decision)),
+    peek: (limiter, key, cost) => limiter.peek(key, cost),
+    aged: (limiter, denial, ms) => limiter.aged?.(denial, ms) ?? agedDenial(denial, ms),
+    giveBack: (limiter, key, cost, decision) => {
       const refunded = decision.allowed && cost > 0 ? limiter.refund(key, cost) : undefined
       // If it fails the unit stays charged: that errs towards denial, and the caller has gone.
       if (refunded instanceof Promise) refunded.catch(() => {})
@@ -186,9 +179,8 @@ function missingMs(
 
 /** The pace of the limit with the shortest window. */
 function gapOf(limits: readonly Limit[]): number {
-  const [first, ...others] = limits as [Limit, ...Limit[]]
-  const shortest = others.reduce((a, b) => (b.windowMs < a.windowMs ? b : a), first)
-  return shortest.windowMs / shortest.count
+  const { windowMs, count } = limits[shortestOf(limits)] as Limit
+  return windowMs / count
 }
 
 function refusalError({ decision, reason }: Refused, signal: AbortSignal | undefined): unknown {
@@ -200,39 +192,28 @@ function refusalError({ decision, reason }: Refused, signal: AbortSignal | undef
   return new RateLimitExceeded(denied, words)
 }
 
-/** Waits on one signal. However many there are, the signal has one listener. */
-interface Waits {
-  readonly aborts: Set<() => void>
-  readonly listener: () => void
-}
-
-const WAITS = new WeakMap<AbortSignal, Waits>()
+/** What to call when a signal is aborted. However many wait on a signal, it has one listener. */
+const WAITS = new WeakMap<AbortSignal, Set<() => void>>()
 
 /** A caller who goes when the signal is aborted. */
 function callerOf(signal: AbortSignal): Caller {
+  const watch = (gone: () => void): (() => void) => {
+    const waits = WAITS.get(signal) ?? new Set()
+    if (waits.size === 0) signal.addEventListener('abort', onAbort)
+    WAITS.set(signal, waits.add(gone))
+    return () => {
+      waits.delete(gone)
+      if (waits.size === 0) signal.removeEventListener('abort', onAbort)
+    }
+  }
   return {
     get isGone() {
       return signal.aborted
     },
-    watch: (gone) => onAbort(signal, gone),
+    watch,
   }
 }
 
-function onAbort(signal: AbortSignal, abort: () => void): () => void {
-  const waits = WAITS.get(signal) ?? newWaits()
-  if (waits.aborts.size === 0) signal.addEventListener('abort', waits.listener)
-  WAITS.set(signal, waits)
-  waits.aborts.add(abort)
-  return () => {
-    waits.aborts.delete(abort)
-    if (waits.aborts.size === 0) signal.removeEventListener('abort', waits.listener)
-  }
-}
-
-function newWaits(): Waits {
-  const aborts = new Set<() => void>()
-  const listener = (): void => {
-    for (const abort of [...aborts]) abort()
-  }
-  return { aborts, listener }
+function onAbort(this: AbortSignal): void {
+  for (const gone of [...(WAITS.get(this) ?? [])]) gone()
 }

@@ -1,7 +1,6 @@
 import { FakeClock, type RateLimiter } from 'ratethrottle'
 import { expect, it } from 'vitest'
-import { Agenda } from '../../dist/wait-queue/agenda.js'
-import { Later, Refused } from '../../dist/wait-queue/line.js'
+import { Agenda, Later, Refused } from '../../dist/wait-queue/line.js'
 import { WaitQueue } from '../../dist/wait-queue.js'
 import { randomFor } from '../fixtures/random.ts'
 

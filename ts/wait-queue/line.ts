@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { MaybePromise } from '../limiter.ts'
-import type { Entry } from './agenda.ts'
 
 /** Lateness of timers that is forgiven to a waiter, at most. */
 const MAX_GRACE_MS = 100
@@ -9,21 +8,8 @@ const MAX_GRACE_MS = 100
 /** Whether the client or function that waits is still there. */
 export interface Caller {
   readonly isGone: boolean
-  /**
-   * Calls `gone` once when the caller goes.
-   *
-   * @returns ends the watch
-   */
+  /** Calls `gone` once when the caller goes, unless the function that it returns has been called. */
   watch(gone: () => void): () => void
-}
-
-/** What a caller asks for, until `deadline` on the queue's clock. */
-export interface Request<Limits> {
-  readonly limits: Limits
-  readonly key: string
-  readonly cost: number
-  readonly deadline: number
-  readonly caller: Caller | undefined
 }
 
 /** Why a queue refused a caller. */
@@ -39,14 +25,11 @@ export type Reason =
 
 /** The queue refused a caller whom the limits might have admitted in time. */
 export class Refused {
-  /** The denial that stood last. */
-  readonly decision: Decision
-  readonly reason: Reason
-
-  constructor(decision: Decision, reason: Reason) {
-    this.decision = decision
-    this.reason = reason
-  }
+  /** @param decision the denial that stood last */
+  constructor(
+    readonly decision: Decision,
+    readonly reason: Reason,
+  ) {}
 }
 
 /** What comes of waiting: the answer to the question, or the queue's refusal. */
@@ -54,20 +37,17 @@ export type WaitResult<T> = T | Refused
 
 /** The head of a line is denied now, and asks again. */
 export class Later {
-  readonly denial: Decision
-  /** When the head asks again, in milliseconds from this answer. */
-  readonly pauseMs: number
-  /** The shortest time after which the head can be admitted. */
-  readonly minMs: number
-  /** The shortest time after which a caller can be admitted who waits behind `ahead` units. */
-  readonly placeMs: (ahead: number, cost: number) => number
-
-  constructor(denial: Decision, pauseMs: number, minMs: number, placeMs: Later['placeMs']) {
-    this.denial = denial
-    this.pauseMs = pauseMs
-    this.minMs = minMs
-    this.placeMs = placeMs
-  }
+  /**
+   * @param pauseMs when the head asks again, in milliseconds from this answer
+   * @param minMs the shortest time after which the head can be admitted
+   * @param placeMs the shortest time after which a caller can be admitted who waits behind `ahead` units
+   */
+  constructor(
+    readonly denial: Decision,
+    readonly pauseMs: number,
+    readonly minMs: number,
+    readonly placeMs: (ahead: number, cost: number) => number,
+  ) {}
 }
 
 /** How many callers may wait, and by which clock. */
@@ -108,24 +88,14 @@ export class Waiter<T, Limits> implements Entry {
   stopWatching: (() => void) | undefined = undefined
   /** By how much the line was late when the waiter joined. */
   lateBefore = 0
-  readonly line: Line<T, Limits>
-  readonly cost: number
-  readonly deadline: number
-  readonly resolve: (outcome: WaitResult<T>) => void
-  readonly reject: (reason: unknown) => void
 
   constructor(
-    line: Line<T, Limits>,
-    { cost, deadline }: Request<Limits>,
-    resolve: (outcome: WaitResult<T>) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    this.line = line
-    this.cost = cost
-    this.deadline = deadline
-    this.resolve = resolve
-    this.reject = reject
-  }
+    readonly line: Line<T, Limits>,
+    readonly cost: number,
+    readonly deadline: number,
+    readonly resolve: (outcome: WaitResult<T>) => void,
+    readonly reject: (reason: unknown) => void,
+  ) {}
 
   /** The deadline and what the line has lost since the waiter joined: by its place it was in time. */
   get extendedDeadline(): number {
@@ -135,18 +105,13 @@ export class Waiter<T, Limits> implements Entry {
 
 /** The callers who wait for one key. As an {@link Entry}: when its head asks next. */
 export class Line<T, Limits> implements Entry {
-  readonly key: string
-  /** Those of the caller who joined last. */
-  limits: Limits
   at = 0
   place = -1
   head: Waiter<T, Limits> | undefined
   /** Waiters, and the units they wait for. */
   size = 0
   units = 0
-  /** The head's last answer, when it came, and the limits it was asked with. */
-  later: Later
-  laterAt: number
+  /** The limits with which the head was asked last. */
   askedWith: Limits
   /** A question of the head is under way. */
   isAsking = false
@@ -158,11 +123,17 @@ export class Line<T, Limits> implements Entry {
   lateMs = 0
   #tail: Waiter<T, Limits> | undefined
 
-  constructor(limits: Limits, key: string, later: Later, laterAt: number) {
-    this.limits = limits
-    this.key = key
-    this.later = later
-    this.laterAt = laterAt
+  /**
+   * @param limits those of the caller who joined last
+   * @param later the head's last answer
+   * @param laterAt when it came
+   */
+  constructor(
+    readonly key: string,
+    public limits: Limits,
+    public later: Later,
+    public laterAt: number,
+  ) {
     this.askedWith = limits
   }
 
@@ -203,7 +174,125 @@ export class Line<T, Limits> implements Entry {
   }
 }
 
-/** Times are rounded up, so the true wait may be shorter, but by less than a millisecond. */
-export function isInTime(at: number, deadline: number): boolean {
-  return at - 1 < deadline
+/** What an {@link Agenda} keeps. */
+export interface Entry {
+  /** When it falls due, on the agenda's clock. Set by the agenda. */
+  at: number
+  /** Where it is in the agenda's heap; -1 when it is in none. Set by the agenda. */
+  place: number
+}
+
+/** The longest delay of setTimeout; a longer one would fire at once. An early wake-up finds nothing due. */
+const MAX_TIMER_MS = 2_147_483_647
+/** Entries handled in one turn of the event loop, so that ten thousand due together do not block it. */
+const MAX_AT_ONCE = 64
+
+/**
+ * Calls a function for each entry when it falls due: any number of entries, one timer.
+ *
+ * A binary heap in which each entry knows its place: one of ten thousand is removed in 14 steps.
+ */
+export class Agenda<E extends Entry> {
+  readonly #clock: Required<Clock>
+  readonly #due: (entry: E) => void
+  readonly #heap: E[] = []
+  #stopTimer: (() => void) | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+
+  /** @param due called with each entry that falls due, after its removal. Must not throw */
+  constructor(clock: Required<Clock>, due: (entry: E) => void) {
+    this.#clock = clock
+    this.#due = due
+  }
+
+  /** Adds the entry for this time, or moves it there. `Infinity` is never. */
+  put(entry: E, at: number): void {
+    if (entry.place >= 0) this.remove(entry)
+    if (at === Number.POSITIVE_INFINITY) return
+    entry.at = at
+    entry.place = this.#heap.length
+    this.#heap.push(entry)
+    this.#rise(entry)
+    if (at < this.#timerAt) this.#arm()
+  }
+
+  /** The timer stays as it is unless nothing is left: an early wake-up costs less than a new timer. */
+  remove(entry: E): void {
+    const { place } = entry
+    if (place < 0) return
+    const last = this.#heap.pop() as E
+    if (last !== entry) {
+      this.#move(last, place)
+      this.#sink(last)
+      this.#rise(last)
+    }
+    entry.place = -1
+    if (this.#heap.length === 0) this.#disarm()
+  }
+
+  #arm(): void {
+    this.#disarm()
+    const [first] = this.#heap
+    if (first === undefined) return
+    const ms = first.at - this.#now()
+    this.#timerAt = first.at
+    // A clock that throws is noticed when this fires.
+    const safe = ms > 0 ? Math.min(ms, MAX_TIMER_MS) : 0
+    this.#stopTimer = this.#clock.setTimer(() => this.#fire(), safe)
+  }
+
+  #disarm(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #fire(): void {
+    this.#disarm()
+    const now = this.#now()
+    for (let seen = 0; seen < MAX_AT_ONCE; seen++) {
+      const [first] = this.#heap
+      // Written so that with a broken clock everything is due: the waiters then get its error.
+      if (first === undefined || first.at > now) break
+      this.remove(first)
+      this.#due(first)
+    }
+    const [next] = this.#heap
+    if (next !== undefined && next.at < this.#timerAt) this.#arm()
+  }
+
+  #now(): number {
+    try {
+      return this.#clock.now()
+    } catch {
+      return Number.NaN
+    }
+  }
+
+  #rise(entry: E): void {
+    while (entry.place > 0) {
+      const above = this.#heap[(entry.place - 1) >> 1] as E
+      if (above.at <= entry.at) return
+      const { place } = above
+      this.#move(above, entry.place)
+      this.#move(entry, place)
+    }
+  }
+
+  #sink(entry: E): void {
+    for (;;) {
+      const left = this.#heap[2 * entry.place + 1]
+      const right = this.#heap[2 * entry.place + 2]
+      const sooner = right !== undefined && left !== undefined && right.at < left.at ? right : left
+      if (sooner === undefined || sooner.at >= entry.at) return
+      const { place } = sooner
+      this.#move(sooner, entry.place)
+      this.#move(entry, place)
+    }
+  }
+
+  #move(entry: E, place: number): void {
+    this.#heap[place] = entry
+    entry.place = place
+  }
 }
