@@ -133,7 +133,7 @@ const QUEUE = [
   {
     name: 'any number of callers waits for a key',
     file: 'ts/wait-queue.ts',
-    from: "if (line.size >= this.#maxPerKey) return 'crowded-key'",
+    from: "if (line.size >= this.#options.maxWaitersPerKey) return 'crowded-key'",
     to: '',
     tests: paths('wait-queue/caps', 'http/slow-down-waits', 'http/held-requests'),
   },
