@@ -44,7 +44,7 @@ describe.each([
   let timers: Timers | undefined
   afterEach(() => timers?.restore())
 
-  it('time passes when the test says so', () => {
+  it('a test limiter follows the fake timers', () => {
     timers = install()
     const limiter = testLimiter('2/minute')
     const admitted = [0, 29_999, 1, 0, 30_000].map((ms) => {
@@ -56,7 +56,7 @@ describe.each([
     expect(limiter.peek('k').retryAfterMs).toBe(30_000)
   })
 
-  it('a limiter from before follows them too, also when they start in the past', () => {
+  it('a limiter made before the fake timers follows them, also when they start in the past', () => {
     const limiter = testLimiter('1/minute')
     expect(limiter.allow('k')).toBe(true)
     timers = install()
@@ -65,7 +65,7 @@ describe.each([
     expect([limiter.allow('k'), limiter.allow('k')]).toEqual([true, false])
   })
 
-  it('wait() wakes at its instant, and no timer is left over', async () => {
+  it('wait() resolves at the exact time, and leaves no timer', async () => {
     timers = install()
     const start = Date.now()
     const limiter = testLimiter('1/second', { algorithm: 'leaky-bucket' })
@@ -80,7 +80,7 @@ describe.each([
     expect(timers.pending()).toBe(0)
   })
 
-  it('a wait that is called off leaves no timer', async () => {
+  it('an aborted wait leaves no timer', async () => {
     timers = install()
     const limiter = testLimiter('1/second')
     const abort = new AbortController()
@@ -92,7 +92,7 @@ describe.each([
     expect(timers.pending()).toBe(0)
   })
 
-  it('the system time may be set, back as well', () => {
+  it('the system time may be set, also to an earlier time', () => {
     timers = install()
     timers.setTime(1_000_000)
     const limiter = testLimiter('1/minute')
@@ -105,7 +105,7 @@ describe.each([
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('decorated methods follow them by the same clock', () => {
+  it('decorated methods follow the fake timers by the same clock', () => {
     timers = install()
     const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
     const limited = limit('1/minute', { clock: timersClock })({ m: () => 'ran' }.m, context)
@@ -115,7 +115,7 @@ describe.each([
     expect(limited()).toBe('ran')
   })
 
-  it('the native clock does not: that is why there is another', () => {
+  it('the native clock ignores fake timers, so tests need timersClock', () => {
     timers = install()
     const limiter = new RateLimiter('1/hour')
     limiter.allow('k')
@@ -124,14 +124,14 @@ describe.each([
   })
 })
 
-it('without fake timers the real time counts', async () => {
+it('without fake timers a test limiter follows the real time', async () => {
   const limiter = testLimiter('50/second', { burst: 50 })
   for (let i = 0; i < 50; i++) limiter.allow('k')
   expect(limiter.peek('k').allowed).toBe(false)
   await limiter.wait('k')
 })
 
-it('takes the options of a limiter, another clock too, and refuses others', () => {
+it('testLimiter takes the options of a limiter, also a clock, and refuses unknown ones', () => {
   const clock = new FakeClock()
   const limiter = testLimiter(['2/minute', '3/hour'], { clock, algorithm: 'fixed-window' })
   expect([limiter.algorithm, limiter.limits.length]).toEqual(['fixed-window', 2])
@@ -143,6 +143,6 @@ it('takes the options of a limiter, another clock too, and refuses others', () =
   expect(testLimiter('1/s', { clock: undefined }).allow('k')).toBe(true)
 })
 
-it('FakeClock is the same class from either place', () => {
+it('ratethrottle and ratethrottle/testing export the same FakeClock class', () => {
   expect(FakeClock).toBe(Original)
 })

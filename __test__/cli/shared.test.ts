@@ -27,7 +27,7 @@ async function shared(...args: string[]) {
 const strange = join(DIRECTORY, `odd \u001b[31m${process.pid}`)
 afterAll(() => fs.rmSync(strange, { force: true }))
 
-it('lists what there is: who is attached, how full it is, who is denied', async () => {
+it('shared list prints each table with its processes, load and denied keys', async () => {
   const name = freshName()
   const limiter = new RateLimiter('4/day', { name, shared: true, capacity: 1_000 })
   for (let i = 0; i < 100; i++) limiter.allow(`k${i}`, i < 10 ? 4 : 1)
@@ -49,7 +49,7 @@ it('lists what there is: who is attached, how full it is, who is denied', async 
   limiter.close()
 })
 
-it('shows one, and removes it once nobody is attached to it', async () => {
+it('shared show prints one table; shared remove refuses while a process is attached', async () => {
   const name = freshName()
   const limiter = new RateLimiter('4/day', { name, shared: true })
   const shown = await shared('show', name)
@@ -65,23 +65,23 @@ it('shows one, and removes it once nobody is attached to it', async () => {
   expect(await shared('remove', name)).toMatchObject({ code: 1 })
 })
 
-it('control characters are never printed, whoever put them there', async () => {
+it('control characters are never printed, from table names, file names or arguments', async () => {
   const name = `${freshName()} \u001b[31m\u009b\u202e\n`
   const limiter = new RateLimiter('4/day', { name, shared: true })
   fs.writeFileSync(strange, 'odd')
-  const told = [
+  const printed = [
     ...['list', 'frob', '\u001b[31m'].map((verb) => shared(verb)),
     ...[shared('list', '--json'), shared('show', name), shared('show', '\u001b[31m')],
     ...[shared('show', name, '--json'), shared('list', '--\u001b[31m')],
   ]
-  for (const { out, err } of await Promise.all(told)) {
+  for (const { out, err } of await Promise.all(printed)) {
     expect(`${out}${err}`).toMatch(/^[\n\x20-\x7e]+$/)
   }
   limiter.close()
   expect((await shared('remove', name)).code).toBe(0)
 })
 
-it('what is not to be trusted is shown with the reason, and can be removed', async () => {
+it('a file that is not trusted is listed with the reason, and can be removed', async () => {
   fs.writeFileSync(strange, 'odd', { mode: 0o644 })
   const { out } = await shared('list')
   expect(out).toContain('not to be trusted: its mode is 0644, not 0600')
@@ -89,7 +89,7 @@ it('what is not to be trusted is shown with the reason, and can be removed', asy
   expect(fs.existsSync(strange)).toBe(false)
 })
 
-it('what it does not know it says, with how it is used', async () => {
+it('an unknown command or option prints the usage and exits with 2', async () => {
   for (const args of [['frob'], ['show'], ['list', 'x'], ['list', '--frob'], ['show', 'a', 'b']]) {
     const { code, out, err } = await shared(...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
@@ -98,7 +98,7 @@ it('what it does not know it says, with how it is used', async () => {
   expect((await shared('--help')).out).toContain('Usage')
 })
 
-it("prints no control character of a file's name", async () => {
+it('a folder whose name has control characters is listed without printing them', async () => {
   // What can't be removed as a file: a directory with something in it.
   const name = `odd \u001b[31m\u009b ${process.pid}`
   const limiter = new RateLimiter('1/day', { shared: true, name: freshName() })
@@ -117,7 +117,7 @@ it("prints no control character of a file's name", async () => {
   }
 })
 
-it.skipIf(!mayUnshare())('makes no directory for tables where there is none', async () => {
+it.skipIf(!mayUnshare())('shared list makes no directory where nothing is shared', async () => {
   const look = `mount -t tmpfs none /dev/shm && "$0" "$1" shared list; ls /dev/shm`
   const where = process.geteuid?.() === 0 ? '-m' : '-rm'
   const { stdout } = await exec('unshare', [where, 'sh', '-c', look, process.execPath, MAIN])

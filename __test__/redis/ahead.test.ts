@@ -7,8 +7,8 @@ import { serverForTest } from './server.ts'
 
 const PATIENT = { deadlineMs: 10_000 }
 
-describe('denials that are remembered', () => {
-  it('a key that is denied until T asks nobody until T, and is admitted at T', async () => {
+describe('remembered denials', () => {
+  it('a key that is denied until T sends nothing to Redis until T, and is admitted at T', async () => {
     const server = await serverForTest()
     const clock = new FakeClock(1_000_000)
     const limiter = limiterForTest('2/minute', { url: server.url, clock, ...PATIENT })
@@ -29,7 +29,7 @@ describe('denials that are remembered', () => {
     expect(await admits(limiter, 'k')).toBe(true)
   })
 
-  it('a refund or reset of our own is seen at once; off by option, or for no longer than told', async () => {
+  it('a refund or reset by this process is seen at once; localDenials turns remembering off or bounds it', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1/minute', { url: server.url, ...PATIENT })
     for (const forgive of [() => limiter.refund('k'), () => limiter.reset('k')]) {
@@ -50,7 +50,7 @@ describe('denials that are remembered', () => {
     expect(await admits(brief, 'k')).toBe(true)
   })
 
-  it('memory is bounded: 20,000 denied keys, of which the latest 10,000 are remembered', async () => {
+  it('of 20,000 denied keys the latest 10,000 are remembered', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
     await limiter.ready()
@@ -63,7 +63,7 @@ describe('denials that are remembered', () => {
 })
 
 describe('leases', () => {
-  it('most calls ask nobody, and all processes together admit exactly the limit', async () => {
+  it('most calls send nothing to Redis, and all processes together admit exactly the limit', async () => {
     const server = await serverForTest()
     const options = { url: server.url, algorithm: 'fixed-window', ...PATIENT } as const
     const lease = { size: 100, ttl: 5_000 }
@@ -92,7 +92,7 @@ describe('leases', () => {
     expect(asked).toBeLessThan(admitted / 10)
   })
 
-  it('unused units come back when the lease ends', async () => {
+  it('unused units are returned when the lease ends', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', {
       url: server.url,
@@ -110,7 +110,7 @@ describe('leases', () => {
     expect((await other.peek('k')).remaining).toBe(880)
   })
 
-  it('near the limit a batch is what is left, and denials name the wait', async () => {
+  it('near the limit a lease takes the units that are left, and denials have the right wait', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('10/hour', {
       url: server.url,

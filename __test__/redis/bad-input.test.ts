@@ -7,7 +7,7 @@ import { limiterForTest } from './faults.ts'
 const URL_ = 'redis://127.0.0.1:1'
 
 describe('URLs', () => {
-  it('that are invalid are rejected with the name of the invalid part, and never shown', () => {
+  it('that are invalid are rejected with the name of the invalid part, and are never shown', () => {
     const wrong = [
       ['redis://:hunter2@host:99999', 'invalid port'],
       ['redis://:hunter2@host:0', 'invalid port'],
@@ -57,7 +57,7 @@ describe('URLs', () => {
 })
 
 describe('options', () => {
-  it('are checked as those of the native limiter, and their own by name', () => {
+  it('are checked as those of the native limiter, and errors name those of Redis', () => {
     const wrong: [object, string][] = [
       [{}, 'one of url, client and storage'],
       [{ url: URL_, storage: URL_ }, 'must be given, got 2'],
@@ -98,7 +98,7 @@ describe('options', () => {
 })
 
 describe('arguments', () => {
-  it('are refused in the words of the native limiter', async () => {
+  it('are refused with the messages of the native limiter', async () => {
     const native = new RateLimiter('1/s')
     const created = createLimiter({ limits: '1/s', storage: 'memory:' })
     const redis = limiterForTest('1/s', { url: URL_, clock: new FakeClock() })
@@ -139,7 +139,7 @@ describe('arguments', () => {
     }
   })
 
-  it('a closed limiter says so', async () => {
+  it('calls of a closed limiter reject with the code CLOSED', async () => {
     const limiter = new RedisLimiter('1/s', { url: URL_ })
     const pending = limiter.check('k')
     await limiter.close()

@@ -16,7 +16,7 @@ const CASES = [
 ] as const
 
 test.for(ALGORITHMS)(
-  '%s under a block names the limit that the native limiter names',
+  '%s under a block names the same limit as the native limiter',
   async (algorithm) => {
     const server = await serverForTest()
     for (const { limits, blockFor, steps } of CASES) {

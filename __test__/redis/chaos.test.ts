@@ -97,7 +97,7 @@ async function inflict(
 
 for (const algorithm of Object.keys(BOUNDS) as Algorithm[]) {
   if (algorithm === 'leaky-bucket') continue
-  it(`${algorithm}: no window holds more than it may while Redis is killed and frozen`, {
+  it(`${algorithm}: no window admits more than its bound while Redis is killed and frozen`, {
     timeout: 1_000_000,
   }, async () => {
     const { asked, admissions, verdict, faults } = await chaos(algorithm, CHAOS_MS)

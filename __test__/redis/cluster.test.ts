@@ -27,7 +27,7 @@ describe('Redis Cluster', () => {
     })
   })
 
-  it('keys are spread, and each check touches one slot', async () => {
+  it('keys are spread over the servers, and each check uses one slot', async () => {
     const limiter = limiterForTest('5/hour; 7/day', { url: cluster.url, ...PATIENT })
     const answers = await Promise.all(
       Array.from({ length: 300 }, (_, i) => limiter.check(`user {${i}} of many`)),
@@ -41,7 +41,7 @@ describe('Redis Cluster', () => {
     })
   })
 
-  it("a user's Cluster client is left alone, also with auto-pipelining", async () => {
+  it('a given Cluster client is not changed, also with auto-pipelining', async () => {
     const client = new Cluster(
       cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port })),
       {
@@ -59,7 +59,7 @@ describe('Redis Cluster', () => {
     expect(await client.ping()).toBe('PONG')
   })
 
-  it('a slot that moves back and forth costs no error and no unit (H68)', async () => {
+  it('a slot that moves back and forth causes no error, and the count stays exact (H68)', async () => {
     const limiter = limiterForTest('400/hour', { url: cluster.url, name: 'moving', ...PATIENT })
     await limiter.check('moved', 0)
     const slot = await slotOf('moved')
@@ -79,7 +79,7 @@ describe('Redis Cluster', () => {
     expect([admitted, failures(limiter)]).toEqual([400, 0])
   })
 
-  it('a primary is killed; its keys are exact again soon after the replica took over (H60)', async () => {
+  it('when a primary is killed, its keys are exact soon after the replica takes over (H60)', async () => {
     const limiter = limiterForTest('100000/hour', { url: cluster.url, name: 'killed' })
     await until(() => exactly(limiter, 'killed'))
     const dead = await cluster.ownerOf(await slotOf('killed'))
@@ -93,7 +93,7 @@ describe('Redis Cluster', () => {
     await until(async () => (await cluster.replicas()) === 3, 20_000, 'the cluster')
   })
 
-  it('a primary freezes; its keys are exact again soon after the replica took over (H59)', async () => {
+  it('when a primary freezes, its keys are exact soon after the replica takes over (H59)', async () => {
     const changes: StoreChange[] = []
     const limiter = limiterForTest('100000/hour', {
       url: cluster.url,

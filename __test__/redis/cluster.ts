@@ -76,7 +76,7 @@ async function ownerOf(servers: readonly Server[], slot: number): Promise<Server
     const owner = servers.find(({ port }) => port === range?.[2][1])
     if (owner !== undefined) return owner
   }
-  throw new Error(`nobody holds slot ${slot}`)
+  throw new Error(`no server holds slot ${slot}`)
 }
 
 type Range = [number, number, [string, number]]

@@ -151,7 +151,7 @@ class Pair {
   }
 }
 
-describe('the limiter in Redis decides as the native one, to the last field', () => {
+describe('a limiter in Redis gives the decisions of the native one, in every field', () => {
   for (const algorithm of ALGORITHMS) {
     it(`${algorithm}`, { timeout: 3_600_000 }, async () => {
       const random = randomFor(`contract ${algorithm}`)

@@ -9,7 +9,7 @@ it('examples/cluster.mjs: four workers over real HTTP admit exactly the limit', 
   expect(out).toMatch(/^admitted: 100, by [234] workers; refused: 300$/m)
 })
 
-it('examples/cluster.mjs says how it is started', async () => {
+it('examples/cluster.mjs without arguments prints its usage', async () => {
   const { code, err } = await run('../examples/cluster.mjs', [], { RATELIMIT_STORAGE_URL: '' })
   expect([code, err]).toEqual([2, expect.stringContaining('Usage: node examples/cluster.mjs')])
 })

@@ -23,8 +23,8 @@ async function charged(url: string, key: string, limit: number, options = {}): P
   return limit - remaining
 }
 
-describe('Redis is down when we start (H57)', () => {
-  it('decides locally, within the deadline, and is exact soon after Redis is up', async () => {
+describe('Redis is down at the start (H57)', () => {
+  it('calls are decided locally within the deadline, and exactly soon after Redis is up', async () => {
     const port = await freePort()
     const url = `redis://127.0.0.1:${port}`
     const options = { url, algorithm: 'fixed-window', connectTimeoutMs: DEADLINE_MS } as const
@@ -43,7 +43,7 @@ describe('Redis is down when we start (H57)', () => {
 })
 
 describe('Redis freezes (H58, H65)', () => {
-  it('answers within the deadline, charges no ghost, and is exact again after it', async () => {
+  it('calls settle within the deadline, late commands charge nothing, and counts are exact again afterwards', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('100000/hour', {
       url: server.url,
@@ -69,7 +69,7 @@ describe('Redis freezes (H58, H65)', () => {
     expect(units).toBeLessThanOrEqual(before.calls + after.calls)
   })
 
-  it('a burst that was asked of a frozen Redis is not charged when it thaws', async () => {
+  it('a burst sent to a frozen Redis is not charged when it resumes', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -84,7 +84,7 @@ describe('Redis freezes (H58, H65)', () => {
 })
 
 describe('Redis is killed and comes back (H60, H57)', () => {
-  it('decides locally at once, and is exact within two seconds', async () => {
+  it('calls are decided locally at once, and exactly within two seconds of the restart', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -101,7 +101,7 @@ describe('Redis is killed and comes back (H60, H57)', () => {
 })
 
 describe('the connection is cut before the answer (H64)', () => {
-  it('charges once, whether or not the caller was told', async () => {
+  it('a call is charged once or not at all, whether or not its answer arrived', async () => {
     const server = await serverForTest()
     const wire = await Wire.before(server.port)
     const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
@@ -117,7 +117,7 @@ describe('the connection is cut before the answer (H64)', () => {
     expect(limiter.stats().failures.disconnected).toBeGreaterThan(0)
   })
 
-  it('a socket that is open on our side only is given up', async () => {
+  it('a socket that is open on the client's side only is closed', async () => {
     const server = await serverForTest()
     const wire = await Wire.before(server.port)
     const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
@@ -132,7 +132,7 @@ describe('the connection is cut before the answer (H64)', () => {
 })
 
 describe('Redis refuses (H61, H62)', () => {
-  it('READONLY after a demotion', async () => {
+  it('READONLY after a demotion: onError decides', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -144,7 +144,7 @@ describe('Redis refuses (H61, H62)', () => {
     await untilExact(limiter, 2_000)
   })
 
-  it('OOM under noeviction', async () => {
+  it('OOM under noeviction: onError decides', async () => {
     const server = await serverForTest('--maxmemory-policy', 'noeviction')
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -156,7 +156,7 @@ describe('Redis refuses (H61, H62)', () => {
     await untilExact(limiter, 2_000)
   })
 
-  it('eviction under allkeys-lru: no error; what was evicted is as if never seen', async () => {
+  it('eviction under allkeys-lru is no error; an evicted key counts from zero', async () => {
     const server = await serverForTest('--maxmemory', '3mb', '--maxmemory-policy', 'allkeys-lru')
     const options = { url: server.url, algorithm: 'fixed-window', deadlineMs: 10_000 } as const
     const limiter = limiterForTest('3/hour', options)
@@ -171,7 +171,7 @@ describe('Redis refuses (H61, H62)', () => {
     expect(Number(/evicted_keys:(\d+)/.exec(stats)?.[1])).toBeGreaterThan(0)
   })
 
-  it('BUSY with a script of somebody else', async () => {
+  it('BUSY with the script of another client: onError decides', async () => {
     const server = await serverForTest('--busy-reply-threshold', '100')
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -187,7 +187,7 @@ describe('Redis refuses (H61, H62)', () => {
     await untilExact(limiter, 2_000)
   })
 
-  it('LOADING its data', async () => {
+  it('LOADING its data: onError decides', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1000/hour', { url: server.url, algorithm: 'fixed-window' })
     await untilExact(limiter)
@@ -206,7 +206,7 @@ describe('Redis refuses (H61, H62)', () => {
     await untilExact(limiter)
   })
 
-  it('a user without permission to run scripts: one clear reason, and the policy', async () => {
+  it('a user without permission to run scripts: one reason, and onError decides', async () => {
     const server = await serverForTest()
     await server.admin.acl('SETUSER', 'weak', 'on', '>s3cret', '~*', '+@all', '-evalsha', '-eval')
     const changes: StoreChange[] = []
@@ -222,7 +222,7 @@ describe('Redis refuses (H61, H62)', () => {
 })
 
 describe('the script cache is flushed (H63)', () => {
-  it('nobody notices, and the count is exact', async () => {
+  it('no caller notices, and the count is exact', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('3000/hour', {
       url: server.url,
@@ -244,8 +244,8 @@ describe('the script cache is flushed (H63)', () => {
   })
 })
 
-describe('the policy is the one that was chosen (H66)', () => {
-  it('open admits, closed denies, local counts this process with its share', async () => {
+describe('onError is followed (H66)', () => {
+  it('open admits, closed denies, local counts with the share of this process', async () => {
     const url = `redis://127.0.0.1:${await freePort()}`
     const open = limiterForTest('2/hour', { url, onError: 'open' })
     const closed = limiterForTest('2/hour', { url, onError: 'closed' })
@@ -271,7 +271,7 @@ describe('the policy is the one that was chosen (H66)', () => {
     expect((await local.check('k')).limit).toBe(10)
   })
 
-  it('a denial of Redis is never asked of the fallback', async () => {
+  it('a denial by Redis is never overruled by the fallback', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1/hour', { url: server.url, onError: 'open' })
     await untilExact(limiter)
@@ -281,7 +281,7 @@ describe('the policy is the one that was chosen (H66)', () => {
   })
 })
 
-describe('what is said of an outage (H75, H77)', () => {
+describe('the events of an outage (H75, H77)', () => {
   it('one event when it begins and one when it ends, without address or password', async () => {
     const server = await serverForTest('--requirepass', 'hunter2')
     const published: unknown[] = []
@@ -307,8 +307,8 @@ describe('what is said of an outage (H75, H77)', () => {
   })
 })
 
-describe('others stall (H76)', () => {
-  it('a stall of 200 ms does not delay the answers', async () => {
+describe('another client stalls Redis (H76)', () => {
+  it('a stall of 200 ms does not delay calls beyond their deadline', async () => {
     const server = await serverForTest('--enable-debug-command', 'yes')
     const limiter = limiterForTest('100000/hour', { url: server.url })
     await untilExact(limiter)

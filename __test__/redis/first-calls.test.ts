@@ -60,7 +60,7 @@ test('short-lived processes over a slow connection admit no more than the limit'
   expect(admitted).toBe(5)
 })
 
-test('40 processes one after the other on a busy host admit exactly the limit', async () => {
+test('40 processes, one after another on a busy host, admit exactly the limit', async () => {
   const server = await serverForTest()
   const spin = 'setTimeout(() => process.exit(), 110_000); for (;;) Math.random()'
   const busy = Array.from({ length: 2 * cpus().length }, () =>
@@ -77,7 +77,7 @@ test('40 processes one after the other on a busy host admit exactly the limit', 
   expect(admitted).toBe(5)
 })
 
-test('a Redis that comes up a moment after the process decides the first calls', async () => {
+test('a Redis that starts a moment after the process decides its first calls', async () => {
   const port = await freePort()
   const first = waiting(`redis://127.0.0.1:${port}`, 20_000)
   const second = waiting(`redis://127.0.0.1:${port}`, 20_000)
@@ -90,7 +90,7 @@ test('a Redis that comes up a moment after the process decides the first calls',
   expect(Object.values(first.stats().failures).some((count) => count > 0)).toBe(false)
 })
 
-test('ready waits for the first connection, and says why there is none', async () => {
+test('ready() waits for the first connection, and says why there is none', async () => {
   const server = await serverForTest()
   const wire = await SlowWire.before(server.port)
   wire.connectMs = 200
@@ -106,7 +106,7 @@ test('ready waits for the first connection, and says why there is none', async (
   expect((await readyOf(away))?.available).toBe(false)
 })
 
-test('a wait for the first connection ends, and once it has ended no call waits again', async () => {
+test('the wait for the first connection ends by its timeout, and no later call waits again', async () => {
   const limiter = waiting(await silentServer(), 300)
   const start = performance.now()
   expect(await admittedBy(limiter, 6)).toBe(5)
@@ -116,7 +116,7 @@ test('a wait for the first connection ends, and once it has ended no call waits 
   expect(performance.now() - again).toBeLessThan(20 * 300)
 })
 
-test('at most 1,000 calls wait for one key and 10,000 in all; the policy decides the others', async () => {
+test('at most 1,000 calls wait for one key and 10,000 in all; onError decides the others', async () => {
   const port = await freePort()
   const limiter = waiting(`redis://127.0.0.1:${port}`, 30_000)
   let decided = 0
@@ -132,7 +132,7 @@ test('at most 1,000 calls wait for one key and 10,000 in all; the policy decides
   await Promise.allSettled(asked)
 })
 
-test('a later outage keeps to deadlineMs', async () => {
+test('during a later outage calls settle within deadlineMs', async () => {
   const server = await serverForTest()
   const limiter = waiting(server.url, 30_000)
   expect(await readyOf(limiter)).toEqual({ available: true, reason: undefined })
@@ -143,7 +143,7 @@ test('a later outage keeps to deadlineMs', async () => {
   expect(performance.now() - start).toBeLessThan(10_000)
 })
 
-test('a limiter that is closed while it waits does not end the wait of others', async () => {
+test('closing a limiter that waits for its connection does not end the wait of another limiter', async () => {
   const port = await freePort()
   const url = `redis://127.0.0.1:${port}`
   const [closing, staying] = [waiting(url, 20_000), waiting(url, 20_000)]

@@ -57,7 +57,7 @@ async function inEachVersion<T>(work: (version: (typeof VERSIONS)[number]) => Pr
 const both = <T>(outcome: T): Record<string, T> =>
   Object.fromEntries(VERSIONS.map((version) => [version, outcome]))
 
-test("a cluster client's password and user reach its servers", async () => {
+test('the password and user of a given Cluster client are sent to its servers', async () => {
   const { port, admin } = await guardedCluster('pw')
   await admin.acl('SETUSER', 'app', 'on', '>app-pw', '~*', '+@all')
   const redisOptions = [{ password: 'pw' }, { username: 'app', password: 'app-pw' }]
@@ -70,7 +70,7 @@ test("a cluster client's password and user reach its servers", async () => {
   expect(outcomes).toEqual(both([5, 5]))
 })
 
-test('a server without INFO is connected to by a client that does not ask for it', async () => {
+test('a given client without the ready check connects to a server without INFO', async () => {
   const { port } = await guardedServer('', '--rename-command', 'INFO', '')
   const outcomes = await inEachVersion(async (version) =>
     admittedByRedis(limiterOn(clientOf(version, { port, enableReadyCheck: false }), version)),
@@ -78,7 +78,7 @@ test('a server without INFO is connected to by a client that does not ask for it
   expect(outcomes).toEqual(both(5))
 })
 
-test('the database is the one that the client has selected, before and after it was handed over', async () => {
+test('counts are kept in the database that the given client has selected, before or after it was given', async () => {
   const { port, admin } = await guardedServer('')
   const outcomes = await inEachVersion(async (version) => {
     await admin.flushall()
@@ -98,7 +98,7 @@ test('the database is the one that the client has selected, before and after it 
   expect(outcomes).toEqual(both([0, 1, 1]))
 })
 
-test('after a reconnect the database is still the one that the client has selected', async () => {
+test('after a reconnect counts are kept in the database that the client has selected', async () => {
   const { port, admin } = await guardedServer('')
   const outcomes = await inEachVersion(async (version) => {
     await admin.flushall()
@@ -143,7 +143,7 @@ test('a rotated password is used at the next reconnect', async () => {
   expect(outcomes).toEqual(both([true, true, true, true]))
 })
 
-test('under Sentinel, with passwords of its own, a rotated password is used at the next reconnect', async () => {
+test('under Sentinel, which has other passwords, a rotated password is used at the next reconnect', async () => {
   const { port, admin } = await guardedServer('old-1')
   const sentinelPort = await freePort()
   const file = join(tmpdir(), `ratethrottle-sentinel-${sentinelPort}.conf`)
@@ -180,7 +180,7 @@ test('under Sentinel, with passwords of its own, a rotated password is used at t
   expect(outcomes).toEqual(both([true, true]))
 })
 
-test('the client itself is left as it was', async () => {
+test('the given client is not changed', async () => {
   const { port } = await guardedServer('')
   const client = clientOf('ioredis 6', { port, enableReadyCheck: false })
   await client.select(3)

@@ -72,23 +72,23 @@ function refusedAs(reason: string, ways = 3): Outcome[] {
   }))
 }
 
-test('an index out of range is a failure with a reason, and database 0 is not charged', async () => {
+test('a database index out of range is a failure with a reason, and database 0 is not charged', async () => {
   const guarded = await guardedServer('')
   expect(await outcomes(guarded, waysTo(guarded, 99))).toEqual(refusedAs('SELECT'))
 })
 
-test('no right to SELECT is a failure with a reason, and database 0 is not charged', async () => {
+test('a user without permission to SELECT gets a failure with a reason, and database 0 is not charged', async () => {
   const guarded = await guardedServer('')
   await guarded.admin.acl('SETUSER', 'limiter', 'on', '>pw', '~*', '+@all', '-select')
   expect(await outcomes(guarded, waysTo(guarded, 3, 'limiter:pw'))).toEqual(refusedAs('forbidden'))
 })
 
-test('a SELECT of another name is a failure with a reason, and database 0 is not charged', async () => {
+test('a server without SELECT causes a failure with a reason, and database 0 is not charged', async () => {
   const guarded = await guardedServer('', '--rename-command', 'SELECT', '')
   expect(await outcomes(guarded, waysTo(guarded, 3))).toEqual(refusedAs('forbidden'))
 })
 
-test('a database of a cluster that has only one is a failure with a reason', async () => {
+test('a database other than 0 of a cluster is a failure with a reason', async () => {
   const guarded = await guardedCluster('')
   const ways = VERSIONS.map((version) => ({
     client: asClient(clusterClientOf(version, guarded.port, { db: 3 })),
@@ -96,7 +96,7 @@ test('a database of a cluster that has only one is a failure with a reason', asy
   expect(await outcomes(guarded, ways)).toEqual(refusedAs('SELECT', 2))
 })
 
-test('a refused name of the connection is a failure with a reason', async () => {
+test('a server that refuses the name of the connection causes a failure with a reason', async () => {
   const guarded = await guardedServer('')
   await guarded.admin.acl('SETUSER', 'limiter', 'on', '>pw', '~*', '+@all', '-client|setname')
   const options = { port: guarded.port, username: 'limiter', password: 'pw', connectionName: 'api' }

@@ -14,7 +14,7 @@ function told({ allowed, remaining, limit, policy }: Decision): object {
 }
 
 test.for(ALGORITHMS)(
-  '%s with a lease decides as the native limiter, in each way to ask',
+  '%s with a lease decides as the native limiter, by every method',
   async (algorithm) => {
     const random = randomFor(`leased ${algorithm}`)
     const server = await serverForTest()

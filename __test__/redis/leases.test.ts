@@ -47,7 +47,7 @@ async function waves(limiter: RedisLimiter<string>, ms: number): Promise<number>
   return longest
 }
 
-test('with leases no caller waits longer than its deadline, Redis frozen or late', async () => {
+test('with leases no call waits longer than its deadline, while Redis is frozen or slow', async () => {
   const lagging = lag()
   for (const lateMs of [0.4 * DEADLINE_MS, 1.2 * DEADLINE_MS, Number.POSITIVE_INFINITY]) {
     const server = await serverForTest()
@@ -70,7 +70,7 @@ test('with leases no caller waits longer than its deadline, Redis frozen or late
   }
 })
 
-test('at the edge of a limit the callers of one batch are answered in time, exactly the limit admitted', async () => {
+test('near the limit all calls of one batch settle in time, and exactly the limit is admitted', async () => {
   const server = await serverForTest()
   const wire = await SlowWire.before(server.port)
   const limiter = limiterForTest('50/hour', {
@@ -104,7 +104,7 @@ async function ways(limiter: RedisLimiter<string>): Promise<boolean[]> {
   return [...answers.map(({ allowed }) => allowed), await waited]
 }
 
-test('with units of a lease at hand each way to ask says what check says', async () => {
+test('while a lease has units, every method decides as check does', async () => {
   const server = await serverForTest()
   const terms = { ...PATIENT, url: server.url } as RedisLimiterOptions
   const limiter = limiterForTest('100/hour', { ...terms, lease: { size: 60, ttl: '1 hour' } })
@@ -128,7 +128,7 @@ test('with units of a lease at hand each way to ask says what check says', async
   }
 })
 
-test('what a denial is remembered for is denied in each way, until it is out of date', async () => {
+test('while a denial is remembered, every method denies the key', async () => {
   const server = await serverForTest()
   const terms = { ...PATIENT, url: server.url } as RedisLimiterOptions
   const limiter = limiterForTest('5/hour', terms)
@@ -147,7 +147,7 @@ test('what a denial is remembered for is denied in each way, until it is out of 
   expect(await ways(limiter)).toEqual([true, true, true])
 })
 
-test('20,000 keys leased and denied keep nothing alive of the texts they were cut from', async () => {
+test('20,000 leased and denied keys do not keep in memory the texts that they were cut from', async () => {
   const server = await serverForTest()
   const limiter = limiterForTest('1/hour', {
     ...PATIENT,
@@ -173,7 +173,7 @@ test('20,000 keys leased and denied keep nothing alive of the texts they were cu
   expect(heap() - before).toBeLessThan(12e6)
 })
 
-test('units of a lease that ends while Redis is away are not given to what decides then', async () => {
+test('units of a lease that ends while Redis is away are not added to the local fallback', async () => {
   const server = await serverForTest()
   const limiter = limiterForTest('100/hour', {
     ...PATIENT,

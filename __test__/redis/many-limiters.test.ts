@@ -45,7 +45,7 @@ test('ten thousand limiters without Redis take little memory, and each keeps its
   }
 })
 
-test('where there is no memory to count in, calls are denied with a warning, and none rejects', async () => {
+test('without memory for local counters, calls are denied with a warning, and none rejects', async () => {
   const warnings: unknown[] = []
   const listener = (warning: Error & { code?: string }): void => void warnings.push(warning.code)
   process.on('warning', listener)
@@ -67,7 +67,7 @@ test('where there is no memory to count in, calls are denied with a warning, and
   expect(warnings.filter((code) => code === 'RATETHROTTLE_NO_LOCAL')).toHaveLength(1)
 })
 
-test('a share that the core cannot count as it is becomes a little less, never more', async () => {
+test('a share that the core cannot represent is rounded down, never up', async () => {
   const storage = await away()
   // 333,333,334 has next to no divisor in common with the window.
   for (const [limit, processes] of [

@@ -44,7 +44,7 @@ function changesForTest(): StoreChange[] {
   return changes
 }
 
-test('one warning an outage and one when it is over, whatever the number of limiters and of retries', async () => {
+test('an outage causes one warning, and its end another, whatever the number of limiters and of retries', async () => {
   const port = await freePort()
   const limiters = [1, 2, 3].map((i) => opened(`redis://127.0.0.1:${port}`, { name: `l${i}` }))
   await Promise.all(limiters.map((limiter) => limiter.check('k')))
@@ -62,7 +62,7 @@ test('one warning an outage and one when it is over, whatever the number of limi
   expect(codes()).toEqual([DOWN, UP, DOWN, UP])
 })
 
-test('a frozen Redis is one warning, and one when it thaws', async () => {
+test('a frozen Redis causes one warning, and its end another', async () => {
   const server = await serverForTest()
   const limiter = opened(server.url)
   await untilExact(limiter)
@@ -79,7 +79,7 @@ test('a frozen Redis is one warning, and one when it thaws', async () => {
   expect(codes()).toEqual([DOWN, UP])
 })
 
-test('onStoreChange takes the place of the warnings, and is told the same reason', async () => {
+test('onStoreChange replaces the warnings, and gets the same reason', async () => {
   const changes: StoreChange[] = []
   const onStoreChange = (change: StoreChange): void => void changes.push(change)
   const server = await serverForTest('--requirepass', 'right')
@@ -111,7 +111,7 @@ test('the warning says what decides meanwhile', async () => {
   expect(await said({ onError: 'closed' })).toMatch(/every call is denied/)
 })
 
-test('a round trip longer than deadlineMs: one warning, no flapping, and calls do not wait', async () => {
+test('a round trip longer than deadlineMs causes one warning, the state does not alternate, and calls do not wait', async () => {
   const changes = changesForTest()
   const server = await serverForTest()
   const wire = await SlowWire.before(server.port)
@@ -133,7 +133,7 @@ test('a round trip longer than deadlineMs: one warning, no flapping, and calls d
   expect(changes.map(({ available }) => available)).toEqual([false, true])
 })
 
-test('a limiter with a longer deadline goes on where another of the same storage can not', async () => {
+test('a limiter with a longer deadline uses a slow Redis while another of the same storage cannot', async () => {
   const server = await serverForTest()
   const wire = await SlowWire.before(server.port)
   wire.requestMs = 120
@@ -152,7 +152,7 @@ test('a limiter with a longer deadline goes on where another of the same storage
   expect(short.stats().failures.timeout).toBe(late)
 })
 
-test('redis: at a server of a cluster is said once, as MOVED', async () => {
+test('a redis: URL of a cluster node is reported once, as MOVED', async () => {
   const changes = changesForTest()
   const server = await serverForTest('--cluster-enabled', 'yes')
   const other = await serverForTest('--cluster-enabled', 'yes')
@@ -190,7 +190,7 @@ async function pairForTest(slot: number): Promise<[Server, Server]> {
   return [low, high]
 }
 
-test('redis: at a server of a cluster is said although it holds every other key', async () => {
+test('a redis: URL of a cluster node is reported although that server holds every other key', async () => {
   const changes = changesForTest()
   const [low, high] = await pairForTest(8_191)
   const isLow = async (name: string): Promise<boolean> =>
@@ -208,7 +208,7 @@ test('redis: at a server of a cluster is said although it holds every other key'
   expect(changes.map(({ available, reason }) => [available, reason])).toEqual([[false, 'MOVED']])
 })
 
-test('several servers of a cluster that fail together are one warning', async () => {
+test('several servers of a cluster that fail together cause one warning', async () => {
   const changes = changesForTest()
   const pair = await pairForTest(8_191)
   const limiter = opened(`redis+cluster://127.0.0.1:${pair[0].port}`, {}, 5_000)

@@ -74,7 +74,7 @@ async function refusals({ admin }: Guarded): Promise<string[]> {
   })
 }
 
-test('what the docs permit is enough, on a server and on a cluster, and nothing else is asked', async () => {
+test('the permissions in the docs are enough on a server and on a cluster, and no other command is sent', async () => {
   const [user = '', ...rule] = documentedRule()
   const server = await guardedServer('admin')
   const cluster = await guardedCluster('admin')
@@ -103,7 +103,7 @@ test('what the docs permit is enough, on a server and on a cluster, and nothing 
   expect(asked.filter((refusal) => !refusal.includes('client|setinfo'))).toEqual([])
 })
 
-test("a cluster comes back after an outage where a user may use its own prefix only, also with onError: 'open'", async () => {
+test("a user limited to its own prefix reconnects to a cluster after an outage, also with onError: 'open'", async () => {
   const cluster = await guardedCluster('admin')
   await cluster.admin.acl('SETUSER', 'app', 'on', '>pw', '~app:*', '+@all')
   const url = `redis+cluster://app:pw@127.0.0.1:${cluster.port}`
@@ -118,7 +118,7 @@ test("a cluster comes back after an outage where a user may use its own prefix o
   expect(await refusals(cluster)).toEqual([])
 })
 
-test('a user that may use the names of one limiter only comes back as well', async () => {
+test('a user limited to the names of one limiter reconnects as well', async () => {
   const server = await guardedServer('admin')
   const cluster = await guardedCluster('admin')
   const ends: boolean[] = []

@@ -13,7 +13,7 @@ function documentedRule(): string[] {
   return rule.trim().split(/\s+/).slice(2)
 }
 
-it('the permissions that the docs name are enough', async () => {
+it('the permissions in the docs are enough', async () => {
   const server = await serverForTest()
   const [user = '', ...rule] = documentedRule()
   await server.admin.acl('SETUSER', user, ...rule)

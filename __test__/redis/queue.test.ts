@@ -6,7 +6,7 @@ import { serverForTest } from './server.ts'
 const PATIENT = { deadlineMs: 10_000 }
 
 describe('wait', () => {
-  it('admits one after the other, first come first served, at the pace of the limit', async () => {
+  it('admits waiters one after another, first come, first served, at the rate of the limit', async () => {
     const server = await serverForTest()
     const options = { url: server.url, algorithm: 'leaky-bucket', ...PATIENT } as const
     const limiter = limiterForTest('1/50ms', options)
@@ -19,7 +19,7 @@ describe('wait', () => {
     expect(performance.now() - start).toBeGreaterThanOrEqual(149)
   })
 
-  it('gives up when aborted, when it would take too long, or when the limiter is closed', async () => {
+  it('rejects when aborted, when it would take too long, or when the limiter is closed', async () => {
     const server = await serverForTest()
     const limiter = limiterForTest('1/minute', { url: server.url, ...PATIENT })
     await limiter.check('k')

@@ -42,7 +42,7 @@ function countWalks(): { walks: number } {
   return seen
 }
 
-test('to remember one more denial when the table is full walks over no map', async () => {
+test('remembering one more denial in a full table does not walk over the table', async () => {
   const server = await serverForTest()
   const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
   const deny = async (from: number, count: number): Promise<void> => {
@@ -70,7 +70,7 @@ test.for([
   { kind: 'a window of a day', limits: '2/day', options: {} },
   { kind: 'a log of a week', limits: '2/week', options: { algorithm: 'sliding-log' } },
 ] as const)(
-  '$kind is remembered for 30 seconds: a reset elsewhere is seen then',
+  '$kind is remembered for 30 seconds at most: a reset by another process is seen afterwards',
   async ({ limits, options }) => {
     const server = await serverForTest()
     const clock = new FakeClock(1_000_000_000)
@@ -92,7 +92,7 @@ test.for([
   },
 )
 
-test('a denied key keeps nothing alive of the text that it was cut from', async () => {
+test('a denied key does not keep in memory the text that it was cut from', async () => {
   const server = await serverForTest()
   const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
   await untilExact(limiter)
@@ -112,7 +112,7 @@ test('a denied key keeps nothing alive of the text that it was cut from', async 
   expect(heap() - before).toBeLessThan(12e6)
 })
 
-test('of long keys nothing but a hash is kept, and each is still its own', async () => {
+test('long keys are remembered by their hash, and are not mixed up', async () => {
   const server = await serverForTest()
   const limiter = limiterForTest('1/hour', { url: server.url, ...PATIENT })
   await untilExact(limiter)

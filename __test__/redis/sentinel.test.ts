@@ -37,7 +37,7 @@ async function startSentinel(primary: Server): Promise<number> {
   return port
 }
 
-it('Sentinel: the primary is killed, and the replica that takes over has the counts', async () => {
+it('under Sentinel the counts survive the death of the primary', async () => {
   const primary = await serverForTest(...guardSettings())
   const replica = await serverForTest(
     ...guardSettings(),

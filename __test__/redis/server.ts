@@ -51,7 +51,7 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** A port nobody listens on. */
+/** A port on which no server listens. */
 export async function freePort(): Promise<number> {
   const server = createServer()
   server.listen(0, '127.0.0.1')
@@ -63,12 +63,12 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Starts a server on a free port. Whoever does stops it. */
+/** Starts a server on a free port. The caller stops it. */
 export async function startServer(...settings: string[]): Promise<Server> {
   return startServerOn(await freePort(), ...settings)
 }
 
-/** Starts a server on this port. Whoever does stops it. */
+/** Starts a server on this port. The caller stops it. */
 export async function startServerOn(port: number, ...settings: string[]): Promise<Server> {
   const server = new OwnServer(port, settings)
   await server.start()
@@ -168,7 +168,7 @@ class OwnServer implements Server {
   }
 }
 
-/** Waits until somebody listens on the port. */
+/** Waits until a server listens on the port. */
 export async function untilListening(port: number): Promise<void> {
   const end = Date.now() + START_MS
   while (!(await isListening(port))) {

@@ -6,30 +6,30 @@ import { admitted, Sharer, untilAway, untilShared } from './sharers.ts'
 const LIMIT = 100
 const WINDOWS = { algorithm: 'fixed-window' } as const
 
-test('other services on the same prefix take nothing of the share, each other kind of limiter neither', async () => {
+test('limiters with another name, other limits or another prefix take nothing of a share', async () => {
   const server = await serverForTest()
   const ours = { url: server.url, limit: `${LIMIT}/hour`, options: WINDOWS }
   const [one, two] = (await Sharer.many(2, ours)) as [Sharer, Sharer]
-  const strangers = await Sharer.many(3, { ...ours, limit: '7/minute' })
+  const others = await Sharer.many(3, { ...ours, limit: '7/minute' })
   // Another name, other limits of the same name, another prefix; and only two with what we have.
   await Promise.all([one.open('api'), two.open('api'), one.open('login'), one.open('search')])
-  await Promise.all(strangers.map((stranger) => stranger.open('api')))
-  await Promise.all(strangers.map((stranger) => stranger.open('their own')))
+  await Promise.all(others.map((other) => other.open('api')))
+  await Promise.all(others.map((other) => other.open('their own')))
   await untilShared([one, two], 2, 'api')
-  await untilShared(strangers, 3, 'api')
+  await untilShared(others, 3, 'api')
   await untilShared([one], 1, 'login')
   await sleep(2_500)
   server.signal('SIGSTOP')
   await untilAway([one, two], 'api')
   expect(await admitted([one, two], 2 * LIMIT, { name: 'api' })).toBe(LIMIT)
   expect(await one.ask(2 * LIMIT, { name: 'login' })).toBe(LIMIT)
-  await untilAway(strangers, 'api')
-  const theirs = await admitted(strangers, 20, { name: 'api' })
+  await untilAway(others, 'api')
+  const theirs = await admitted(others, 20, { name: 'api' })
   expect(theirs).toBeGreaterThanOrEqual(7)
   expect(theirs).toBeLessThanOrEqual(9)
 })
 
-test('one command a heartbeat, and few keys, however many limiters there are', async () => {
+test('a heartbeat is one command, and few keys exist, whatever the number of limiters', async () => {
   const server = await serverForTest()
   const first = limiterForTest('100/hour', { url: server.url, name: 'first', deadlineMs: 5_000 })
   await untilExact(first)
@@ -64,7 +64,7 @@ test('one command a heartbeat, and few keys, however many limiters there are', a
   expect(await few.processes('first')).toBe(2)
 })
 
-test('two limiters of one name in one process have one share between them', async () => {
+test('two limiters of one name in one process have one share', async () => {
   const server = await serverForTest()
   const options = { ...WINDOWS, url: server.url, name: 'twice' }
   const [one, two] = [1, 2].map(() => limiterForTest('10/hour', options)) as [

@@ -17,7 +17,7 @@ const ORDERS = [
   ),
 ]
 
-test('four processes that were asked before there was a Redis share the limit when it goes', async () => {
+test('four processes that had calls before Redis started share the limit when Redis goes away', async () => {
   const port = await freePort()
   const url = `redis://127.0.0.1:${port}/0`
   const sharers = await Sharer.many(4, { ...TERMS, url, options: { connectTimeoutMs: undefined } })
@@ -36,7 +36,7 @@ test('four processes that were asked before there was a Redis share the limit wh
 })
 
 test(
-  'orders of early calls, with a Redis that is frozen or gone',
+  'in any order of early calls the processes admit the limit and at most 3 more while Redis is frozen or gone',
   async () => {
     for (const [order, early] of ORDERS.entries()) {
       const port = await freePort()
@@ -59,7 +59,7 @@ test(
   60_000 * ORDERS.length,
 )
 
-test('a process that joins just before an outage does not add to what the others admit', async () => {
+test('a process that joins just before an outage does not raise the total that is admitted', async () => {
   for (const pauseMs of [0, 40, 300, 1_200]) {
     const server = await serverForTest()
     const terms = { ...TERMS, url: server.url, options: WINDOWS }
@@ -79,7 +79,7 @@ test('a process that joins just before an outage does not add to what the others
   }
 })
 
-test('what was granted of a small share counts when the share grows, and of a large one when it shrinks', async () => {
+test('units admitted from a local share still count after the share grows or shrinks', async () => {
   const port = await freePort()
   const url = `redis://127.0.0.1:${port}/0`
   const first = await Sharer.start({ ...TERMS, url, options: WINDOWS })
@@ -110,7 +110,7 @@ test('what was granted of a small share counts when the share grows, and of a la
   expect(await admitted(rest, LIMIT, { key: 'fresh' })).toBe(LIMIT)
 })
 
-test('after processes have gone, those that are left have the whole limit in the next outage', async () => {
+test('after processes end, the remaining ones share the whole limit in the next outage', async () => {
   const server = await serverForTest()
   const sharers = await Sharer.many(4, { ...TERMS, url: server.url, options: WINDOWS })
   await Promise.all(sharers.map((sharer) => sharer.open()))

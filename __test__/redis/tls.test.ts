@@ -40,7 +40,7 @@ test('rediss: trusts the authority that NODE_EXTRA_CA_CERTS names, and no other'
   expect(other.err).toMatch(/RATETHROTTLE_STORE_DOWN.*NODE_EXTRA_CA_CERTS/)
 })
 
-test('a client with an authority and a certificate of its own is copied with both', async () => {
+test('the connection made from a given client uses its authority and its certificate', async () => {
   const { port } = await secureServer(authority.issue('mutual'), '--tls-auth-clients', 'yes')
   const { cert, key } = authority.issue('client')
   const tls = { ca: authority.text, cert: authority.read(cert), key: authority.read(key) }
@@ -58,7 +58,7 @@ test('a client with an authority and a certificate of its own is copied with bot
   expect(reason).toMatch(/^(ERR_SSL_|ECONNRESET|hangup)/)
 })
 
-test('a connection over TLS is made again after it broke', async () => {
+test('a broken TLS connection is made again', async () => {
   const { port, server } = await secureServer(authority.issue('again'), ...anyone)
   const client = asClient(clientOf('ioredis 6', { port, tls: { ca: authority.text } }))
   const limiter = limiterForTest('1000/hour', { client, name: 'again' })
@@ -68,7 +68,7 @@ test('a connection over TLS is made again after it broke', async () => {
   await untilExact(limiter)
 })
 
-test('a cluster over TLS', async () => {
+test('limits are exact over a cluster with TLS', async () => {
   const { port, server } = await secureServer(
     authority.issue('cluster'),
     ...anyone,

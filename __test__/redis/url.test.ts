@@ -58,7 +58,7 @@ test('a Unix socket has a URL, with a database and a password', async () => {
   await limiter.close()
 })
 
-test('Valkey has URLs in its own name', async () => {
+test('valkey: and valkeys: URLs are accepted', async () => {
   const server = await serverForTest()
   const cluster = await guardedCluster('pw')
   const outcomes = [
@@ -85,7 +85,7 @@ test('Valkey has URLs in its own name', async () => {
   }
 })
 
-test('what is wrong with a URL of a socket is named, and nothing of it is shown', () => {
+test('an invalid socket URL names the invalid part, and is not shown', () => {
   const wrong: [string, string][] = [
     ['redis+unix://:hunter2@host/path', 'invalid socket path'],
     ['redis+unix://:hunter2@', 'invalid socket path'],
@@ -126,7 +126,7 @@ class Mock {
   eval = async (): Promise<never> => Promise.reject(new Error('not implemented'))
 }
 
-test('a mock is refused when it is handed over, with a code, and does not count locally', () => {
+test('a mock client is refused with a code, and nothing counts locally', () => {
   const client = new Mock() as never
   const ways: [string, () => unknown][] = [
     ['client', () => new RedisLimiter('5/hour', { client })],
@@ -142,7 +142,7 @@ test('a mock is refused when it is handed over, with a code, and does not count 
   }
 })
 
-test('clients of ioredis are told from mocks, in each version and state', async () => {
+test('clients of ioredis are distinguished from mocks, in each version and state', async () => {
   const { port } = await guardedServer('')
   const { Redis: Redis5, Cluster: Cluster5 } = load('ioredis-5')
   const { Cluster } = load('ioredis')

@@ -30,19 +30,16 @@ async function serving(options: object) {
   return { app, ask }
 }
 
-it.each(ALGORITHMS)(
-  '%s: requests under other limits wait their turn in one line',
-  async (algorithm) => {
-    const { ask } = await serving({ algorithm, slowDown: '20 seconds' })
-    const statuses = await Promise.all(
-      ['2/second', '2/second', '3/second', '2/second', '3/second'].map((plan) => ask(plan)),
-    )
-    expect(statuses).toEqual([200, 200, 200, 200, 200])
-  },
-)
+it.each(ALGORITHMS)('%s: requests with different limits wait in one queue', async (algorithm) => {
+  const { ask } = await serving({ algorithm, slowDown: '20 seconds' })
+  const statuses = await Promise.all(
+    ['2/second', '2/second', '3/second', '2/second', '3/second'].map((plan) => ask(plan)),
+  )
+  expect(statuses).toEqual([200, 200, 200, 200, 200])
+})
 
 it.each(ALGORITHMS)(
-  '%s: what counts by its outcome counts under the next limits too',
+  '%s: a charge by outcome counts under the limits of the next request too',
   async (algorithm) => {
     const countWhen = ({ status }: { status: number }): boolean => status === 401
     const { ask } = await serving({ algorithm, countWhen })

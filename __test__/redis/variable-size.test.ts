@@ -18,25 +18,28 @@ async function variable(options: object) {
   return { server, limiter, size }
 }
 
-it.each(ALGORITHMS)('%s: a key that met a thousand windows keeps 24 of them', async (algorithm) => {
-  const clock = new FakeClock(1_800_057_600_000)
-  const { limiter, size } = await variable({ algorithm, clock })
-  for (let i = 0; i < 1_000; i++) {
-    const [shorter] = per(2_000, 1_000 + i)
-    await limiter.with([...per(2_000, 3_600_000), shorter as Limit]).check('a')
-    clock.advance(20)
-  }
-  // The head of the state, the records, and in a log 14 bytes a charge.
-  expect(await size()).toBeLessThanOrEqual(
-    44 + 24 * 32 + (algorithm === 'sliding-log' ? 14_000 : 0),
-  )
-  // A unit of the hour owes more time than a bucket of a second holds: few are admitted.
-  const { remaining } = await limiter.with(per(2_000, 3_600_000)).peek('a')
-  if (algorithm === 'sliding-log' || algorithm === 'fixed-window') expect(remaining).toBe(1_000)
-  else expect(remaining).toBeLessThan(2_000)
-})
+it.each(ALGORITHMS)(
+  '%s: a key used with a thousand windows keeps 24 records',
+  async (algorithm) => {
+    const clock = new FakeClock(1_800_057_600_000)
+    const { limiter, size } = await variable({ algorithm, clock })
+    for (let i = 0; i < 1_000; i++) {
+      const [shorter] = per(2_000, 1_000 + i)
+      await limiter.with([...per(2_000, 3_600_000), shorter as Limit]).check('a')
+      clock.advance(20)
+    }
+    // The head of the state, the records, and in a log 14 bytes a charge.
+    expect(await size()).toBeLessThanOrEqual(
+      44 + 24 * 32 + (algorithm === 'sliding-log' ? 14_000 : 0),
+    )
+    // A unit of the hour owes more time than a bucket of a second holds: few are admitted.
+    const { remaining } = await limiter.with(per(2_000, 3_600_000)).peek('a')
+    if (algorithm === 'sliding-log' || algorithm === 'fixed-window') expect(remaining).toBe(1_000)
+    else expect(remaining).toBeLessThan(2_000)
+  },
+)
 
-it('a log keeps what counts, and no more than as much again', async () => {
+it('a log keeps the charges that count, and at most as many expired ones', async () => {
   const clock = new FakeClock(1_800_057_600_000)
   const { limiter, size } = await variable({ algorithm: 'sliding-log', clock })
   const tier = limiter.with(per(50, 1_000))
@@ -51,7 +54,7 @@ it('a log keeps what counts, and no more than as much again', async () => {
 })
 
 it.each(ALGORITHMS)(
-  '%s: without Redis a process has its share of whatever the limits are',
+  '%s: without Redis a process has its share of the limits of each call',
   async (algorithm) => {
     const { server, limiter } = await variable({ algorithm, processes: 3, deadlineMs: 50 })
     expect((await limiter.with(per(9, 3_600_000)).check('other')).remaining).toBe(8)

@@ -21,7 +21,7 @@ function variable(options: object): RedisVariableLimiter {
 
 const per = (count: number, windowMs: number): readonly Limit[] => [{ count, windowMs }]
 
-it('callers with other limits wait in one line for a key, first come first served', async () => {
+it('callers with different limits wait in one queue for a key, first come, first served', async () => {
   const limiter = variable({ algorithm: 'token-bucket' })
   const [slow, quick] = [limiter.with(per(1, 300)), limiter.with(per(3, 300))]
   expect((await slow.check('a')).allowed).toBe(true)
@@ -45,7 +45,7 @@ it('a wait that is too long is refused at once, and nothing is charged', async (
   expect((await limiter.with(per(3, 60_000)).check('a')).remaining).toBe(0)
 })
 
-it('a caller who leaves the line is not charged, and closing turns away those who wait', async () => {
+it('an aborted wait is not charged, and close rejects the waits that are left', async () => {
   const limiter = variable({ algorithm: 'fixed-window' })
   const tier = limiter.with(per(1, 60_000))
   expect((await tier.check('a')).allowed).toBe(true)
@@ -64,7 +64,7 @@ it('a caller who leaves the line is not charged, and closing turns away those wh
   await expect(tier.check('a')).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
-it('a reset admits the head of the line, whatever its limits are', async () => {
+it('a reset admits the first waiter, whatever its limits are', async () => {
   const limiter = variable({ algorithm: 'sliding-log' })
   const tier = limiter.with(per(1, 3_600_000))
   expect((await tier.check('a')).allowed).toBe(true)
@@ -75,7 +75,7 @@ it('a reset admits the head of the line, whatever its limits are', async () => {
 })
 
 it.each(ALGORITHMS)(
-  '%s: a clock that is put back by a day costs a key no day',
+  '%s: a clock that steps back by a day does not deny a key for a day',
   async (algorithm) => {
     const clock = new FakeClock(1_800_057_600_000)
     const limiter = variable({ algorithm, clock, localDenials: false })
@@ -92,29 +92,32 @@ it.each(ALGORITHMS)(
   },
 )
 
-it.each(ALGORITHMS)('%s: what is no state of these limits is taken for none', async (algorithm) => {
-  const limiter = variable({ algorithm, localDenials: false })
-  const tier = limiter.with(per(3, 60_000))
-  await tier.check('a')
-  const states = await server.admin.keys('*:{a}')
-  const state = states.find((key) => key.includes(`waits%0020${named}:`)) ?? ''
-  expect(state).not.toBe('')
-  const foreign = [
-    () => server.admin.set(state, 'g'.repeat(900)),
-    () => server.admin.set(state, `l${'\0'.repeat(2_000)}`),
-    () => server.admin.set(state, ''),
-    () => server.admin.lpush(state, 'x'),
-  ]
-  for (const put of foreign) {
-    await server.admin.del(state)
-    await put()
-    const decision = await tier.check('a')
-    expect([decision.allowed, decision.remaining]).toEqual([true, 2])
-    expect((await tier.check('a')).remaining).toBe(1)
-  }
-})
+it.each(ALGORITHMS)(
+  '%s: a stored value that is no state of these limits counts as absent',
+  async (algorithm) => {
+    const limiter = variable({ algorithm, localDenials: false })
+    const tier = limiter.with(per(3, 60_000))
+    await tier.check('a')
+    const states = await server.admin.keys('*:{a}')
+    const state = states.find((key) => key.includes(`waits%0020${named}:`)) ?? ''
+    expect(state).not.toBe('')
+    const foreign = [
+      () => server.admin.set(state, 'g'.repeat(900)),
+      () => server.admin.set(state, `l${'\0'.repeat(2_000)}`),
+      () => server.admin.set(state, ''),
+      () => server.admin.lpush(state, 'x'),
+    ]
+    for (const put of foreign) {
+      await server.admin.del(state)
+      await put()
+      const decision = await tier.check('a')
+      expect([decision.allowed, decision.remaining]).toEqual([true, 2])
+      expect((await tier.check('a')).remaining).toBe(1)
+    }
+  },
+)
 
-it('limits that cannot be counted are refused where they are named, with the core’s code', async () => {
+it('limits that cannot be counted exactly are refused at the call, with the code of the core', async () => {
   const limiter = variable({ algorithm: 'sliding-window' })
   let refused: unknown
   try {

@@ -62,7 +62,7 @@ class Pair {
       localDenials: false,
       deadlineMs: 30_000,
     })
-    // In memory each window has its table from its first use on, whoever's that is.
+    // In memory each window has its table from its first use on, by any key.
     for (const plan of this.#plans) this.#native.with(plan).check('warm')
   }
 
@@ -185,7 +185,7 @@ function randomPlans(random: Random, algorithm: Algorithm): readonly (readonly L
   )
 }
 
-describe('limits that change are counted in Redis as in memory, to the last field', () => {
+describe('limits per call give the same decisions in Redis as in memory, in every field', () => {
   for (const algorithm of ALGORITHMS) {
     it(`${algorithm}`, { timeout: 3_600_000 }, async () => {
       const random = randomFor(`variable ${algorithm}`)
@@ -196,7 +196,7 @@ describe('limits that change are counted in Redis as in memory, to the last fiel
   }
 })
 
-it('a log of many charges, of which some go by and others are given back', async () => {
+it('a log with many charges, of which some expire and others are refunded, counts as in memory', async () => {
   const random = randomFor('variable long log')
   const clock = new FakeClock(1_800_057_600_000)
   const options = { algorithm: 'sliding-log', clock } as const

@@ -36,7 +36,7 @@ async function connections(server: Server): Promise<number> {
   return String(list).trim().split('\n').length
 }
 
-describe('what goes over the wire', () => {
+describe('commands that are sent', () => {
   for (const limits of ['1000/hour', FIVE]) {
     it(`one command for each check, refund, block or reset against ${limits}`, async () => {
       const server = await serverForTest()
@@ -54,7 +54,7 @@ describe('what goes over the wire', () => {
     })
   }
 
-  it('several limiters that share a storage share its connection', async () => {
+  it('several limiters of one storage share one connection', async () => {
     const server = await serverForTest()
     const first = limiterForTest('5/hour', { url: server.url, ...PATIENT })
     const second = limiterForTest('5/hour', { storage: first.storage, name: 'b', ...PATIENT })
@@ -66,7 +66,7 @@ describe('what goes over the wire', () => {
     await until(async () => (await connections(server)) === 1)
   })
 
-  it("a user's client is neither changed nor closed, and its keyPrefix holds", async () => {
+  it('a given client is neither changed nor closed, and its keyPrefix is used', async () => {
     const server = await serverForTest()
     const client = new Redis(server.port, '127.0.0.1', {
       keyPrefix: 'app:',
@@ -104,9 +104,9 @@ it('works with a client of ioredis 5 as with one of 6', async () => {
   expect([await admits(limiter, 'k'), failures(limiter)]).toEqual([true, 0])
 })
 
-describe('what stays in Redis', () => {
+describe('keys that stay in Redis', () => {
   for (const algorithm of ALGORITHMS) {
-    it(`${algorithm}: a denial changes no byte, and after the window nothing is left`, async () => {
+    it(`${algorithm}: a denial changes no byte, and after the window no key is left`, async () => {
       const server = await serverForTest()
       const options = { url: server.url, algorithm, localDenials: false, ...PATIENT }
       const limiter = limiterForTest('3/500ms; 5/700ms', options)
@@ -127,7 +127,7 @@ describe('what stays in Redis', () => {
     })
   }
 
-  it('no key is immortal, and a refund leaves none behind', async () => {
+  it('every key expires, also after a refund', async () => {
     const server = await serverForTest()
     for (const algorithm of ALGORITHMS) {
       const limiter = limiterForTest('5/minute', { url: server.url, algorithm, ...PATIENT })
@@ -147,7 +147,7 @@ describe('what stays in Redis', () => {
     }
   })
 
-  it('foreign and broken values under our keys heal', async () => {
+  it('foreign and damaged values under our keys are replaced', async () => {
     const server = await serverForTest()
     for (const algorithm of ALGORITHMS) {
       const limiter = limiterForTest('5/minute', { url: server.url, algorithm, ...PATIENT })
@@ -185,7 +185,7 @@ it('8 processes, one key, each algorithm: exactly the limit is admitted', async 
   })
 })
 
-it('hundreds of odd keys have hundreds of budgets', async () => {
+it('hundreds of unusual keys have a budget each', async () => {
   const server = await serverForTest()
   const limiter = new RedisLimiter('1/hour', { url: server.url, name: 'a{b}c%', ...PATIENT })
   onTestFinished(() => limiter.close())

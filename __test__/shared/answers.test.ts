@@ -28,7 +28,7 @@ function parts(decision: Decision): [object, number[]] {
 }
 
 it.each(ALGORITHMS)(
-  '%s: a shared limiter answers as one in memory, in every field',
+  '%s: a shared limiter gives the decisions of one in memory, in every field',
   (algorithm) => {
     const random = randomFor(`shared answers ${algorithm}`)
     for (let round = 0; round < 12; round++) {

@@ -8,7 +8,7 @@ const open = (options: object) => () => new RateLimiter('5/minute', options as n
 const created = (options: object) => () =>
   createLimiter({ limits: '5/minute', ...options } as never)
 
-it('what can not be shared is refused by name', () => {
+it('options that cannot be shared are refused, and the message names them', () => {
   expect(open({ shared: true })).toThrow('shared: true requires name')
   expect(open({ shared: true, name: 'x', clock: new FakeClock() })).toThrow('clock')
   expect(open({ shared: true, name: 'x', clock: Date })).toThrow(TypeError)
@@ -21,7 +21,7 @@ it('what can not be shared is refused by name', () => {
   expect(created({ storage: 'redis://127.0.0.1:1', shared: true, name: 'x' })).toThrow('shared')
 })
 
-it('a storage needs a name of a reasonable length', () => {
+it('a shared storage needs a name of 1 to 80 characters', () => {
   for (const bad of [
     'shared:',
     'shared',
@@ -34,7 +34,7 @@ it('a storage needs a name of a reasonable length', () => {
   }
 })
 
-it('in one process two parts that disagree on the limits hear of it', () => {
+it('two limiters of one process with one name and different limits get an error', () => {
   const name = freshName()
   const first = open({ shared: true, name })()
   expect(() => new RateLimiter('6/minute', { shared: true, name })).toThrow(
@@ -43,7 +43,7 @@ it('in one process two parts that disagree on the limits hear of it', () => {
   first.close()
 })
 
-it('each budget of an adapter has a state of its own, common to all of its processes', async () => {
+it('each budget of an adapter has its own shared table', async () => {
   const storage = `shared:${freshName()}`
   const serve = async () => {
     const app = Fastify()

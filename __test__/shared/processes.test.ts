@@ -26,7 +26,7 @@ describe.each(ALGORITHMS)('%s: four processes, each with a worker thread beside'
   })
 })
 
-it('a limiter and a storage of the same name are one state', async () => {
+it('a shared limiter and a shared storage of the same name use one table', async () => {
   const name = freshName()
   const limiter = createLimiter({ limits: '10/day', storage: `shared:${name}` })
   const one = new RateLimiter('10/day', { name, shared: true })
@@ -42,7 +42,7 @@ it('a limiter and a storage of the same name are one state', async () => {
   memory.close()
 })
 
-it('a ban outlives every process that knew of it', async () => {
+it('a block outlives all processes that were attached', async () => {
   const options = { name: freshName(), blockFor: '1 hour' }
   expect(await act({ limits: '3/day', options, checks: 5 })).toMatchObject({ admitted: 3 })
   for (let turn = 0; turn < 3; turn++) {
@@ -56,7 +56,7 @@ it('a ban outlives every process that knew of it', async () => {
   limiter.close()
 })
 
-it('other settings are another state, and whoever comes second is told', async () => {
+it('one name with two settings is two tables, and the second process gets a warning', async () => {
   const options = { name: freshName() }
   const [child] = await actAndStay({ limits: '3/day', options, checks: 3 })
   const other = await act({ limits: '5/day', options, checks: 9 })

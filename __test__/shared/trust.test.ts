@@ -36,7 +36,7 @@ const TAMPERED: readonly [string, string, (file: string) => void][] = [
 ]
 
 describe.each(TAMPERED)('a file %s', (_, why, tamper) => {
-  it('is an error that says why, or by choice a private state and a warning', async () => {
+  it('is an error that says why; with onMismatch: private a warning, and a table of this process', async () => {
     const [what, file] = await used()
     tamper(file)
     try {
@@ -54,8 +54,8 @@ describe.each(TAMPERED)('a file %s', (_, why, tamper) => {
   })
 })
 
-describe('while processes use it', () => {
-  it('a file that is truncated is no signal: each counts for itself, and is told', async () => {
+describe('a shared file that processes use', () => {
+  it('when truncated raises no signal: each process counts for itself, with a warning', async () => {
     const { code, out, err } = await run('shared/truncated.mjs', [freshName()])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(JSON.parse(out)).toEqual({
@@ -66,7 +66,7 @@ describe('while processes use it', () => {
     })
   })
 
-  it('a file that is removed is shared anew, by those who had it too', async () => {
+  it('when removed is made again and shared, also by processes that had it open', async () => {
     const [what, file] = await used()
     const [child] = await actAndStay({ ...what, checks: 1 })
     fs.rmSync(file)
@@ -81,7 +81,7 @@ describe('while processes use it', () => {
 })
 
 describe.skipIf(!isRoot)('another user', () => {
-  it('has a state of its own, and no way to this one', async () => {
+  it('has its own tables, and cannot open those of this user', async () => {
     const [what, file] = await used()
     const mine = fs.statSync(file)
     const other = await act({ ...what, uid: NOBODY, checks: 9 })
@@ -98,10 +98,10 @@ describe.skipIf(!isRoot)('another user', () => {
 
 const SMALL = (size: string): string => `mount -t tmpfs -o size=${size} tmpfs /dev/shm`
 
-describe.skipIf(!mayUnshare())('on a system that looks different', () => {
+describe.skipIf(!mayUnshare())('in a namespace with another system state', () => {
   const what = { limits: '5/day', options: { name: 'elsewhere' }, checks: 9 }
 
-  it('a /dev/shm with too little room is an error, not a signal', () => {
+  it('a /dev/shm with too little space is an error, not a signal', () => {
     const refused = actWhere('-m', SMALL('1m'), what)
     expect(refused).toMatchObject({ code: 'SHARED_NO_SPACE', name: 'Error' })
     expect(refused.message).toContain('no room for 3440640 bytes')
@@ -111,7 +111,7 @@ describe.skipIf(!mayUnshare())('on a system that looks different', () => {
     expect(actWhere('-m', SMALL('1m'), { ...what, options })).toMatchObject({ admitted: 5 })
   })
 
-  it('a limiter is not troubled when the rest of /dev/shm fills up', () => {
+  it('an existing limiter works while the rest of /dev/shm fills up', () => {
     const fill = `${SMALL('4m')}
       mkdir -m 700 /dev/shm/ratethrottle-0
       "$0" "$1" '${JSON.stringify({ ...what, checks: 1 })}' > /dev/null
@@ -124,7 +124,7 @@ describe.skipIf(!mayUnshare())('on a system that looks different', () => {
     expect(actWhere('-m', hide, what)).toMatchObject({ code: 'SHARED_FAILED' })
   })
 
-  it.skipIf(!isRoot)('a directory that somebody else made is refused', () => {
+  it.skipIf(!isRoot)('a directory that belongs to another user is refused', () => {
     const squat = (how: string) => `${SMALL('8m')}; mkdir /dev/shm/ratethrottle-0; ${how}`
     const theirs = actWhere('-m', squat(`chown ${NOBODY} /dev/shm/ratethrottle-0`), what)
     expect(theirs).toMatchObject({ code: 'SHARED_UNTRUSTED' })
@@ -147,7 +147,7 @@ describe.skipIf(!mayUnshare())('on a system that looks different', () => {
     fs.rmSync(file)
   })
 
-  it('a process with another monotonic clock is refused while others count', async () => {
+  it('a process with another monotonic clock is refused while other processes count', async () => {
     const [before, file] = await used()
     const [child] = await actAndStay(before)
     const refused = actWhere('--time --monotonic=864000 --fork', ':', before)

@@ -10,7 +10,7 @@ import {
 } from 'ratethrottle'
 import { expectTypeOf, test } from 'vitest'
 
-test('what must compile', () => {
+test('valid uses of the public API compile', () => {
   const limiter = new RateLimiter('100/minute', {
     clock: new FakeClock(),
     burst: 200,
@@ -35,7 +35,7 @@ test('what must compile', () => {
   parseLimits('1000/hour; 20/second')
 })
 
-test('what must not', () => {
+test('invalid uses of the public API do not compile', () => {
   // @ts-expect-error an unknown unit
   new RateLimiter('10/fortnight')
   // @ts-expect-error no limit

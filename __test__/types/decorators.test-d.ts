@@ -15,7 +15,7 @@ declare const remote: {
 }
 const limiter = new RateLimiter('5/s')
 
-test('what must compile', () => {
+test('valid uses of the decorators compile', () => {
   class Service<T> {
     readonly id = 5
 
@@ -101,7 +101,7 @@ test('what must compile', () => {
   expectTypeOf<Service<number>['later']>().toEqualTypeOf<() => Promise<number>>()
 })
 
-test('by hand, kept for later, and where others take any decorator', () => {
+test('decorators applied by hand, kept in a variable, and passed where any decorator is accepted compile', () => {
   const method = { m: (by: number) => `${by}` }.m
   const limited = limit('5/s')(method, {} as ClassMethodDecoratorContext)
   expectTypeOf(limited).toEqualTypeOf<(by: number) => string>()
@@ -120,7 +120,7 @@ test('by hand, kept for later, and where others take any decorator', () => {
   return legacy
 })
 
-test('what must not', () => {
+test('invalid uses of the decorators do not compile', () => {
   // @ts-expect-error an unknown unit
   limit('10/fortnight')
   // @ts-expect-error no limits
@@ -182,7 +182,7 @@ test('what must not', () => {
   return [Wrong, Nine]
 })
 
-test('the testing aid', () => {
+test('the types of ratethrottle/testing', () => {
   expectTypeOf(testLimiter('5/s')).toExtend<RateLimiter>()
   testLimiter(['5/s', '9/m'], { clock: new FakeClock(), burst: 9 })
   new RateLimiter('5/s', { clock: timersClock })

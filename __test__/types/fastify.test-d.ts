@@ -50,7 +50,7 @@ interface Provider extends FastifyTypeProvider {
   readonly validator: unknown
 }
 
-test('a type provider, HTTPS and secure HTTP/2', () => {
+test('the plugin fits servers with a type provider, HTTPS and secure HTTP/2', () => {
   const provided = Fastify().withTypeProvider<Provider>()
   provided.get('/', { preHandler: provided.rateThrottle('5/minute') }, () => 'ok')
   const https = Fastify({ https: {} }) as FastifyInstance<Server>
@@ -59,7 +59,7 @@ test('a type provider, HTTPS and secure HTTP/2', () => {
   secure.post('/', { onRequest: secure.rateThrottle('5/minute') }, () => 'ok')
 })
 
-test('a text that is no limit does not compile', () => {
+test('an invalid limit string does not compile in the Fastify plugin', () => {
   const app = Fastify()
   // @ts-expect-error no such unit
   app.rateThrottle('10/fortnight')
@@ -78,7 +78,7 @@ test('a text that is no limit does not compile', () => {
   app.rateThrottle({ limits: '10/minute', max: 5 })
 })
 
-test('what all adapters export', () => {
+test('the Fastify adapter exports the names that all adapters export', () => {
   firstOf(
     allOf(byIp(), byHeader('x')),
     byUser(() => undefined),
@@ -91,7 +91,7 @@ test('what all adapters export', () => {
   return thrown
 })
 
-test('nor does it in the factories of the other adapters', () => {
+test('an invalid limit string does not compile in the factories of the other adapters', () => {
   // @ts-expect-error no such unit
   express({ limits: '10/fortnight' })
   // @ts-expect-error no such unit

@@ -52,7 +52,7 @@ test("express: README's own example compiles: the request of a key function need
   })
 })
 
-test('limits from a function are taken wherever limits are', () => {
+test('a limits function is accepted wherever limits are', () => {
   rateThrottle().limit((req) => (req.reviewer === undefined ? '1/minute' : '9/minute'))
   const app = Fastify()
   app.register(forFastify, { limits: (req) => (req.reviewer === undefined ? '1/minute' : false) })

@@ -38,22 +38,22 @@ type Refusal<Texts extends readonly string[]> = {
     : never
 }
 
-describe('a literal', () => {
-  it('is its own type when the parser accepts it', () => {
+describe('the type of a limit literal', () => {
+  it('is the literal itself when the parser accepts it', () => {
     expectTypeOf<CheckedLimits<typeof ACCEPTED>>().toEqualTypeOf<typeof ACCEPTED>()
     expectTypeOf<CheckedLimits<(typeof ACCEPTED)[number]>>().toEqualTypeOf<
       (typeof ACCEPTED)[number]
     >()
   })
 
-  it('is a message when it is a plain mistake', () => {
+  it('is a message when the text is a plain mistake', () => {
     expectTypeOf<Refusal<typeof MISTAKES>>().toEqualTypeOf<typeof MISTAKES>()
     expectTypeOf<
       CheckedLimits<'10/fortnight'>
     >().toEqualTypeOf<'not a limit: 10/fortnight (a limit is such as 100/minute)'>()
   })
 
-  it('shows the one that is wrong of a list', () => {
+  it('names the invalid limit of a list', () => {
     expectTypeOf<
       CheckedLimits<'5/s; 6/eon | 7/s'>
     >().toEqualTypeOf<'not a limit: 6/eon (a limit is such as 100/minute)'>()
@@ -73,7 +73,7 @@ describe('parseLimits', () => {
     parseLimits(unsure)
   })
 
-  it('takes what is not known to the letter', () => {
+  it('accepts strings whose value the compiler does not know', () => {
     parseLimits(text)
     parseLimits(texts)
     parseLimits(frozenTexts)
@@ -91,7 +91,7 @@ describe('parseLimits', () => {
     parseLimits(parseLimits('5/s'))
   })
 
-  it('refuses mistakes', () => {
+  it('rejects invalid literals', () => {
     // @ts-expect-error no slash
     parseLimits('100 minute')
     // @ts-expect-error unknown unit
@@ -129,7 +129,7 @@ describe('parseLimits', () => {
   })
 })
 
-describe('the same parameter elsewhere', () => {
+describe('the same parameter type in user code', () => {
   it('works on a class', () => {
     const plain: Limiter = new Limiter('5/s')
     const several: Limiter = new Limiter(['5/s', '10/min'], { burst: 9 })
@@ -142,7 +142,7 @@ describe('the same parameter elsewhere', () => {
     expectTypeOf(wrong).toEqualTypeOf(held.limiter)
   })
 
-  it('works on a subclass that passes its own text on', () => {
+  it('works on a subclass that passes its text on to the constructor', () => {
     class Strict extends Limiter {
       constructor(own: string) {
         super(own)
@@ -165,7 +165,7 @@ describe('the same parameter elsewhere', () => {
     decorate('10/fortnight')
   })
 
-  it('can be switched off by naming the wide type', () => {
+  it('is not checked when the type argument is the wide type', () => {
     parseLimits<LimitInput>('whatever the parser says')
     parseLimits('10/fortnight' as string)
   })
