@@ -2,7 +2,7 @@ import { createLimiter, FakeClock, RateLimitExceeded, RateLimiter } from 'rateth
 import { describe, expect, it } from 'vitest'
 
 describe('createLimiter', () => {
-  it('makes a limiter from plain data', async () => {
+  it('makes a limiter from plain options', async () => {
     for (const storage of [undefined, 'memory:', 'memory', 'memory://', 'MEMORY:']) {
       const limiter = createLimiter({ limits: '2/minute', storage, algorithm: 'fixed_window' })
       const { remaining } = await limiter.check('k')
@@ -14,7 +14,7 @@ describe('createLimiter', () => {
     }
   })
 
-  it('never prints an address', () => {
+  it('prints no address of a storage in its errors', () => {
     const foreign = () =>
       createLimiter({ limits: '2/minute', storage: 'mongodb://user:secret@host' })
     expect(foreign).toThrow(RangeError)
@@ -25,7 +25,7 @@ describe('createLimiter', () => {
     expect(() => createLimiter({ limits: '2/minute', store: 1 } as never)).toThrow('store')
   })
 
-  it('spells the algorithms of RateThrottle for Python', () => {
+  it('accepts the algorithm names of RateThrottle for Python', () => {
     const spellings = [
       'token_bucket',
       'leaky_bucket',
@@ -43,7 +43,7 @@ describe('createLimiter', () => {
     ])
   })
 
-  it('reads durations as limit strings write them', () => {
+  it('accepts durations in the spelling of limit strings', () => {
     const clock = new FakeClock()
     for (const [blockFor, ms] of [
       ['5 minutes', 300_000],
@@ -60,7 +60,7 @@ describe('createLimiter', () => {
 })
 
 describe('several limits', () => {
-  it('the one that denies decides, else the one with least left', () => {
+  it('the decision describes the limit that denies, else the one with the least left', () => {
     const clock = new FakeClock()
     const limiter = new RateLimiter(['3/second', '4/minute'], { algorithm: 'fixed-window', clock })
     expect(limiter.check('k')).toMatchObject({ limit: 3, policy: 0, remaining: 2, resetMs: 60_000 })
@@ -81,7 +81,7 @@ describe('several limits', () => {
     })
   })
 
-  it('a burst belongs to the shortest window', () => {
+  it('a burst applies to the shortest window', () => {
     const clock = new FakeClock()
     const limiter = new RateLimiter(['10/second', '1000/hour'], { burst: 20, clock })
     expect(limiter.peek('k').remaining).toBe(20)
@@ -89,7 +89,7 @@ describe('several limits', () => {
 })
 
 describe('RateLimitExceeded', () => {
-  it('carries what a handler needs, and no key', () => {
+  it('has the fields that a handler needs, and no key', () => {
     const limiter = new RateLimiter('1/minute', { clock: new FakeClock() })
     limiter.allow('secret key')
     try {
@@ -108,7 +108,7 @@ describe('RateLimitExceeded', () => {
     }
   })
 
-  it('rounds seconds up, and says when waiting will not help', () => {
+  it('rounds seconds up, and has another message when waiting does not help', () => {
     const reset = { resetMs: 1, limitResetMs: 1, retryAfter: undefined }
     const decision = { allowed: false, limit: 1, remaining: 0, ...reset, policy: 0 }
     expect(new RateLimitExceeded({ ...decision, retryAfterMs: 1 }).retryAfter).toBe(1)
@@ -122,7 +122,7 @@ describe('RateLimitExceeded', () => {
 })
 
 describe('FakeClock', () => {
-  it('runs its timers in order, each at its own instant, also those set on the way', () => {
+  it('runs its timers in order, each at its time, also those set by a timer', () => {
     const clock = new FakeClock(5)
     const seen: string[] = []
     clock.setTimer(() => seen.push(`b ${clock.now()}`), 20)
@@ -135,7 +135,7 @@ describe('FakeClock', () => {
     expect([seen, clock.now()]).toEqual([['a 15', 'c 20', 'b 25'], 105])
   })
 
-  it('refuses times that no clock shows', () => {
+  it('refuses times that are not valid', () => {
     for (const bad of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5' as unknown as number]) {
       expect(() => new FakeClock(bad)).toThrow('startMs')
       expect(() => new FakeClock().advance(bad)).toThrow('ms')

@@ -32,12 +32,12 @@ describe('X-Forwarded-For', () => {
     expect([...forwardedFor(text)]).toEqual(hops)
   })
 
-  it('has its last 64 hops read', () => {
+  it('is read from the right for 64 hops', () => {
     const hops = Array.from({ length: 100 }, (_, i) => `10.0.0.${i}`)
     expect([...forwardedFor(hops.join(', '))]).toEqual(hops.toReversed().slice(0, 64))
   })
 
-  it('has no hop that is the tail of something longer', () => {
+  it('has no hop that is the end of a longer text', () => {
     expect([...forwardedFor(`${'1'.repeat(5_000)}.2.3.4`)]).toEqual([NONE])
     expect([...forwardedFor(`1.1.1.1,${'1'.repeat(5_000)}.2.3.4, 5.6.7.8`)]).toEqual([
       '5.6.7.8',
@@ -127,7 +127,7 @@ describe('Forwarded (RFC 7239, H4)', () => {
     }
   })
 
-  it('is read from the right as it was written from the left', () => {
+  it('read from the right gives the elements of reading it from the left', () => {
     const random = randomFor('Forwarded')
     for (let i = 0; i < 50_000; i++) {
       const elements = Array.from({ length: random.integer(1, 4) }, () => element())
@@ -171,17 +171,17 @@ describe('Forwarded (RFC 7239, H4)', () => {
     }
   })
 
-  it('has its last 64 elements read', () => {
+  it('is read from the right for 64 elements', () => {
     const hops = Array.from({ length: 100 }, (_, i) => `10.0.0.${i}`)
     const text = hops.map((hop) => `for=${hop}`).join(', ')
     expect([...forwarded(text)]).toEqual(hops.toReversed().slice(0, 64))
   })
 
-  it('has its client found beside a host as long as Node lets one be', () => {
+  it('gives its client also beside a host of the length that Node permits', () => {
     expect([...forwarded(`for=1.2.3.4;host=${'y'.repeat(16_000)}`)]).toEqual(['1.2.3.4'])
   })
 
-  it('has no element that is the tail of something longer', () => {
+  it('has no element that is the end of a longer text', () => {
     const longer = 'y'.repeat(16_384)
     expect([...forwarded(`${longer};for=1.2.3.4, for=5.6.7.8`)]).toEqual(['5.6.7.8', NONE])
     expect([...forwarded(`for="${longer};for=1.2.3.4", for=5.6.7.8`)]).toEqual(['5.6.7.8', NONE])

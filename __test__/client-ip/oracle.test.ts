@@ -13,7 +13,7 @@ function same(text: string, actual: unknown, expected: unknown): void {
   if (actual !== expected) expect(actual, JSON.stringify(text)).toBe(expected)
 }
 
-it('a million texts are what net.isIP, URL and ipaddr.js say they are (H6, H7)', () => {
+it('the address parser agrees with net.isIP, URL and ipaddr.js on a million texts (H6, H7)', () => {
   const random = randomFor('addresses against the oracles')
   let addresses = 0
   for (let i = 0; i < ROUNDS / 4; i++) {
@@ -30,7 +30,7 @@ it('a million texts are what net.isIP, URL and ipaddr.js say they are (H6, H7)',
   expect(addresses).toBeLessThan(ROUNDS * 0.9)
 })
 
-it('a hop is an address with at most a port and brackets around it, and no zone (H3, H8)', () => {
+it('a hop is an address without a zone, at most in brackets and with a port (H3, H8)', () => {
   const random = randomFor('hops')
   for (let i = 0; i < 100_000; i++) {
     const text = random.chance(0.5) ? addressLike(random) : mutated(addressLike(random), random)
@@ -44,7 +44,7 @@ it('a hop is an address with at most a port and brackets around it, and no zone 
   }
 })
 
-it('keys of every width are the networks that ipaddr.js finds (H5)', () => {
+it('keys of every prefix length are the networks that ipaddr.js computes (H5)', () => {
   const random = randomFor('masks against the oracle')
   for (let i = 0; i < 50_000; i++) {
     const address = canonical(ipv6(random)) ?? ''

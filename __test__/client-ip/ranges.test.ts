@@ -10,7 +10,7 @@ function has(list: readonly string[], text: string): boolean {
 }
 
 describe('a list of ranges', () => {
-  it('holds every spelling of an address, and no neighbour in its /64 (H12)', () => {
+  it('contains every spelling of an address, and no other address of its /64 (H12)', () => {
     const random = randomFor('spellings in a list')
     const groups = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]
     for (let i = 0; i < 1_000; i++) {
@@ -76,7 +76,7 @@ describe('a list of ranges', () => {
     for (const text of outside) expect(has([range], text), text).toBe(false)
   })
 
-  it('says what ipaddr.js says', () => {
+  it('agrees with ipaddr.js', () => {
     const random = randomFor('ranges against the oracle')
     let inside = 0
     for (let i = 0; i < 300; i++) {
@@ -93,7 +93,7 @@ describe('a list of ranges', () => {
     expect(inside).toBeGreaterThan(3_000)
   })
 
-  it('remembers its answers rightly, and not without end', () => {
+  it('caches correct answers, in a cache of bounded size', () => {
     const ranges = new AddressRanges(['10.0.0.0/9'])
     for (let round = 0; round < 2; round++) {
       for (let i = 0; i < 5_000; i++) {
@@ -102,7 +102,7 @@ describe('a list of ranges', () => {
     }
   })
 
-  it('holds nothing that is no address, and nothing at all if it is empty', () => {
+  it('contains no text that is not an address; an empty list contains nothing', () => {
     const ranges = readRanges(['0.0.0.0/0', '::/0'], 'allow')
     for (const text of ['', 'x', '1.2.3', '::1::', '1'.repeat(1 << 20), '__proto__']) {
       expect(ranges.has(text)).toBe(false)
@@ -133,7 +133,7 @@ function matches(address: string, range: string): boolean {
   return parsed.kind() === network.kind() && parsed.match(network, prefix)
 }
 
-describe('a list that is wrong', () => {
+describe('an invalid list', () => {
   it.each([
     '',
     ' ',
@@ -193,7 +193,7 @@ describe('a list that is wrong', () => {
     },
   )
 
-  it('is read once: what happens to it later changes nothing', () => {
+  it('is read once: later changes of the array have no effect', () => {
     const list = ['10.0.0.1']
     const ranges = readRanges(list, 'allow')
     list[0] = '10.0.0.2'
@@ -205,7 +205,7 @@ describe('a list that is wrong', () => {
     ])
   })
 
-  it('has groups that mean the same as the text', () => {
+  it('has the groups of bits that its text means', () => {
     expect(groupsOf('2001:db8::1.2.3.4')).toEqual([0x2001, 0xdb8, 0, 0, 0, 0, 0x102, 0x304])
   })
 })

@@ -109,25 +109,25 @@ function keyOf(text: string): string | undefined {
   return address === undefined ? undefined : addressKey(address, 64)
 }
 
-describe('spellings', () => {
+describe('spellings of an address', () => {
   it.each(SPELLINGS)('%j has the key %s (H6, H7, H8)', (spelling, key) => {
     expect(keyOf(spelling)).toBe(key)
   })
 
-  it('are the same from the kernel, where they are addresses', () => {
+  it('give the same key when they come from the socket', () => {
     for (const [spelling, key] of SPELLINGS) {
       if (key !== undefined) expect(addressKey(socketAddress(spelling), 64)).toBe(key)
     }
   })
 
-  it('of one address are one text, as RFC 5952 writes it', () => {
+  it('have one canonical text, that of RFC 5952', () => {
     const texts = ['2001:db8:0:0:1:0:0:1', '2001:0DB8::1:0:0:1', '2001:db8:0:0:1::1']
     expect(new Set(texts.map(canonical))).toEqual(new Set(['2001:db8::1:0:0:1']))
     expect(canonical('1:0:2:3:4:5:6:7')).toBe('1:0:2:3:4:5:6:7')
     expect(canonical('::1.2.3.4')).toBe('::102:304')
   })
 
-  it('keep their own spelling if canonical once', () => {
+  it('that are canonical are returned unchanged', () => {
     for (const [spelling] of SPELLINGS) {
       const once = canonical(spelling)
       if (once !== undefined) expect(canonical(once)).toBe(once)
@@ -136,7 +136,7 @@ describe('spellings', () => {
 })
 
 describe('zones (H8)', () => {
-  it('of 10,000 kinds are one key, from the kernel or not', () => {
+  it('of 10,000 kinds give one key, from the socket or from a header', () => {
     const random = randomFor('zones')
     const keys = new Set<string | undefined>()
     const addresses = new Set<string | undefined>()
@@ -152,21 +152,21 @@ describe('zones (H8)', () => {
     expect([...addresses]).toEqual(['fe80::1'])
   })
 
-  it('of a megabyte are no address in a text, and nothing from the kernel', () => {
+  it('of a megabyte are invalid in a header, and ignored in the address of a socket', () => {
     const text = `fe80::1%${'z'.repeat(1 << 20)}`
     expect(canonical(text)).toBeUndefined()
     expect(socketAddress(text)).toBe('fe80::1')
     expect(socketAddress(`::ffff:1.2.3.4%${'z'.repeat(1 << 20)}`)).toBe('1.2.3.4')
   })
 
-  it('are read up to 64 characters, and not beyond', () => {
+  it('are read up to 64 characters', () => {
     expect(canonical(`fe80::1%${'z'.repeat(56)}`)).toBe('fe80::1')
     expect(canonical(`fe80::1%${'z'.repeat(57)}`)).toBeUndefined()
   })
 })
 
 describe('the key of an IPv6 address', () => {
-  it('is one for 1,000 addresses of a /64, and two for two (H5)', () => {
+  it('is the same for 1,000 addresses of a /64, and differs between two /64s (H5)', () => {
     const random = randomFor('a /64')
     const group = (): string => random.integer(0, 0xffff).toString(16)
     const keys = (network: string): Set<string | undefined> =>
@@ -192,32 +192,38 @@ describe('the key of an IPv6 address', () => {
     expect(addressKey('2001:db8:ffff:abcd:1:2:3:5', prefix)).toBe(key)
   })
 
-  it('masks by 64 bits unless told otherwise, and never IPv4', () => {
+  it('masks IPv6 to 64 bits by default, and never masks IPv4', () => {
     expect(addressKey('2001:db8:1:2:3:4:5:6')).toBe('2001:db8:1:2::/64')
     expect(addressKey('1.2.3.4', 32)).toBe('1.2.3.4')
   })
 
-  it.each([31, 129, 0, -64, 64.5, Number.NaN, Infinity])('has not %s bits', (prefix) => {
-    expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(RangeError)
-    expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(
-      /^ipv6Prefix must be an integer from 32 to 128, got /,
-    )
-  })
+  it.each([31, 129, 0, -64, 64.5, Number.NaN, Infinity])(
+    'cannot have a prefix length of %s',
+    (prefix) => {
+      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(RangeError)
+      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(
+        /^ipv6Prefix must be an integer from 32 to 128, got /,
+      )
+    },
+  )
 
-  it.each(['64', null, undefined, 64n, {}, [64]])('has a prefix that is no %s', (prefix) => {
-    expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(TypeError)
-  })
+  it.each(['64', null, undefined, 64n, {}, [64]])(
+    'cannot have a prefix length of another type: %s',
+    (prefix) => {
+      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(TypeError)
+    },
+  )
 })
 
-describe('what the kernel gives', () => {
-  it('is believed to be an address', () => {
+describe('the address of a socket', () => {
+  it('is used without validation', () => {
     expect(socketAddress('1.2.3.4')).toBe('1.2.3.4')
     expect(socketAddress('::ffff:1.2.3.4')).toBe('1.2.3.4')
     expect(socketAddress('')).toBe('')
     expect(socketAddress('no address: at all')).toBe('no address: at all')
   })
 
-  it('is mapped by value, not by how it begins', () => {
+  it('is mapped to IPv4 by value, not by its first characters', () => {
     expect(socketAddress('::ffff:0:1.2.3.4')).toBe('::ffff:0:102:304')
     expect(socketAddress('::ffff:102')).toBe('::ffff:102')
     expect(socketAddress('::ffff:102:304')).toBe('1.2.3.4')

@@ -41,7 +41,7 @@ describe('a trust setting that covers all clients', () => {
 
 describe('the trust option', () => {
   it.each([0, 1, 2, -1, Number.NaN, 1.5])(
-    'is no number, such as %s: it throws and says what is',
+    'throws for the number %s, and says what is accepted',
     (value) => {
       expect(() => readTrust(value, 'trustProxy')).toThrow(TypeError)
       expect(() => readTrust(value, 'trustProxy')).toThrow(
@@ -50,7 +50,7 @@ describe('the trust option', () => {
     },
   )
 
-  it.each([undefined, null, false, 1n, Symbol('x'), () => true])('is not %s', (value) => {
+  it.each([undefined, null, false, 1n, Symbol('x'), () => true])('throws for %s', (value) => {
     expect(() => readTrust(value, 'trustProxy')).toThrow(TypeError)
     expect(() => readTrust(value, 'trustProxy')).toThrow(/^trustProxy must be the proxies to trust/)
   })

@@ -25,8 +25,8 @@ function behind(
   return resolve(trust, peer, { 'x-forwarded-for': xff })
 }
 
-describe('without believed headers', () => {
-  it("the client is the socket's peer; without one there is none (A1)", () => {
+describe('without a trusted proxy', () => {
+  it('the client is the peer of the socket; without a peer there is no client', () => {
     expect(resolve('loopback', '203.0.113.7', {})).toBe('203.0.113.7')
     expect(resolve('loopback', '127.0.0.1', {})).toBe('127.0.0.1')
     expect(resolve('loopback', '::ffff:203.0.113.7', {})).toBe('203.0.113.7')
@@ -34,7 +34,7 @@ describe('without believed headers', () => {
     expect(resolve('loopback', undefined, { 'x-forwarded-for': '1.2.3.4' })).toBeUndefined()
   })
 
-  it('no header of a peer that is no proxy changes anything (A2, H1, 4.2 no. 6)', () => {
+  it('headers of a peer that is not a trusted proxy have no effect (H1)', () => {
     const forged = {
       'x-forwarded-for': '1.2.3.4',
       'x-real-ip': '1.2.3.4',
@@ -50,7 +50,7 @@ describe('without believed headers', () => {
     }
   })
 
-  it('1,000 forged entries are one client under every setting but the override (H1, H2)', () => {
+  it('1,000 forged entries are one client under every setting except TRUST_EVERYBODY (H1, H2)', () => {
     const settings: TrustInput[] = [
       'loopback',
       ['uniquelocal', '10.0.0.1'],
@@ -78,7 +78,7 @@ describe('without believed headers', () => {
 })
 
 describe('behind proxies', () => {
-  it('the client is the nearest hop that is none, from the right (A2, A3)', () => {
+  it('the client is the first hop from the right that is not a trusted proxy', () => {
     const two = ['10.0.0.1', '10.0.0.2']
     expect(behind(two, '10.0.0.2', '10.0.0.1, 203.0.113.1, 10.0.0.2')).toBe('203.0.113.1')
     expect(behind(two, '10.0.0.1', '203.0.113.1')).toBe('203.0.113.1')
@@ -87,11 +87,11 @@ describe('behind proxies', () => {
     expect(behind(two, '10.0.0.1', '10.0.0.2, 10.0.0.1')).toBe('10.0.0.2')
   })
 
-  it("a forged hop in the proxies' range is behind the client", () => {
+  it('a forged hop in the range of the proxies stands left of the client and is not read', () => {
     expect(behind('10.0.0.0/8', '10.0.0.1', '10.6.6.6, 203.0.113.1, 10.0.0.2')).toBe('203.0.113.1')
   })
 
-  it('a proxy is one in every spelling (H6)', () => {
+  it('a proxy is recognized in every spelling of its address (H6)', () => {
     for (const peer of ['10.0.0.1', '::ffff:10.0.0.1', '::ffff:a00:1']) {
       expect(behind('10.0.0.1', peer, '203.0.113.1, ::ffff:10.0.0.1')).toBe('203.0.113.1')
       expect(behind('::ffff:10.0.0.1', peer, '203.0.113.1')).toBe('203.0.113.1')
@@ -114,7 +114,7 @@ describe('behind proxies', () => {
     expect(behind('10.0.0.0/8', '10.0.0.1', `${entry}, 203.0.113.1, 10.0.0.2`)).toBe('203.0.113.1')
   })
 
-  it('ports, brackets and spellings are one client (H3, H6)', () => {
+  it('an address with a port, in brackets or in another spelling is one client (H3, H6)', () => {
     for (const entry of [
       '203.0.113.1',
       '203.0.113.1:1000',
@@ -126,7 +126,7 @@ describe('behind proxies', () => {
     }
   })
 
-  it('several lines are one list, whether Node joined them or not (H4)', () => {
+  it('several header lines are one list, whether Node joined them or not (H4)', () => {
     expect(behind('10.0.0.0/8', '10.0.0.1', ['9.9.9.9', '203.0.113.1, 10.0.0.3', '10.0.0.2'])).toBe(
       '203.0.113.1',
     )
@@ -141,7 +141,7 @@ describe('behind proxies', () => {
     expect(resolve(trust, '10.0.0.1', { forwarded: lines.join(', ') })).toBe('203.0.113.1')
   })
 
-  it('the header that counts is the one that is named, and no other (H4)', () => {
+  it('only the header that is named is read (H4)', () => {
     const headers = {
       'x-forwarded-for': '1.1.1.1',
       forwarded: 'for=2.2.2.2',
@@ -167,7 +167,7 @@ describe('behind proxies', () => {
     }
   })
 
-  it('what is no own header is no header', () => {
+  it('inherited properties of the headers object are not headers', () => {
     const headers = Object.create({ 'x-forwarded-for': '9.9.9.9' }) as Headers
     expect(resolve('loopback', '127.0.0.1', headers)).toBe('127.0.0.1')
     for (const header of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) {
@@ -178,7 +178,7 @@ describe('behind proxies', () => {
 })
 
 describe('a number of hops', () => {
-  it('is how many proxies in a row are believed at most (H2)', () => {
+  it('is the largest number of consecutive proxies that are trusted (H2)', () => {
     const after = (hops: number): string | undefined =>
       behind({ proxies: '10.0.0.0/8', hops }, '10.0.0.1', '203.0.113.1, 10.0.0.3, 10.0.0.2')
     expect([1, 2, 3, 4, 64].map(after)).toEqual([
@@ -190,7 +190,7 @@ describe('a number of hops', () => {
     ])
   })
 
-  it('is worth nothing to a peer that is no proxy, and makes none of the next hop (H2)', () => {
+  it('does not make a peer or a next hop a trusted proxy (H2)', () => {
     expect(behind({ proxies: '10.0.0.0/8', hops: 2 }, '203.0.113.7', '9.9.9.9')).toBe('203.0.113.7')
     expect(behind({ proxies: '10.0.0.0/8', hops: 2 }, '10.0.0.1', '9.9.9.9, 203.0.113.7')).toBe(
       '203.0.113.7',
@@ -199,7 +199,7 @@ describe('a number of hops', () => {
 })
 
 describe('a Unix-domain socket', () => {
-  it('is a proxy if it is named', () => {
+  it('is a trusted proxy if it is named', () => {
     const trust = readTrust(['unix', '10.0.0.0/8'], 'trustProxy')
     expect(trust.trustsUnix).toBe(true)
     expect(trust.resolve(undefined, { 'x-forwarded-for': '9.9.9.9, 203.0.113.1, 10.0.0.2' })).toBe(
@@ -215,7 +215,7 @@ describe('a Unix-domain socket', () => {
     ).toBe('10.0.0.2')
   })
 
-  it('is none if it is not', () => {
+  it('is no trusted proxy if it is not named', () => {
     expect(readTrust('loopback', 'trustProxy').trustsUnix).toBe(false)
   })
 })
@@ -254,7 +254,7 @@ describe("the client of a framework's chain", () => {
     expect(clientOf(chain)).toBe(client)
   })
 
-  it('is among its first 64 entries', () => {
+  it('is read among the first 64 entries of the chain', () => {
     const chain = Array.from({ length: 1_000 }, (_, i) => `10.0.${i >> 8}.${i & 255}`)
     expect(clientOf(chain)).toBe('10.0.0.63')
   })

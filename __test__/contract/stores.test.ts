@@ -38,7 +38,7 @@ describe.each(STORES)('the example store for $name', ({ name, start, options }) 
   )
   for (const { title, run } of tests) it(title, run)
 
-  it('4 processes that race for one key are granted exactly the limit, by each algorithm', async () => {
+  it('4 processes that race for one key are admitted exactly the limit, with each algorithm', async () => {
     const args = [name, String(server.port), `${LIMIT}/day`, '150', ...ALGORITHMS]
     const racers = await Promise.all([1, 2, 3, 4].map(() => startRacer(args)))
     for (const algorithm of ALGORITHMS) {

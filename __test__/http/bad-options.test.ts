@@ -41,6 +41,6 @@ const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
   [{ deny: [7] }, 'deny[0]'],
 ]
 
-it.each(WRONG)('%j stops the start, and is named', (wrong, says) => {
+it.each(WRONG)('%j stops the start with an error that names the option', (wrong, says) => {
   expect(() => rateThrottle({ limits: '1/hour', ...wrong })).toThrow(says)
 })

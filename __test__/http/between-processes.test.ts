@@ -23,7 +23,7 @@ for (const tier of ['shared', 'redis'] as const) {
     expect(ready).toBeGreaterThan(start)
   })
 
-  test(`slowDown: what can't be in time is refused in each process, ${tier}`, async () => {
+  test(`slowDown: each process refuses what would exceed the maximum delay, ${tier}`, async () => {
     const where = await storageFor(tier)
     const [a, b] = await two({ limits: '1/minute', slowDown: '61 seconds', ...where })
     await a.login('good')
@@ -47,7 +47,7 @@ for (const tier of ['shared', 'redis'] as const) {
     expect(tally(answers.flat())).toEqual({ 200: 5, 429: 7 })
   })
 
-  test(`countWhen: a function, and successes, count across processes, ${tier}`, async () => {
+  test(`countWhen: charges by a function and by success count across processes, ${tier}`, async () => {
     const where = await storageFor(tier)
     const [a, b] = await two({ limits: '3/hour', countWhen: 'success', ...where })
     const bad = await Promise.all([a.logins('bad', 20, 2), b.logins('bad', 20, 2)])
@@ -57,7 +57,7 @@ for (const tier of ['shared', 'redis'] as const) {
   })
 }
 
-test('dryRun: a request waits for no connection', async () => {
+test('dryRun: a request does not wait for the connection to Redis', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   onTestFinished(() => {

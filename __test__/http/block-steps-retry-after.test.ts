@@ -21,7 +21,7 @@ async function told(servers: readonly LoginServer[], key: string, count: number)
   return answers.filter(({ status }) => status === 429).map(({ retryAfter = 0 }) => retryAfter)
 }
 
-test('twenty at once to two processes are all told the block, at once and later', async () => {
+test('twenty parallel requests to two processes all get the block in Retry-After, at once and later', async () => {
   const wrong: unknown[] = []
   for (const tier of ['redis', 'shared'] as const) {
     for (const scope of [{}, { scope: 'login' }]) {
@@ -41,7 +41,7 @@ test('twenty at once to two processes are all told the block, at once and later'
   expect(wrong).toEqual([])
 })
 
-test('limits from a function in two processes tell the block, too, and the second step', async () => {
+test('limits from a function in two processes give the block in Retry-After, also the second step', async () => {
   const steps = { limits: '4/2 hours', blockFor: ['35 minutes', '5 hours'] }
   const where = await storageFor('redis')
   const options = {
@@ -62,7 +62,7 @@ test('limits from a function in two processes tell the block, too, and the secon
   expect(seconds.filter((one) => one < 2_095 || one > 2_100)).toEqual([])
 })
 
-test('under a block of steps every refusal tells it of the other limits too', async () => {
+test('under a block by steps every refusal by another limit has it in Retry-After', async () => {
   const { ask } = await serve('node:http', {
     limits: ['5/hour', '100/day'],
     blockFor: ['5 minutes', '1 hour'],

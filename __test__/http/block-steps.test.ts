@@ -26,7 +26,7 @@ for (const adapter of ADAPTERS) {
 }
 
 for (const tier of ['shared', 'redis'] as const) {
-  test(`processes share the steps, and none shortens another's block, ${tier}`, async () => {
+  test(`processes share the steps, and none shortens the block of another, ${tier}`, async () => {
     const where = await storageFor(tier)
     const options = {
       limits: '1/200ms',

@@ -41,7 +41,7 @@ function gate<T>(): { opened: Promise<T>; open(value: T): void } {
   return { opened, open: (value) => open(value) }
 }
 
-test('a request that does not count ends without an error after its limiter was closed', async () => {
+test('a request that does not count ends without an error after its limiter is closed', async () => {
   const errors: unknown[] = []
   const work = gate<void>()
   const onError = ({ error }: { error: unknown }): number => errors.push(error)
@@ -59,7 +59,7 @@ test('a request that does not count ends without an error after its limiter was 
   expect(errors).toEqual([])
 })
 
-test('a request that would begin to wait after its limiter was closed is answered at once', async () => {
+test('a request that would wait after its limiter is closed is answered at once', async () => {
   const names = [gate<string>(), gate<string>()]
   let asked = 0
   const key = (): Promise<string> => (names[asked++] as (typeof names)[0]).opened

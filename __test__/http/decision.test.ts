@@ -6,7 +6,7 @@ import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, it } from 'vitest'
 import { listen } from './serve.ts'
 
-it('req.rateLimit is the tightest decision, also of limits without headers', async () => {
+it('req.rateLimit is the tightest decision, also of limiters with headers: false', async () => {
   const limiter = rateThrottle({ limits: '100/minute' })
   const app = express()
   const seen: unknown[] = []
@@ -32,7 +32,7 @@ it('req.rateLimit is the tightest decision, also of limits without headers', asy
   ])
 })
 
-it('node:http: a handler that throws is told of', async () => {
+it('node:http: an error of a handler is reported', async () => {
   const errors: unknown[] = []
   const limiter = forHttp({
     limits: '1/hour',
@@ -47,7 +47,7 @@ it('node:http: a handler that throws is told of', async () => {
   expect(errors).toEqual(['mine'])
 })
 
-it('fastify: what a handler returns is sent, as Fastify does everywhere', async () => {
+it('fastify: the value that a handler returns is sent', async () => {
   const app = Fastify()
   await app.register(forFastify, {
     limits: '1/hour',
@@ -64,7 +64,7 @@ it('fastify: what a handler returns is sent, as Fastify does everywhere', async 
   expect(answer).toEqual([429, { error: 'slow down' }])
 })
 
-it('a response that somebody ended meanwhile is left alone', async () => {
+it('a response that ended while the limiter decided is not changed', async () => {
   const called: string[] = []
   const limiter = rateThrottle({
     limits: '1/hour',
@@ -92,7 +92,7 @@ it('a response that somebody ended meanwhile is left alone', async () => {
   expect(called).toEqual([])
 })
 
-it('limits from a function: one budget for one set of limits, however it is written', async () => {
+it('limits from a function: one set of limits is one budget, in any spelling', async () => {
   let turn = 0
   const spellings = ['2/hour', ['2/hour'], '2 per hour', { count: 2, windowMs: 3_600_000 }] as const
   const limiter = forHttp({ limits: () => spellings[turn++ % 4] as '2/hour' })
@@ -102,7 +102,7 @@ it('limits from a function: one budget for one set of limits, however it is writ
   expect(statuses).toEqual([200, 200, 429, 429])
 })
 
-it('cost above the limit: finite headers', async () => {
+it('a cost above the limit: all headers are finite', async () => {
   const limiter = forHttp({ limits: '2/hour', cost: 5, headers: 'both' })
   const base = await listen(limiter.wrap((_, res) => res.end('done')))
   const { headers, status } = await fetch(base)

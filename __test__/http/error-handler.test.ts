@@ -3,7 +3,7 @@ import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
 import { listen } from './serve.ts'
 
-it('a denial does not look at all of the routes', async () => {
+it('a denial does not search all routes for an error handler', async () => {
   const app = express()
   app.use(rateThrottle({ limits: '1/hour' }))
   app.get('/', (_, res) => void res.send('done'))
@@ -26,7 +26,7 @@ it('a denial does not look at all of the routes', async () => {
   expect(looks).toBeLessThanOrEqual(1 + (performance.now() - start) / 1000)
 })
 
-it('an error handler that is added after a denial is found at once', async () => {
+it('an error handler that is added after a denial is used for the next one', async () => {
   const app = express()
   app.use(rateThrottle({ limits: '1/hour' }))
   app.get('/', (_, res) => void res.send('done'))

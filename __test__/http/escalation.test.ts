@@ -4,7 +4,7 @@ import { rateThrottle } from 'ratethrottle/express'
 import { expect, it } from 'vitest'
 import { listen, serve } from './serve.ts'
 
-it('steps of one scope are one ladder, and no route shortens the block of another', async () => {
+it('the routes of one scope share the steps of blockFor, and none shortens the block of another', async () => {
   const clock = new FakeClock()
   const limiter = rateThrottle({})
   const app = express()
@@ -37,7 +37,7 @@ it('steps of one scope are one ladder, and no route shortens the block of anothe
   expect((await ask('/a'))[0]).toBe(429)
 })
 
-it('a key that was blocked within the last day does not start anew', async () => {
+it('a key that was blocked within the last day gets the next step, not the first', async () => {
   const clock = new FakeClock()
   const { ask } = await serve('node:http', {
     limits: '1/second',
@@ -56,7 +56,7 @@ it('a key that was blocked within the last day does not start anew', async () =>
   expect(waits).toEqual(['60', '86400', '86400', '86400'])
 })
 
-it("an operator's longer block is not replaced by a step", async () => {
+it('a longer block set with block() is not replaced by a step', async () => {
   const clock = new FakeClock()
   const limits = '1/second'
   const counting = { algorithm: 'fixed-window', name: 'operator-steps', clock } as const
@@ -77,7 +77,7 @@ it("an operator's longer block is not replaced by a step", async () => {
   operator.close()
 })
 
-it('a caller who finds an offence that another is just judging begins no second block', async () => {
+it('two requests that see one offence at once begin one block', async () => {
   const clock = new FakeClock()
   const options = { limits: '1/second', algorithm: 'fixed-window', clock } as const
   const { ask } = await serve('node:http', {

@@ -48,7 +48,7 @@ const REASONS: Record<string, readonly [options: object, says: RegExp]> = {
   'a slow function': [{ key: () => new Promise(() => {}), keyTimeoutMs: 20 }, /key function/],
 }
 
-test.each(Object.keys(REASONS))('%s: the warning says the first reason', async (name) => {
+test.each(Object.keys(REASONS))('%s: the warning names the first reason', async (name) => {
   const [options, says] = REASONS[name] as readonly [object, RegExp]
   await ask(options)
   const [warning, ...more] = await told.of(FAILED)
@@ -77,13 +77,13 @@ test('the reason is bounded and printable, and has no secret and no address', as
   }
 })
 
-test('a hook that throws is told with the reason', async () => {
+test('a hook that throws causes a warning with the reason', async () => {
   await ask({ onAdmit: failing(new Error('metrics are away')) })
   const [warning] = await told.of('RATETHROTTLE_HOOK_FAILED')
   expect(warning?.message ?? '').toContain('metrics are away')
 })
 
-test('a key function that finds no key is told once, unless that is meant', async () => {
+test('a key function without a key causes one warning, unless missingKey is set', async () => {
   for (const key of [() => undefined, () => null, () => '', async () => undefined]) {
     told.all.length = 0
     expect(await ask({ key })).toEqual([400, 400])
@@ -98,7 +98,7 @@ test('a key function that finds no key is told once, unless that is meant', asyn
   expect(told.all).toEqual([])
 })
 
-test('in Express, too', async () => {
+test('a failing key function causes the warning in Express too', async () => {
   const app = express()
   app.use(forExpress({ limits: '9/hour', key: () => undefined }))
   const server = app.listen(0, '127.0.0.1')

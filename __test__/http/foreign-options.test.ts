@@ -83,7 +83,7 @@ const FOREIGN: Record<string, string> = {
 }
 
 describe.each(Object.entries(MAKERS))('%s', (_, make) => {
-  test('an option of another package is answered with what it is here', async () => {
+  test('an option of another package is refused with the name of its equivalent', async () => {
     for (const [name, here] of Object.entries(FOREIGN)) {
       const { code, message } = await refusalOf(make, { limits: '5/minute', [name]: 5 })
       expect([name, code]).toEqual([name, 'INVALID_OPTION'])
@@ -94,7 +94,7 @@ describe.each(Object.entries(MAKERS))('%s', (_, make) => {
     }
   })
 
-  test('a misspelt option is answered with the one that is closest, not with all of them', async () => {
+  test('a misspelt option is refused with the closest name, not with all names', async () => {
     const slips = {
       blokFor: 'blockFor',
       algoritm: 'algorithm',
@@ -113,7 +113,7 @@ describe.each(Object.entries(MAKERS))('%s', (_, make) => {
   })
 })
 
-test("express-rate-limit's windowMs and limit are limits", async () => {
+test('windowMs and limit of express-rate-limit are translated to limits', async () => {
   const { message } = await refusalOf((options) => express(options as never), {
     windowMs: 900_000,
     limit: 100,

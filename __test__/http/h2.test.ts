@@ -25,7 +25,7 @@ async function serveHttp2(options: object, handlerMs: number) {
   return { ask, runs: () => runs }
 }
 
-it('HTTP/2: streams that are reset earn nothing (H86)', async () => {
+it('HTTP/2: streams that are reset get no refund (H86)', async () => {
   const { ask, runs } = await serveHttp2({ limits: '5/day', countWhen: 'failure' }, 150)
   for (let i = 0; i < 10; i++) await Promise.all([1, 2, 3, 4].map(() => ask(30)))
   await sleep(200)
@@ -33,7 +33,7 @@ it('HTTP/2: streams that are reset earn nothing (H86)', async () => {
   expect(await ask()).toBe(429)
 })
 
-it('HTTP/2: a stream that is reset before it was charged holds nothing for ever', async () => {
+it('HTTP/2: a stream that is reset before its charge holds no unit', async () => {
   const key = async () => {
     await sleep(60)
     return 'k'

@@ -22,7 +22,7 @@ const READABLE = /^[\x20-\x7e]+$/
 const BROKEN = /infinity|nan|undefined|null/i
 
 describe('seconds', () => {
-  test('a decision has its wait in whole seconds, rounded up, and none when never', () => {
+  test('retryAfter is the wait in whole seconds, rounded up, and undefined if waiting does not help', () => {
     const clock = new FakeClock()
     const limiter = new RateLimiter('7/minute', { clock })
     expect(limiter.check('k', 7)).toMatchObject({ allowed: true, retryAfter: 0 })
@@ -37,7 +37,7 @@ describe('seconds', () => {
     expect(Object.keys(limiter.peek('new'))).toContain('retryAfter')
   })
 
-  test('a wait that outgrows 31 bits of milliseconds is told in seconds too', () => {
+  test('retryAfter is right for waits of more than 31 bits of milliseconds', () => {
     const limiter = new RateLimiter(
       { count: 1, windowMs: 40 * 86_400_000 + 1 },
       { clock: new FakeClock() },
@@ -46,7 +46,7 @@ describe('seconds', () => {
     expect(limiter.check('k')).toMatchObject({ allowed: false, retryAfter: 40 * 86_400 + 1 })
   })
 
-  test('decisions of Redis, of its leases and of what decides in its place have them as well', async () => {
+  test('decisions of Redis, of leases and of the fallback have retryAfter', async () => {
     const server = await startServer()
     closing.push(() => server.stop())
     const asked = { url: server.url, deadlineMs: 30_000 }
@@ -73,7 +73,7 @@ describe('seconds', () => {
     }
   })
 
-  test('a request’s decision has them in every handler', async () => {
+  test('the decision of a request has retryAfter in every framework', async () => {
     const seen: unknown[] = []
     const running = await serve('node:http', {
       limits: '1/minute',
@@ -93,7 +93,7 @@ function without(options: object, name: string): object {
 
 describe('rateLimitHeaders', () => {
   test.each(['legacy', 'draft', 'both'] as const)(
-    '%s says by hand what an adapter says',
+    '%s: rateLimitHeaders gives the headers that an adapter sets',
     async (headers) => {
       const limits = ['2/minute', '100/hour'] as const
       const running = await serve('node:http', { limits, headers })
@@ -121,7 +121,7 @@ describe('rateLimitHeaders', () => {
   )
 
   test.each(['token-bucket', 'sliding-window', 'sliding-log', 'fixed-window'] as const)(
-    'no header of %s is ever broken, whatever was asked',
+    'with %s every header is valid, whatever the cost and the limits',
     (algorithm) => {
       const clock = new FakeClock(1_000)
       const limiter = new RateLimiter(['3/second', '9/hour'], { algorithm, clock, blockFor: '2 s' })
@@ -151,7 +151,7 @@ describe('rateLimitHeaders', () => {
     },
   )
 
-  test('the draft lists every policy and how the deciding limit stands, in every tier', async () => {
+  test('the draft headers list every policy and the state of the deciding limit, in every storage', async () => {
     const server = await startServer()
     closing.push(() => server.stop())
     for (const storage of ['memory:', server.url]) {
@@ -172,7 +172,7 @@ describe('rateLimitHeaders', () => {
     }
   })
 
-  test('another style is refused with a code', () => {
+  test('an unknown style is refused with a code', () => {
     const limiter = new RateLimiter('1/s')
     const decision = limiter.check('k')
     for (const style of ['Legacy', 'none', '', null, 5, false, {}]) {
@@ -186,7 +186,7 @@ describe('rateLimitHeaders', () => {
     }
   })
 
-  test('what is no decision, as a promise that was not awaited, is refused with a code', async () => {
+  test('a value that is no decision, such as a promise without await, is refused with a code', async () => {
     const limiter = new RateLimiter('1/s')
     const decision = limiter.check('k')
     const given = [Promise.resolve(decision), undefined, null, {}, true, 'allowed', () => decision]

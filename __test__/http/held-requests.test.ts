@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { until } from '../redis/faults.ts'
 import { listen, serve } from './serve.ts'
 
-test('of the requests that wait for others, all beyond ten thousand are refused at once', async () => {
+test('beyond ten thousand requests that wait for an outcome, all are refused at once', async () => {
   let release = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
@@ -47,7 +47,7 @@ test('of the requests that wait for others, all beyond ten thousand are refused 
   expect(denied).toBeGreaterThan(0)
 })
 
-test('a unit that time has freed wakes one request of those that wait', async () => {
+test('a unit that time has freed wakes one waiting request', async () => {
   let release = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
@@ -84,7 +84,7 @@ test('a unit that time has freed wakes one request of those that wait', async ()
   expect(after - before).toBeLessThan(250)
 })
 
-test('a dry run waits for no other request', async () => {
+test('a dry run does not wait for the outcome of another request', async () => {
   let release = () => {}
   const released = new Promise<void>((resolve) => {
     release = resolve
@@ -102,7 +102,7 @@ test('a dry run waits for no other request', async () => {
   expect(second).toBe(200)
 })
 
-test('eleven limiters on a route, and no warning of listeners', async () => {
+test('eleven limiters on a route cause no MaxListenersExceededWarning', async () => {
   const warnings: string[] = []
   const note = ({ name, message }: Error) => warnings.push(`${name} ${message}`)
   process.on('warning', note)
@@ -123,7 +123,7 @@ test('eleven limiters on a route, and no warning of listeners', async () => {
   expect(warnings.filter((text) => text.includes('MaxListeners'))).toEqual([])
 })
 
-test('what requests of a named limiter wait in goes with the limiter', async () => {
+test('the queue of a named limiter is collected with the limiter', async () => {
   const app = express()
   const limiters = Array.from({ length: 50 }, (_, i) =>
     rateThrottle({ limits: '5/hour', countWhen: 'failure', name: `t12-${i}`, capacity: 10 }),

@@ -88,7 +88,7 @@ async function open(port: number, path = '/'): Promise<IncomingMessage | undefin
 }
 
 for (const adapter of Object.keys(START)) {
-  test(`an open stream holds no unit, and is no failure when its client ends it, ${adapter}`, async () => {
+  test(`an open stream holds no unit, and does not count as a failure when its client closes it, ${adapter}`, async () => {
     const port = await (START[adapter] as () => Promise<number>)()
     const streams: (IncomingMessage | undefined)[] = []
     for (let i = 0; i < 4; i++) streams.push(await open(port))

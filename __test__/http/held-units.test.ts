@@ -5,7 +5,7 @@ import { startLogins, storageFor, tally } from './logins.ts'
 const OPTIONS = { limits: '5/hour', countWhen: 'failure', blockFor: '15 minutes' } as const
 
 for (const tier of ['shared', 'redis'] as const) {
-  test(`good logins at once are all served, and block no account, ${tier}`, async () => {
+  test(`parallel good logins are all served, and block no account, ${tier}`, async () => {
     const options = { ...OPTIONS, ...(await storageFor(tier)) }
     const [a, b] = await Promise.all([startLogins(options), startLogins(options)])
     for (const [count, ms] of [
@@ -18,7 +18,7 @@ for (const tier of ['shared', 'redis'] as const) {
     }
   })
 
-  test(`logins in flight at one process refuse none at another, ${tier}`, async () => {
+  test(`logins in progress in one process refuse none in another, ${tier}`, async () => {
     const options = { ...OPTIONS, ...(await storageFor(tier)) }
     const [a, b] = await Promise.all([startLogins(options), startLogins(options)])
     const slow = a.logins('good', 5, 1_500)
@@ -41,7 +41,7 @@ for (const tier of ['shared', 'redis'] as const) {
     }
   })
 
-  test(`with steps, a bad login at one process is counted at another, ${tier}`, async () => {
+  test(`with steps, a bad login in one process counts in another, ${tier}`, async () => {
     const steps = { ...OPTIONS, limits: '2/hour', blockFor: ['1 minute', '1 hour'] }
     const options = { ...steps, ...(await storageFor(tier)) }
     const [a, b] = await Promise.all([startLogins(options), startLogins(options)])

@@ -7,7 +7,7 @@ import { listen, serve } from './serve.ts'
 const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
 
 describe('countWhen: requests that wait for their turn', () => {
-  it('leave the line when their client has gone: a hostile one must not fill memory', async () => {
+  it('leave the queue when their client disconnects, so a client cannot fill memory', async () => {
     let finish = () => {}
     const until = new Promise<void>((resolve) => {
       finish = resolve
@@ -36,14 +36,14 @@ describe('countWhen: requests that wait for their turn', () => {
     controller.abort()
     await Promise.all(gone)
     await sleep(50)
-    // Told of before anything is settled: they wait no longer.
+    // Reported before any outcome is known: they wait no longer.
     expect(denied).toHaveLength(50)
     finish()
     expect((await held).map(({ status }) => status)).toEqual([200, 200])
     expect(runs()).toBe(2)
   })
 
-  it('that have gone while waiting are charged nothing', async () => {
+  it('are not charged if their client disconnects', async () => {
     let finish = () => {}
     const until = new Promise<void>((resolve) => {
       finish = resolve
@@ -77,7 +77,7 @@ describe('countWhen: requests that wait for their turn', () => {
     expect(await statuses(3, '/bad')).toEqual([400, 400, 429])
   })
 
-  it('one scope is one line: a good request on another route is not refused', async () => {
+  it('of one scope wait in one queue: a good request on another route is not refused', async () => {
     const limiter = rateThrottle({})
     const app = express()
     const otp = () => limiter.limit({ ...OPTIONS, scope: 'review-hold' })
@@ -93,7 +93,7 @@ describe('countWhen: requests that wait for their turn', () => {
     expect(statuses).toEqual([200, 200, 200, 200, 200, 200])
   })
 
-  it('in lines that wait for each other, nobody waits for ever', async () => {
+  it('that wait in two queues for each other all end', async () => {
     const limiter = rateThrottle({ outcomeTimeoutMs: 500 })
     const app = express()
     const slowly = (_: express.Request, __: express.Response, next: () => void) => {

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import rateThrottle from 'ratethrottle/fastify'
 import { expect, it } from 'vitest'
 
-it('countWhen knows the end of an injected request, too', async () => {
+it('countWhen sees the outcome of an injected request', async () => {
   const app = Fastify()
   await app.register(rateThrottle, { limits: '1/hour', countWhen: 'failure' })
   app.get('/:status', (request, reply) =>

@@ -41,7 +41,7 @@ for (const [limit, lateMs, timeoutMs, served] of [
   ['1/250ms', 5, 1_001, 5],
   ['1/50ms', 1, 500, 11],
 ] as const) {
-  test(`who was in time by the place is served though timers are ${lateMs} ms late, ${limit}`, async () => {
+  test(`a waiter that is in time by its place is served though timers are ${lateMs} ms late, ${limit}`, async () => {
     expect(await outcomes(limit, lateMs, timeoutMs, 40)).toEqual({
       served,
       'refused at once': 40 - served,

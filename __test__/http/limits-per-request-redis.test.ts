@@ -41,7 +41,7 @@ async function inRedis(options: object = {}) {
 }
 
 test.each(ALGORITHMS)(
-  '%s in Redis: limits that go from 10 to 1 again and again never admit more than those of 10',
+  '%s in Redis: limits that alternate between 10 and 1 never admit more than the limit of 10',
   async (algorithm) => {
     const { clock, ask } = await inRedis({ algorithm })
     const admitted: number[] = []
@@ -59,7 +59,7 @@ test.each(ALGORITHMS)(
 )
 
 test.each(ALGORITHMS)(
-  '%s in Redis: from 10 to 1 and back within a minute serves no more than 10 alone',
+  '%s in Redis: limits that go from 10 to 1 and back within a minute serve no more than the limit of 10',
   async (algorithm) => {
     const { clock, served } = await inRedis({ algorithm })
     let all = 0
@@ -72,7 +72,7 @@ test.each(ALGORITHMS)(
 )
 
 test.each(BUCKETS)(
-  '%s in Redis: half of 10 a minute is 30 seconds owed, and so half a unit of 1 a minute',
+  '%s in Redis: half of 10 a minute used leaves half a unit of 1 a minute',
   async (algorithm) => {
     const { clock, ask, served } = await inRedis({ algorithm })
     expect(await served('10/minute', 5)).toBe(5)
@@ -86,7 +86,7 @@ test.each(BUCKETS)(
 )
 
 test.each(BUCKETS)(
-  '%s in Redis: a call with a small limit forgives nothing of what a large one owes',
+  '%s in Redis: a call with a small limit does not reduce what the key owes under a large one',
   async (algorithm) => {
     const { ask, served } = await inRedis({ algorithm })
     expect(await served('60/hour', 60)).toBe(60)
@@ -95,39 +95,48 @@ test.each(BUCKETS)(
   },
 )
 
-test.each(WINDOWS)('%s in Redis: units that were used stay used', async (algorithm) => {
-  const { clock, ask, served } = await inRedis({ algorithm })
-  // The beginning of a window that is aligned to the clock's zero.
-  clock.advance(120_000 - (clock.now() % 60_000))
-  expect(await served('10/minute', 5)).toBe(5)
-  expect((await ask('5/minute')).status).toBe(429)
-  expect(await ask('7/minute')).toMatchObject({ status: 200, remaining: 1 })
-  expect(await served('12/minute', 20)).toBe(6)
-  clock.advance(120_000)
-  expect(await served('3/minute', 5)).toBe(3)
-})
-
-test.each(ALGORITHMS)('%s in Redis: another window frees no used unit', async (algorithm) => {
-  const { clock, ask, served } = await inRedis({ algorithm })
-  clock.advance(7_200_000 - (clock.now() % 3_600_000))
-  expect(await served('10/hour', 20)).toBe(10)
-  expect((await ask('10/minute')).status).toBe(429)
-  expect((await ask(['10/second', '10/hour'])).status).toBe(429)
-  expect((await ask('10/hour')).status).toBe(429)
-})
-
-test.each(ALGORITHMS)('%s in Redis: several limits, then one, then several', async (algorithm) => {
-  const { clock, ask, served } = await inRedis({ algorithm })
-  clock.advance(7_200_000 - (clock.now() % 3_600_000))
-  expect(await served(['10/minute', '15/hour'], 12)).toBe(10)
-  expect((await ask('10/minute')).status).toBe(429)
-  clock.advance(60_000)
-  expect(await served(['100/minute', '15/hour'], 20)).toBe(5)
-  expect((await ask('15/hour')).status).toBe(429)
-})
+test.each(WINDOWS)(
+  '%s in Redis: used units stay used when the window changes',
+  async (algorithm) => {
+    const { clock, ask, served } = await inRedis({ algorithm })
+    // The beginning of a window that is aligned to the clock's zero.
+    clock.advance(120_000 - (clock.now() % 60_000))
+    expect(await served('10/minute', 5)).toBe(5)
+    expect((await ask('5/minute')).status).toBe(429)
+    expect(await ask('7/minute')).toMatchObject({ status: 200, remaining: 1 })
+    expect(await served('12/minute', 20)).toBe(6)
+    clock.advance(120_000)
+    expect(await served('3/minute', 5)).toBe(3)
+  },
+)
 
 test.each(ALGORITHMS)(
-  '%s in Redis: three hundred plans of one client are no more than the largest of them',
+  '%s in Redis: a change of the window frees no used unit',
+  async (algorithm) => {
+    const { clock, ask, served } = await inRedis({ algorithm })
+    clock.advance(7_200_000 - (clock.now() % 3_600_000))
+    expect(await served('10/hour', 20)).toBe(10)
+    expect((await ask('10/minute')).status).toBe(429)
+    expect((await ask(['10/second', '10/hour'])).status).toBe(429)
+    expect((await ask('10/hour')).status).toBe(429)
+  },
+)
+
+test.each(ALGORITHMS)(
+  '%s in Redis: a change from several limits to one and back frees no used unit',
+  async (algorithm) => {
+    const { clock, ask, served } = await inRedis({ algorithm })
+    clock.advance(7_200_000 - (clock.now() % 3_600_000))
+    expect(await served(['10/minute', '15/hour'], 12)).toBe(10)
+    expect((await ask('10/minute')).status).toBe(429)
+    clock.advance(60_000)
+    expect(await served(['100/minute', '15/hour'], 20)).toBe(5)
+    expect((await ask('15/hour')).status).toBe(429)
+  },
+)
+
+test.each(ALGORITHMS)(
+  '%s in Redis: three hundred plans of one client admit no more than the largest of them',
   async (algorithm) => {
     const { served } = await inRedis({ algorithm })
     let all = 0
@@ -139,7 +148,7 @@ test.each(ALGORITHMS)(
 )
 
 test.each(ALGORITHMS)(
-  '%s: processes with other plans share what a client used',
+  '%s: processes with different plans share what a client used',
   async (algorithm) => {
     const { url } = await serverForTest()
     const child = join(ROOT, '__test__/http/planner.mjs')
@@ -156,7 +165,7 @@ test.each(ALGORITHMS)(
   },
 )
 
-test('ten thousand tenants with limits of their own take a key each in Redis, and no limiter here', async () => {
+test('ten thousand tenants with different limits take a key each in Redis, and no limiter in the process', async () => {
   const { url, admin } = await serverForTest()
   const { served } = await inRedis({ storage: url })
   setFlagsFromString('--expose-gc')
@@ -176,7 +185,7 @@ test('ten thousand tenants with limits of their own take a key each in Redis, an
   expect((heap() - before) / 2 ** 20).toBeLessThan(30)
 })
 
-test('a denial that is remembered is no answer for other limits', async () => {
+test('a remembered denial is not applied to other limits', async () => {
   const { ask } = await inRedis({ algorithm: 'fixed-window' })
   expect((await ask('1/minute')).status).toBe(200)
   expect((await ask('1/minute')).status).toBe(429)
@@ -184,7 +193,7 @@ test('a denial that is remembered is no answer for other limits', async () => {
   expect((await ask('1/minute')).status).toBe(429)
 })
 
-test('what is kept in Redis outlives a change to a shorter window', async () => {
+test('records in Redis live on after a change to a shorter window', async () => {
   const { url, admin } = await serverForTest()
   const { ask, served } = await inRedis({
     storage: url,
@@ -198,7 +207,7 @@ test('what is kept in Redis outlives a change to a shorter window', async () => 
   expect(await admin.pttl(String(states[0]))).toBeGreaterThan(3_500_000)
 })
 
-test('a block in Redis outlives a change of limits, and steps grow whatever the limits were', async () => {
+test('a block in Redis outlives a change of limits, and its steps grow across changes', async () => {
   const { clock, ask } = await inRedis({ blockFor: ['1 minute', '1 hour'] })
   expect((await ask('1/second')).status).toBe(200)
   expect(await ask('1/second')).toMatchObject({ status: 429, retryAfter: 60 })
@@ -208,7 +217,7 @@ test('a block in Redis outlives a change of limits, and steps grow whatever the 
   expect((await ask('1/minute')).status).toBe(429)
 })
 
-test('reset forgets a key in Redis whatever its limits were, in one go', async () => {
+test('one reset clears a key in Redis under all limits that it had', async () => {
   const { url, admin } = await serverForTest()
   let limits = '1/minute'
   const limiter = rateThrottle({ storage: url, limits: () => limits, key: () => 'one' })
@@ -230,7 +239,7 @@ test('reset forgets a key in Redis whatever its limits were, in one go', async (
 })
 
 test.each(ALGORITHMS)(
-  '%s: while Redis is away a change of limits gives no fresh budget either',
+  '%s: while Redis is away a change of limits gives no new budget either',
   async (algorithm) => {
     const { admin, signal, url } = await away()
     const { served } = await inRedis({ storage: url, algorithm, deadlineMs: 50 })

@@ -17,7 +17,7 @@ async function say<T>(what: object): Promise<T> {
 }
 
 test.runIf(process.platform === 'linux')(
-  'processes that share a bucket owe what others used under other limits',
+  'processes that share a bucket see what other processes used under other limits',
   async () => {
     const options = { storage: `shared:${freshName()}`, name: 'plans' }
     const [ten] = await say<Seen[]>({ options, asks: [['10/hour', 5]] })
@@ -38,7 +38,7 @@ test.runIf(process.platform === 'linux')(
 )
 
 test.runIf(process.platform === 'linux').each(['sliding-window', 'sliding-log', 'fixed-window'])(
-  'processes that share a %s count units that others used under other limits',
+  'processes that share a %s count units that other processes used under other limits',
   async (algorithm) => {
     const options = { storage: `shared:${freshName()}`, name: 'plans', algorithm }
     const served = async (asks: unknown[]): Promise<number[]> =>
@@ -58,7 +58,7 @@ test.runIf(process.platform === 'linux').each(['sliding-window', 'sliding-log', 
 )
 
 test.each(['token-bucket', 'fixed-window'])(
-  'threads that name one %s count together, whatever the limits of each',
+  'threads that use one named %s count together, with different limits',
   async (algorithm) => {
     const what = {
       options: { name: 'plans', algorithm },
@@ -88,7 +88,7 @@ test.each([
   ['sliding-window', 10_000, 1],
   ['sliding-log', 300, 1],
 ])(
-  'ten thousand tenants of a %s with %i counts in %i windows are held to their own, in bounded memory',
+  'ten thousand tenants of a %s with %i counts in %i windows are each limited to their own, in bounded memory',
   async (algorithm, counts, windows) => {
     const what = { options: { algorithm }, tenants: 10_000, counts, windows }
     const seen = await say<Grown>(what)

@@ -21,7 +21,7 @@ const BOUNDS = {
 }
 
 test.each(ALGORITHMS)(
-  '%s: limits that go from 10 to 1 again and again never admit more than those of 10',
+  '%s: limits that alternate between 10 and 1 never admit more than the limit of 10',
   async (algorithm) => {
     const { clock, ask } = await planned({ algorithm })
     const admitted: number[] = []
@@ -38,7 +38,7 @@ test.each(ALGORITHMS)(
 )
 
 test.each(ALGORITHMS)(
-  '%s: every count from 1 to 10 in turn within a minute serves no more than 10 alone',
+  '%s: every count from 1 to 10 in turn within a minute serves no more than the limit of 10',
   async (algorithm) => {
     const { clock, served } = await planned({ algorithm })
     let all = 0
@@ -51,7 +51,7 @@ test.each(ALGORITHMS)(
 )
 
 test.each(['token-bucket', 'leaky-bucket'])(
-  '%s: half of 10 a minute is 30 seconds owed, and so half a unit of 1 a minute',
+  '%s: half of 10 a minute used leaves half a unit of 1 a minute',
   async (algorithm) => {
     const { clock, ask, served } = await planned({ algorithm })
     expect(await served('10/minute', 5)).toBe(5)
@@ -66,7 +66,7 @@ test.each(['token-bucket', 'leaky-bucket'])(
 )
 
 test.each(['sliding-window', 'sliding-log', 'fixed-window'])(
-  '%s: units that were used stay used, up and down',
+  '%s: used units stay used when the limit rises or falls',
   async (algorithm) => {
     const { clock, ask, served } = await planned({ algorithm })
     // The beginning of a window that is aligned to the clock's zero.
@@ -81,7 +81,7 @@ test.each(['sliding-window', 'sliding-log', 'fixed-window'])(
   },
 )
 
-test.each(ALGORITHMS)('%s: another window does not make used units free', async (algorithm) => {
+test.each(ALGORITHMS)('%s: a change of the window frees no used unit', async (algorithm) => {
   const { clock, ask, served } = await planned({ algorithm })
   clock.advance(7_200_000 - (clock.now() % 3_600_000))
   expect(await served('10/hour', 20)).toBe(10)
@@ -91,17 +91,20 @@ test.each(ALGORITHMS)('%s: another window does not make used units free', async 
   expect((await ask('10/hour')).status).toBe(429)
 })
 
-test.each(ALGORITHMS)('%s: several limits, then fewer, then several again', async (algorithm) => {
-  const { clock, ask, served } = await planned({ algorithm })
-  clock.advance(7_200_000 - (clock.now() % 3_600_000))
-  expect(await served(['10/minute', '15/hour'], 12)).toBe(10)
-  expect((await ask('10/minute')).status).toBe(429)
-  clock.advance(60_000)
-  expect(await served(['100/minute', '15/hour'], 20)).toBe(5)
-  expect((await ask('15/hour')).status).toBe(429)
-})
+test.each(ALGORITHMS)(
+  '%s: a change from several limits to fewer and back frees no used unit',
+  async (algorithm) => {
+    const { clock, ask, served } = await planned({ algorithm })
+    clock.advance(7_200_000 - (clock.now() % 3_600_000))
+    expect(await served(['10/minute', '15/hour'], 12)).toBe(10)
+    expect((await ask('10/minute')).status).toBe(429)
+    clock.advance(60_000)
+    expect(await served(['100/minute', '15/hour'], 20)).toBe(5)
+    expect((await ask('15/hour')).status).toBe(429)
+  },
+)
 
-test('no number of plans is an error: the 257th is limited as the first, and so is the 3000th', async () => {
+test('any number of plans works: the 257th and the 3000th are limited as the first', async () => {
   const { served } = await planned()
   const seen = new Set<number>()
   for (let plan = 1; plan <= 3000; plan++) {
@@ -113,7 +116,7 @@ test('no number of plans is an error: the 257th is limited as the first, and so 
 })
 
 test.each(['sliding-window', 'sliding-log', 'fixed-window'])(
-  '%s: more windows than there are tables for are counted in longer ones, with one warning',
+  '%s: windows beyond the number of tables are counted in longer windows, with one warning',
   async (algorithm) => {
     const warnings: string[] = []
     const listen = (warning: Error & { code?: string }) => void warnings.push(warning.code ?? '')
@@ -131,7 +134,7 @@ test.each(['sliding-window', 'sliding-log', 'fixed-window'])(
   },
 )
 
-test('an object whose figures change is read at each request', async () => {
+test('a limits object is read again at each request', async () => {
   const { ask, served } = await planned()
   const plan = { count: 10, windowMs: 60_000 }
   expect(await served(plan, 5)).toBe(5)
@@ -139,7 +142,7 @@ test('an object whose figures change is read at each request', async () => {
   expect(await ask(plan)).toMatchObject({ status: 429, limit: 1 })
 })
 
-test('what is no limit is answered 500, and the next request as before', async () => {
+test('an invalid result of a limits function is a 500, and the next request works', async () => {
   const { ask } = await planned()
   for (const wrong of [undefined, null, 7, '10 a fortnight', [], { count: 0, windowMs: 1 }]) {
     expect((await ask(wrong)).status).toBe(500)
@@ -150,7 +153,7 @@ test('what is no limit is answered 500, and the next request as before', async (
   expect((await ask('1/minute')).status).toBe(429)
 })
 
-test('a block outlives a change of limits, and steps grow whatever the limits were', async () => {
+test('a block outlives a change of limits, and its steps grow across changes', async () => {
   const { clock, ask } = await planned({ blockFor: ['1 minute', '1 hour'] })
   expect((await ask('1/second')).status).toBe(200)
   expect(await ask('1/second')).toMatchObject({ status: 429, retryAfter: 60 })
@@ -161,7 +164,7 @@ test('a block outlives a change of limits, and steps grow whatever the limits we
   expect(await ask('1/minute')).toMatchObject({ status: 429, retryAfter: 3600 })
 })
 
-test('reset forgets a key whatever its limits were', async () => {
+test('reset clears a key under all limits that it had', async () => {
   let limits = '1/minute'
   const limiter = rateThrottle({ limits: () => limits, key: () => 'one' })
   const base = await listen(limiter.wrap((_, response) => void response.end('done')))

@@ -111,17 +111,20 @@ it.each(ADAPTERS)(
   },
 )
 
-it.each(ADAPTERS)("%s: trust: ['unix'] believes what a Unix-domain socket says", async (name) => {
-  const keys: unknown[] = []
-  const onAdmit = ({ key }: { key: unknown }): void => void keys.push(key)
-  const options = { limits: '2/hour', trust: ['unix'], onAdmit }
-  const path = await onPipe(createServer(await make(name, options)))
-  expect(await statuses(3, () => connect(path))).toEqual([200, 200, 429])
-  expect(keys).toEqual(['198.51.100.9', '198.51.100.9'])
-})
+it.each(ADAPTERS)(
+  "%s: trust: ['unix'] trusts the headers of a Unix-domain socket",
+  async (name) => {
+    const keys: unknown[] = []
+    const onAdmit = ({ key }: { key: unknown }): void => void keys.push(key)
+    const options = { limits: '2/hour', trust: ['unix'], onAdmit }
+    const path = await onPipe(createServer(await make(name, options)))
+    expect(await statuses(3, () => connect(path))).toEqual([200, 200, 429])
+    expect(keys).toEqual(['198.51.100.9', '198.51.100.9'])
+  },
+)
 
 it.each(ADAPTERS)(
-  '%s: a server that listens on TCP is handed connections of a Unix-domain socket',
+  '%s: connections of a Unix-domain socket passed to a TCP server are one caller',
   async (name) => {
     const server = createServer(await make(name, { limits: '2/hour', allow: '10.0.0.1' }))
     server.listen(0, '127.0.0.1')
@@ -132,19 +135,22 @@ it.each(ADAPTERS)(
   },
 )
 
-it.each(ADAPTERS)('%s: streams of this process are callers, over TLS too', async (name) => {
-  const listener = await make(name, { limits: '2/hour', key: () => 'all', missingKey: 'shared' })
-  const servers = [createServer(listener), createTlsServer(CERTIFICATE, listener)]
-  const dial = (server: HttpServer) => (): Duplex => {
-    const [near, far] = pair()
-    server.emit('connection', far)
-    return server === servers[0] ? near : connectTls({ socket: near, rejectUnauthorized: false })
-  }
-  expect(await statuses(1, dial(servers[0] as HttpServer))).toEqual([200])
-  expect(await statuses(2, dial(servers[1] as HttpServer))).toEqual([200, 429])
-})
+it.each(ADAPTERS)(
+  '%s: connections over in-process streams are one caller, over TLS too',
+  async (name) => {
+    const listener = await make(name, { limits: '2/hour', key: () => 'all', missingKey: 'shared' })
+    const servers = [createServer(listener), createTlsServer(CERTIFICATE, listener)]
+    const dial = (server: HttpServer) => (): Duplex => {
+      const [near, far] = pair()
+      server.emit('connection', far)
+      return server === servers[0] ? near : connectTls({ socket: near, rejectUnauthorized: false })
+    }
+    expect(await statuses(1, dial(servers[0] as HttpServer))).toEqual([200])
+    expect(await statuses(2, dial(servers[1] as HttpServer))).toEqual([200, 429])
+  },
+)
 
-it('HTTP/2 over a Unix-domain socket: one caller', async () => {
+it('HTTP/2 requests over a Unix-domain socket are one caller', async () => {
   const limiter = forHttp({ limits: '2/hour', deny: '127.0.0.1' })
   const listener = limiter.wrap((_, response) => void response.end('done'))
   const path = await onPipe(createHttp2Server(listener as never))
@@ -161,7 +167,7 @@ it('HTTP/2 over a Unix-domain socket: one caller', async () => {
   session.destroy()
 })
 
-it('HTTP/2: a client whose session ends while its key is looked for is no caller without an address', async () => {
+it('HTTP/2: a client whose session ends while its key is computed is not a caller without an address', async () => {
   const seen: unknown[] = []
   let runs = 0
   const limiter = forHttp({
@@ -193,7 +199,7 @@ it('HTTP/2: a client whose session ends while its key is looked for is no caller
   expect([seen, runs]).toEqual([[undefined, undefined], 0])
 })
 
-it("Fastify's inject is a caller with an address", async () => {
+it('requests by Fastify inject have an address', async () => {
   const app = Fastify()
   await app.register(forFastify, { limits: '2/hour', deny: '10.0.0.1' })
   app.get('/', async () => 'done')
@@ -204,7 +210,7 @@ it("Fastify's inject is a caller with an address", async () => {
   await app.close()
 })
 
-it("Hono's app.request() with a key of the request is what it was", async () => {
+it('Hono app.request() with a key from the request counts by that key', async () => {
   const app = new Hono()
   app.use(forHono({ limits: '1/hour', key: (c) => c.req.query('who') }))
   app.get('/', (c) => c.text('done'))

@@ -49,7 +49,7 @@ async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere
 
 const free = { isHeld: false, version: '1' }
 
-it('a denial is an offence only if no process held a unit while the limits were asked', async () => {
+it('a denial counts for the steps of blockFor only if no process held a unit during the call', async () => {
   expect(await offends([free, free])).toBe(1)
   expect(await offends([{ isHeld: true, version: '1' }])).toBe(0)
   expect(await offends([free, { isHeld: true, version: '2' }])).toBe(0)
@@ -58,7 +58,7 @@ it('a denial is an offence only if no process held a unit while the limits were 
   expect(await offends([free, free], true)).toBe(0)
 })
 
-it('of many who find one offence at once, one takes the step, in Redis too', async () => {
+it('of many requests that see one offence at once, one raises the step, in Redis too', async () => {
   const { url } = await serverForTest()
   const options = {
     limits: '1/200ms',

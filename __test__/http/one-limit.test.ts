@@ -25,9 +25,9 @@ function told(headers: (name: string) => unknown): Told {
   }
 }
 
-describe('the three legacy headers speak of one limit', () => {
+describe('the three legacy headers describe one limit', () => {
   test.each(ADAPTERS)(
-    '%s names when the denying limit is whole again, not another one',
+    '%s: Reset is the time when the denying limit is full again',
     async (adapter) => {
       const running = await serve(adapter, { limits: ['10/minute', '100/2 hours'] })
       await running.statuses(10)
@@ -45,7 +45,7 @@ describe('the three legacy headers speak of one limit', () => {
     },
   )
 
-  test('an admission names the limit with least left, and when that one is whole', async () => {
+  test('an admission describes the limit with the least left, and when it is full again', async () => {
     const running = await serve('node:http', { limits: ['20/minute', '4/day', '9/week'] })
     await running.statuses(2)
     const { headers } = await running.ask()
@@ -56,7 +56,7 @@ describe('the three legacy headers speak of one limit', () => {
     expect(reset / 3600).toBeLessThan(18.1)
   })
 
-  test('a cost that is denied is told what is left of the limit that denies it', async () => {
+  test('a denied cost gets what is left of the limit that denies it', async () => {
     const cost = ({ headers }: { headers: { cost?: string } }): number => Number(headers.cost ?? 1)
     const limits = [
       { count: 8, windowMs: MINUTE },
@@ -70,7 +70,7 @@ describe('the three legacy headers speak of one limit', () => {
     expect(reset / 60).toBeGreaterThan(59)
   })
 
-  test('of stacked limiters the tightest one is told, with its own reset', async () => {
+  test('of stacked limiters the tightest one is described, with its reset', async () => {
     const app = express()
     app.use(forExpress({ limits: '30/day' }))
     app.use(forExpress({ limits: ['5/minute', '1000/week'] }))
@@ -93,7 +93,7 @@ describe('the three legacy headers speak of one limit', () => {
     })
   })
 
-  test('Reset is never earlier than what Retry-After promises, at whatever part of a second', async () => {
+  test('Reset is never earlier than Retry-After, at any fraction of a second', async () => {
     const running = await serve('node:http', { limits: ['1/90100 ms', '1000/hour'] })
     await running.ask()
     const early: number[] = []

@@ -77,7 +77,7 @@ const WRONG: readonly (readonly [string, unknown])[] = [
 
 describe.each(Object.entries(STARTS))('%s', (_name, start) => {
   test.each(['memory:', undefined])(
-    'wrong options of a store stop the start, also where counters are in %s',
+    'invalid options of a store stop the start, also with storage %s',
     async (storage) => {
       for (const [name, value] of WRONG) {
         const error = await start({ limits: '5/hour', storage, [name]: value })
@@ -90,7 +90,7 @@ describe.each(Object.entries(STARTS))('%s', (_name, start) => {
     },
   )
 
-  test('right ones start in memory, too', async () => {
+  test('valid options of a store start also with counters in memory', async () => {
     const right = {
       limits: '5/hour',
       onStoreError: 'open',
@@ -107,7 +107,7 @@ describe.each(Object.entries(STARTS))('%s', (_name, start) => {
     expect(await start({ ...right, onStoreError: 'opne' })).toBeInstanceOf(Error)
   })
 
-  test('limits that are given but undefined are a missing setting, not leave to have none', async () => {
+  test('limits: undefined is an error, not the absence of limits', async () => {
     const env: { LIMITS?: string } = {}
     for (const more of [{}, { hook: 'preHandler' }, { onError: () => {} }]) {
       if ('hook' in more && _name !== 'fastify') continue
@@ -118,7 +118,7 @@ describe.each(Object.entries(STARTS))('%s', (_name, start) => {
   })
 })
 
-test('checking them loads nothing that talks to Redis', () => {
+test('checking options of a store does not load the Redis client', () => {
   const require = createRequire(`${process.cwd()}/`)
   const { rateThrottle } = require('ratethrottle/http') as typeof import('ratethrottle/http')
   let error: unknown

@@ -11,7 +11,7 @@ const header = (request: Options, name: string) =>
   request.req?.header?.(name) ?? request.headers?.[name]
 
 describe.each(ADAPTERS)('%s', (adapter) => {
-  it('limits from a function of the request: a plan each, false for none', async () => {
+  it('a limits function gives each request its limits; false means no limit', async () => {
     const limits = (request: unknown) => {
       const name = header(request, 'plan')
       if (name === 'free') return '1/hour'
@@ -25,7 +25,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await statuses(3)).toEqual([200, 200, 200])
   })
 
-  it('a limits function that fails, or says what is none, serves nobody and tells nothing', async () => {
+  it('a limits function that fails or returns invalid limits is a 500 without details', async () => {
     const errors: unknown[] = []
     const onError = ({ error }: { error: unknown }) => errors.push(error)
     const limits = (request: unknown) => {
@@ -41,7 +41,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect([runs(), errors.length]).toEqual([0, 2])
   })
 
-  it('cost: a number, or a function, also one that promises', async () => {
+  it('cost may be a number, a function or an asynchronous function', async () => {
     const cost = async (request: unknown) => Number(header(request, 'units') ?? 1)
     const { statuses } = await serve(adapter, { limits: '5/hour', cost })
     expect(await statuses(2, '/', plan({ units: '2' }))).toEqual([200, 200])
@@ -51,7 +51,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await fixed.statuses(2)).toEqual([200, 429])
   })
 
-  it('methods: only these count, and HEAD is a GET', async () => {
+  it('methods limits only these methods, and HEAD counts as GET', async () => {
     const { statuses } = await serve(adapter, { limits: '1/hour', methods: ['post'] })
     expect(await statuses(3)).toEqual([200, 200, 200])
     expect(await statuses(2, '/', { method: 'POST' })).toEqual([200, 429])
@@ -60,7 +60,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await get.statuses(2, '/', { method: 'POST' })).toEqual([200, 200])
   })
 
-  it('allow and deny lists, and skip', async () => {
+  it('requests of the allow list and of skip are exempt, those of the deny list refused', async () => {
     const allow = ['127.0.0.2/31']
     const options = { limits: '1/hour', allow, deny: '127.0.0.9', skip: isHealth }
     const { ask, statuses, runs } = await serve(adapter, options)
@@ -72,7 +72,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await statuses(2, '/', plan({ health: 'yes' }))).toEqual([200, 200])
   })
 
-  it('keys: the first of several, all of them together, and who has none', async () => {
+  it('firstOf takes the first key, allOf joins keys, and a request without a key is handled by option', async () => {
     const key = firstOf(byHeader('x-api-key'), byIp())
     const { statuses } = await serve(adapter, { limits: '1/hour', key })
     expect(await statuses(2, '/', plan({ 'x-api-key': 'a' }))).toEqual([200, 429])
@@ -90,7 +90,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await address.statuses(1, '/', { from: '127.0.0.2' })).toEqual([200])
   })
 
-  it('users by any spelling, by a promise; one that never comes leaves the address', async () => {
+  it('a user key may be normalized or a promise; a promise that never settles leaves the address', async () => {
     const id = (request: unknown) => {
       const user = header(request, 'user')
       return user === 'never' ? new Promise<string>(() => {}) : Promise.resolve(user)
@@ -103,7 +103,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(await statuses(2, '/', plan({ user: 'never' }))).toEqual([200, 429])
   })
 
-  it('blockFor in steps: each time longer, told truly, and forgotten after a day', async () => {
+  it('blockFor steps block longer each time, are named in Retry-After, and reset after a day', async () => {
     const clock = new FakeClock()
     const blockFor = ['1 minute', '10 minutes']
     const { ask, statuses } = await serve(adapter, { limits: '1/second', blockFor, clock })
@@ -119,7 +119,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect((await ask()).headers['retry-after']).toBe('60')
   })
 
-  it('slowDown: what would be refused waits, up to a cap', async () => {
+  it('slowDown delays requests that would be refused, up to a maximum', async () => {
     const options = { limits: '2/20 seconds', slowDown: '19 seconds', dryRun: false }
     const { ask, statuses } = await serve(adapter, options)
     expect(await statuses(2)).toEqual([200, 200])
@@ -136,7 +136,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     await Promise.all(asking)
   })
 
-  it('dryRun decides and reports, refuses nobody and says nothing', async () => {
+  it('dryRun decides and reports, refuses no request and sends no headers', async () => {
     const denied: unknown[] = []
     const options = {
       limits: '1/hour',
@@ -149,7 +149,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect((await ask()).headers).not.toHaveProperty('x-ratelimit-limit')
   })
 
-  it('status, message, problem and handler shape the refusal', async () => {
+  it('status, message, problem and handler determine the refusal', async () => {
     const shape = async (options: object) => {
       const { ask } = await serve(adapter, { limits: '1/hour', ...options })
       await ask()
@@ -173,7 +173,7 @@ describe.each(ADAPTERS)('%s', (adapter) => {
     expect(handled.headers['retry-after']).toBe('3600')
   })
 
-  it('hooks and channels are told; a hook that throws harms nobody', async () => {
+  it('hooks and channels receive each decision; a hook that throws changes no response', async () => {
     const seen: string[] = []
     const listen = () => seen.push('channel')
     const deny = channel('ratethrottle:deny')

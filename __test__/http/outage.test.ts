@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { serverForTest } from '../redis/server.ts'
 import { serve } from './serve.ts'
 
-it('countWhen and steps go on counting while Redis is away', async () => {
+it('countWhen and steps count while Redis is away', async () => {
   const redis = await serverForTest()
   const options = {
     limits: '3/hour',
@@ -24,7 +24,7 @@ it('countWhen and steps go on counting while Redis is away', async () => {
   expect((await ask()).status).toBe(429)
 })
 
-it('slowDown goes on delaying while Redis is away', async () => {
+it('slowDown delays while Redis is away', async () => {
   const redis = await serverForTest()
   const options = {
     limits: '1/2 seconds',

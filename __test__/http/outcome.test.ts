@@ -16,7 +16,7 @@ const tally = (answers: readonly { status: number }[]) => {
 }
 
 describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
-  it('failure: parallel good requests are not refused, and cost nothing', async () => {
+  it('failure: parallel good requests are not refused, and are not charged', async () => {
     const slow = async () => {
       await sleep(15)
       return 200
@@ -31,7 +31,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
     expect(runs()).toBe(52)
   })
 
-  it('failure: no number of parallel bad requests passes the limit', async () => {
+  it('failure: parallel bad requests never exceed the limit', async () => {
     const slow = async () => {
       await sleep(15)
       return 401
@@ -41,7 +41,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
     expect(runs()).toBe(5)
   })
 
-  it('failure: good and bad ones mixed, exactly the bad ones count', async () => {
+  it('failure: of good and bad requests exactly the bad ones count', async () => {
     const handle = async (path: string) => {
       await sleep(5)
       return path === '/bad' ? 400 : 200
@@ -55,7 +55,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
     expect(await statuses(1, '/good')).toEqual([429])
   })
 
-  it('success: what failed is given back', async () => {
+  it('success: a failed request is refunded', async () => {
     const handle = (path: string) => (path === '/bad' ? 500 : 201)
     const options = { limits: '2/hour', countWhen: 'success' }
     const { statuses } = await serve(adapter, options, handle)
@@ -64,7 +64,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
     expect(await statuses(1, '/bad')).toEqual([429])
   })
 
-  it('a function decides; one that throws counts', async () => {
+  it('a function decides; a request counts if the function throws', async () => {
     const countWhen = ({ status }: { status: number }) => {
       if (status === 202) throw new Error('unsure')
       return status === 201
@@ -77,7 +77,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
     expect(await statuses(1, '/200')).toEqual([429])
   })
 
-  it('a client that hangs up earns nothing, waiting or served (H86)', async () => {
+  it('a client that disconnects gets no refund, waiting or served (H86)', async () => {
     let finish = () => {}
     const until = new Promise<void>((resolve) => {
       finish = resolve
@@ -100,7 +100,7 @@ describe.each(ADAPTERS)('%s: countWhen', (adapter) => {
   })
 })
 
-it('a refund that comes after its window has ended is void (H87)', async () => {
+it('a refund after the end of its window has no effect (H87)', async () => {
   const clock = new FakeClock()
   let finish = (_: number) => {}
   const until = new Promise<number>((resolve) => {
@@ -118,7 +118,7 @@ it('a refund that comes after its window has ended is void (H87)', async () => {
   expect(await statuses(2)).toEqual([400, 429])
 })
 
-it('blockFor does not punish those who wait for their turn', async () => {
+it('blockFor does not block for requests that wait for an outcome', async () => {
   const handle = async () => {
     await sleep(10)
     return 200
@@ -128,7 +128,7 @@ it('blockFor does not punish those who wait for their turn', async () => {
   expect(tally(await many(12, () => ask()))).toEqual({ 200: 12 })
 })
 
-it('limiters of one scope wait for each other, and for time', async () => {
+it("requests of one scope wait for each other's outcome, and for time", async () => {
   const limiter = rateThrottle({ limits: '2/hour', scope: 'waiting', countWhen: 'failure' })
   const other = limiter.limit({ limits: '2/hour', scope: 'waiting' })
   const app = express()
@@ -148,7 +148,7 @@ it('limiters of one scope wait for each other, and for time', async () => {
   server.close()
 })
 
-it('a unit that time has freed goes to whoever waits, though its holder is still busy', async () => {
+it('a unit that time has freed goes to a waiting request, though the earlier request still runs', async () => {
   const handle = async (path: string) => {
     if (path === '/slow') await sleep(600)
     return 200

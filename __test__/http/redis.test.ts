@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 beforeEach(() => redis.admin.flushall())
 
-it('slowDown: a burst waits its turn in Redis as it does in memory', async () => {
+it('slowDown: a burst is delayed with Redis as it is in memory', async () => {
   const seen: Record<string, number[]> = {}
   for (const storage of ['memory:', redis.url]) {
     const options = { limits: '5/second', slowDown: '5 seconds', storage, deadlineMs: 30_000 }

@@ -13,7 +13,7 @@ async function statuses(app: unknown, count: number): Promise<number[]> {
 
 const done: express.RequestHandler = (_, res) => void res.send('done')
 
-it('one scope by two keys on one request: both are asked', async () => {
+it('two limiters of one scope with different keys both charge a request', async () => {
   const limiter = rateThrottle()
   let calls = 0
   const byCall = () => `address ${calls++}`
@@ -24,7 +24,7 @@ it('one scope by two keys on one request: both are asked', async () => {
   expect(await statuses(app, 4)).toEqual([200, 200, 429, 429])
 })
 
-it('one scope by one key on one request: charged once', async () => {
+it('two limiters of one scope with the same key charge a request once', async () => {
   const limiter = rateThrottle()
   const app = express()
   app.use(limiter.limit({ limits: '2/hour', scope: 'review-once' }))
@@ -33,7 +33,7 @@ it('one scope by one key on one request: charged once', async () => {
   expect(await statuses(app, 4)).toEqual([200, 200, 429, 429])
 })
 
-it('a dry run of a scope does not exempt from those of it that refuse', async () => {
+it('a dry run in a scope does not exempt a request from the other limiters of the scope', async () => {
   const denied: boolean[] = []
   const onDeny = ({ dryRun }: { dryRun: boolean }) => void denied.push(dryRun)
   const options = { limits: '2/hour', scope: 'review-dry', onDeny } as const
@@ -45,7 +45,7 @@ it('a dry run of a scope does not exempt from those of it that refuse', async ()
   expect(denied).toEqual([true, false, true, false])
 })
 
-it('a request that was refused is refused when it is asked about again', async () => {
+it('a refused request is refused again when it is checked again', async () => {
   const limiter = forHttp({ limits: '1/hour' })
   const seen: unknown[] = []
   const base = await listen((async (request, response) => {

@@ -35,7 +35,7 @@ for (const tier of ['memory', 'redis', 'shared'] as const) {
   })
 }
 
-test('pipelined requests of one client park a thousand at most', async () => {
+test('at most a thousand pipelined requests of one client wait', async () => {
   let arrived = 0
   let decided = 0
   let most = 0
@@ -65,7 +65,7 @@ test('pipelined requests of one client park a thousand at most', async () => {
   socket.destroy()
 })
 
-test('many clients together park ten thousand at most, or as many as maxWaiters lets', async () => {
+test('at most ten thousand requests of all clients wait, or maxWaiters', async () => {
   const options = {
     limits: '1/hour',
     slowDown: '2 hours',

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { serve } from './serve.ts'
 
-test('slowDown: a client who has gone, and a cost that is never admitted, do not wait', async () => {
+test('slowDown: a request whose client disconnected, or whose cost is never admitted, does not wait', async () => {
   const options = {
     limits: '2/2 seconds',
     slowDown: '1 minute',

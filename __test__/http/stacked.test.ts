@@ -79,7 +79,7 @@ const SERVERS = {
 }
 
 test.each(Object.entries(SERVERS))(
-  '%s: a denial gives back to every limiter before it',
+  '%s: a denial refunds every limiter before it',
   async (_, start) => {
     const before = watched()
     const port = await start([...before.map(({ options }) => options), DENIES])
@@ -89,7 +89,7 @@ test.each(Object.entries(SERVERS))(
 )
 
 test.each(Object.entries(SERVERS))(
-  '%s: and to those whose charge is provisional',
+  '%s: a denial refunds limiters before it whose charge is provisional',
   async (_, start) => {
     const before = watched({ countWhen: 'success' })
     const port = await start([...before.map(({ options }) => options), DENIES])

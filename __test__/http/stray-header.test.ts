@@ -16,7 +16,7 @@ const stray = async (): Promise<number> => {
 }
 const FORWARDED = { headers: { 'x-forwarded-for': '198.51.100.1' } }
 
-it('a stray X-Forwarded-For is noticed long after the first requests, and told once', async () => {
+it('an X-Forwarded-For without a trusted proxy causes one warning, also long after the first requests', async () => {
   const limiter = rateThrottle({ limits: '10000/hour' })
   const base = await listen(limiter.wrap((_, response) => void response.end('done')))
   // A proxy that is put before a server while it runs: it has served more requests than are looked at at first.
@@ -32,7 +32,7 @@ it('a stray X-Forwarded-For is noticed long after the first requests, and told o
   expect(await stray()).toBe(1)
 })
 
-it('of the first requests each is looked at', async () => {
+it('each of the first requests is checked for the header', async () => {
   const limiter = rateThrottle({ limits: '10000/hour' })
   const base = await listen(limiter.wrap((_, response) => void response.end('done')))
   for (let i = 0; i < 63; i++) await fetch(base)

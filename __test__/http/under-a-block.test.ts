@@ -23,7 +23,7 @@ function waits(header: unknown): number[] {
 }
 
 test.each(ADAPTERS)(
-  '%s, 5 an hour with blockFor 1 minute: t is what Retry-After says',
+  '%s, 5 an hour with blockFor 1 minute: t of the draft header equals Retry-After',
   async (adapter) => {
     const options = { limits: ['5/hour', '100/day'], blockFor: '1 minute', headers: 'draft' }
     const running = await serve(adapter, options)
@@ -38,7 +38,7 @@ test.each(ADAPTERS)(
   },
 )
 
-test('the same with blockFor in steps, where the block is not the limiter’s own, in memory and in Redis', async () => {
+test('t equals Retry-After under a block by steps, in memory and in Redis', async () => {
   const { url } = await redis()
   for (const storage of ['memory:', url]) {
     const running = await serve('node:http', {
@@ -56,7 +56,7 @@ test('the same with blockFor in steps, where the block is not the limiter’s ow
   }
 })
 
-test('standings of every tier, while the block is the longer one and while it is not', async () => {
+test('standings of every storage are right while the block is longer than the window and while it is shorter', async () => {
   const { url } = await redis()
   const limits = ['4/hour', '50/day']
   const clock = new FakeClock(1_000)
@@ -112,7 +112,7 @@ test('standings of every tier, while the block is the longer one and while it is
   }
 })
 
-test('a remembered denial tells the time that is left, not the time there was', async () => {
+test('a remembered denial has the time that is left, not the original time', async () => {
   const { url } = await redis()
   const clock = new FakeClock(1_000)
   const options = { url, clock, blockFor: '1 minute', deadlineMs: 30_000 } as const

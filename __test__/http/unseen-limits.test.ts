@@ -102,7 +102,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
     ['legacy', 'draft'],
     ['both', 'draft'],
   ] as const)(
-    'beside the Retry-After of another limit are no figures of an earlier one: %s, then %s',
+    'a refusal has no figures of an earlier limit beside its Retry-After: %s, then %s',
     async (outer, inner) => {
       const first = { limits: '100/minute', headers: outer }
       const denying = { limits: '5/hour', headers: inner }
@@ -123,7 +123,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
   )
 })
 
-test('what is no denial keeps its figures', async () => {
+test('a response that is no denial keeps its figures', async () => {
   for (const [name, serve] of Object.entries(SERVERS)) {
     const url = await serve({ limits: '100/minute' }, { limits: '5/hour', headers: false })
     const { headers } = await fetch(url)

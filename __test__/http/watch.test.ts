@@ -3,7 +3,7 @@ import { RateLimitExceeded } from 'ratethrottle'
 import rateThrottle from 'ratethrottle/fastify'
 import { expect, it } from 'vitest'
 
-/** Everybody in Fastify who may look at an error, and how he is put there. */
+/** All parts of Fastify that may observe an error, and how each is added. */
 const WATCHERS: Record<string, (saw: (error: unknown) => void) => Promise<FastifyInstance>> = {
   'an onError hook': async (saw) => {
     const app = await limited()
@@ -58,7 +58,7 @@ function routed<App extends FastifyInstance>(app: App, options: object = {}): Ap
   return app
 }
 
-it.each(Object.keys(WATCHERS))('%s sees the error of a denial', async (name) => {
+it.each(Object.keys(WATCHERS))('%s receives the error of a denial', async (name) => {
   const seen: unknown[] = []
   const app = await (WATCHERS[name] as (typeof WATCHERS)[string])((error) => seen.push(error))
   expect((await app.inject('/')).statusCode).toBe(200)
@@ -69,7 +69,7 @@ it.each(Object.keys(WATCHERS))('%s sees the error of a denial', async (name) => 
   await app.close()
 })
 
-it('what is answered when nobody looks is what Fastify would have answered', async () => {
+it('without observers the answer is the one that Fastify gives to the error', async () => {
   const answer = async (app: FastifyInstance) => {
     await app.inject('/')
     const { statusCode, headers, body } = await app.inject('/')

@@ -117,7 +117,7 @@ describe('the connection is cut before the answer (H64)', () => {
     expect(limiter.stats().failures.disconnected).toBeGreaterThan(0)
   })
 
-  it('a socket that is open on the client's side only is closed', async () => {
+  it('a socket that the server has lost is closed by the client', async () => {
     const server = await serverForTest()
     const wire = await Wire.before(server.port)
     const limiter = limiterForTest('100000/hour', { url: wire.url, algorithm: 'fixed-window' })
