@@ -186,7 +186,7 @@ const REDIS = [
   {
     name: 'the circuit breaker closes on any answer',
     file: 'ts/remote/circuit-breaker.ts',
-    from: 'if (tookMs < this.#owner.shortestMs || this.#isNew) {',
+    from: 'if (tookMs < this.owner.shortestMs || this.#isNew) {',
     to: 'if (tookMs >= 0) {',
     tests: paths('redis/outages', 'redis/wrong-from-the-start'),
   },

@@ -1,7 +1,11 @@
 import type { Decision } from '../decision.ts'
-import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
+import {
+  type BreakerOwner,
+  CircuitBreaker,
+  Deadlines,
+  type Waiting,
+} from '../remote/circuit-breaker.ts'
 import { StoreFailure } from '../remote/failure.ts'
-import { Deadlines, type Waiting } from '../remote/guard.ts'
 import type { ScriptArgs } from './script/index.ts'
 
 /* Calls of scripts: the server that each is sent to, its clock, and the wait for the first connection. */
@@ -215,7 +219,8 @@ export class StartUp {
       reject(new StoreFailure('unavailable'))
       return
     }
-    const parked = { ...call, settled: false, expire: (): void => this.#expire(parked) }
+    const dueAt = since + queue.deadlines.ms
+    const parked = { ...call, settled: false, dueAt, expire: (): void => this.#expire(parked) }
     queue.waiting++
     this.#perName.set(args.name, waiting + 1)
     this.#parked.add(parked)

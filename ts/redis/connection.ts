@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
+import type { Deadlines } from '../remote/circuit-breaker.ts'
 import { StoreFailure, type StoreUser } from '../remote/failure.ts'
-import type { Deadlines } from '../remote/guard.ts'
 import { invalid } from '../validate.ts'
 import { type EarlyCall, ScriptCall, type Server, type StartQueue, StartUp } from './calls.ts'
 import { failureOf, isScriptLost } from './failure.ts'
@@ -148,7 +148,7 @@ export class Connection {
         return
       }
       call.isShort = now - from > deadlines.ms / 2
-      deadlines.add(call, from, now)
+      deadlines.add(call, now)
       this.#send(call, server, now)
     })
   }
@@ -214,7 +214,7 @@ export class Connection {
       const isLonger = since + queue.deadlines.ms >= now + deadlines.ms
       const [list, from] = isLonger ? [queue.deadlines, since] : [deadlines, now]
       const call = new ScriptCall(args, from + list.ms, resolve, reject)
-      list.add(call, from, now)
+      list.add(call, now)
       this.#send(call, this.nodes.serverOf(args.name), now)
     }
   }

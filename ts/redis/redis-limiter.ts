@@ -4,8 +4,8 @@ import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
 import type { Backend, Counters, Sharing } from '../remote/backend.ts'
+import { Deadlines } from '../remote/circuit-breaker.ts'
 import type { Share, StoreUser } from '../remote/failure.ts'
-import { Deadlines } from '../remote/guard.ts'
 import { type ResolvedRemoteOptions, resolveRemoteOptions } from '../remote/options.ts'
 import {
   countableLimits,

@@ -91,7 +91,7 @@ const BLOCK = 6
 const SHARED = 7
 
 /** A decision that remembers what the store said, so that others can be derived from it. */
-class StoreDecision implements Decision {
+export class StoreDecision implements Decision {
   readonly allowed: boolean
   readonly policy: number
   readonly limit: number
@@ -107,7 +107,8 @@ class StoreDecision implements Decision {
   /** Units that this process holds beside what the store has left. */
   readonly #units: number
 
-  constructor(numbers: readonly number[], limits: readonly Limit[], ageMs: number, units: number) {
+  /** The decision that these numbers mean, about these limits. */
+  constructor(numbers: readonly number[], limits: readonly Limit[], ageMs = 0, units = 0) {
     const isOne = limits.length === 1
     const policy = isOne ? 0 : policyAt(numbers, limits.length, ageMs)
     const retryAfterMs = timeLeft(numbers[RETRY] as number, ageMs)
@@ -125,34 +126,43 @@ class StoreDecision implements Decision {
     this.#units = units
   }
 
-  static numbersOf(decision: Decision): readonly number[] | undefined {
-    return #numbers in decision ? decision.#numbers : undefined
+  /** A denial as it reads some time later, if nothing has happened to the key since. */
+  static aged(denial: Decision, ms: number): Decision {
+    if (!(#numbers in denial)) return agedDenial(denial, ms)
+    return new StoreDecision(denial.#numbers, denial.#limits, denial.#ageMs + ms, denial.#units)
   }
 
-  static aged(decision: Decision, ms: number): Decision | undefined {
-    if (!(#numbers in decision)) return undefined
-    return new StoreDecision(
-      decision.#numbers,
-      decision.#limits,
-      decision.#ageMs + ms,
-      decision.#units,
-    )
-  }
-
+  /**
+   * The store's decision of `ageMs` ago, for a caller in a process that holds units beside what the store has left.
+   *
+   * @param units what the process holds, after the caller was served
+   */
   static withUnits(decision: Decision, units: number, ageMs: number): Decision {
     if (!(#numbers in decision)) return decision
     return new StoreDecision(decision.#numbers, decision.#limits, ageMs, units)
   }
 
-  static deniedNext(decision: Decision): Decision {
-    if (!(#numbers in decision)) return decision
-    const numbers = [...decision.#numbers]
+  /** The denial of one unit that follows an admission which left nothing, if there is one limit. */
+  static deniedNext(admission: Decision): Decision {
+    if (!(#numbers in admission)) return admission
+    const numbers = [...admission.#numbers]
     numbers[CHARGED] = 0
     numbers[RETRY] = numbers[MORE] as number
     numbers[BLOCK] = 0
-    return new StoreDecision(numbers, decision.#limits, 0, 0)
+    return new StoreDecision(numbers, admission.#limits)
   }
 
+  /** Milliseconds for which a denied key is blocked, whatever its limits say. */
+  static blockMs(denial: Decision): number {
+    return #numbers in denial && !denial.allowed ? (denial.#numbers[BLOCK] ?? 0) : 0
+  }
+
+  /** Units that the store has charged. */
+  static charged(decision: Decision): number {
+    return #numbers in decision ? Math.max(0, decision.#numbers[CHARGED] ?? 0) : 0
+  }
+
+  /** How each limit stood when the store took the decision; undefined if the decision is not a store's. */
   static statuses(decision: Decision): readonly LimitStatus[] | undefined {
     if (!(#numbers in decision)) return undefined
     const numbers = decision.#numbers
@@ -163,11 +173,6 @@ class StoreDecision implements Decision {
     if (decision.#limits.length === 1) return [status(REMAINING, MORE)]
     return decision.#limits.map((_, limit) => status(SHARED + 2 * limit, SHARED + 2 * limit + 1))
   }
-}
-
-/** The decision that these numbers mean, about these limits. */
-export function decisionFrom(numbers: readonly number[], limits: readonly Limit[]): Decision {
-  return new StoreDecision(numbers, limits, 0, 0)
 }
 
 /** What a store says beside its decision. */
@@ -191,41 +196,7 @@ export function storeDecision(
   const [, more = 0] = each
   const isOne = limits.length === 1
   const shared = [charged, remaining, orNever(retryAfterMs), resetMs, isOne ? more : policy]
-  return decisionFrom([...shared, limitResetMs, blockMs, ...(isOne ? [] : each)], limits)
-}
-
-/** How each limit stood when the store took the decision; undefined if the decision is not a store's. */
-export function statusesIn(decision: Decision): readonly LimitStatus[] | undefined {
-  return StoreDecision.statuses(decision)
-}
-
-/** A denial as it reads some time later, if nothing has happened to the key since. */
-export function agedBy(denial: Decision, ms: number): Decision {
-  return StoreDecision.aged(denial, ms) ?? agedDenial(denial, ms)
-}
-
-/**
- * The store's decision of `ageMs` ago, for a caller in a process that holds units beside what the store has left.
- *
- * @param units what the process holds, after the caller was served
- */
-export function withUnits(decision: Decision, units: number, ageMs: number): Decision {
-  return StoreDecision.withUnits(decision, units, ageMs)
-}
-
-/** The denial of one unit that follows an admission which left nothing, if there is one limit. */
-export function deniedNext(admission: Decision): Decision {
-  return StoreDecision.deniedNext(admission)
-}
-
-/** Milliseconds for which a denied key is blocked, whatever its limits say. */
-export function blockMsIn(denial: Decision): number {
-  return denial.allowed ? 0 : (StoreDecision.numbersOf(denial)?.[BLOCK] ?? 0)
-}
-
-/** Units that the store has charged. */
-export function chargedIn(decision: Decision): number {
-  return Math.max(0, StoreDecision.numbersOf(decision)?.[CHARGED] ?? 0)
+  return new StoreDecision([...shared, limitResetMs, blockMs, ...(isOne ? [] : each)], limits)
 }
 
 /** How the limits of a list of numbers correspond to the caller's. */

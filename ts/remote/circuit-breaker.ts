@@ -36,7 +36,6 @@ export interface BreakerOwner {
  * for the others.
  */
 export class CircuitBreaker {
-  readonly #owner: BreakerOwner
   /** Calls pass whose deadline is longer than this. */
   #blockedMs: number
   #failures = 0
@@ -53,8 +52,10 @@ export class CircuitBreaker {
   #isStopped = false
 
   /** @param isAvailable whether calls may pass from the start; if not, the breaker probes */
-  constructor(owner: BreakerOwner, isAvailable: boolean) {
-    this.#owner = owner
+  constructor(
+    private readonly owner: BreakerOwner,
+    isAvailable: boolean,
+  ) {
     this.#blockedMs = isAvailable ? 0 : NEVER
     this.#isNew = !isAvailable
     if (!isAvailable) this.#startProbing()
@@ -115,11 +116,11 @@ export class CircuitBreaker {
     this.#failures = 0
     this.onOpen()
     if (!wasAvailable) {
-      this.#owner.stayedOpen(this, failure)
+      this.owner.stayedOpen(this, failure)
       return
     }
     this.#countRelapse(failure)
-    this.#owner.opened(this, failure)
+    this.owner.opened(this, failure)
     this.#startProbing()
   }
 
@@ -148,12 +149,12 @@ export class CircuitBreaker {
   async #probe(): Promise<void> {
     this.#isProbing = true
     try {
-      this.#judge(await this.#owner.probe(this))
+      this.#judge(await this.owner.probe(this))
     } catch (error) {
       this.#isProbing = false
       if (this.#isStopped) return
       const failure = failureOf(error)
-      this.#owner.stayedOpen(this, failure)
+      this.owner.stayedOpen(this, failure)
       this.#probeLater(failure.isLasting ? LAST_SLOW_PROBE_MS : LAST_PROBE_MS)
     }
   }
@@ -165,15 +166,103 @@ export class CircuitBreaker {
     this.#answers = 0
     this.#closedAt = performance.now()
     // At first contact the calls themselves find out: those that waited for it have the time.
-    if (tookMs < this.#owner.shortestMs || this.#isNew) {
+    if (tookMs < this.owner.shortestMs || this.#isNew) {
       this.#isNew = false
       this.#blockedMs = 0
-      this.#owner.closed(this, this.#closedAt - this.#downSince)
+      this.owner.closed(this, this.#closedAt - this.#downSince)
       return
     }
     this.#blockedMs = tookMs
     const failure = new StoreFailure('timeout', 'slow', `${Math.ceil(tookMs)} ms`)
-    this.#owner.stayedOpen(this, failure)
+    this.owner.stayedOpen(this, failure)
     this.#probeLater(LAST_SLOW_PROBE_MS)
+  }
+}
+
+/** A call whose caller waits for an answer. */
+export interface Waiting {
+  /** Whether the caller has its answer, or a failure. */
+  settled: boolean
+  /** `performance.now()` at which its time is up. */
+  readonly dueAt: number
+  /** Settles the call: time is up. */
+  expire(): void
+}
+
+/** Settled calls at the front of the list that are kept before they are removed. */
+const MAX_SETTLED = 1_024
+
+/**
+ * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
+ * next to no cost for each.
+ */
+export class Deadlines {
+  readonly #calls: Waiting[] = []
+  /** Index of the first call that may not be settled. */
+  #first = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param ms milliseconds from the start of a call */
+  constructor(readonly ms: number) {}
+
+  /**
+   * @param call due after `ms` from now, or a little earlier
+   * @param now `performance.now()`
+   */
+  add(call: Waiting, now: number): void {
+    this.#removeSettled()
+    const { dueAt } = call
+    let place = this.#calls.length
+    while (place > this.#first && (this.#calls[place - 1] as Waiting).dueAt > dueAt) place--
+    if (place === this.#calls.length) this.#calls.push(call)
+    else this.#calls.splice(place, 0, call)
+    if (place > this.#first && this.#timer !== undefined) return
+    clearTimeout(this.#timer)
+    this.#arm(Math.max(0, dueAt - now))
+  }
+
+  /** Expires every call. */
+  expireAll(): void {
+    for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
+    this.#first = 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** If the event loop was held up, answers lie unread in the socket when the timer fires. They are read first. */
+  readonly #wake = (): void => {
+    setImmediate(this.#expireDue)
+  }
+
+  readonly #expireDue = (): void => {
+    this.#timer = undefined
+    const now = performance.now()
+    while (this.#first < this.#calls.length) {
+      const call = this.#calls[this.#first] as Waiting
+      const leftMs = call.dueAt - now
+      if (!call.settled && leftMs > 0) {
+        this.#arm(leftMs)
+        break
+      }
+      this.#first++
+      if (!call.settled) call.expire()
+    }
+    this.#removeSettled()
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(this.#wake, Math.floor(ms))
+  }
+
+  /** Removes the settled calls at the front: answers come roughly in the order of the calls. */
+  #removeSettled(): void {
+    while (this.#calls[this.#first]?.settled === true) this.#first++
+    if (this.#first === this.#calls.length) {
+      this.#calls.length = 0
+      this.#first = 0
+    } else if (this.#first >= MAX_SETTLED) {
+      this.#calls.splice(0, this.#first)
+      this.#first = 0
+    }
   }
 }

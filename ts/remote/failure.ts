@@ -46,24 +46,20 @@ const VAGUE: readonly string[] = ['hangup', 'ECONNRESET', 'EPIPE']
  */
 export class StoreFailure extends Error {
   readonly code = 'STORE_FAILURE'
-  readonly kind: FailureKind
-  readonly reason: FailureReason
-  /** What is known beyond the reason: the first word of the store's answer, and the step at which it failed. */
-  readonly detail: string
-  /** Whether another attempt is likely to fail the same way, because an operator has to change something first. */
-  readonly isLasting: boolean
 
+  /**
+   * @param detail what is known beyond the reason: the first word of the store's answer, and the step at which it
+   * failed
+   * @param isLasting whether another attempt is likely to fail the same way, because an operator has to change
+   * something first
+   */
   constructor(
-    kind: FailureKind,
-    reason: FailureReason = kind,
-    detail = '',
-    isLasting: boolean = kind === 'forbidden',
+    readonly kind: FailureKind,
+    readonly reason: FailureReason = kind,
+    readonly detail: string = '',
+    readonly isLasting: boolean = kind === 'forbidden',
   ) {
     super(detail === '' ? reason : `${reason} (${detail})`)
-    this.kind = kind
-    this.reason = reason
-    this.detail = detail
-    this.isLasting = isLasting
   }
 
   /** How much it says: nothing, that the connection broke, or why. What says less does not replace more. */
@@ -169,9 +165,6 @@ const UNTRUSTED_CODES = /SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|CERT_SIGNATURE|INV
  * outage lasts until every server decides again.
  */
 export class OutageReporter {
-  readonly #store: string
-  readonly #hints: Readonly<Record<string, string>>
-  readonly #users: ReadonlySet<StoreUser>
   /** The servers that do not decide. */
   readonly #away = new Set<object>()
   #since = 0
@@ -184,14 +177,10 @@ export class OutageReporter {
    * @param hints by reason: what an operator may do about it, or what it means
    */
   constructor(
-    store: string,
-    hints: Readonly<Record<string, string>>,
-    users: ReadonlySet<StoreUser>,
-  ) {
-    this.#store = store
-    this.#hints = hints
-    this.#users = users
-  }
+    private readonly store: string,
+    private readonly hints: Readonly<Record<string, string>>,
+    readonly users: Set<StoreUser> = new Set(),
+  ) {}
 
   begins(server: object, failure: StoreFailure): void {
     const isFirst = this.#away.size === 0
@@ -216,26 +205,26 @@ export class OutageReporter {
     this.#reported = undefined
     if (reason === undefined) return
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1)
-    const message = `${this.#store} decides again, after ${seconds} s (${reason}).`
+    const message = `${this.store} decides again, after ${seconds} s (${reason}).`
     warn('RATETHROTTLE_STORE_UP', message)
   }
 
   #report(failure: StoreFailure): void {
     this.#unclear = undefined
     // A listener of the operator's own takes the place of the warnings.
-    if ([...this.#users].some(({ onStoreChange }) => onStoreChange !== undefined)) return
+    if ([...this.users].some(({ onStoreChange }) => onStoreChange !== undefined)) return
     this.#reported = failure.reason
     const why = `${failure.message}): ${this.#explain(failure)}`
-    const meanwhile = [...new Set([...this.#users].map(consequenceOf))].join(' ')
-    warn('RATETHROTTLE_STORE_DOWN', `${this.#store} does not decide (${why}. ${meanwhile}`)
+    const meanwhile = [...new Set([...this.users].map(consequenceOf))].join(' ')
+    warn('RATETHROTTLE_STORE_DOWN', `${this.store} does not decide (${why}. ${meanwhile}`)
   }
 
   #explain({ reason }: StoreFailure): string {
-    const deadlines = [...this.#users].map(({ deadlineMs }) => deadlineMs)
+    const deadlines = [...this.users].map(({ deadlineMs }) => deadlineMs)
     const deadline = `deadlineMs (${Math.min(...deadlines)})`
     if (reason === 'slow') return `a round trip takes longer than ${deadline}`
     if (reason === 'timeout') return `there was no answer within ${deadline}`
-    const hint = this.#hints[reason] ?? HINTS[reason]
+    const hint = this.hints[reason] ?? HINTS[reason]
     if (hint !== undefined) return hint
     return UNTRUSTED_CODES.test(reason) ? UNTRUSTED : 'there is no connection, or it refuses'
   }

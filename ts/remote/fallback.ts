@@ -2,9 +2,9 @@ import { type Decision, retryAfterOf } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { flat, tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
-import { agedBy, blockMsIn } from './backend.ts'
+import { type Sharing, StoreDecision } from './backend.ts'
 import type { OnError } from './failure.ts'
-import type { LocalCounters, Mode } from './local-counters.ts'
+import { type LocalCounters, type Mode, openLocal } from './local-counters.ts'
 import type { Shared } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
@@ -19,21 +19,20 @@ const UNKNOWN_MS = 1_000
  * store that comes and goes grants no fresh budget each time.
  */
 export class Fallback {
-  readonly #onError: OnError
-  readonly #open: () => Shared<LocalCounters>
   #shared: Shared<LocalCounters> | undefined
   #isClosed = false
 
-  /** @param open called when the counters of this process are needed for the first time */
-  constructor(onError: OnError, open: () => Shared<LocalCounters>) {
-    this.#onError = onError
-    this.#open = open
-  }
+  /** @param limits undefined if they change from call to call */
+  constructor(
+    private readonly limits: readonly Limit[] | undefined,
+    private readonly options: ResolvedRemoteOptions,
+    private readonly sharing: Sharing,
+  ) {}
 
   /** The limit is reported as it was set, not as this process's share of it. */
   decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision {
     const decision = this.open()?.decide(limits, mode, key, cost)
-    if (decision === undefined) return unknown(this.#onError, limits)
+    if (decision === undefined) return unknown(this.options.onError, limits)
     return { ...decision, limit: limits[decision.policy]?.count ?? decision.limit }
   }
 
@@ -44,10 +43,10 @@ export class Fallback {
 
   /** The counters of this process, unless `onError` decides without any. */
   open(): LocalCounters | undefined {
-    if (this.#onError !== 'local') return undefined
+    if (this.options.onError !== 'local') return undefined
     // A caller that was still waiting for the store when the limiter was closed has no answer.
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
-    this.#shared ??= this.#open()
+    this.#shared ??= openLocal(this.limits, this.options, this.sharing)
     return this.#shared.value
   }
 
@@ -114,19 +113,16 @@ interface CachedDenial {
 export class DenialCache {
   /** Calls that were denied without asking the store. */
   served = 0
-  readonly #options: ResolvedRemoteOptions
   readonly #known = new Map<string, CachedDenial>()
   /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
   readonly #ring: (CachedDenial | undefined)[] = []
   #next = 0
 
-  constructor(options: ResolvedRemoteOptions) {
-    this.#options = options
-  }
+  constructor(private readonly options: ResolvedRemoteOptions) {}
 
   /** The time by which denials are remembered. */
   now(): number {
-    const { clock } = this.#options
+    const { clock } = this.options
     return clock === undefined ? performance.now() : clock.now()
   }
 
@@ -138,7 +134,7 @@ export class DenialCache {
     if (denial === undefined || denial.limits !== limits) return undefined
     if (now < denial.until) {
       this.served++
-      return agedBy(denial.decision, now - denial.at)
+      return StoreDecision.aged(denial.decision, now - denial.at)
     }
     this.#remove(denial)
     return undefined
@@ -146,9 +142,9 @@ export class DenialCache {
 
   /** @param askedAt when the store was asked: its denial holds from then on */
   remember(limits: readonly Limit[], key: string, decision: Decision, askedAt: number): void {
-    const { blockForMs, localDenialsMs } = this.#options
+    const { blockForMs, localDenialsMs } = this.options
     // With `blockFor` until the block ends: another denial after that begins another block.
-    const blockMs = blockForMs > 0 ? blockMsIn(decision) : 0
+    const blockMs = blockForMs > 0 ? StoreDecision.blockMs(decision) : 0
     const ms = Math.min(decision.retryAfterMs, blockMs > 0 ? blockMs : Number.POSITIVE_INFINITY)
     const now = this.now()
     // Times were rounded up to a millisecond.

@@ -1,5 +1,5 @@
 import { type StoreStatus, withTimeout } from '../limiter.ts'
-import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
+import { type BreakerOwner, CircuitBreaker, Deadlines } from './circuit-breaker.ts'
 import {
   type FailureReason,
   failureOf,
@@ -30,7 +30,7 @@ export type GuardedWork<T> = (dueAt: number, call: GuardedCall) => Promise<T>
 const ANSWERED: readonly string[] = ['contention', 'record']
 
 /** The reporter of a store that several limiters share: an outage is reported once. */
-const reporters = new WeakMap<GuardedStore, { users: Set<StoreUser>; reporter: OutageReporter }>()
+const reporters = new WeakMap<GuardedStore, OutageReporter>()
 
 /** What a {@link Guard} has to know of a store. */
 export interface GuardedStore {
@@ -50,8 +50,6 @@ export interface GuardedStore {
  * until it answers again. Outages are published, and reported once each.
  */
 export class Guard implements BreakerOwner {
-  readonly #store: GuardedStore
-  readonly #options: ResolvedRemoteOptions
   readonly #breaker: CircuitBreaker
   readonly #deadlines: Deadlines
   readonly #user: StoreUser
@@ -67,23 +65,20 @@ export class Guard implements BreakerOwner {
   #isAway = false
   #outages = 0
 
-  constructor(store: GuardedStore, options: ResolvedRemoteOptions) {
+  constructor(
+    private readonly store: GuardedStore,
+    private readonly options: ResolvedRemoteOptions,
+  ) {
     const { processes, deadlineMs, connectTimeoutMs } = options
-    this.#store = store
-    this.#options = options
     this.#deadlines = new Deadlines(deadlineMs)
     const share = {
       parts: processes ?? 1,
       from: processes === undefined ? 'nothing' : 'option',
     } as const
     this.#user = { ...options, share: () => share }
-    const users = reporters.get(store)?.users ?? new Set<StoreUser>()
-    const { reporter } = reporters.get(store) ?? {
-      reporter: new OutageReporter(store.name, store.hints ?? {}, users),
-    }
-    reporters.set(store, { users, reporter })
-    users.add(this.#user)
-    this.#reporter = reporter
+    this.#reporter = reporters.get(store) ?? new OutageReporter(store.name, store.hints ?? {})
+    reporters.set(store, this.#reporter)
+    this.#reporter.users.add(this.#user)
     this.#started = new Promise((resolve) => {
       this.#endStart = resolve
     })
@@ -99,7 +94,7 @@ export class Guard implements BreakerOwner {
 
   /** See {@link BreakerOwner}. */
   get shortestMs(): number {
-    return this.#options.deadlineMs
+    return this.options.deadlineMs
   }
 
   /** Waits for the first connection, and says whether the store decides. */
@@ -134,6 +129,7 @@ export class Guard implements BreakerOwner {
       }
       const call = {
         settled: false,
+        dueAt,
         lateReason: 'timeout',
         expire: () => fail(new StoreFailure('timeout', call.lateReason)),
       }
@@ -144,14 +140,14 @@ export class Guard implements BreakerOwner {
         resolve(answer)
       }
       work(dueAt, call).then(succeed, (error: unknown) => fail(failureOf(error)))
-      this.#deadlines.add(call, from, now)
+      this.#deadlines.add(call, now)
     })
   }
 
   /** Fails the calls under way. */
   close(): void {
     this.#breaker.stop()
-    reporters.get(this.#store)?.users.delete(this.#user)
+    this.#reporter.users.delete(this.#user)
     this.#deadlines.expireAll()
     clearTimeout(this.#startTimer)
     this.#finishStart()
@@ -159,7 +155,7 @@ export class Guard implements BreakerOwner {
 
   /** See {@link BreakerOwner}. */
   probe(): Promise<number> {
-    return shortestRoundTrip(this, PROBE_MS, () => this.#store.ping())
+    return shortestRoundTrip(this, PROBE_MS, () => this.store.ping())
   }
 
   /** See {@link BreakerOwner}. */
@@ -189,7 +185,7 @@ export class Guard implements BreakerOwner {
   }
 
   async #runAfterStart<T>(work: GuardedWork<T>): Promise<T> {
-    if (this.#waiting >= this.#options.maxWaiters) throw new StoreFailure('unavailable')
+    if (this.#waiting >= this.options.maxWaiters) throw new StoreFailure('unavailable')
     this.#waiting++
     // A caller that waits keeps the process alive; a limiter alone does not.
     this.#startTimer.ref()
@@ -209,7 +205,7 @@ export class Guard implements BreakerOwner {
   }
 
   #publish(available: boolean, downMs: number): void {
-    const { onStoreChange } = this.#options
+    const { onStoreChange } = this.options
     const reason = this.#failure?.reason ?? 'disconnected'
     publish({ available, reason, node: '', downMs }, onStoreChange ? [onStoreChange] : [])
   }
@@ -234,102 +230,4 @@ export async function shortestRoundTrip(
     leastMs = Math.min(leastMs, performance.now() - sentAt)
   }
   return leastMs
-}
-
-/** A call whose caller waits for an answer. */
-export interface Waiting {
-  /** Whether the caller has its answer, or a failure. */
-  settled: boolean
-  /** Settles the call: time is up. */
-  expire(): void
-}
-
-/** Settled calls at the front of the list that are kept before they are removed. */
-const MAX_SETTLED = 1_024
-
-/**
- * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
- * next to no cost for each.
- */
-export class Deadlines {
-  /** Milliseconds from the start of a call. */
-  readonly ms: number
-  readonly #calls: Waiting[] = []
-  readonly #dueAt: number[] = []
-  /** Index of the first call that may not be settled. */
-  #first = 0
-  #timer: NodeJS.Timeout | undefined
-
-  constructor(ms: number) {
-    this.ms = ms
-  }
-
-  /**
-   * @param since `performance.now()` from which its time counts: now, or a little earlier
-   * @param now `performance.now()`
-   */
-  add(call: Waiting, since: number, now: number = since): void {
-    this.#removeSettled()
-    const dueAt = since + this.ms
-    let place = this.#calls.length
-    while (place > this.#first && (this.#dueAt[place - 1] as number) > dueAt) place--
-    if (place === this.#calls.length) {
-      this.#calls.push(call)
-      this.#dueAt.push(dueAt)
-    } else {
-      this.#calls.splice(place, 0, call)
-      this.#dueAt.splice(place, 0, dueAt)
-    }
-    if (place > this.#first && this.#timer !== undefined) return
-    clearTimeout(this.#timer)
-    this.#arm(Math.max(0, dueAt - now))
-  }
-
-  /** Expires every call. */
-  expireAll(): void {
-    for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
-    this.#dueAt.length = 0
-    this.#first = 0
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-  }
-
-  /** If the event loop was held up, answers lie unread in the socket when the timer fires. They are read first. */
-  readonly #wake = (): void => {
-    setImmediate(this.#expireDue)
-  }
-
-  readonly #expireDue = (): void => {
-    this.#timer = undefined
-    const now = performance.now()
-    while (this.#first < this.#calls.length) {
-      const call = this.#calls[this.#first] as Waiting
-      const leftMs = (this.#dueAt[this.#first] as number) - now
-      if (!call.settled && leftMs > 0) {
-        this.#arm(leftMs)
-        break
-      }
-      this.#first++
-      if (!call.settled) call.expire()
-    }
-    this.#removeSettled()
-  }
-
-  #arm(ms: number): void {
-    this.#timer = setTimeout(this.#wake, Math.floor(ms))
-  }
-
-  /** Removes the settled calls at the front: answers come roughly in the order of the calls. */
-  #removeSettled(): void {
-    while (this.#calls[this.#first]?.settled === true) this.#first++
-    if (this.#first === this.#calls.length) {
-      this.#calls.length = 0
-      this.#dueAt.length = 0
-      this.#first = 0
-    } else if (this.#first >= MAX_SETTLED) {
-      this.#calls.splice(0, this.#first)
-      this.#dueAt.splice(0, this.#first)
-      this.#first = 0
-    }
-  }
 }

@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
 import { flat } from '../key-hash.ts'
-import { blockMsIn, chargedIn, deniedNext, withUnits } from './backend.ts'
+import { StoreDecision } from './backend.ts'
 import type { FailureKind } from './failure.ts'
 import type { ResolvedLease } from './options.ts'
 
@@ -74,23 +74,21 @@ const NONE: readonly Batch[] = []
 export class Leases {
   /** Calls that were served without asking the store. */
   served = 0
-  readonly #source: LeaseSource
-  readonly #options: ResolvedLease
-  readonly #isForeseeable: boolean
   readonly #leases = new Map<string, Lease>()
   readonly #sweep: NodeJS.Timeout
 
   /** @param isForeseeable whether an admission that left nothing says how the next denial reads */
-  constructor(source: LeaseSource, options: ResolvedLease, isForeseeable: boolean) {
-    this.#source = source
-    this.#options = options
-    this.#isForeseeable = isForeseeable
+  constructor(
+    private readonly source: LeaseSource,
+    private readonly options: ResolvedLease,
+    private readonly isForeseeable: boolean,
+  ) {
     this.#sweep = setInterval(() => this.#returnExpired(), options.ttlMs).unref()
   }
 
   /** Whether such a call is served from a lease. */
   covers(key: string, cost: number): boolean {
-    if (cost < 1 || cost > this.#options.size || key.length > MAX_KEY_LENGTH) return false
+    if (cost < 1 || cost > this.options.size || key.length > MAX_KEY_LENGTH) return false
     return this.#leases.size < MAX_KEYS || this.#leases.has(key)
   }
 
@@ -110,7 +108,7 @@ export class Leases {
     if (lease?.decision === undefined || lease.units === 0) return undefined
     const now = performance.now()
     if (now >= lease.until || lease.units < cost) return undefined
-    return withUnits(lease.decision, lease.units, now - lease.takenAt)
+    return StoreDecision.withUnits(lease.decision, lease.units, now - lease.takenAt)
   }
 
   /** Gives back what is at hand before the store is asked past the lease, so that the store decides on all there is. */
@@ -141,7 +139,7 @@ export class Leases {
     clearInterval(this.#sweep)
     const left = [...this.#leases.values()].filter(({ units }) => units > 0)
     this.#leases.clear()
-    await Promise.all(left.map(({ key, units }) => this.#source.giveBack(key, units)))
+    await Promise.all(left.map(({ key, units }) => this.source.giveBack(key, units)))
   }
 
   #newLease(key: string): Lease {
@@ -154,7 +152,7 @@ export class Leases {
 
   /** Sent once all that ask in this turn of the event loop have joined it. */
   #newBatch(lease: Lease): Batch {
-    const batch = { claims: [], claimed: 0, max: this.#options.size }
+    const batch = { claims: [], claimed: 0, max: this.options.size }
     lease.batches = [...lease.batches, batch]
     process.nextTick(() => void this.#fetch(lease, batch))
     return batch
@@ -165,36 +163,31 @@ export class Leases {
     if (now >= lease.until) this.#giveBack(lease)
     const since = batch.claims[0]?.since ?? now
     const min = Math.min(...batch.claims.map(({ cost }) => cost))
-    batch.max = Math.min(this.#options.size, Math.max(batch.claimed, this.#demand(lease, now)))
+    batch.max = Math.min(this.options.size, Math.max(batch.claimed, this.#demand(lease, now)))
     try {
-      const answer = await this.#source.acquire(lease.key, min, batch.max, since)
-      this.#end(lease, batch)
-      if (typeof answer === 'string') this.#decideAlone(lease, batch, answer)
-      else this.#hand(lease, batch, answer, now)
-    } catch (error) {
-      this.#end(lease, batch)
-      for (const claim of batch.claims) claim.reject(error)
-    }
-  }
-
-  #decideAlone({ key }: Lease, { claims }: Batch, kind: FailureKind): void {
-    for (const { cost, resolve, reject } of claims) {
-      try {
-        resolve(this.#source.decideAlone(key, cost, kind))
-      } catch (error) {
-        reject(error)
+      const answer = await this.source.acquire(lease.key, min, batch.max, since)
+      if (typeof answer !== 'string') this.#hand(lease, batch, answer, now)
+      else {
+        for (const { cost, resolve } of batch.claims) {
+          resolve(this.source.decideAlone(lease.key, cost, answer))
+        }
       }
+    } catch (error) {
+      for (const { reject } of batch.claims) reject(error)
+    } finally {
+      const others = lease.batches.filter((other) => other !== batch)
+      lease.batches = others.length === 0 ? NONE : others
     }
   }
 
   #hand(lease: Lease, { claims }: Batch, decision: Decision, now: number): void {
-    const granted = chargedIn(decision)
+    const granted = StoreDecision.charged(decision)
     if (granted > 0) {
       lease.units += granted
       lease.used = 0
       lease.decision = decision
       lease.takenAt = now
-      lease.until = now + this.#options.ttlMs
+      lease.until = now + this.options.ttlMs
     } else this.#beside(lease, decision)
     const min = Math.min(...claims.map(({ cost }) => cost))
     for (const claim of claims) {
@@ -212,16 +205,17 @@ export class Leases {
     { cost, since }: Claim,
     min: number,
   ): Decision | Promise<Decision> {
-    const granted = chargedIn(decision)
+    const granted = StoreDecision.charged(decision)
     if (granted === 0 && cost === min) return this.#beside(lease, decision)
     const isSpent = cost === 1 && granted > 0 && decision.remaining === 0
-    if (isSpent && this.#isForeseeable) return deniedNext(decision)
-    return this.#source.check(lease.key, cost, since)
+    if (isSpent && this.isForeseeable) return StoreDecision.deniedNext(decision)
+    return this.source.check(lease.key, cost, since)
   }
 
   /** Units at hand count as left, unless the key is blocked: then none may be served. */
   #beside(lease: Lease, decision: Decision): Decision {
-    if (blockMsIn(decision) === 0) return withUnits(decision, lease.units, 0)
+    if (StoreDecision.blockMs(decision) === 0)
+      return StoreDecision.withUnits(decision, lease.units, 0)
     this.#giveBack(lease)
     return decision
   }
@@ -229,15 +223,14 @@ export class Leases {
   #use(lease: Lease, cost: number, now: number): Decision {
     lease.units -= cost
     lease.used += cost
-    const decision = withUnits(lease.decision as Decision, lease.units, now - lease.takenAt)
+    const decision = StoreDecision.withUnits(
+      lease.decision as Decision,
+      lease.units,
+      now - lease.takenAt,
+    )
     // Of a key that is asked for rarely only the rate is remembered.
     if (lease.units === 0) lease.decision = undefined
     return decision
-  }
-
-  #end(lease: Lease, batch: Batch): void {
-    const others = lease.batches.filter((other) => other !== batch)
-    lease.batches = others.length === 0 ? NONE : others
   }
 
   #giveBack(lease: Lease): void {
@@ -245,13 +238,13 @@ export class Leases {
     if (units === 0) return
     lease.units = 0
     lease.decision = undefined
-    void this.#source.giveBack(key, units)
+    void this.source.giveBack(key, units)
   }
 
   /** Units that are likely to be asked for soon. */
   #demand(lease: Lease, now: number): number {
     const ms = Math.max(1, now - lease.takenAt)
-    return Math.ceil((lease.used / ms) * this.#options.ttlMs * PREFETCH_RATIO)
+    return Math.ceil((lease.used / ms) * this.options.ttlMs * PREFETCH_RATIO)
   }
 
   #returnExpired(): void {

@@ -37,18 +37,25 @@ function numberOf(clock: Clock): number {
   return number
 }
 
-const fixedCounters = new SharedValues<FixedCounters>()
+const counters = new SharedValues<LocalCounters>()
 
-/** The counters of this process under limits that stay the same, for one more limiter. */
-export function openFixed(
-  limits: readonly Limit[],
+/**
+ * The counters of this process, for one more limiter.
+ *
+ * @param limits undefined if they change from call to call
+ */
+export function openLocal(
+  limits: readonly Limit[] | undefined,
   options: ResolvedRemoteOptions,
   sharing: Sharing,
 ): Shared<LocalCounters> {
   const { blockForMs, capacity, clock, processes } = options
+  const { group } = sharing
+  if (limits === undefined) {
+    return counters.acquire(group, 'variable', () => new VariableCounters(options, sharing))
+  }
   const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
-  const make = (): FixedCounters => new FixedCounters(limits, options, sharing)
-  return fixedCounters.acquire(sharing.group, name, make)
+  return counters.acquire(group, name, () => new FixedCounters(limits, options, sharing))
 }
 
 /** Shares of different sizes that are kept, so that what each has granted still counts. */
@@ -63,9 +70,6 @@ const RETRY_MS = 1_000
  * granted until its window has passed: a new share is no new budget.
  */
 class FixedCounters implements LocalCounters {
-  readonly #limits: readonly Limit[]
-  readonly #options: ResolvedRemoteOptions
-  readonly #sharing: Sharing
   readonly #horizonMs: number
   /** Begins each key: limiters with the same limits and options share their tables. */
   readonly #prefix: string = `${++lastNumber} `
@@ -73,10 +77,11 @@ class FixedCounters implements LocalCounters {
   #shares: readonly Share[] = []
   #retryAt = 0
 
-  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, sharing: Sharing) {
-    this.#limits = limits
-    this.#options = options
-    this.#sharing = sharing
+  constructor(
+    private readonly limits: readonly Limit[],
+    private readonly options: ResolvedRemoteOptions,
+    private readonly sharing: Sharing,
+  ) {
     const windows = limits.map(({ windowMs }) => windowMs)
     this.#horizonMs = Math.max(options.blockForMs, 2 * Math.max(...windows))
   }
@@ -149,11 +154,11 @@ class FixedCounters implements LocalCounters {
     const [share, ...others] = this.#shares
     const late = share?.parts === this.#parts ? others : this.#shares
     const waits = late.map(({ limiter }) => limiter.peek(name).resetMs)
-    const blockMs = mode === 'check' ? this.#options.blockForMs : 0
+    const blockMs = mode === 'check' ? this.options.blockForMs : 0
     if (blockMs > 0) blockIn(share?.limiter, name, blockMs)
     const least = Math.min(...available)
     const policy = available.indexOf(least)
-    const limit = this.#limits[policy]?.count ?? seen.limit
+    const limit = this.limits[policy]?.count ?? seen.limit
     const denied = deniedFor(seen, Math.max(1, ...waits, blockMs))
     return { ...denied, limit, policy, remaining: Math.max(0, least) }
   }
@@ -164,8 +169,7 @@ class FixedCounters implements LocalCounters {
     const parts = this.#parts
     return own.map(({ remaining }, limit) => {
       const whole = share.whole[limit] ?? 0
-      const most =
-        share.parts === parts ? whole : part(burstOf(this.#limits[limit] as Limit), parts)
+      const most = share.parts === parts ? whole : part(burstOf(this.limits[limit] as Limit), parts)
       const beyond = Math.max(0, whole - most)
       return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
     })
@@ -173,7 +177,7 @@ class FixedCounters implements LocalCounters {
 
   /** Into how many parts the limits are cut now. */
   get #parts(): number {
-    return partsOf(this.#options, this.#sharing)
+    return partsOf(this.options, this.sharing)
   }
 
   /** Whether there is one share only, and of the size that it should have. */
@@ -201,7 +205,7 @@ class FixedCounters implements LocalCounters {
 
   #open(parts: number, now: number): Share | undefined {
     if (this.#shares.length >= MAX_SHARES || now < this.#retryAt) return undefined
-    const share = openShare(this.#limits, this.#options, parts)
+    const share = openShare(this.limits, this.options, parts)
     if (share === undefined) this.#retryAt = now + RETRY_MS
     return share
   }
@@ -232,31 +236,18 @@ function blockIn(limiter: NativeLimiter | undefined, name: string, ms: number): 
   }
 }
 
-const variableCounters = new SharedValues<VariableCounters>()
-
-/** The counters of this process under limits that change from call to call, for one more limiter. */
-export function openVariable(
-  options: ResolvedRemoteOptions,
-  sharing: Sharing,
-): Shared<LocalCounters> {
-  const make = (): VariableCounters => new VariableCounters(options, sharing)
-  return variableCounters.acquire(sharing.group, '', make)
-}
-
 /** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
 class VariableCounters implements LocalCounters {
-  readonly #options: ResolvedRemoteOptions
-  readonly #sharing: Sharing
   readonly #cut = new WeakMap<
     readonly Limit[],
     { readonly parts: number; readonly limiter: NativeLimiter }
   >()
   #native: NativeVariableLimiter | undefined
 
-  constructor(options: ResolvedRemoteOptions, sharing: Sharing) {
-    this.#options = options
-    this.#sharing = sharing
-  }
+  constructor(
+    private readonly options: ResolvedRemoteOptions,
+    private readonly sharing: Sharing,
+  ) {}
 
   decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision | undefined {
     const limiter = this.#under(limits)
@@ -285,8 +276,8 @@ class VariableCounters implements LocalCounters {
 
   /** Undefined if there is no memory to count in. */
   #under(limits: readonly Limit[]): NativeLimiter | undefined {
-    const { algorithm, blockForMs: blockFor, capacity, clock } = this.#options
-    const parts = partsOf(this.#options, this.#sharing)
+    const { algorithm, blockForMs: blockFor, capacity, clock } = this.options
+    const parts = partsOf(this.options, this.sharing)
     const known = this.#cut.get(limits)
     if (known?.parts === parts) return known.limiter
     try {

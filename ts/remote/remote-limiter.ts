@@ -17,8 +17,6 @@ import type { Backend } from './backend.ts'
 import { type FailureKind, failureOf } from './failure.ts'
 import { DenialCache, Fallback } from './fallback.ts'
 import type { Leases } from './leases.ts'
-import { type LocalCounters, openFixed, openVariable } from './local-counters.ts'
-import type { Shared } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import { RemoteView } from './remote-view.ts'
 
@@ -58,8 +56,7 @@ export class RemoteLimiter
 
   /** @param limits as {@link countableLimits} returns them */
   constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, backend: Backend) {
-    const openLocal = (): Shared<LocalCounters> => openFixed(limits, options, backend.sharing)
-    super(limits, new RemoteState(options, backend, openLocal), true)
+    super(limits, new RemoteState(limits, options, backend))
     this.algorithm = options.algorithm
   }
 
@@ -110,9 +107,8 @@ export class RemoteVariableLimiter implements VariableLimiter {
   readonly #any: RemoteView
 
   constructor(options: ResolvedRemoteOptions, backend: Backend) {
-    const openLocal = (): Shared<LocalCounters> => openVariable(options, backend.sharing)
-    this.#state = new RemoteState(options, backend, openLocal)
-    this.#any = new RemoteView(ANY_LIMITS, this.#state, false)
+    this.#state = new RemoteState(undefined, options, backend)
+    this.#any = new RemoteView(ANY_LIMITS, this.#state)
   }
 
   with(limits: readonly Limit[]): Limiter {
@@ -126,7 +122,7 @@ export class RemoteVariableLimiter implements VariableLimiter {
     } finally {
       judge.close()
     }
-    return new RemoteView(counted, this.#state, false)
+    return new RemoteView(counted, this.#state)
   }
 
   reset(key: string): Promise<void> {
@@ -163,8 +159,6 @@ export interface RemoteLimiterStats {
 
 /** What all views of one limiter share. */
 export class RemoteState {
-  readonly options: ResolvedRemoteOptions
-  readonly backend: Backend
   readonly fallback: Fallback
   readonly denials: DenialCache
   /** Callers of `wait`, and requests that an adapter delays. */
@@ -182,17 +176,14 @@ export class RemoteState {
   }
   #turnedAt = 0
 
-  /** @param openLocal opens the counters that take the store's place while it is away */
+  /** @param limits undefined if they change from call to call */
   constructor(
-    options: ResolvedRemoteOptions,
-    backend: Backend,
-    openLocal: () => Shared<LocalCounters>,
+    readonly limits: readonly Limit[] | undefined,
+    readonly options: ResolvedRemoteOptions,
+    readonly backend: Backend,
   ) {
-    const { algorithm, onError } = options
-    this.options = options
-    this.backend = backend
-    this.queues = new LimiterQueues(algorithm, options)
-    this.fallback = new Fallback(onError, openLocal)
+    this.queues = new LimiterQueues(options.algorithm, options)
+    this.fallback = new Fallback(limits, options, backend.sharing)
     this.denials = new DenialCache(options)
   }
 

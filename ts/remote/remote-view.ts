@@ -5,7 +5,7 @@ import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, WaitResult } from '../wait-queue/line.ts'
-import { agedBy, type Counters, statusesIn } from './backend.ts'
+import { type Counters, StoreDecision } from './backend.ts'
 import { failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
 import type { Mode } from './local-counters.ts'
@@ -21,18 +21,17 @@ let judge: RateLimiter | undefined
  * it where the store has said enough before, or does not answer.
  */
 export class RemoteView implements Limiter, QueuedLimiter {
-  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
-  readonly limits: readonly Limit[]
-  protected readonly state: RemoteState
   readonly #counters: Counters
 
-  /** @param canLease whether option `lease` counts: units of one set of limits would be unknown to the others */
-  constructor(limits: readonly Limit[], state: RemoteState, canLease: boolean) {
+  /** @param limits parsed, with the bursts they were given. All of them are charged, or none */
+  constructor(
+    readonly limits: readonly Limit[],
+    protected readonly state: RemoteState,
+  ) {
     const { lease, blockForMs } = state.options
-    this.limits = limits
-    this.state = state
     this.#counters = state.backend.counters(limits)
-    if (canLease && lease !== undefined) {
+    // Where limits change, units that were taken under some would be unknown to the others.
+    if (limits === state.limits && lease !== undefined) {
       const isForeseeable = limits.length === 1 && blockForMs === 0
       state.leases = new Leases(this.#leaseSource(), lease, isForeseeable)
     }
@@ -166,7 +165,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
   standings(key: string, decision: Decision): readonly LimitStatus[] {
-    const known = statusesIn(decision) ?? this.state.fallback.counters?.standings(this.limits, key)
+    const known =
+      StoreDecision.statuses(decision) ?? this.state.fallback.counters?.standings(this.limits, key)
     if (known !== undefined) return known
     // A fallback's decision speaks for all limits.
     const { remaining, resetMs } = decision
@@ -175,7 +175,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** A denial as it reads some milliseconds later, if nothing has happened to the key since. */
   aged(denial: Decision, ms: number): Decision {
-    return agedBy(denial, ms)
+    return StoreDecision.aged(denial, ms)
   }
 
   /**

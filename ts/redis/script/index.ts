@@ -3,7 +3,7 @@ import type { Decision } from '../../decision.ts'
 import { columnsOf, type Limit } from '../../limit/limit.ts'
 import { policyArgs } from '../../native/binding.ts'
 import { type Algorithm, type ResolvedOptions, shortestOf } from '../../options.ts'
-import { decisionFrom, reordered } from '../../remote/backend.ts'
+import { reordered, StoreDecision } from '../../remote/backend.ts'
 import { isScriptLost } from '../failure.ts'
 import type { RedisConnection } from '../ioredis.ts'
 import { FIXED_WINDOW } from './fixed-window.ts'
@@ -82,7 +82,7 @@ export function fixedKind(limits: readonly Limit[], { algorithm, blockForMs }: C
   const args: LimitArgs = {
     tail: [first, second, third, [blockForMs, ...further].join(' ')],
     paced: `q${shortestOf(limits) + 1}`,
-    read: (reply) => decisionFrom(reply, limits),
+    read: (reply) => new StoreDecision(reply, limits),
   }
   const policyHash = hashOf(`${algorithm} ${numbers.join(' ')}`)
   return { script: SCRIPTS[algorithm].fixed, policyHash, argsOf: () => args }
@@ -117,7 +117,7 @@ function variableArgs(
   return {
     tail: [list, `${records[0]?.windowMs}`, '0', `${blockForMs}`],
     paced: `q${size}`,
-    read: (reply) => decisionFrom(reordered(reply, order), limits),
+    read: (reply) => new StoreDecision(reordered(reply, order), limits),
   }
 }
 
