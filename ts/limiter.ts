@@ -81,7 +81,7 @@ export interface VariableLimiter extends Pick<Limiter, 'ready' | 'close'> {
 }
 
 /** Whether a limiter's store answers; in memory it always does. */
-export async function readiness(limiter: Limiter): Promise<StoreStatus> {
+export async function readiness(limiter: Pick<Limiter, 'ready'>): Promise<StoreStatus> {
   return (await limiter.ready?.()) ?? { available: true, reason: undefined }
 }
 

@@ -92,16 +92,14 @@ export function controlsOf(own: Controls | undefined, others: Iterable<Controls>
     peek: (key) => limited(own).peek(key),
     ready: async () => {
       const states = await Promise.all(all().map((one) => one.ready()))
-      return states.find(({ available }) => !available) ?? AVAILABLE
+      // Counters in this process need no connection.
+      return states.find(({ available }) => !available) ?? { available: true, reason: undefined }
     },
     close: () => {
       for (const one of all()) one.close()
     },
   }
 }
-
-/** The status of a store that needs no connection. */
-export const AVAILABLE: StoreStatus = { available: true, reason: undefined }
 
 function limited(own: Controls | undefined): Controls {
   if (own === undefined) throw noLimits()

@@ -1,6 +1,6 @@
 import type { Decision } from '../decision.ts'
 import { andThen, type MaybePromise, unlessClosed } from '../limiter.ts'
-import type { ProvisionalCharge } from './provisional-charge.ts'
+import type { Settle } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 
 /** A request and its response. */
@@ -28,7 +28,7 @@ export interface ChargeRecord {
   readonly cost: number | undefined
   readonly decision: Decision
   /** For a charge that is refunded unless the request turns out to count. */
-  readonly provisional: ProvisionalCharge | undefined
+  readonly settle: Settle | undefined
   readonly previous: ChargeRecord | undefined
 }
 
@@ -127,8 +127,8 @@ export function isEnforced({ owner }: ChargeRecord): boolean {
   return !owner.isDryRun
 }
 
-function refund({ provisional, limits, key, cost, decision }: ChargeRecord): MaybePromise<void> {
-  if (provisional !== undefined) return provisional.cancel()
+function refund({ settle, limits, key, cost, decision }: ChargeRecord): MaybePromise<void> {
+  if (settle !== undefined) return settle(false)
   // A dry run that denied has charged nothing.
   if (decision.allowed && cost !== 0) return limits.limiter.refund(key, cost)
 }

@@ -1,5 +1,5 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import { andThen, type Limiter, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
+import { andThen, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { resolveOptions } from '../options.ts'
 import { type Caller, Refused } from '../wait-queue/line.ts'
 import type { HttpAdapter } from './adapter.ts'
@@ -9,7 +9,12 @@ import { settleOnResponseEnd } from './counted-requests.ts'
 import { Events, type Warnings } from './events.ts'
 import type { AnyHttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
-import { type LimitsSource, openLimits, type RequestLimits } from './request-limits.ts'
+import {
+  type Counting,
+  type LimitsSource,
+  openLimits,
+  type RequestLimits,
+} from './request-limits.ts'
 import { type ResolvedHttpOptions, resolveHttpOptions } from './resolve-options.ts'
 import { type DenialTemplate, denialTemplate } from './response.ts'
 
@@ -83,8 +88,8 @@ export function charge(
   return andThen(source.of(request), (limits) => {
     if (limits === undefined) return undefined
     return andThen(costOf(context.options, request), (cost) =>
-      andThen(chargeCost(context, exchange, limits, key, cost), ({ decision, charge }) => {
-        return { owner, limits, key, cost, decision, provisional: charge, previous }
+      andThen(chargeCost(context, exchange, limits, key, cost), ({ decision, settle }) => {
+        return { owner, limits, key, cost, decision, settle, previous }
       }),
     )
   })
@@ -114,9 +119,8 @@ function chargeCost(
       ? provisional.chargeAtOnce(limits, key, cost)
       : provisional.charge(limits, key, cost, waiting.clientOf(adapter, response))
     return andThen(charged, (found) => {
-      if (found.charge !== undefined) {
-        settleOnResponseEnd(context, found.charge, countWhen, exchange)
-      }
+      const { settle } = found
+      if (settle !== undefined) settleOnResponseEnd(context, settle, countWhen, exchange)
       return found
     })
   }
@@ -124,7 +128,7 @@ function chargeCost(
     slowDown === undefined || dryRun
       ? limits.limiter.check(key, cost)
       : chargeWithDelay(limits.limiter, key, cost, slowDown, waiting.clientOf(adapter, response))
-  return andThen(decided, (decision) => ({ decision, charge: undefined }))
+  return andThen(decided, (decision) => ({ decision, settle: undefined }))
 }
 
 /**
@@ -132,7 +136,7 @@ function chargeCost(
  * if its place in the queue would take longer, or the queue is full.
  */
 function chargeWithDelay(
-  limiter: Limiter,
+  limiter: Counting,
   key: string,
   cost: number | undefined,
   maxDelayMs: number,
@@ -155,7 +159,9 @@ function provisionalCharges({
   outcomeTimeoutMs,
 }: ResolvedHttpOptions): ProvisionalCharges | undefined {
   if (countWhen === undefined) return undefined
-  const { clock, maxWaitersPerKey, maxWaiters } = resolveOptions(limiter)
+  // Which concerns shared counters alone, and is refused without them.
+  const ofQueue = { ...limiter, onMismatch: undefined }
+  const { clock, maxWaitersPerKey, maxWaiters } = resolveOptions(ofQueue)
   const now = (): number => clock?.now() ?? performance.now()
   return new ProvisionalCharges({ maxWaitersPerKey, maxWaiters, now, maxWaitMs: outcomeTimeoutMs })
 }

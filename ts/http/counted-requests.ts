@@ -4,7 +4,7 @@ import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { invalid } from '../validate.ts'
 import type { LimiterContext } from './charge.ts'
 import type { Exchange } from './charge-record.ts'
-import type { ProvisionalCharge } from './provisional-charge.ts'
+import type { Settle } from './provisional-charge.ts'
 import type { ResolvedHttpOptions } from './resolve-options.ts'
 
 /*
@@ -100,20 +100,20 @@ export function readCountWhen(value: unknown): Counts | undefined {
  */
 export function settleOnResponseEnd(
   context: LimiterContext,
-  charge: ProvisionalCharge,
+  settle: Settle,
   counts: Counts,
   { request, response }: Exchange,
 ): void {
   const { adapter, events } = context
-  const settle = async (status: number | undefined): Promise<void> => {
+  const ended = async (status: number | undefined): Promise<void> => {
     try {
-      await charge.settle(status === undefined || shouldCount(context, counts, { request, status }))
+      await settle(status === undefined || shouldCount(context, counts, { request, status }))
     } catch (error) {
       if (!isClosed(error)) events.failed(request, error)
     }
   }
-  if (adapter.isFinished(response)) void settle(undefined)
-  else adapter.onEnd(response, (status) => void settle(status))
+  if (adapter.isFinished(response)) void ended(undefined)
+  else adapter.onEnd(response, (status) => void ended(status))
 }
 
 function shouldCount(

@@ -8,10 +8,9 @@ import {
   type LimitStatus,
   type MaybePromise,
   readiness,
-  type VariableLimiter,
 } from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import type { OpenCompanion } from './request-limits.ts'
+import type { Counters, Counting, OpenCompanion } from './request-limits.ts'
 
 /** How long an offence is remembered after its block is over. */
 const MEMORY_MS = 86_400_000
@@ -28,34 +27,26 @@ const BELIEVED = 'believed '
 const PAUSES_MS = [5, 10, 20, 40, 80]
 const NEAR_PAUSES_MS = [1, 2, 4, 8, 16]
 
-/** A limiter whose denials begin the blocks. Closing it closes both. */
-export function withBlocks(limiter: Limiter, blocks: EscalatingBlock): Limiter {
+/** Counters whose denials begin the blocks. The blocks of a key do not depend on its limits. */
+export function withBlocks(counters: Counters, blocks: EscalatingBlock): Counters {
+  return {
+    with: (limits) => limiterWithBlocks(counters.with(limits), blocks),
+    reset: (key) => andThen(blocks.reset(key), () => counters.reset(key)),
+    ready: () => readiness(counters),
+    close: () => andThen(blocks.close(), () => counters.close()),
+  }
+}
+
+function limiterWithBlocks(limiter: Counting, blocks: EscalatingBlock): Counting {
   return {
     limits: limiter.limits,
     check: (key, cost) => blocks.check(limiter, key, cost),
     peek: (key, cost) => blocks.peek(limiter, key, cost),
+    standings: (key, decision) => blocks.standings(limiter, key, decision),
     take: (key, cost) => limiter.take(key, cost),
     delay: (...asked) => limiter.delay(...asked),
-    standings: (key, decision) => blocks.standings(limiter, key, decision),
     refund: (key, units) => limiter.refund(key, units),
     block: (key, ms) => limiter.block(key, ms),
-    reset: (key) => andThen(blocks.reset(key), () => limiter.reset(key)),
-    wait: (key, options) => limiter.wait(key, options),
-    ready: () => readiness(limiter),
-    close: () => andThen(blocks.close(), () => limiter.close()),
-  }
-}
-
-/** The same for limits that change: the blocks of a key do not depend on its limits. */
-export function variableWithBlocks(
-  counters: VariableLimiter,
-  blocks: EscalatingBlock,
-): VariableLimiter {
-  return {
-    with: (limits) => ({ ...withBlocks(counters.with(limits), blocks), close: () => {} }),
-    reset: (key) => andThen(blocks.reset(key), () => counters.reset(key)),
-    ready: async () => (await counters.ready?.()) ?? { available: true, reason: undefined },
-    close: () => andThen(blocks.close(), () => counters.close()),
   }
 }
 
@@ -95,23 +86,19 @@ export class EscalatingBlock {
     this.#known = new RateLimiter(once, { capacity: 20_000, clock })
   }
 
-  check(limiter: Limiter, key: string, cost?: number): MaybePromise<Decision> {
+  check(limiter: Counting, key: string, cost?: number): MaybePromise<Decision> {
     return andThen(limiter.check(key, cost), (decision) => {
-      if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
-      if (this.#isKnown(key)) return this.#asKnown(key, decision)
-      return cost === 0 ? decision : this.#judge(limiter, key, decision)
+      const known = this.#asKnown(key, decision)
+      return known ?? (cost === 0 ? decision : this.#judge(limiter, key, decision))
     })
   }
 
-  peek(limiter: Limiter, key: string, cost?: number): MaybePromise<Decision> {
-    return andThen(limiter.peek(key, cost), (decision) => {
-      if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
-      return this.#isKnown(key) ? this.#asKnown(key, decision) : decision
-    })
+  peek(limiter: Counting, key: string, cost?: number): MaybePromise<Decision> {
+    return andThen(limiter.peek(key, cost), (decision) => this.#asKnown(key, decision) ?? decision)
   }
 
   standings(
-    limiter: Limiter,
+    limiter: Counting,
     key: string,
     decision: Decision,
   ): MaybePromise<readonly LimitStatus[]> {
@@ -125,20 +112,20 @@ export class EscalatingBlock {
   /** Forgets the offences and the block of a key. The caller resets the limiter. */
   reset(key: string): MaybePromise<void> {
     this.#known.reset(BELIEVED + key)
-    return inTurn(this.#companions.map((limiter) => () => limiter.reset(key)))
+    return andThen(this.#strikes.reset(key), () =>
+      andThen(this.#blocked.reset(key), () => this.#turns.reset(key)),
+    )
   }
 
   close(): MaybePromise<void> {
     this.#known.close()
-    return inTurn(this.#companions.map((limiter) => () => limiter.close()))
-  }
-
-  get #companions(): readonly Limiter[] {
-    return [this.#strikes, this.#blocked, this.#turns]
+    return andThen(this.#strikes.close(), () =>
+      andThen(this.#blocked.close(), () => this.#turns.close()),
+    )
   }
 
   /** Whether the denial begins a block, or belongs to one that has begun, here or in another process. */
-  #judge(limiter: Limiter, key: string, denied: Decision): MaybePromise<Decision> {
+  #judge(limiter: Counting, key: string, denied: Decision): MaybePromise<Decision> {
     return andThen(this.#blocked.peek(key), (block) => {
       if (!block.allowed) {
         this.#know(key, block.retryAfterMs)
@@ -180,8 +167,11 @@ export class EscalatingBlock {
     return this.#stepsMs[Math.min(limit - remaining, this.#stepsMs.length - 1)] as number
   }
 
-  #asKnown(key: string, denied: Decision): Decision {
-    return this.#lengthen(denied, this.#known.peek(BLOCK + key).retryAfterMs)
+  /** The decision as this process knows it to stand; `undefined` if the denial may begin a block. */
+  #asKnown(key: string, decision: Decision): Decision | undefined {
+    if (decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY) return decision
+    if (this.#known.peek(BELIEVED + key).allowed) return undefined
+    return this.#lengthen(decision, this.#known.peek(BLOCK + key).retryAfterMs)
   }
 
   /** The denial under a block: one that a process remembers from before says too short a time. */
@@ -191,7 +181,7 @@ export class EscalatingBlock {
     return longer
   }
 
-  #punish(limiter: Limiter, key: string, denied: Decision): MaybePromise<Decision> {
+  #punish(limiter: Counting, key: string, denied: Decision): MaybePromise<Decision> {
     return andThen(this.#strike(key), (strikes) => {
       const ms = this.#stepsMs[strikes - 1] as number
       const longer = this.#lengthen(denied, ms)
@@ -213,10 +203,6 @@ export class EscalatingBlock {
     void tryToBlock(this.#known, BELIEVED + key, Math.min(wholeMs, BELIEVED_MS))
   }
 
-  #isKnown(key: string): boolean {
-    return !this.#known.peek(BELIEVED + key).allowed
-  }
-
   /** Which step it is now. Each offence begins the window again, so that the last one is remembered. */
   #strike(key: string): MaybePromise<number> {
     return andThen(this.#strikes.peek(key), ({ limit, remaining }) => {
@@ -234,7 +220,7 @@ function underBlock({ remaining, moreMs }: LimitStatus, ms: number): LimitStatus
 }
 
 /** Whether the key is blocked: the table may have no slot for it. */
-function tryToBlock(limiter: Limiter, key: string, ms: number): MaybePromise<boolean> {
+function tryToBlock(limiter: Counting, key: string, ms: number): MaybePromise<boolean> {
   try {
     const blocked = limiter.block(key, ms)
     return blocked instanceof Promise ? blocked.then(() => true, falseIfFull) : true
@@ -247,9 +233,4 @@ function tryToBlock(limiter: Limiter, key: string, ms: number): MaybePromise<boo
 function falseIfFull(error: unknown): false {
   if (error instanceof Error && 'code' in error && error.code === 'TABLE_FULL') return false
   throw error
-}
-
-function inTurn(steps: readonly (() => MaybePromise<void>)[]): MaybePromise<void> {
-  const [first, ...others] = steps
-  if (first !== undefined) return andThen(first(), () => inTurn(others))
 }

@@ -131,7 +131,7 @@ export class HttpLimiter implements Controls {
   ): MaybePromise<Outcome> {
     const { owner } = this.#context
     const { previous } = exchange
-    const record = { owner, limits, key, cost, decision, provisional: undefined, previous }
+    const record = { owner, limits, key, cost, decision, settle: undefined, previous }
     return this.#conclude(exchange, record)
   }
 

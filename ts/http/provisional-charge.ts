@@ -4,31 +4,13 @@ import { type Caller, Later, Refused, type WaitResult } from '../wait-queue/line
 import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
-/** A charge that is refunded unless its request turns out to count. */
-export class ProvisionalCharge {
-  readonly #release: (isCounted: boolean) => MaybePromise<void>
-  #isSettled = false
+/** Ends a provisional charge, which is refunded unless its request counts. Only the first call has an effect. */
+export type Settle = (isCounted: boolean) => MaybePromise<void>
 
-  constructor(release: (isCounted: boolean) => MaybePromise<void>) {
-    this.#release = release
-  }
-
-  /** Only the first call has an effect. */
-  settle(isCounted: boolean): MaybePromise<void> {
-    if (this.#isSettled) return
-    this.#isSettled = true
-    return this.#release(isCounted)
-  }
-
-  cancel(): MaybePromise<void> {
-    return this.settle(false)
-  }
-}
-
-/** A decision, and what it charged if it admitted. */
+/** A decision, and what ends the charge if it admitted. */
 export interface Charged {
   readonly decision: Decision
-  readonly charge: ProvisionalCharge | undefined
+  readonly settle: Settle | undefined
 }
 
 /** How long requests wait for the outcome of others, and how many. */
@@ -82,8 +64,8 @@ export class ProvisionalCharges {
         ask: (limits, key, cost, pauses) => this.#ask({ limits, key, cost, pauses }),
         peek: ({ limiter }, key, cost) => limiter.peek(key, cost),
         aged: (_, denial) => denial,
-        giveBack: (_, __, ___, { decision, charge }) => {
-          ignoreFailure(charge?.cancel())
+        giveBack: (_, __, ___, { decision, settle }) => {
+          ignoreFailure(settle?.(false))
           return decision
         },
       },
@@ -177,11 +159,14 @@ export class ProvisionalCharges {
       held.wake(key)
       return removed
     }
-    const charge = new ProvisionalCharge((isCounted) => {
+    let isSettled = false
+    const settle: Settle = (isCounted) => {
+      if (isSettled) return
+      isSettled = true
       const isVoid = isCounted || now() >= voidAt
       return isVoid ? release() : refundThenRelease(() => limiter.refund(key, cost), release)
-    })
-    return { decision, charge }
+    }
+    return { decision, settle }
   }
 }
 
@@ -190,7 +175,7 @@ function chargedOf(outcome: WaitResult<Charged>): Charged {
 }
 
 function notCharged(decision: Decision): Charged {
-  return { decision, charge: undefined }
+  return { decision, settle: undefined }
 }
 
 /** Marks units of the key as held, and removes the mark if `act` fails. */

@@ -1,4 +1,4 @@
-import { createForAdapter, createVariable } from '../create.ts'
+import { type AdapterLimiterOptions, createForAdapter, createVariable } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
@@ -14,8 +14,7 @@ import {
 import type { Algorithm } from '../options.ts'
 import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'
-import { AVAILABLE } from './adapter.ts'
-import { EscalatingBlock, variableWithBlocks, withBlocks } from './escalating-block.ts'
+import { EscalatingBlock, withBlocks } from './escalating-block.ts'
 import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { defaultName, type Policy, policyItem } from './headers.ts'
 import { HeldUnits, Marks } from './held-units.ts'
@@ -27,9 +26,17 @@ export type LimitsFunction<Request> = (
   request: Request,
 ) => LimitInput | false | PromiseLike<LimitInput | false>
 
+/** What requests ask of a limiter: its source resets and closes it. */
+export type Counting = Omit<Limiter, 'reset' | 'wait' | 'ready' | 'close'>
+
+/** Counters under limits that are always the same, or change from one request to the next. */
+export interface Counters extends Omit<VariableLimiter, 'with'> {
+  with(limits: readonly Limit[]): Counting
+}
+
 /** The limits that apply to a request, their counters, and what headers say about them. */
 export interface RequestLimits {
-  readonly limiter: Limiter
+  readonly limiter: Counting
   readonly policies: readonly Policy[]
   /** The `RateLimit-Policy` header. */
   readonly policyText: string
@@ -55,66 +62,73 @@ export function openLimits(
   warnings: Warnings,
   identity: string,
 ): LimitsSource {
-  const { limits, policy, storage, limiter, dryRun, blockFor } = options
+  const { limits, policy, storage, limiter, dryRun, blockFor, keyTimeoutMs } = options
   warnOfSeveralProcesses(storage, warnings)
+  const parsed = typeof limits === 'function' ? undefined : readFixed(limits, options)
   const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
-  if (typeof limits === 'function') {
-    const around = surroundingsOf(options, identity, '')
-    const counters = createVariable(toOpen)
-    const blocks = blockFor && new EscalatingBlock(blockFor, around.open, limiter.clock)
-    const all = blocks === undefined ? counters : variableWithBlocks(counters, blocks)
-    return limitsByRequest(limits, all, heldUnitsOf(options, around), options)
+  const opened = parsed === undefined ? createVariable(toOpen) : openFixed(parsed, toOpen)
+  const commonName = commonNameOf(options, identity, parsed)
+  const open = companionsOf(options, commonName)
+  const counters =
+    blockFor === undefined
+      ? opened
+      : withBlocks(opened, new EscalatingBlock(blockFor, open, limiter.clock))
+  const held = heldUnitsOf(options, commonName, open)
+  const limitsOf = (own: readonly Limit[]): RequestLimits => {
+    const named = own.map((limit, i) => ({ name: policy[i] ?? defaultName(limit), limit }))
+    const policyText = named.map(policyItem).join(', ')
+    return { limiter: counters.with(own), held, policies: named, policyText }
   }
-  const isOwn = isLimiter(storage) && limits === storage.limits
-  const parsed = isOwn ? storage.limits : readLimits(limits as LimitInput)
-  checkNames(parsed.length, policy)
-  const around = surroundingsOf(options, identity, ` ${figuresOf(parsed)}`)
-  const counters = createForAdapter(parsed, toOpen)
-  const blocks = blockFor && new EscalatingBlock(blockFor, around.open, limiter.clock)
-  const all = blocks === undefined ? counters : withBlocks(counters, blocks)
-  return fixedLimits(requestLimits(all, heldUnitsOf(options, around), policy))
-}
-
-function fixedLimits(limits: RequestLimits): LimitsSource {
-  const { limiter, held } = limits
+  const fixed = parsed && limitsOf(parsed)
   return {
-    fixed: limits,
-    of: () => limits,
-    reset: (key) => limiter.reset(key),
-    ready: () => readiness(limiter),
+    fixed,
+    of: typeof limits === 'function' ? byRequest(limits, limitsOf, keyTimeoutMs) : () => fixed,
+    reset: (key) => counters.reset(key),
+    ready: () => readiness(counters),
     close: () => {
-      void limiter.close()
+      void counters.close()
       void held.close()
     },
   }
 }
 
-/** @param names of the limits in order; a limit without a name gets one from its figures */
-function requestLimits(limiter: Limiter, held: HeldUnits, names: readonly string[]): RequestLimits {
-  const policies = limiter.limits.map((limit, i) => ({
-    name: names[i] ?? defaultName(limit),
-    limit,
-  }))
-  return { limiter, held, policies, policyText: policies.map(policyItem).join(', ') }
+/** @throws as {@link readLimits} does, and for more names than limits */
+function readFixed(
+  limits: LimitInput | undefined,
+  { storage, policy }: ResolvedHttpOptions,
+): readonly Limit[] {
+  const isOwn = isLimiter(storage) && limits === storage.limits
+  const parsed = isOwn ? storage.limits : readLimits(limits as LimitInput)
+  if (policy.length <= parsed.length) return parsed
+  const accepted = `at most one name per limit (${parsed.length})`
+  throw invalid(RangeError, 'INVALID_OPTION', 'policy', accepted, policy.length)
+}
+
+function openFixed(limits: readonly Limit[], toOpen: AdapterLimiterOptions): Counters {
+  const limiter = createForAdapter(limits, toOpen)
+  return {
+    with: () => limiter,
+    reset: (key) => limiter.reset(key),
+    ready: () => readiness(limiter),
+    close: () => limiter.close(),
+  }
 }
 
 /** Limits by a function of the request. They share one state: see {@link VariableLimiter}. */
-function limitsByRequest(
-  limitsOf: LimitsFunction<object>,
-  counters: VariableLimiter,
-  held: HeldUnits,
-  { keyTimeoutMs, policy }: ResolvedHttpOptions,
-): LimitsSource {
+function byRequest(
+  ask: LimitsFunction<object>,
+  limitsOf: (limits: readonly Limit[]) => RequestLimits,
+  timeoutMs: number,
+): LimitsSource['of'] {
   const byText = new Recent<RequestLimits>()
   // The same limits may be written in several ways.
   const byFigures = new Recent<RequestLimits>()
   const parse = (limits: LimitInput): RequestLimits => {
     const parsed = readLimits(limits)
     const figures = figuresOf(parsed)
-    const known = byFigures.get(figures)
-    return known ?? byFigures.set(figures, requestLimits(counters.with(parsed), held, policy))
+    return byFigures.get(figures) ?? byFigures.set(figures, limitsOf(parsed))
   }
   const read = (limits: LimitInput | false): RequestLimits | undefined => {
     if (limits === false) return undefined
@@ -125,19 +139,10 @@ function limitsByRequest(
     const name = 'what the limits function returns'
     throw invalid(TypeError, 'INVALID_ARGUMENT', name, accepted, limits)
   }
-  return {
-    fixed: undefined,
-    of: (request) => {
-      const limits = toPromise(limitsOf(request))
-      if (!(limits instanceof Promise)) return read(limits)
-      return withTimeout(limits, keyTimeoutMs, 'the limits function').then(read)
-    },
-    reset: (key) => counters.reset(key),
-    ready: async () => (await counters.ready?.()) ?? AVAILABLE,
-    close: () => {
-      void counters.close()
-      void held.close()
-    },
+  return (request) => {
+    const limits = toPromise(ask(request))
+    if (!(limits instanceof Promise)) return read(limits)
+    return withTimeout(limits, timeoutMs, 'the limits function').then(read)
   }
 }
 
@@ -180,33 +185,19 @@ function withoutWaiting(forRedis: RedisSettings): RedisSettings {
   return { ...forRedis, connectTimeoutMs: Math.min(deadlineMs, connectTimeoutMs) }
 }
 
-/** Where the counters are, for what accompanies them. */
-interface Surroundings {
-  /** Opens further counters in the same place. */
-  readonly open: OpenCompanion
-  /** The name under which other limiters have the same counters; `undefined` if none can. */
-  readonly name: string | undefined
-  /** Whether they are on other hosts. */
-  readonly isFar: boolean
-}
-
-/** @param figures part of the name where other limits have other counters */
-function surroundingsOf(
-  options: ResolvedHttpOptions,
+/** The name under which other limiters have the same counters; `undefined` if none can. */
+function commonNameOf(
+  { limiter, storage }: ResolvedHttpOptions,
   identity: string,
-  figures: string,
-): Surroundings {
-  const { limiter, storage, forRedis } = options
-  const isFar = isRemote(storage)
-  const isOpen = isFar || sharedName(storage) !== undefined
+  limits: readonly Limit[] | undefined,
+): string | undefined {
+  const isOpen = isRemote(storage) || sharedName(storage) !== undefined
   const base = isOpen ? (limiter.name ?? identity) : limiter.name
+  if (base === undefined) return undefined
   const { algorithm = '', burst = '' } = limiter
-  const name = base === undefined ? undefined : `${base} ${algorithm} ${burst}${figures}`
-  return {
-    open: companionsOf(options, name),
-    isFar,
-    name: name && `${forRedis.keyPrefix ?? ''}${name}`,
-  }
+  // Other limits have other counters, unless they come from a function.
+  const figures = limits === undefined ? '' : ` ${figuresOf(limits)}`
+  return `${base} ${algorithm} ${burst}${figures}`
 }
 
 /** Opens further counters in the same place: processes that share a limit share its companions too. */
@@ -245,22 +236,21 @@ function companionName(what: string, name: string): string {
 
 /** Where no other limiter has the counters, this process knows of all held units. */
 function heldUnitsOf(
-  { countWhen, limiter, storage, outcomeTimeoutMs }: ResolvedHttpOptions,
-  { open, name, isFar }: Surroundings,
+  { countWhen, limiter, storage, forRedis, outcomeTimeoutMs }: ResolvedHttpOptions,
+  commonName: string | undefined,
+  open: OpenCompanion,
 ): HeldUnits {
-  if (countWhen === undefined || name === undefined) return new HeldUnits(undefined, undefined)
+  if (countWhen === undefined || commonName === undefined) {
+    return new HeldUnits(undefined, undefined)
+  }
+  const isFar = isRemote(storage)
   const now = (): number => {
     if (isFar) return Date.now()
     return limiter.clock?.now() ?? Number(process.hrtime.bigint()) / 1e6
   }
   const place = typeof storage === 'string' ? storage : ''
-  return new HeldUnits(`${place} ${name}`, new Marks(open, now, isFar, outcomeTimeoutMs))
-}
-
-function checkNames(limits: number, names: readonly string[]): void {
-  if (names.length <= limits) return
-  const accepted = `at most one name per limit (${limits})`
-  throw invalid(RangeError, 'INVALID_OPTION', 'policy', accepted, names.length)
+  const name = `${place} ${forRedis.keyPrefix ?? ''}${commonName}`
+  return new HeldUnits(name, new Marks(open, now, isFar, outcomeTimeoutMs))
 }
 
 const MAX_NAME_LENGTH = 100
