@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FakeClock } from './clock.ts'
 import type { LimitInput } from './limit/limit.ts'
 import type { AsyncLimiter, MaybePromise } from './limiter.ts'
-import type { Algorithm, RateLimiterOptions } from './options.ts'
+import { ALGORITHMS, type Algorithm, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
 
 /** What the suite calls: a `RateLimiter`, an `AsyncLimiter`, or an object of yours. */
@@ -27,13 +27,6 @@ export interface ContractTest {
   readonly run: () => Promise<void>
 }
 
-const ALGORITHMS: readonly Algorithm[] = [
-  'token-bucket',
-  'leaky-bucket',
-  'sliding-window',
-  'sliding-log',
-  'fixed-window',
-]
 /** A wall clock of 2026, at the start of a window of any length used below. */
 const START_MS = 1_796_083_200_000
 const LONGEST_KEY = 1_048_576
@@ -77,22 +70,19 @@ export function limiterContract(
 
 /** One test's limiters and clock. */
 class Bench {
-  readonly algorithm: Algorithm
-  readonly clock: FakeClock | undefined
-  readonly #make: MakeLimiter
   readonly #name = `contract ${process.pid} ${Date.now()} ${made++}`
   readonly #open: ContractLimiter[] = []
 
-  constructor(make: MakeLimiter, algorithm: Algorithm, clock: FakeClock | undefined) {
-    this.#make = make
-    this.algorithm = algorithm
-    this.clock = clock
-  }
+  constructor(
+    readonly make: MakeLimiter,
+    readonly algorithm: Algorithm,
+    readonly clock: FakeClock | undefined,
+  ) {}
 
   async limiter(limits: LimitInput, blockFor = 0): Promise<ContractLimiter> {
     const { algorithm, clock } = this
     const options = { name: `${this.#name} ${blockFor}`, algorithm, blockFor }
-    const limiter = await this.#make(limits, clock === undefined ? options : { ...options, clock })
+    const limiter = await this.make(limits, clock === undefined ? options : { ...options, clock })
     this.#open.push(limiter)
     return limiter
   }

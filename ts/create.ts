@@ -6,14 +6,16 @@ import { RateLimiter } from './rate-limiter.ts'
 import type { RedisClient, RedisLimiter, RedisOptions, RedisStorage } from './redis/index.ts'
 import { REDIS_OPTIONS } from './redis/key.ts'
 import type { Store, StoreLimiter, StoreOptions } from './remote/store.ts'
-import { SETTINGS, type Settings, withSettings } from './settings.ts'
 import {
   isLimiter,
   isRedisStorage,
   isStore,
   qualifiedName,
   type RedisUrl,
+  SETTINGS,
+  type Settings,
   sharedName,
+  withSettings,
 } from './storage-url.ts'
 import { invalid, ownOptions, withCode } from './validate.ts'
 

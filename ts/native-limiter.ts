@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, MaybePromise, VariableLimiter } from './limiter.ts'
-import { openVariable, openWatched } from './native/binding.ts'
+import { type NativeVariable, openVariable, openWatched } from './native/binding.ts'
 import {
   type RateLimiterOptions,
   type ResolvedOptions,
@@ -43,11 +43,10 @@ interface NativeFunctions extends DecisionBuffer {
 
 /** The native functions of a limiter, its clock, and the queues before it. */
 export interface NativeParts {
-  readonly native: NativeFunctions
+  /** The native functions, set to these limits if the limits change from call to call. */
+  readonly native: () => NativeFunctions
   readonly clock: Clock | undefined
   readonly queues: LimiterQueues
-  /** Writes the limits of the calls to where the native side reads them, if they change from call to call. */
-  readonly select?: () => void
 }
 
 /**
@@ -69,14 +68,14 @@ export abstract class NativeLimiter implements Limiter {
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
   check(key: string, cost?: number): Decision {
     const now = this.#now()
-    const native = this.#native()
+    const native = this.#parts.native()
     return readDecision(native.check(key, cost, ...now) === undefined, native)
   }
 
   /** What {@link check} would answer now. Changes nothing. */
   peek(key: string, cost?: number): Decision {
     const now = this.#now()
-    const native = this.#native()
+    const native = this.#parts.native()
     return readDecision(native.peek(key, cost, ...now) === undefined, native)
   }
 
@@ -88,7 +87,7 @@ export abstract class NativeLimiter implements Limiter {
    */
   take(key: string, cost?: number, isPaced = false): Decision {
     const now = this.#now()
-    const native = this.#native()
+    const native = this.#parts.native()
     const take = isPaced ? native.pace : native.take
     return readDecision(take(key, cost, ...now) === undefined, native)
   }
@@ -126,7 +125,7 @@ export abstract class NativeLimiter implements Limiter {
   standings(key: string): readonly LimitStatus[] {
     return this.limits.map((_, index) => {
       const now = this.#now()
-      const native = this.#native()
+      const native = this.#parts.native()
       native.standing(key, index, ...now)
       const [remaining = 0, moreMs = 0] = native.wide
       return { remaining, moreMs }
@@ -136,13 +135,13 @@ export abstract class NativeLimiter implements Limiter {
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   refund(key: string, units?: number): void {
     const now = this.#now()
-    this.#native().refund(key, units, ...now)
+    this.#parts.native().refund(key, units, ...now)
     this.#parts.queues.wake(key)
   }
 
   /** Forgets the key, its block included. */
   reset(key: string): void {
-    this.#parts.native.reset(key)
+    this.#parts.native().reset(key)
     this.#parts.queues.wake(key)
   }
 
@@ -153,16 +152,10 @@ export abstract class NativeLimiter implements Limiter {
    * @throws Error with code TABLE_FULL when every slot the key may use holds another blocked key
    */
   block(key: string, ms: number): void {
-    this.#parts.native.block(key, ms, ...this.#now())
+    this.#parts.native().block(key, ms, ...this.#now())
   }
 
   abstract close(): void
-
-  /** The native functions, set to these limits. */
-  #native(): NativeParts['native'] {
-    this.#parts.select?.()
-    return this.#parts.native
-  }
 
   /** The last argument of a native call: what the injected clock shows, or nothing. */
   #now(): [] | [number] {
@@ -211,12 +204,12 @@ export function openVariableLimiter(options: RateLimiterOptions): NativeVariable
       warnOfManyWindows(limits, windows, resolved)
       const all = withBurst(limits, resolved)
       const figures = figuresOf(all)
-      const select = (): void => {
-        if (selected === figures) return
-        native.limits.set(figures)
+      const select = (): NativeVariable => {
+        if (selected !== figures) native.limits.set(figures)
         selected = figures
+        return native
       }
-      return new VariableTier(all, { native, clock, queues, select })
+      return new VariableTier(all, { native: select, clock, queues })
     },
     reset: (key) => {
       native.reset(key)

@@ -13,7 +13,7 @@ import {
   withCode,
 } from './validate.ts'
 
-const ALGORITHMS = [
+export const ALGORITHMS = [
   'token-bucket',
   'leaky-bucket',
   'sliding-window',

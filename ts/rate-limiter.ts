@@ -74,7 +74,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
       },
     )
     const queues = new LimiterQueues(algorithm, resolved)
-    super(all, { native, clock, queues })
+    super(all, { native: () => native, clock, queues })
     this.algorithm = algorithm
     this.storage = shared ? `shared:${name}` : 'memory:'
     this.#native = native

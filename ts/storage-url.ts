@@ -1,9 +1,10 @@
 import { hashText } from './key-hash.ts'
 import type { Limiter } from './limiter.ts'
+import { type AlgorithmInput, readAlgorithm } from './options.ts'
 import type { RedisClient, RedisStorage } from './redis/index.ts'
 import { isRedisScheme } from './redis/url.ts'
 import type { Store } from './remote/store.ts'
-import { invalid, withCode } from './validate.ts'
+import { invalid, type Reader, withCode } from './validate.ts'
 
 type Server = 'redis' | 'valkey'
 
@@ -109,7 +110,86 @@ function withoutSlashes(rest: string): string {
 }
 
 function splitScheme(storage: string): [scheme: string, rest: string] {
-  const colon = storage.indexOf(':')
-  if (colon < 0) return [storage.toLowerCase(), '']
-  return [storage.slice(0, colon).toLowerCase(), storage.slice(colon + 1)]
+  const [scheme = '', ...rest] = storage.split(':')
+  return [scheme.toLowerCase(), rest.join(':')]
+}
+
+/** The settings of RateThrottle's Flask integration; also read from the environment. */
+export interface Settings {
+  /** Where the counters live, as option `storage`. */
+  readonly RATELIMIT_STORAGE_URL?: string | undefined
+  /** How requests are counted, as option `algorithm`: `sliding_window`, `token_bucket` and so on. */
+  readonly RATELIMIT_STRATEGY?: AlgorithmInput | undefined
+  /** Whether responses carry the three headers. */
+  readonly RATELIMIT_HEADERS_ENABLED?: boolean | 'true' | 'false' | undefined
+  /** Begins all keys in a store that other programs use too, as option `keyPrefix`. */
+  readonly RATELIMIT_KEY_PREFIX?: string | undefined
+}
+
+/** The options that {@link Settings} stand for. */
+type SettingOption = 'storage' | 'algorithm' | 'headers' | 'keyPrefix'
+type SettingOptions = { readonly [Option in SettingOption]?: unknown }
+
+const STORAGE_URL = 'RATELIMIT_STORAGE_URL'
+const ON: readonly unknown[] = ['true', '1', 'yes', 'on']
+const OFF: readonly unknown[] = ['false', '0', 'no', 'off']
+
+/** Each setting with the option it stands for, and its reader. */
+const SETTING_READERS: Readonly<Record<keyof Settings, readonly [SettingOption, Reader<unknown>]>> =
+  {
+    [STORAGE_URL]: ['storage', (value) => value],
+    RATELIMIT_STRATEGY: ['algorithm', readAlgorithm],
+    RATELIMIT_HEADERS_ENABLED: ['headers', (value, name) => isOn(value, name) && 'legacy'],
+    RATELIMIT_KEY_PREFIX: ['keyPrefix', readString],
+  }
+
+/** Names of the {@link Settings}. */
+export const SETTINGS: readonly string[] = Object.keys(SETTING_READERS)
+
+/**
+ * The options, with `RATELIMIT_*` settings replaced by the options they stand for. An option takes precedence
+ * over a setting among the options, and that over the environment.
+ *
+ * @param environment where settings are read besides. Default: that of the process
+ * @throws TypeError or RangeError, naming the setting that is unknown or impossible
+ */
+export function withSettings<T extends object>(
+  options: T,
+  environment: NodeJS.ProcessEnv = process.env,
+): Omit<T, keyof Settings> & SettingOptions {
+  checkEnvironment(environment)
+  const found: Record<string, unknown> = Object.assign(Object.create(null), options)
+  for (const [name, [option, read]] of Object.entries(SETTING_READERS)) {
+    // An empty variable counts as not set, as in shells and compose files.
+    const { [name]: setting = environment[name] || undefined } = found
+    delete found[name]
+    if (setting === undefined) continue
+    const value = read(setting, name)
+    if (found[option] !== undefined) continue
+    // Checked here, where the message can name the setting.
+    if (name === STORAGE_URL) isRedisStorage(value, name)
+    found[option] = value
+  }
+  return found as Omit<T, keyof Settings> & SettingOptions
+}
+
+function checkEnvironment(environment: NodeJS.ProcessEnv): void {
+  const names = Object.keys(environment).filter((name) => name.startsWith('RATELIMIT_'))
+  const unknown = names.find((name) => !SETTINGS.includes(name))
+  if (unknown === undefined) return
+  const message = `unknown environment variable ${unknown}; known are ${SETTINGS.join(', ')}`
+  throw withCode(new RangeError(message), 'INVALID_OPTION')
+}
+
+function readString(value: unknown, name: string): string {
+  if (typeof value === 'string') return value
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a string', value)
+}
+
+function isOn(value: unknown, name: string): boolean {
+  const word = typeof value === 'string' ? value.trim().toLowerCase() : value
+  if (word === true || ON.includes(word)) return true
+  if (word === false || OFF.includes(word)) return false
+  const accepted = `one of ${[...ON, ...OFF].join(', ')}`
+  throw invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
 }

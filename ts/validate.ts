@@ -135,11 +135,6 @@ export function readEach<T extends object>(options: object, readers: Readers<T>)
  * @throws TypeError unless `options` is an object whose own properties are all among `known`
  */
 export function ownOptions<T extends object>(options: T, known: readonly string[]): T {
-  checkNames(options, known)
-  return Object.assign(Object.create(null) as T, options)
-}
-
-function checkNames(options: unknown, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid(TypeError, 'INVALID_OPTION', 'options', 'an object', options)
   }
@@ -148,6 +143,7 @@ function checkNames(options: unknown, known: readonly string[]): void {
     const message = `unknown option ${printable(key)}${hint(key, known)}`
     throw withCode(new TypeError(message), 'INVALID_OPTION')
   }
+  return Object.assign(Object.create(null) as T, options)
 }
 
 /** A list of more names than this is not read: then only the likely one is suggested. */

@@ -174,25 +174,23 @@ const MAPPED_PATH = '/ratethrottle-'
 /** The processes that have mapped a shared file, except those in other containers, which /proc does not show. */
 function attachedTo(inode: number): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.filter((pid) => hasMapped(pid, inode)).map(Number)
+  const hasMapped = (pid: string): boolean =>
+    mapsOf(pid).some(
+      ([, , , , mapped, path]) => mapped === `${inode}` && path?.includes(MAPPED_PATH),
+    )
+  return pids.filter(hasMapped).map(Number)
 }
 
-/** A line of `maps` is: addresses, rights, offset, device, inode, path. */
-function hasMapped(pid: string, inode: number): boolean {
-  return readMaps(pid)
-    .split('\n')
-    .some((line) => {
-      const [, , , , mappedInode, path] = line.split(/\s+/)
-      return mappedInode === `${inode}` && path?.includes(MAPPED_PATH)
-    })
-}
-
-/** Empty for a process that has ended, or that is another user's. */
-function readMaps(pid: string): string {
+/**
+ * The mapped files of a process: addresses, rights, offset, device, inode, path. None of one that has ended, or
+ * that is another user's.
+ */
+function mapsOf(pid: string): string[][] {
   try {
-    return readFileSync(`/proc/${pid}/maps`, 'utf8')
+    const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')
+    return lines.map((line) => line.split(/\s+/))
   } catch {
-    return ''
+    return []
   }
 }
 

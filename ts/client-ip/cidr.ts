@@ -39,8 +39,7 @@ export class AddressRanges {
   readonly ranges: readonly Range[]
   // Apart, because a BlockList looks for IPv4 addresses in IPv6 ranges too, as mapped ones: `::/64` would
   // hold all of IPv4.
-  readonly #ipv4 = new BlockList()
-  readonly #ipv6 = new BlockList()
+  readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   readonly #remembered = new Map<string, boolean>()
 
   /**
@@ -52,8 +51,7 @@ export class AddressRanges {
   constructor(list: readonly string[], name = 'list', others: readonly string[] = []) {
     this.ranges = list.flatMap((text, i) => rangesOf(text, `${name}[${i}]`, others))
     for (const { family, address, prefix } of this.ranges) {
-      const known = family === 'ipv4' ? this.#ipv4 : this.#ipv6
-      known.addSubnet(address, prefix, family)
+      this.#lists[family].addSubnet(address, prefix, family)
     }
   }
 
@@ -68,10 +66,10 @@ export class AddressRanges {
 
   #ask(address: string): boolean {
     if (address.length > MAX_ADDRESS_LENGTH) return false
-    const family = isIP(address)
-    if (family === 0) return false
-    const answer =
-      family === 4 ? this.#ipv4.check(address, 'ipv4') : this.#ipv6.check(address, 'ipv6')
+    const version = isIP(address)
+    if (version === 0) return false
+    const family = version === 4 ? 'ipv4' : 'ipv6'
+    const answer = this.#lists[family].check(address, family)
     if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear()
     this.#remembered.set(address, answer)
     return answer
@@ -80,8 +78,8 @@ export class AddressRanges {
 
 function rangesOf(text: string, name: string, others: readonly string[]): readonly Range[] {
   if (others.includes(text)) return []
-  const ranges = parseRanges(text)
-  if (ranges !== undefined) return ranges
+  const ranges = (NAMED.get(text) ?? [text]).flatMap((one) => parseRange(one) ?? [])
+  if (ranges.length > 0) return ranges
   const names = [...NAMED.keys(), ...others].map((word) => `"${word}"`)
   const last = names.pop()
   const accepted = `an IP address, a CIDR range such as "10.0.0.0/8", ${names.join(', ')} or ${last}`
@@ -117,7 +115,7 @@ export function readList(value: unknown, name: string): readonly string[] {
 }
 
 /**
- * Reads an address, a CIDR range or a name.
+ * Reads an address or a CIDR range.
  *
  * Bits behind the prefix may be set (`10.1.2.3/8`). Ranges of IPv4-mapped and of NAT64 addresses turn into
  * IPv4 ranges, as the addresses in them do.
@@ -125,13 +123,6 @@ export function readList(value: unknown, name: string): readonly string[] {
  * @returns undefined for any other text, and for what {@link canonical} does not read: octal, hex or
  * integer IPv4, blanks, a zone, a netmask in place of a prefix, leading zeros
  */
-function parseRanges(text: string): readonly Range[] | undefined {
-  const named = NAMED.get(text)
-  if (named !== undefined) return named.flatMap((range) => parseRange(range) ?? [])
-  const range = parseRange(text)
-  return range === undefined ? undefined : [range]
-}
-
 function parseRange(text: string): Range | undefined {
   const slash = text.indexOf('/')
   const address = slash === -1 ? text : text.slice(0, slash)
@@ -149,25 +140,22 @@ function parsePrefix(text: string): number {
 }
 
 /** First and last addresses of the IPv4 and the IPv6 Internet; all others are special, and not handed out. */
-const INTERNET: Readonly<Record<Range['family'], readonly [string, string]>> = {
-  ipv4: ['1.0.0.0', '223.255.255.255'],
-  ipv6: ['2000::', '3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
-}
+const INTERNET = [
+  ['ipv4', '1.0.0.0', '223.255.255.255'],
+  ['ipv6', '2000::', '3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+] as const
 
 /** Whether ranges together hold all of the IPv4 or all of the IPv6 Internet, in one range or in pieces. */
 export function coversAllAddresses(ranges: readonly Range[]): boolean {
-  return covers(ranges, 'ipv4') || covers(ranges, 'ipv6')
-}
-
-function covers(ranges: readonly Range[], family: Range['family']): boolean {
-  const [first, last] = INTERNET[family]
-  const spans = ranges.filter((range) => range.family === family).map(spanOf)
-  spans.sort(([a], [b]) => (a < b ? -1 : 1))
-  let next = numberOf(first)
-  for (const [start, end] of spans) {
-    if (start <= next && end >= next) next = end + 1n
-  }
-  return next > numberOf(last)
+  return INTERNET.some(([family, first, last]) => {
+    const spans = ranges.filter((range) => range.family === family).map(spanOf)
+    spans.sort(([a], [b]) => (a < b ? -1 : 1))
+    let next = numberOf(first)
+    for (const [start, end] of spans) {
+      if (start <= next && end >= next) next = end + 1n
+    }
+    return next > numberOf(last)
+  })
 }
 
 function spanOf({ family, address, prefix }: Range): readonly [start: bigint, end: bigint] {

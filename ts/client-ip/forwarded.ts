@@ -31,16 +31,10 @@ const BACKSLASH = 0x5c
  * @returns from the right, at most 64: the canonical address, or undefined for an entry that is no address, such
  * as an empty one
  */
-export function* forwardedFor(text: string): Generator<string | undefined, void> {
-  const list = text.slice(-MAX_LIST_LENGTH)
-  let end = list.length
-  for (let hops = 0; hops < MAX_HOPS && end >= 0; hops++) {
-    const comma = end === 0 ? -1 : list.lastIndexOf(',', end - 1)
-    // What begins before the part that is read may be the tail of something longer.
-    const isCut = comma === -1 && list.length < text.length
-    yield isCut ? undefined : hopAddress(trimOws(list.slice(comma + 1, end)))
-    end = comma
-  }
+export function forwardedFor(text: string): Generator<string | undefined, void> {
+  const startOf = (list: string, end: number): number =>
+    end === 0 ? 0 : list.lastIndexOf(',', end - 1) + 1
+  return fromTheRight(text, MAX_LIST_LENGTH, startOf, (entry) => hopAddress(trimOws(entry)))
 }
 
 /**
@@ -50,13 +44,24 @@ export function* forwardedFor(text: string): Generator<string | undefined, void>
  * @returns from the right, at most 64: the canonical address, or undefined for an element that hides it
  * (`for=_hidden`, `for=unknown`), has no `for` or more than one, or is malformed
  */
-export function* forwarded(text: string): Generator<string | undefined, void> {
-  const list = text.slice(-MAX_FORWARDED_LENGTH)
+export function forwarded(text: string): Generator<string | undefined, void> {
+  return fromTheRight(text, MAX_FORWARDED_LENGTH, elementStart, forOf)
+}
+
+/** @param startOf where the entry that ends at `end` starts, if it has a beginning */
+function* fromTheRight(
+  text: string,
+  maxLength: number,
+  startOf: (list: string, end: number) => number | undefined,
+  addressIn: (entry: string) => string | undefined,
+): Generator<string | undefined, void> {
+  const list = text.slice(-maxLength)
   let end = list.length
   for (let hops = 0; hops < MAX_HOPS && end >= 0; hops++) {
-    const start = elementStart(list, end)
+    const start = startOf(list, end)
+    // What begins before the part that is read may be the tail of something longer.
     const isCut = start === 0 && list.length < text.length
-    yield start === undefined || isCut ? undefined : forOf(list.slice(start, end))
+    yield start === undefined || isCut ? undefined : addressIn(list.slice(start, end))
     end = (start ?? 0) - 1
   }
 }
@@ -118,11 +123,9 @@ function bracketed(text: string): string | undefined {
   const end = text.indexOf(']')
   const address = text.slice(1, end)
   if (end === -1 || !address.includes(':')) return undefined
-  return isPortOrNothing(text.slice(end + 1)) ? canonical(address) : undefined
-}
-
-function isPortOrNothing(text: string): boolean {
-  return text === '' || (text.startsWith(':') && PORT.test(text.slice(1)))
+  const rest = text.slice(end + 1)
+  const isPort = rest.startsWith(':') && PORT.test(rest.slice(1))
+  return rest === '' || isPort ? canonical(address) : undefined
 }
 
 /** Removes optional white space as HTTP defines it (OWS): spaces and tabs, no others. */

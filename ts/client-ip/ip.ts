@@ -24,7 +24,9 @@ export function canonical(text: string): string | undefined {
   if (text.length > MAX_ADDRESS_LENGTH) return undefined
   const family = isIP(text)
   if (family === 0) return undefined
-  return family === 4 ? copied(text) : canonicalIPv6(withoutZone(text))
+  if (family === 4) return copied(text)
+  const groups = groupsOf(withoutZone(text))
+  return embeddedIPv4(groups) ?? textOf(groups)
 }
 
 /**
@@ -33,11 +35,6 @@ export function canonical(text: string): string | undefined {
  */
 function copied(text: string): string {
   return text.slice(0, 8) + text.slice(8)
-}
-
-function canonicalIPv6(text: string): string {
-  const groups = groupsOf(text)
-  return embeddedIPv4(groups) ?? textOf(groups)
 }
 
 function withoutZone(text: string): string {
@@ -52,14 +49,12 @@ function withoutZone(text: string): string {
  */
 export function socketAddress(remoteAddress: string): string {
   if (!remoteAddress.includes(':')) return remoteAddress
-  return mappedByKernel(remoteAddress) ?? canonical(withoutZone(remoteAddress)) ?? remoteAddress
-}
-
-/** What every IPv4 client of a dual-stack socket looks like, worth a short cut: `::ffff:1.2.3.4`. */
-function mappedByKernel(text: string): string | undefined {
-  if (!text.startsWith(MAPPED)) return undefined
-  const rest = text.slice(MAPPED.length)
-  return isIPv4(rest) ? rest : undefined
+  if (remoteAddress.startsWith(MAPPED)) {
+    // What every IPv4 client of a dual-stack socket looks like, worth a short cut: `::ffff:1.2.3.4`.
+    const rest = remoteAddress.slice(MAPPED.length)
+    if (isIPv4(rest)) return rest
+  }
+  return canonical(withoutZone(remoteAddress)) ?? remoteAddress
 }
 
 /**
@@ -135,13 +130,10 @@ function textOf(groups: Groups): string {
 function joined(groups: Groups, from: number, to: number): string {
   let text = ''
   for (let i = from; i < to; i++) {
-    text += i === from ? hexOf(groups, i) : `:${hexOf(groups, i)}`
+    const hex = (groups[i] ?? 0).toString(16)
+    text += i === from ? hex : `:${hex}`
   }
   return text
-}
-
-function hexOf(groups: Groups, i: number): string {
-  return (groups[i] ?? 0).toString(16)
 }
 
 function longestZeros(groups: Groups): [start: number, length: number] {

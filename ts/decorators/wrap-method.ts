@@ -55,18 +55,11 @@ function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions =
 
 function readGiven(first: object, second: unknown): RuleMaker {
   if (second !== undefined) {
-    throw invalid(
-      TypeError,
-      'INVALID_OPTION',
-      'options',
-      'left out when a limiter is given',
-      second,
-    )
+    const accepted = 'left out when a limiter is given'
+    throw invalid(TypeError, 'INVALID_OPTION', 'options', accepted, second)
   }
-  const own = ownOptions(first as AnyCallOptions & { limiter: unknown }, [
-    'limiter',
-    ...CALL_OPTIONS,
-  ])
+  const given: AnyCallOptions & { readonly limiter?: unknown } = first
+  const own = ownOptions(given, ['limiter', ...CALL_OPTIONS])
   checkCallOptions(own)
   const limiter = readLimiter(own.limiter)
   return (name) => newRule(limiter, false, name, own)

@@ -5,8 +5,7 @@ import { readDuration } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { checkRedisOptions, REDIS_OPTIONS } from '../redis/key.ts'
 import { readOnError } from '../remote/options.ts'
-import { SETTINGS, type Settings, withSettings } from '../settings.ts'
-import { isLimiter } from '../storage-url.ts'
+import { isLimiter, SETTINGS, type Settings, withSettings } from '../storage-url.ts'
 import {
   boolean,
   integer,

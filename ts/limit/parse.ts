@@ -27,13 +27,6 @@ const END = '";", "," or "|" and another limit, or the end'
 const MAX_DURATION_LENGTH = 64
 const MULTIPLE = 'a whole number of units from 1, without leading zeros'
 const UNIT = `a unit: ${UNITS_IN_WORDS}`
-/** What a window looks like where it is written: examples for the messages. */
-interface Examples {
-  readonly multiple: string
-  readonly unit: string
-}
-const OF_LIMITS: Examples = { multiple: '10/15 minutes', unit: '100/minute' }
-const OF_DURATIONS: Examples = { multiple: '15 minutes', unit: '5 minutes' }
 const WINDOW = 'a window of at most 10 years of 365 days'
 const DURATION = 'a duration such as "5 minutes", or whole milliseconds from 1 to 10 years'
 
@@ -83,7 +76,9 @@ function readArray(list: readonly unknown[], name: string): Limit[] {
   for (let i = 0; i < length; i++) {
     const room = MAX_LIMITS - found.length
     if (room === 0) throw wrongNumber(`${name} must hold at most ${MAX_LIMITS} limits, got more`)
-    found.push(...readElement(list[i], room, `${name}[${i}]`))
+    const [element, at] = [list[i], `${name}[${i}]`] as const
+    if (typeof element === 'string') found.push(...readText(element, room, at))
+    else found.push(checkLimit(element, at))
   }
   if (found.length === 0) {
     throw wrongNumber(`${name} must be ${LIMITS_IN_WORDS}, got an empty array`)
@@ -93,10 +88,6 @@ function readArray(list: readonly unknown[], name: string): Limit[] {
 
 function wrongNumber(message: string): Error {
   return withCode(new RangeError(message), 'INVALID_LIMIT')
-}
-
-function readElement(element: unknown, room: number, name: string): readonly Limit[] {
-  return typeof element === 'string' ? readText(element, room, name) : [checkLimit(element, name)]
 }
 
 function readText(text: string, room: number, name: string): Limit[] {
@@ -141,7 +132,7 @@ export function readDuration(value: unknown, name: string): number {
     if (Number.isSafeInteger(value) && value >= 1 && value <= MAX_WINDOW_MS) return value
   } else if (typeof value === 'string') {
     const scanner = new Scanner(value, name, MAX_DURATION_LENGTH)
-    const ms = readWindow(scanner, OF_DURATIONS)
+    const ms = readWindow(scanner, '15 minutes', '5 minutes')
     scanner.take(BLANKS)
     if (scanner.next !== '') scanner.fail('the end')
     return ms
@@ -152,16 +143,17 @@ export function readDuration(value: unknown, name: string): number {
 /**
  * Reads a window's length: a number of units, or one unit. Blanks before it are skipped.
  *
- * @param examples what messages show. Default: limits
+ * @param many what messages show for a number of units. Default: a limit
+ * @param one what they show for one unit. Default: a limit
  */
-function readWindow(scanner: Scanner, { multiple: many, unit }: Examples = OF_LIMITS): number {
+function readWindow(scanner: Scanner, many = '10/15 minutes', one = '100/minute'): number {
   scanner.take(BLANKS)
   const start = scanner.position
   const hasMultiple = scanner.next >= '0' && scanner.next <= '9'
   const multiple = hasMultiple ? readNumber(scanner, MAX_WINDOW_MS, like(MULTIPLE, many)) : 1
   scanner.take(BLANKS)
   const unitStart = scanner.position
-  const ms = unitMs(scanner.take(WORD)) ?? scanner.fail(like(UNIT, unit), unitStart)
+  const ms = unitMs(scanner.take(WORD)) ?? scanner.fail(like(UNIT, one), unitStart)
   if (multiple * ms > MAX_WINDOW_MS) scanner.fail(WINDOW, start)
   return multiple * ms
 }
