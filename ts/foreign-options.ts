@@ -10,7 +10,7 @@ const HEADERS = "are headers: 'legacy', 'draft', 'both' or false here"
 const HOOK = 'is onDeny here'
 const ALLOW = "is allow: '10.0.0.0/8' for addresses here, else skip: (request) => ..."
 
-/** By package, and by name there, or by two names of options that go together: what they are here. */
+/** By package, and by name there, with the name or the value that goes with it: what that is here. */
 const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'express-rate-limit': {
     'windowMs and limit': "are limits: '100/15 minutes' here",

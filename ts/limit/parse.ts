@@ -76,7 +76,8 @@ function readArray(list: readonly unknown[], name: string): Limit[] {
   for (let i = 0; i < length; i++) {
     const room = MAX_LIMITS - found.length
     if (room === 0) throw wrongNumber(`${name} must hold at most ${MAX_LIMITS} limits, got more`)
-    const [element, at] = [list[i], `${name}[${i}]`] as const
+    const element = list[i]
+    const at = `${name}[${i}]`
     if (typeof element === 'string') found.push(...readText(element, room, at))
     else found.push(checkLimit(element, at))
   }

@@ -138,7 +138,7 @@ function openShared<N extends Watchable>(
   } catch (error) {
     if (onMismatch !== 'private' || !hasCode(error) || !isOfSystem(error)) throw error
     const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
-    warn('PRIVATE', name, message)
+    warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
     // The threads of this process still count together.
     return open({ name: `shared ${name}` })
   }
@@ -152,7 +152,7 @@ function warnOfConflicts(native: Watchable, name: string): void {
   const message =
     `other processes share the limiter ${printable(name)} with other limits, algorithm, burst, blockFor or ` +
     'capacity; they and this process are counted separately until those processes exit'
-  warn('SETTINGS', name, message)
+  warn('RATETHROTTLE_SHARED_SETTINGS', name, message)
 }
 
 /** What `watch` needs, for as long as callers can reach the limiter. */
@@ -186,11 +186,11 @@ function reattach(native: Watchable, name: string, onReattached: () => void): vo
   const file = `the shared file for ${printable(name)}`
   if (attachment === REATTACHED) {
     onReattached()
-    warn('RENEWED', name, `${file} was deleted; counters were reset`)
+    warn('RATETHROTTLE_SHARED_RENEWED', name, `${file} was deleted; counters were reset`)
   } else if (attachment === DETACHED) {
     const meanwhile = 'this process counts for itself until one can be made'
     const message = `${file} was deleted and cannot be replaced; ${meanwhile}: see "npx ratethrottle shared list"`
-    warn('LOST', name, message)
+    warn('RATETHROTTLE_SHARED_LOST', name, message)
   }
 }
 
@@ -199,13 +199,9 @@ const MAX_WARNINGS = 1024
 const warned = new Set<string>()
 
 /** Warns once of each thing for each name. docs/reference/warnings.md explains each code. */
-function warn(
-  kind: 'PRIVATE' | 'SETTINGS' | 'RENEWED' | 'LOST',
-  name: string,
-  message: string,
-): void {
-  const warning = `${kind} ${name}`
+function warn(code: string, name: string, message: string): void {
+  const warning = `${code} ${name}`
   if (warned.has(warning) || warned.size >= MAX_WARNINGS) return
   warned.add(warning)
-  process.emitWarning(message, { type: 'RateThrottleWarning', code: `RATETHROTTLE_SHARED_${kind}` })
+  process.emitWarning(message, { type: 'RateThrottleWarning', code })
 }
