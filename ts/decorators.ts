@@ -2,8 +2,10 @@
 
 import type { Decision } from './decision.ts'
 import {
+  type AnyArgs,
   limitMethod,
   type Method,
+  type MethodOf,
   type RuleMaker,
   readRule,
   rulesOf,
@@ -16,13 +18,6 @@ import { invalid } from './validate.ts'
 
 /** What a decorator needs of a limiter: every limiter of this package has it. */
 export type MethodLimiter = Pick<Limiter, 'check' | 'refund'>
-
-/** Arguments of any method. */
-// biome-ignore lint/suspicious/noExplicitAny: no other type takes the parameters of every method
-export type AnyArgs = any[]
-
-/** A function called as the method is: with its `this` and its arguments. */
-export type MethodOf<This, Args extends AnyArgs, Result> = (this: This, ...args: Args) => Result
 
 /**
  * Who pays for a call, and how much.

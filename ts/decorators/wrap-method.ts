@@ -1,12 +1,19 @@
 import { types } from 'node:util'
 import type { Decision } from '../decision.ts'
-import type { AnyArgs, CallOptions, MethodLimiter, MethodOf } from '../decorators.ts'
+import type { CallOptions, MethodLimiter } from '../decorators.ts'
 import { RateLimitExceeded } from '../errors.ts'
 import { readLimits } from '../limit/parse.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
 import { type InputErrorCode, integer, invalid, ownOptions, withCode } from '../validate.ts'
+
+/** Arguments of any method. */
+// biome-ignore lint/suspicious/noExplicitAny: no other type takes the parameters of every method
+export type AnyArgs = any[]
+
+/** A function called as the method is: with its `this` and its arguments. */
+export type MethodOf<This, Args extends AnyArgs, Result> = (this: This, ...args: Args) => Result
 
 /** Any method. */
 export type Method = MethodOf<unknown, AnyArgs, unknown>
