@@ -2,7 +2,7 @@ import { type Clock, FakeClock, RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 
 describe('FakeClock', () => {
-  it('stands still until it is moved, and starts wherever it is told', () => {
+  it('stands still until it is moved, and starts at any time', () => {
     expect(new FakeClock().now()).toBe(0)
     const clock = new FakeClock(1_700_000_000_000.5)
     clock.advance(0)
@@ -11,7 +11,7 @@ describe('FakeClock', () => {
     expect(clock.now()).toBe(1_700_000_000_000.75)
   })
 
-  it('runs no timer when it is set, and those that are late at the next step', () => {
+  it('runs no timer on set(), and late timers at the next advance()', () => {
     const clock = new FakeClock()
     const seen: number[] = []
     clock.setTimer(() => seen.push(clock.now()), 10)
@@ -24,7 +24,7 @@ describe('FakeClock', () => {
     expect([seen, clock.now()]).toEqual([[50], 105])
   })
 
-  it('runs a timer once, and none that was called off, even twice or while others run', () => {
+  it('runs a timer once, and no cancelled timer, also if cancelled twice or by another timer', () => {
     const clock = new FakeClock()
     const seen: string[] = []
     const stop = clock.setTimer(() => seen.push('stopped'), 10)
@@ -49,7 +49,7 @@ describe('FakeClock', () => {
     expect(clock.now()).toBe(30)
   })
 
-  it('never goes back, also when a timer moves it on', () => {
+  it('never goes back, also when a timer advances it', () => {
     const clock = new FakeClock()
     clock.setTimer(() => clock.advance(100), 5)
     clock.advance(10)
@@ -57,8 +57,8 @@ describe('FakeClock', () => {
   })
 })
 
-describe('a clock of the caller', () => {
-  it('is anything that tells milliseconds, such as performance', () => {
+describe('a custom clock', () => {
+  it('is any object with now() in milliseconds, such as performance', () => {
     const limiter = new RateLimiter('2/hour', { clock: performance })
     expect([1, 2, 3].map(() => limiter.allow('k'))).toEqual([true, true, false])
   })
@@ -68,13 +68,13 @@ describe('a clock of the caller', () => {
     expect(new RateLimiter('2/hour', { clock }).allow('k')).toBe(true)
   })
 
-  it('has timers that are functions, or none', () => {
+  it('may have setTimer, which must be a function', () => {
     const wrong = { now: () => 0, setTimer: 5 } as unknown as Clock
     expect(() => new RateLimiter('2/hour', { clock: wrong })).toThrow(TypeError)
     expect(() => new RateLimiter('2/hour', { clock: wrong })).toThrow('clock.setTimer')
   })
 
-  it('keeps its own this', () => {
+  it('is called with its own this', () => {
     class Watch implements Clock {
       readonly #start = 1_000
       now(): number {
@@ -84,7 +84,7 @@ describe('a clock of the caller', () => {
     expect(new RateLimiter('2/hour', { clock: new Watch() }).allow('k')).toBe(true)
   })
 
-  it('is one time for all limiters that use it, each of which takes a step back as no time', () => {
+  it('is shared by limiters, and a step back counts as no time', () => {
     const clock = new FakeClock(1_000_000)
     const limiters = ['token-bucket', 'fixed-window'] as const
     const [bucket, fixed] = limiters.map(
@@ -99,7 +99,7 @@ describe('a clock of the caller', () => {
     expect([bucket, fixed].map((limiter) => limiter.peek('k').retryAfterMs)).toEqual([0, 30_000])
   })
 
-  it('may jump forward by years: everything is fresh, and nothing breaks', () => {
+  it('may jump forward by years: every key is new, and no error occurs', () => {
     for (const at of [2 ** 31 - 5, 2 ** 32 - 5, 9_007_199_254.74, 9_223_371_036_854]) {
       const clock = new FakeClock()
       const limiter = new RateLimiter(['3/second', '5/minute'], { clock })

@@ -29,7 +29,7 @@ test.each(['5', '5 parsecs', '05 minutes', '', 'fortnight'])(
   },
 )
 
-test('a limit is still explained as a limit', () => {
+test('an invalid limit is explained as a limit', () => {
   expect(messageOf(() => new RateLimiter('5/parsec' as string))).toContain('100/minute')
   expect(messageOf(() => new RateLimiter('1/s', { blockFor: '5' }))).not.toContain('100/minute')
 })

@@ -59,7 +59,7 @@ function admittedCarelessly(limiter: Any, ask: (limiter: Any) => unknown): numbe
 }
 
 describe('a promise is never taken for a boolean', () => {
-  test('with a setting of the environment that names Redis, forgetting await admits nothing', async () => {
+  test('with Redis set in the environment, forgetting await admits nothing', async () => {
     const server = await redis()
     ENVIRONMENT.RATELIMIT_STORAGE_URL = server.url
     const limiter = created({})
@@ -96,9 +96,9 @@ describe('a promise is never taken for a boolean', () => {
   )
 })
 
-describe('one shape in every tier', () => {
+describe('one shape in every storage', () => {
   test.each([...STORAGES, 'redis'])(
-    'over %s every answer is a promise, but for stats()',
+    'over %s every method except stats() returns a promise',
     async (storage) => {
       const url = storage === 'redis' ? (await redis()).url : storage
       const limiter = created({ storage: url, name: `n${Math.random()}` })
@@ -113,7 +113,7 @@ describe('one shape in every tier', () => {
     },
   )
 
-  test('a wrong argument rejects, and never throws, alike in every tier', async () => {
+  test('a wrong argument rejects, and never throws, in every storage', async () => {
     const { url } = await redis()
     const calls: [Method, ...unknown[]][] = [
       ['check', 5],
@@ -136,7 +136,7 @@ describe('one shape in every tier', () => {
     }
   })
 
-  test('what a shared storage counts is what a RateLimiter of its name counts', async () => {
+  test('a shared storage and a RateLimiter of its name count together', async () => {
     const name = freshName()
     const limiter = created({ storage: `shared:${name}` })
     const answer = limiter.check?.('k', 2)
@@ -201,7 +201,7 @@ describe('the compiler', () => {
     expect(blocks.join()).not.toContain('.allow(')
   })
 
-  test('accepts what awaits, one way for all tiers', { timeout: 120_000 }, async () => {
+  test('accepts code that awaits, the same for all storages', { timeout: 120_000 }, async () => {
     const said = await diagnosticsOf(`${HEAD}
       import type { AsyncLimiter, StoreStatus } from 'ratethrottle'
       import { limit } from 'ratethrottle/decorators'

@@ -37,13 +37,13 @@ const WAYS = [
   ...SERVERS.map((framework) => [framework, 'option trust', 'trust'] as const),
 ]
 
-describe.each(SERVERS)('%s: who asks', (framework) => {
-  it('without proxy headers, the address of the socket', async () => {
+describe.each(SERVERS)('%s: the client address', (framework) => {
+  it('without proxy headers the address of the socket is the client', async () => {
     expect(await callerOf(framework, {}, {})).toBe(PEER)
     expect(await callerOf(framework, { trust: 'loopback' }, {})).toBe(PEER)
   })
 
-  it('over a Unix-domain socket, which has no address, all are one caller', async () => {
+  it('all requests over a Unix-domain socket, which has no address, are one caller', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'ratethrottle-'))
     const options = { limits: '2/minute', clock: new FakeClock() }
     const served = await serveSite(framework, { options, routes, socket: join(folder, 'socket') })
@@ -55,7 +55,7 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
     ['deny', times(3, 400), times(3, 400)],
     ['shared', times(2, 200, 1, 429), times(3, 429)],
     ['ip', times(2, 200, 1, 429), times(2, 200, 1, 429)],
-  ] as const)('with nothing to go by at all, missingKey "%s" decides', async (...row) => {
+  ] as const)('without a key missingKey "%s" decides', async (...row) => {
     const [missingKey, first, second] = row
     const options = { limits: '2/minute', clock: new FakeClock(), missingKey, key: () => undefined }
     const { statuses } = await serveSite(framework, { options, routes })
@@ -69,12 +69,12 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
     ['X-Real-IP', { 'x-real-ip': '203.0.113.7' }],
     ['both', { 'x-forwarded-for': '203.0.113.7', 'x-real-ip': '198.51.100.2' }],
     ['Forwarded', { forwarded: 'for=203.0.113.7' }],
-  ])('no proxy is trusted: %s changes nothing', async (_, headers) => {
+  ])('without a trusted proxy %s has no effect', async (_, headers) => {
     expect(await callerOf(framework, {}, headers)).toBe(PEER)
     expect(await callerOf(framework, { trust: '10.0.0.0/8' }, headers)).toBe(PEER)
   })
 
-  it('one header counts, and it has to be named if it is not X-Forwarded-For', async () => {
+  it('one header is read, and must be named if it is not X-Forwarded-For', async () => {
     const both = { 'x-forwarded-for': '203.0.113.7', 'x-real-ip': '198.51.100.2' }
     const realIp = { proxies: 'loopback', header: 'x-real-ip' }
     expect(await callerOf(framework, { trust: 'loopback' }, both)).toBe('203.0.113.7')
@@ -83,7 +83,7 @@ describe.each(SERVERS)('%s: who asks', (framework) => {
     expect(await callerOf(framework, { trust: 'loopback' }, alone)).toBe(PEER)
   })
 
-  it('a forged X-Forwarded-For from a peer that is no proxy changes nothing', async () => {
+  it('a forged X-Forwarded-For from a peer that is not a trusted proxy has no effect', async () => {
     const options = { limits: '2/minute', clock: new FakeClock() }
     const { ask } = await serveSite(framework, { options, routes })
     const seen: number[] = []
@@ -100,7 +100,7 @@ describe.each(WAYS)('%s: a trusted proxy, by %s', (framework, _, way) => {
     ['one entry', '203.0.113.7', '203.0.113.7'],
     ['several entries: the nearest', '6.6.6.6, 203.0.113.7', '203.0.113.7'],
     ['none', '', PEER],
-  ])('X-Forwarded-For counts, %s', async (_name, chain, expected) => {
+  ])('X-Forwarded-For gives the client, %s', async (_name, chain, expected) => {
     const headers = { 'x-forwarded-for': chain }
     expect(await callerOf(framework, { [way]: [PEER] }, headers)).toBe(expected)
   })
@@ -111,7 +111,7 @@ describe.each(WAYS)('%s: a trusted proxy, by %s', (framework, _, way) => {
     expect(await callerOf(framework, { [way]: proxies }, headers)).toBe('203.0.113.1')
   })
 
-  it('what a client writes in front of the chain changes nothing', async () => {
+  it('entries that a client writes in front of the chain have no effect', async () => {
     const options = { limits: '2/minute', clock: new FakeClock() }
     const proxies = [PEER]
     const site =

@@ -21,7 +21,7 @@ import {
 expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
 
 describe('a limiter made before its app and attached later', () => {
-  it('Fastify 5: holds for routes from before, and has headers', async () => {
+  it('Fastify 5: limits earlier routes, and sets the headers', async () => {
     const app = Fastify()
     app.get('/', () => ({ path: '/' }))
     app.register(forFastify, { limits: '2/minute', clock: new FakeClock() })
@@ -31,7 +31,7 @@ describe('a limiter made before its app and attached later', () => {
   })
 
   it.each(['express', 'express-4'])(
-    '%s: holds, has headers, and is one budget in two apps',
+    '%s: limits, sets the headers, and is one budget in two apps',
     async (name) => {
       const limiter = forExpress({ limits: '2/minute', clock: new FakeClock() })
       const { default: make } = (await import(name)) as { default: typeof express }
@@ -55,13 +55,13 @@ describe.each(SERVERS)('%s:', (framework) => {
     ['"100/minute"', '100/minute', 100],
     ['50 per 60 seconds in numbers', { count: 50, windowMs: 60_000 }, 50],
     ['both in a list', ['100/minute', { count: 50, windowMs: 60_000 }], 50],
-  ])('%s is a limit', async (_, limits, count) => {
+  ])('%s is accepted as a limit', async (_, limits, count) => {
     const { statuses, ask } = await serveSite(framework, site(limits))
     expect(figures(await ask())).toEqual([`${count}`, `${count - 1}`])
     expect(await statuses(count)).toEqual(times(count - 1, 200, 1, 429))
   })
 
-  it("under the limit the handler's result is unchanged; the second request of one is not served", async () => {
+  it('below the limit the result of the handler is unchanged; at limit 1 the second request is refused', async () => {
     const result = { text: 'Grüße\n"\\', list: [1, null, { deep: true }], nothing: '' }
     const run = () => ({ body: result })
     const limited = await serveSite(framework, site('1/minute', { run }))
@@ -77,7 +77,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     expect(limited.runs()).toBe(1)
   })
 
-  it('a limit on POST leaves GET alone', async () => {
+  it('a limit on POST does not limit GET', async () => {
     const options: Options = { clock: new FakeClock(), limits: '2/minute', methods: ['POST'] }
     const routes = [{ path: '/' }, { path: '/', method: 'POST' }] as const
     const { ask, statuses } = await serveSite(framework, { options, routes })
@@ -87,7 +87,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     expect(await statuses(2)).toEqual([200, 200])
   })
 
-  it('a WebSocket passes, and costs nothing', async () => {
+  it('a WebSocket upgrade passes, and is not charged', async () => {
     const options = { clock: new FakeClock(), limits: '1/minute' }
     const { server, port, statuses } = await serveSite(framework, {
       options,
@@ -113,7 +113,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     },
   )
 
-  it('limit N: exactly N are served, then 429 without the handler, headers and body right', async () => {
+  it('limit N: exactly N are served, then 429 without the handler, with the right headers and body', async () => {
     const { ask, runs } = await serveSite(framework, site('5/hour'))
     for (let left = 4; left >= 0; left--) {
       const { status, body, ...answer } = await ask()
@@ -143,7 +143,7 @@ describe.each(SERVERS)('%s:', (framework) => {
     ['an unknown strategy', { limits: '5/minute', algorithm: 'sliding_widow' }, /widow/],
     ['an unknown option', { limits: '5/minute', windowMs: 5 }, /windowMs/],
     ['options of the wrong kind', { limits: '5/minute', blockFor: 'often' }, /blockFor/],
-  ])('%s stops the start wherever it stands', async (_, wrong, reason) => {
+  ])('%s stops the start, on a route and on the plugin', async (_, wrong, reason) => {
     const limits = wrong as Options['limits'] & string
     await expect(serveSite(framework, site(limits))).rejects.toThrow(reason)
     await expect(serveSite(framework, site(undefined, { stacked: [limits] }))).rejects.toThrow(
@@ -155,7 +155,7 @@ describe.each(SERVERS)('%s:', (framework) => {
   })
 })
 
-it('Fastify 5: a wrong limit of a route from before the plugin refuses each request', async () => {
+it('Fastify 5: an invalid limit of a route from before the plugin refuses each request', async () => {
   let runs = 0
   const app = Fastify()
   const config = { rateLimit: '7/fortnight' as '7/day' }
@@ -167,7 +167,7 @@ it('Fastify 5: a wrong limit of a route from before the plugin refuses each requ
 })
 
 describe.each(FRAMEWORKS)('%s:', (framework) => {
-  it('what is not served is a 429 error', async () => {
+  it('a request that is not served gets a 429 error', async () => {
     const errors: unknown[] = []
     const { statuses } = await serveSite(framework, {
       routes: [{ path: '/', limits: '1/minute' }],

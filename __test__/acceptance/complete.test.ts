@@ -49,7 +49,7 @@ describe.each([
   ['Express 5', express],
   ['Express 4', express4],
 ] as const)('%s: the complete example', (_, start) => {
-  it('public: 100 a minute for each caller', async () => {
+  it('the public route serves each caller 100 a minute', async () => {
     const clock = new FakeClock()
     const served = await start(clock)
     const first = await served.ask('/api/public')
@@ -61,7 +61,7 @@ describe.each([
     expect(await tally(served, 150, '/api/public', {})).toEqual({ 200: 100, 429: 50 })
   })
 
-  it('protected: 1000 a minute for each caller', async () => {
+  it('the protected route serves each caller 1000 a minute', async () => {
     const served = await start(new FakeClock())
     const first = await served.ask('/api/protected', ADA)
     expect([first.status, JSON.parse(first.body)]).toEqual([200, { data: 'protected' }])
@@ -70,7 +70,7 @@ describe.each([
     expect(await tally(served, 50, '/api/protected', BOB)).toEqual({ 200: 50 })
   })
 
-  it('report: 10 a minute and 50 an hour, and refusals cost nothing', async () => {
+  it('the report route serves 10 a minute and 50 an hour, and refusals are not charged', async () => {
     const clock = new FakeClock()
     const served = await start(clock)
     const post = { ...ADA, method: 'POST' }
@@ -95,7 +95,7 @@ describe.each([
     expect(await served.statuses(1, '/api/report', ADA)).toEqual([404])
   })
 
-  it('users are told apart by name, guests by address', async () => {
+  it('users are counted by name, guests by address', async () => {
     const served = await start(new FakeClock())
     const report = (how: Ask) => served.statuses(11, '/api/report', { ...how, method: 'POST' })
     const ten = times(10, 200, 1, 429)
@@ -103,7 +103,7 @@ describe.each([
     expect(await report({ ...ADA, from: '127.0.0.3' })).toEqual(times(11, 429))
   })
 
-  it('its own 429 handler answers', async () => {
+  it('its custom 429 handler answers', async () => {
     const served = await start(new FakeClock())
     await tally(served, 10, '/api/report', { method: 'POST' })
     const { status, headers, body } = await served.ask('/api/report', { method: 'POST' })

@@ -38,7 +38,7 @@ function start(framework: Framework, options: object, isGlobal = false): Promise
 }
 
 describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
-  it.each([false, true])('the memory is a storage URL (for everything: %s)', async (isGlobal) => {
+  it.each([false, true])('memory: is a storage URL (for everything: %s)', async (isGlobal) => {
     const options = set({ RATELIMIT_STORAGE_URL: 'memory:' })
     const { statuses } = await start(framework, options, isGlobal)
     expect(await statuses(3)).toEqual(times(2, 200, 1, 429))
@@ -69,18 +69,21 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
     expect(await statuses(1)).toEqual([afterHalfAMinute])
   })
 
-  it.each([true, false])('headers enabled: %s', async (RATELIMIT_HEADERS_ENABLED) => {
-    const { ask } = await start(framework, set({ RATELIMIT_HEADERS_ENABLED }))
-    const none = [undefined, undefined]
-    expect(figures(await ask())).toEqual(RATELIMIT_HEADERS_ENABLED ? ['2', '1'] : none)
-    await ask()
-    const denied = await ask()
-    expect(figures(denied)).toEqual(RATELIMIT_HEADERS_ENABLED ? ['2', '0'] : none)
-    // Clients need this one to behave.
-    expect(denied.headers).toHaveProperty('retry-after')
-    const sent = Object.keys(denied.headers).filter((name) => /^(x-)?ratelimit/.test(name))
-    expect(sent).toHaveLength(RATELIMIT_HEADERS_ENABLED ? 3 : 0)
-  })
+  it.each([true, false])(
+    'RATELIMIT_HEADERS_ENABLED %s turns the headers on or off',
+    async (RATELIMIT_HEADERS_ENABLED) => {
+      const { ask } = await start(framework, set({ RATELIMIT_HEADERS_ENABLED }))
+      const none = [undefined, undefined]
+      expect(figures(await ask())).toEqual(RATELIMIT_HEADERS_ENABLED ? ['2', '1'] : none)
+      await ask()
+      const denied = await ask()
+      expect(figures(denied)).toEqual(RATELIMIT_HEADERS_ENABLED ? ['2', '0'] : none)
+      // Clients need this one to behave.
+      expect(denied.headers).toHaveProperty('retry-after')
+      const sent = Object.keys(denied.headers).filter((name) => /^(x-)?ratelimit/.test(name))
+      expect(sent).toHaveLength(RATELIMIT_HEADERS_ENABLED ? 3 : 0)
+    },
+  )
 
   it('a key prefix has no effect with memory storage', async () => {
     const { statuses } = await start(framework, set({ RATELIMIT_KEY_PREFIX: 'ratelimit:' }))
@@ -89,7 +92,7 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
     expect(await statuses(3, '/', other)).toEqual(times(2, 200, 1, 429))
   })
 
-  it.each([false, true])('all of them together (for everything: %s)', async (isGlobal) => {
+  it.each([false, true])('all settings work together (for everything: %s)', async (isGlobal) => {
     const settings = {
       RATELIMIT_STORAGE_URL: 'memory:',
       RATELIMIT_STRATEGY: 'sliding_window',
@@ -107,7 +110,7 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
     ['RATELIMIT_HEADERS_ENABLED', 'maybe'],
     ['RATELIMIT_STORAGE_URL', 'mongodb://user:secret@localhost'],
     ['RATELIMIT_STORAGE_URL', 'localhost:6379'],
-  ])('%s=%s stops the start, and is named', async (name, value) => {
+  ])('%s=%s stops the start with an error that names it', async (name, value) => {
     for (const isGlobal of [false, true]) {
       const error = await start(framework, set({ [name]: value }), isGlobal).catch((e) => e)
       expect(error).toBeInstanceOf(Error)
@@ -117,8 +120,8 @@ describe.each(CASES)('%s: configuration %s', (framework, _, set) => {
   })
 })
 
-describe.each(FRAMEWORKS)('%s: what goes before what', (framework) => {
-  it('an option goes before a setting, and that before the environment', async () => {
+describe.each(FRAMEWORKS)('%s: precedence of settings', (framework) => {
+  it('an option has precedence over a setting, and a setting over the environment', async () => {
     Object.assign(process.env, { RATELIMIT_HEADERS_ENABLED: 'true' })
     const off = { RATELIMIT_HEADERS_ENABLED: false }
     expect(figures(await (await start(framework, off)).ask())).toEqual([undefined, undefined])
@@ -131,12 +134,12 @@ describe.each(FRAMEWORKS)('%s: what goes before what', (framework) => {
     expect(await memory.statuses(3)).toEqual(times(2, 200, 1, 429))
   })
 
-  it('a variable that is set to nothing is not set', async () => {
+  it('an empty environment variable counts as not set', async () => {
     Object.assign(process.env, { RATELIMIT_STRATEGY: '', RATELIMIT_STORAGE_URL: '' })
     expect(await (await start(framework, {})).statuses(3)).toEqual(times(2, 200, 1, 429))
   })
 
-  it('a value of another kind stops the start, and is named', async () => {
+  it('a setting of a wrong type stops the start with an error that names it', async () => {
     for (const [name, value] of [
       ['RATELIMIT_STORAGE_URL', 6379],
       ['RATELIMIT_KEY_PREFIX', 7],

@@ -4,7 +4,7 @@ import { figures } from '../http/client.ts'
 import { FRAMEWORKS, SERVERS, serveSite } from '../http/serve.ts'
 
 describe.each(FRAMEWORKS)('%s: custom error handler', (framework) => {
-  it('reads the message and retry_after, which is the truth', async () => {
+  it('gets the message and a correct retry_after', async () => {
     const clock = new FakeClock()
     const { ask, runs } = await serveSite(framework, {
       options: { clock },
@@ -37,7 +37,7 @@ describe.each(FRAMEWORKS)('%s: custom error handler', (framework) => {
     expect(runs()).toBe(3)
   })
 
-  it('gets a RateLimitExceeded and nothing of the caller', async () => {
+  it('gets a RateLimitExceeded without the key of the caller', async () => {
     const errors: unknown[] = []
     const { statuses } = await serveSite(framework, {
       options: { clock: new FakeClock() },
@@ -72,7 +72,7 @@ describe.each(THROWS)('%s: a handler that throws %s', (framework, when) => {
   it.each([
     ['under its limits', 5],
     ['with the last of its limit', 1],
-  ])('runs once and its own error arrives unchanged, %s', async (_, count) => {
+  ])('runs once, and its error is unchanged, %s', async (_, count) => {
     const own = Object.assign(new Error('teapot'), { statusCode: 418, status: 418 })
     const arrived: unknown[] = []
     const { ask, runs } = await serveSite(framework, {
@@ -108,7 +108,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
     ['sliding-log', 60_000],
     // Each of the five comes back after 600 ms.
     ['token-bucket', 3_000],
-  ] as const)('the three of the fifth request, with a %s', async (algorithm, resetMs) => {
+  ] as const)('of the fifth request are right, with a %s', async (algorithm, resetMs) => {
     const { ask, statuses } = await serveSite(framework, {
       options: { clock: new FakeClock(), algorithm },
       routes: [{ path: '/', limits: '100/minute' }],
@@ -126,7 +126,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
     expect(answer.headers).not.toHaveProperty('retry-after')
   })
 
-  it('stand once on a response that several limits have decided', async () => {
+  it('are set once on a response that several limits decided', async () => {
     const { ask } = await serveSite(framework, {
       options: { clock: new FakeClock(), limits: '9/minute' },
       routes: [{ path: '/', stacked: ['5/minute', '7/minute'] }],
@@ -135,7 +135,7 @@ describe.each(SERVERS)('%s: headers', (framework) => {
     expect(figures(await ask())).toEqual(['5', '4'])
   })
 
-  it('without an error handler a refusal is JSON that says when to come back, and no more', async () => {
+  it('of a refusal include Retry-After; its default body is JSON without details', async () => {
     const { statuses, ask } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [{ path: '/', limits: '1/minute' }],

@@ -7,7 +7,7 @@ const CONNECTIONS = 200
 const PER_CONNECTION = 5
 const REQUEST = 'GET / HTTP/1.1\r\nhost: x\r\n'
 
-/** Ways to have one limit of 300 for everybody. */
+/** Ways to have one limit of 300 for all clients. */
 const LIMITS: readonly (readonly [string, LimitedSite])[] = [
   ['one limit for everything', siteOf({ limits: '300/hour' })],
   ['one limit on the route', siteOf({}, { limits: '300/hour' })],
@@ -23,15 +23,15 @@ function siteOf(options: Options, route: object = {}): LimitedSite {
 
 async function later(): Promise<string> {
   await new Promise((resolve) => setImmediate(resolve))
-  return 'everybody'
+  return 'all clients'
 }
 
 describe.each(SERVERS)('%s: exactly N of limit N under 200 keep-alive connections', (framework) => {
-  it.each(LIMITS)('one request after another on each, %s', async (_, site) => {
+  it.each(LIMITS)('one request after another on each connection, %s', async (_, site) => {
     await check(await serveSite(framework, site), oneByOne)
   })
 
-  it.each(LIMITS)('five in one write on each, %s', async (_, site) => {
+  it.each(LIMITS)('five requests in one write on each connection, %s', async (_, site) => {
     await check(await serveSite(framework, site), pipelined)
   })
 })

@@ -20,7 +20,7 @@ describe.each(SERVERS)('%s: key', (framework) => {
   it.each([
     ['by default', undefined],
     ['with byIp', byIp()],
-  ])('by address, %s: each address has its own budget', async (_, key) => {
+  ])('key by address, %s: each address has a separate budget', async (_, key) => {
     const { statuses } = await twoPerHour(framework, key)
     expect(await statuses(3, '/', { from: '127.0.0.1' })).toEqual(times(2, 200, 1, 429))
     expect(await statuses(3, '/', { from: '127.0.0.2' })).toEqual(times(2, 200, 1, 429))
@@ -45,7 +45,7 @@ describe.each(SERVERS)('%s: key', (framework) => {
         byIp(),
       ),
     ],
-  ])('by user, guests by address, %s', async (_, key) => {
+  ])('key by user, guests by address, %s', async (_, key) => {
     const { statuses } = await twoPerHour(framework, key as Options['key'])
     expect(await statuses(3, '/', ADA)).toEqual(times(2, 200, 1, 429))
     expect(await statuses(1, '/', { ...ADA, from: '127.0.0.2' })).toEqual([429])
@@ -54,14 +54,14 @@ describe.each(SERVERS)('%s: key', (framework) => {
     expect(await statuses(3, '/', { from: '127.0.0.2' })).toEqual(times(2, 200, 1, 429))
   })
 
-  it('a user who is named like an address is not that address', async () => {
+  it('a user whose name is an address does not share the budget of that address', async () => {
     const { statuses } = await twoPerHour(framework, firstOf(byUser(currentUser), byIp()))
     const posing = { headers: { 'x-user': '127.0.0.1' } }
     expect(await statuses(3, '/', posing)).toEqual(times(2, 200, 1, 429))
     expect(await statuses(2)).toEqual([200, 200])
   })
 
-  it('by API key, requests without one by address', async () => {
+  it('requests with an API key are counted by it, others by address', async () => {
     const { statuses } = await twoPerHour(framework, firstOf(byHeader('X-API-Key'), byIp()))
     const withKey = (key: string, from?: string) => ({
       headers: { 'x-api-key': key },
@@ -75,7 +75,7 @@ describe.each(SERVERS)('%s: key', (framework) => {
     expect(await statuses(2)).toEqual([200, 429])
   })
 
-  it('no key at all is refused with 400, and never unlimited', async () => {
+  it('a request without any key is refused with 400, and never unlimited', async () => {
     const { statuses, runs } = await twoPerHour(framework, byHeader('x-api-key'))
     expect(await statuses(3)).toEqual(times(3, 400))
     expect(runs()).toBe(0)

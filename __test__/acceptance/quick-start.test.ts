@@ -21,7 +21,7 @@ describe.each(SERVERS)('%s: quick start', (framework) => {
 })
 
 describe.each(SERVERS)('%s: limits per route', (framework) => {
-  it('each route has a budget of its own', async () => {
+  it('each route has a separate budget', async () => {
     const { statuses, runs } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [
@@ -40,7 +40,7 @@ describe.each(SERVERS)('%s: limits per route', (framework) => {
     expect(['/api/expensive', '/api/search', '/api/public'].map(runs)).toEqual([10, 50, 100])
   })
 
-  it('routes with the same limit share nothing, and routes without have none', async () => {
+  it('routes with the same limit share no budget, and routes without a limit are not limited', async () => {
     const { statuses, ask } = await serveSite(framework, {
       options: { clock: new FakeClock() },
       routes: [
@@ -77,7 +77,7 @@ describe.each(CASES)('%s: two limits on one route, %s', (framework, _, pair) => 
       routes: [{ path: '/', ...pair(one, other) }],
     })
 
-  it('both hold, and the headers are those of the tighter one', async () => {
+  it('both limits hold, and the headers are those of the tighter one', async () => {
     const clock = new FakeClock()
     const { ask, runs } = await site('7/hour', '3/minute', clock)
     const seen: unknown[] = []
@@ -99,7 +99,7 @@ describe.each(CASES)('%s: two limits on one route, %s', (framework, _, pair) => 
     expect(runs()).toBe(7)
   })
 
-  it('a refused request consumes neither', async () => {
+  it('a refused request is charged to neither limit', async () => {
     const clock = new FakeClock()
     const { ask, statuses } = await site('5/day', '2/minute', clock, 'draft')
     expect(await statuses(12)).toEqual(times(2, 200, 10, 429))

@@ -23,7 +23,7 @@ beforeEach(() => admin.flushall())
 describe.each(['fastify', 'express'])(
   'examples/%s.ts in several processes with one Redis',
   (name) => {
-    it('shares its limits: 100 and 10 a minute are served by all of them together', async () => {
+    it('all processes together serve 100 and 10 a minute', async () => {
       const [one, other] = await Promise.all([startWorker(name), startWorker(name)])
       const users = { headers: { 'x-user': 'ada' } }
       const statuses = await Promise.all(
@@ -69,7 +69,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
     routes,
   })
 
-  it('routes with the same limit share nothing', async () => {
+  it('routes with the same limit share no budget', async () => {
     const routes = [
       { path: '/one', limits: '2/minute' },
       { path: '/other', limits: '2/minute' },
@@ -79,7 +79,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
     expect(await statuses(3, '/other')).toEqual(times(2, 200, 1, 429))
   })
 
-  it('the key prefix is in front of all keys', async () => {
+  it('all keys begin with the key prefix', async () => {
     const routes = [{ path: '/', limits: '2/minute' }]
     const { statuses } = await serveSite(framework, site(routes, { RATELIMIT_KEY_PREFIX: 'seed:' }))
     await statuses(1)
@@ -92,7 +92,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
     ['in a list', { limits: ['5/day', '2/minute'] }],
     ['in a row', { stacked: ['5/day', '2/minute'] }],
     ['in a row, the tighter first', { stacked: ['2/minute', '5/day'] }],
-  ])('two limits %s: a refused request consumes neither', async (_, limits) => {
+  ])('two limits %s: a refused request is charged to neither', async (_, limits) => {
     const clock = new FakeClock(1_000_000)
     const { statuses, runs } = await serveSite(
       framework,
@@ -105,7 +105,7 @@ describe.each(SERVERS)('%s: with Redis storage', (framework) => {
     expect(runs()).toBe(5)
   })
 
-  it('exactly N of limit N in parallel', async () => {
+  it('of parallel requests exactly N of limit N are served', async () => {
     const { ask, runs } = await serveSite(framework, site([{ path: '/', limits: '50/hour' }]))
     const answers = await Promise.all(Array.from({ length: 150 }, () => ask()))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(50)

@@ -100,19 +100,19 @@ async function ask(base: string, count: number, headers: Record<string, string> 
 const REFUSED = [429, 'RATE_LIMIT_EXCEEDED']
 
 for (const [name, make] of Object.entries(MIDDLEWARES)) {
-  test(`${name} in a chain of (request, response, next) without an app`, async () => {
+  test(`${name} limits in a chain of (request, response, next) without an app`, async () => {
     const base = await listen(chain(make({ limits: '2/hour' }), done))
     expect(await ask(base, 3)).toEqual([[200, 'done'], [200, 'done'], REFUSED])
   })
 
-  test(`${name}, asynchronous, and with a proxy that is trusted`, async () => {
+  test(`${name} limits asynchronously, and behind a trusted proxy`, async () => {
     const options = { limits: async () => '1/hour', trust: 'loopback' }
     const base = await listen(chain(make(options), done))
     expect(await ask(base, 2, { 'x-forwarded-for': '10.0.0.1' })).toEqual([[200, 'done'], REFUSED])
     expect(await ask(base, 1, { 'x-forwarded-for': '10.0.0.2' })).toEqual([[200, 'done']])
   })
 
-  test(`${name} on the raw requests of Fastify, as @fastify/middie has it`, async () => {
+  test(`${name} limits the raw requests of Fastify, as @fastify/middie passes them`, async () => {
     const limiter = make({ limits: '1/hour' })
     const app = Fastify()
     app.addHook('onRequest', (request, reply, next) => {
@@ -127,7 +127,7 @@ for (const [name, make] of Object.entries(MIDDLEWARES)) {
     ])
   })
 
-  test(`${name} before an upgrade, as io.engine.use has it`, async () => {
+  test(`${name} limits before an upgrade, as io.engine.use calls it`, async () => {
     const limiter = make({ limits: '1/hour' })
     const seen: unknown[] = []
     const server = createServer()

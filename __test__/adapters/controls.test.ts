@@ -55,7 +55,7 @@ async function statuses(base: string, count: number): Promise<number[]> {
 const ADDRESS_OF_THE_TEST = '127.0.0.1'
 
 for (const [name, make] of Object.entries(MAKE)) {
-  test(`${name}: reset, peek and ready take and tell what the limiter counts`, async () => {
+  test(`${name}: reset, peek and ready use the keys that the limiter counts`, async () => {
     const [app, limiter] = make({ limits: '2/hour' })
     const base = await listen(app)
     expect(await statuses(base, 3)).toEqual([200, 200, 429])
@@ -68,7 +68,7 @@ for (const [name, make] of Object.entries(MAKE)) {
     expect(await statuses(base, 1)).toEqual([500])
   })
 
-  test(`${name}: a key that is a number is taken as the key function returns it`, async () => {
+  test(`${name}: a numeric key is accepted as the key function returns it`, async () => {
     const [app, limiter] = make({ limits: '1/hour', key: () => 42 })
     const base = await listen(app)
     expect(await statuses(base, 2)).toEqual([200, 429])
@@ -77,7 +77,7 @@ for (const [name, make] of Object.entries(MAKE)) {
     expect(await statuses(base, 2)).toEqual([200, 429])
   })
 
-  test(`${name}: the bucket of those without a key is reset by no key, anything else is refused`, async () => {
+  test(`${name}: the shared bucket of requests without a key is reset by reset(undefined); other values are refused`, async () => {
     const [app, limiter] = make({ limits: '1/hour', key: () => null, missingKey: 'shared' })
     const base = await listen(app)
     expect(await statuses(base, 2)).toEqual([200, 429])
@@ -96,7 +96,7 @@ for (const [name, make] of Object.entries(MAKE)) {
   })
 }
 
-test('what a limiter without limits of its own offers: an error with a code, and its children', async () => {
+test('the controls of a limiter without limits throw an error with a code, and reach its children', async () => {
   for (const make of [forExpress, forHono as (options?: object) => unknown]) {
     const limiter = (await attempt(() => make({}))) as Offered
     const child = limiter.limit?.('1/hour')
@@ -109,7 +109,7 @@ test('what a limiter without limits of its own offers: an error with a code, and
   }
 })
 
-test('ready says why a store cannot be asked, of children too, and never rejects', async () => {
+test('ready says why a store cannot be used, also for children, and never rejects', async () => {
   const limiter = forExpress() as Offered
   // Port 1 of this machine is closed.
   limiter.limit?.({ limits: '1/hour', storage: 'redis://127.0.0.1:1', deadlineMs: 20 })

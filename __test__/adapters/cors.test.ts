@@ -28,14 +28,14 @@ async function page(): Promise<{ text: string; code: string }> {
   return { text, code: /```js[^\n]*\n(.*?)```/s.exec(text)?.[1] ?? '' }
 }
 
-test('docs/guides/cors.md says in which order, which headers to expose, and how to exempt preflights', async () => {
+test('docs/guides/cors.md has the order, the headers to expose, and how to exempt preflights', async () => {
   const { text } = await page()
   const words = ['before the limiter', 'exposedHeaders', 'exposeHeaders', 'methods:', 'skip:']
   const flat = text.replace(/\s+/g, ' ')
   expect([...words, ...EXPOSED].filter((word) => !flat.includes(word))).toEqual([])
 })
 
-test('the example in the docs is the one in examples, and a page can read its 429', async () => {
+test('the example in the docs equals the one in examples, and a page can read its 429', async () => {
   const { code } = await page()
   expect(code).toContain('cors(')
   expect(await readFile('examples/cors.mjs', 'utf8')).toContain(code.trim())
@@ -77,7 +77,7 @@ const LIMITS: Record<string, object> = {
   methods: { methods: ['GET'] },
 }
 
-test("what the docs say holds in Express, Fastify and Hono: preflights cost nothing, the 429 is the page's to read", async () => {
+test('in Express, Fastify and Hono preflights are not charged, and a page can read the 429, as documented', async () => {
   const { text } = await page()
   const seen: unknown[] = []
   for (const [way, options] of Object.entries(LIMITS)) {

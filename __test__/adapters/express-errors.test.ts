@@ -91,7 +91,7 @@ const REACHED: Record<string, Case> = {
       .use((request, response, next) => app(request, response, next))
       .use(mine)
   },
-  'of whoever calls the app with a function of its own': (make) => {
+  'of a caller that passes its own final function': (make) => {
     const app = make().use(limiter()).get('/', ok) as unknown as {
       handle(request: unknown, response: unknown, done: (error?: unknown) => void): void
     }
@@ -151,7 +151,7 @@ describe.each([
   )
 })
 
-test('an app that is mounted and served by itself answers each request as it came', async () => {
+test('an app that is both mounted and served directly answers each request correctly', async () => {
   for (const make of [express, express4]) {
     const app = make().use(limiter()).get('/', ok) as Express
     const parent = make().use('/api', app).use(mine)
@@ -168,7 +168,7 @@ test('an app that is mounted and served by itself answers each request as it cam
   }
 })
 
-test('an error handler that is added later answers from then on, and so does one in a router', async () => {
+test('an error handler that is added later, or in a router, answers from then on', async () => {
   for (const make of [express, express4]) {
     const router = make.Router()
     const app = make().use(limiter()).get('/', ok).use('/admin', mine).use(router)
@@ -182,7 +182,7 @@ test('an error handler that is added later answers from then on, and so does one
   }
 })
 
-test("the user's own error handler answers wherever one is reached", async () => {
+test('the error handler of the user answers wherever it is reached', async () => {
   for (const make of [express, express4]) {
     for (const [which, build] of Object.entries(REACHED)) {
       const seen = await answers(build(make))

@@ -120,7 +120,7 @@ for (const [name, make] of [
   ['Express 5', express],
   ['Express 4', express4],
 ] as const) {
-  test(`${name}: routes in routers before the limiter are told once, with their paths`, async () => {
+  test(`${name}: routes in routers before the limiter cause one warning with their paths`, async () => {
     const seen: unknown[] = []
     for (const [which, late] of Object.entries(LATE)) {
       const told = await warned(make, late)
@@ -131,13 +131,13 @@ for (const [name, make] of [
   })
 
   test.each(Object.keys(RIGHT).slice(0, 2))(
-    `${name}: not a word about a correct app: %s`,
+    `${name}: a correct app causes no warning: %s`,
     async (which) => {
       expect(await warned(make, RIGHT[which] as Case)).toEqual([])
     },
   )
 
-  test(`${name}: not a word about any correct app`, async () => {
+  test(`${name}: no correct app causes a warning`, async () => {
     const seen: unknown[] = []
     for (const [which, right] of Object.entries(RIGHT))
       seen.push([which, await warned(make, right)])

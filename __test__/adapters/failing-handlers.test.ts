@@ -107,7 +107,7 @@ const FAILURES: Record<string, Handler> = {
 }
 
 describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
-  test('a refusal whose handler fails is answered as any refusal, and its error is told once', async () => {
+  test('a refusal whose handler fails gets the default answer, and the error is reported once', async () => {
     const plain = await refusedBy(await serve({}))
     expect(plain.status).toBe(429)
     for (const [how, handler] of Object.entries(FAILURES)) {
@@ -125,7 +125,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
     }
   })
 
-  test('without onError it is a warning', async () => {
+  test('without onError a failing handler causes a warning', async () => {
     const handler: Handler = () => raise(new Error('a handler fails'))
     const { status } = await refusedBy(await serve({ handler }))
     const [warning] = await told.of('RATETHROTTLE_FAILED')
@@ -135,7 +135,7 @@ describe.each(Object.entries(SERVERS))('%s', (name, serve) => {
     ])
   })
 
-  test('a handler that fails in the middle of its answer leaves no client waiting; one that has answered has', async () => {
+  test('a handler that fails during its answer leaves no client waiting; a complete answer stands', async () => {
     const handler: Handler = (request, response) => {
       const raw = rawOf(request, response)
       raw.writeHead(429)
@@ -179,7 +179,7 @@ function rawOf(request: Any, response: Any): ServerResponse {
   return env?.outgoing ?? response
 }
 
-test('an answer over HTTP/2 that a failing handler has begun ends as an error, not as if it were whole', async () => {
+test('an HTTP/2 answer begun by a failing handler ends as an error, not as a complete answer', async () => {
   const limiter = onNode({
     limits: '1/hour',
     onError: () => {},

@@ -82,7 +82,7 @@ const DENIED = {
 describe.each(Object.entries(ROUTES))('with %s', (_, route) => {
   const build: Build = (app) => void app.get('/', route, () => ({ oops: 'served' }))
 
-  test('a denial has the same bytes with a log and without, and they are its own', async () => {
+  test('a denial has its fixed body, with and without a log', async () => {
     const [, silent] = await answers({}, {}, build)
     const [, told] = await answers(logged(), {}, build)
     const [, quiet] = await answers(logged([], 'error'), {}, build)
@@ -100,7 +100,7 @@ describe.each(Object.entries(ROUTES))('with %s', (_, route) => {
 describe.each(Object.entries(ALL))('with %s for all statuses', (_, route) => {
   const build: Build = (app) => void app.get('/', route, () => ({ oops: 'served' }))
 
-  test('refusals without a count have their own bytes too, and those in the form of a problem', async () => {
+  test('refusals without a count and problem responses have their fixed bodies too', async () => {
     const cases: [Options, number, string | undefined][] = [
       [{ deny: '127.0.0.1' }, 403, 'ADDRESS_DENIED'],
       [{ key: () => undefined }, 400, 'KEY_MISSING'],
@@ -121,7 +121,7 @@ describe.each(Object.entries(ALL))('with %s for all statuses', (_, route) => {
   })
 })
 
-test('whatever serializer a hook has set', async () => {
+test('a serializer set by a hook does not change the body of a denial', async () => {
   const build: Build = (app) => void app.get('/', () => 'served')
   const set: Build = (app) => {
     app.addHook('onRequest', async (_, reply) => void reply.serializer(() => '{"set":true}'))
@@ -138,7 +138,7 @@ test('whatever serializer a hook has set', async () => {
   }
 })
 
-test("the log has Fastify's own line for each denial, and an error of ours at its level", async () => {
+test('a denial on a route with another schema is logged once by Fastify, at level info', async () => {
   const build: Build = (app) =>
     void app.get('/', { schema: { response: { 429: OTHER } } }, () => ({ oops: 'served' }))
   const lines: string[] = []
@@ -150,7 +150,7 @@ test("the log has Fastify's own line for each denial, and an error of ours at it
   expect(JSON.parse((denied as { body: string }).body)).toEqual(DENIED)
 })
 
-test("an error handler of the user's is called all the same, on the server or on the route", async () => {
+test('an error handler of the user is still called, on the server or on the route', async () => {
   const routes: Build[] = [
     (app) => {
       app.setErrorHandler((error, _, reply) =>
@@ -179,7 +179,7 @@ test("an error handler of the user's is called all the same, on the server or on
   expect((await answers(logged(), {}, plain))[1]).toEqual((await answers({}, {}, plain))[1])
 })
 
-test('a hook that is called by hand admits with a promise, and rejects with the refusal, once charged', async () => {
+test('a hook called by hand resolves or rejects with the refusal, and charges once', async () => {
   const app = Fastify()
   await app.register(rateThrottle, {})
   const hook = app.rateThrottle('2/hour') as unknown as (...given: unknown[]) => Promise<void>
@@ -203,7 +203,7 @@ test('a hook that is called by hand admits with a promise, and rejects with the 
   await app.close()
 })
 
-test('app.rateThrottle and its hooks have the controls that other adapters have', async () => {
+test('app.rateThrottle and its hooks have the controls of the other adapters', async () => {
   const app = Fastify()
   await app.register(rateThrottle, { limits: '1/hour' })
   const hook = app.rateThrottle('1/hour')

@@ -21,7 +21,7 @@ async function ask(app: FastifyInstance, options: InjectOptions): Promise<number
 }
 
 it.each([undefined, null, 0, '', 'text'])(
-  'a key function that throws %j leaves the address; by option it refuses the request',
+  'after a key function throws %j the address is the key, or by option the request is refused',
   async (thrown) => {
     const app = server()
     const key = () => {
@@ -39,29 +39,32 @@ it.each([undefined, null, 0, '', 'text'])(
   },
 )
 
-it.each(['early', 'several methods', 'twice'])('HEAD shares the budget of GET: %s', async (how) => {
-  const app = server()
-  const config = { rateLimit: '2/hour' } as const
-  const route = () => {
-    app.route({
-      method: how === 'several methods' ? ['GET', 'POST'] : 'GET',
-      url: '/',
-      config,
-      handler: () => 'ok',
-    })
-  }
-  if (how === 'early') route()
-  await app.register(rateThrottle, {})
-  if (how === 'twice') await app.register(rateThrottle, {})
-  if (how !== 'early') route()
-  const seen: number[] = []
-  for (const method of ['GET', 'HEAD', 'GET', 'HEAD'] as const) {
-    seen.push(await ask(app, { url: '/', method }))
-  }
-  expect(seen).toEqual([200, 200, 429, 429])
-})
+it.each(['early', 'several methods', 'twice'])(
+  'HEAD shares the budget of GET, registered: %s',
+  async (how) => {
+    const app = server()
+    const config = { rateLimit: '2/hour' } as const
+    const route = () => {
+      app.route({
+        method: how === 'several methods' ? ['GET', 'POST'] : 'GET',
+        url: '/',
+        config,
+        handler: () => 'ok',
+      })
+    }
+    if (how === 'early') route()
+    await app.register(rateThrottle, {})
+    if (how === 'twice') await app.register(rateThrottle, {})
+    if (how !== 'early') route()
+    const seen: number[] = []
+    for (const method of ['GET', 'HEAD', 'GET', 'HEAD'] as const) {
+      seen.push(await ask(app, { url: '/', method }))
+    }
+    expect(seen).toEqual([200, 200, 429, 429])
+  },
+)
 
-it('routes told apart by constraints alone have budgets of their own', async () => {
+it('routes that differ only in their constraints have separate budgets', async () => {
   const app = server()
   await app.register(rateThrottle, {})
   const config = { rateLimit: '1/hour' } as const
@@ -75,7 +78,7 @@ it('routes told apart by constraints alone have budgets of their own', async () 
   }
 })
 
-it('a forwarded header changes nothing unless the server trusts its sender', async () => {
+it('a forwarded header has no effect unless the server trusts its sender', async () => {
   for (const [trustProxy, second] of [
     [false, 429],
     ['127.0.0.1', 200],
@@ -95,7 +98,7 @@ it('require and import give the same plugin', () => {
   expect([required.default, required.rateThrottle]).toEqual([rateThrottle, rateThrottle])
 })
 
-it.each(['burst', 'name'])('%s without limits to go with stops the start', async (option) => {
+it.each(['burst', 'name'])('%s without limits stops the start', async (option) => {
   const app = server()
   const options = { [option]: option === 'burst' ? 5 : 'api' }
   await expect(Promise.resolve(app.register(rateThrottle, options))).rejects.toThrow('beside')

@@ -30,7 +30,7 @@ test('ratethrottle/fastify exports what the other adapters do, by import and by 
   }
 })
 
-test('the names compile, as values and as types', async () => {
+test('the exported names compile as values and as types', async () => {
   const program = `
     import rateThrottle, { byIp, byUser, firstOf, RateLimitExceeded } from 'ratethrottle/fastify'
     import Fastify from 'fastify'
@@ -77,7 +77,7 @@ const MISTAKES = {
 }
 
 test.each(Object.entries(MISTAKES))(
-  'a text that is no limit does not compile: %s',
+  'an invalid limit string does not compile: %s',
   async (_, program) => {
     const found = await diagnosticsOf(program)
     expect(found).toHaveLength(1)

@@ -11,7 +11,7 @@ function recipe(): string {
   return blocks.find((code) => /^await [\s\S]*hook: 'preHandler'/.test(code)) ?? ''
 }
 
-test('docs/guides/fastify.md says what a preHandler hook never counts, and what to do about it', () => {
+test('docs/guides/fastify.md names what a preHandler hook never counts, and the remedy', () => {
   const code = recipe()
   expect(code).not.toBe('')
   expect(code.match(/app\.register\(rateThrottle/g)).toHaveLength(2)
@@ -22,7 +22,7 @@ test('docs/guides/fastify.md says what a preHandler hook never counts, and what 
   }
 })
 
-test("with the documents' recipe failed logins, invalid and broken bodies are counted", async () => {
+test('with the recipe of the documents failed logins, invalid and broken bodies are counted', async () => {
   const code = recipe()
   expect(code).not.toBe('')
   const { byIp, byUser, firstOf } = await import('ratethrottle')

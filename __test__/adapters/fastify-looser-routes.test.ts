@@ -47,7 +47,7 @@ async function expectTold(pairs: readonly Pair[]): Promise<void> {
 const paced = { count: 10, windowMs: 60_000, burst: 2 }
 const bursty = { count: 10, windowMs: 60_000, burst: 50 }
 
-test('a burst beside the limits counts, of a route and of the plugin', async () => {
+test('the comparison includes the burst of a route and of the plugin', async () => {
   await expectTold([
     [{ limits: '10/minute' }, { limits: '10/minute', burst: 50 }, true],
     [{ limits: '10/minute' }, { limits: '5/minute', burst: 11 }, true],
@@ -70,7 +70,7 @@ test('a burst beside the limits counts, of a route and of the plugin', async () 
   ])
 })
 
-test('of two registrations in one instance a route replaces both, so the strictest counts', async () => {
+test('a route replaces two registrations of one instance, so the stricter one is compared', async () => {
   const loose = { limits: '300/minute' }
   const strict = { limits: '60/minute', hook: 'preHandler' } as const
   await expectTold([
@@ -88,7 +88,7 @@ test('of two registrations in one instance a route replaces both, so the stricte
 })
 
 test.each(['at once', 'with a prefix'])(
-  'routes from before the plugin are told as well, %s',
+  'routes from before the plugin cause the warning as well, %s',
   async (where) => {
     const early = async (config: object): Promise<FastifyInstance> => {
       const app = server()
@@ -130,7 +130,7 @@ const INNER: readonly (readonly [Options, Options, boolean])[] = [
   [{}, { limits: '1000/minute' }, false],
 ]
 
-test('a registration within another that replaces a stricter one is told, unless it says replace: true', async () => {
+test('a nested registration that replaces a stricter one causes a warning, unless it has replace: true', async () => {
   for (const [outer, inner, isLooser] of INNER) {
     told.all.length = 0
     const app = server()
@@ -162,7 +162,7 @@ test('a registration within another that replaces a stricter one is told, unless
   }
 })
 
-test('a route within a registration without limits replaces those around it', async () => {
+test('a route within a registration without limits is compared with the outer registrations', async () => {
   const app = server()
   await app.register(rateThrottle, { limits: '5/minute' })
   await app.register(async (child) => {

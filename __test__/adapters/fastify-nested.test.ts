@@ -27,7 +27,7 @@ async function statuses(
 const byTenant = ({ headers }: { headers: object }): string =>
   String((headers as Record<string, unknown>)['x-tenant'])
 
-test('app.rateThrottle() takes the options of the nearest registration', async () => {
+test('app.rateThrottle() inherits the options of the nearest registration', async () => {
   const app = server()
   await app.register(rateThrottle, { headers: false })
   let hook: unknown
@@ -77,7 +77,7 @@ test.each(['before its plugin', 'after its plugin'])(
   },
 )
 
-test("a registration without limits leaves the outer one's to the routes that have none of their own", async () => {
+test('a registration without limits leaves the outer limits to routes without limits', async () => {
   const app = server()
   await app.register(rateThrottle, { limits: '2/hour' })
   await app.register(async (child) => {
@@ -91,7 +91,7 @@ test("a registration without limits leaves the outer one's to the routes that ha
   expect(await statuses(app, 1, '/plain', 'two')).toEqual([429])
 })
 
-test("a child's own not-found answers are charged by the child, the root's by the root", async () => {
+test('not-found answers of a child are charged by the child, those of the root by the root', async () => {
   const app = server()
   await app.register(rateThrottle, { limits: '1/hour' })
   await app.register(
@@ -105,7 +105,7 @@ test("a child's own not-found answers are charged by the child, the root's by th
   expect(await statuses(app, 2, '/no')).toEqual([404, 429])
 })
 
-test('two registrations in one instance both hold still, also within another', async () => {
+test('two registrations in one instance both limit, also within another', async () => {
   const app = server()
   await app.register(rateThrottle, { limits: '1/hour' })
   await app.register(async (child) => {
@@ -127,7 +127,7 @@ async function startOf(app: FastifyInstance): Promise<unknown> {
 }
 
 test.each(['the app', 'a request', 'a getter of a request', 'an app around it'])(
-  'a foreign decorator of %s stops the start',
+  'a decorator of another plugin on %s stops the start',
   async (where) => {
     const app = server()
     if (where === 'the app') app.decorate('rateThrottle', (() => {}) as never)

@@ -39,7 +39,7 @@ test('the Fastify plugin waits for Redis while it loads, so that several servers
   expect(sum).toBe(5)
 })
 
-test("it waits for the stores of its routes, too, when the plugin's own limits have none", async () => {
+test('the plugin waits for the stores of its routes too, if its own limits have none', async () => {
   const redis = await serverForTest()
   const wire = await SlowWire.before(redis.port)
   wire.connectMs = CONNECT_MS
@@ -57,7 +57,7 @@ test("it waits for the stores of its routes, too, when the plugin's own limits h
   expect(sum).toBe(4)
 })
 
-test('without a Redis that answers the server starts all the same, and says so when asked', async () => {
+test('without a Redis that answers the server starts, and ready() reports it', async () => {
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   onTestFinished(() => void silent.close())
   await new Promise((resolve) => silent.once('listening', resolve))

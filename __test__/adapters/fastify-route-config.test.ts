@@ -59,14 +59,17 @@ test.each([
   },
 )
 
-test.each(['rateLimit', 'ratelimit'])('%s beside config is told as well', async (name) => {
-  await server({}, (app) => void app.get('/beside', { [name]: '1/hour' } as object, () => 'ok'))
-  const [warning] = await told.of(UNKNOWN)
-  expect(warning?.message ?? '').toMatch(new RegExp(`/beside.*${name}`))
-  expect(warning?.message ?? '').toContain('config.rateLimit')
-})
+test.each(['rateLimit', 'ratelimit'])(
+  '%s beside config causes the warning as well',
+  async (name) => {
+    await server({}, (app) => void app.get('/beside', { [name]: '1/hour' } as object, () => 'ok'))
+    const [warning] = await told.of(UNKNOWN)
+    expect(warning?.message ?? '').toMatch(new RegExp(`/beside.*${name}`))
+    expect(warning?.message ?? '').toContain('config.rateLimit')
+  },
+)
 
-test('once for many routes, and not for what is called otherwise', async () => {
+test('many misplaced options cause one warning, and other names none', async () => {
   await server({ limits: '5/hour' }, (app) => {
     for (let i = 0; i < 300; i++) get(app, `/misspelt/${i}`, { ratelimit: '1/hour' })
   })
@@ -116,7 +119,7 @@ const PAIRS: [Options['limits'], unknown, boolean][] = [
   [undefined, '100/minute', false],
 ]
 
-test('a route limit that admits more than the plugin is told, unless it says replace: true', async () => {
+test('a route limit that admits more than the plugin causes a warning, unless it has replace: true', async () => {
   for (const [limits, rateLimit, isLooser] of PAIRS) {
     told.all.length = 0
     const options = limits === undefined ? {} : { limits }
@@ -131,7 +134,7 @@ test('a route limit that admits more than the plugin is told, unless it says rep
   }
 })
 
-test('once, with the names of some routes; replace must be true or false', async () => {
+test('many looser routes cause one warning with some names; replace must be true or false', async () => {
   await server({ limits: '5/hour' }, (app) => {
     for (let i = 0; i < 300; i++) get(app, `/route/${i}`, { rateLimit: '6/hour' })
   })
@@ -163,7 +166,7 @@ const HOOKS: Record<string, (route: RouteOptions) => void> = {
   },
 }
 
-test("what a later onRoute hook of the user's makes of a route's limits is honoured", async () => {
+test('route limits changed by a later onRoute hook of the user are applied', async () => {
   for (const [how, hook] of Object.entries(HOOKS)) {
     const app = Fastify()
     open.push(app)
@@ -181,7 +184,7 @@ test("what a later onRoute hook of the user's makes of a route's limits is honou
   }
 })
 
-test("wrong limits of a user's hook stop the start", async () => {
+test('invalid limits from an onRoute hook of the user stop the start', async () => {
   const app = Fastify()
   open.push(app)
   await app.register(rateThrottle, { limits: '5/hour' })

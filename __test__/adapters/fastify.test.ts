@@ -70,7 +70,7 @@ describe('limits', () => {
     expect(statuses).toEqual([200, 200, 404, 429, 429, 429])
   })
 
-  it('a route has its own limits, as text, list, object or options, or none', async () => {
+  it('a route may have limits as text, list, object or options, or none', async () => {
     const { statuses } = await serve({ limits: '1/hour' }, (app) => {
       const route = (path: string, rateLimit: unknown) =>
         app.get(path, { config: { rateLimit } as object }, () => 'ok')
@@ -87,7 +87,7 @@ describe('limits', () => {
     expect(await statuses(2)).toEqual([200, 429])
   })
 
-  it('two limits on one route: a refused request consumes neither', async () => {
+  it('two limits on one route: a refused request is charged to neither', async () => {
     const clock = new FakeClock()
     const limits = ['2/minute', '3/hour']
     const { statuses } = await serve({ limits, clock, algorithm: 'fixed-window' })
@@ -96,7 +96,7 @@ describe('limits', () => {
     expect(await statuses(2)).toEqual([200, 429])
   })
 
-  it('HEAD shares the budget of GET; POST on the same path and another path with the same config do not', async () => {
+  it('HEAD shares the budget of GET; POST on the same path and another path do not', async () => {
     const config = { rateLimit: '2/hour' }
     const { statuses } = await serve({}, (app) => {
       app.get('/a', { config }, () => 'a')
@@ -109,7 +109,7 @@ describe('limits', () => {
     expect(await statuses(3, '/b')).toEqual([200, 200, 429])
   })
 
-  it('registered twice, both limits hold', async () => {
+  it('both limits of a plugin that is registered twice hold', async () => {
     const { app, statuses } = await serve({ limits: '3/hour' })
     expect(await statuses(4)).toEqual([200, 200, 200, 429])
     expect(app.hasPlugin('ratethrottle')).toBe(true)
@@ -125,27 +125,27 @@ describe('limits', () => {
 })
 
 describe('keys', () => {
-  it('the key function names the caller', async () => {
+  it('requests are counted by the key function', async () => {
     const key = (request: { headers: IncomingHttpHeaders }) => String(request.headers['x-user'])
     const { statuses } = await serve({ limits: '1/hour', key })
     expect(await statuses(2, '/', 'GET', { 'x-user': 'ada' })).toEqual([200, 429])
     expect(await statuses(2, '/', 'GET', { 'x-user': 'bob' })).toEqual([200, 429])
   })
 
-  it('a key function that fails leaves the address; one that finds nobody is answered 400', async () => {
+  it('after a key function fails the address is the key; without a key the answer is 400', async () => {
     const broken = () => {
       throw new Error('no user')
     }
     const fails = await serve({ limits: '1/hour', key: broken })
     expect(await fails.statuses(3)).toEqual([200, 429, 429])
-    const nobody = await serve({ limits: '1/hour', key: () => undefined })
-    expect(await nobody.statuses(3)).toEqual([400, 400, 400])
-    expect(nobody.runs()).toBe(0)
+    const keyless = await serve({ limits: '1/hour', key: () => undefined })
+    expect(await keyless.statuses(3)).toEqual([400, 400, 400])
+    expect(keyless.runs()).toBe(0)
   })
 })
 
 describe('headers and errors', () => {
-  it('the three headers stand on admitted and on denied responses', async () => {
+  it('admitted and denied responses have the three headers', async () => {
     const { ask } = await serve({
       limits: '2/minute',
       clock: new FakeClock(),
@@ -170,7 +170,7 @@ describe('headers and errors', () => {
     }
   })
 
-  it('without headers, Retry-After still says when to come back', async () => {
+  it('with headers: false a denial still has Retry-After', async () => {
     const { ask } = await serve({ limits: '1/minute', headers: false })
     expect(Object.keys((await ask()).headers).filter((name) => name.startsWith('x-rate'))).toEqual(
       [],
@@ -179,7 +179,7 @@ describe('headers and errors', () => {
   })
 
   it.each(['token-bucket', 'sliding-window', 'sliding-log', 'fixed-window'] as const)(
-    'with %s, whoever obeys Retry-After is admitted next',
+    'with %s, a request after Retry-After is admitted',
     async (algorithm) => {
       const clock = new FakeClock(1_234_567)
       const { ask } = await serve({ limits: '3/7s', algorithm, clock })
@@ -195,7 +195,7 @@ describe('headers and errors', () => {
     },
   )
 
-  it('the default answer names neither the caller nor anything inside', async () => {
+  it('the default answer names neither the caller nor internals', async () => {
     const { ask } = await serve({ limits: '1/minute' })
     await ask()
     const { body } = await ask()
@@ -207,7 +207,7 @@ describe('headers and errors', () => {
     })
   })
 
-  it("the seed's own 429 handler works", async () => {
+  it('an error handler that checks for statusCode 429 works', async () => {
     const { ask } = await serve({ limits: '1/minute' }, (app) => {
       app.setErrorHandler((error, _request, reply) => {
         expect(error).toBeInstanceOf(RateLimitExceeded)
@@ -223,7 +223,7 @@ describe('headers and errors', () => {
     ])
   })
 
-  it('a handler that throws runs once, and its own error arrives unchanged', async () => {
+  it('a handler that throws runs once, and its error is unchanged', async () => {
     let runs = 0
     const { ask } = await serve({ limits: '5/minute' }, (app) => {
       app.get('/broken', () => {
@@ -238,7 +238,7 @@ describe('headers and errors', () => {
 })
 
 describe('start', () => {
-  it('wrong limits and unknown options stop the start, globally and on a route', async () => {
+  it('invalid limits and unknown options stop the start, globally and on a route', async () => {
     const wrong: object[] = [
       { limits: '7/fortnight' },
       { max: 5 },
@@ -258,7 +258,7 @@ describe('start', () => {
     }
   })
 
-  it('closing the server closes its limiters, and servers have nothing in common', async () => {
+  it('closing the server closes its limiters, and servers share no state', async () => {
     const one = await serve({ limits: '1/hour', name: 'server' })
     expect(await one.statuses(2)).toEqual([200, 429])
     await one.app.close()

@@ -90,7 +90,7 @@ for (const [name, add] of Object.entries(OWN)) {
   })
 }
 
-test('the headers of the draft are kept, too, and those of the tightest of two limits', async () => {
+test('the draft headers are kept too, and those of the tightest of two limits', async () => {
   const app = limited({ headers: 'both', limits: '5/hour', policy: 'wide' })
   app.use(rateThrottle({ limits: '1/hour', headers: 'both', policy: 'narrow' }))
   app.get('/', () => new Response('mine', { headers: { 'x-mine': 'yes' } }))
@@ -128,17 +128,17 @@ async function refusals(make: (answer: (c: Context) => unknown) => Hono): Promis
 
 const RIGHT = Object.entries(HANDLERS).map(([name, [, status]]) => [name, { ...REFUSED, status }])
 
-test('a refusal that the option handler answers: 200 is 429, any other status stands, with the headers', async () => {
+test('a refusal answered by the handler option has the headers; status 200 becomes 429, others stand', async () => {
   expect(await refusals((handler) => limited({ handler }))).toEqual(RIGHT)
 })
 
-test('a refusal that onError answers: 200 is 429, any other status stands, with the headers', async () => {
+test('a refusal answered by onError has the headers; status 200 becomes 429, others stand', async () => {
   const make = (answer: (c: Context) => unknown): Hono =>
     limited().onError((_, c) => answer(c) as Response)
   expect(await refusals(make)).toEqual(RIGHT)
 })
 
-test('where the limiter is all that matches a request, onError answers with status and headers, too', async () => {
+test('for a request that matches only the limiter, onError also answers with status and headers', async () => {
   const app = limited()
   app.onError((_, c) => (c.req.path === '/own' ? new Response('mine') : c.text('mine', 503)))
   const seen: unknown[] = []
@@ -150,14 +150,14 @@ test('where the limiter is all that matches a request, onError answers with stat
   expect(seen).toEqual([REFUSED, { ...REFUSED, status: 503 }])
 })
 
-test('the status that was asked for stands in for 200', async () => {
+test('the status option replaces 200', async () => {
   const app = limited({ status: 503, handler: () => new Response('slow down') })
   app.get('/', (c) => c.text('done'))
   const [, second] = await askTwice(app)
   expect(told(second)).toEqual({ ...REFUSED, status: 503 })
 })
 
-test("Hono's own idiom for errors answers a refusal as it is", async () => {
+test('the Hono idiom for HTTPException answers a refusal', async () => {
   const seen: Any[] = []
   const app = limited()
   app.onError((error, c) => {
@@ -177,7 +177,7 @@ test("Hono's own idiom for errors answers a refusal as it is", async () => {
   expect([error.message, error.name]).toEqual([error.cause.message, 'RateLimitExceeded'])
 })
 
-test('the error that onError sees is an instance of both classes, and only of those', async () => {
+test('a denial in onError is a RateLimitExceeded and an HTTPException, another refusal an HTTPException only', async () => {
   class Own extends RateLimitExceeded {}
   const seen: unknown[] = []
   const app = limited({ key: ({ req }: Context) => req.header('x-key') })
@@ -196,7 +196,7 @@ test('the error that onError sees is an instance of both classes, and only of th
   ])
 })
 
-test('RateLimitExceeded knows its own, those of another copy of the package, and no other object', () => {
+test('instanceof RateLimitExceeded holds for its errors, also from another copy of the package, and for no other object', () => {
   class Own extends RateLimitExceeded {}
   const decision = { retryAfterMs: 1_000 } as Any
   const copied = createRequire(`${process.cwd()}/`)
@@ -226,7 +226,7 @@ function copyOf(require: NodeJS.Require, files: readonly string[]): typeof RateL
   return require(`${process.cwd()}/dist/errors.js`).RateLimitExceeded
 }
 
-test('the idiom holds in a program of CommonJS, whose HTTPException is another class', async () => {
+test('the idiom works in CommonJS, where HTTPException is another class', async () => {
   const require = createRequire(`${process.cwd()}/`)
   const { Hono: Other } = require('hono') as { Hono: typeof Hono }
   const { HTTPException: Exception } = require('hono/http-exception') as {
@@ -245,7 +245,7 @@ test('the idiom holds in a program of CommonJS, whose HTTPException is another c
   expect(seen).toEqual([true])
 })
 
-test('what is refused without being counted is an HTTPException, too', async () => {
+test('a refusal without a count is an HTTPException too', async () => {
   const app = limited({ key: () => undefined })
   app.onError((error, c) =>
     error instanceof HTTPException ? error.getResponse() : c.text('failed', 500),
@@ -258,7 +258,7 @@ test('what is refused without being counted is an HTTPException, too', async () 
   ])
 })
 
-test("a sub-app's own onError answers its refusals, with the headers", async () => {
+test('onError of a sub-app answers its refusals, with the headers', async () => {
   const inner = new Hono()
   inner.use(rateThrottle({ limits: '1/hour' }))
   inner.onError(() => new Response('inner'))
@@ -271,7 +271,7 @@ test("a sub-app's own onError answers its refusals, with the headers", async () 
   expect(await second.text()).toBe('inner')
 })
 
-test('under app.request() all callers are one, with one warning', async () => {
+test('with app.request() all callers are one, with one warning', async () => {
   for (const options of [{}, { trust: '10.0.0.0/8' }, { deny: '10.0.0.1' }]) {
     warnings.length = 0
     const app = limited({ ...options, limits: '2/hour' })

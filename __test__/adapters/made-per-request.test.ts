@@ -21,7 +21,7 @@ function serve(...args: string[]): Promise<{ warned: number; admitted: number }>
 }
 
 test.each(['fastify', 'express', 'http', 'hono'])(
-  '%s: a limiter that is made per request is told once, one that is made at start is not',
+  '%s: a limiter made for each request causes one warning, one made at the start none',
   async (kind) => {
     expect(await serve(kind, 'per request', '5')).toEqual({ warned: 1, admitted: 5 })
     expect(await serve(kind, 'later in a request', '5')).toEqual({ warned: 1, admitted: 5 })
@@ -30,7 +30,7 @@ test.each(['fastify', 'express', 'http', 'hono'])(
   },
 )
 
-test('a hook that is made in a handler is told in tests, too', async () => {
+test('a hook made in a handler causes the warning in tests too', async () => {
   const script = `
     import Fastify from 'fastify'
     import rateThrottle from 'ratethrottle/fastify'
@@ -51,7 +51,7 @@ test('a hook that is made in a handler is told in tests, too', async () => {
   expect(said).toBe('1')
 })
 
-test('neither a test suite with many servers nor one with many routes is warned; the 1,000th child is', async () => {
+test('many servers or many routes in a test suite cause no warning; the 1,000th child does', async () => {
   for (let i = 0; i < 50; i++) {
     const app = Fastify()
     await app.register(rateThrottle, { limits: '9/hour' })
@@ -69,7 +69,7 @@ test('neither a test suite with many servers nor one with many routes is warned;
   limiter.close()
 })
 
-test('what the program has let go of is collected, though its limiter lives', async () => {
+test('children that the program has dropped are collected, though their limiter lives', async () => {
   const { setFlagsFromString } = await import('node:v8')
   const { runInNewContext } = await import('node:vm')
   setFlagsFromString('--expose-gc')

@@ -22,7 +22,7 @@ const careful: Listener = async (limiter, request, response) => {
   if (await limiter.admit(request, response)) response.end('served')
 }
 
-/** The statuses of so many requests, and the warnings that came with them. */
+/** The statuses of `count` requests, and the warnings that came with them. */
 async function seen(options: Any, listener: Listener, count = 4): Promise<[number[], string[]]> {
   const { all } = warnings()
   const limiter = rateThrottle({ limits: '2/hour', ...options })
@@ -60,14 +60,14 @@ const SLOW: Record<string, () => Promise<Any>> = {
 }
 
 for (const [name, options] of Object.entries(SLOW)) {
-  test(`a listener that does not await admit is told so once, with ${name}`, async () => {
+  test(`a listener that does not await admit causes one warning, with ${name}`, async () => {
     expect(await seen(await options(), hasty)).toEqual([[200, 200, 200, 200], [NOT_AWAITED]])
     const [statuses, told] = await seen(await options(), careful)
     expect([statuses, told]).toEqual([[200, 200, 429, 429], []])
   })
 }
 
-test('wrap, middleware and what is decided at once are told nothing', async () => {
+test('wrap, middleware and synchronous decisions cause no warning', async () => {
   const slow = { skip: () => later(false) }
   const wrapped: Listener = (limiter, request, response) =>
     limiter.wrap((_: Any, to: ServerResponse) => to.end('served'))(request, response)
@@ -112,7 +112,7 @@ server.listen(0, '127.0.0.1', async () => {
 `
 
 for (const mode of ['quick 0', 'quick 20', 'slow 0', 'slow 20']) {
-  test(`an async handler behind a listener that does not await ends no process, ${mode}`, async () => {
+  test(`an async handler behind a listener that does not await does not end the process, ${mode}`, async () => {
     const child = spawn(
       process.execPath,
       ['--input-type=module', '-e', SERVER, ...mode.split(' ')],

@@ -15,7 +15,7 @@ const CASES = Object.keys(LISTENERS).flatMap((adapter) =>
 const limits = `${MOST}/day`
 
 for (const { adapter, transport } of CASES) {
-  test(`${adapter}, ${transport}: who resets the connection is no Unix-socket caller, and has no budget of its own`, async () => {
+  test(`${adapter}, ${transport}: a client that resets its connection does not count as a Unix-socket caller, and has no separate budget`, async () => {
     const keys = new Set<unknown>()
     const note = ({ key }: { key: unknown }): void => void keys.add(key)
     const trust = ['unix', '10.0.0.0/8']
@@ -29,7 +29,7 @@ for (const { adapter, transport } of CASES) {
     expect([...keys]).toEqual(['127.0.0.1'])
   })
 
-  test(`${adapter}, ${transport}: deny holds for who resets the connection`, async () => {
+  test(`${adapter}, ${transport}: deny applies to a client that resets its connection`, async () => {
     const watched = await watch(adapter, transport, { limits, deny: '127.0.0.0/8' })
     await resetSome(watched, transport, MANY)
     expect(watched.unseen()).toBeGreaterThanOrEqual(MANY)
@@ -57,15 +57,18 @@ const WAYS: Record<string, Options> = {
 }
 
 for (const adapter of Object.keys(LISTENERS)) {
-  test.each(Object.keys(WAYS))(`${adapter}: no handler runs for who is gone: %s`, async (way) => {
-    const watched = await watch(adapter, 'TCP', { limits, ...WAYS[way] })
-    await resetSome(watched, 'TCP', MANY)
-    expect(watched.unseen()).toBeGreaterThanOrEqual(MANY)
-    const ran = watched.runs()
-    // Those whose address could still be read are callers as any other.
-    expect(ran).toBeLessThanOrEqual(watched.requests() - watched.unseen())
-    const served = await stay('TCP', watched.port, MOST + 1)
-    const isExempt = way === 'allow' || way === 'skip'
-    expect(served).toBe(isExempt ? MOST + 1 : MOST - ran)
-  })
+  test.each(Object.keys(WAYS))(
+    `${adapter}: no handler runs for a client that has disconnected: %s`,
+    async (way) => {
+      const watched = await watch(adapter, 'TCP', { limits, ...WAYS[way] })
+      await resetSome(watched, 'TCP', MANY)
+      expect(watched.unseen()).toBeGreaterThanOrEqual(MANY)
+      const ran = watched.runs()
+      // Those whose address could still be read are callers as any other.
+      expect(ran).toBeLessThanOrEqual(watched.requests() - watched.unseen())
+      const served = await stay('TCP', watched.port, MOST + 1)
+      const isExempt = way === 'allow' || way === 'skip'
+      expect(served).toBe(isExempt ? MOST + 1 : MOST - ran)
+    },
+  )
 }

@@ -148,7 +148,7 @@ const STORAGES: Record<string, () => object> = {
 
 for (const adapter of ['express', 'hono']) {
   for (const [place, storage] of Object.entries(STORAGES)) {
-    test(`limiters behind each other are closed while requests wait, ${adapter}, ${place}`, async () => {
+    test(`stacked limiters can be closed while requests wait, ${adapter}, ${place}`, async () => {
       const seen: Record<string, unknown> = {}
       const right: Record<string, unknown> = {}
       const run = async ([name, stack]: [string, Stack]) => {

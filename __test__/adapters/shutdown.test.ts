@@ -79,7 +79,7 @@ const IN_PROCESS = ['plain', 'slowDown', 'countWhen', 'shared', 'wait']
 const IN_REDIS = ['redis', 'redis slowDown', 'redis countWhen', 'leases', 'redis wait']
 
 test.each(ADAPTERS)(
-  '%s ends in every mode of this host, with each request answered',
+  '%s: the process ends in every mode in memory and shared, with each request answered',
   async (adapter) => {
     for (const how of ['close', 'SIGTERM']) {
       const cases = IN_PROCESS.map((mode) => [`${mode}, ${how}`, shutDown(adapter, mode, how)])
@@ -90,7 +90,7 @@ test.each(ADAPTERS)(
 )
 
 test.each(ADAPTERS)(
-  '%s ends in every mode of Redis, with each request answered',
+  '%s: the process ends in every mode with Redis, with each request answered',
   async (adapter) => {
     const cases = IN_REDIS.map((mode) => [mode, shutDown(adapter, mode, 'SIGTERM', redis.url)])
     const [seen, right] = await outcomesOf(Object.fromEntries(cases))
@@ -115,7 +115,7 @@ test('a server ends while Redis is frozen, with each request answered', async ()
   expect(seen).toEqual(right)
 })
 
-test('decisions under way when the limiter is closed are still made, and later ones are not', async () => {
+test('decisions in progress when the limiter is closed are made, later ones are not', async () => {
   let name: (key: string) => void = () => {}
   const key = new Promise<string>((resolve) => {
     name = resolve

@@ -28,7 +28,7 @@ describe('X-Forwarded-For', () => {
     ['"1.2.3.4", \'1.2.3.4\', 1.2.3.4 5.6.7.8', [NONE, NONE, NONE]],
     ['\u00a01.2.3.4, 1.2.3.4\v', [NONE, NONE]],
     ['127.1, 0x7f.0.0.1, 2130706433, 010.0.0.1', [NONE, NONE, NONE, NONE]],
-  ])('%j has the hops %j, from the right (H3, H8)', (text, hops) => {
+  ])('%j has the hops %j, read from the right (H3, H8)', (text, hops) => {
     expect([...forwardedFor(text)]).toEqual(hops)
   })
 
@@ -105,7 +105,7 @@ describe('Forwarded (RFC 7239, H4)', () => {
     ['for="[fe80::1%eth0]"', [NONE]],
     ['for="fe80::1%25eth0"', [NONE]],
     ["for='1.2.3.4'", [NONE]],
-  ])('%j has the hops %j, from the right', (text, hops) => {
+  ])('%j has the hops %j, read from the right', (text, hops) => {
     expect([...forwarded(text)]).toEqual(hops)
   })
 
@@ -118,7 +118,7 @@ describe('Forwarded (RFC 7239, H4)', () => {
     'for="9.9.9.9\\',
     'for=9.9.9.9;host="x, y',
     ';"="',
-  ])("that begins with a client's %j still has the proxy's own entry", (sent) => {
+  ])('that begins with %j from the client still has the entry of the proxy', (sent) => {
     for (const [own, hop] of [
       ['for=2.2.2.2', '2.2.2.2'],
       ['for="[2001:db8::1]";host="a\\"b,c"', '2001:db8::1'],

@@ -27,7 +27,7 @@ describe('a list of ranges', () => {
     '64:ff9b::102:304',
     '::ffff:1.2.3.4/128',
     '1.2.3.4/32',
-  ])('holds 1.2.3.4 in every spelling if it says %s (H12)', (listed) => {
+  ])('with %s contains 1.2.3.4 in every spelling (H12)', (listed) => {
     for (const text of [
       '1.2.3.4',
       '::ffff:1.2.3.4',
@@ -71,7 +71,7 @@ describe('a list of ranges', () => {
       ['10.1.1.1', '172.16.0.0', '172.31.255.255', '192.168.0.1', 'fdff::1'],
       ['172.32.0.0', 'fe00::'],
     ],
-  ])('that says %s holds %j and not %j', (range, inside, outside) => {
+  ])('with %s contains %j and not %j', (range, inside, outside) => {
     for (const text of inside) expect(has([range], text), text).toBe(true)
     for (const text of outside) expect(has([range], text), text).toBe(false)
   })
@@ -173,7 +173,7 @@ describe('an invalid list', () => {
     'constructor',
     'toString',
     'x'.repeat(1 << 20),
-  ])('does not say %j', (text) => {
+  ])('throws for %j', (text) => {
     expect(() => readRanges([text], 'allow')).toThrow(RangeError)
     expect(() => readRanges(['::1', text], 'allow')).toThrow(
       /^allow\[1\] must be an IP address, a CIDR range such as "10.0.0.0\/8", "loopback", "linklocal" or "uniquelocal", got "/,

@@ -188,7 +188,7 @@ describe('the key of an IPv6 address', () => {
     [64, '2001:db8:ffff:abcd::/64'],
     [127, '2001:db8:ffff:abcd:1:2:3:4/127'],
     [128, '2001:db8:ffff:abcd:1:2:3:5/128'],
-  ])('has %i bits on demand: %s', (prefix, key) => {
+  ])('is masked to the prefix length %i: %s', (prefix, key) => {
     expect(addressKey('2001:db8:ffff:abcd:1:2:3:5', prefix)).toBe(key)
   })
 

@@ -34,7 +34,7 @@ describe('a trust setting that covers all clients', () => {
     ['uniquelocal', 'loopback', 'linklocal'],
     '2001::/16',
     '1.0.0.0/8',
-  ])('is not who %j are', (...proxies) => {
+  ])('does not include the ranges %j', (...proxies) => {
     expect(() => readTrust(proxies.flat(), 'trustProxy')).not.toThrow()
   })
 })
@@ -90,7 +90,7 @@ describe('the trust option', () => {
       /unknown option "hop"; known are proxies, header, hops/,
     ],
     [Object.create({ proxies: '::1' }), TypeError, /^trustProxy.proxies must be/],
-  ])('is not %j', (value, type, message) => {
+  ])('throws for %j', (value, type, message) => {
     expect(() => readTrust(value, 'trustProxy')).toThrow(type)
     expect(() => readTrust(value, 'trustProxy')).toThrow(message)
   })

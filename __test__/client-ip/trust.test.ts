@@ -108,7 +108,7 @@ describe('behind proxies', () => {
     'fe80::1%eth0',
     '127.1',
     '"203.0.113.1"',
-  ])('an entry like %j ends the walk: its proxy stands for the client (H3, H8)', (entry) => {
+  ])('an entry like %j ends the search: its proxy is the client (H3, H8)', (entry) => {
     expect(behind('10.0.0.0/8', '10.0.0.1', entry)).toBe('10.0.0.1')
     expect(behind('10.0.0.0/8', '10.0.0.1', `9.9.9.9, ${entry}, 10.0.0.2`)).toBe('10.0.0.2')
     expect(behind('10.0.0.0/8', '10.0.0.1', `${entry}, 203.0.113.1, 10.0.0.2`)).toBe('203.0.113.1')

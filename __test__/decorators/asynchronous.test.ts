@@ -38,7 +38,7 @@ describe.each<Decorators>(['standard', 'legacy'])(
     })
 
     it.each(['first', 'last'] as const)(
-      'is charged with the other one or not at all, written %s',
+      'is charged together with the other limiter or not at all, written %s',
       async (name) => {
         const denies = borrow('6/hour')
         const results = [await outcomes(100, () => denies.object[name]())]
@@ -55,7 +55,7 @@ describe.each<Decorators>(['standard', 'legacy'])(
       },
     )
 
-    it('is asked in written order, and not at all if one before it denies', async () => {
+    it('is checked in written order, and not at all if one before it denies', async () => {
       const { object, tier } = borrow('1000/hour', '1/hour')
       await object.last()
       await outcomes(1, () => object.last())
@@ -65,7 +65,7 @@ describe.each<Decorators>(['standard', 'legacy'])(
       expect(tier.calls.slice(1)).toEqual(['check k 2', 'check k 2', 'refund k 2'])
     })
 
-    it('that fails: the method does not run, its error arrives, the other one gets back', async () => {
+    it('that fails: the call rejects with its error, the method does not run, the other limiter is refunded', async () => {
       const { object, tier, Borrowing } = borrow('9/hour', '9/hour')
       tier.failures.check = new Error('connection lost')
       for (const name of ['alone', 'first', 'last'] as const) {
@@ -75,14 +75,14 @@ describe.each<Decorators>(['standard', 'legacy'])(
       expect([object.runs, remaining(own, 'last')]).toEqual([0, 9])
     })
 
-    it('that fails to take back: the denial arrives all the same', async () => {
+    it('that fails to refund: the call still rejects with the denial', async () => {
       const { object, tier } = borrow('9/hour', '1/hour')
       await object.first()
       tier.failures.refund = new Error('connection lost')
       await expect(object.first()).rejects.toThrow(RateLimitExceeded)
     })
 
-    it('an async generator waits for it, and yields and returns as ever', async () => {
+    it('an async generator waits for it, then yields and returns as before', async () => {
       const { object } = borrow('1/hour')
       const steps = object.stream()
       expect([await steps.next(), await steps.next()]).toEqual([
@@ -104,7 +104,7 @@ describe.each<Decorators>(['standard', 'legacy'])(
   },
 )
 
-it('a limiter that answers at once leaves the method as it is: it answers at once too', () => {
+it('with a synchronous limiter the method stays synchronous', () => {
   const limiter = new RateLimiter('2/hour')
   const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
   const method = { m: () => 'ran' }.m
@@ -113,7 +113,7 @@ it('a limiter that answers at once leaves the method as it is: it answers at onc
   expect(one, 'both share the budget of the key').toThrow(RateLimitExceeded)
 })
 
-it('closing the limiters of a method leaves those alone that were handed to it', () => {
+it('closeLimiters does not close limiters that were given to the decorator', () => {
   const limiter = new RateLimiter('9/hour')
   const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
   const limited = limit({ limiter })({ m: () => 'ran' }.m, context)

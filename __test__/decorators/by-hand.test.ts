@@ -8,7 +8,7 @@ import type * as Private from '../fixtures/decorated/private.ts'
 describe('private methods', () => {
   const { hidden } = loadDecorated<typeof Private>('standard', 'private')
 
-  it('are limited, static ones too', () => {
+  it('are limited, also static ones', () => {
     const Hidden = hidden('3/hour')
     const object = new Hidden()
     expect([object.method(1), Hidden.shared(1)]).toEqual([2, 3])
@@ -16,25 +16,25 @@ describe('private methods', () => {
     expect(admitted(9, () => Hidden.shared(1))).toBe(2)
   })
 
-  it('keep their names, and show their limiters to their class', () => {
+  it('keep their names, and limitersOf finds their limiters', () => {
     const object = new (hidden('3/hour'))()
     expect(object.names()).toEqual(['#method', '#shared'])
     expect(object.limiters()).toBe(1)
   })
 })
 
-describe('by hand', () => {
+describe('a decorator called by hand', () => {
   const context = { kind: 'method', name: 'm' } as ClassMethodDecoratorContext
   const method = { m: (by: number) => by }.m
 
-  it('a decorator is kept and used twice: each method has a limiter of its own', () => {
+  it('used twice gives each method its own limiter', () => {
     const twice = limit('1/hour')
     const [one, other] = [twice(method, context), twice(method, context)]
     expect([one(1), other(2)]).toEqual([1, 2])
     expect([thrownBy(() => one(1)), thrownBy(() => other(1))]).toHaveLength(2)
   })
 
-  it('a method without a key function takes memory for one key', () => {
+  it('without a key function reserves memory for one key', () => {
     const bytes = (options?: object) =>
       own(limit('1/hour', options)(method, context))[0]?.stats().bytes
     expect(bytes()).toBeLessThan(50_000)
@@ -42,18 +42,18 @@ describe('by hand', () => {
     expect(bytes({ capacity: 50_000 })).toBeGreaterThan(1_000_000)
   })
 
-  it('methods that name the same limiter share it, with a key function and without', () => {
+  it('with the same name shares one limiter, with and without a key function', () => {
     const name = 'decorators by hand'
     const one = limit('3/hour', { name })(method, context)
     const other = limit('3/hour', { name, key: () => 'm' })(method, context)
     expect(admitted(2, () => one(1)) + admitted(9, () => other(1))).toBe(3)
   })
 
-  it('wrong limits throw before there is a method', () => {
+  it('throws for invalid limits before it sees a method', () => {
     expect(() => limit('10/fortnight' as string)).toThrow(InvalidLimit)
   })
 
-  it('on anything but a method: a TypeError', () => {
+  it('throws a TypeError for anything other than a method', () => {
     const decorate = limit('1/hour') as (...target: unknown[]) => unknown
     for (const kind of ['class', 'getter', 'setter', 'field', 'accessor']) {
       expect(() => decorate(method, { kind, name: 'm' })).toThrow(/^@limit must be on a method/)
@@ -63,7 +63,7 @@ describe('by hand', () => {
     }
   })
 
-  it('a legacy decorator changes the descriptor it is given, as callers do who drop its answer', () => {
+  it('as a legacy decorator also changes the descriptor, for callers that ignore the result', () => {
     const descriptor = { value: method, writable: true, enumerable: false, configurable: true }
     const answer: unknown = limit('1/hour')({}, 'm', descriptor)
     expect(answer).toBe(descriptor)
@@ -71,14 +71,14 @@ describe('by hand', () => {
     expect(thrownBy(() => descriptor.value(1))).toBeInstanceOf(RateLimitExceeded)
   })
 
-  it('what other decorators hang on the method, before or after, is found on the limited one', () => {
+  it('keeps properties that other decorators set on the method, before or after', () => {
     const plain = { m: () => 1 }.m
     const limited = limit('1/hour')(limit('1/hour')(plain, context), context)
     Object.assign(plain, { path: '/m' })
     expect(limited).toHaveProperty('path', '/m')
   })
 
-  it('a foreign decorator in between: both limit, each on its own', () => {
+  it('around a foreign decorator of a limited method keeps both limits', () => {
     const counted = limit('1/hour')(method, context)
     const traced = (by: number) => counted(by)
     const limited = limit('9/hour')(traced, context)
@@ -86,7 +86,7 @@ describe('by hand', () => {
     expect(limitersOf(limited)).toHaveLength(1)
   })
 
-  it('several limits in one decorator, and a decision per call', () => {
+  it('takes a limiter with several limits, and makes one decision per call', () => {
     const seen: Decision[] = []
     const limiter = new RateLimiter(['5/hour', '3/day'])
     const limited = limit({ limiter, key: (by: number) => by })(method, context)

@@ -33,7 +33,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(Kinds.runs).toBe(2)
     })
 
-    it('a method named by a symbol is limited', () => {
+    it('a method with a symbol as its name is limited', () => {
       const kinds = new (everyKind('2/hour'))()
       expect(admitted(5, () => Number(kinds))).toBe(2)
       expect(kinds.runs).toBe(2)
@@ -49,7 +49,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
     })
   })
 
-  describe('how a denial arrives', () => {
+  describe('how a denial reaches the caller', () => {
     it('an async method rejects, and never throws', async () => {
       const kinds = new (everyKind('1/hour'))()
       expect(await kinds.later(1)).toBe(1)
@@ -58,14 +58,14 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(kinds.runs).toBe(1)
     })
 
-    it('a plain method that has answered with a promise before rejects too', async () => {
+    it('a plain method that returned a promise before rejects too', async () => {
       const kinds = new (everyKind('1/hour'))()
       expect(await kinds.plainLater(1)).toBe(1)
       const denied = kinds.plainLater(1)
       await expect(denied).rejects.toThrow(RateLimitExceeded)
     })
 
-    it('a generator throws when called, and yields and returns as ever when admitted', () => {
+    it('a denied generator throws when called; an admitted one yields and returns as before', () => {
       const kinds = new (everyKind('1/hour'))()
       const steps = kinds.generate(7)
       expect([steps.next(), steps.next()]).toEqual([
@@ -76,7 +76,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(kinds.runs).toBe(7)
     })
 
-    it('an async generator rejects the first next(), and harms nobody who never asks', async () => {
+    it('a denied async generator rejects the first next(), and causes no unhandled rejection without one', async () => {
       const kinds = new (everyKind('1/hour'))()
       const steps = kinds.stream(7)
       expect([await steps.next(), await steps.next()]).toEqual([
@@ -101,13 +101,13 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(sync.call({ runs: 40 } as never, 2)).toBe(42)
     })
 
-    it('is no constructor, and async where it was', () => {
+    it('is no constructor, and is async if it was', () => {
       const { sync, later } = everyKind('5/hour').prototype
       expect(() => Reflect.construct(sync as never, [])).toThrow('not a constructor')
       expect(Object.prototype.toString.call(later)).toBe('[object AsyncFunction]')
     })
 
-    it('its own error arrives as it is, it runs once, and nothing is given back', async () => {
+    it('its error reaches the caller unchanged, it runs once, and nothing is refunded', async () => {
       const foreign = new RateLimiter('1/hour')
       foreign.allow('k')
       const errors = [new Error('own'), thrownBy(() => foreign.consume('k')), 'text', undefined]
@@ -145,7 +145,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
     })
 
     it.each(['token-bucket', 'sliding-window', 'sliding-log', 'fixed-window'] as const)(
-      'a denied call leaves no trace in the other limiter: %s',
+      'leave no charge in the other limiter when one denies: %s',
       (algorithm) => {
         const time = new FakeClock(1_000_000)
         const options = { clock: time, algorithm, key: () => 'k' }
@@ -159,14 +159,14 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       },
     )
 
-    it('give back as much as the call cost', () => {
+    it('refund exactly the cost of the call', () => {
       const Stacked = stacked(['10/hour', { clock, cost: 4 }], ['1/hour', { clock, cost: 2 }])
       const error = thrownBy(() => new Stacked().run()) as RateLimitExceeded
       expect(error.decision.retryAfterMs).toBe(Number.POSITIVE_INFINITY)
       expect(own(Stacked.prototype.run)[0]?.peek('run').remaining).toBe(10)
     })
 
-    it('are checked in written order: the first that denies is the one that says so', () => {
+    it('are checked in written order: the first that denies makes the decision', () => {
       const Stacked = stacked(['1/hour', { clock }], ['1/minute', { clock }])
       expect(own(Stacked.prototype.run).map(({ limits }) => limits[0]?.windowMs)).toEqual([
         3_600_000, 60_000,
@@ -177,7 +177,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(error.decision.retryAfterMs).toBe(3_600_000)
     })
 
-    it('have keys of their own', () => {
+    it('have separate keys', () => {
       const key = (name: unknown) => name as string
       const object = new (stacked(['5/hour'], ['2/hour', { key }]))()
       expect(admitted(4, () => object.run('ada'))).toBe(2)
@@ -185,7 +185,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(admitted(4, () => object.run('eve'))).toBe(1)
     })
 
-    it('a limiter that fails gives back what the others charged', () => {
+    it('that include a failing limiter refund what the others charged', () => {
       const Stacked = stacked(['5/hour'], ['5/hour'])
       const [outer, inner] = own(Stacked.prototype.run)
       inner?.close()

@@ -8,26 +8,26 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
   const { keyed, define, defineWith } = loadDecorated<typeof Classes>(decorators, 'classes')
 
   describe('keys and costs', () => {
-    it('a key by argument', () => {
+    it('a key function may use the arguments', () => {
       const object = new (keyed('2/hour'))(1)
       expect(admitted(5, () => object.byArgument('ada'))).toBe(2)
       expect(admitted(5, () => object.byArgument('bob'))).toBe(2)
     })
 
-    it('a key by this, a number', () => {
+    it('a key function may use this, and return a number', () => {
       const Keyed = keyed('2/hour')
       expect(admitted(5, () => new Keyed(1).byObject())).toBe(2)
       expect(admitted(5, () => new Keyed(2).byObject())).toBe(2)
       expect(own(Keyed.prototype.byObject)[0]?.peek('1').remaining).toBe(0)
     })
 
-    it('a cost by argument', () => {
+    it('a cost function may use the arguments', () => {
       const object = new (keyed('10/hour'))(1)
       expect(admitted(5, () => object.costly(4))).toBe(2)
       expect(admitted(5, () => object.costly(1))).toBe(2)
     })
 
-    it('a cost that is none is refused, and not taken for 1', () => {
+    it('an invalid cost is refused, and does not count as 1', () => {
       const Keyed = keyed('10/hour')
       const object = new Keyed(1)
       for (const cost of [undefined, null, '1', 1n]) {
@@ -39,7 +39,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       expect(own(Keyed.prototype.costly)[0]?.peek('costly').remaining).toBe(10)
     })
 
-    it('a key that is none, or a key function that throws: a TypeError that names key', () => {
+    it('an invalid key, or a key function that throws, is a TypeError that names key', () => {
       const Keyed = keyed('5/hour')
       const object = new Keyed(1)
       const cause = new Error('of the key function')
@@ -59,15 +59,15 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
     })
   })
 
-  describe('the class is not defined when', () => {
-    it('its limits are wrong', () => {
+  describe('the class definition throws when', () => {
+    it('its limits are invalid', () => {
       expect(() => define('10/fortnight')).toThrow(InvalidLimit)
       expect(() => define('0/minute')).toThrow(InvalidLimit)
       expect(() => define({ count: 1 })).toThrow(/^limits.windowMs must be/)
       expect(() => define(undefined)).toThrow(/^limits must be/)
     })
 
-    it('an option is wrong', () => {
+    it('an option is invalid', () => {
       const wrong: [unknown, RegExp][] = [
         [{ algorithm: 'magic' }, /^algorithm must be/],
         [{ burst: 0 }, /^burst must be/],
@@ -82,7 +82,7 @@ describe.each<Decorators>(['standard', 'legacy'])('%s decorators', (decorators) 
       }
     })
 
-    it('the limiter is none, or stands beside limits', () => {
+    it('the limiter is not a limiter, or is given beside limits', () => {
       for (const limiter of [undefined, null, 'redis:', {}, { check() {} }]) {
         expect(() => defineWith({ limiter })).toThrow(/^limiter must be a limiter/)
       }

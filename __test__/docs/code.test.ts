@@ -28,7 +28,7 @@ const programs = PAGES.flatMap(programsOf)
 const reaching = programs.filter(({ text }) => /^\s*declare (module|global)\b/m.test(text))
 const alone = programs.filter((program) => !reaching.includes(program))
 
-test('every code block names its language, and a mark that exists', () => {
+test('every code block names its language, and uses known marks', () => {
   const known = [...CODE, ...SHELL, ...OTHER, 'json']
   const wrong = blocks.filter(({ language, mark }) => {
     if (!known.includes(language)) return true
@@ -37,7 +37,7 @@ test('every code block names its language, and a mark that exists', () => {
   expect(wrong.map(({ place, language, mark }) => `${place} ${language} ${mark}`)).toEqual([])
 })
 
-test('every JSON block is JSON', () => {
+test('every JSON block parses', () => {
   const json = blocks.filter(({ language }) => language === 'json')
   for (const { place, code } of json) expect(() => JSON.parse(code), place).not.toThrow()
 })
@@ -78,7 +78,7 @@ test('every program that extends types of a framework compiles by itself', async
   }
 })
 
-describe('the check itself', () => {
+describe('the check of code blocks', () => {
   const page = (text: string) => {
     const lines = ['# A page', '', ...text.split('\n')]
     const code = lines.slice(lines.indexOf('```ts run') + 1, lines.lastIndexOf('```'))
@@ -87,13 +87,13 @@ describe('the check itself', () => {
   }
   const IMPORT = "import { RateLimiter } from 'ratethrottle'"
 
-  test('a block that does not compile is found, with its line on the page', async () => {
+  test('reports a block that does not compile, with its line on the page', async () => {
     const broken = page(`\`\`\`ts run\n${IMPORT}\nnew RateLimiter('1/hour').alow('k')\n\`\`\``)
     const errors = await compiled(programsOf(broken), (said) => said)
     expect(errors).toEqual([expect.stringMatching(/^page\.md\(5,\d+\): TS2551: .*'alow'/)])
   })
 
-  test('a program that throws is found, and so is one whose hidden part fails', async () => {
+  test('reports a program that throws, also in its hidden part', async () => {
     const wrong = `${IMPORT}\nconst limiter = new RateLimiter('1/hour')`
     const hidden = page(
       `\`\`\`ts run\n${wrong}\n\`\`\`\n<!-- then\nif (limiter.allow('k')) throw 1\n-->`,

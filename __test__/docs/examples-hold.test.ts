@@ -46,7 +46,7 @@ async function admitted(app: FastifyInstance, url = '/'): Promise<number> {
   return count
 }
 
-test('every key in the documents is a limit for a client that makes up headers', async () => {
+test('every key in the documents limits a client that invents headers', async () => {
   expect(keysInDocs.length).toBeGreaterThan(3)
   for (const text of keysInDocs) {
     const app = Fastify()
@@ -57,14 +57,14 @@ test('every key in the documents is a limit for a client that makes up headers',
   }
 })
 
-test('the complete example holds for a client that makes up users', async () => {
+test('the complete example limits a client that invents users', async () => {
   const { buildService } = await import('../../examples/fastify.ts')
   const app = await buildService()
   expect(await admitted(app, '/api/public')).toBe(100)
   await app.close()
 })
 
-test('no document, example or comment counts by a header that was not looked up', () => {
+test('no document, example or comment uses an unverified header as a key', () => {
   const sources = (readdirSync('ts', { recursive: true }) as string[])
     .filter((name) => name.endsWith('.ts'))
     .map((name) => join('ts', name))

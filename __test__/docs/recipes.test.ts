@@ -9,7 +9,7 @@ declare module 'fastify' {
 }
 `
 
-test('the recipe of docs/guides/fastify.md compiles: a key function knows whose request it has', async () => {
+test('the recipe of docs/guides/fastify.md compiles: a key function has the types of its request', async () => {
   const said = await diagnosticsOf(`
 import Fastify from 'fastify'
 import rateThrottle, { allOf, byHeader, byIp, byUser, firstOf } from 'ratethrottle/fastify'
@@ -30,7 +30,7 @@ app.get('/hook', { preHandler: app.rateThrottle({ limits: '5/minute', key }) }, 
   expect(said).toEqual([])
 })
 
-test('and what a request does not have is an error', async () => {
+test('a property that the request does not have is a type error in that recipe', async () => {
   const said = await diagnosticsOf(`
 import Fastify from 'fastify'
 import rateThrottle, { byIp, byUser, firstOf } from 'ratethrottle/fastify'
@@ -42,7 +42,7 @@ app.register(rateThrottle, { limits: '9/minute', key: firstOf(byUser((req) => re
   )
 })
 
-test('a listener of HTTP/2 is wrapped as one of HTTP/1 is', async () => {
+test('wrap accepts a listener of HTTP/2', async () => {
   const said = await diagnosticsOf(`
 import { createServer } from 'node:http'
 import { createServer as createSecure } from 'node:https'

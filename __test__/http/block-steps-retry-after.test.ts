@@ -14,7 +14,7 @@ async function two(options: object): Promise<[LoginServer, LoginServer]> {
   return Promise.all([startLogins(options), startLogins(options)])
 }
 
-/** What the refusals say of so many requests at once, to both in turn. */
+/** The Retry-After of the refusals of `count` requests at once, sent to both in turn. */
 async function told(servers: readonly LoginServer[], key: string, count: number) {
   const ask = (_: unknown, i: number) => (servers[i % 2] as LoginServer).login('good', 0, key)
   const answers = await Promise.all(Array.from({ length: count }, ask))

@@ -179,7 +179,7 @@ function dial(port: number): Socket {
 const closed = (socket: Socket): Promise<unknown> =>
   new Promise((resolve) => socket.on('close', resolve))
 
-/** Resets connections until the server has seen so many requests of nobody, or enough have been tried. */
+/** Resets connections until the server has seen `count` requests without a client, or enough have been tried. */
 export async function resetSome(watched: Watched, transport: Transport, count: number) {
   for (let tried = 0; tried < 10 * count && watched.unseen() < count; tried += 50) {
     await Promise.all(Array.from({ length: 50 }, () => RESET[transport](watched.port)))

@@ -209,7 +209,7 @@ describe('rateLimitHeaders', () => {
     'sliding-window',
     'sliding-log',
     'fixed-window',
-  ] as const)('t by hand is never earlier than an adapter says, %s', (algorithm) => {
+  ] as const)('t of rateLimitHeaders is never earlier than that of an adapter, %s', (algorithm) => {
     const clock = new FakeClock(1_000)
     const limiter = new RateLimiter('5/minute', { algorithm, clock })
     const later = new Set<string>()

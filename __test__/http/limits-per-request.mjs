@@ -20,7 +20,7 @@ server.listen(0, '127.0.0.1')
 await once(server, 'listening')
 const base = `http://127.0.0.1:${server.address().port}`
 
-/** Asks so many times under these limits: how many were served, and what the last answer was. */
+/** Sends `times` requests under these limits: how many were served, and what the last answer was. */
 async function ask(limits, times, tenant, cost = 1) {
   const headers = { 'x-limits': JSON.stringify(limits), 'x-tenant': tenant, 'x-cost': `${cost}` }
   const seen = { served: 0, status: 0, retryAfter: 0 }

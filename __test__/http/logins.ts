@@ -12,9 +12,9 @@ export interface Answer {
 
 /** A process of its own that serves logins, see login-server.mjs. */
 export interface LoginServer {
-  /** Asks for `/good` or `/bad`, whose handler takes so many milliseconds. */
+  /** Asks for `/good` or `/bad`, whose handler takes `ms` milliseconds. */
   login(kind: 'good' | 'bad', ms?: number, key?: string): Promise<Answer>
-  /** So many at once. */
+  /** Sends `count` of them at once. */
   logins(kind: 'good' | 'bad', count: number, ms?: number): Promise<Answer[]>
   /** How often a handler ran. */
   runs(): Promise<number>

@@ -19,6 +19,6 @@ test.each([
   [undefined, { NODE_APP_INSTANCE: '0' }, []],
   [undefined, {}, []],
   ['shared:one-of-several', { NODE_APP_INSTANCE: '1' }, []],
-])('with storage %s and %o the process is warned once: %o', async (storage, env, expected) => {
+])('with storage %s and %o the warnings are %o', async (storage, env, expected) => {
   expect(await codesOf(storage, env)).toEqual(expected)
 })

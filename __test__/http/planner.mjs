@@ -1,4 +1,4 @@
-// A process whose limits are those of a plan: asks so many times for one key, and prints how often it was served.
+// A process whose limits are those of a plan: sends requests for one key, and prints how many were served.
 import Fastify from 'fastify'
 import fastifyRateThrottle from 'ratethrottle/fastify'
 

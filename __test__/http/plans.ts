@@ -31,7 +31,7 @@ export async function planned(options: object = {}, plan: { limits: Limits } = {
       limit: number('x-ratelimit-limit'),
     }
   }
-  /** How many of so many requests were served. */
+  /** How many of `times` requests were served. */
   const served = async (limits: Limits, times: number, tenant = 'one') => {
     let count = 0
     for (let i = 0; i < times; i++) count += Number((await ask(limits, tenant)).status === 200)

@@ -59,7 +59,7 @@ describe('printable', () => {
     }
   })
 
-  it('shortens only what does not fit', () => {
+  it('shortens only longer texts', () => {
     expect(printable('x'.repeat(62))).toBe(`"${'x'.repeat(62)}"`)
     expect(printable('x'.repeat(63))).toBe(`"${'x'.repeat(59)}..."`)
   })

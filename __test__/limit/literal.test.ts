@@ -82,7 +82,7 @@ it('refuses each plain mistake, alone and within a list or an array', { timeout:
   expect(compile(calls.flatMap((call) => ['// @ts-expect-error', call]))).toBe('')
 })
 
-it('says in the message which text is no limit', { timeout: 60_000 }, () => {
+it('names the invalid text in the message', { timeout: 60_000 }, () => {
   const message = compile([take('10/s; 10/fortnight')])
   expect(message).toContain('"not a limit: 10/fortnight (a limit is such as 100/minute)"')
 })

@@ -102,7 +102,7 @@ describe('several limits', () => {
     expect(parseLimits(limits).map((limit) => limit.count)).toEqual([1, 2, 3, 4])
   })
 
-  it('keeps duplicates, so that an index means what the user wrote', () => {
+  it('keeps duplicates, so an index refers to the limit as written', () => {
     expect(parseLimits('5/s, 5/s')).toHaveLength(2)
   })
 
@@ -117,7 +117,7 @@ describe('several limits', () => {
     expect(() => parseLimits([...sixteen, '5/s'])).toThrow(/^limits must hold at most 16 limits/)
   })
 
-  it('returns what cannot be changed, and accepts what it returned', () => {
+  it('returns frozen limits, and accepts them again', () => {
     const limits = parseLimits('5/s; 6/s')
     expect(Object.isFrozen(limits)).toBe(true)
     expect(limits.every((limit) => Object.isFrozen(limit))).toBe(true)
@@ -127,7 +127,7 @@ describe('several limits', () => {
   })
 })
 
-describe('refusals say where', () => {
+describe('errors give the position', () => {
   it.each([
     ['', 0],
     [' \t ', 3],
@@ -232,7 +232,7 @@ describe('refusals say where', () => {
     expect(error.message).toMatch(/^[\x20-\x7e]{1,300}$/)
   })
 
-  it('tells who wrote a thousand with a comma, an underscore or an exponent what to write', () => {
+  it('names the right spelling for a thousand with a comma, an underscore or an exponent', () => {
     for (const text of ['1,000/hour', '1_000/hour', '1e3/hour', '1E3/hour', '1.5/hour']) {
       expect(refusal(text).message).toContain('1000, not 1,000, 1_000 or 1e3')
     }
@@ -245,18 +245,18 @@ describe('refusals say where', () => {
     expect(error.message).toContain('Invalid limits[1] "10/fortnight" at position 3')
   })
 
-  it('starts the stack with its own name', () => {
+  it('has its own name first in the stack', () => {
     expect(refusal('x').stack).toMatch(/^InvalidLimit: Invalid limit "x" at position 0/)
   })
 
-  it('refuses every plain mistake and accepts every text of the shared lists', () => {
+  it('refuses every invalid text and accepts every valid text of the shared lists', () => {
     for (const text of MISTAKES) refusal(text)
     for (const text of ACCEPTED) expect(parseLimits(text)).toEqual(referenceParse(text))
     expect(ACCEPTED.length).toBeGreaterThanOrEqual(60)
   })
 })
 
-describe('limits that are no text', () => {
+describe('limits that are not strings', () => {
   it.each([
     [undefined, 'limits must be a limit string', 'got undefined'],
     [null, 'limits must be a limit string', 'got null'],
@@ -320,12 +320,12 @@ describe('limits that are no text', () => {
     expect(parseLimits(ends)).toEqual(ends)
   })
 
-  it('refuses no limit at all', () => {
+  it('refuses an empty list', () => {
     expect(() => readLimits([])).toThrow(RangeError)
     expect(() => readLimits([])).toThrow(/^limits must be a limit string .* got an empty array$/)
   })
 
-  it('copies a limit, so that changing the original later changes nothing', () => {
+  it('copies a limit, so later changes of the original have no effect', () => {
     const original = { count: 5, windowMs: 1_000 }
     const [limit] = parseLimits(original)
     original.count = Number.NaN
@@ -346,7 +346,7 @@ describe('limits that are no text', () => {
     expect(reads).toEqual({ count: 1, windowMs: 1 })
   })
 
-  it('is not led astray by a proxy that lies, grows or never ends', () => {
+  it('refuses or copies a proxy that lies, grows or never ends', () => {
     const wild = new Proxy([], {
       get: (_target, key) => (key === 'length' ? 1e9 : '5/s'),
     })
@@ -358,14 +358,14 @@ describe('limits that are no text', () => {
     expect(() => readLimits(proxy)).toThrow(TypeError)
   })
 
-  it('takes nothing from a polluted Object.prototype', () => {
+  it('reads nothing from a polluted Object.prototype', () => {
     const polluted = Object.create({ count: 5, windowMs: 1_000 })
     expect(() => readLimits(polluted)).toThrow('limits.count must be an integer')
   })
 })
 
 describe('against generated texts', { timeout: 60_000 }, () => {
-  it(`reads 120,000 valid texts as meant (SEED=${SEED})`, () => {
+  it(`reads 120,000 valid texts correctly (SEED=${SEED})`, () => {
     const random = randomFrom(SEED)
     for (let i = 0; i < 120_000; i++) {
       const { text, limits } = validSample(random)
@@ -425,7 +425,7 @@ describe('against generated texts', { timeout: 60_000 }, () => {
 })
 
 describe('size', () => {
-  it('reads 1024 characters and refuses the 1025th unread', () => {
+  it('reads 1024 characters and refuses longer texts without reading them', () => {
     expect(parseLimits(`5/s${' '.repeat(1021)}`)).toHaveLength(1)
     const error = refusal(`5/s${' '.repeat(1022)}`)
     expect(error.position).toBe(1024)

@@ -46,7 +46,7 @@ describe.each(['token-bucket', 'leaky-bucket'] as const)('%s on the real clock',
 })
 
 describe.each(ALGORITHMS)('%s on the real clock', (algorithm) => {
-  it('admits its count at once and denies, by either call, until the wait it told is over', () => {
+  it('admits its count at once, then denies by allow and check until retryAfterMs is over', () => {
     const limiter = new RateLimiter({ count: 20, windowMs: 100 }, { algorithm })
     // Aligned buckets may turn over meanwhile; in the others nothing ripens within 5 ms.
     const asked = Array.from({ length: 60 }, (_, i) =>
@@ -60,7 +60,7 @@ describe.each(ALGORITHMS)('%s on the real clock', (algorithm) => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('denies by allow what it denies by check, a million times', () => {
+  it('allow and check deny the same, a million times', () => {
     const limiter = new RateLimiter({ count: 3, windowMs: 3_600_000 }, { algorithm })
     limiter.consume('k', 3)
     let admitted = 0
@@ -71,7 +71,7 @@ describe.each(ALGORITHMS)('%s on the real clock', (algorithm) => {
   })
 })
 
-it('a key that comes again at once is charged as itself, whatever was asked in between', () => {
+it('a repeated key is charged correctly, with any calls in between', () => {
   const limiter = new RateLimiter('100/hour', { algorithm: 'fixed-window' })
   const left = (key: string): number => limiter.peek(key).remaining
   limiter.allow('a')

@@ -46,7 +46,7 @@ function refusalOf(act: () => unknown): unknown {
   return undefined
 }
 
-test('a native refusal is a RangeError with its code also where the addon is of another realm', () => {
+test('a native error is a RangeError with its code also if the addon belongs to another realm', () => {
   const { ratethrottle, RangeError: Theirs } = load()
   const { RateLimiter } = ratethrottle
   const first = new RateLimiter('5/minute', { name: 'realm' })

@@ -89,12 +89,12 @@ function expectCause(found: Found, code: string, cause: RegExp): void {
   expect(found.message).toMatch(cause)
 }
 
-test('an addon that is not installed is said to be missing, with its package and what npm does', () => {
+test('a missing addon causes an error that names its package and the npm command', () => {
   const found = load(install())
   expectCause(found, 'ADDON_MISSING', new RegExp(`ratethrottle-${PLATFORM}.*4828`, 's'))
 })
 
-test('only the package of this platform is asked for, and loaded', () => {
+test('only the package of this platform is required', () => {
   const project = install()
   expect(load(project).asked).toEqual([`ratethrottle-${PLATFORM}`])
   copyFileSync(BUILT, packaged(project))
@@ -102,13 +102,13 @@ test('only the package of this platform is asked for, and loaded', () => {
   expect({ message, asked }).toEqual({ message: 'loaded', asked: [`ratethrottle-${PLATFORM}`] })
 })
 
-test('--no-addons is named', () => {
+test('with --no-addons the error names the flag', () => {
   const project = install()
   copyFileSync(BUILT, addonOf(project))
   expectCause(load(project, ['--no-addons']), 'ADDON_NOT_ALLOWED', /--no-addons/)
 })
 
-test('--permission without --allow-addons is named', () => {
+test('with --permission and without --allow-addons the error names the flag', () => {
   const project = install()
   copyFileSync(BUILT, addonOf(project))
   const isNew = process.allowedNodeEnvironmentFlags.has('--permission')
@@ -119,14 +119,14 @@ test('--permission without --allow-addons is named', () => {
 test.each([
   ['in a checkout', addonOf],
   ['in its package', (project: string) => packaged(project)],
-])('a damaged file %s is said to be damaged', (_, place) => {
+])('a damaged file %s causes an error that says so', (_, place) => {
   const project = install()
   writeFileSync(place(project), 'no addon at all')
   expectCause(load(project), 'ADDON_NOT_LOADABLE', /damaged or made for another system/)
 })
 
 describe.runIf(process.platform === 'linux')('on Linux', () => {
-  test('a library that the system lacks is named', () => {
+  test('the error names a system library that is missing', () => {
     const project = install()
     const bytes = readFileSync(BUILT).toString('latin1')
     // The same length, and no such library.
@@ -138,7 +138,7 @@ describe.runIf(process.platform === 'linux')('on Linux', () => {
   test.each([
     ['musl', '7f0 r-xp 0 00:00 1 /lib/ld-musl-x86_64.so.1'],
     ['gnu', '7f0 r-xp 0 00:00 1 /srv/ld-musl-app/libc.so.6'],
-  ])('the C library of the process decides between packages: %s', (name, maps) => {
+  ])('the package is chosen by the C library of the process: %s', (name, maps) => {
     const before = `
       const fs = require('node:fs'), read = fs.readFileSync
       fs.readFileSync = (path, ...rest) => (path === '/proc/self/maps' ? ${JSON.stringify(maps)} : read(path, ...rest))
@@ -150,7 +150,7 @@ describe.runIf(process.platform === 'linux')('on Linux', () => {
   })
 })
 
-test('a platform that has no addon is named, with those that do', () => {
+test('an unsupported platform causes an error that names the supported ones', () => {
   const before = `Object.defineProperty(process, 'platform', { value: 'sunos' });`
   expectCause(load(install(), [], before), 'ADDON_UNSUPPORTED', /sunos-.*linux-x64-gnu/)
 })

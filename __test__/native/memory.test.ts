@@ -4,7 +4,7 @@ import { freshName } from '../shared/place.ts'
 
 const probe = { NAPI_RS_NATIVE_LIBRARY_PATH: probeAddon() }
 
-/** Megabytes that V8 was told of, or that the process grew by, and how often V8 collected. */
+/** Megabytes that were reported to V8, or that the process grew by, and how often V8 collected. */
 interface Measured {
   readonly used: number
   readonly reserved: number
@@ -26,7 +26,7 @@ describe.runIf(process.platform === 'linux')('memory of the addon', () => {
     ['little used', '250', {}],
     ['with two names', '3000', { name: 'native memory #' }],
   ])(
-    '300 limiters, %s and dropped, do not pile up until V8 collects for another reason',
+    '300 limiters, %s and dropped, are collected because V8 knows their memory',
     async (_, calls, options) => {
       const { grownMb } = await measured(calls, options)
       // 300 tables of 250 pages are 300 MB, of all their pages 1,000.
@@ -34,7 +34,7 @@ describe.runIf(process.platform === 'linux')('memory of the addon', () => {
     },
   )
 
-  test('V8 knows what fifty limiters have touched, not what they reserve, and does not collect for it', async () => {
+  test('V8 is told the memory that fifty limiters use, not what they reserve', async () => {
     const found = await measured('steady', {})
     expect(found.used).toBeGreaterThan(80)
     expect(found.used).toBeLessThan(200)
@@ -43,7 +43,7 @@ describe.runIf(process.platform === 'linux')('memory of the addon', () => {
     expect(found.closed).toBeLessThan(20)
   })
 
-  test('it knows what this process has touched of tables that processes share', async () => {
+  test('V8 is told the memory that this process uses of shared tables', async () => {
     const found = await measured('steady', {
       shared: true,
       name: `${freshName()} #`,

@@ -28,7 +28,7 @@ function decide(all: readonly object[]) {
 }
 
 describe.runIf(process.platform === 'linux')('the addon under valgrind', () => {
-  test('every algorithm decides by the native clock where there is no vDSO', () => {
+  test('every algorithm decides by the native clock without a vDSO', () => {
     const algorithms = [
       'token-bucket',
       'leaky-bucket',
@@ -40,7 +40,7 @@ describe.runIf(process.platform === 'linux')('the addon under valgrind', () => {
     expect(decided).toEqual({ status: 0, stdout: DECIDED.repeat(5) })
   })
 
-  test('the shared tier and blocks decide there too', () => {
+  test('the shared storage and blocks work without a vDSO', () => {
     const decided = decide([{ shared: true, name: freshName(), blockFor: '1 minute' }])
     expect(decided).toEqual({ status: 0, stdout: DECIDED })
   })

@@ -27,7 +27,7 @@ describe.each(NODES)('on Node %i', (node) => {
     const load = async (project: ProjectName, subpath: string): Promise<Loaded> =>
       JSON.parse(await runIn(project, node, probe, specifierOf(subpath)))
 
-    it.each(SUBPATHS)('of %s gives what is promised', async (subpath, promised) => {
+    it.each(SUBPATHS)('of %s gives the promised exports', async (subpath, promised) => {
       const { callable, names, loaded, other = [] } = await load('all', subpath)
       expect(names, UNSEEN).toEqual(expect.arrayContaining([...promised.names]))
       expect(callable).toBe(promised.callable ?? false)
@@ -50,7 +50,7 @@ describe.each(NODES)('on Node %i', (node) => {
   })
 })
 
-it('no framework can be found where none is installed', async () => {
+it('no framework is resolved where none is installed', async () => {
   const peers = Object.keys(MANIFEST.peerDependencies)
   const advice = 'a node_modules above the temporary folder has them: set TMPDIR to another'
   expect(await runIn('bare', NODES[0] ?? 0, 'absent.cjs', ...peers), advice).toBe('\n')

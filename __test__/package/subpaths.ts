@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 const ROOT = process.cwd()
 
-/** What a subpath promises to whoever loads it. */
+/** What a subpath promises to the programs that load it. */
 export interface Subpath {
   /** What it exports at least, by name, from `import` and `require` alike. */
   readonly names: readonly string[]

@@ -18,47 +18,47 @@ const EXPECTED = [
   /^crate\/napi\/ratethrottle\.[\w-]+\.node$/,
 ]
 
-it('nothing is in it that no user needs', () => {
+it('the package has no file that users do not need', () => {
   const { size, unpackedSize } = tarball
   console.log(`${files.length} files, ${kilo(size)} packed, ${kilo(unpackedSize)} unpacked`)
-  const strangers = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)))
-  expect(strangers, '"files" in package.json takes in too much').toEqual([])
+  const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)))
+  expect(unexpected, '"files" in package.json takes in too much').toEqual([])
 })
 
-it('every compiled file has a source', () => {
+it('every compiled file of the package has a source', () => {
   const compiled = files.filter((file) => file.startsWith('dist/'))
   const orphans = compiled.filter((file) => !existsSync(join(ROOT, sourceOf(file))))
   expect(orphans, 'left from sources that are gone: rm -r dist && npm run build:ts').toEqual([])
 })
 
-it('one addon is in it, for this machine', () => {
+it('the package has one addon, for this machine', () => {
   expect(files.filter((file) => file.endsWith('.node'))).toHaveLength(1)
 })
 
-it('whatever package.json points at is in it', () => {
+it('every file that package.json names is in the package', () => {
   const targets = TARGETS.flatMap(([, target]) => [target.types, target.default])
   const pointed = [MANIFEST.main, MANIFEST.types, ...targets].map((path) => path.replace('./', ''))
   expect(files).toEqual(expect.arrayContaining(pointed))
 })
 
-it.each(TARGETS)('types come first for %s, as TypeScript wants them', (_subpath, target) => {
+it.each(TARGETS)('the export %s has its types first', (_subpath, target) => {
   expect(Object.keys(target)[0]).toBe('types')
 })
 
-it('every file that a compiled file asks for is in it', () => {
+it('every file that a compiled file requires is in the package', () => {
   const asked = files.filter((file) => file.startsWith('dist/')).flatMap(requestsOf)
   expect(asked.length).toBeGreaterThan(0)
   expect(asked.filter((path) => !files.includes(path))).toEqual([])
 })
 
-it("TypeScript's node10 resolution, which reads no exports, is told of every subpath", () => {
+it('typesVersions has every subpath, for TypeScript with moduleResolution node10', () => {
   const subpaths = TARGETS.filter(([subpath]) => subpath !== '.')
   const expected = subpaths.map(([subpath, { types }]) => [nameOf(subpath), [types]])
   const advice = 'package.json needs a line in typesVersions for each subpath in exports'
   expect(MANIFEST.typesVersions['*'], advice).toEqual(Object.fromEntries(expected))
 })
 
-it('it needs nothing at run time, and asks for no peer', () => {
+it('the package has no dependencies, and all peers are optional', () => {
   const peers = SUBPATHS.flatMap(([, { peer }]) => peer ?? [])
   expect(MANIFEST.dependencies).toBeUndefined()
   const advice = 'a subpath has a peer that peerDependencies do not name'
@@ -70,7 +70,7 @@ it('it needs nothing at run time, and asks for no peer', () => {
   }
 })
 
-it('every link of its texts leads to a file in it', () => {
+it('every link of the documents leads to a file in the package', () => {
   const texts = files.filter((file) => file.endsWith('.md') && !file.startsWith('bench/'))
   expect(texts).toEqual(
     expect.arrayContaining([
@@ -85,16 +85,16 @@ it('every link of its texts leads to a file in it', () => {
   expect(broken, '"files" in package.json, or a link, is wrong').toEqual([])
 })
 
-it('its manifest says what people search for', () => {
+it('package.json has a description and keywords', () => {
   expect(MANIFEST.keywords).toEqual(expect.arrayContaining(['rate-limit', 'fastify', 'express']))
 })
 
-it('nothing runs when it is installed', () => {
+it('installing the package runs no script', () => {
   const scripts = ['preinstall', 'install', 'postinstall']
   expect(scripts.filter((name) => name in MANIFEST.scripts)).toEqual([])
 })
 
-it('every subpath that the README shows is exported', () => {
+it('every subpath in README is exported', () => {
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const shown = [...readme.matchAll(/['`]ratethrottle\/([\w-]+)['`]/g)].map(
     ([, name]) => `./${name}`,

@@ -34,7 +34,7 @@ function named(): string[] {
   return [...list.split(', '), '24.0', '26.0']
 }
 
-test('npm ci has nothing to warn of on the versions of Node that README names', () => {
+test('npm ci prints no warning on the versions of Node that README names', () => {
   const versions = named()
   expect(versions.length).toBeGreaterThan(3)
   const { packages } = JSON.parse(read('package-lock.json')) as {

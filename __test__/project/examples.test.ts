@@ -12,7 +12,7 @@ const EXPECTED = [
   ['POST /api/report', '10/minute, 50/hour', 'ip:127.0.0.3', 12, 10],
 ] as const
 
-it('npm start -- --once prints who was admitted how often, and is right', async () => {
+it('npm start -- --once prints how many requests of each client were admitted', async () => {
   const { code, out, err } = await run('../examples/start.mjs', ['--once'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const rows = out.split('\n').slice(2, 2 + EXPECTED.length)
@@ -34,18 +34,18 @@ it('npm start -- --once prints who was admitted how often, and is right', async 
   expect(out).toMatch(/\d+ HTTP requests per second/)
 })
 
-it('an unknown argument is named', async () => {
+it('npm start refuses an unknown argument by name', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--twice'])
   expect(code).toBe(2)
   expect(err).toContain('--twice')
 })
 
-it('a port that is none is named', async () => {
+it('npm start refuses an invalid port with a message', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--once'], { PORT: 'abc' })
   expect([code, err]).toEqual([2, 'PORT must be an integer from 0 to 65535, not "abc"\n'])
 })
 
-it('a Node cluster that shares admits exactly the limit, over all of its processes', async () => {
+it('the cluster example admits exactly its limit over all processes', async () => {
   const { code, out, err } = await run('../examples/cluster-shared.mjs')
   expect({ code, err }).toEqual({ code: 0, err: '' })
   expect(out).toMatch(/\d+ processes admitted 1000 of 1500 requests; the limit is 1000\n$/)

@@ -22,7 +22,7 @@ function jobsOf(workflow: string): Map<string, string> {
   return new Map(pairs)
 }
 
-test('only the job that publishes may sign, and each job names what it may', () => {
+test('only the publishing job may sign, and each job declares its permissions', () => {
   const [before = ''] = release.split(/^jobs:$/m)
   expect(before).not.toMatch(/id-token/)
   const jobs = jobsOf(release)
@@ -31,7 +31,7 @@ test('only the job that publishes may sign, and each job names what it may', () 
   for (const [name, text] of jobs) expect(text, name).toMatch(/^ {4}permissions:/m)
 })
 
-test.each(['ci.yml', 'release.yml'])('release: %s pins actions by hash, and tools', (name) => {
+test.each(['ci.yml', 'release.yml'])('%s pins actions by hash, and tools by version', (name) => {
   const text = read(`.github/workflows/${name}`)
   const used = [...text.matchAll(/uses: (\S+)/g)].map(([, action = '']) => action)
   expect(used.length).toBeGreaterThan(0)
@@ -44,7 +44,7 @@ test.each(['ci.yml', 'release.yml'])('release: %s pins actions by hash, and tool
   }
 })
 
-test('each target is built, and tested where it runs', () => {
+test('each target is built, and tested on its platform', () => {
   const jobs = jobsOf(release)
   const tests = `${jobs.get('test')}${jobs.get('test-musl') ?? ''}`
   for (const target of manifest.napi.targets) {
@@ -77,7 +77,7 @@ test.each([
   [{}, '', undefined],
   [{ GITHUB_SERVER_URL: 'http://example.org', GITHUB_REPOSITORY: 'a/b' }, '', undefined],
   [{ GITHUB_SERVER_URL: 'https://github.com', GITHUB_REPOSITORY: 'a/b/../c' }, '', undefined],
-])('the address comes from the repository it runs in: %j %s', async (env, remote, expected) => {
+])('the release uses the address of its repository: %j %s', async (env, remote, expected) => {
   const path = join(ROOT, 'scripts/release/address.mjs')
   expect(existsSync(path)).toBe(true)
   const { addressOf } = await import(path)
@@ -90,7 +90,7 @@ test.each([
   expect(found).toBe(expected)
 })
 
-test('a dry run from a checkout makes packages that can be installed, and leaves package.json as it is', () => {
+test('a dry run of the release makes packages that can be installed, and does not change package.json', () => {
   const out = mkdtempSync(join(tmpdir(), 'ratethrottle-tarballs-'))
   const before = read('package.json')
   const words = ['scripts/release/dry.mjs', '--built', '--out', out]

@@ -23,7 +23,7 @@ function spy(folder: string, name: string, status = 1): void {
   chmodSync(path, 0o755)
 }
 
-test('the test command uses no sudo and no package manager unasked, and names the command instead', () => {
+test('npm test does not run sudo or a package manager without being asked, and names the command instead', () => {
   const folder = scratch()
   for (const name of ['sudo', 'apt-get']) spy(folder, name)
   const user = join(folder, 'user.cjs')
@@ -40,7 +40,7 @@ test('the test command uses no sudo and no package manager unasked, and names th
   expect(stderr).toMatch(/sudo apt-get install .*redis-server/)
 })
 
-test('as root the programs are installed without a question', () => {
+test('as root the missing programs are installed without asking', () => {
   const folder = scratch()
   spy(folder, 'apt-get')
   const root = join(folder, 'root.cjs')
@@ -57,7 +57,7 @@ test('as root the programs are installed without a question', () => {
   expect(status).toBe(1)
 })
 
-test('a command cannot outlive its limit, and neither can what it has started', () => {
+test('a command and its child processes end by the time limit', () => {
   const folder = scratch()
   const pidFile = join(folder, 'pid')
   const script = `trap '' TERM; sleep 600 & echo $! > ${pidFile}; wait; sleep 600`
@@ -74,7 +74,7 @@ test('a command cannot outlive its limit, and neither can what it has started', 
   expect(isRunning).toBe(false)
 })
 
-test('npm test and .ci/run run within a limit', () => {
+test('npm test and .ci/run have a time limit', () => {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8'))
   expect(scripts.test).toMatch(/within\.mjs \d+ /)
   const steps = readFileSync('.ci/run', 'utf8').split('\n')

@@ -21,7 +21,7 @@ function used(random: Random, algorithm: Algorithm): [RateLimiter, FakeClock] {
 }
 
 describe.each(ALGORITHMS)('%s', (algorithm) => {
-  it('admits who waits as long as told, and not a millisecond earlier', () => {
+  it('admits a key after exactly retryAfterMs, and not a millisecond earlier', () => {
     const random = randomFor(`${algorithm} waits`)
     let waited = 0
     for (let round = 0; round < ROUNDS; round++) {
@@ -39,7 +39,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     expect(waited).toBeGreaterThan(ROUNDS / 10)
   })
 
-  it('admits as many single units as it says remain, and not one more', () => {
+  it('admits exactly `remaining` single units', () => {
     const random = randomFor(`${algorithm} remaining`)
     for (let round = 0; round < ROUNDS / 4; round++) {
       const [limiter] = used(random, algorithm)
@@ -68,7 +68,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('takes a charge back as if it had never been', () => {
+  it('is after a refund as it was before the charge', () => {
     const random = randomFor(`${algorithm} refunds`)
     for (let round = 0; round < ROUNDS / 10; round++) {
       const [first, second] = twins(random, algorithm)
@@ -80,7 +80,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('never has more to give than a fresh key, however much is given back', () => {
+  it('never has more units than a new key, after any refunds', () => {
     const random = randomFor(`${algorithm} gifts`)
     for (let round = 0; round < ROUNDS / 10; round++) {
       const [limiter] = used(random, algorithm)
@@ -92,7 +92,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('forgets a key that was left alone, for however long', () => {
+  it('treats a key as new once its windows are over', () => {
     const random = randomFor(`${algorithm} idle`)
     const counts = algorithm === 'sliding-log' ? [3, 1_000, 10_000] : [3, 1_000, 1_000_000]
     for (const count of counts) {

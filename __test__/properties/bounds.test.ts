@@ -67,7 +67,7 @@ function drain({ limiter, clock }: Subject): Admission {
 }
 
 describe.each(ALGORITHMS)('%s', (algorithm) => {
-  it('admits no more in any window than its promise, whoever asks and when', () => {
+  it('admits no more in any window than its bound, for any keys and times', () => {
     const random = randomFor(`${algorithm} bound`)
     for (let round = 0; round < 300; round++) {
       const asked = subject(random, algorithm)
@@ -91,7 +91,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('has a promise that an attacker can exhaust, so the bound is not an idle one', () => {
+  it('has a tight bound: an attacker can reach it', () => {
     const random = randomFor(`${algorithm} attack`)
     for (let round = 0; round < 50; round++) {
       const asked = subject(random, algorithm)

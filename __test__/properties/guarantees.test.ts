@@ -45,7 +45,7 @@ function mostInAWindow(times: readonly number[]): number {
 }
 
 describe.each(ALGORITHMS)('%s', (algorithm) => {
-  it('never admits more in any window than is promised, whatever the arrivals', () => {
+  it('never admits more in any window than its bound, for any arrivals', () => {
     const random = randomFor(`window ${algorithm}`)
     let worst = 0
     for (let round = 0; round < 300; round++) {
@@ -71,7 +71,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     expect(worst).toBeGreaterThanOrEqual(PROMISED[algorithm] - 2)
   })
 
-  it('obeying retryAfterMs is admitted next, and a millisecond less is not', () => {
+  it('admits after retryAfterMs, and not a millisecond earlier', () => {
     const random = randomFor(`retry ${algorithm}`)
     const { clock, limiter } = open(algorithm, 77)
     for (let i = 0; i < 20_000; i++) {
@@ -87,7 +87,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('a client paced at exactly the limit is never denied; by the sliding window once a window at most', () => {
+  it('never denies a client paced at exactly the limit; the sliding window at most once a window', () => {
     const { clock, limiter } = open(algorithm)
     let denied = 0
     for (let i = 0; i < 10_000; i++) {
@@ -98,7 +98,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     expect(denied).toBeLessThanOrEqual(algorithm === 'sliding-window' ? 10_000 / COUNT : 0)
   })
 
-  it('what remains is admitted one by one, and then no more; a denial and a peek change nothing', () => {
+  it('admits exactly what remains, one by one; a denial and a peek change nothing', () => {
     const random = randomFor(`remaining ${algorithm}`)
     for (let round = 0; round < 500; round++) {
       const { clock, limiter } = open(algorithm, random.integer(0, 3_000))
@@ -116,7 +116,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     }
   })
 
-  it('a clock that is put back locks nobody out', () => {
+  it('denies for at most two windows after the clock steps back', () => {
     const { clock, limiter } = open(algorithm, 10_000_000_000)
     limiter.allow('k', COUNT)
     expect(limiter.allow('k')).toBe(false)
@@ -126,7 +126,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('windows from a millisecond to ten years hold, also after years', () => {
+  it('windows from a millisecond to ten years are exact, also after years', () => {
     for (const windowMs of [
       1,
       7,

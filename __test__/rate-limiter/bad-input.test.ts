@@ -100,11 +100,11 @@ describe('limits', () => {
     MEGABYTE,
     `${'9'.repeat(50_000)}x`,
   ]
-  it.each(texts.map((text) => [text.slice(0, 24), text]))('the text %j', (_, text) => {
+  it.each(texts.map((text) => [text.slice(0, 24), text]))('the text %j is refused', (_, text) => {
     refuses(() => make(text), 'limit')
   })
 
-  it('values that are no limits', () => {
+  it('values that are not limits are refused', () => {
     for (const value of [undefined, 5, ...NOT_NUMBERS.filter((v) => v !== '1' && v !== '1e3')]) {
       refuses(() => make(value), 'limits')
     }
@@ -113,7 +113,7 @@ describe('limits', () => {
     refuses(() => make(['1/s', 'nonsense']), 'limits[1]')
   })
 
-  it('objects with counts and windows that are none', () => {
+  it('objects with an invalid count or window are refused', () => {
     for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0, -0, 1_000_000_001]) {
       refuses(() => make({ count: bad, windowMs: 1_000 }), 'count')
     }
@@ -125,7 +125,7 @@ describe('limits', () => {
     refuses(() => make(Object.create({ count: 1, windowMs: 1 })), 'count')
   })
 
-  it('more than a state word can count exactly', () => {
+  it('limits beyond what a state word counts exactly are refused', () => {
     refuses(() => make('1048576/minute', { algorithm: 'sliding-window' }), 'sliding-window')
     refuses(() => make('100000000/year', { algorithm: 'fixed-window' }), 'fixed-window')
     refuses(() => make('100000/day', { algorithm: 'sliding-log' }), 'sliding-log')
@@ -143,7 +143,7 @@ describe('limits', () => {
 describe('options', () => {
   const open = (options: unknown) => () => make('10/minute', options)
 
-  it('numbers out of range', () => {
+  it('numbers out of range are refused', () => {
     for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0])
       refuses(open({ burst: bad }), 'burst')
     for (const bad of [...NOT_NUMBERS, ...BAD_NUMBERS, ...TOO_LARGE, 0, 134_217_729]) {
@@ -164,7 +164,7 @@ describe('options', () => {
     }
   })
 
-  it('names, algorithms, clocks and tiers that are none', () => {
+  it('invalid names, algorithms, clocks and storages are refused', () => {
     for (const bad of ['', 'x'.repeat(129), '\ud800', null, 5, {}, Symbol('s')])
       refuses(open({ name: bad }), 'name')
     for (const bad of ['', 'magic', 'TOKEN', '__proto__', 'constructor', null, 5, {}]) {
@@ -176,7 +176,7 @@ describe('options', () => {
     expect(open({ shared: true })).toThrow('name')
   })
 
-  it('options that do not exist, and values that are no options', () => {
+  it('unknown options, and values that are not options, are refused', () => {
     for (const name of ['max', 'Burst', 'blockfor', 'windowMs', '', ...OBJECT_NAMES]) {
       refuses(open(Object.defineProperty({}, name, { value: 1, enumerable: true })), 'option')
     }
@@ -184,19 +184,19 @@ describe('options', () => {
     refuses(open({ [Symbol('burst')]: 1 }), 'option')
   })
 
-  it('inherited options do nothing', () => {
+  it('inherited options have no effect', () => {
     tried++
     const limiter = open(Object.create({ burst: 99, blockFor: 5 }))()
     expect(limiter.peek('k').remaining).toBe(10)
   })
 })
 
-describe('calls', () => {
+describe('arguments of calls', () => {
   const clock = new FakeClock()
   const limiter = new RateLimiter('10/minute', { clock })
   const native = new RateLimiter('10/minute')
 
-  it('costs, units and times that are none, and nothing is charged', () => {
+  it('invalid costs, units and times are refused without a charge', () => {
     const calls = ['allow', 'check', 'peek', 'consume', 'refund'] as const
     for (const tested of [limiter, native]) {
       for (const call of calls) {
@@ -219,7 +219,7 @@ describe('calls', () => {
     }
   })
 
-  it('keys that are no strings, or longer than 1,048,576', () => {
+  it('keys that are not strings, or longer than 1,048,576, are refused', () => {
     const bad = [
       undefined,
       null,
@@ -245,7 +245,7 @@ describe('calls', () => {
     }
   })
 
-  it('after a refused key the last good one is not charged in its place', () => {
+  it('a refused key does not charge the key of the call before', () => {
     expect(native.check('last').remaining).toBe(9)
     for (const bad of [undefined, 5]) refuses(() => native.allow(bad as unknown as string), 'key')
     refuses(() => native.allow('other', Number.NaN), 'cost')
@@ -254,14 +254,14 @@ describe('calls', () => {
     expect(native.peek('other').remaining).toBe(10)
   })
 
-  it('a clock that shows no time', () => {
+  it('a clock that returns no valid time is refused', () => {
     for (const bad of [Number.NaN, -1, Number.POSITIVE_INFINITY, '5', undefined, null, 1e13]) {
       const wrong = new RateLimiter('1/s', { clock: { now: () => bad as number } })
       refuses(() => wrong.allow('k'), 'clock.now()')
     }
   })
 
-  it('costs at the edges', () => {
+  it('a cost of 0 is admitted, and a cost above the limit denied without a wait', () => {
     const { remaining } = limiter.check('edge', 0)
     expect(remaining).toBe(10)
     expect(limiter.check('edge', -0).remaining).toBe(10)

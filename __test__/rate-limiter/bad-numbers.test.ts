@@ -61,7 +61,7 @@ const NUMBERS: readonly (readonly [string, (value: never) => unknown])[] = [
 
 describe.each(NUMBERS)('%s (%#)', (name, use) => {
   // In a loop, because the test runner itself trips over some of these when it names them.
-  it('refuses what is no number with a TypeError, and runs none of its code', () => {
+  it('refuses a value that is not a number with a TypeError, and runs none of its code', () => {
     for (const value of NO_NUMBERS) {
       const call = () => use(value as never)
       expect(call).toThrow(TypeError)
@@ -69,7 +69,7 @@ describe.each(NUMBERS)('%s (%#)', (name, use) => {
     }
   })
 
-  it('refuses the smallest of fractions', () => {
+  it('refuses the smallest fractions', () => {
     expect(() => use(5e-324 as never)).toThrow(name)
   })
 
@@ -82,13 +82,13 @@ describe.each(NUMBERS)('%s (%#)', (name, use) => {
   })
 })
 
-it('no refused value has changed anything', () => {
+it('refused values have changed no state', () => {
   for (const asked of [limiter, native]) {
     expect(asked.peek('k')).toMatchObject({ allowed: true, remaining: 10, resetMs: 0 })
   }
 })
 
-it('options whose own code throws make no limiter and keep no name', () => {
+it('options with a getter that throws make no limiter and reserve no name', () => {
   const options = {
     name: 'golden',
     get burst(): number {
@@ -100,7 +100,7 @@ it('options whose own code throws make no limiter and keep no name', () => {
   new RateLimiter('2/s', { name: 'golden' }).close()
 })
 
-it('each option is read once, so none can change between its check and its use', () => {
+it('each option is read once, so it cannot change between its check and its use', () => {
   let reads = 0
   const options = {
     get burst() {
@@ -126,7 +126,7 @@ const POLLUTED = {
 }
 
 describe.each(Object.entries(POLLUTED))('a polluted Object.prototype.%s', (name, value) => {
-  it('sets no option, no limit and no budget', async () => {
+  it('changes no option, no limit and no budget', async () => {
     Object.defineProperty(Object.prototype, name, { value, configurable: true, writable: true })
     try {
       const limiters = [1, 2].map((n) =>
@@ -145,7 +145,7 @@ describe.each(Object.entries(POLLUTED))('a polluted Object.prototype.%s', (name,
   })
 })
 
-it('a clock whose code throws or closes the limiter charges nothing', () => {
+it('a clock that throws or closes the limiter causes no charge', () => {
   let wrong: (() => number) | undefined
   const moody: Clock = { now: () => wrong?.() ?? 1_000 }
   const asked = new RateLimiter('3/minute', { clock: moody, algorithm: 'fixed-window' })
@@ -162,7 +162,7 @@ it('a clock whose code throws or closes the limiter charges nothing', () => {
   expect(() => asked.allow('k')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
 })
 
-it('a clock may look into the limiter it belongs to', () => {
+it('a clock may call the limiter that it belongs to', () => {
   let depth = 0
   const curious: Clock = {
     now: () => {

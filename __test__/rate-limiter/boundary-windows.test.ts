@@ -6,9 +6,9 @@ import { admitted, checks, open } from '../fixtures/open.ts'
 
 const WINDOWED: readonly Algorithm[] = ['sliding-window', 'sliding-log', 'fixed-window']
 
-describe('log, leaky bucket and fixed window', () => {
+describe('sliding log, leaky bucket and fixed window', () => {
   it.each(['sliding-log', 'leaky-bucket', 'fixed-window'] as const)(
-    'with %s, remaining 9..0, the 11th is denied and told when to come back',
+    'with %s, remaining runs 9..0; the 11th is denied with a wait',
     (algorithm) => {
       const decisions = checks(open(algorithm).limiter, 'k', 11)
       expect(decisions.map((d) => d.remaining)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0])
@@ -16,7 +16,7 @@ describe('log, leaky bucket and fixed window', () => {
     },
   )
 
-  it('log 3 per 2 s: 3, then denied, also a second later, not 2.1 s later', () => {
+  it('log of 3 per 2 s: 3 admitted, denied at once and a second later, admitted 2.1 s later', () => {
     const { clock, limiter } = open('sliding-log', '3/2s')
     expect(admitted(checks(limiter, 'k', 4))).toBe(3)
     clock.advance(1_000)
@@ -25,7 +25,7 @@ describe('log, leaky bucket and fixed window', () => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('log 5 per 2 s: 4 at once, one more at 1.5 s, no sixth before the first four have left', () => {
+  it('log of 5 per 2 s: 4 at once, one more at 1.5 s, no sixth before the first four have expired', () => {
     const { clock, limiter } = open('sliding-log', '5/2s')
     checks(limiter, 'k', 4)
     clock.advance(1_500)
@@ -34,14 +34,14 @@ describe('log, leaky bucket and fixed window', () => {
     expect(limiter.peek('k').remaining).toBe(4)
   })
 
-  it('log 10/60: of 5 requests none counts 61 s later', () => {
+  it('log of 10 a minute: 5 requests do not count 61 s later', () => {
     const { clock, limiter } = open('sliding-log')
     checks(limiter, 'k', 5)
     clock.advance(61_000)
     expect(limiter.check('k').remaining).toBe(9)
   })
 
-  it('fixed 5 per s: the sixth is denied, the next window is not', () => {
+  it('fixed window of 5 a second: the sixth is denied, the next window admits', () => {
     const { clock, limiter } = open('fixed-window', '5/s')
     expect(admitted(checks(limiter, 'k', 6))).toBe(5)
     clock.advance(1_000)
@@ -50,20 +50,20 @@ describe('log, leaky bucket and fixed window', () => {
 })
 
 describe('sliding window of 10 a minute', () => {
-  it('10 in one window: remaining 9..0, the 11th is denied', () => {
+  it('10 in one window: remaining runs 9..0; the 11th is denied', () => {
     const decisions = checks(open('sliding-window').limiter, 'k', 11)
     expect(decisions.map((d) => d.remaining)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0])
     expect(decisions.at(-1)?.retryAfterMs).toBeGreaterThan(0)
   })
 
-  it('8 at t=0, then 4 + 1 more half way through the next window', () => {
+  it('8 at t=0: half way through the next window 4 and 1 more are admitted', () => {
     const { clock, limiter } = open('sliding-window')
     checks(limiter, 'k', 8)
     clock.set(90_000)
     expect(admitted(checks(limiter, 'k', 5))).toBe(5)
   })
 
-  it('10 at t=59, at t=61 fewer than 5 of ten', () => {
+  it('10 at t=59: at t=61 fewer than 5 of 10 are admitted', () => {
     const { clock, limiter } = open('sliding-window')
     clock.set(59_000)
     expect(admitted(checks(limiter, 'k', 10))).toBe(10)
@@ -71,7 +71,7 @@ describe('sliding window of 10 a minute', () => {
     expect(admitted(checks(limiter, 'k', 10))).toBeLessThan(5)
   })
 
-  it('10 at t=59.99, one at t=60.0 exactly is denied', () => {
+  it('10 at t=59.99: one at exactly t=60.0 is denied', () => {
     const { clock, limiter } = open('sliding-window')
     clock.set(59_990)
     checks(limiter, 'k', 10)
@@ -79,7 +79,7 @@ describe('sliding window of 10 a minute', () => {
     expect(limiter.allow('k')).toBe(false)
   })
 
-  it('5 at t=30, 7 at t=90, one at t=150 with at least 5 remaining', () => {
+  it('5 at t=30 and 7 at t=90: one at t=150 is admitted with at least 5 remaining', () => {
     const { clock, limiter } = open('sliding-window')
     clock.set(30_000)
     checks(limiter, 'k', 5)
@@ -89,7 +89,7 @@ describe('sliding window of 10 a minute', () => {
     expect(limiter.check('k')).toMatchObject({ allowed: true, remaining: 5 })
   })
 
-  it('nothing before, 6 at t=90 are all admitted', () => {
+  it('with no earlier requests 6 at t=90 are all admitted', () => {
     const { clock, limiter } = open('sliding-window')
     clock.set(90_000)
     expect(admitted(checks(limiter, 'k', 6))).toBe(6)
@@ -103,7 +103,7 @@ describe('sliding window of 10 a minute', () => {
     expect(limiter.allow('k')).toBe(true)
   })
 
-  it('limit 1000: 900 at t=30, at t=90 exactly 550 more', () => {
+  it('limit 1000: 900 at t=30, then exactly 550 more at t=90', () => {
     const { clock, limiter } = open('sliding-window', '1000/minute')
     clock.set(30_000)
     checks(limiter, 'k', 900)
@@ -111,7 +111,7 @@ describe('sliding window of 10 a minute', () => {
     expect(admitted(checks(limiter, 'k', 600))).toBe(550)
   })
 
-  it('fractions of a millisecond and of a second are fine', () => {
+  it('fractions of a millisecond and of a second are accepted', () => {
     const { clock, limiter } = open('sliding-window')
     clock.set(59_700)
     expect(limiter.allow('k')).toBe(true)

@@ -48,14 +48,14 @@ function admissions(limiter: RateLimiter, clock: FakeClock, ms: number): number[
 }
 
 describe.each(['token-bucket', 'leaky-bucket'] as const)('%s', (algorithm) => {
-  test('a burst of 1 paces: one every W/N from the first call on', () => {
+  test('a burst of 1 admits one call every W/N from the first on', () => {
     const clock = new FakeClock(7_000)
     const limiter = opened(() => new RateLimiter('10/second', { algorithm, burst: 1, clock }))
     const paced = Array.from({ length: 20 }, (_, i) => 100 * i)
     expect(admissions(limiter, clock, 2 * SECOND)).toEqual(paced)
   })
 
-  test('each of several limits has the burst that it was given', () => {
+  test('each of several limits has its given burst', () => {
     const clock = new FakeClock(7_000)
     const limits = [limitOf(10, SECOND, 2), limitOf(3_600, HOUR, 5), { count: 50, windowMs: HOUR }]
     const limiter = opened(() => new RateLimiter(limits, { algorithm, clock }))
@@ -67,7 +67,7 @@ describe.each(['token-bucket', 'leaky-bucket'] as const)('%s', (algorithm) => {
     })
   })
 
-  test('no window holds more than burst + N - 1, whatever the burst', () => {
+  test('no window admits more than burst + N - 1, for any burst', () => {
     const random = randomFor(`bursts ${algorithm}`)
     for (let round = 0; round < 200; round++) {
       const count = random.integer(1, 30)
@@ -93,7 +93,7 @@ describe.each(['token-bucket', 'leaky-bucket'] as const)('%s', (algorithm) => {
     }
   })
 
-  test('a cost over the burst is never admitted and touches nothing', () => {
+  test('a cost above the burst is never admitted and changes nothing', () => {
     const clock = new FakeClock(7_000)
     const limiter = opened(
       () => new RateLimiter('10/second', { algorithm, burst: 4, blockFor: HOUR, clock }),
@@ -117,8 +117,8 @@ describe.each(['token-bucket', 'leaky-bucket'] as const)('%s', (algorithm) => {
   })
 })
 
-describe('the same everywhere', () => {
-  test('Redis and the shared tier count with it, and tell limiters of other bursts apart', async () => {
+describe('burst in all storages and entry points', () => {
+  test('Redis and the shared storage use the burst, and separate limiters of different bursts', async () => {
     const server = await startServer()
     closing.push(() => server.stop())
     const clock = new FakeClock(50_000)
@@ -146,7 +146,7 @@ describe('the same everywhere', () => {
     expect((await other.check('k')).remaining).toBe(6)
   })
 
-  test('adapters, decorators, createLimiter and parseLimits take it', async () => {
+  test('adapters, decorators, createLimiter and parseLimits accept burst', async () => {
     const limits = limitOf(60, 60_000, 2)
     expect(opened(() => parseLimits([limits, '5/s']))).toEqual([
       limits,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 
 const clock = new FakeClock()
 
-it('a decision is a record of its own: keeping or changing it changes no other', () => {
+it('each decision is a separate object: keeping or changing one changes no other', () => {
   const limiter = new RateLimiter('1000/minute', { clock })
   const kept = Array.from({ length: 100 }, () => limiter.check('k'))
   const copies = kept.map((decision) => ({ ...decision }))
@@ -17,7 +17,7 @@ it('a decision is a record of its own: keeping or changing it changes no other',
   expect(other.remaining).toBe(1_000)
 })
 
-it('has eight fields, plain and enumerable, whatever the answer', () => {
+it('a decision has eight plain, enumerable fields, whether admitted or denied', () => {
   const limiter = new RateLimiter('1/minute', { clock })
   const times = ['resetMs', 'retryAfter', 'retryAfterMs']
   const fields = ['allowed', 'limit', 'limitResetMs', 'policy', 'remaining', ...times]
@@ -27,7 +27,7 @@ it('has eight fields, plain and enumerable, whatever the answer', () => {
   expect(limiter.check('k', 2)).toMatchObject(never)
 })
 
-it('survives the limiter and the collection of its memory', () => {
+it('a decision stays valid after its limiter is closed', () => {
   const limiter = new RateLimiter('5/minute', { clock })
   const decision = limiter.check('k')
   limiter.close()
@@ -43,7 +43,7 @@ it('survives the limiter and the collection of its memory', () => {
   })
 })
 
-it('a call that throws leaves the key of the call before as it was', () => {
+it('a call that throws does not change the key of the call before', () => {
   const limiter = new RateLimiter('5/minute')
   limiter.allow('a')
   expect(() => limiter.allow('b', -1)).toThrow(RangeError)
@@ -51,14 +51,14 @@ it('a call that throws leaves the key of the call before as it was', () => {
   expect([limiter.peek('a').remaining, limiter.peek('b').remaining]).toEqual([4, 4])
 })
 
-describe('where numbers outgrow 32 bits', () => {
+describe('numbers of more than 32 bits', () => {
   const border = 2 ** 31
   const algorithms = ['token-bucket', 'fixed-window', 'sliding-log'] as const
   const cases = algorithms.flatMap((algorithm) =>
     [border - 1, border, border + 1].map((windowMs) => ({ algorithm, windowMs })),
   )
 
-  it.each(cases)('$algorithm says $windowMs ms exactly', ({ algorithm, windowMs }) => {
+  it.each(cases)('$algorithm returns $windowMs ms exactly', ({ algorithm, windowMs }) => {
     const limiter = new RateLimiter({ count: 1, windowMs }, { algorithm, clock: new FakeClock() })
     const resets = { resetMs: windowMs, limitResetMs: windowMs }
     const admitted = { allowed: true, retryAfterMs: 0, retryAfter: 0 }
@@ -73,13 +73,13 @@ describe('where numbers outgrow 32 bits', () => {
     expect(limiter.peek('k')).toEqual({ ...still, ...denied })
   })
 
-  it.each([border - 1, border, border + 1])('a block of %d ms is told exactly', (ms) => {
+  it.each([border - 1, border, border + 1])('a block of %d ms is returned exactly', (ms) => {
     const limiter = new RateLimiter('1/minute', { clock: new FakeClock() })
     limiter.block('k', ms)
     expect(limiter.peek('k')).toMatchObject({ allowed: false, retryAfterMs: ms, resetMs: ms })
   })
 
-  it('one limiter answers on both sides in turn, as time passes and from key to key', () => {
+  it('one limiter returns values on both sides of 2**31 in turn, over time and between keys', () => {
     const time = new FakeClock()
     const limiter = new RateLimiter({ count: 1, windowMs: border + 2 }, { clock: time })
     limiter.check('old')
@@ -90,7 +90,7 @@ describe('where numbers outgrow 32 bits', () => {
     }
   })
 
-  it('either side of the border has the same eight fields', () => {
+  it('decisions on both sides of 2**31 have the same eight fields', () => {
     const fields = [border - 1, border].map((windowMs) => {
       const limiter = new RateLimiter({ count: 1, windowMs }, { clock })
       return Object.keys(limiter.check('k')).sort()

@@ -10,17 +10,17 @@ function areDistinct(keys: readonly string[]): void {
   limiter.close()
 }
 
-it('every lone surrogate is a key of its own, and none is the replacement character', () => {
+it('every lone surrogate is a separate key, and none equals the replacement character', () => {
   const lone = Array.from({ length: 2_048 }, (_, i) => String.fromCharCode(0xd800 + i))
   areDistinct([...lone, '\ufffd', '\ufffd\ufffd', 'k\ufffd', ...lone.map((unit) => `k${unit}`)])
 })
 
-it('every code unit from 0 to 255 counts, wherever it stands', () => {
+it('every code unit from 0 to 255 is significant, at every position', () => {
   const units = Array.from({ length: 256 }, (_, i) => String.fromCharCode(i))
   areDistinct(units.flatMap((unit) => [unit, `a${unit}b`, `a${unit}c`, `${unit}${unit}`]))
 })
 
-it('texts that a narrower encoding would merge stay apart', () => {
+it('texts that a narrower encoding would merge are separate keys', () => {
   areDistinct([
     'A',
     '\u0141',
@@ -35,15 +35,15 @@ it('texts that a narrower encoding would merge stay apart', () => {
   areDistinct(['\u{1d56c}', '\u{1f600}', '\u{1f601}', '\ud83d', '\ude00'])
 })
 
-it('numbers in disguise are texts', () => {
+it('numeric strings are compared as text', () => {
   areDistinct(['1', '01', '1e3', '1000', ' 1', '1 ', '1.0', '+1', '-0', '0', ''])
 })
 
-it('names that objects answer to are keys like any other', () => {
+it('property names of objects are ordinary keys', () => {
   areDistinct([...Object.getOwnPropertyNames(Object.prototype), 'prototype', 'then'])
 })
 
-it('length is no obstacle, and every unit counts, also of a megabyte', () => {
+it('long keys work, and every code unit is significant, also of a megabyte', () => {
   const lengths = [
     8, 15, 16, 63, 64, 250, 251, 252, 253, 255, 256, 257, 258, 1_023, 1_024, 70_000, 1_000_000,
   ]
@@ -54,7 +54,7 @@ it('length is no obstacle, and every unit counts, also of a megabyte', () => {
   }
 })
 
-it('a key that was cut from a long header is that key, and so is one that was put together', () => {
+it('a key cut from a long text or concatenated equals the same key written directly', () => {
   const limiter = new RateLimiter('2/year')
   const header = `${'h'.repeat(16_000)}user:42`
   expect(limiter.check(header.slice(-7)).remaining).toBe(1)

@@ -19,7 +19,7 @@ function cutFrom(characters: number, n: number): string {
   return Buffer.from(text).toString().slice(-20)
 }
 
-test('a thousand limiters hold on to few of the texts their last keys were cut from', () => {
+test('a thousand limiters keep in memory few of the texts that their last keys were cut from', () => {
   const limiters = Array.from(
     { length: 1_000 },
     (_, i) => new RateLimiter(`${i + 1}/hour`, { capacity: 8 }),
@@ -38,7 +38,7 @@ test('a thousand limiters hold on to few of the texts their last keys were cut f
   expect(heap() - before).toBeLessThan(4e6)
 })
 
-test('the last key of an idle limiter is let go of, and is the same key when it comes back', async () => {
+test('an idle limiter releases its last key, and counts it correctly when it returns', async () => {
   const limiter = new RateLimiter('4/hour', { capacity: 8 })
   onTestFinished(() => limiter.close())
   const before = heap()

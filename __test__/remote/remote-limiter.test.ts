@@ -140,7 +140,7 @@ afterEach(async () => {
   for (const limiter of opened.splice(0)) await limiter.close()
 })
 
-test('a limiter in any store decides, remembers denials, and gives back', async () => {
+test('a limiter on a test store decides, remembers denials, and refunds', async () => {
   const store = new Store('5/hour')
   const limiter = limiterOn(store)
   expect(await limiter.ready()).toEqual({ available: true, reason: undefined })
@@ -163,7 +163,7 @@ test('a limiter in any store decides, remembers denials, and gives back', async 
   expect(() => (limiter as unknown as RateLimiter).allow('a')).toThrow('promises')
 })
 
-test('a lease serves most calls without the store, and what is left is given back', async () => {
+test('a lease serves most calls without the store, and unused units are returned', async () => {
   const store = new Store('5/hour')
   const limiter = limiterOn(store, { lease: { size: 4, ttl: '1 minute' } })
   const all = await Promise.all(Array.from({ length: 3 }, () => limiter.check('a')))
@@ -174,7 +174,7 @@ test('a lease serves most calls without the store, and what is left is given bac
   expect((await other.peek('a')).remaining).toBe(2)
 })
 
-test('while the store is silent each call ends by its deadline, then at once, and the store is asked again when it is back', async () => {
+test('while the store is silent calls end by their deadline, then at once; the store is used again when it answers', async () => {
   const store = new Store('5/hour')
   const changes: StoreChange[] = []
   const onStoreChange = (change: StoreChange): number => changes.push(change)
@@ -200,7 +200,7 @@ test('while the store is silent each call ends by its deadline, then at once, an
   expect((await limiter.check('a')).remaining, 'counted in the store').toBe(4)
 })
 
-test('a store that cannot be reached is waited for once, for connectTimeoutMs', async () => {
+test('calls wait for a store that cannot be reached once, for connectTimeoutMs', async () => {
   const store = new Store('5/hour')
   store.state = 'broken'
   const onStoreChange = (): void => {}
@@ -211,7 +211,7 @@ test('a store that cannot be reached is waited for once, for connectTimeoutMs', 
   expect(await limiter.ready()).toEqual({ available: false, reason: 'refused' })
 })
 
-test('callers wait in the order in which they came, and are turned away when the limiter is closed', async () => {
+test('waits are served in order, and reject when the limiter is closed', async () => {
   const store = new Store('5/hour')
   const limiter = limiterOn(store)
   for (let i = 0; i < 5; i++) await limiter.check('a')

@@ -91,7 +91,7 @@ describe('round trips', () => {
     expect(store.sets - sets).toBe(1)
   })
 
-  it('a denial, a peek and a refund of nothing write nothing', async () => {
+  it('a denial, a peek and a refund without a charge write nothing', async () => {
     const store = new MapStore()
     const limiter = limiterIn(store, '1/minute', { localDenials: false })
     await limiter.check('k')
@@ -103,7 +103,7 @@ describe('round trips', () => {
     expect(store.sets).toBe(sets)
   })
 
-  it('a denied key is denied without asking the store, as localDenials says', async () => {
+  it('a denied key is denied without the store, for as long as localDenials says', async () => {
     const store = new MapStore()
     const limiter = limiterIn(store, '1/minute')
     await limiter.check('k')
@@ -114,7 +114,7 @@ describe('round trips', () => {
     expect(limiter.stats()).toMatchObject({ deniedLocally: 1 })
   })
 
-  it('with a lease most units need no round trip', async () => {
+  it('with a lease most calls need no round trip', async () => {
     const store = new MapStore()
     const limiter = limiterIn(store, '100/hour', { lease: { size: 10 } })
     await limiter.ready()
@@ -153,7 +153,7 @@ describe('wait', () => {
 })
 
 describe('keys', () => {
-  it('are printable ASCII of at most 250 characters, whatever prefix, name and key are', async () => {
+  it('are printable ASCII of at most 250 characters, for any prefix, name and key', async () => {
     const store = new MapStore()
     const names = ['', 'api', 'a b\r\n', 'x'.repeat(128), '\u00e9\ud800'.slice(0, 1)]
     for (const name of names) {
@@ -168,7 +168,7 @@ describe('keys', () => {
     expect(store.records).toHaveLength(names.length * 4 * 5)
   })
 
-  it('other limits or another algorithm have other keys', async () => {
+  it('differ between limits and between algorithms', async () => {
     const store = new MapStore()
     for (const limits of ['5/minute', '6/minute', '5/hour']) {
       await limiterIn(store, limits).check('k')
@@ -216,7 +216,7 @@ describe('a store that fails', () => {
     expect(store.records).toEqual([])
   })
 
-  it('is asked again when it answers again, and the outage is reported once, for all limiters', async () => {
+  it('is used again when it answers, and the outage is reported once for all limiters', async () => {
     const store = new MapStore()
     const limiters = [limiterIn(store), limiterIn(store, '6/minute')]
     await Promise.all(limiters.map((limiter) => limiter.ready()))
@@ -233,7 +233,7 @@ describe('a store that fails', () => {
     expect((await limiters[0]?.check('k'))?.remaining).toBe(4)
   })
 
-  it('that was never there: calls wait for connectTimeoutMs, then onError decides', async () => {
+  it('from the start: calls wait for connectTimeoutMs, then onError decides', async () => {
     const store = new MapStore()
     store.fault = () => Promise.reject(new Error('no'))
     const options = { connectTimeoutMs: 150, onError: 'closed', onStoreChange: () => {} } as const
@@ -244,7 +244,7 @@ describe('a store that fails', () => {
     expect(await limiter.ready()).toEqual({ available: false, reason: 'disconnected' })
   })
 
-  it('contention that lasts until the deadline is a failure, but the store is not away', async () => {
+  it('by contention until the deadline: the call fails, but the store does not count as away', async () => {
     const store = new MapStore()
     const options = { onError: 'closed', deadlineMs: 40, localDenials: false } as const
     const limiter = limiterIn(store, '5/minute', options)
@@ -257,7 +257,7 @@ describe('a store that fails', () => {
     expect(limiter.stats()).toMatchObject({ outages: 0, failures: { timeout: 5 } })
   })
 
-  it('a call that is too late is not charged', async () => {
+  it('with a late answer: the call is not charged', async () => {
     const store = new MapStore()
     const limiter = limiterIn(store, '5/minute', { deadlineMs: 30, onStoreChange: () => {} })
     await limiter.ready()
@@ -270,7 +270,7 @@ describe('a store that fails', () => {
 })
 
 describe('values that this limiter did not write', () => {
-  it('are neither trusted nor taken for none, and warned of once', async () => {
+  it('are neither used nor treated as absent, and cause one warning', async () => {
     const store = new MapStore()
     const limiter = limiterIn(store, '5/minute', { onError: 'closed', localDenials: false })
     await limiter.check('k')
@@ -288,7 +288,7 @@ describe('values that this limiter did not write', () => {
 })
 
 describe('the clock', () => {
-  it("is the store's own where it tells it, and never steps back", async () => {
+  it('is that of the store if it has one, and never steps back', async () => {
     const store = new MapStore()
     let nowMs = 1_796_083_200_000
     const telling: Store = {
@@ -311,7 +311,7 @@ describe('the clock', () => {
 })
 
 describe('closing', () => {
-  it('the last limiter closes the store, and later calls reject', async () => {
+  it('the last limiter of a store closes it, and later calls reject', async () => {
     const store = new MapStore()
     const [one, other] = [limiterIn(store), limiterIn(store)]
     await one.close()
@@ -339,7 +339,7 @@ describe('option storage', () => {
     expect(make).toThrow(expect.objectContaining({ code: 'INVALID_OPTION', message: text }))
   })
 
-  it('a limiter decides by its own limits, and takes none beside them', async () => {
+  it('given a limiter, uses the limits of that limiter, and refuses others', async () => {
     const limiter = new RateLimiter('2/minute')
     const any = createLimiter({ storage: limiter })
     expect(any.limits).toBe(limiter.limits)
@@ -353,7 +353,7 @@ describe('option storage', () => {
     await asynchronous.close()
   })
 
-  it('limits that are a function need a storage of ours', () => {
+  it('limits that are a function are refused with a storage that is a custom store', () => {
     const options = { limits: () => '5/minute', storage: new MapStore() }
     expect(() => rateThrottle(options as never)).toThrow(/limits must be fixed limits/)
   })
@@ -361,7 +361,7 @@ describe('option storage', () => {
   it.each([
     ['a store', { limits: '2/minute', storage: new MapStore() }],
     ['a limiter', { storage: new RateLimiter('2/minute') }],
-  ])('an adapter takes %s', async (_, options) => {
+  ])('an adapter accepts %s', async (_, options) => {
     const throttle = rateThrottle({ ...options, key: () => 'k' })
     const server = createServer(throttle.wrap((_request, response) => response.end('ok')))
     const url = await listen(server)

@@ -34,38 +34,41 @@ const PROXY_SETTINGS: readonly [string, unknown][] = [
   ['2', 2],
   ['a list without the peer', '10.0.0.0/8, 192.168.0.0/16'],
   ['an array without the peer', ['10.0.0.0/8']],
-  ['a function that believes everybody', () => true],
-  ['a function that believes one hop', (_: string, hop: number) => hop < 1],
-  ['a function that believes nobody', () => false],
+  ['a function that trusts all addresses', () => true],
+  ['a function that trusts one hop', (_: string, hop: number) => hop < 1],
+  ['a function that trusts no address', () => false],
   ['all of IPv4 in halves', ['0.0.0.0/1', '128.0.0.0/1']],
 ]
 const TRUST: readonly [string, Options['trust']][] = [
   ['a range without the peer', '10.0.0.0/8'],
   ['a list without the peer', ['10.0.0.0/8', '127.0.0.2']],
-  ['nobody', []],
+  ['an empty list', []],
   ['hops after a range without the peer', { proxies: '10.0.0.0/8', hops: 1 }],
   ['another header of the peer', { proxies: 'loopback', header: 'forwarded' }],
 ]
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it.each(PROXY_SETTINGS)(
-    'forged X-Forwarded-For earns nothing, proxy setting: %s (H1)',
+    'a forged X-Forwarded-For has no effect with the proxy setting %s (H1)',
     async (_, proxy) => {
       expect(await passed(name, {}, { proxy })).toBe(N)
     },
   )
 
-  it.each(TRUST)('nor with trust: %s, even if the framework believes (H1)', async (_, trust) => {
-    expect(await passed(name, { trust }, { proxy: 'loopback' })).toBe(N)
-  })
+  it.each(TRUST)(
+    'a forged X-Forwarded-For has no effect with trust: %s, even if the framework trusts it (H1)',
+    async (_, trust) => {
+      expect(await passed(name, { trust }, { proxy: 'loopback' })).toBe(N)
+    },
+  )
 
-  it('only who names the peer, or says it loudly, is believed (H1)', async () => {
+  it('a header is trusted only if the peer is named or TRUST_EVERYBODY is set (H1)', async () => {
     expect(await passed(name, {}, { proxy: 'loopback' })).toBe(REQUESTS)
     expect(await passed(name, { trust: 'loopback' })).toBe(REQUESTS)
     expect(await passed(name, { trust: TRUST_EVERYBODY })).toBe(REQUESTS)
   })
 
-  it('behind a named proxy the entry that the proxy wrote counts, whatever stands left of it (H1)', async () => {
+  it('behind a named proxy the entry that the proxy wrote is the client, with any entries left of it (H1)', async () => {
     for (const around of [{ proxy: 'loopback' }, {}]) {
       const { port } = await serve(name, { limits: `${N}/day`, trust: 'loopback' }, around)
       const texts = repeat(REQUESTS, (i) =>
@@ -76,7 +79,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('all of IPv6 is everybody too: a client over ::1 chooses no address (H1)', async () => {
+  it('a proxy range of all IPv6 is not followed: a client over ::1 cannot choose its address (H1)', async () => {
     const proxy = ['::/1', '8000::/1']
     const { port } = await serve(name, { limits: `${N}/day` }, { proxy, host: '::1' })
     const forged = repeat(50, (i) => ({
@@ -86,7 +89,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, forged)).toBe(N)
   })
 
-  it('one trusted hop believes the proxy, and nobody who goes round it (H2)', async () => {
+  it('one trusted hop trusts the proxy, and no client that bypasses it (H2)', async () => {
     const trust = { proxies: '127.0.0.2', hops: 1 }
     const { port } = await serve(name, { limits: `${N}/day`, trust }, { host: '0.0.0.0' })
     const headers = (i: number) => ({ 'x-forwarded-for': `198.51.100.${i}` })
@@ -96,7 +99,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, proxied)).toBe(50)
   })
 
-  it('what is no address makes no client: ports, brackets and junk behind a named proxy (H3)', async () => {
+  it('ports, brackets and invalid text behind a named proxy do not make clients (H3)', async () => {
     const junk = (i: number): string =>
       [`garbage${i}`, `"${i}"`, `[::${i}`, `1.2.3.${i + 256}`, `0x7f.${i}`, `${i}`, `::1%${i}`][
         i % 7
@@ -128,7 +131,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('the Forwarded header counts where it is the one that is named, over several lines too (H4)', async () => {
+  it('Forwarded is read where it is the named header, over several lines too (H4)', async () => {
     const trust = { proxies: 'loopback', header: 'forwarded' }
     const { port } = await serve(name, { limits: '1/day', trust })
     const from = (forwarded: string | string[]) => ({
@@ -153,14 +156,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('on a dual-stack socket each IPv4 client is one (H6)', async () => {
+  it('on a dual-stack socket each IPv4 client has a separate budget (H6)', async () => {
     const { port } = await serve(name, { limits: '1/day' }, { host: '::' })
     for (const from of ['127.0.0.2', '127.0.0.3']) {
       expect(await statuses(port, 2, { from })).toEqual([200, 429])
     }
   })
 
-  it('a client that is gone before the limiter runs is neither counted nor answered (H9)', async () => {
+  it('a client that disconnects before the limiter runs is neither counted nor served (H9)', async () => {
     let came = (): void => {}
     let left = (): void => {}
     const arrival = new Promise<void>((resolve) => {
@@ -188,7 +191,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('all public IPv6 is everybody too, whatever else is believed (H1)', async () => {
+it('a proxy range of all public IPv6 is not followed, whatever else is trusted (H1)', async () => {
   for (const name of FRAMEWORKS) {
     const { server, runs } = await serve(name, { limits: `${N}/day` }, { proxy: ['2000::/3'] })
     for (let i = 0; i < 50; i++) {

@@ -55,7 +55,7 @@ function watch(server: {
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it(`${PIPELINED} pipelined requests on one socket: exactly N (H88)`, async () => {
+  it(`${PIPELINED} pipelined requests on one socket: exactly N are served (H88)`, async () => {
     const { port, runs } = await serve(name, { limits: '321/day' })
     let admitted = 0
     for (let sent = 0; sent < PIPELINED; sent += 1_000) {
@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('nor more of a gigabyte from an address that is turned away (H89)', async () => {
+  it('of a gigabyte from an address on the deny list less than 128 KB are read (H89)', async () => {
     const { port, server } = await serve(name, { limits: '9/day', deny: '127.0.0.1' })
     const sockets = watch(server)
     expect(await upload(port, { 'content-length': GIGABYTE })).toBe(403)
@@ -90,7 +90,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('a small body is read and forgotten, and the connection lives on (H89)', async () => {
+it('a small body is read and dropped, and the connection stays open (H89)', async () => {
   const { port, server } = await serve('node:http', { limits: '1/day' })
   const sockets = watch(server)
   const body = 'x'.repeat(1_000)
@@ -118,7 +118,7 @@ async function serveHttp2(options: object, handlerMs?: number) {
   return { app, session, close, runs: () => runs }
 }
 
-it('1,000 HTTP/2 streams on one connection: exactly N, with the headers (H88)', async () => {
+it('1,000 HTTP/2 streams on one connection: exactly N are served, with the headers (H88)', async () => {
   const { session, close, runs } = await serveHttp2({ limits: '77/day', headers: 'both' })
   const seen = await Promise.all(repeat(1_000, () => stream(session)))
   expect(seen.filter((status) => status === 200)).toHaveLength(77)
@@ -127,7 +127,7 @@ it('1,000 HTTP/2 streams on one connection: exactly N, with the headers (H88)', 
   await close()
 })
 
-it('1,000 HTTP/2 streams, reset before they are answered: N handler runs, and nothing is given back (H88)', async () => {
+it('1,000 HTTP/2 streams, reset before their response: N handler runs, and no refund (H88)', async () => {
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options, 300)
   for (let i = 0; i < 10; i++)
@@ -142,20 +142,20 @@ it('1,000 HTTP/2 streams, reset before they are answered: N handler runs, and no
   await close()
 })
 
-it('1,000 HTTP/2 streams, reset at random: whoever is admitted afterwards is one handler run (H88)', async () => {
+it('1,000 HTTP/2 streams, reset at random: each later admission is one handler run (H88)', async () => {
   const options = { limits: '50/day', countWhen: 'failure' }
   const { session, close, runs } = await serveHttp2(options)
   for (let i = 0; i < 10; i++)
     await Promise.all(repeat(100, () => stream(session, Math.random() * 3)))
   const early = runs()
-  // Those that were answered before the reset have earned theirs back; nobody else has.
+  // Those that were answered before the reset have earned theirs back; no other process has.
   const seen = await Promise.all(repeat(200, () => stream(session)))
   expect(seen.filter((status) => status !== 200 && status !== 429)).toEqual([])
   expect(runs() - early).toBe(seen.filter((status) => status === 200).length)
   await close()
 })
 
-it('a gigabyte over HTTP/2 for a denied key: no more than its flow-control window is read (H89)', async () => {
+it('a gigabyte over HTTP/2 for a denied key: at most its flow-control window is read (H89)', async () => {
   const { app, session, close } = await serveHttp2({ limits: '1/day' })
   const sockets = watch(app.server)
   await stream(session)
@@ -171,7 +171,7 @@ it('a gigabyte over HTTP/2 for a denied key: no more than its flow-control windo
   await close()
 })
 
-it('thousands of limiters, made and closed, leave no handle and no memory; the process ends by itself (H95)', async () => {
+it('thousands of limiters, made and closed, leave no handle and no memory, and the process ends (H95)', async () => {
   const { code, out, err } = await run('security/cycles.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { handles, grownMb } = JSON.parse(out)

@@ -6,7 +6,7 @@ interface Limit {
   readonly windowMs: number
 }
 
-/** Any headers, whoever set them. */
+/** Any headers, of the limiter or not. */
 type Headers = Readonly<Record<string, unknown>> & { readonly ratelimit?: unknown }
 
 const LEGACY = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']

@@ -82,7 +82,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     )
 
   it.each(FAILURES)(
-    'a key function that %s: by address, or refused, and a skip exempts nobody (H84)',
+    'a key function that %s: the address is the key, or 500; a skip that does so exempts no request (H84)',
     async (_, fail) => {
       let told = 0
       const onError = (): number => told++
@@ -97,7 +97,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   )
 
   it.each(FAILURES)(
-    'limits or a cost that %s: 500 that says nothing, and the handler never runs (H84, H113)',
+    'limits or a cost function that %s: 500 without details, and the handler does not run (H84, H113)',
     async (_, fail) => {
       for (const options of [{ limits: fail }, { cost: fail }]) {
         const { port, runs } = await start({ ...options, onError: () => {} })
@@ -111,7 +111,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('hooks that throw or reject change nothing and end no process (H85)', async () => {
+  it('hooks that throw or reject change no response and do not end the process (H85)', async () => {
     for (const [, fail] of FAILURES) {
       const hooks = { onAdmit: fail, onDeny: fail, onError: fail } as Options
       const { port } = await start({ ...hooks, skip: fail })
@@ -119,14 +119,14 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('an outcome function that throws or rejects lets the request count, and ends no process (H85)', async () => {
+  it('a request counts if its outcome function throws or rejects, and the process goes on (H85)', async () => {
     for (const [, fail] of FAILURES) {
       const { port } = await start({ countWhen: fail as never, onError: () => {} })
       expect(await statuses(port, 3)).toEqual([200, 200, 429])
     }
   })
 
-  it('one part of a key that throws while another rejects ends no process (H85)', async () => {
+  it('a key of which one part throws and another rejects does not end the process (H85)', async () => {
     const parts = FAILURES.map(([, fail]) => fail as never)
     const { port } = await start({ key: allOf(...parts.reverse()), onError: () => {} })
     expect(await statuses(port, 3)).toEqual([200, 200, 429])
@@ -134,7 +134,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(other.port, 3)).toEqual([200, 200, 429])
   })
 
-  it('a handler of refusals that throws or rejects leaves a refusal (H85)', async () => {
+  it('a refusal handler that throws or rejects leaves a refusal (H85)', async () => {
     const thrown = [undefined, null, 0, '', false, 'route', 'router', SECRET]
     const throwing = thrown.map((value) => () => {
       throw value
@@ -162,7 +162,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('two accounts, one of them real and in use: byte-identical answers, with headers off (H114)', async () => {
+  it('with headers: false an existing account in use and an unknown one get byte-identical answers (H114)', async () => {
     const login = { path: '/', run: () => ({ status: 401, body: 'no' }) }
     const { port } = await start(
       { key: keyOf, headers: false, limits: '5/day' },
@@ -180,7 +180,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await tries('root')).toEqual(await tries('nobody'))
   })
 
-  it('10,000 denials, forged headers and failing hooks: no more than one line for each kind (H117)', async () => {
+  it('10,000 denials, forged headers and failing hooks log one line of each kind (H117)', async () => {
     const lines: string[] = []
     const onWarning = (warning: Error & { code?: string }): number => lines.push(warning.code ?? '')
     process.on('warning', onWarning)

@@ -50,7 +50,7 @@ function answer(limiter: ReturnType<typeof rateThrottle>): Record<string, unknow
 }
 
 describe('headers of random policies (H112)', () => {
-  it(`${POLICIES.toLocaleString('en')} of them come out of an independent parser as they went in`, () => {
+  it(`${POLICIES.toLocaleString('en')} policies are read back unchanged by an independent parser`, () => {
     const random = randomFor('policies')
     const algorithms = ['token-bucket', 'sliding-window', 'fixed-window'] as const
     for (let made = 0; made < POLICIES; ) {
@@ -71,7 +71,7 @@ describe('headers of random policies (H112)', () => {
     }
   })
 
-  it('and figures are numbers of at most 15 digits, whatever the limit', () => {
+  it('figures are integers of at most 15 digits, for any limit', () => {
     const limits = [
       { count: 1e9, windowMs: 1_000 },
       { count: 1, windowMs: 315_360_000_000 },
@@ -81,7 +81,7 @@ describe('headers of random policies (H112)', () => {
     limiter.close()
   })
 
-  it('a name that is no printable ASCII stops the start', () => {
+  it('a name that is not printable ASCII stops the start', () => {
     for (const policy of ['naïve', 'a\r\nset-cookie: x', '\0', '', 'x'.repeat(65), '\u007f', 'é']) {
       expect(() => rateThrottle({ limits: '1/s', policy }), policy).toThrow(/policy/)
     }
@@ -89,7 +89,7 @@ describe('headers of random policies (H112)', () => {
 })
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('what would forge a second policy is a name like any other, over a socket too (H112)', async () => {
+  it('a name that looks like a second policy stays one name, over a socket too (H112)', async () => {
     const policy = 'a";r=999999;t=0, "b'
     const { port } = await serve(name, { limits: '1/minute', policy, headers: 'both' })
     for (let i = 0; i < 2; i++) {
@@ -99,7 +99,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('nothing in a header tells who the caller is (H115)', async () => {
+  it('no header identifies the caller (H115)', async () => {
     const key = (): string => 'secret-caller'
     for (const headers of ['legacy', 'draft', 'both'] as const) {
       const { port } = await serve(name, { limits: '1/minute', key, headers, problem: true })

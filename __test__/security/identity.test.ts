@@ -9,7 +9,7 @@ const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 const network = (group: number, host: number): string => `2001:db8:1:${group.toString(16)}::${host}`
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('1,000 addresses of one /64 are one client, two /64s are two (H5)', async () => {
+  it('1,000 addresses of one /64 are one client, those of two /64s are two (H5)', async () => {
     const { port } = await serve(name, BEHIND)
     expect(
       await admitted(
@@ -25,7 +25,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ).toBe(5)
   })
 
-  it('a wider network may have a limit of its own beside that (H5)', async () => {
+  it('a wider network may have a second limit beside that (H5)', async () => {
     const beside = { ...BEHIND, limits: '20/day', key: byIp({ ipv6: 48 }) }
     const { port } = await serve(name, BEHIND, { beside })
     expect(
@@ -39,7 +39,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(headers['x-ratelimit-limit']).toBe('20')
   })
 
-  it('a zone in a forwarded header is no address, so the proxy answers for it (H8)', async () => {
+  it('an entry with a zone in a forwarded header is invalid, so the proxy is the client (H8)', async () => {
     const { port } = await serve(name, BEHIND)
     expect(
       await admitted(
@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['an empty text', ''],
     ['a promise of nothing', Promise.resolve(undefined)],
   ])(
-    'without a key (%s) a request is refused, or counted with others, or by its address (H9)',
+    'a request without a key (%s) is refused, or counted in a shared bucket, or by its address (H9)',
     async (_, key) => {
       const serveWith = (options: Options) =>
         serve(name, { limits: '2/day', key: () => key, ...options }, { host: '0.0.0.0' })
@@ -78,7 +78,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('"undefined" and "null" are names like any other (H9)', async () => {
+  it('"undefined" and "null" are ordinary keys (H9)', async () => {
     const { port } = await serve(name, { limits: '1/day', key: byHeader('x-api-key') })
     expect(await statuses(port, 2)).toEqual([400, 400])
     for (const key of ['undefined', 'null', 'shared']) {
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('what is no key is an error, told to onError, and counts by address: no two objects are one caller (H10)', async () => {
+  it('an invalid key is an error passed to onError, and the request counts by address: two objects are not one caller (H10)', async () => {
     const bad = [
       { a: 1 },
       { b: 2 },
@@ -117,7 +117,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('1 and "1" are the same caller, by rule (H10)', async () => {
+  it('1 and "1" are the same caller (H10)', async () => {
     let asked = 0
     const { port } = await serve(name, {
       limits: '2/day',
@@ -126,7 +126,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 3)).toEqual([200, 200, 429])
   })
 
-  it('100 spellings of one account are one caller, if told to fold them (H11)', async () => {
+  it('100 spellings of one account are one caller with the normalize option (H11)', async () => {
     const spellings = repeat(100, (i) => {
       const text = [...'ada@example.test']
         .map((c, at) => ((i >> (at % 7)) & 1 ? c.toUpperCase() : c))
@@ -146,7 +146,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await admitted(port, questions)).toBe(5)
   })
 
-  it('by account and by address together: neither many addresses nor many accounts help (H11)', async () => {
+  it('with limits by account and by address neither many addresses nor many accounts raise the total (H11)', async () => {
     const account = byUser(({ headers }: IncomingMessage) => String(headers['x-account']))
     const byAddress = { limits: '10/day', trust: 'loopback' } as const
     const beside = { limits: '3/day', key: account }
@@ -168,7 +168,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ).toBe(10)
   })
 
-  it('lists mean the address in every spelling, and no neighbour in its /64 (H12)', async () => {
+  it('lists match an address in every spelling, and no other address of its /64 (H12)', async () => {
     const allow = ['2001:db8::1', '198.51.100.0/31']
     const { port } = await serve(name, {
       ...BEHIND,

@@ -26,7 +26,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('a caller who chooses his key shares no budget with another route (H14)', async () => {
+  it('a caller that chooses its key cannot use the budget of another route (H14)', async () => {
     const key = ({ headers }: IncomingMessage): string => String(headers['x-key'])
     const limits = { limits: '1/day', key }
     const routes = [
@@ -40,7 +40,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect((await asks('/a-b', 'K')).status).toBe(429)
   })
 
-  it('names that objects answer to, and bytes that others obey, are keys like any other (H17, H20)', async () => {
+  it('property names of objects and control characters are ordinary keys (H17, H20)', async () => {
     const key = ({ headers }: IncomingMessage): string =>
       decodeURIComponent(String(headers['x-key']))
     const before = Object.getOwnPropertyNames(Object.prototype).sort()
@@ -70,16 +70,16 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('100,000 random lists of parts: two keys are equal exactly if the lists are (H13)', () => {
+it('of 100,000 random lists of parts two keys are equal exactly if the lists are (H13)', () => {
   const random = randomFor('parts of keys')
-  const nobody = { client: () => undefined, header: () => undefined }
+  const noClient = { client: () => undefined, header: () => undefined }
   const letters = ['a', ':', '1', '2', '0', '\0', 'é', '\ud83d', ',', '_']
   const seen = new Map<string, string>()
   for (let i = 0; i < 100_000; i++) {
     const parts = Array.from({ length: random.integer(1, 4) }, () =>
       Array.from({ length: random.integer(1, 4) }, () => random.pick(letters)).join(''),
     )
-    const key = String(allOf(...parts.map((part) => () => part))({}, nobody))
+    const key = String(allOf(...parts.map((part) => () => part))({}, noClient))
     const list = JSON.stringify(parts)
     if (seen.has(key)) expect(seen.get(key)).toBe(list)
     seen.set(key, list)
@@ -87,7 +87,7 @@ it('100,000 random lists of parts: two keys are equal exactly if the lists are (
   expect(new Set(seen.values()).size).toBe(seen.size)
 })
 
-it('keys cut from long headers hold none of them (H19)', async () => {
+it('keys cut from long headers do not keep the headers in memory (H19)', async () => {
   const { code, out, err } = await run('security/pinned.mjs', [], {}, ['--expose-gc'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   const { admitted, grownMb } = JSON.parse(out)
@@ -95,8 +95,8 @@ it('keys cut from long headers hold none of them (H19)', async () => {
   expect(grownMb).toBeLessThan(5)
 })
 
-it('a million keys that a weak hash would merge: none is taken for another (H21, H22)', () => {
-  // Integer-like texts, which V8's own hash once made predictable, and texts that differ in one unit.
+it('a million keys that a weak hash would merge have separate budgets (H21, H22)', () => {
+  // Integer-like texts, whose hash was once predictable in V8, and texts that differ in one unit.
   const limiter = new RateLimiter('1/year', { capacity: 4_000_000 })
   let admitted = 0
   for (let i = 0; i < 500_000; i++) {

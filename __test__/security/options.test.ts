@@ -88,7 +88,7 @@ describe.each(ADAPTERS)('%s', (_, make) => {
     }
   })
 
-  it('what rivals call their options is no option of ours (H124)', async () => {
+  it('option names of other packages are refused (H124)', async () => {
     const rivals = [
       'max',
       'windowMs',
@@ -122,7 +122,7 @@ const POLLUTED: Readonly<Record<string, unknown>> = {
 
 describe.each(FRAMEWORKS)('%s', (name) => {
   it.each(Object.entries(POLLUTED))(
-    'a polluted Object.prototype.%s admits nobody (H123)',
+    'a polluted Object.prototype.%s admits no request (H123)',
     async (property, value) => {
       const routes = [{ path: '/own', limits: { limits: '2/day' } as Options }]
       Object.defineProperty(Object.prototype, property, {

@@ -20,7 +20,7 @@ const slow = async (): Promise<Result> => {
 }
 
 describe.each(FRAMEWORKS)('%s', (name) => {
-  it('routes of one group have one budget, and no other route has it', async () => {
+  it('routes of one group have one budget, which no other route shares', async () => {
     const limits = { limits: '3/day', scope: `peers ${name}` }
     const routes = [
       { path: '/a', limits },
@@ -32,7 +32,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 1)).toEqual([200])
   })
 
-  it('what backoff says is what it does: not a moment earlier, and no later', async () => {
+  it('a block by steps ends exactly at its Retry-After', async () => {
     const clock = new FakeClock()
     const blockFor = ['5 seconds', '20 seconds', '60 seconds']
     const { port } = await serve(name, { limits: '1/second', blockFor, clock })
@@ -46,7 +46,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('a limit beside the global one runs too', async () => {
+  it('a route limit beside the global one is applied too', async () => {
     const around = { beside: { limits: '2/day' } }
     const { port } = await serve(name, { limits: '9/day' }, around)
     expect(await statuses(port, 4)).toEqual([200, 200, 429, 429])
@@ -65,7 +65,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 3, from('victim'))).toEqual([429, 429, 429])
   })
 
-  it('behind a named proxy each client has a budget; a count or "true" is told of and gives none away', async () => {
+  it('behind a named proxy each client has a budget; a hop count or true causes a warning and trusts no header', async () => {
     const from = (i: number) => ({ headers: { 'x-forwarded-for': `198.51.100.${i}` } })
     const named = await serve(name, { limits: '1/day' }, { proxy: '127.0.0.1' })
     expect(await admitted(named.port, repeat(5, from))).toBe(5)
@@ -86,7 +86,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['in one list', { limits: ['1/second', '9/day'] }, undefined],
     ['in two limiters', { limits: '9/day' }, { limits: '1/second' }],
     ['in two limiters, the other way round', { limits: '1/second' }, { limits: '9/day' }],
-  ])('10: of several limits %s, none is charged when one refuses', async (_, options, beside) => {
+  ])('of several limits %s, none is charged when one refuses', async (_, options, beside) => {
     const clock = new FakeClock()
     const fixed = { algorithm: 'fixed-window', clock } as const
     const around = beside === undefined ? {} : { beside: { ...beside, ...fixed } }
@@ -104,7 +104,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('a request that costs more than is left, or than the limit, is charged nothing', async () => {
+  it('a request that costs more than what is left, or than the limit, is not charged', async () => {
     const cost = ({ headers }: { headers: Record<string, unknown> }): number =>
       Number(headers['x-cost'])
     const { port } = await serve(name, { limits: '5/day', cost })
@@ -113,7 +113,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 3, costing(10))).toEqual([429, 429, 429])
     expect(await statuses(port, 3, costing(3))).toEqual([429, 429, 429])
     expect(await statuses(port, 3, costing(1))).toEqual([200, 200, 429])
-    // Waiting would not help whoever asks for more than the limit: no time is named.
+    // Waiting would not help a cost above the limit: no time is named.
     expect((await ask(port, costing(10))).headers['retry-after']).toBeUndefined()
   })
 
@@ -126,7 +126,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('Fastify: a hook of a route beside the plugin runs too, and routes need not wait for the plugin', async () => {
+it('Fastify: a route hook beside the plugin runs too, and routes may be added before the plugin is ready', async () => {
   const app = Fastify()
   app.register(limitFastify, { limits: '3/day' })
   app.get('/', () => 'ok')
@@ -139,7 +139,7 @@ it('Fastify: a hook of a route beside the plugin runs too, and routes need not w
   await app.close()
 })
 
-it('Express: routes from before the limiter are told of', async () => {
+it('Express: routes from before the limiter cause a warning', async () => {
   const app = express()
   app.get('/early', (_, response) => void response.send('ok'))
   app.use(rateThrottle({ limits: '1/day' }))

@@ -9,7 +9,7 @@ import { ask, repeat, statuses, text } from '../http/client.ts'
 import { type Asked, FRAMEWORKS, type Result, serve } from '../http/serve.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-/** Resolves when there is nobody left to answer. */
+/** Resolves when there is no client left to answer. */
 const gone = (response: ServerResponse): Promise<void> =>
   response.destroyed ? Promise.resolve() : new Promise((resolve) => response.once('close', resolve))
 
@@ -22,7 +22,7 @@ async function abort(port: number, random: Random): Promise<void> {
   socket.destroy()
 }
 
-/** So many calls, a hundred at a time. */
+/** Makes `count` calls, a hundred at a time. */
 async function crowd(count: number, call: () => Promise<unknown>): Promise<void> {
   for (let done = 0; done < count; done += 100) await Promise.all(repeat(100, call))
 }
@@ -32,10 +32,10 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['failure', 1_000],
     ['success', 200],
   ] as const)(
-    'countWhen %s, %d requests aborted at random repeat: N handler runs at most, and none after (H86)',
+    'countWhen %s: %d requests aborted at random cause at most N handler runs, and none afterwards (H86)',
     async (countWhen, count) => {
       const random = randomFor(`aborts ${name} ${countWhen}`)
-      // Whatever it answers, nobody hears it: so nobody has earned anything back.
+      // The client does not receive the answer, whatever it is: so no request may be refunded.
       const run = async (_: Asked, response: ServerResponse): Promise<Result> => {
         await gone(response)
         return { status: random.pick([200, 500]) }
@@ -49,7 +49,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('among clients that stay and earn it back, those that hang up get N runs at most (H86)', async () => {
+  it('beside clients that get refunds, clients that disconnect get at most N handler runs (H86)', async () => {
     const random = randomFor(`some abort ${name}`)
     let aborted = 0
     const run = async (request: Asked, response: ServerResponse): Promise<Result> => {
@@ -71,7 +71,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 2)).toEqual([429, 429])
   })
 
-  it('requests that wait behind others on a connection are settled when it closes (H86, H88)', async () => {
+  it('requests that wait for pipelined requests of another connection are refused when that connection closes (H86, H88)', async () => {
     const run = async (request: Asked): Promise<Result> => {
       if (request.url === '/never') await new Promise(() => {})
       return { status: 200 }
@@ -92,7 +92,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 
   it.each(['fixed-window', 'sliding-log', 'sliding-window', 'token-bucket'] as const)(
-    'a refund that comes after its window gives nothing to the next one: %s (H87)',
+    'a refund after its window adds nothing to the next one: %s (H87)',
     async (algorithm) => {
       const clock = new FakeClock()
       let finish = (): void => {}
@@ -120,7 +120,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   )
 })
 
-it('behind a refund that fails, others are answered all the same (H85, H86)', async () => {
+it('after a refund that fails other requests are still answered (H85, H86)', async () => {
   const denied = { ...open, allowed: false, remaining: 0, retryAfterMs: 1_000 }
   for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
     let left = 1

@@ -18,7 +18,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     expect(await statuses(port, 1)).toEqual([429])
   })
 
-  it('HEAD takes from the budget of GET, on a route of its own limits too (H81)', async () => {
+  it('HEAD uses the budget of GET, also on a route with its own limits (H81)', async () => {
     const routes = [{ path: '/own', limits: '2/day' }]
     for (const path of ['/', '/own']) {
       const options = path === '/' ? { limits: '2/day' } : {}
@@ -63,7 +63,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     ['rejects', () => Promise.reject(new Error('boom'))],
     ['answers 503', () => ({ status: 503 })],
   ])(
-    'H90 a handler that %s has been counted, and its answer carries the headers',
+    'a request whose handler %s is counted, and its response has the headers (H90)',
     async (_, run) => {
       const { port, runs } = await serve(
         name,
@@ -79,7 +79,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 
-  it('a response that somebody ends while a key is waited for stays as it is (H91)', async () => {
+  it('a response that ends while the key is awaited is not changed (H91)', async () => {
     const key = (request: object): Promise<string> => {
       // Fastify's request has the bare one inside.
       const bare = 'raw' in request ? (request.raw as object) : request
@@ -101,7 +101,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     }
   })
 
-  it('fifty spellings of a path that reach the handler are one budget (H96)', async () => {
+  it('fifty spellings of a path that reach one handler share one budget (H96)', async () => {
     const routes = [{ path: '/login', limits: '3/day' }]
     const { port, runs } = await serve(name, {}, { routes })
     const tricks = ['/login', '/LOGIN', '/login/', '//login', '/%6cogin', '/log%69n', '/login?a=1']
@@ -128,7 +128,7 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   })
 })
 
-it('node:http as it is: whatever the method, path or upgrade, one budget (H80)', async () => {
+it('node:http: all methods, paths and upgrades share one budget (H80)', async () => {
   const { port, runs } = await serve('node:http', { limits: '3/day' })
   const methods = ['GET', 'HEAD', 'OPTIONS', 'PURGE', 'PROPFIND', 'POST']
   const texts = methods.map((method, i) => text(i % 2 ? '*' : '/any', {}, method))
@@ -140,7 +140,7 @@ it('node:http as it is: whatever the method, path or upgrade, one budget (H80)',
   expect(runs()).toBe(3)
 })
 
-it('Fastify: routes from before the plugin, of child scopes and of siblings are covered (H80)', async () => {
+it('Fastify: routes from before the plugin, of child scopes and of siblings are limited (H80)', async () => {
   const app = Fastify()
   app.get('/early', () => 'early')
   app.register(async (child) => {

@@ -25,6 +25,6 @@ for (let started = 0; started < Number(workers); started += 4) {
     }),
   )
 }
-// Everything that was admitted on the hot key still counts where somebody kept the state.
+// Everything that was admitted on the hot key still counts where a limiter kept the state.
 const last = holder ?? (await limiter())
 console.log(last.peek('hot').remaining)

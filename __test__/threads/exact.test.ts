@@ -27,7 +27,7 @@ async function race(algorithm: Algorithm, ...numbers: number[]): Promise<Raced> 
 
 describe('eight worker threads on one key, a million checks each', () => {
   it.each(ALGORITHMS)(
-    '%s: exactly %i are admitted, and the threads did collide',
+    '%s: exactly %i are admitted, and compare-and-swaps were lost',
     async (algorithm, count) => {
       const { admitted, lost } = await race(algorithm, count, 1_000_000, 0, 0)
       expect(lost).toBeGreaterThan(0)
@@ -36,7 +36,7 @@ describe('eight worker threads on one key, a million checks each', () => {
   )
 
   it.each(ALGORITHMS)(
-    '%s: also while 100,000 others come, expire and are evicted',
+    '%s: exact also while 100,000 other keys come, expire and are evicted',
     async (algorithm, count) => {
       // The hot key owes more than the one unit of a passer-by from the start, so it is never the least debt.
       const { admitted, lost, evictions } = await race(algorithm, count, 1_000_000, 12_500, 50)

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
 
-it('a process may end in the middle of a decision', async () => {
+it('a process may end while its threads decide', async () => {
   expect(await run('fixtures/exit.mjs', ['main'])).toEqual({ code: 7, out: '', err: '' })
 })
 
-it('so may a thread, and its share of the limiter is given up', async () => {
+it('a thread may end while it decides, and its reference to the limiter is released', async () => {
   expect(await run('fixtures/exit.mjs', ['worker'])).toEqual({ code: 0, out: '7 4\n', err: '' })
 })

@@ -16,7 +16,7 @@ async function inWorker(code: string): Promise<unknown> {
   return answer
 }
 
-it('a name is one state for all threads', async () => {
+it('limiters of one name share their state in all threads', async () => {
   const limiter = new RateLimiter('3/hour', { name: 'one-state' })
   expect(limiter.allow('k')).toBe(true)
   const code = `return new RateLimiter('3/hour', { name: 'one-state' }).check('k').remaining`
@@ -25,7 +25,7 @@ it('a name is one state for all threads', async () => {
   limiter.close()
 })
 
-it('two parts of a program that disagree under one name hear of it', () => {
+it('two limiters of one name with different options get an error', () => {
   const limiter = new RateLimiter('3/hour', { name: 'disagree' })
   for (const options of [
     { algorithm: 'fixed-window' },
@@ -40,7 +40,7 @@ it('two parts of a program that disagree under one name hear of it', () => {
   limiter.close()
 })
 
-it('a name is free again when its last holder is closed or its thread has ended', async () => {
+it('a name is free again when its last limiter is closed or its thread has ended', async () => {
   const first = new RateLimiter('3/hour', { name: 'freed' })
   first.allow('k')
   first.close()
@@ -53,7 +53,7 @@ it('a name is free again when its last holder is closed or its thread has ended'
   third.close()
 })
 
-it('limiters without a name have nothing in common', () => {
+it('limiters without a name share no state', () => {
   const [a, b] = [new RateLimiter('1/hour'), new RateLimiter('1/hour')]
   expect([a.allow('k'), b.allow('k')]).toEqual([true, true])
 })

@@ -11,13 +11,13 @@ async function unexplained(subject: string): Promise<number> {
   return charged - told
 }
 
-it('every unit granted to a terminated worker is charged, but for one it had no time to tell of', async () => {
+it('every unit admitted in a terminated worker is charged, and at most one unreported unit per worker', async () => {
   const missing = await unexplained('native')
   expect(missing).toBeGreaterThanOrEqual(0)
   expect(missing).toBeLessThanOrEqual(Number(workers))
 })
 
-it('and a count without atomics would be found out', async () => {
+it('the test detects a counter without atomics', async () => {
   // A machine that is busy with other things may run the threads one after the other.
   let missing = 0
   for (let tries = 0; tries < 8 && missing >= 0; tries++) missing = await unexplained('map')

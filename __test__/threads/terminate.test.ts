@@ -4,13 +4,13 @@ import { run } from '../fixtures/child.ts'
 // RATETHROTTLE_WORKERS=10000 for the long form.
 const { RATETHROTTLE_WORKERS: workers = '200' } = process.env
 
-it('workers that are terminated in the middle leave nothing broken, and their charges stay', async () => {
+it('workers terminated during calls leave the state intact, and their charges count', async () => {
   const { code, out, err } = await run('threads/churn.mjs', [workers, '1'])
   expect({ code, err, left: out.trim() }).toEqual({ code: 0, err: '', left: '0' })
 })
 
-it('the same when only workers have ever loaded the addon', async () => {
+it('workers terminated during calls leave no state if only workers loaded the addon', async () => {
   const { code, out, err } = await run('threads/churn.mjs', [workers, '0'])
-  // Between two groups of workers nobody holds the name, so the state starts anew.
+  // Between two groups of workers no limiter holds the name, so the state starts empty.
   expect({ code, err, left: out.trim() }).toEqual({ code: 0, err: '', left: '1000' })
 })

@@ -20,7 +20,7 @@ async function settled(waits: readonly Promise<unknown>[]) {
   return { admitted, errors }
 }
 
-test('of those who wait for one key, all beyond a thousand are refused at once', async () => {
+test('beyond a thousand waiters for one key, all are refused at once', async () => {
   const limiter = new RateLimiter('1/hour')
   const waits = Array.from({ length: 1_501 }, () => limiter.wait('k'))
   const { admitted, errors } = await settled(waits)
@@ -33,7 +33,7 @@ test('of those who wait for one key, all beyond a thousand are refused at once',
   limiter.close()
 })
 
-test('in all keys together ten thousand may wait', async () => {
+test('at most ten thousand waiters for all keys together', async () => {
   const limiter = new RateLimiter('1/hour')
   const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
   const waits = keys.flatMap((key) => Array.from({ length: 701 }, () => limiter.wait(key)))
@@ -43,7 +43,7 @@ test('in all keys together ten thousand may wait', async () => {
   limiter.close()
 })
 
-test('both caps have an option, and leaving makes room', async () => {
+test('both maximums have an option, and a waiter that leaves makes room', async () => {
   const make = (options: object) => new RateLimiter('1/hour', options as { name?: string })
   expect(() => make({ maxWaitersPerKey: 2, maxWaiters: 3 })).not.toThrow()
   const limiter = make({ maxWaitersPerKey: 2, maxWaiters: 3 })
@@ -59,7 +59,7 @@ test('both caps have an option, and leaving makes room', async () => {
   limiter.close()
 })
 
-test('with Redis too', async () => {
+test('both maximums hold with Redis', async () => {
   const { url } = await serverForTest()
   const limiter = limiterForTest('1/hour', { url, deadlineMs: 10_000 })
   await limiter.wait('k')
@@ -71,7 +71,7 @@ test('with Redis too', async () => {
   for (const error of errors) expect(error).toBeInstanceOf(RateLimitExceeded)
 })
 
-test('whoever could only be late by its place in the queue is refused at once', async () => {
+test('a waiter that would be late by its place in the queue is refused at once', async () => {
   const clock = new FakeClock()
   for (const algorithm of [
     'token-bucket',
@@ -90,7 +90,7 @@ test('whoever could only be late by its place in the queue is refused at once', 
   }
 })
 
-test('a wait leaves nothing behind on a signal that outlives it', async () => {
+test('a wait leaves no listener on a signal that outlives it', async () => {
   const { url } = await serverForTest()
   const limiter = limiterForTest('1000000/second', { url, deadlineMs: 10_000 })
   const { signal } = new AbortController()
@@ -104,7 +104,7 @@ test('a wait leaves nothing behind on a signal that outlives it', async () => {
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
-test('a wait under leaky-bucket is evenly paced from the first call on', async () => {
+test('waits with leaky-bucket are evenly paced from the first call on', async () => {
   const clock = new FakeClock()
   const limiter = new RateLimiter(['10/second', '1000/hour'], { algorithm: 'leaky-bucket', clock })
   const times: number[] = []
@@ -120,7 +120,7 @@ test('a wait under leaky-bucket is evenly paced from the first call on', async (
 })
 
 for (const tier of ['shared', 'redis'] as const) {
-  test(`waits of two processes are one evenly paced queue, ${tier}`, async () => {
+  test(`waits of two processes are evenly paced together, ${tier}`, async () => {
     const storage = tier === 'redis' ? (await serverForTest()).url : `shared:pacers-${process.pid}`
     const { began, times, gapMs } = await collect(storage, 6)
     expect(times).toHaveLength(12)

@@ -7,7 +7,7 @@ function shaping(limits = '1/second', clock = new FakeClock()) {
   return { clock, limiter: new RateLimiter(limits, { algorithm: 'leaky-bucket', clock }) }
 }
 
-it('whoever queues is admitted at the very instant of the deadline', async () => {
+it('a waiter whose turn is exactly at its deadline is admitted', async () => {
   const { clock, limiter } = shaping()
   await limiter.wait('k')
   const waits = [limiter.wait('k'), limiter.wait('k', { maxWaitMs: 2_000 })]
@@ -15,7 +15,7 @@ it('whoever queues is admitted at the very instant of the deadline', async () =>
   expect(await Promise.all(waits)).toMatchObject([{ allowed: true }, { allowed: true }])
 })
 
-it('whoever could only be late is refused at once, in the queue too', async () => {
+it('a waiter that would be late is refused at once, also behind others in the queue', async () => {
   const { limiter } = shaping('4/second')
   await limiter.wait('k', { cost: 4 })
   const head = limiter.wait('k', { cost: 4 })
@@ -26,7 +26,7 @@ it('whoever could only be late is refused at once, in the queue too', async () =
   await expect(head).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
-it('many waiters share one listener on a signal, and leave none behind', async () => {
+it('many waiters share one listener on a signal, and remove it', async () => {
   const { clock, limiter } = shaping()
   const controller = new AbortController()
   const { signal } = controller
@@ -42,7 +42,7 @@ it('many waiters share one listener on a signal, and leave none behind', async (
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
-it('a deadline beyond the longest timer is kept', async () => {
+it('a deadline beyond the longest timer is respected', async () => {
   const day = 86_400_000
   const { clock, limiter } = shaping('1/60 days')
   await limiter.wait('k')
@@ -54,7 +54,7 @@ it('a deadline beyond the longest timer is kept', async () => {
   await refused
 })
 
-it('a clock that breaks refuses those who wait instead of ending the process', async () => {
+it('a clock that throws rejects the waiters and does not end the process', async () => {
   let time = 0
   const clock: Clock = { now: () => time }
   const limiter = new RateLimiter('1/20ms', { algorithm: 'leaky-bucket', clock })
@@ -65,7 +65,7 @@ it('a clock that breaks refuses those who wait instead of ending the process', a
   await waiting
 })
 
-it('an unknown option is named', async () => {
+it('an unknown option of wait is refused by name', async () => {
   const { limiter } = shaping()
   await expect(limiter.wait('k', { maxWait: 5 } as object)).rejects.toThrow('maxWait')
   await expect(limiter.wait('k', null as unknown as object)).rejects.toThrow('options')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 /** Milliseconds between two who are let through, see pacer.mjs. */
 const GAP_MS = 50
 
-/** Two processes each wait so many times for one key. When they began and were let through, in milliseconds. */
+/** Two processes wait several times each for one key. When the waits began and ended, in milliseconds. */
 export async function collect(
   storage: string,
   waits: number,

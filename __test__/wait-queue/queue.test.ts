@@ -67,7 +67,7 @@ function leaver() {
   return caller
 }
 
-it('one question a line is under way, and the line behind it stays in order', async () => {
+it('a queue has one call in progress, and the waiters behind it stay in order', async () => {
   const { queue, clock, asked, answer } = remote()
   const order: number[] = []
   const join = (cost: number) =>
@@ -90,7 +90,7 @@ it('one question a line is under way, and the line behind it stays in order', as
   expect([queue.size, queue.keys]).toEqual([0, 0])
 })
 
-it('woken while its question is under way, the head asks once more', async () => {
+it('a waiter that is woken during its call calls once more', async () => {
   const { queue, clock, asked, answer } = remote()
   const waiting = queue.join('limits', 'k', 1, 1_000)
   await answer(LATER)
@@ -102,7 +102,7 @@ it('woken while its question is under way, the head asks once more', async () =>
   expect(await waiting).toBe(YES)
 })
 
-it('a charge that comes for a caller who has gone is given back', async () => {
+it('a charge for a waiter that has left is refunded', async () => {
   const { queue, clock, back, answer } = remote()
   const [early, late] = [leaver(), leaver()]
   const first = queue.join('limits', 'k', 2, 1_000, early)
@@ -123,7 +123,7 @@ it('a charge that comes for a caller who has gone is given back', async () => {
   expect(await third).toBe(YES)
 })
 
-it('what is under way at the deadline decides, and the others are refused then', async () => {
+it('at the deadline the call in progress decides, and the other waiters are refused', async () => {
   for (const decided of [YES, LATER]) {
     const { queue, clock, answer } = remote()
     const head = queue.join('limits', 'k', 1, 150)
@@ -139,7 +139,7 @@ it('what is under way at the deadline decides, and the others are refused then',
   }
 })
 
-it("an error is the caller's who asked, and the next one asks", async () => {
+it('an error rejects the waiter that called, and the next waiter calls', async () => {
   const { queue, clock, answer } = remote()
   const head = Promise.resolve(queue.join('limits', 'k', 1, 1_000))
   await answer(LATER)
@@ -151,7 +151,7 @@ it("an error is the caller's who asked, and the next one asks", async () => {
   expect(await behind).toBe(YES)
 })
 
-it('a cost that can never be admitted does not wait behind others', async () => {
+it('a cost that is never admitted does not wait behind other waiters', async () => {
   const { queue, answer } = remote()
   void queue.join('limits', 'k', 1, 1_000)
   await answer(LATER)
@@ -160,7 +160,7 @@ it('a cost that can never be admitted does not wait behind others', async () => 
   expect(queue.size).toBe(1)
 })
 
-it('caps hold for a key and in all, whatever the limits', async () => {
+it('the maximums hold for a key and in total, with any limits', async () => {
   const { queue, answer } = remote({ maxWaitersPerKey: 2, maxWaiters: 3 })
   const waiting = [queue.join('limits', 'a', 1, 1_000)]
   await answer(LATER)
@@ -177,7 +177,7 @@ it('caps hold for a key and in all, whatever the limits', async () => {
   expect([queue.size, queue.keys]).toEqual([0, 0])
 })
 
-it('a line goes by the limits of the caller who joined last; a charge is given back to those asked', async () => {
+it('a queue uses the limits of its last waiter; a charge is refunded under the limits it was made with', async () => {
   const asked: string[] = []
   const back: string[] = []
   let answer: (decision: Decision | Later) => void = () => {}
@@ -214,7 +214,7 @@ it('a line goes by the limits of the caller who joined last; a charge is given b
   expect([asked, back]).toEqual([['free', 'free', 'paid'], ['free']])
 })
 
-it('many in one line are served in several turns', () => {
+it('many waiters of one queue are served over several turns of the event loop', () => {
   const clock = new FakeClock()
   let isOpen = false
   let served = 0
@@ -241,7 +241,7 @@ it('many in one line are served in several turns', () => {
   expect([served, queue.size]).toEqual([300, 0])
 })
 
-it('an agenda agrees with a sorted list, whatever is put, moved and removed', () => {
+it('an agenda agrees with a sorted list under random insertions, moves and removals', () => {
   const random = randomFor('agenda')
   for (let round = 0; round < 30; round++) {
     const clock = new FakeClock()

@@ -11,12 +11,12 @@ function shaping(limits = '1/second') {
   return { clock, limiter: new RateLimiter(limits, { algorithm: 'leaky-bucket', clock }) }
 }
 
-it('admits at once when there is room', async () => {
+it('wait admits at once when there are units', async () => {
   const { limiter } = shaping()
   expect(await limiter.wait('k')).toMatchObject({ allowed: true, remaining: 0 })
 })
 
-it('admits a hundred waiters in the order they came, each at its instant', async () => {
+it('wait admits a hundred waiters in order, each at its exact time', async () => {
   const { clock, limiter } = shaping()
   const seen: [number, number][] = []
   for (let i = 0; i < 100; i++) limiter.wait('k').then(() => seen.push([i, clock.now()]))
@@ -27,7 +27,7 @@ it('admits a hundred waiters in the order they came, each at its instant', async
   expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => [i, i * 1_000]))
 })
 
-it('nobody with a smaller cost overtakes, and keys do not hold each other up', async () => {
+it('a waiter with a smaller cost does not overtake, and keys do not delay each other', async () => {
   const { clock, limiter } = shaping('4/second')
   await limiter.wait('k', { cost: 4 })
   const seen: string[] = []
@@ -47,7 +47,7 @@ it('nobody with a smaller cost overtakes, and keys do not hold each other up', a
   expect(seen).toEqual(['other', 'large', 'small'])
 })
 
-it('whoever gives up is not charged, and holds nobody up', async () => {
+it('an aborted waiter is not charged, and delays no other waiter', async () => {
   const { clock, limiter } = shaping()
   await limiter.wait('k')
   const [head, queued] = [new AbortController(), new AbortController()]
@@ -67,7 +67,7 @@ it('whoever gives up is not charged, and holds nobody up', async () => {
   )
 })
 
-it('a wait that is known to be too long ends at once, and one in the queue at its deadline', async () => {
+it('a wait that must exceed its timeout rejects at once, one in the queue at its deadline', async () => {
   const { clock, limiter } = shaping()
   await limiter.wait('k')
   for (const maxWaitMs of [0, 999]) {
@@ -96,7 +96,7 @@ it('a cost that is never admitted, wrong arguments and a closed limiter reject',
   await waiting
 })
 
-it('spaces real work evenly on the real clock', async () => {
+it('wait paces calls evenly on the real clock', async () => {
   const limiter = new RateLimiter('1/40ms', { algorithm: 'leaky-bucket' })
   const start = performance.now()
   await Promise.all(Array.from({ length: 6 }, () => limiter.wait('k')))
@@ -104,7 +104,7 @@ it('spaces real work evenly on the real clock', async () => {
   expect(performance.now() - start).toBeGreaterThanOrEqual(199)
 })
 
-it('a wait of a month sets no timer that fires at once', async () => {
+it('a wait of a month does not set a timer that fires at once', async () => {
   const limiter = new RateLimiter('1/month')
   const warnings: Error[] = []
   const note = (warning: Error) => warnings.push(warning)
@@ -121,7 +121,7 @@ it('a wait of a month sets no timer that fires at once', async () => {
   process.off('warning', note)
 })
 
-it('random schedules agree with a queue on paper', async () => {
+it('random schedules agree with a model of the queue', async () => {
   const random = randomFor('wait')
   for (let round = 0; round < 50; round++) {
     const { clock, limiter } = shaping('1/100ms')

@@ -12,11 +12,11 @@ export interface Hostile {
   readonly headers: Record<string, string>
 }
 
-/** Whoever believes these believes the proxies of these tests, and nobody else. */
+/** The proxies of these tests, and no other addresses. */
 export const PROXIES = '10.0.0.0/8'
 const CLIENTS = 500
 
-/** Texts that somebody's parser has fallen over. */
+/** Texts on which a known parser has failed. */
 const ODD: readonly string[] = [
   ...[
     '',

@@ -21,7 +21,7 @@ export interface Subject {
   readonly name: string
   readonly header: 'x-forwarded-for' | 'forwarded'
   readonly listener: RequestListener
-  /** Whom a request should be counted as; `undefined` if it should be refused for naming nobody. */
+  /** The client that a request should be counted as; `undefined` if it should be refused because it has none. */
   caller(hostile: Hostile): string | undefined
   /** Whether a router may turn a request away before the limiter sees it: then fewer than N may run. */
   readonly routes: boolean
@@ -39,7 +39,7 @@ const byApiKey = ({ headers }: Hostile): string | undefined => {
   return key === '' ? undefined : key
 }
 
-/** @param ran told of every request that reached its handler */
+/** @param ran called for every request that reached its handler */
 export async function openSubjects(ran: (request: IncomingMessage) => void): Promise<Subject[]> {
   const xff = { header: 'x-forwarded-for', caller: byClient } as const
   const answer: RequestListener = (request, response) => {
@@ -91,7 +91,7 @@ async function openFastify(name: string, ran: (request: IncomingMessage) => void
   return { name, listener: app.routing as RequestListener, routes: true, close: () => app.close() }
 }
 
-/** Asks without a socket. Everybody must have had a turn before the response is looked at. */
+/** Sends a request without a socket. All handlers must have had a turn before the response is read. */
 export function ask(
   { listener }: Subject,
   hostile: Hostile,
