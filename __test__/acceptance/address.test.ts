@@ -12,7 +12,7 @@ expectWarnings('RATETHROTTLE_STRAY_FORWARDED_FOR')
 const routes = [{ path: '/' }]
 const PEER = '127.0.0.1'
 
-/** As whom a server counts a request with these headers. */
+/** The client as which a server counts a request with these headers. */
 async function callerOf(
   framework: Parameters<typeof serveSite>[0],
   site: Omit<Site, 'routes' | 'options'> & { readonly trust?: Options['trust'] },

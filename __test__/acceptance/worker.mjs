@@ -1,4 +1,4 @@
-// One worker of several: serves an example on a port of its own and tells its parent which.
+// One worker of several: serves an example on a free port and sends the port to its parent.
 const { buildService } = await import(`../../examples/dist/${process.argv[2]}.js`)
 // On a busy machine Redis may be late, and each worker would decide for itself meanwhile.
 const app = await buildService({ deadlineMs: 30_000 })

@@ -16,7 +16,7 @@ import { listen } from '../http/serve.ts'
 type Next = (error?: unknown) => void
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: Next) => unknown
 
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request of its own
+// biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request
 type Options = any
 
 /** The middlewares that a server without Express can be given. */

@@ -19,7 +19,7 @@ interface Offered {
   limit?(limits: unknown): Offered
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request of its own
+// biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request
 type Options = any
 type Made = [app: unknown, limiter: Offered]
 

@@ -21,10 +21,10 @@ afterEach(() => {
   told.all.length = 0
 })
 
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request of its own
+// biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request
 type Any = any
 type Handler = (request: Any, response: Any, error: Error) => unknown
-/** Answers refusals in place of the framework, where the server has an error handler of its own. */
+/** Answers refusals in place of the framework, where the server has its own error handler. */
 type Seen = (error: Error) => void
 
 /** Starts a server that refuses the second request: its URL. */

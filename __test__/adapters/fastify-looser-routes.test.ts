@@ -24,7 +24,7 @@ function server(): FastifyInstance {
 const get = (app: FastifyInstance, url: string, config: object): unknown =>
   app.get(url, { config: config as NonNullable<RouteOptions['config']> }, () => 'ok')
 
-/** How often it is told by now of something that admits more. */
+/** The number of warnings about looser limits so far. */
 async function timesTold(isExpected: boolean, code = LOOSER): Promise<number> {
   if (isExpected) await told.of(code)
   else await new Promise((resolve) => setImmediate(resolve))
@@ -116,7 +116,7 @@ test.each(['at once', 'with a prefix'])(
   },
 )
 
-/** A registration within another one: what it takes, and whether that is told. */
+/** A registration within another one: its options, and whether they cause a warning. */
 const INNER: readonly (readonly [Options, Options, boolean])[] = [
   [{ limits: '5/minute' }, { limits: '1000/minute' }, true],
   [{ limits: '5/minute' }, { limits: '5/minute', burst: 50 }, true],

@@ -78,7 +78,7 @@ async function smallPort(): Promise<number> {
   }
 }
 
-/** Keys in a database, but for those in which processes are counted. */
+/** Keys in a database, except those in which processes are counted. */
 export async function keysIn(admin: Redis, db: number): Promise<string[]> {
   const reader = admin.duplicate({ db })
   try {

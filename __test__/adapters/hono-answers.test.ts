@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 afterEach(() => void process.off('warning', note))
 
-/** What clients are told, of a response. */
+/** The parts of a response that clients read. */
 function told(response: Response): Record<string, unknown> {
   const { headers } = response
   return {

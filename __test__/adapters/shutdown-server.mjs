@@ -35,7 +35,7 @@ const own = waiting
     : createLimiter({ limits: '1/hour', storage: url, name: scope })
   : undefined
 
-/** What every handler does: works a while, or waits for a limiter of its own. */
+/** What every handler does: works a while, or waits for another limiter. */
 async function work() {
   if (own === undefined) return pause(WORK_MS, [200, 'done'])
   return own.wait('client', { maxWaitMs: 3_600_000 }).then(

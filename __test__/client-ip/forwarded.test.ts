@@ -51,7 +51,7 @@ describe('X-Forwarded-For', () => {
   })
 })
 
-describe('Forwarded (RFC 7239, H4)', () => {
+describe('Forwarded, RFC 7239 (H4)', () => {
   it.each([
     // The examples of the RFC.
     ['for="_gazonk"', [NONE]],

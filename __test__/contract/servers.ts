@@ -34,7 +34,7 @@ export async function startMemcached(): Promise<StoreServer> {
   return launch('memcached', args, port, {})
 }
 
-/** Postgres in a folder of its own. It refuses to run as root: then it runs as the user postgres. */
+/** Postgres in a new folder. It refuses to run as root: then it runs as the user postgres. */
 export async function startPostgres(): Promise<StoreServer> {
   const scripts = await import(join(ROOT, 'scripts/postgres-folder.mjs'))
   const bin: string | undefined = scripts.postgresFolder()

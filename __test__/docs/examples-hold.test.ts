@@ -12,7 +12,7 @@ const pages = (readdirSync('docs', { recursive: true }) as string[]).map((name) 
 const docs = ['README.md', ...pages].filter((name) => name.endsWith('.md'))
 const read = (name: string): string => readFileSync(name, 'utf8')
 
-/** What stands in the documents' code as `key: ...`, on a line of its own. */
+/** Each `key: ...` on a separate line in the code of the documents. */
 const keysInDocs = docs.flatMap((name) =>
   [...read(name).matchAll(/```[tj]s[^\n]*\n([\s\S]*?)```/g)]
     .flatMap(([, code = '']) => code.split('\n'))

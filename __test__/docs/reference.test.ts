@@ -27,7 +27,7 @@ const unique = (texts: Iterable<string>) => [...new Set(texts)].sort()
 const allOf = (text: string, pattern: RegExp) =>
   unique([...text.matchAll(pattern)].map(([, found = '']) => found))
 
-/** What a page explains, each under a heading of its own: `### \`NAME\``. */
+/** The names that a page explains, each under its heading: `### \`NAME\``. */
 const headingsOf = (name: string) =>
   allOf(pageAt(`docs/reference/${name}.md`).prose, /^### `([^`]+)`$/gm)
 

@@ -27,7 +27,7 @@ for (const tier of ['shared', 'redis'] as const) {
     const where = await storageFor(tier)
     const [a, b] = await two({ limits: '1/minute', slowDown: '61 seconds', ...where })
     await a.login('good')
-    // In either process one may wait its turn: the others are told at once.
+    // In either process one request may wait: the others are refused at once.
     const waits = [a, b].flatMap((server) => Array.from({ length: 10 }, () => server.login('good')))
     const told: number[] = []
     for (const wait of waits) {

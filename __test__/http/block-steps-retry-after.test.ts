@@ -4,7 +4,7 @@ import { type LoginServer, startLogins, storageFor } from './logins.ts'
 import { serve } from './serve.ts'
 
 /*
- * What clients are told while a block of several steps begins in one of two processes: `Retry-After` is the
+ * What clients receive while a block of several steps begins in one of two processes: `Retry-After` is the
  * block's rest, whichever process answers.
  */
 

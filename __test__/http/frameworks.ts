@@ -28,7 +28,7 @@ export interface Asked {
 }
 
 /** Options that mean the same in every adapter, with functions that suit the requests of all frameworks. */
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request type of its own
+// biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request type
 export type Options = any
 
 /** What a handler answers: JSON if `body` is an object. */
@@ -65,7 +65,7 @@ export interface Site {
   readonly proxy?: unknown
   /** The framework's error handler. */
   readonly onError?: (error: unknown) => { readonly status: number; readonly body: object }
-  /** A second limiter for all routes, with options of its own. */
+  /** The options of a second limiter for all routes. */
   readonly beside?: Options
   /** Runs before the limiter. */
   readonly before?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>

@@ -28,7 +28,7 @@ import { CERTIFICATE } from '../redis/certificate.ts'
 
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 
-// biome-ignore lint/suspicious/noExplicitAny: each adapter has a request of its own
+// biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request
 export type Options = any
 export type Transport = 'TCP' | 'TLS' | 'HTTP/2' | 'HTTP/2 over TLS'
 
@@ -83,7 +83,7 @@ export interface Watched {
   runs(): number
   /** How many requests came in. */
   requests(): number
-  /** Requests that came in while their socket told no address and was not destroyed. */
+  /** Requests that came in while their socket had no address and was not destroyed. */
   unseen(): number
 }
 

@@ -252,7 +252,7 @@ test.each(ALGORITHMS)(
   },
 )
 
-/** A server that goes when it is told to. */
+/** A server that the test can stop. */
 async function away() {
   const own = await serverForTest()
   return { admin: own.admin, url: own.url, signal: () => own.signal('SIGKILL') }

@@ -35,7 +35,7 @@ async function ask(limits, times, tenant, cost = 1) {
 }
 
 if (act.tenants !== undefined) {
-  // Many tenants, each with limits of its own, who use all of it at once and then ask for one more.
+  // Many tenants with different limits, each of which uses its whole budget at once and then sends one more request.
   for (let i = 0; i < 2000; i++) await ask('1/s', 1, 'warm')
   const before = process.memoryUsage().rss
   const wrong = []

@@ -10,7 +10,7 @@ export interface Answer {
   readonly retryAfter: number | undefined
 }
 
-/** A process of its own that serves logins, see login-server.mjs. */
+/** A separate process that serves logins, see login-server.mjs. */
 export interface LoginServer {
   /** Asks for `/good` or `/bad`, whose handler takes `ms` milliseconds. */
   login(kind: 'good' | 'bad', ms?: number, key?: string): Promise<Answer>

@@ -103,7 +103,7 @@ describe.each(Object.entries(STARTS))('%s', (_name, start) => {
       onStoreChange: () => {},
     }
     expect(await start(right)).toBeUndefined()
-    // The same, but for one letter.
+    // The same, except for one letter.
     expect(await start({ ...right, onStoreError: 'opne' })).toBeInstanceOf(Error)
   })
 

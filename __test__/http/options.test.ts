@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { ADAPTERS, type Options, serve } from './serve.ts'
 
 const plan = (headers: Record<string, string>) => ({ headers })
-/** Each adapter has a request of its own; Hono's has its headers elsewhere. */
+/** Each adapter has its own request; that of Hono has its headers elsewhere. */
 const header = (request: Options, name: string) =>
   request.req?.header?.(name) ?? request.headers?.[name]
 

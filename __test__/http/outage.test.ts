@@ -42,7 +42,7 @@ it('slowDown delays while Redis is away', async () => {
       seen.push((await ask()).status)
     }),
   )
-  // One at once, one after two seconds, and the others were told before that.
+  // One at once, one after two seconds; the others were refused before that.
   expect(seen.filter((status) => status === 200)).toHaveLength(2)
   expect(seen.at(-1)).toBe(200)
 })

@@ -4,7 +4,7 @@ import fastifyRateThrottle from 'ratethrottle/fastify'
 
 export type Limits = unknown
 
-/** A server whose limits are whatever `plan` holds, by a clock that only moves when told to. */
+/** A server whose limits are whatever `plan` holds, by a clock that only the test moves. */
 export async function planned(options: object = {}, plan: { limits: Limits } = { limits: '1/s' }) {
   const clock = new FakeClock()
   const app = Fastify()

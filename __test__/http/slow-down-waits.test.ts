@@ -28,7 +28,7 @@ for (const tier of ['memory', 'redis', 'shared'] as const) {
     const options = { limits: '1/2 seconds', slowDown: '7 seconds', storage, ...forRedis }
     const { ask, runs } = await serve('node:http', options)
     const seen = await answersTo(ask, 50)
-    // One at once, three within seven seconds; and 46 who were told so before the first of the three.
+    // One at once, three within seven seconds; 46 were refused before the first of the three.
     expect(seen.filter((status) => status === 200)).toHaveLength(4)
     expect(seen.slice(47)).toEqual([200, 200, 200])
     expect(runs()).toBe(4)

@@ -18,7 +18,7 @@ const COUNTS = [10, 20, 30]
 const DENIES = { limits: '1/day', key: () => 'spent' }
 let made = 0
 
-/** Options of three limiters whose counters the test can look at, each under a name of its own. */
+/** Options of three limiters whose counters the test can read, each under its own name. */
 function watched(extra: object = {}) {
   made++
   return COUNTS.map((count, i) => {

@@ -5,7 +5,7 @@ import vm from 'node:vm'
 import { expect, test } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
 
-// Jest evaluates each module in a context of its own, whose RangeError is not the one that the addon knows.
+// Jest evaluates each module in a new context, whose RangeError is not the one that the addon knows.
 
 interface Realm {
   readonly RangeError: ErrorConstructor

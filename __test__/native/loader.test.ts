@@ -29,7 +29,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }))
 
 let made = 0
 
-/** A project with the package in it, but for the addon. */
+/** A project with the package installed, without the addon. */
 function install(): string {
   const project = join(home, String(made++))
   const into = join(project, 'node_modules/ratethrottle')

@@ -1,4 +1,4 @@
-// Run as a process of its own: node native-memory.mjs <dropped|steady> <options as JSON, # in a name is a number>.
+// Run as a separate process: node native-memory.mjs <dropped|steady> <options as JSON, # in a name is a number>.
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { PerformanceObserver } from 'node:perf_hooks'
@@ -15,7 +15,7 @@ observer.observe({ entryTypes: ['gc'] })
 
 const residentMb = () =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024
-/** What V8 was told, which the test build of the addon counts; less than nothing where it does not. */
+/** The bytes reported to V8, which the test build of the addon counts; a negative number in other builds. */
 const binding = createRequire(import.meta.url)('../../crate/napi/binding.cjs')
 const toldMb = () => ('reportedBytes' in binding ? binding.reportedBytes() / 2 ** 20 : -1)
 const make = (index) =>

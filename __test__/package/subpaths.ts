@@ -9,7 +9,7 @@ export interface Subpath {
   readonly names: readonly string[]
   /** Whether the module is a function: what `require` gives, and the default of `import`. */
   readonly callable?: true
-  /** The package that its user has to have; loading the subpath must not load it, but for `loads`. */
+  /** The package that its user must install; loading the subpath must not load it, except for `loads`. */
   readonly peer?: string
   /** The peer is more than types to it, and may be loaded with it. */
   readonly loads?: true
@@ -68,7 +68,7 @@ interface Manifest {
 /** The package's own package.json. */
 export const MANIFEST: Manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
-/** What package.json exports, but for package.json. */
+/** What package.json exports, except package.json. */
 export const TARGETS: readonly (readonly [string, Target])[] = Object.entries(
   MANIFEST.exports,
 ).filter((entry): entry is [string, Target] => typeof entry[1] === 'object')

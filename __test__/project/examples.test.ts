@@ -52,13 +52,6 @@ it('the cluster example admits exactly its limit over all processes', async () =
   expect(out.match(/^process \d+ admitted [1-9]/gm)?.length).toBeGreaterThan(1)
 })
 
-it("the table of npm start shows each route's limit", async () => {
-  const { out } = await run('../examples/start.mjs', ['--once'])
-  const rows = out.split('\n').filter((line) => /^(GET|POST) /.test(line))
-  expect(rows).toHaveLength(7)
-  for (const row of rows) expect(row).toMatch(/ 100\/minute| 1000\/minute| 10\/minute.*50\/hour/)
-})
-
 it('the cluster example admits exactly its limit also if its requests take nine seconds', async () => {
   const preload = `--require=${join(ROOT, '__test__/fixtures/late-requests.cjs')}`
   const { out } = await run('../examples/cluster-shared.mjs', [], {}, [preload])

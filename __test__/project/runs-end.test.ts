@@ -88,7 +88,7 @@ async function runHanging(body: string): Promise<{ status: number | null; output
   writeFileSync(join(folder, 'hangs.test.ts'), `import { test } from 'vitest'\n${body}\n`)
   const args = ['node_modules/vitest/vitest.mjs', 'run', folder, '--typecheck.enabled=false']
   const env = { ...process.env, RATETHROTTLE_FILE_LIMIT_MS: '3000' }
-  // In a group of its own: what hangs is ended with it.
+  // In a separate process group: processes that hang are ended with it.
   const child = spawn(process.execPath, args, { env, detached: true })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {

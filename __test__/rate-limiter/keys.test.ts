@@ -1,7 +1,7 @@
 import { RateLimiter } from 'ratethrottle'
 import { expect, it } from 'vitest'
 
-/** Each of these keys has a budget of its own: one unit each, and each is used up once. */
+/** Each of these keys has a separate budget: one unit each, and each is used up once. */
 function areDistinct(keys: readonly string[]): void {
   const limiter = new RateLimiter('1/year', { capacity: 2 * keys.length + 100 })
   expect(new Set(keys).size).toBe(keys.length)

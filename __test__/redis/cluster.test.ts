@@ -34,7 +34,7 @@ describe('Redis Cluster', () => {
     )
     expect(answers.every(({ allowed, remaining }) => allowed && remaining === 4)).toBe(true)
     expect(failures(limiter)).toBe(0)
-    // Replicas hear of it a little later.
+    // Replicas receive it a little later.
     await until(async () => {
       const held = await Promise.all(cluster.servers.map(({ admin }) => admin.dbsize()))
       return held.every((keys) => keys > 50)
@@ -88,7 +88,9 @@ describe('Redis Cluster', () => {
     const away = await load(limiter, { key: 'killed', ms: 500, fault: 'killed primary' })
     expect(away.errors).toBe(0)
     await until(() => exactly(limiter, 'killed'), 20_000, 'a replica')
-    console.log(`H60: ${Math.round(performance.now() - start)} ms without exact service`)
+    console.log(
+      `a killed primary: ${Math.round(performance.now() - start)} ms without exact service`,
+    )
     await dead.restart()
     await until(async () => (await cluster.replicas()) === 3, 20_000, 'the cluster')
   })
@@ -109,7 +111,9 @@ describe('Redis Cluster', () => {
     expect(frozen.longestMs).toBeLessThan(200)
     await until(() => exactly(limiter, 'frozen'), 20_000, 'a replica')
     const awayMs = performance.now() - start
-    console.log(`H59: ${Math.round(awayMs)} ms without exact service at a node timeout of 2000 ms`)
+    console.log(
+      `a frozen primary: ${Math.round(awayMs)} ms without exact service at a node timeout of 2000 ms`,
+    )
     expect(awayMs).toBeLessThan(10_000)
     expect(changes[0]).toMatchObject({ available: false, node: `127.0.0.1:${stuck.port}` })
     stuck.signal('SIGCONT')

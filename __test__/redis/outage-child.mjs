@@ -2,7 +2,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import { createRequire } from 'node:module'
 import { RedisLimiter, STORE_CHANNEL } from 'ratethrottle/redis'
 
-// A process that opens a limiter on what it is told, asks a few times, and says what it was warned of.
+// A process that opens a limiter with the given options, calls it a few times, and prints its warnings.
 const {
   url,
   ioredis,

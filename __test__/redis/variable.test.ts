@@ -35,7 +35,7 @@ class Pair {
   readonly #native: NativeVariableLimiter
   readonly #redis: RedisVariableLimiter
   readonly #algorithm: Algorithm
-  /** Whether some take paced. In memory the pace of a blocked key is told when its block is over. */
+  /** Whether some calls are paced. In memory the pace of a blocked key is known only after its block. */
   readonly #paces: boolean
   /** Microseconds are exact in a double while there are not too many milliseconds. */
   readonly #fine: boolean
@@ -162,7 +162,7 @@ function eraMs(algorithm: Algorithm, { count, windowMs }: Limit): number {
   return 2 ** (width - 3) / 2 ** Math.min(10, width - eight)
 }
 
-/** Of two limits of one window only one is counted; how the other stands is told otherwise. */
+/** Of two limits of one window only one is counted; the standing of the other differs. */
 function hasTwins(plan: readonly Limit[]): boolean {
   return new Set(plan.map(({ windowMs }) => windowMs)).size < plan.length
 }

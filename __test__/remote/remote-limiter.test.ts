@@ -15,7 +15,7 @@ import {
 } from 'ratethrottle/remote'
 import { afterEach, expect, test } from 'vitest'
 
-/** A store whose counters live in this process, and which can be told to fail or to be silent. */
+/** A store whose counters live in this process, and which the test can make fail or stay silent. */
 class Store {
   readonly name = 'the test store'
   calls = 0

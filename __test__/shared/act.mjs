@@ -13,7 +13,7 @@ const told = (result) => console.log(JSON.stringify({ ...result, warnings }))
 try {
   const limiter = new RateLimiter(limits, { shared: true, ...options })
   const admitted = Array.from({ length: checks }, () => limiter.allow(key)).filter(Boolean).length
-  // Warnings are told in the next turn.
+  // Warnings are emitted in the next turn.
   setTimeout(() => told({ admitted, storage: limiter.storage }), 10)
   if (stay) process.stdin.resume()
 } catch ({ code, name, message }) {

@@ -62,7 +62,7 @@ export function fileOf(name: string): string {
   return join(DIRECTORY, found.file)
 }
 
-/** Runs a process that shares, in namespaces of its own if there are commands to prepare them. */
+/** Runs a process that shares. */
 export async function act(what: Act): Promise<Acted> {
   const { code, out, err } = await run('shared/act.mjs', [JSON.stringify(what)])
   if (code !== 0) throw new Error(`exit code ${code}: ${err}`)
@@ -88,7 +88,7 @@ export function actWhere(flags: string, commands: string, what: Act): Acted {
   return JSON.parse(execFileSync('unshare', [...args, JSON.stringify(what)], { encoding: 'utf8' }))
 }
 
-/** Whether this user may have namespaces of its own. */
+/** Whether this user may create namespaces. */
 export function mayUnshare(): boolean {
   try {
     execFileSync('unshare', ['-m', 'true'], { stdio: 'ignore' })

@@ -97,7 +97,7 @@ test('a wait leaves no listener on a signal that outlives it', async () => {
   for (let i = 0; i < 50; i++) await limiter.wait('k', { signal })
   const record = signal as unknown as Record<symbol, { size?: number }>
   const values = Object.getOwnPropertySymbols(signal).map((symbol) => record[symbol])
-  // Node keeps the signals that depend on another in a set of its own make.
+  // Node keeps the signals that depend on another in an internal set.
   const sets = values.filter((value) => Object.prototype.toString.call(value) === '[object Set]')
   const held = sets.map((set) => set?.size ?? 0)
   expect(held.reduce((sum, size) => sum + size, 0)).toBe(0)
@@ -124,7 +124,7 @@ for (const tier of ['shared', 'redis'] as const) {
     const storage = tier === 'redis' ? (await serverForTest()).url : `shared:pacers-${process.pid}`
     const { began, times, gapMs } = await collect(storage, 6)
     expect(times).toHaveLength(12)
-    // Not one earlier than its turn, but for the rounding of a millisecond. How late depends on the machine.
+    // None earlier than its turn, except for the rounding of a millisecond. How late depends on the machine.
     const early = times.filter((time, i) => time - began < i * gapMs - 1)
     expect(early).toEqual([])
   })
