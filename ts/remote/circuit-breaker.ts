@@ -84,12 +84,7 @@ export class CircuitBreaker {
     const missedMs = failure.kind === 'timeout' ? givenMs : NEVER
     this.#missedMs = this.#failures === 0 ? missedMs : Math.max(this.#missedMs, missedMs)
     this.#failures++
-    if (this.#failures >= FAILURE_THRESHOLD) this.#openUpTo(this.#missedMs, failure)
-  }
-
-  /** Opens at once, for every caller: the connection is gone. */
-  open(failure: StoreFailure): void {
-    this.#openUpTo(NEVER, failure)
+    if (this.#failures >= FAILURE_THRESHOLD) this.open(failure, this.#missedMs)
   }
 
   /** Probes without waiting: something has changed for the better. */
@@ -109,7 +104,12 @@ export class CircuitBreaker {
   /** Called whenever the breaker opens, or opens for more callers: what was measured may no longer hold. */
   protected onOpen(): void {}
 
-  #openUpTo(ms: number, failure: StoreFailure): void {
+  /**
+   * Opens at once.
+   *
+   * @param ms for calls with at most this deadline. Default: for every call, as the connection is gone
+   */
+  open(failure: StoreFailure, ms: number = NEVER): void {
     if (this.#isStopped || ms <= this.#blockedMs) return
     const wasAvailable = this.isAvailable
     this.#blockedMs = ms

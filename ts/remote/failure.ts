@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import type { RemoteSettings } from './options.ts'
 
 /** What kind of failure kept a store from deciding. */
 export type FailureKind =
@@ -132,11 +133,8 @@ export interface Share {
 }
 
 /** A limiter, as the connection that it shares with other limiters sees it. */
-export interface StoreUser {
-  readonly deadlineMs: number
-  readonly connectTimeoutMs: number
-  readonly onError: OnError
-  readonly onStoreChange: StoreListener | undefined
+export interface StoreUser
+  extends Pick<RemoteSettings, 'connectTimeoutMs' | 'deadlineMs' | 'onError' | 'onStoreChange'> {
   /** With `onError: 'local'`: whose share this process decides with. */
   share(): Share
 }

@@ -143,10 +143,9 @@ export class Leases {
   }
 
   #newLease(key: string): Lease {
-    const own = flat(key)
-    const nothing = { units: 0, until: 0, decision: undefined, takenAt: 0, used: 0 }
-    const lease = { key: own, ...nothing, batches: NONE }
-    this.#leases.set(own, lease)
+    const nothing = { units: 0, until: 0, decision: undefined, takenAt: 0, used: 0, batches: NONE }
+    const lease = { key: flat(key), ...nothing }
+    this.#leases.set(lease.key, lease)
     return lease
   }
 
@@ -166,18 +165,18 @@ export class Leases {
     batch.max = Math.min(this.options.size, Math.max(batch.claimed, this.#demand(lease, now)))
     try {
       const answer = await this.source.acquire(lease.key, min, batch.max, since)
-      if (typeof answer !== 'string') this.#hand(lease, batch, answer, now)
-      else {
-        for (const { cost, resolve } of batch.claims) {
-          resolve(this.source.decideAlone(lease.key, cost, answer))
-        }
-      }
+      if (typeof answer === 'string') this.#decideAlone(lease, batch, answer)
+      else this.#hand(lease, batch, answer, now)
     } catch (error) {
       for (const { reject } of batch.claims) reject(error)
     } finally {
       const others = lease.batches.filter((other) => other !== batch)
       lease.batches = others.length === 0 ? NONE : others
     }
+  }
+
+  #decideAlone({ key }: Lease, { claims }: Batch, kind: FailureKind): void {
+    for (const { cost, resolve } of claims) resolve(this.source.decideAlone(key, cost, kind))
   }
 
   #hand(lease: Lease, { claims }: Batch, decision: Decision, now: number): void {
@@ -190,32 +189,20 @@ export class Leases {
       lease.until = now + this.options.ttlMs
     } else this.#beside(lease, decision)
     const min = Math.min(...claims.map(({ cost }) => cost))
-    for (const claim of claims) {
-      const isServed = lease.units >= claim.cost && lease.decision !== undefined
-      claim.resolve(
-        isServed ? this.#use(lease, claim.cost, now) : this.#deny(lease, decision, claim, min),
-      )
+    const isForeseen = this.isForeseeable && granted > 0 && decision.remaining === 0
+    for (const { cost, since, resolve } of claims) {
+      if (lease.units >= cost && lease.decision !== undefined) resolve(this.#use(lease, cost, now))
+      else if (granted === 0 && cost === min) resolve(this.#beside(lease, decision))
+      else if (isForeseen && cost === 1) resolve(StoreDecision.deniedNext(decision))
+      // What the store has said is about another cost.
+      else resolve(this.source.check(lease.key, cost, since))
     }
-  }
-
-  /** Nothing is left for this caller. The store is asked again only where what it said is not about this cost. */
-  #deny(
-    lease: Lease,
-    decision: Decision,
-    { cost, since }: Claim,
-    min: number,
-  ): Decision | Promise<Decision> {
-    const granted = StoreDecision.charged(decision)
-    if (granted === 0 && cost === min) return this.#beside(lease, decision)
-    const isSpent = cost === 1 && granted > 0 && decision.remaining === 0
-    if (isSpent && this.isForeseeable) return StoreDecision.deniedNext(decision)
-    return this.source.check(lease.key, cost, since)
   }
 
   /** Units at hand count as left, unless the key is blocked: then none may be served. */
   #beside(lease: Lease, decision: Decision): Decision {
-    if (StoreDecision.blockMs(decision) === 0)
-      return StoreDecision.withUnits(decision, lease.units, 0)
+    const { units } = lease
+    if (StoreDecision.blockMs(decision) === 0) return StoreDecision.withUnits(decision, units, 0)
     this.#giveBack(lease)
     return decision
   }
@@ -223,11 +210,8 @@ export class Leases {
   #use(lease: Lease, cost: number, now: number): Decision {
     lease.units -= cost
     lease.used += cost
-    const decision = StoreDecision.withUnits(
-      lease.decision as Decision,
-      lease.units,
-      now - lease.takenAt,
-    )
+    const { decision: taken, units, takenAt } = lease
+    const decision = StoreDecision.withUnits(taken as Decision, units, now - takenAt)
     // Of a key that is asked for rarely only the rate is remembered.
     if (lease.units === 0) lease.decision = undefined
     return decision

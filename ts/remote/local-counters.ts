@@ -51,9 +51,7 @@ export function openLocal(
 ): Shared<LocalCounters> {
   const { blockForMs, capacity, clock, processes } = options
   const { group } = sharing
-  if (limits === undefined) {
-    return counters.acquire(group, 'variable', () => new VariableCounters(options, sharing))
-  }
+  if (!limits) return counters.acquire(group, 'variable', () => variableCounters(options, sharing))
   const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
   return counters.acquire(group, name, () => new FixedCounters(limits, options, sharing))
 }
@@ -195,19 +193,16 @@ class FixedCounters implements LocalCounters {
 
   /** Puts the share of this size first. Shares of which nothing counts any more are released. */
   #pick(parts: number, now: number): void {
-    const ofSize = this.#shares.find((known) => known.parts === parts) ?? this.#open(parts, now)
-    const share = ofSize ?? this.#nearest(parts)
+    const canOpen = this.#shares.length < MAX_SHARES && now >= this.#retryAt
+    const opened =
+      this.#shares.find((known) => known.parts === parts) ??
+      (canOpen ? openShare(this.limits, this.options, parts) : undefined)
+    if (opened === undefined && canOpen) this.#retryAt = now + RETRY_MS
+    const share = opened ?? this.#nearest(parts)
     if (share === undefined) return
     const others = this.#shares.filter((other) => other !== share)
     for (const { keepUntil, release } of others) if (now >= keepUntil) release()
     this.#shares = [share, ...others.filter(({ keepUntil }) => now < keepUntil)]
-  }
-
-  #open(parts: number, now: number): Share | undefined {
-    if (this.#shares.length >= MAX_SHARES || now < this.#retryAt) return undefined
-    const share = openShare(this.limits, this.options, parts)
-    if (share === undefined) this.#retryAt = now + RETRY_MS
-    return share
   }
 
   /** The smallest share that is large enough, else the largest. */
@@ -217,10 +212,10 @@ class FixedCounters implements LocalCounters {
   }
 }
 
-/** Asks a native limiter. */
-export function ask(limiter: NativeLimiter, mode: Mode, key: string, cost: number): Decision {
-  if (mode === 'check' || mode === 'peek') return limiter[mode](key, cost)
-  return limiter.take(key, cost, mode === 'paced')
+/** Asks a native limiter, if there is one. */
+function ask(limiter: NativeLimiter | undefined, mode: Mode, key: string, cost: number) {
+  if (mode === 'check' || mode === 'peek') return limiter?.[mode](key, cost)
+  return limiter?.take(key, cost, mode === 'paced')
 }
 
 /** Units of each limit that were granted and still count. */
@@ -237,57 +232,30 @@ function blockIn(limiter: NativeLimiter | undefined, name: string, ms: number): 
 }
 
 /** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
-class VariableCounters implements LocalCounters {
-  readonly #cut = new WeakMap<
-    readonly Limit[],
-    { readonly parts: number; readonly limiter: NativeLimiter }
-  >()
-  #native: NativeVariableLimiter | undefined
-
-  constructor(
-    private readonly options: ResolvedRemoteOptions,
-    private readonly sharing: Sharing,
-  ) {}
-
-  decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision | undefined {
-    const limiter = this.#under(limits)
-    return limiter && ask(limiter, mode, key, cost)
-  }
-
-  standings(limits: readonly Limit[], key: string): readonly LimitStatus[] | undefined {
-    return this.#under(limits)?.standings(key)
-  }
-
-  refund(limits: readonly Limit[], key: string, units: number): void {
-    this.#under(limits)?.refund(key, units)
-  }
-
-  block(limits: readonly Limit[], key: string, ms: number): void {
-    this.#under(limits)?.block(key, ms)
-  }
-
-  reset(key: string): void {
-    this.#native?.reset(key)
-  }
-
-  close(): void {
-    this.#native?.close()
-  }
-
-  /** Undefined if there is no memory to count in. */
-  #under(limits: readonly Limit[]): NativeLimiter | undefined {
-    const { algorithm, blockForMs: blockFor, capacity, clock } = this.options
-    const parts = partsOf(this.options, this.sharing)
-    const known = this.#cut.get(limits)
+function variableCounters(options: ResolvedRemoteOptions, sharing: Sharing): LocalCounters {
+  const { algorithm, blockForMs: blockFor, capacity, clock } = options
+  const shares = new WeakMap<readonly Limit[], { parts: number; limiter: NativeLimiter }>()
+  let native: NativeVariableLimiter | undefined
+  const under = (limits: readonly Limit[]): NativeLimiter | undefined => {
+    const parts = partsOf(options, sharing)
+    const known = shares.get(limits)
     if (known?.parts === parts) return known.limiter
     try {
-      this.#native ??= openVariableLimiter({ algorithm, blockFor, capacity, clock })
-      const limiter = this.#native.with(cut(limits, parts))
+      native ??= openVariableLimiter({ algorithm, blockFor, capacity, clock })
+      const limiter = native.with(cut(limits, parts))
       limiter.peek('') // Throws what the core cannot count, or has no memory for.
-      this.#cut.set(limits, { parts, limiter })
+      shares.set(limits, { parts, limiter })
       return limiter
     } catch {
       return undefined
     }
+  }
+  return {
+    decide: (limits, mode, key, cost) => ask(under(limits), mode, key, cost),
+    standings: (limits, key) => under(limits)?.standings(key),
+    refund: (limits, key, units) => under(limits)?.refund(key, units),
+    block: (limits, key, ms) => under(limits)?.block(key, ms),
+    reset: (key) => native?.reset(key),
+    close: () => native?.close(),
   }
 }

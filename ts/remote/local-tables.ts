@@ -15,16 +15,13 @@ export class SharedValues<T extends { close(): void }> {
   readonly #byOwner = new WeakMap<object, Map<string, { readonly value: T; users: number }>>()
 
   /** @param maxUsers a value that has as many is left to them, and another takes its name */
-  acquire(
-    owner: object,
-    name: string,
-    make: () => T,
-    maxUsers: number = Number.MAX_VALUE,
-  ): Shared<T> {
+  constructor(private readonly maxUsers: number = Number.POSITIVE_INFINITY) {}
+
+  acquire(owner: object, name: string, make: () => T): Shared<T> {
     const byName = this.#byOwner.get(owner) ?? new Map<string, { value: T; users: number }>()
     this.#byOwner.set(owner, byName)
     const known = byName.get(name)
-    const shared = known && known.users < maxUsers ? known : { value: make(), users: 0 }
+    const shared = known && known.users < this.maxUsers ? known : { value: make(), users: 0 }
     byName.set(name, shared)
     shared.users++
     const release = (): void => {
@@ -106,7 +103,7 @@ const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[]
 ]
 
 const NO_CLOCK = {}
-const tables = new SharedValues<Table>()
+const tables = new SharedValues<Table>(MAX_USERS)
 let openTables = 0
 
 /**
@@ -128,7 +125,7 @@ function openTable(limits: readonly Limit[], options: ResolvedRemoteOptions): Sh
     }
     return { limiter, whole: limiter.standings('').map(({ remaining }) => remaining), close }
   }
-  return tables.acquire(clock ?? NO_CLOCK, name, make, MAX_USERS)
+  return tables.acquire(clock ?? NO_CLOCK, name, make)
 }
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
