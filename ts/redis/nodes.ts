@@ -1,12 +1,6 @@
 import type { StoreStatus } from '../limiter.ts'
 import type { BreakerOwner } from '../remote/circuit-breaker.ts'
-import {
-  OutageReporter,
-  publish,
-  type StoreChange,
-  type StoreFailure,
-  type StoreUser,
-} from '../remote/failure.ts'
+import { OutageReporter, publish, type StoreFailure, type StoreUser } from '../remote/failure.ts'
 import { Server } from './calls.ts'
 import { Diagnosis, failureAt, HINTS } from './failure.ts'
 import { Heartbeats } from './heartbeat.ts'
@@ -102,7 +96,7 @@ export class Nodes implements BreakerOwner {
     this.#outages++
     this.#failures.set(server, failure)
     if (failure.kind === 'timeout') this.connection.refreshSlotsCache?.()
-    this.#publish({ available: false, reason: failure.reason, node: server.node, downMs: 0 })
+    publish({ available: false, reason: failure.reason, node: server.node, downMs: 0 }, this.users)
     this.#reporter.begins(server, failure)
   }
 
@@ -125,7 +119,7 @@ export class Nodes implements BreakerOwner {
     }
     // Before its first reply it was not reported as unavailable.
     if (isFirst || failure === undefined) return
-    this.#publish({ available: true, reason: failure.reason, node: server.node, downMs })
+    publish({ available: true, reason: failure.reason, node: server.node, downMs }, this.users)
     this.#reporter.ends(server)
   }
 
@@ -149,10 +143,5 @@ export class Nodes implements BreakerOwner {
     if (server.isAvailable) return
     const known = this.#failures.get(server)
     if (failure.weight >= (known?.weight ?? 0)) this.#failures.set(server, failure)
-  }
-
-  #publish(change: StoreChange): void {
-    const listeners = [...this.users].flatMap(({ onStoreChange }) => onStoreChange ?? [])
-    publish(change, listeners)
   }
 }

@@ -48,14 +48,6 @@ export interface Sharing {
   readonly parts: number
 }
 
-/** Into how many parts the limits are cut now: as option `processes` says, else as many as share them. */
-export function partsOf(
-  { processes }: { readonly processes: number | undefined },
-  sharing: Sharing,
-): number {
-  return processes ?? sharing.parts
-}
-
 /** A store behind a network, for one limiter. */
 export interface Backend {
   readonly sharing: Sharing

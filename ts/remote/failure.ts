@@ -103,12 +103,18 @@ export const STORE_CHANNEL = 'ratethrottle:store'
 
 const published = channel(STORE_CHANNEL)
 
-/** Calls each listener once. One that throws harms no other: the error becomes a warning of the process. */
-export function publish(change: StoreChange, listeners: Iterable<StoreListener>): void {
+/**
+ * Calls the listeners of these limiters, each once. One that throws harms no other: the error becomes a warning
+ * of the process.
+ */
+export function publish(
+  change: StoreChange,
+  users: Iterable<Pick<StoreUser, 'onStoreChange'>>,
+): void {
   if (published.hasSubscribers) published.publish(change)
-  for (const listener of new Set(listeners)) {
+  for (const listener of new Set([...users].map(({ onStoreChange }) => onStoreChange))) {
     try {
-      listener(change)
+      listener?.(change)
     } catch (error) {
       process.emitWarning(error instanceof Error ? error : new Error(String(error)))
     }
@@ -241,6 +247,14 @@ function consequenceOf({ onError, share }: StoreUser): string {
   }
   const alone = 'Until it does, this process counts for itself with the whole limit:'
   return `${alone} it has seen no other. Set option processes where there are several.`
+}
+
+const warned = new Set<string>()
+
+/** Warns once in a process. */
+export function warnOnce(code: string, message: string): void {
+  if (!warned.has(code)) warn(code, message)
+  warned.add(code)
 }
 
 function warn(code: string, message: string): void {

@@ -1,15 +1,24 @@
-import { type Decision, retryAfterOf } from '../decision.ts'
+import type { Decision } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { flat, tableKey } from '../key-hash.ts'
 import type { Limit } from '../limit/limit.ts'
 import { type Sharing, StoreDecision } from './backend.ts'
-import type { OnError } from './failure.ts'
+import { type OnError, warnOnce } from './failure.ts'
 import { type LocalCounters, type Mode, openLocal } from './local-counters.ts'
 import type { Shared } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
-/** How long a denial without knowledge lasts: ask again in a second. */
-const UNKNOWN_MS = 1_000
+const AT_ONCE = { policy: 0, resetMs: 0, limitResetMs: 0, retryAfterMs: 0, retryAfter: 0 }
+/** How long a denial without knowledge lasts. */
+const UNKNOWN = {
+  policy: 0,
+  resetMs: 1_000,
+  limitResetMs: 1_000,
+  retryAfterMs: 1_000,
+  retryAfter: 1,
+}
+const NO_LOCAL =
+  'there is no memory for a local limiter, so a limiter with onError "local" denies while the store is away; set a smaller capacity'
 
 /**
  * Decides while the store does not.
@@ -59,32 +68,10 @@ export class Fallback {
 
 /** A decision without counters. `open` and `closed` name the first limit; so does `local` without memory. */
 function unknown(onError: OnError, limits: readonly Limit[]): Decision {
-  if (onError === 'local') warnNoMemory()
-  const allowed = onError === 'open'
   const limit = limits[0]?.count ?? 0
-  const ms = allowed ? 0 : UNKNOWN_MS
-  return {
-    allowed,
-    limit,
-    remaining: allowed ? limit : 0,
-    resetMs: ms,
-    limitResetMs: ms,
-    retryAfterMs: ms,
-    retryAfter: retryAfterOf(ms),
-    policy: 0,
-  }
-}
-
-let hasWarned = false
-
-/** Once in a process. */
-function warnNoMemory(): void {
-  if (hasWarned) return
-  hasWarned = true
-  process.emitWarning(
-    'there is no memory for a local limiter, so a limiter with onError "local" denies while the store is away; set a smaller capacity',
-    { type: 'RateThrottleWarning', code: 'RATETHROTTLE_NO_LOCAL' },
-  )
+  if (onError === 'open') return { ...AT_ONCE, allowed: true, limit, remaining: limit }
+  if (onError === 'local') warnOnce('RATETHROTTLE_NO_LOCAL', NO_LOCAL)
+  return { ...UNKNOWN, allowed: false, limit, remaining: 0 }
 }
 
 /** Denied keys that are remembered at once; the oldest are forgotten first. */

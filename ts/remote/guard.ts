@@ -71,11 +71,8 @@ export class Guard implements BreakerOwner {
   ) {
     const { processes, deadlineMs, connectTimeoutMs } = options
     this.#deadlines = new Deadlines(deadlineMs)
-    const share = {
-      parts: processes ?? 1,
-      from: processes === undefined ? 'nothing' : 'option',
-    } as const
-    this.#user = { ...options, share: () => share }
+    const from = processes === undefined ? 'nothing' : 'option'
+    this.#user = { ...options, share: () => ({ parts: processes ?? 1, from }) }
     this.#reporter = reporters.get(store) ?? new OutageReporter(store.name, store.hints ?? {})
     reporters.set(store, this.#reporter)
     this.#reporter.users.add(this.#user)
@@ -205,9 +202,8 @@ export class Guard implements BreakerOwner {
   }
 
   #publish(available: boolean, downMs: number): void {
-    const { onStoreChange } = this.options
     const reason = this.#failure?.reason ?? 'disconnected'
-    publish({ available, reason, node: '', downMs }, onStoreChange ? [onStoreChange] : [])
+    publish({ available, reason, node: '', downMs }, [this.options])
   }
 }
 

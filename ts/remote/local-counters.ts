@@ -8,7 +8,7 @@ import {
   type NativeVariableLimiter,
   openVariableLimiter,
 } from '../native-limiter.ts'
-import { type ChargeMode, partsOf, type Sharing } from './backend.ts'
+import type { ChargeMode, Sharing } from './backend.ts'
 import { cut, openShare, part, type Share, type Shared, SharedValues } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
@@ -173,9 +173,9 @@ class FixedCounters implements LocalCounters {
     })
   }
 
-  /** Into how many parts the limits are cut now. */
+  /** Into how many parts the limits are cut now: as option `processes` says, else as many as share them. */
   get #parts(): number {
-    return partsOf(this.options, this.sharing)
+    return this.options.processes ?? this.sharing.parts
   }
 
   /** Whether there is one share only, and of the size that it should have. */
@@ -233,11 +233,11 @@ function blockIn(limiter: NativeLimiter | undefined, name: string, ms: number): 
 
 /** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
 function variableCounters(options: ResolvedRemoteOptions, sharing: Sharing): LocalCounters {
-  const { algorithm, blockForMs: blockFor, capacity, clock } = options
+  const { algorithm, blockForMs: blockFor, capacity, clock, processes } = options
   const shares = new WeakMap<readonly Limit[], { parts: number; limiter: NativeLimiter }>()
   let native: NativeVariableLimiter | undefined
   const under = (limits: readonly Limit[]): NativeLimiter | undefined => {
-    const parts = partsOf(options, sharing)
+    const parts = processes ?? sharing.parts
     const known = shares.get(limits)
     if (known?.parts === parts) return known.limiter
     try {

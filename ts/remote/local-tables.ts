@@ -12,6 +12,8 @@ export interface Shared<T> {
 
 /** Values that several users share by name: made for the first of them, closed with the last. */
 export class SharedValues<T extends { close(): void }> {
+  /** How many there are. */
+  size = 0
   readonly #byOwner = new WeakMap<object, Map<string, { readonly value: T; users: number }>>()
 
   /** @param maxUsers a value that has as many is left to them, and another takes its name */
@@ -21,12 +23,15 @@ export class SharedValues<T extends { close(): void }> {
     const byName = this.#byOwner.get(owner) ?? new Map<string, { value: T; users: number }>()
     this.#byOwner.set(owner, byName)
     const known = byName.get(name)
-    const shared = known && known.users < this.maxUsers ? known : { value: make(), users: 0 }
+    const isNew = known === undefined || known.users >= this.maxUsers
+    const shared = isNew ? { value: make(), users: 0 } : known
+    if (isNew) this.size++
     byName.set(name, shared)
     shared.users++
     const release = (): void => {
       if (--shared.users > 0) return
       if (byName.get(name) === shared) byName.delete(name)
+      this.size--
       shared.value.close()
     }
     return { value: shared.value, release }
@@ -104,7 +109,6 @@ const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[]
 
 const NO_CLOCK = {}
 const tables = new SharedValues<Table>(MAX_USERS)
-let openTables = 0
 
 /**
  * The table for these limits. Ten thousand limiters of one kind, one for each tenant, share few tables.
@@ -118,19 +122,15 @@ function openTable(limits: readonly Limit[], options: ResolvedRemoteOptions): Sh
     const room = capacity ?? usualCapacity(limits, algorithm)
     const native = { algorithm, blockFor: blockForMs, capacity: room, clock }
     const limiter = new RateLimiter(limits, native)
-    openTables++
-    const close = (): void => {
-      limiter.close()
-      openTables--
-    }
-    return { limiter, whole: limiter.standings('').map(({ remaining }) => remaining), close }
+    const whole = limiter.standings('').map(({ remaining }) => remaining)
+    return { limiter, whole, close: () => limiter.close() }
   }
   return tables.acquire(clock ?? NO_CLOCK, name, make)
 }
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
 function usualCapacity(limits: readonly Limit[], algorithm: Algorithm): number {
-  const [, keys = 1, bytes = 1] = SIZES.find(([most]) => openTables < most) ?? []
+  const [, keys = 1, bytes = 1] = SIZES.find(([most]) => tables.size < most) ?? []
   const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
   const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
   return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
