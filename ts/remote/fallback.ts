@@ -1,24 +1,40 @@
-import type { Decision } from '../decision.ts'
+import type { Clock } from '../clock.ts'
+import { type Decision, deniedFor } from '../decision.ts'
 import { closedError } from '../errors.ts'
-import { flat, tableKey } from '../key-hash.ts'
-import type { Limit } from '../limit/limit.ts'
-import { type Sharing, StoreDecision } from './backend.ts'
+import { tableKey } from '../key-hash.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import type { LimitStatus } from '../limiter.ts'
+import type { Sharing } from './backend.ts'
 import { type OnError, warnOnce } from './failure.ts'
-import { type LocalCounters, type Mode, openLocal } from './local-counters.ts'
-import type { Shared } from './local-tables.ts'
+import {
+  ask,
+  type LocalCounters,
+  type Mode,
+  openShare,
+  part,
+  type Share,
+  type Shared,
+  SharedValues,
+  variableCounters,
+} from './local-counters.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
-const AT_ONCE = { policy: 0, resetMs: 0, limitResetMs: 0, retryAfterMs: 0, retryAfter: 0 }
+const AT_ONCE = { resetMs: 0, limitResetMs: 0, retryAfterMs: 0, retryAfter: 0 }
 /** How long a denial without knowledge lasts. */
-const UNKNOWN = {
-  policy: 0,
-  resetMs: 1_000,
-  limitResetMs: 1_000,
-  retryAfterMs: 1_000,
-  retryAfter: 1,
-}
+const UNKNOWN = { resetMs: 1_000, limitResetMs: 1_000, retryAfterMs: 1_000, retryAfter: 1 }
 const NO_LOCAL =
   'there is no memory for a local limiter, so a limiter with onError "local" denies while the store is away; set a smaller capacity'
+
+let lastNumber = 0
+const clocks = new WeakMap<Clock, number>()
+
+function numberOf(clock: Clock): number {
+  const number = clocks.get(clock) ?? ++lastNumber
+  clocks.set(clock, number)
+  return number
+}
+
+const counters = new SharedValues<LocalCounters>()
 
 /**
  * Decides while the store does not.
@@ -55,7 +71,7 @@ export class Fallback {
     if (this.options.onError !== 'local') return undefined
     // A caller that was still waiting for the store when the limiter was closed has no answer.
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
-    this.#shared ??= openLocal(this.limits, this.options, this.sharing)
+    this.#shared ??= this.#acquire()
     return this.#shared.value
   }
 
@@ -64,99 +80,184 @@ export class Fallback {
     this.#shared?.release()
     this.#shared = undefined
   }
+
+  #acquire(): Shared<LocalCounters> {
+    const { limits, options, sharing } = this
+    const { blockForMs, capacity, clock, processes } = options
+    const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
+    return limits
+      ? counters.acquire(sharing.group, name, () => new FixedCounters(limits, options, sharing))
+      : counters.acquire(sharing.group, 'variable', () => variableCounters(options, sharing))
+  }
 }
 
 /** A decision without counters. `open` and `closed` name the first limit; so does `local` without memory. */
 function unknown(onError: OnError, limits: readonly Limit[]): Decision {
   const limit = limits[0]?.count ?? 0
-  if (onError === 'open') return { ...AT_ONCE, allowed: true, limit, remaining: limit }
+  if (onError === 'open') return { ...AT_ONCE, allowed: true, limit, remaining: limit, policy: 0 }
   if (onError === 'local') warnOnce('RATETHROTTLE_NO_LOCAL', NO_LOCAL)
-  return { ...UNKNOWN, allowed: false, limit, remaining: 0 }
+  return { ...UNKNOWN, allowed: false, limit, remaining: 0, policy: 0 }
 }
 
-/** Denied keys that are remembered at once; the oldest are forgotten first. */
-const MAX_KEYS = 10_000
-
-interface CachedDenial {
-  /** The key, or its hash. */
-  readonly name: string
-  readonly decision: Decision
-  /** What the decision is about. */
-  readonly limits: readonly Limit[]
-  /** Until when the key is certain to be denied. */
-  readonly until: number
-  /** When the decision arrived: its times count from here, and so are never too short. */
-  readonly at: number
-  /** Its index in the ring. */
-  readonly place: number
-}
+/** Shares of different sizes that are kept, so that what each has granted still counts. */
+const MAX_SHARES = 4
+/** How long not to ask again for memory that was not there. */
+const RETRY_MS = 1_000
 
 /**
- * Keys that the store has denied, until the time it named: for that long it need not be asked.
+ * Counts in this process, up to this process's share of the limits.
  *
- * Only denials of one unit are kept. They say that nothing is left until then; how long a greater cost has to
- * wait, only the store knows. Times are those of `performance.now()`, or of an injected clock.
+ * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
+ * granted until its window has passed: a new share is no new budget.
  */
-export class DenialCache {
-  /** Calls that were denied without asking the store. */
-  served = 0
-  readonly #known = new Map<string, CachedDenial>()
-  /** All of them in the order in which they came. A map full of deleted entries is slow to find its oldest. */
-  readonly #ring: (CachedDenial | undefined)[] = []
-  #next = 0
+class FixedCounters implements LocalCounters {
+  readonly #horizonMs: number
+  /** Begins each key: limiters with the same limits and options share their tables. */
+  readonly #prefix: string = `${++lastNumber} `
+  /** The share in use comes first. */
+  #shares: readonly Share[] = []
+  #retryAt = 0
 
-  constructor(private readonly options: ResolvedRemoteOptions) {}
-
-  /** The time by which denials are remembered. */
-  now(): number {
-    const { clock } = this.options
-    return clock === undefined ? performance.now() : clock.now()
+  constructor(
+    private readonly limits: readonly Limit[],
+    private readonly options: ResolvedRemoteOptions,
+    private readonly sharing: Sharing,
+  ) {
+    const windows = limits.map(({ windowMs }) => windowMs)
+    this.#horizonMs = Math.max(options.blockForMs, 2 * Math.max(...windows))
   }
 
-  /** The denial that the store would answer now. One under other limits says nothing. */
-  find(limits: readonly Limit[], key: string, cost: number): Decision | undefined {
-    if (cost !== 1 || this.#known.size === 0) return undefined
-    const now = this.now()
-    const denial = this.#known.get(tableKey(key))
-    if (denial === undefined || denial.limits !== limits) return undefined
-    if (now < denial.until) {
-      this.served++
-      return StoreDecision.aged(denial.decision, now - denial.at)
+  decide(_: unknown, mode: Mode, key: string, cost: number): Decision | undefined {
+    const share = this.#share()
+    if (share === undefined) return undefined
+    const name = this.#nameOf(key)
+    if (this.#isPlain) return ask(share.limiter, mode, name, cost)
+    return this.#decideAcross(share, mode, name, cost)
+  }
+
+  standings(_: unknown, key: string): readonly LimitStatus[] | undefined {
+    const [share] = this.#shares
+    if (share === undefined) return undefined
+    const name = this.#nameOf(key)
+    const own = share.limiter.standings(name)
+    return this.#available(name, share, own).map((left, limit) => {
+      return { remaining: Math.max(0, left), moreMs: own[limit]?.moreMs ?? 0 }
+    })
+  }
+
+  refund(_: unknown, key: string, units: number): void {
+    const name = this.#nameOf(key)
+    let rest = units
+    for (const share of this.#shares) {
+      const back = Math.min(rest, Math.max(...usedOf(share, name)))
+      if (back > 0) share.limiter.refund(name, back)
+      rest -= back
     }
-    this.#remove(denial)
-    return undefined
   }
 
-  /** @param askedAt when the store was asked: its denial holds from then on */
-  remember(limits: readonly Limit[], key: string, decision: Decision, askedAt: number): void {
-    const { blockForMs, localDenialsMs } = this.options
-    // With `blockFor` until the block ends: another denial after that begins another block.
-    const blockMs = blockForMs > 0 ? StoreDecision.blockMs(decision) : 0
-    const ms = Math.min(decision.retryAfterMs, blockMs > 0 ? blockMs : Number.POSITIVE_INFINITY)
-    const now = this.now()
-    // Times were rounded up to a millisecond.
-    const until = askedAt + Math.min(ms - 1, localDenialsMs)
-    if (!(until > now)) return
-    const name = flat(tableKey(key))
-    const before = this.#known.get(name)
-    if (before !== undefined) this.#remove(before)
-    const place = this.#next
-    const oldest = this.#ring[place]
-    if (oldest !== undefined) this.#remove(oldest)
-    const denial = { name, decision, limits, until, at: now, place }
-    this.#ring[place] = denial
-    this.#known.set(name, denial)
-    this.#next = (place + 1) % MAX_KEYS
+  block(_: unknown, key: string, ms: number): void {
+    const share = this.#share()
+    if (share === undefined) return
+    share.keepUntil = Math.max(share.keepUntil, performance.now() + ms)
+    share.limiter.block(this.#nameOf(key), ms)
   }
 
-  forget(key: string): void {
-    if (this.#known.size === 0) return
-    const denial = this.#known.get(tableKey(key))
-    if (denial !== undefined) this.#remove(denial)
+  reset(key: string): void {
+    for (const { limiter } of this.#shares) limiter.reset(this.#nameOf(key))
   }
 
-  #remove({ name, place }: CachedDenial): void {
-    this.#known.delete(name)
-    this.#ring[place] = undefined
+  close(): void {
+    for (const { release } of this.#shares) release()
+    this.#shares = []
   }
+
+  #nameOf(key: string): string {
+    return this.#prefix + tableKey(key)
+  }
+
+  /** Decides with several shares: what another share has granted counts against this one. */
+  #decideAcross(share: Share, mode: Mode, name: string, cost: number): Decision {
+    const { limiter } = share
+    const available = this.#available(name, share, limiter.standings(name))
+    const least = Math.min(...available)
+    const seen = limiter.peek(name, cost)
+    if (seen.allowed && least < cost) return this.#denied(seen, mode, name, available)
+    const isCharged = seen.allowed ? mode !== 'peek' : mode === 'check'
+    const decision = isCharged ? limiter.check(name, cost) : seen
+    const left = seen.allowed ? least - (isCharged ? cost : 0) : Math.min(decision.remaining, least)
+    return { ...decision, remaining: Math.max(0, left) }
+  }
+
+  /** The other shares have granted too much. That is certain to be over once they have recovered. */
+  #denied(seen: Decision, mode: Mode, name: string, available: readonly number[]): Decision {
+    const [share, ...others] = this.#shares
+    const late = share?.parts === this.#parts ? others : this.#shares
+    const waits = late.map(({ limiter }) => limiter.peek(name).resetMs)
+    const blockMs = mode === 'check' ? this.options.blockForMs : 0
+    try {
+      if (blockMs > 0) share?.limiter.block(name, blockMs)
+    } catch {
+      // The table is full of blocked keys: the key is denied without a block.
+    }
+    const least = Math.min(...available)
+    const policy = available.indexOf(least)
+    const limit = this.limits[policy]?.count ?? seen.limit
+    const denied = deniedFor(seen, Math.max(1, ...waits, blockMs))
+    return { ...denied, limit, policy, remaining: Math.max(0, least) }
+  }
+
+  /** Units of each limit that the share has left, less what other shares have granted and still counts. */
+  #available(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
+    const others = this.#shares.slice(1).map((other) => usedOf(other, name))
+    const parts = this.#parts
+    return own.map(({ remaining }, limit) => {
+      const whole = share.whole[limit] ?? 0
+      const most = share.parts === parts ? whole : part(burstOf(this.limits[limit] as Limit), parts)
+      const beyond = Math.max(0, whole - most)
+      return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
+    })
+  }
+
+  /** Into how many parts the limits are cut now: as option `processes` says, else as many as share them. */
+  get #parts(): number {
+    return this.options.processes ?? this.sharing.parts
+  }
+
+  /** Whether there is one share only, and of the size that it should have. */
+  get #isPlain(): boolean {
+    return this.#shares.length === 1 && this.#shares[0]?.parts === this.#parts
+  }
+
+  #share(): Share | undefined {
+    const now = performance.now()
+    if (!this.#isPlain) this.#pick(this.#parts, now)
+    const [share] = this.#shares
+    if (share !== undefined) share.keepUntil = Math.max(share.keepUntil, now + this.#horizonMs)
+    return share
+  }
+
+  /** Puts the share of this size first. Shares of which nothing counts any more are released. */
+  #pick(parts: number, now: number): void {
+    const canOpen = this.#shares.length < MAX_SHARES && now >= this.#retryAt
+    const opened =
+      this.#shares.find((known) => known.parts === parts) ??
+      (canOpen ? openShare(this.limits, this.options, parts) : undefined)
+    if (opened === undefined && canOpen) this.#retryAt = now + RETRY_MS
+    const share = opened ?? this.#nearest(parts)
+    if (share === undefined) return
+    const others = this.#shares.filter((other) => other !== share)
+    for (const { keepUntil, release } of others) if (now >= keepUntil) release()
+    this.#shares = [share, ...others.filter(({ keepUntil }) => now < keepUntil)]
+  }
+
+  /** The smallest share that is large enough, else the largest. */
+  #nearest(parts: number): Share | undefined {
+    const fewest = [...this.#shares].sort((a, b) => b.parts - a.parts)
+    return fewest.find((share) => share.parts <= parts) ?? fewest.at(-1)
+  }
+}
+
+/** Units of each limit that were granted and still count. */
+function usedOf({ limiter, whole }: Share, name: string): readonly number[] {
+  return limiter.standings(name).map(({ remaining }, limit) => (whole[limit] ?? 0) - remaining)
 }

@@ -1,15 +1,14 @@
-import type { Clock } from '../clock.ts'
-import { type Decision, deniedFor } from '../decision.ts'
-import { tableKey } from '../key-hash.ts'
-import { burstOf, type Limit } from '../limit/limit.ts'
+import type { Decision } from '../decision.ts'
+import { figuresOf, type Limit, ownBurst } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import {
   type NativeLimiter,
   type NativeVariableLimiter,
   openVariableLimiter,
 } from '../native-limiter.ts'
+import type { Algorithm } from '../options.ts'
+import { RateLimiter } from '../rate-limiter.ts'
 import type { ChargeMode, Sharing } from './backend.ts'
-import { cut, openShare, part, type Share, type Shared, SharedValues } from './local-tables.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
 /** How a limiter is asked about a key. */
@@ -28,211 +27,19 @@ export interface LocalCounters {
   close(): void
 }
 
-let lastNumber = 0
-const clocks = new WeakMap<Clock, number>()
-
-function numberOf(clock: Clock): number {
-  const number = clocks.get(clock) ?? ++lastNumber
-  clocks.set(clock, number)
-  return number
-}
-
-const counters = new SharedValues<LocalCounters>()
-
-/**
- * The counters of this process, for one more limiter.
- *
- * @param limits undefined if they change from call to call
- */
-export function openLocal(
-  limits: readonly Limit[] | undefined,
-  options: ResolvedRemoteOptions,
-  sharing: Sharing,
-): Shared<LocalCounters> {
-  const { blockForMs, capacity, clock, processes } = options
-  const { group } = sharing
-  if (!limits) return counters.acquire(group, 'variable', () => variableCounters(options, sharing))
-  const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
-  return counters.acquire(group, name, () => new FixedCounters(limits, options, sharing))
-}
-
-/** Shares of different sizes that are kept, so that what each has granted still counts. */
-const MAX_SHARES = 4
-/** How long not to ask again for memory that was not there. */
-const RETRY_MS = 1_000
-
-/**
- * Counts in this process, up to this process's share of the limits.
- *
- * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
- * granted until its window has passed: a new share is no new budget.
- */
-class FixedCounters implements LocalCounters {
-  readonly #horizonMs: number
-  /** Begins each key: limiters with the same limits and options share their tables. */
-  readonly #prefix: string = `${++lastNumber} `
-  /** The share in use comes first. */
-  #shares: readonly Share[] = []
-  #retryAt = 0
-
-  constructor(
-    private readonly limits: readonly Limit[],
-    private readonly options: ResolvedRemoteOptions,
-    private readonly sharing: Sharing,
-  ) {
-    const windows = limits.map(({ windowMs }) => windowMs)
-    this.#horizonMs = Math.max(options.blockForMs, 2 * Math.max(...windows))
-  }
-
-  decide(_: unknown, mode: Mode, key: string, cost: number): Decision | undefined {
-    const share = this.#share()
-    if (share === undefined) return undefined
-    const name = this.#nameOf(key)
-    if (this.#isPlain) return ask(share.limiter, mode, name, cost)
-    return this.#decideAcross(share, mode, name, cost)
-  }
-
-  standings(_: unknown, key: string): readonly LimitStatus[] | undefined {
-    const [share] = this.#shares
-    if (share === undefined) return undefined
-    const name = this.#nameOf(key)
-    const own = share.limiter.standings(name)
-    const available = this.#available(name, share, own)
-    return own.map(({ moreMs }, limit) => ({
-      remaining: Math.max(0, available[limit] ?? 0),
-      moreMs,
-    }))
-  }
-
-  refund(_: unknown, key: string, units: number): void {
-    const name = this.#nameOf(key)
-    let rest = units
-    for (const share of this.#shares) {
-      const back = Math.min(rest, Math.max(...usedOf(share, name)))
-      if (back > 0) share.limiter.refund(name, back)
-      rest -= back
-    }
-  }
-
-  block(_: unknown, key: string, ms: number): void {
-    const share = this.#share()
-    if (share === undefined) return
-    share.keepUntil = Math.max(share.keepUntil, performance.now() + ms)
-    share.limiter.block(this.#nameOf(key), ms)
-  }
-
-  reset(key: string): void {
-    for (const { limiter } of this.#shares) limiter.reset(this.#nameOf(key))
-  }
-
-  close(): void {
-    for (const { release } of this.#shares) release()
-    this.#shares = []
-  }
-
-  #nameOf(key: string): string {
-    return this.#prefix + tableKey(key)
-  }
-
-  /** Decides with several shares: what another share has granted counts against this one. */
-  #decideAcross(share: Share, mode: Mode, name: string, cost: number): Decision {
-    const { limiter } = share
-    const available = this.#available(name, share, limiter.standings(name))
-    const least = Math.min(...available)
-    const seen = limiter.peek(name, cost)
-    if (seen.allowed && least < cost) return this.#denied(seen, mode, name, available)
-    const isCharged = seen.allowed ? mode !== 'peek' : mode === 'check'
-    const decision = isCharged ? limiter.check(name, cost) : seen
-    const left = seen.allowed ? least - (isCharged ? cost : 0) : Math.min(decision.remaining, least)
-    return { ...decision, remaining: Math.max(0, left) }
-  }
-
-  /** The other shares have granted too much. That is certain to be over once they have recovered. */
-  #denied(seen: Decision, mode: Mode, name: string, available: readonly number[]): Decision {
-    const [share, ...others] = this.#shares
-    const late = share?.parts === this.#parts ? others : this.#shares
-    const waits = late.map(({ limiter }) => limiter.peek(name).resetMs)
-    const blockMs = mode === 'check' ? this.options.blockForMs : 0
-    if (blockMs > 0) blockIn(share?.limiter, name, blockMs)
-    const least = Math.min(...available)
-    const policy = available.indexOf(least)
-    const limit = this.limits[policy]?.count ?? seen.limit
-    const denied = deniedFor(seen, Math.max(1, ...waits, blockMs))
-    return { ...denied, limit, policy, remaining: Math.max(0, least) }
-  }
-
-  /** Units of each limit that the share has left, less what other shares have granted and still counts. */
-  #available(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
-    const others = this.#shares.slice(1).map((other) => usedOf(other, name))
-    const parts = this.#parts
-    return own.map(({ remaining }, limit) => {
-      const whole = share.whole[limit] ?? 0
-      const most = share.parts === parts ? whole : part(burstOf(this.limits[limit] as Limit), parts)
-      const beyond = Math.max(0, whole - most)
-      return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
-    })
-  }
-
-  /** Into how many parts the limits are cut now: as option `processes` says, else as many as share them. */
-  get #parts(): number {
-    return this.options.processes ?? this.sharing.parts
-  }
-
-  /** Whether there is one share only, and of the size that it should have. */
-  get #isPlain(): boolean {
-    return this.#shares.length === 1 && this.#shares[0]?.parts === this.#parts
-  }
-
-  #share(): Share | undefined {
-    const now = performance.now()
-    if (!this.#isPlain) this.#pick(this.#parts, now)
-    const [share] = this.#shares
-    if (share !== undefined) share.keepUntil = Math.max(share.keepUntil, now + this.#horizonMs)
-    return share
-  }
-
-  /** Puts the share of this size first. Shares of which nothing counts any more are released. */
-  #pick(parts: number, now: number): void {
-    const canOpen = this.#shares.length < MAX_SHARES && now >= this.#retryAt
-    const opened =
-      this.#shares.find((known) => known.parts === parts) ??
-      (canOpen ? openShare(this.limits, this.options, parts) : undefined)
-    if (opened === undefined && canOpen) this.#retryAt = now + RETRY_MS
-    const share = opened ?? this.#nearest(parts)
-    if (share === undefined) return
-    const others = this.#shares.filter((other) => other !== share)
-    for (const { keepUntil, release } of others) if (now >= keepUntil) release()
-    this.#shares = [share, ...others.filter(({ keepUntil }) => now < keepUntil)]
-  }
-
-  /** The smallest share that is large enough, else the largest. */
-  #nearest(parts: number): Share | undefined {
-    const fewest = [...this.#shares].sort((a, b) => b.parts - a.parts)
-    return fewest.find((share) => share.parts <= parts) ?? fewest.at(-1)
-  }
-}
-
 /** Asks a native limiter, if there is one. */
-function ask(limiter: NativeLimiter | undefined, mode: Mode, key: string, cost: number) {
+export function ask(
+  limiter: NativeLimiter | undefined,
+  mode: Mode,
+  key: string,
+  cost: number,
+): Decision | undefined {
   if (mode === 'check' || mode === 'peek') return limiter?.[mode](key, cost)
   return limiter?.take(key, cost, mode === 'paced')
 }
 
-/** Units of each limit that were granted and still count. */
-function usedOf({ limiter, whole }: Share, name: string): readonly number[] {
-  return limiter.standings(name).map(({ remaining }, limit) => (whole[limit] ?? 0) - remaining)
-}
-
-function blockIn(limiter: NativeLimiter | undefined, name: string, ms: number): void {
-  try {
-    limiter?.block(name, ms)
-  } catch {
-    // The table is full of blocked keys: the key is denied without a block.
-  }
-}
-
 /** Counts up to this process's share of the limits of each call. What was used stays used when limits or shares change. */
-function variableCounters(options: ResolvedRemoteOptions, sharing: Sharing): LocalCounters {
+export function variableCounters(options: ResolvedRemoteOptions, sharing: Sharing): LocalCounters {
   const { algorithm, blockForMs: blockFor, capacity, clock, processes } = options
   const shares = new WeakMap<readonly Limit[], { parts: number; limiter: NativeLimiter }>()
   let native: NativeVariableLimiter | undefined
@@ -258,4 +65,137 @@ function variableCounters(options: ResolvedRemoteOptions, sharing: Sharing): Loc
     reset: (key) => native?.reset(key),
     close: () => native?.close(),
   }
+}
+
+/** What several users share, for one of them. */
+export interface Shared<T> {
+  readonly value: T
+  /** To be called once, when it is not needed any more. Returns what the value's `close` does. */
+  release(): unknown
+}
+
+/** Values that several users share by name: made for the first of them, closed with the last. */
+export class SharedValues<T extends { close(): unknown }> {
+  /** How many there are. */
+  size = 0
+  readonly #byOwner = new WeakMap<object, Map<string, { readonly value: T; users: number }>>()
+
+  /** @param maxUsers a value that has as many is left to them, and another takes its name */
+  constructor(private readonly maxUsers: number = Number.POSITIVE_INFINITY) {}
+
+  acquire(owner: object, name: string, make: () => T): Shared<T> {
+    const byName = this.#byOwner.get(owner) ?? new Map<string, { value: T; users: number }>()
+    this.#byOwner.set(owner, byName)
+    const known = byName.get(name)
+    const isNew = known === undefined || known.users >= this.maxUsers
+    const shared = isNew ? { value: make(), users: 0 } : known
+    if (isNew) this.size++
+    byName.set(name, shared)
+    shared.users++
+    const release = (): unknown => {
+      if (--shared.users > 0) return undefined
+      if (byName.get(name) === shared) byName.delete(name)
+      this.size--
+      return shared.value.close()
+    }
+    return { value: shared.value, release }
+  }
+}
+
+/** A native limiter that all limiters with the same limits and options share, each with its own names. */
+interface Table {
+  readonly limiter: RateLimiter
+  /** What each limit has left of a key that was never charged. */
+  readonly whole: readonly number[]
+  close(): void
+}
+
+/** One part of the limits, and what it has granted. */
+export interface Share extends Omit<Table, 'close'> {
+  /** Into how many parts the limits are cut. */
+  readonly parts: number
+  readonly release: () => unknown
+  /** `performance.now()` after which nothing that it has granted counts any more. */
+  keepUntil: number
+}
+
+/** Significant digits to which a part is rounded down if the core cannot count it as it is. */
+const DIGITS = [15, 3, 2, 1]
+
+/**
+ * Opens the table for one of `parts` equal parts, each rounded up to a whole unit.
+ *
+ * @returns undefined if there is no memory for it
+ */
+export function openShare(
+  limits: readonly Limit[],
+  options: ResolvedRemoteOptions,
+  parts: number,
+): Share | undefined {
+  for (const digits of DIGITS) {
+    try {
+      const { value, release } = openTable(cut(limits, parts, digits), options)
+      return { ...value, parts, release, keepUntil: 0 }
+    } catch {
+      // A part may have no divisor in common with the window, and then be more than the core can count.
+    }
+  }
+  return undefined
+}
+
+/** One of `parts` equal parts of each limit, rounded up to a whole unit, and then down to these digits. */
+export function cut(limits: readonly Limit[], parts: number, digits = 15): readonly Limit[] {
+  const cutOne = (units: number): number => rounded(part(units, parts), digits)
+  return limits.map((limit) => {
+    const [count, burst] = [cutOne(limit.count), ownBurst(limit)]
+    return { count, windowMs: limit.windowMs, burst: burst === undefined ? burst : cutOne(burst) }
+  })
+}
+
+export function part(units: number, parts: number): number {
+  return Math.max(1, Math.ceil(units / parts))
+}
+
+/** Rounded down, so that all parts together are never more than the whole. */
+function rounded(units: number, digits: number): number {
+  const step = 10 ** Math.max(0, String(units).length - digits)
+  return Math.floor(units / step) * step
+}
+
+/** Limiters that share one table: a flood of keys in one of them takes room from few other limiters. */
+const MAX_USERS = 256
+/** Keys that a table has room for, and bytes of a log, while there are fewer tables than that. */
+const SIZES: readonly (readonly [tables: number, keys: number, bytes: number])[] = [
+  [32, 100_000, 16 * 1024 * 1024],
+  [1_024, 1_000, 256 * 1024],
+  [Number.POSITIVE_INFINITY, 100, 64 * 1024],
+]
+
+const NO_CLOCK = {}
+const tables = new SharedValues<Table>(MAX_USERS)
+
+/**
+ * The table for these limits. Ten thousand limiters of one kind, one for each tenant, share few tables.
+ *
+ * @throws RangeError if the native core cannot count them, or there is no memory
+ */
+function openTable(limits: readonly Limit[], options: ResolvedRemoteOptions): Shared<Table> {
+  const { algorithm, blockForMs, capacity, clock } = options
+  const name = JSON.stringify([figuresOf(limits), algorithm, blockForMs, capacity])
+  const make = (): Table => {
+    const room = capacity ?? usualCapacity(limits, algorithm)
+    const native = { algorithm, blockFor: blockForMs, capacity: room, clock }
+    const limiter = new RateLimiter(limits, native)
+    const whole = limiter.standings('').map(({ remaining }) => remaining)
+    return { limiter, whole, close: () => limiter.close() }
+  }
+  return tables.acquire(clock ?? NO_CLOCK, name, make)
+}
+
+/** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */
+function usualCapacity(limits: readonly Limit[], algorithm: Algorithm): number {
+  const [, keys = 1, bytes = 1] = SIZES.find(([most]) => tables.size < most) ?? []
+  const log = (count: number): number => (algorithm === 'sliding-log' ? 8 * count : 0)
+  const bytesPerKey = 2 * limits.reduce((sum, { count }) => sum + 16 + log(count), 0)
+  return Math.max(1, Math.min(keys, Math.floor(bytes / bytesPerKey)))
 }

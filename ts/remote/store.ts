@@ -5,6 +5,7 @@ import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { text } from '../validate.ts'
 import type { Backend, Counters, Sharing } from './backend.ts'
 import { Guard, type GuardedStore } from './guard.ts'
+import { type Shared, SharedValues } from './local-counters.ts'
 import { type RemoteOptions, type ResolvedRemoteOptions, resolveRemoteOptions } from './options.ts'
 import { countableLimits, RemoteLimiter, type RemoteLimiterStats } from './remote-limiter.ts'
 import { openSteps, StoredCounters } from './stored-counters.ts'
@@ -118,33 +119,33 @@ const PROBE_TTL_MS = 1_000
 /** A store that limiters of this process use. */
 class SharedStore implements GuardedStore {
   readonly name: string
-  limiters = 0
-  /** How many limiters have the same counters, by the name of a record. */
-  readonly groups: Map<string, { limiters: number }> = new Map()
-  readonly #store: Store
 
-  constructor(store: Store) {
-    this.#store = store
+  constructor(private readonly store: Store) {
     this.name = store.name ?? 'The store'
   }
 
   /** Reads and writes, as a decision does. */
   async ping(): Promise<void> {
-    const { version } = { version: undefined, ...(await this.#store.get(PROBE_NAME)) }
-    await this.#store.compareAndSet(PROBE_NAME, new Uint8Array(1), version, PROBE_TTL_MS)
+    const { version } = { version: undefined, ...(await this.store.get(PROBE_NAME)) }
+    await this.store.compareAndSet(PROBE_NAME, new Uint8Array(1), version, PROBE_TTL_MS)
+  }
+
+  async close(): Promise<void> {
+    await this.store.close?.()
   }
 }
 
-const shared = new WeakMap<Store, SharedStore>()
+const stores = new SharedValues<SharedStore>()
+/** What limiters with the same counters have in common, by the name of a record. */
+const groups = new SharedValues<{ close(): void }>()
 
 /** A {@link Store}, for one limiter. */
 class StoreBackend implements Backend {
-  readonly sharing: Sharing & { readonly group: { limiters: number } }
-  readonly #store: Store
-  readonly #shared: SharedStore
+  readonly sharing: Sharing
+  readonly #shared: Shared<SharedStore>
+  readonly #group: Shared<object>
   readonly #guard: Guard
   readonly #counters: Counters
-  readonly #name: string
 
   constructor(
     store: Store,
@@ -154,23 +155,13 @@ class StoreBackend implements Backend {
   ) {
     const native = openSteps(limits, options)
     const nameOf = recordNamer(keyPrefix, options.name ?? '', native.mark)
-    this.#store = store
-    this.#shared = shared.get(store) ?? new SharedStore(store)
-    shared.set(store, this.#shared)
-    this.#shared.limiters++
-    this.#name = nameOf('')
-    const group = this.#shared.groups.get(this.#name) ?? { limiters: 0 }
-    this.#shared.groups.set(this.#name, group)
-    group.limiters++
+    this.#shared = stores.acquire(store, '', () => new SharedStore(store))
+    this.#group = groups.acquire(store, nameOf(''), () => ({ close() {} }))
     // A store counts no processes: option `processes` says how many there are.
-    this.sharing = { group, processes: 0, parts: 1 }
-    this.#guard = new Guard(this.#shared, options)
-    this.#counters = new StoredCounters(limits, options, {
-      store,
-      native,
-      nameOf,
-      guard: this.#guard,
-    })
+    this.sharing = { group: this.#group.value, processes: 0, parts: 1 }
+    const guard = new Guard(this.#shared.value, options)
+    this.#guard = guard
+    this.#counters = new StoredCounters(limits, options, { store, native, nameOf, guard })
   }
 
   get outages(): number {
@@ -187,9 +178,7 @@ class StoreBackend implements Backend {
 
   async close(): Promise<void> {
     this.#guard.close()
-    if (--this.sharing.group.limiters === 0) this.#shared.groups.delete(this.#name)
-    if (--this.#shared.limiters > 0) return
-    shared.delete(this.#store)
-    await this.#store.close?.()
+    this.#group.release()
+    await this.#shared.release()
   }
 }

@@ -3,7 +3,7 @@ import { columnsOf, type Limit } from '../limit/limit.ts'
 import { withTimeout } from '../limiter.ts'
 import { type NativeStored, openStored } from '../native/binding.ts'
 import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
-import { StoreFailure } from './failure.ts'
+import { StoreFailure, warnOnce } from './failure.ts'
 import type { Guard, GuardedCall } from './guard.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import type { Store, StoredValue } from './store.ts'
@@ -55,18 +55,15 @@ interface Parts {
  * process that wait for it, and sets it if it has changed. When another writer was faster, all of it again.
  */
 export class StoredCounters implements Counters {
-  readonly #limits: readonly Limit[]
-  readonly #parts: Parts
-  readonly #options: ResolvedRemoteOptions
   /** Calls that wait, by the name of their record, for as long as there are any. */
   readonly #waiting = new Map<string, Call[]>()
   #count = 0
 
-  constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, parts: Parts) {
-    this.#limits = limits
-    this.#parts = parts
-    this.#options = options
-  }
+  constructor(
+    private readonly limits: readonly Limit[],
+    private readonly options: ResolvedRemoteOptions,
+    private readonly parts: Parts,
+  ) {}
 
   charge(key: string, cost: number, mode: ChargeMode, since?: number): Promise<Decision> {
     return this.#ask(key, mode === 'paced' ? 'pace' : mode, cost, since)
@@ -101,7 +98,7 @@ export class StoredCounters implements Counters {
   }
 
   #call(key: string, decide: Call['decide'], since?: number): Promise<Decision> {
-    const { guard, nameOf } = this.#parts
+    const { guard, nameOf } = this.parts
     return guard.run(
       (_, guarded) =>
         new Promise((resolve, reject) => {
@@ -113,7 +110,7 @@ export class StoredCounters implements Counters {
 
   #enqueue(name: string, call: Call): void {
     const waiting = this.#waiting.get(name) ?? []
-    const { maxWaiters, maxWaitersPerKey } = this.#options
+    const { maxWaiters, maxWaitersPerKey } = this.options
     if (this.#count >= maxWaiters || waiting.length >= maxWaitersPerKey) {
       call.reject(new StoreFailure('unavailable'))
       return
@@ -137,11 +134,11 @@ export class StoredCounters implements Counters {
 
   /** @returns false if another writer was faster: the calls wait for the next attempt */
   async #attempt(name: string, waiting: Call[]): Promise<boolean> {
-    const { store } = this.#parts
+    const { store } = this.parts
     let decided: readonly (readonly [Call, Decision])[] = []
     try {
       const found = readFound(await this.#settled(() => store.get(name)))
-      const nowMs = this.#options.clock?.now() ?? found.nowMs ?? Date.now()
+      const nowMs = this.options.clock?.now() ?? found.nowMs ?? Date.now()
       const record: OpenRecord = { value: found.value, nowMs, ttlMs: 0 }
       decided = this.#take(waiting).flatMap((call) => decideAbout(call, record))
       const { value, ttlMs } = record
@@ -169,13 +166,13 @@ export class StoredCounters implements Counters {
 
   /** What the store answers; it may also throw, or never settle. */
   #settled<T>(ask: () => Promise<T>): Promise<T> {
-    const ms = Math.max(STUCK_MS, this.#options.deadlineMs)
+    const ms = Math.max(STUCK_MS, this.options.deadlineMs)
     const asked = new Promise<T>((resolve) => resolve(ask()))
     return withTimeout(asked, ms, () => new StoreFailure('timeout'))
   }
 
   #step(record: OpenRecord, operation: Operation, amount: number): Decision {
-    const { native } = this.#parts
+    const { native } = this.parts
     const written = native[operation](record.value, amount, record.nowMs)
     const { outcome } = native
     const numberAt = (place: number): number => outcome[place] as number
@@ -184,13 +181,13 @@ export class StoredCounters implements Counters {
       record.value = written
       record.ttlMs = numberAt(TTL_MS)
     }
-    const statuses = this.#limits.map((_, index) => ({
+    const statuses = this.limits.map((_, index) => ({
       remaining: numberAt(STATUSES + 2 * index),
       moreMs: numberAt(STATUSES + 2 * index + 1),
     }))
     const decision = readDecision(numberAt(ALLOWED) === 1, native)
     const charged = decision.allowed ? Math.max(1, amount) : 0
-    return storeDecision(decision, this.#limits, {
+    return storeDecision(decision, this.limits, {
       statuses,
       charged,
       blockMs: numberAt(BLOCKED_MS),
@@ -214,16 +211,11 @@ function decideAbout(call: Call, record: OpenRecord): readonly (readonly [Call, 
   }
 }
 
-let hasWarned = false
-
-/** Once in a process. */
 function warnForeign(): void {
-  if (hasWarned) return
-  hasWarned = true
   const message =
     'a store returned a value that this limiter did not write: another program uses its keys, or the store does ' +
     'not keep bytes as they are'
-  process.emitWarning(message, { type: 'RateThrottleWarning', code: 'RATETHROTTLE_FOREIGN_RECORD' })
+  warnOnce('RATETHROTTLE_FOREIGN_RECORD', message)
 }
 
 /** What the store has answered, checked: it may be written by anyone. */
