@@ -182,6 +182,15 @@ export function andThen<T, R>(
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
+/** The same for several values: at once where all are there. */
+export function andThenAll<T, R>(
+  values: readonly MaybePromise<T>[],
+  next: (values: readonly T[]) => R,
+): MaybePromise<R> {
+  const isLate = values.some((value) => value instanceof Promise)
+  return isLate ? Promise.all(values).then(next) : next(values as readonly T[])
+}
+
 /**
  * What a user's function returned: a value as it is, a promise or another thenable as a real promise. Reads
  * and calls its `then` at most once.

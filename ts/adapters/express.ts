@@ -12,11 +12,10 @@ import {
 import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
-import { isFinished, NODE, peerOf, sendRefusal } from '../http/node.ts'
-import type { CheckedOptions, HttpOptions } from '../http/options.ts'
+import { isFinished, NODE, peerOf } from '../http/node.ts'
+import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
 import { nextLimiterName } from '../http/request-limits.ts'
-import { ownHttpOptions } from '../http/resolve-options.ts'
-import { errorOf, type Refusal } from '../http/response.ts'
+import { errorOf, type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
@@ -110,7 +109,7 @@ function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
         own.mayHandle(middleware) ||
         outer.some(({ hasErrorHandler }) => hasErrorHandler))
     if (!isHandled) {
-      sendRefusal(response, refusal)
+      sendRefusal(NODE, response, refusal)
       return
     }
     if (end !== 'unknown') apps.at(-1)?.handleLast(answerRefusal)
@@ -123,7 +122,7 @@ function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
 const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => {
   const refusal = REFUSALS.get(error as object)
   if (refusal === undefined || isFinished(response)) next(error)
-  else sendRefusal(response, refusal)
+  else sendRefusal(NODE, response, refusal)
 }
 
 /** Express requests and responses. */

@@ -118,7 +118,7 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   const adapter = fastifyAdapter(app, warnings)
   const prefix = instancePrefix(app)
   const limiters = new RouteLimiters(options, adapter, warnings, hasEarlyRoutes, prefix)
-  const handOn = handOnRefusals()
+  const handOn = handOnRefusals(adapter)
   register(app, limiters)
   decorate(app, decoratorOf(limiters, handOn))
   app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {

@@ -3,11 +3,10 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type Controls, controlsOf, proceed } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
-import { NODE, sendRefusal } from '../http/node.ts'
-import type { CheckedOptions, HttpOptions } from '../http/options.ts'
+import { NODE } from '../http/node.ts'
+import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
 import { nextLimiterName } from '../http/request-limits.ts'
-import { ownHttpOptions } from '../http/resolve-options.ts'
-import type { Refusal } from '../http/response.ts'
+import { type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
 
@@ -86,7 +85,7 @@ export function rateThrottle<const L extends LimitInput>(
 }
 
 function answer(refusal: Refusal, _request: object, response: object): void {
-  sendRefusal(response as ServerResponse, refusal)
+  sendRefusal(NODE, response, refusal)
 }
 
 function admitter(
@@ -94,7 +93,7 @@ function admitter(
   warnings: Warnings,
 ): (request: object, response: ServerResponse) => MaybePromise<boolean> {
   const refuse = (refusal: Refusal, request: object, response: ServerResponse) => {
-    const handOn = (): void => sendRefusal(response, refusal)
+    const handOn = (): void => sendRefusal(NODE, response, refusal)
     const answered = limiter.refuse(refusal, { request, response }, handOn)
     if (answered instanceof Promise) warnOfLaterAnswers(response, warnings)
     return andThen(answered, () => false)

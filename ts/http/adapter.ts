@@ -6,9 +6,13 @@ import { withCode } from '../validate.ts'
 import { warnOfLimitersPerRequest, wasAnyAsked } from './events.ts'
 import type { HttpLimiter } from './http-limiter.ts'
 import type { Key } from './key-functions.ts'
-import type { AnyHttpOptions, CheckedOptions } from './options.ts'
+import {
+  type AnyHttpOptions,
+  type CheckedOptions,
+  resolveHttpOptions,
+  withLimits,
+} from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
-import { asHttpOptions, inheritedFrom, resolveHttpOptions } from './resolve-options.ts'
 import type { Outcome, Refusal } from './response.ts'
 
 /** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
@@ -24,17 +28,11 @@ export interface HttpAdapter<Request = object, Response = object> {
    * the client has left and its address is no longer known.
    */
   peer(request: Request): string | undefined
-  /** Whether the client has left and its address is no longer known. */
-  isGone(request: Request): boolean
   /** The request of node:http that this is, if it is one. */
-  incoming(request: Request): Pick<IncomingMessage, 'socket'> | undefined
+  incoming(request: Request): IncomingMessage | undefined
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
-  /** Whether the connection has to end after a refusal: in HTTP/1, if the body is too long to read and drop. */
-  mustClose(request: Request): boolean
-  /** Has Node read no more of the body. */
-  discardBody(request: Request): void
   /**
    * The client's address as the framework's own proxy setting resolves it, in canonical form.
    * `undefined` if the client has left.
@@ -209,7 +207,7 @@ export function makeMiddleware<Options extends AnyHttpOptions, Middleware extend
   else for (const parent of parents) parent.add(limiter)
   const made = new Children()
   const limit = (given: LimitInput | LimitsFunction<never> | Options): object => {
-    const own = { ...inheritedFrom(options), ...asHttpOptions(given, 'limit') }
+    const own = withLimits(options, given, 'limit')
     return makeMiddleware(own, maker, [...parents, made])
   }
   return Object.assign(maker.wrap(limiter), { limit }, controlsOf(limiter, made))

@@ -7,7 +7,7 @@ import type { ChargeOwner, ChargeRecord, Exchange } from './charge-record.ts'
 import { ClientResolver } from './client.ts'
 import { settleOnResponseEnd } from './counted-requests.ts'
 import { Events, type Warnings } from './events.ts'
-import type { AnyHttpOptions } from './options.ts'
+import { type AnyHttpOptions, type ResolvedHttpOptions, resolveHttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
 import {
   type Counting,
@@ -15,7 +15,6 @@ import {
   openLimits,
   type RequestLimits,
 } from './request-limits.ts'
-import { type ResolvedHttpOptions, resolveHttpOptions } from './resolve-options.ts'
 import { type DenialTemplate, denialTemplate } from './response.ts'
 
 /** What the parts of one limiter share. */

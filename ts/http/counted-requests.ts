@@ -4,8 +4,8 @@ import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { invalid } from '../validate.ts'
 import type { LimiterContext } from './charge.ts'
 import type { Exchange } from './charge-record.ts'
+import type { ResolvedHttpOptions } from './options.ts'
 import type { Settle } from './provisional-charge.ts'
-import type { ResolvedHttpOptions } from './resolve-options.ts'
 
 /*
  * Which requests count: options `deny`, `methods`, `allow` and `skip` decide before a request is charged, option
@@ -55,6 +55,20 @@ function askSkip(
   } catch (error) {
     return failed(error)
   }
+}
+
+/** Reads option `methods`. */
+export function readMethods(methods: unknown, name: string): ReadonlySet<string> {
+  const accepted = 'an array of methods such as ["POST"]'
+  if (!Array.isArray(methods) || methods.length === 0) {
+    throw invalid(TypeError, 'INVALID_OPTION', name, accepted, methods)
+  }
+  const read = methods.map((value: unknown, i) => {
+    const method = typeof value === 'string' ? value.toUpperCase() : ''
+    if (/^[A-Z][A-Z-]*$/.test(method)) return countedAs(method)
+    throw invalid(TypeError, 'INVALID_OPTION', `${name}[${i}]`, 'a method', value)
+  })
+  return new Set(read)
 }
 
 /** HEAD counts as GET. */

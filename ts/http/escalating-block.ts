@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
+import { readDuration } from '../limit/parse.ts'
 import {
   andThen,
   type Limiter,
@@ -10,6 +11,7 @@ import {
   readiness,
 } from '../limiter.ts'
 import { RateLimiter } from '../rate-limiter.ts'
+import { invalid } from '../validate.ts'
 import type { Counters, Counting, OpenCompanion } from './request-limits.ts'
 
 /** How long an offence is remembered after its block is over. */
@@ -26,6 +28,12 @@ const BELIEVED = 'believed '
 /** Pauses after which callers that do not decide look for the block. */
 const PAUSES_MS = [5, 10, 20, 40, 80]
 const NEAR_PAUSES_MS = [1, 2, 4, 8, 16]
+
+/** Reads the steps of `blockFor`, in milliseconds. */
+export function readSteps(steps: readonly unknown[], name: string): readonly number[] {
+  if (steps.length > 0) return steps.map((step, i) => readDuration(step, `${name}[${i}]`))
+  throw invalid(RangeError, 'INVALID_OPTION', name, 'a duration, or at least one step', steps)
+}
 
 /** Counters whose denials begin the blocks. The blocks of a key do not depend on its limits. */
 export function withBlocks(counters: Counters, blocks: EscalatingBlock): Counters {

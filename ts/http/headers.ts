@@ -1,6 +1,12 @@
 import type { Decision } from '../decision.ts'
 import { burstOf, type Limit } from '../limit/limit.ts'
-import { andThen, type LimitStatus, type MaybePromise, unlessClosed } from '../limiter.ts'
+import {
+  andThen,
+  andThenAll,
+  type LimitStatus,
+  type MaybePromise,
+  unlessClosed,
+} from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { invalid } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'
@@ -20,12 +26,6 @@ export const COLLECTOR: HeaderSink = {
     headers[name] = value
   },
   isFinished: () => false,
-}
-
-/** A limit under the name that clients see. */
-export interface Policy {
-  readonly name: string
-  readonly limit: Limit
 }
 
 /** What headers need of a limiter: every kind has this. */
@@ -180,20 +180,15 @@ function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
   const texts = shown.map(({ limits, key, decision }) => {
     const asked = unlessClosed(() => limits.limiter.standings(key, decision))
     return andThen(asked, (standings) =>
-      standings
-        ?.map((standing, i) => statusItem(limits.policies[i]?.name ?? '', standing))
-        .join(', '),
+      standings?.map((standing, i) => statusItem(limits.names[i] ?? '', standing)).join(', '),
     )
   })
-  const joined = (all: readonly (string | undefined)[]): string =>
-    all.filter((text) => text !== undefined).join(', ')
-  if (texts.some((text) => text instanceof Promise)) return Promise.all(texts).then(joined)
-  return joined(texts as string[])
+  return andThenAll(texts, (all) => all.filter((text) => text !== undefined).join(', '))
 }
 
 /** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
 function isMixed({ decision, cost, limits }: ChargeRecord): boolean {
-  return !decision.allowed && cost !== undefined && cost > 1 && limits.policies.length > 1
+  return !decision.allowed && cost !== undefined && cost > 1 && limits.names.length > 1
 }
 
 /**
@@ -229,9 +224,9 @@ export function rateLimitHeaders(
   const headers: Record<string, string> = {}
   if (style !== 'draft') setLegacyHeaders(decision, decision.remaining, headers, COLLECTOR)
   if (style !== 'legacy') {
-    const policies = limiter.limits.map((limit) => ({ name: defaultName(limit), limit }))
-    const name = policies[decision.policy]?.name
-    COLLECTOR.setHeader(headers, 'ratelimit-policy', policies.map(policyItem).join(', '))
+    const names = policyNames(limiter.limits, [])
+    const name = names[decision.policy]
+    COLLECTOR.setHeader(headers, 'ratelimit-policy', policyHeader(limiter.limits, names))
     if (name !== undefined) {
       COLLECTOR.setHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
     }
@@ -242,11 +237,9 @@ export function rateLimitHeaders(
 
 /** @throws TypeError unless it is a decision: most likely a promise was not awaited */
 function checkDecision(decision: unknown): void {
-  if (typeof decision === 'object' && decision !== null) {
-    const { allowed, limit, limitResetMs } = decision as Partial<Decision>
-    const isWhole = typeof limit === 'number' && typeof limitResetMs === 'number'
-    if (typeof allowed === 'boolean' && isWhole) return
-  }
+  const { allowed, limit, limitResetMs } = (decision ?? {}) as Partial<Decision>
+  const isWhole = typeof limit === 'number' && typeof limitResetMs === 'number'
+  if (typeof allowed === 'boolean' && isWhole) return
   const accepted = 'a decision (write `await limiter.check(key)`)'
   throw invalid(TypeError, 'INVALID_ARGUMENT', 'decision', accepted, decision)
 }
@@ -267,11 +260,14 @@ function statusOf(decision: Decision, { limits, algorithm }: LimiterShown): Limi
   return { remaining, moreMs: Math.max(1, limitResetMs - later) }
 }
 
-/** One member of `RateLimit-Policy`: name, quota, and the window if it is one of whole seconds. */
-export function policyItem({ name, limit }: Policy): string {
-  const seconds = limit.windowMs / 1000
-  const window = Number.isInteger(seconds) ? `;w=${integer(seconds)}` : ''
-  return `${quoted(name)};q=${integer(limit.count)}${window}`
+/** `RateLimit-Policy`: of each limit its name, its quota, and its window if that is whole seconds. */
+export function policyHeader(limits: readonly Limit[], names: readonly string[]): string {
+  const items = limits.map(({ count, windowMs }, i) => {
+    const seconds = windowMs / 1000
+    const window = Number.isInteger(seconds) ? `;w=${integer(seconds)}` : ''
+    return `${quoted(names[i] ?? '')};q=${integer(count)}${window}`
+  })
+  return items.join(', ')
 }
 
 /** One member of `RateLimit`: name, units left, and the seconds until one more, unless it is full. */
@@ -280,10 +276,12 @@ function statusItem(name: string, { remaining, moreMs }: LimitStatus): string {
   return `${quoted(name)};r=${integer(remaining)}${more}`
 }
 
-/** The name of a limit that was given none: `100-in-1min`. */
-export function defaultName({ count, windowMs }: Limit): string {
-  const [ms, unit] = UNITS.find(([size]) => windowMs % size === 0) ?? [1, 'ms']
-  return `${count}-in-${windowMs / ms}${unit}`
+/** The names that clients see: a limit that was given none is named by its figures, as in `100-in-1min`. */
+export function policyNames(limits: readonly Limit[], given: readonly string[]): readonly string[] {
+  return limits.map(({ count, windowMs }, i) => {
+    const [ms, unit] = UNITS.find(([size]) => windowMs % size === 0) ?? [1, 'ms']
+    return given[i] ?? `${count}-in-${windowMs / ms}${unit}`
+  })
 }
 
 /** RFC 9651, 4.1.6: only `\` and `"` need escaping among printable ASCII. */

@@ -1,4 +1,4 @@
-import { andThen, type Limiter, type MaybePromise } from '../limiter.ts'
+import { andThen, andThenAll, type Limiter, type MaybePromise } from '../limiter.ts'
 import type { OpenCompanion } from './request-limits.ts'
 
 /** A queue of requests that wait for units that others hold. */
@@ -130,9 +130,7 @@ export class HeldUnits {
 
   #unmark(key: string, epochs: readonly number[]): MaybePromise<void> {
     const removed = epochs.map((epoch) => this.#marks?.remove(key, epoch))
-    if (removed.some((done) => done instanceof Promise)) {
-      return Promise.all(removed).then(() => undefined)
-    }
+    return andThenAll(removed, () => undefined)
   }
 }
 
@@ -198,9 +196,7 @@ export class Marks {
   look(key: string): MaybePromise<Sight> {
     const { epoch } = this
     const seen = this.#looks.map((ahead) => this.#count(key, epoch + ahead))
-    return seen.some((count) => count instanceof Promise)
-      ? Promise.all(seen).then(sightOf)
-      : sightOf(seen as number[])
+    return andThenAll(seen, sightOf)
   }
 
   close(): MaybePromise<void> {

@@ -18,6 +18,7 @@ import { hasExemptions, judge, type Verdict } from './counted-requests.ts'
 import { ADMIT, limiterClosed, limiterMade, type Warnings } from './events.ts'
 import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
+import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
 import type { RequestLimits } from './request-limits.ts'
 import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './response.ts'
@@ -31,8 +32,8 @@ export class HttpLimiter implements Controls {
   readonly #context: LimiterContext
   readonly #hasExemptions: boolean
   readonly #isPlain: boolean
-  /** Asks whether a client has left, where a request could be counted without its address. */
-  readonly #isGone: ((request: object) => boolean) | undefined
+  /** Whether a request could be counted without the address of its client, who may have left. */
+  readonly #countsAbsent: boolean
   /** Whether the counters are elsewhere: then only `close` ends the connection. */
   readonly holdsConnection: boolean
   /** Until the first request. */
@@ -50,9 +51,8 @@ export class HttpLimiter implements Controls {
     const { options } = this.#context
     this.#isPlain = isPlainCharge(this.#context)
     this.#hasExemptions = hasExemptions(options)
-    const needsAddress =
-      !this.#hasExemptions && given.key === undefined && options.missingKey === 'deny'
-    this.#isGone = needsAddress ? undefined : adapter.isGone
+    this.#countsAbsent =
+      this.#hasExemptions || given.key !== undefined || options.missingKey !== 'deny'
     this.holdsConnection = isRemote(options.storage)
     this.#noteFirst = limiterMade()
   }
@@ -191,12 +191,14 @@ export class HttpLimiter implements Controls {
   }
 
   #checkUse(request: object): void {
+    const { adapter } = this.#context
     if (this.#noteFirst !== undefined) {
-      this.#noteFirst(this.#context.adapter.incoming(request))
+      this.#noteFirst(adapter.incoming(request))
       this.#noteFirst = undefined
     }
     if (this.#isClosed) throw closedError('the limiter is closed')
-    if (this.#isGone?.(request) === true) throw new RequestRefused('KEY_MISSING')
+    if (this.#countsAbsent && isGone(adapter.incoming(request)))
+      throw new RequestRefused('KEY_MISSING')
   }
 
   /** Counters that are closed meanwhile stay open until the decision is made. */

@@ -1,6 +1,6 @@
 import { addressKey, readPrefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
-import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
+import { andThen, andThenAll, type MaybePromise, toPromise } from '../limiter.ts'
 import { invalid, ownOptions } from '../validate.ts'
 
 /** What a key function returns: no key is `undefined`, `null` or an empty text. */
@@ -128,8 +128,7 @@ export function allOf<Request>(...sources: KeyFunction<Request>[]): KeyFunction<
   checkSources('allOf', sources)
   return (request, context) => {
     const parts = sources.map((source) => attempt(source, request, context))
-    if (parts.some((part) => part instanceof Promise)) return Promise.all(parts).then(joined)
-    return joined(parts as Key[])
+    return andThenAll(parts, joined)
   }
 }
 

@@ -3,7 +3,6 @@ import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
 import { UNIX } from './client.ts'
-import { bodyOf, JSON_TYPE, type Refusal } from './response.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
@@ -17,6 +16,11 @@ type Known = Socket & { [ADDRESS]?: string }
 export function peerOf(request: Pick<IncomingMessage, 'socket'>): string | undefined {
   const known = (request.socket as Known | undefined)?.[ADDRESS]
   return known ?? askPeer(request.socket)
+}
+
+/** Whether the client has left and its address is no longer known. */
+export function isGone(request: IncomingMessage | undefined): boolean {
+  return request !== undefined && peerOf(request) === undefined
 }
 
 function askPeer(socket: Known | undefined): string | undefined {
@@ -79,8 +83,9 @@ const CODING = 'transfer-encoding'
  *
  * Reads the raw headers: having Node make an object of them costs more than a denial.
  */
-export function mustClose({ rawHeaders = [], httpVersionMajor }: IncomingMessage): boolean {
-  if (httpVersionMajor !== 1) return false
+export function mustClose(request: IncomingMessage | undefined): request is IncomingMessage {
+  if (request?.httpVersionMajor !== 1) return false
+  const { rawHeaders = [] } = request
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === CODING.length && name.toLowerCase() === CODING) return true
@@ -102,11 +107,6 @@ export function send(response: ServerResponse, status: number, type: string, bod
   response.setHeader('content-type', type)
   response.setHeader('content-length', Buffer.byteLength(body))
   response.end(body)
-}
-
-/** Answers a refusal as JSON. */
-export function sendRefusal(response: ServerResponse, refusal: Refusal): void {
-  send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal))
 }
 
 /** Of HTTP/2: without it an aborted stream looks complete. */
@@ -222,12 +222,9 @@ function isCutOff(response: ServerResponse): boolean {
 /** Plain `node:http`, and the part of it that frameworks use. */
 export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   peer: peerOf,
-  isGone: (request) => peerOf(request) === undefined,
   incoming: (request) => request,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
-  mustClose,
-  discardBody,
   client: peerOf,
   trustsProxy: () => false,
   setHeader: (response, name, value) => {

@@ -16,10 +16,9 @@ import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'
 import { EscalatingBlock, withBlocks } from './escalating-block.ts'
 import { type Warnings, warnOfSeveralProcesses } from './events.ts'
-import { defaultName, type Policy, policyItem } from './headers.ts'
+import { policyHeader, policyNames } from './headers.ts'
 import { HeldUnits, Marks } from './held-units.ts'
-import type { RedisSettings } from './options.ts'
-import type { ResolvedHttpOptions } from './resolve-options.ts'
+import type { RedisSettings, ResolvedHttpOptions } from './options.ts'
 
 /** Limits that depend on the request, such as on a customer's plan; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -37,7 +36,8 @@ export interface Counters extends Omit<VariableLimiter, 'with'> {
 /** The limits that apply to a request, their counters, and what headers say about them. */
 export interface RequestLimits {
   readonly limiter: Counting
-  readonly policies: readonly Policy[]
+  /** The names of the limits that clients see. */
+  readonly names: readonly string[]
   /** The `RateLimit-Policy` header. */
   readonly policyText: string
   /** Units of these counters that requests hold provisionally. */
@@ -77,9 +77,8 @@ export function openLimits(
       : withBlocks(opened, new EscalatingBlock(blockFor, open, limiter.clock))
   const held = heldUnitsOf(options, commonName, open)
   const limitsOf = (own: readonly Limit[]): RequestLimits => {
-    const named = own.map((limit, i) => ({ name: policy[i] ?? defaultName(limit), limit }))
-    const policyText = named.map(policyItem).join(', ')
-    return { limiter: counters.with(own), held, policies: named, policyText }
+    const names = policyNames(own, policy)
+    return { limiter: counters.with(own), held, names, policyText: policyHeader(own, names) }
   }
   const fixed = parsed && limitsOf(parsed)
   return {
@@ -92,6 +91,22 @@ export function openLimits(
       void held.close()
     },
   }
+}
+
+/**
+ * Reads option `policy`.
+ *
+ * @throws TypeError or RangeError unless each name can be sent as a String of RFC 9651: printable ASCII
+ */
+export function readPolicyNames(value: unknown, name: string): readonly string[] {
+  const names: readonly unknown[] = value === undefined ? [] : [value].flat()
+  return names.map((one, i) => {
+    const isText = typeof one === 'string'
+    if (isText && /^[\x20-\x7e]{1,64}$/.test(one)) return one
+    const Kind = isText ? RangeError : TypeError
+    const place = names.length > 1 ? `${name}[${i}]` : name
+    throw invalid(Kind, 'INVALID_OPTION', place, '1 to 64 printable ASCII characters', one)
+  })
 }
 
 /** @throws as {@link readLimits} does, and for more names than limits */

@@ -5,12 +5,20 @@ import type { HttpAdapter } from './adapter.ts'
 import type { LimiterContext } from './charge.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
-import type { ResolvedHttpOptions } from './resolve-options.ts'
+import { discardBody, mustClose } from './node.ts'
+import type { ResolvedHttpOptions } from './options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
 export type Refusal = Denial | RequestRefused
 /** What becomes of a request: `undefined` if it may pass. */
 export type Outcome = Refusal | undefined
+
+/** Answers a refused request in place of the framework's error handling. */
+export type Handler<Request, Response> = (
+  request: Request,
+  response: Response,
+  error: RateLimitExceeded,
+) => unknown
 
 /** What all denials of one limiter have in common. */
 export interface DenialTemplate {
@@ -79,6 +87,15 @@ export function bodyOf(refusal: Refusal): string {
   return `${headOf(refusal.statusCode, refusal.code)}${JSON.stringify(refusal.message)}}`
 }
 
+/** Answers a refusal as JSON. */
+export function sendRefusal(
+  adapter: Pick<HttpAdapter, 'send'>,
+  response: object,
+  refusal: Refusal,
+): void {
+  adapter.send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal))
+}
+
 function headOf(statusCode: number, code: string): string {
   const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
   return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":`
@@ -87,7 +104,7 @@ function headOf(statusCode: number, code: string): string {
 /** The body by RFC 9457, with the type and the extension of draft-ietf-httpapi-ratelimit-headers-10, section 6. */
 function problemOf(denial: Denial): string {
   const { limits, decision } = denial.record
-  const name = limits.policies[decision.policy]?.name
+  const name = limits.names[decision.policy]
   return JSON.stringify({
     type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
     title: 'Too Many Requests',
@@ -120,7 +137,7 @@ export function headersOf(
 ): MaybePromise<Record<string, string>> {
   const found: Record<string, string> = {}
   if (outcome instanceof Denial) setRetryAfter(outcome.record.decision, found, COLLECTOR)
-  if (outcome !== undefined && adapter.mustClose(request)) {
+  if (outcome !== undefined && mustClose(adapter.incoming(request))) {
     COLLECTOR.setHeader(found, 'connection', 'close')
   }
   const shown = last === undefined ? undefined : tightest(last, isShown)
@@ -175,9 +192,10 @@ export function answer(
 
 /** A server must not have to read a gigabyte to deny a request: the connection ends after the answer. */
 function closeIfLong(adapter: HttpAdapter, request: object, response: object): void {
-  if (!adapter.mustClose(request)) return
+  const incoming = adapter.incoming(request)
+  if (!mustClose(incoming)) return
   adapter.setHeader(response, 'connection', 'close')
-  adapter.discardBody(request)
+  discardBody(incoming)
 }
 
 /** Whether a limit whose headers are off denies the request. */

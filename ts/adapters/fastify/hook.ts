@@ -10,8 +10,8 @@ import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
 import { isExplicitTrust, UNIX } from '../../http/client.ts'
 import type { Warnings } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
-import { cut, discardBody, isFinished, mustClose, onEnd, peerOf } from '../../http/node.ts'
-import { bodyOf, Denial, errorOf, JSON_TYPE, type Refusal } from '../../http/response.ts'
+import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
+import { Denial, errorOf, sendRefusal } from '../../http/response.ts'
 import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
 
@@ -107,7 +107,7 @@ interface LogController {
  * it would leave out fields that the schema does not name, or fail. And where nothing is logged and there is no
  * `onError` hook, no error has to be made: that matters under a flood of refusals.
  */
-export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
+export function handOnRefusals(adapter: HttpAdapter): HandOn<FastifyRequest, FastifyReply> {
   const contextOf = hiddenProperty<Context>('fastify.context')
   return (refusal, request, reply, next) => {
     const route = contextOf(reply)
@@ -117,7 +117,7 @@ export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
     }
     const hooks = route.onError ?? []
     if (hooks.length === 0 && refusal instanceof Denial && !isLogging(reply, refusal.statusCode)) {
-      send(refusal, reply)
+      sendRefusal(adapter, reply, refusal)
       return
     }
     const error = errorOf(refusal)
@@ -125,7 +125,7 @@ export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
       if (reply.sent) return
       reply.code(refusal.statusCode)
       log(error, request, reply)
-      send(refusal, reply)
+      sendRefusal(adapter, reply, refusal)
     })
   }
 }
@@ -134,14 +134,6 @@ export function handOnRefusals(): HandOn<FastifyRequest, FastifyReply> {
 function isDefault(handler: Context['errorHandler']): boolean {
   if (typeof handler !== 'object' || handler === null) return false
   return Object.getPrototypeOf(handler) === Object.prototype
-}
-
-function send(refusal: Refusal, reply: FastifyReply): void {
-  reply
-    .code(refusal.statusCode)
-    .header('content-type', JSON_TYPE)
-    .serializer(asText)
-    .send(bodyOf(refusal))
 }
 
 /** One after the other, as Fastify does; a hook that fails changes nothing. */
@@ -202,12 +194,9 @@ export function fastifyAdapter(
   }
   return {
     peer: (request) => peerOf(request.raw),
-    isGone: (request) => peerOf(request.raw) === undefined,
     incoming: (request) => request.raw,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
-    mustClose: (request) => mustClose(request.raw),
-    discardBody: (request) => discardBody(request.raw),
     client: (request) => {
       const peer = peerOf(request.raw)
       if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
@@ -233,7 +222,7 @@ export function fastifyAdapter(
 }
 
 /** Serializer of a body that is text already, in place of one that a hook has set. */
-export function asText(payload: unknown): string {
+function asText(payload: unknown): string {
   return payload as string
 }
 

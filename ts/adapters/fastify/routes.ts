@@ -3,14 +3,13 @@ import { RateLimitExceeded } from '../../errors.ts'
 import { Children, type HttpAdapter } from '../../http/adapter.ts'
 import { type Warnings, warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
-import type { HttpOptions } from '../../http/options.ts'
-import { type LimitsFunction, limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
 import {
-  asHttpOptions,
-  inheritedFrom,
+  type HttpOptions,
   ownHttpOptions,
   resolveHttpOptions,
-} from '../../http/resolve-options.ts'
+  withLimits,
+} from '../../http/options.ts'
+import { type LimitsFunction, limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../limiter.ts'
 import { withCode } from '../../validate.ts'
@@ -229,8 +228,7 @@ export class RouteLimiters {
   }
 
   #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
-    const own = asHttpOptions(rateLimit, 'config.rateLimit')
-    return this.#open({ ...inheritedFrom(this.#options), ...own }, place)
+    return this.#open(withLimits(this.#options, rateLimit, 'config.rateLimit'), place)
   }
 
   /** @param place where the limiter stands in the program: its counters in a store are named by it */
