@@ -30,7 +30,7 @@ export interface Clock {
  */
 export class FakeClock implements Clock {
   #now: number
-  readonly #timers: Timer[] = []
+  readonly #timers = new Set<Timer>()
 
   /** @param startMs the time at first. Default: 0 */
   constructor(startMs = 0) {
@@ -68,23 +68,16 @@ export class FakeClock implements Clock {
 
   setTimer(wake: () => void, ms: number): () => void {
     const timer = { at: this.#now + ms, wake }
-    this.#timers.push(timer)
-    return () => this.#remove(timer)
+    this.#timers.add(timer)
+    return () => this.#timers.delete(timer)
   }
 
   /** Removes the earliest timer due by `end`; of several due at one time, the one set first. */
   #due(end: number): Timer | undefined {
-    let next: Timer | undefined
-    for (const timer of this.#timers) {
-      if (timer.at <= end && (next === undefined || timer.at < next.at)) next = timer
-    }
-    if (next !== undefined) this.#remove(next)
+    const due = [...this.#timers].filter((timer) => timer.at <= end)
+    const [next] = due.sort((a, b) => a.at - b.at)
+    if (next !== undefined) this.#timers.delete(next)
     return next
-  }
-
-  #remove(timer: Timer): void {
-    const index = this.#timers.indexOf(timer)
-    if (index >= 0) this.#timers.splice(index, 1)
   }
 }
 
@@ -103,10 +96,13 @@ function checkTime(ms: unknown, name: string): number {
 export function withTimers(clock: Clock | undefined): Required<Clock> {
   return {
     now: () => (clock === undefined ? performance.now() : clock.now()),
-    setTimer: (wake, ms) => {
-      if (clock?.setTimer !== undefined) return clock.setTimer(wake, ms)
-      const timer = setTimeout(wake, ms)
-      return () => clearTimeout(timer)
-    },
+    setTimer: (wake, ms) =>
+      clock?.setTimer === undefined ? setSystemTimer(wake, ms) : clock.setTimer(wake, ms),
   }
+}
+
+/** `Clock.setTimer` by `setTimeout`, which is looked up in each call: tests may have replaced it. */
+export function setSystemTimer(wake: () => void, ms: number): () => void {
+  const timer = setTimeout(wake, ms)
+  return () => clearTimeout(timer)
 }

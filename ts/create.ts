@@ -129,12 +129,8 @@ export function createForAdapter(
  *
  * @throws as a limiter with these options does, for any limits
  */
-export function createVariable({
-  storage,
-  forRedis,
-  identity,
-  ...rest
-}: AdapterLimiterOptions): VariableLimiter {
+export function createVariable(options: AdapterLimiterOptions): VariableLimiter {
+  const { storage, forRedis, identity, ...rest } = options
   if (isStore(storage) || isLimiter(storage)) {
     const accepted = 'fixed limits where the storage is a store or a limiter of yours'
     throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, () => {})
@@ -144,8 +140,8 @@ export function createVariable({
     const at = storage as RedisStorage
     return new (redis().RedisVariableLimiter)({ ...named, ...forRedis, storage: at })
   }
-  const options = sharedName(storage) === undefined ? rest : named
-  return openVariableLimiter(localOptions(storage, options, forRedis.keyPrefix))
+  const local = sharedName(storage) === undefined ? rest : named
+  return openVariableLimiter(localOptions(storage, local, forRedis.keyPrefix))
 }
 
 /** A limiter that there is already. Options beside it would mean nothing. */

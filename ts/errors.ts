@@ -44,11 +44,7 @@ export type ErrorCode =
   | 'RECORD_DAMAGED'
   /** A bug of this package. */
   | 'INTERNAL'
-  | SharedErrorCode
-  | HttpErrorCode
-
-/** Codes of the tier `shared`. */
-export type SharedErrorCode =
+  // Of the tier `shared`.
   /** Processes cannot share limiters on this system. */
   | 'NOT_AVAILABLE'
   /** The shared file or its directory is not as this package leaves it. */
@@ -63,9 +59,7 @@ export type SharedErrorCode =
   | 'SHARED_IN_USE'
   /** There is no shared file of this name. */
   | 'SHARED_MISSING'
-
-/** Codes of adapters. The first four are seen by clients. */
-export type HttpErrorCode =
+  // Of adapters. The first four are seen by clients.
   /** The request is over its limit. */
   | 'RATE_LIMIT_EXCEEDED'
   /** Option `deny` lists the client's address. */

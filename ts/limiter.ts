@@ -31,6 +31,7 @@ export interface StoreStatus {
  * counters are behind a network answers with promises.
  */
 export interface Limiter {
+  /** The limits, parsed. All of them are charged, or none. */
   readonly limits: readonly Limit[]
   check(key: string, cost?: number): MaybePromise<Decision>
   peek(key: string, cost?: number): MaybePromise<Decision>
@@ -100,8 +101,6 @@ export async function readiness(limiter: Pick<Limiter, 'ready'>): Promise<StoreS
  * Wrong arguments reject with a TypeError or RangeError that names them, as `RateLimiter` throws them.
  */
 export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends Limiter {
-  /** The limits, parsed. All of them are charged, or none. */
-  readonly limits: readonly Limit[]
   /** How requests are counted. */
   readonly algorithm: Algorithm
   /** Where the state lives, as option `storage` of adapters and of other limiters takes it. */
@@ -112,8 +111,6 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   peek(key: string, cost?: number): Promise<Decision>
   /** Charges `cost` (default 1); rejects with RateLimitExceeded if it is denied. */
   consume(key: string, cost?: number): Promise<Decision>
-  /** Queues until admitted; rejects with RateLimitExceeded when `maxWaitMs` does not suffice. */
-  wait(key: string, options?: WaitOptions): Promise<Decision>
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   refund(key: string, units?: number): Promise<void>
   /** Forgets the key, its block included. */

@@ -174,9 +174,9 @@ export function readStats(native: { stats(): undefined; wide: Float64Array }): L
 /** Counters on this host for limits that change from call to call. */
 export interface NativeVariableLimiter extends VariableLimiter {
   with(limits: readonly Limit[]): NativeLimiter
-  reset(key: string): void
   /** Counts since the limiter was made. `bytes`: the most that its current tables can occupy. */
   stats(): LimiterStats
+  reset(key: string): void
   close(): void
 }
 

@@ -5,15 +5,9 @@ import { RateLimitExceeded } from './errors.ts'
 import { SHORTEST_SLICE } from './key-hash.ts'
 import { type CheckedLimits, columnsOf, type Limit, type LimitInput } from './limit/limit.ts'
 import { readLimits } from './limit/parse.ts'
-import { type Native, type OpenOptions, open, openWatched } from './native/binding.ts'
+import { type Native, open, openWatched } from './native/binding.ts'
 import { type LimiterStats, NativeLimiter, readStats } from './native-limiter.ts'
-import {
-  type Algorithm,
-  type RateLimiterOptions,
-  type ResolvedOptions,
-  resolveOptions,
-  withBurst,
-} from './options.ts'
+import { type Algorithm, type RateLimiterOptions, resolveOptions, withBurst } from './options.ts'
 import { LimiterQueues } from './wait.ts'
 
 /** Charges a cost to a key and says whether it was admitted. */
@@ -60,13 +54,14 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
   constructor(limits: CheckedLimits<L>, options: RateLimiterOptions = {}) {
     const parsed = readLimits(limits)
     const resolved = resolveOptions(options)
-    const { algorithm, name, shared, clock } = resolved
+    const { algorithm, blockForMs, name, shared, clock } = resolved
     const all = withBurst(parsed, resolved)
+    const capacity = resolved.capacity ?? defaultCapacity(all, algorithm)
     // One for `allow` and `check`: both make the native side remember a key.
     const last: LastKey = { text: NONE, isHeld: false }
     const { native, close } = openWatched(
       open,
-      forNative(all, resolved),
+      { ...columnsOf(all), algorithm, blockForMs, capacity },
       resolved,
       ({ allow }) => allow,
       () => {
@@ -114,12 +109,6 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     this.#close()
     this.#queues.close()
   }
-}
-
-function forNative(limits: readonly Limit[], options: ResolvedOptions): OpenOptions {
-  const { algorithm, blockForMs, capacity } = options
-  const keys = capacity ?? defaultCapacity(limits, algorithm)
-  return { ...columnsOf(limits), algorithm, blockForMs, capacity: keys }
 }
 
 /** Two slots a key, each of 16 bytes, and in a log 8 more for each unit of the count. */

@@ -21,9 +21,6 @@ const STORAGE =
 const MAX_SHARED_NAME_LENGTH = 80
 const MAX_NAME_LENGTH = 128
 
-/** What a client of ioredis has, and a `RedisStorage`. Their modules are loaded for those who use them only. */
-const CLIENT_METHODS = ['duplicate', 'evalsha']
-const STORAGE_METHODS = ['acquire', 'release']
 /** What a limiter has that is passed as a storage. */
 const LIMITER_METHODS = ['check', 'peek', 'take', 'refund', 'block', 'reset', 'wait', 'delay']
 
@@ -53,7 +50,9 @@ export function isRedisStorage(
   name = 'storage',
 ): storage is RedisUrl | RedisStorage | RedisClient {
   if (storage === undefined) return false
-  if (hasMethods(storage, CLIENT_METHODS) || hasMethods(storage, STORAGE_METHODS)) return true
+  // A client of ioredis, or a `RedisStorage`: their modules are loaded for those who use them only.
+  if (hasMethods(storage, ['duplicate', 'evalsha'])) return true
+  if (hasMethods(storage, ['acquire', 'release'])) return true
   if (isStore(storage) || isLimiter(storage)) return false
   if (typeof storage !== 'string')
     throw invalid(TypeError, 'INVALID_OPTION', name, STORAGE, storage)

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts'
+import { type Clock, setSystemTimer } from './clock.ts'
 import type { CheckedLimits, LimitInput } from './limit/limit.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions } from './options.ts'
 import { RateLimiter } from './rate-limiter.ts'
@@ -32,10 +32,7 @@ export {
  */
 export const timersClock: Required<Clock> = Object.freeze({
   now: () => Date.now(),
-  setTimer: (wake: () => void, ms: number) => {
-    const timer = setTimeout(wake, ms)
-    return () => clearTimeout(timer)
-  },
+  setTimer: setSystemTimer,
 })
 
 /**

@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.ts'
 import { foreignOption } from './foreign-options.ts'
 
 /*
@@ -13,7 +14,7 @@ const ELLIPSIS = '...'
 export type InputErrorCode = 'INVALID_ARGUMENT' | 'INVALID_OPTION' | 'INVALID_LIMIT'
 
 /** The error, with this `code`. */
-export function withCode<E extends Error, const Code extends string>(
+export function withCode<E extends Error, const Code extends ErrorCode>(
   error: E,
   code: Code,
 ): E & { readonly code: Code } {
@@ -202,7 +203,8 @@ export function printable(value: unknown): string {
     case 'symbol':
       return shorten(String(value), MAX_PRINTED)
     case 'bigint':
-      return printableBigint(value)
+      // Printing a bigint of a million digits takes quadratic time; comparing it does not.
+      return -LARGE < value && value < LARGE ? `${value}n` : '[bigint of more than 30 digits]'
     case 'number':
       return Object.is(value, -0) ? '-0' : String(value)
     case 'function':
@@ -214,11 +216,7 @@ export function printable(value: unknown): string {
   }
 }
 
-// Printing a bigint of a million digits takes quadratic time; comparing it does not.
-function printableBigint(value: bigint): string {
-  const bound = 10n ** 30n
-  return -bound < value && value < bound ? `${value}n` : '[bigint of more than 30 digits]'
-}
+const LARGE = 10n ** 30n
 
 function printableObject(value: object): string {
   try {

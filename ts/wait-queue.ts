@@ -17,6 +17,9 @@ import {
 /** Callers of one line that are served in one turn of the event loop. */
 const MAX_SERVED_AT_ONCE = 64
 
+/** How the wait of a caller ends. */
+type Outcome<T> = MaybePromise<WaitResult<T>>
+
 /** What a caller asks for, until `deadline` on the queue's clock. */
 interface Request<Limits> {
   readonly limits: Limits
@@ -69,13 +72,7 @@ export class WaitQueue<T, Limits> {
    *
    * @param limits count from now on for all who wait for the key
    */
-  join(
-    limits: Limits,
-    key: string,
-    cost: number,
-    maxWaitMs: number,
-    caller?: Caller,
-  ): MaybePromise<WaitResult<T>> {
+  join(limits: Limits, key: string, cost: number, maxWaitMs: number, caller?: Caller): Outcome<T> {
     const request = { limits, key, cost, deadline: this.#clock.now() + maxWaitMs, caller }
     const line = this.#lines.get(key)
     if (line?.head === undefined) return this.#ask(request)
@@ -99,7 +96,7 @@ export class WaitQueue<T, Limits> {
   }
 
   /** There is no line yet. */
-  #ask(request: Request<Limits>): MaybePromise<WaitResult<T>> {
+  #ask(request: Request<Limits>): Outcome<T> {
     const { limits, key, cost, caller } = request
     const asked = this.#source.ask(limits, key, cost, 0)
     if (!(asked instanceof Promise)) {
@@ -113,14 +110,14 @@ export class WaitQueue<T, Limits> {
   }
 
   /** Begins a line, unless another caller has begun one meanwhile. */
-  #parkFirst(request: Request<Limits>, later: Later): MaybePromise<WaitResult<T>> {
+  #parkFirst(request: Request<Limits>, later: Later): Outcome<T> {
     const { limits, key } = request
     const line = this.#lines.get(key) ?? new Line<T, Limits>(key, limits, later, this.#clock.now())
     return this.#park(request, line, later)
   }
 
   /** It costs more than the head of the line: it waits longer, or for ever. */
-  #parkDearer(request: Request<Limits>, seen: Decision): MaybePromise<WaitResult<T>> {
+  #parkDearer(request: Request<Limits>, seen: Decision): Outcome<T> {
     if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return new Refused(seen, 'late')
     const line = this.#lines.get(request.key)
     if (line === undefined) return this.#ask(request)
@@ -134,11 +131,7 @@ export class WaitQueue<T, Limits> {
    *
    * @param later what holds for its cost
    */
-  #park(
-    request: Request<Limits>,
-    line: Line<T, Limits>,
-    later: Later,
-  ): MaybePromise<WaitResult<T>> {
+  #park(request: Request<Limits>, line: Line<T, Limits>, later: Later): Outcome<T> {
     const now = this.#clock.now()
     const { limits, cost, deadline, caller } = request
     const reason = this.#reasonAgainst(request, line, later, now)

@@ -118,13 +118,12 @@ type LimiterQueue = WaitQueue<Decision, QueuedLimiter>
 
 /** @param isPaced with a leaky bucket, callers leave one after the other, evenly */
 function queueBefore(algorithm: Algorithm, options: QueueOptions, isPaced: boolean): LimiterQueue {
-  const next = (limiter: QueuedLimiter, key: string, decision: Decision): Decision | Later => {
-    const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
-    return isFinal ? decision : laterOf(limiter, algorithm, isPaced, key, decision)
-  }
   const source: Source<Decision, QueuedLimiter> = {
     ask: (limiter, key, cost) =>
-      andThen(limiter.take(key, cost, isPaced), (decision) => next(limiter, key, decision)),
+      andThen(limiter.take(key, cost, isPaced), (decision) => {
+        const isFinal = decision.allowed || decision.retryAfterMs === Number.POSITIVE_INFINITY
+        return isFinal ? decision : laterOf(limiter, algorithm, isPaced, key, decision)
+      }),
     peek: (limiter, key, cost) => limiter.peek(key, cost),
     aged: (limiter, denial, ms) => limiter.aged?.(denial, ms) ?? agedDenial(denial, ms),
     giveBack: (limiter, key, cost, decision) => {

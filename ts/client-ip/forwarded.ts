@@ -7,6 +7,8 @@ export const MAX_HOP_LENGTH: number = MAX_ADDRESS_LENGTH
 
 /** Digits, or what RFC 7239 calls an obfuscated port. */
 const PORT = /^(?:\d{1,5}|_[\w.-]{1,63})$/
+/** An IPv6 address in brackets, alone or with such a port. */
+const BRACKETED = /^\[([^\]:]*:[^\]]*)\](?::(?:\d{1,5}|_[\w.-]{1,63}))?$/
 
 // Both readers go from the right and stop where the caller stops. That bounds the work, and it keeps what the
 // client wrote (on the left) from changing how the proxy's own entry (on the right) is read: an open quote
@@ -112,20 +114,11 @@ function forOf(element: string): string | undefined {
  */
 export function hopAddress(text: string): string | undefined {
   if (text.length > MAX_HOP_LENGTH || text.includes('%')) return undefined
-  if (text.startsWith('[')) return bracketed(text)
+  if (text.startsWith('[')) return canonical(BRACKETED.exec(text)?.[1] ?? '')
   const colon = text.indexOf(':')
   // Several colons are an IPv6 address. Without brackets its last group would look like a port.
   if (colon === -1 || text.includes(':', colon + 1)) return canonical(text)
   return PORT.test(text.slice(colon + 1)) ? canonical(text.slice(0, colon)) : undefined
-}
-
-function bracketed(text: string): string | undefined {
-  const end = text.indexOf(']')
-  const address = text.slice(1, end)
-  if (end === -1 || !address.includes(':')) return undefined
-  const rest = text.slice(end + 1)
-  const isPort = rest.startsWith(':') && PORT.test(rest.slice(1))
-  return rest === '' || isPort ? canonical(address) : undefined
 }
 
 /** Removes optional white space as HTTP defines it (OWS): spaces and tabs, no others. */

@@ -19,13 +19,13 @@ export type MethodOf<This, Args extends AnyArgs, Result> = (this: This, ...args:
 export type Method = MethodOf<unknown, AnyArgs, unknown>
 type AnyCallOptions = CallOptions<unknown, AnyArgs>
 
-/** One decorator on one method. */
-export interface Rule {
+/** One decorator on one method: its key and cost functions, and the limiter they are for. */
+export interface Rule extends AnyCallOptions {
   readonly limiter: MethodLimiter
   /** Whether the limiter was made for this method, and is closed with it. */
   readonly isOwn: boolean
-  /** What one call is charged. Throws if the key or the cost is not accepted. */
-  charge(self: unknown, args: AnyArgs): Charge
+  /** The method's name, which is the key without a key function. */
+  readonly name: string
 }
 
 /** What one call is charged at one limiter. */
@@ -57,7 +57,7 @@ function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions =
   // A method without a key function has one key. A name keeps its capacity: it must be the same everywhere.
   const isSingle = key === undefined && rest.name === undefined && rest.capacity === undefined
   const settings = isSingle ? { ...rest, capacity: 1 } : rest
-  return (name) => newRule(new RateLimiter(parsed, settings), true, name, own)
+  return (name) => ({ limiter: new RateLimiter(parsed, settings), isOwn: true, name, key, cost })
 }
 
 function readGiven(first: object, second: unknown): RuleMaker {
@@ -68,25 +68,17 @@ function readGiven(first: object, second: unknown): RuleMaker {
   const given: AnyCallOptions & { readonly limiter?: unknown } = first
   const own = ownOptions(given, ['limiter', ...CALL_OPTIONS])
   checkCallOptions(own)
+  const { key, cost } = own
   const limiter = readLimiter(own.limiter)
-  return (name) => newRule(limiter, false, name, own)
+  return (name) => ({ limiter, isOwn: false, name, key, cost })
 }
 
-function newRule(
-  limiter: MethodLimiter,
-  isOwn: boolean,
-  name: string,
-  { key, cost }: AnyCallOptions,
-): Rule {
-  const charge = (self: unknown, args: AnyArgs): Charge => ({
-    limiter,
-    key: key === undefined ? name : readKey(key, self, args),
-    cost:
-      typeof cost === 'function'
-        ? readCost(ask('cost', cost, self, args), 'INVALID_ARGUMENT')
-        : cost,
-  })
-  return { limiter, isOwn, charge }
+/** What one call is charged. Throws if the key or the cost is not accepted. */
+function chargeOf({ limiter, name, key, cost }: Rule, self: unknown, args: AnyArgs): Charge {
+  const ownKey = key === undefined ? name : readKey(key, self, args)
+  if (typeof cost !== 'function') return { limiter, key: ownKey, cost }
+  const units = readCost(ask('cost', cost, self, args), 'INVALID_ARGUMENT')
+  return { limiter, key: ownKey, cost: units }
 }
 
 function readKey(key: Method, self: unknown, args: AnyArgs): string {
@@ -198,7 +190,7 @@ async function* generateAfter(pending: Promise<void>, run: () => unknown): Async
 function admit(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<undefined> {
   try {
     // All keys and costs first: if one of them is wrong, nothing is charged.
-    const charges = limited.rules.map((rule) => rule.charge(self, args))
+    const charges = limited.rules.map((rule) => chargeOf(rule, self, args))
     return andThen(charge(charges, 0), throwDenial)
   } catch (error) {
     if (limited.kind === 'sync') throw error

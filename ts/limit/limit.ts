@@ -75,11 +75,9 @@ export function burstOf(limit: Limit): number {
 }
 
 /** Limits as the native side takes them. */
-export function columnsOf(limits: readonly Limit[]): {
-  readonly counts: number[]
-  readonly windowsMs: number[]
-  readonly bursts: number[]
-} {
+export function columnsOf(
+  limits: readonly Limit[],
+): Record<'counts' | 'windowsMs' | 'bursts', number[]> {
   const counts = limits.map((limit) => limit.count)
   const windowsMs = limits.map((limit) => limit.windowMs)
   return { counts, windowsMs, bursts: limits.map(burstOf) }

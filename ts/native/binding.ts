@@ -1,4 +1,5 @@
-import binding, { type OpenOptions, type VariableOptions } from '#binding'
+import binding from '#binding'
+import type { ErrorCode } from '../errors.ts'
 import type { OnMismatch, ResolvedOptions } from '../options.ts'
 import { printable, withCode } from '../validate.ts'
 
@@ -14,8 +15,6 @@ export type NativeStored = ReturnType<typeof binding.openStored>
 /** A file in the directory of shared tables. */
 export type SharedEntry = ReturnType<typeof binding.sharedList>[number]
 
-export type { OpenOptions, VariableOptions }
-
 /** The files in the directory of this user's shared tables. Changes nothing. */
 export const sharedList: () => SharedEntry[] = binding.sharedList
 /** Removes a file from there, unless processes are attached to it. */
@@ -26,16 +25,14 @@ export const sharedRemove: (file: string) => void = binding.sharedRemove
  *
  * @throws RangeError with the core's code if the limits can't be counted exactly or the options clash
  */
-export const open: (options: OpenOptions) => Native = withPublicErrors(binding.open)
+export const open: typeof binding.open = withPublicErrors(binding.open)
 
 /**
  * Makes a native limiter whose limits come with each call, or joins the one of the same name.
  *
  * @throws RangeError with the core's code if the options clash
  */
-export const openVariable: (options: VariableOptions) => NativeVariable = withPublicErrors(
-  binding.openVariable,
-)
+export const openVariable: typeof binding.openVariable = withPublicErrors(binding.openVariable)
 
 /** The numbers with which the core counts limits, for scripts that count the same way in a store. */
 export const policyArgs: typeof binding.policyArgs = binding.policyArgs
@@ -45,9 +42,7 @@ export const policyArgs: typeof binding.policyArgs = binding.policyArgs
  *
  * @throws RangeError with the core's code if the limits can't be counted exactly
  */
-export const openStored: (options: OpenOptions) => NativeStored = withPublicErrors(
-  binding.openStored,
-)
+export const openStored: typeof binding.openStored = withPublicErrors(binding.openStored)
 
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {
@@ -76,7 +71,7 @@ function isOfSystem({ code }: CodedError): boolean {
 }
 
 interface CodedError {
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { MaybePromise } from '../limiter.ts'
+import type { ResolvedOptions } from '../options.ts'
 
 /** Lateness of timers that is forgiven to a waiter, at most. */
 const MAX_GRACE_MS = 100
@@ -51,11 +52,7 @@ export class Later {
 }
 
 /** How many callers may wait, and by which clock. */
-export interface QueueOptions {
-  readonly clock: Clock | undefined
-  readonly maxWaitersPerKey: number
-  readonly maxWaiters: number
-}
+export type QueueOptions = Pick<ResolvedOptions, 'clock' | 'maxWaitersPerKey' | 'maxWaiters'>
 
 /**
  * What a queue asks for its callers. Answers at once where the counters are in this process.
