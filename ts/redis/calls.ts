@@ -2,10 +2,10 @@ import type { Decision } from '../decision.ts'
 import {
   type BreakerOwner,
   CircuitBreaker,
-  Deadlines,
+  type Deadlines,
   type Waiting,
 } from '../remote/circuit-breaker.ts'
-import { StoreFailure } from '../remote/failure.ts'
+import { StoreFailure, type StoreUser } from '../remote/failure.ts'
 import type { ScriptArgs } from './script/index.ts'
 
 /* Calls of scripts: the server that each is sent to, its clock, and the wait for the first connection. */
@@ -28,8 +28,10 @@ export class Server extends CircuitBreaker {
   readonly clock: ClockOffset = new ClockOffset()
   /** The script call that failed last: a probe runs the same script. */
   sample: ScriptArgs | undefined
-  /** The name of the state that the last failure was about. */
+  /** The name of the set of processes whose heartbeat failed last. */
   place = ''
+  /** Why it is not available, as far as that is known. */
+  failure: StoreFailure | undefined
 
   /** @param node in a cluster `host:port`, else empty */
   constructor(
@@ -45,8 +47,8 @@ export class Server extends CircuitBreaker {
    * @param givenMs how long the call was given
    */
   callFailed(failure: StoreFailure, asked: ScriptArgs | string, givenMs: number): void {
-    this.place = typeof asked === 'string' ? asked : asked.name
-    if (typeof asked !== 'string') this.sample = asked
+    if (typeof asked === 'string') this.place = asked
+    else this.sample = asked
     this.failed(failure, givenMs)
     // A connection to one server of a cluster cannot serve the keys of the others.
     if (failure.reason === 'MOVED') this.open(failure)
@@ -162,29 +164,24 @@ export class ScriptCall implements Waiting {
   }
 }
 
-/** How long, and how many, callers of one limiter may wait for the first connection. */
-export class StartQueue {
+/** A limiter, as its connection sees it. */
+export interface RedisUser extends StoreUser {
+  /** The deadlines of its calls once there was a connection. */
   readonly deadlines: Deadlines
-  /** Callers that wait. */
-  waiting = 0
-
-  constructor(
-    ms: number,
-    readonly maxPerKey: number,
-    readonly max: number,
-  ) {
-    this.deadlines = new Deadlines(ms)
-  }
+  /** The deadlines of its calls before the first connection. */
+  readonly startDeadlines: Deadlines
+  readonly maxWaitersPerKey: number
+  readonly maxWaiters: number
+  /** Callers that wait for the first connection. */
+  waiting: number
 }
 
 /** A call that its limiter makes before the first connection. */
 export interface EarlyCall {
   readonly args: ScriptArgs
-  /** The deadlines of the limiter's calls once there is a connection. */
-  readonly deadlines: Deadlines
-  readonly queue: StartQueue
-  /** `performance.now()` at which it was made. */
-  readonly since: number
+  readonly user: RedisUser
+  /** `performance.now()` at which its caller stops waiting, if there is no connection by then. */
+  readonly dueAt: number
   readonly resolve: Resolve
   readonly reject: Reject
 }
@@ -212,19 +209,18 @@ export class StartUp {
   }
 
   /** Lets a call wait, or rejects it if too many of its limiter wait already. */
-  park(call: EarlyCall): void {
-    const { args, queue, since, reject } = call
+  park(call: EarlyCall, now: number): void {
+    const { args, user, reject } = call
     const waiting = this.#perName.get(args.name) ?? 0
-    if (waiting >= queue.maxPerKey || queue.waiting >= queue.max) {
+    if (waiting >= user.maxWaitersPerKey || user.waiting >= user.maxWaiters) {
       reject(new StoreFailure('unavailable'))
       return
     }
-    const dueAt = since + queue.deadlines.ms
-    const parked = { ...call, settled: false, dueAt, expire: (): void => this.#expire(parked) }
-    queue.waiting++
+    const parked = { ...call, settled: false, expire: (): void => this.#expire(parked) }
+    user.waiting++
     this.#perName.set(args.name, waiting + 1)
     this.#parked.add(parked)
-    queue.deadlines.add(parked, since)
+    user.startDeadlines.add(parked, now)
   }
 
   /** Ends the wait. Returns the calls that still waited. */
@@ -238,18 +234,17 @@ export class StartUp {
   }
 
   #expire(call: EarlyCall & Waiting): void {
-    const { args, queue, since, reject } = call
+    const { args, user, dueAt, reject } = call
     call.settled = true
-    queue.waiting--
+    user.waiting--
     this.#parked.delete(call)
     const left = (this.#perName.get(args.name) ?? 1) - 1
     if (left > 0) this.#perName.set(args.name, left)
     else this.#perName.delete(args.name)
     // The outage is reported before the caller learns of it, because the caller may end the process. A limiter
     // that is closed only ends the wait of its own callers.
-    const { ms } = queue.deadlines
-    const isDue = performance.now() > since + ms - TIMER_MS
-    if (isDue && ms >= this.#longestMs) this.giveUp()
+    const isDue = performance.now() > dueAt - TIMER_MS
+    if (isDue && user.connectTimeoutMs >= this.#longestMs) this.giveUp()
     reject(new StoreFailure('disconnected'))
   }
 

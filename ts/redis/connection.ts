@@ -1,9 +1,8 @@
 import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
-import type { Deadlines } from '../remote/circuit-breaker.ts'
-import { StoreFailure, type StoreUser } from '../remote/failure.ts'
+import { StoreFailure } from '../remote/failure.ts'
 import { invalid } from '../validate.ts'
-import { type EarlyCall, ScriptCall, type Server, type StartQueue, StartUp } from './calls.ts'
+import { type EarlyCall, type RedisUser, ScriptCall, type Server, StartUp } from './calls.ts'
 import { failureOf, isScriptLost } from './failure.ts'
 import {
   connect,
@@ -14,7 +13,7 @@ import {
   type Socket,
 } from './ioredis.ts'
 import { Nodes } from './nodes.ts'
-import { firstArg, isTooLate, readNumbers, type ScriptArgs } from './script/index.ts'
+import { firstArg, readNumbers, type ScriptArgs } from './script/index.ts'
 import { readUrl } from './url.ts'
 
 const ACCEPTED =
@@ -85,6 +84,8 @@ export function storageOf(source: unknown): RedisStorage {
 
 /** Commands in one write: few enough that Redis works on them while we write the next. */
 const MAX_BATCH = 16
+/** A reply starts with this if the deadline had passed. The script has done nothing then; its time comes next. */
+const TOO_LATE = -2
 
 /**
  * Our connection to Redis.
@@ -95,18 +96,18 @@ const MAX_BATCH = 16
  */
 export class Connection {
   readonly nodes: Nodes
-  readonly #cork: () => void
+  readonly #beforeWrite: () => void
   /** Until Redis has replied for the first time, or was waited for long enough. */
   #startUp: StartUp | undefined = new StartUp(() => this.#giveUpStart())
 
   constructor(private readonly connection: RedisConnection) {
-    this.#cork = corker(connection)
+    this.#beforeWrite = writeBatcher(connection)
     this.nodes = new Nodes(connection, () => this.#sendParked())
     connection.connect().catch(() => {})
   }
 
   /** One more limiter. Its callers may wait for the first connection. */
-  join(user: StoreUser): void {
+  join(user: RedisUser): void {
     this.nodes.users.add(user)
     this.#startUp?.wait(user.connectTimeoutMs)
   }
@@ -124,32 +125,25 @@ export class Connection {
    * @param since when the caller came, if that was earlier than now: its deadline counts from then
    * @throws StoreFailure
    */
-  call(
-    args: ScriptArgs,
-    deadlines: Deadlines,
-    queue: StartQueue,
-    since?: number,
-  ): Promise<Decision | undefined> {
+  call(args: ScriptArgs, user: RedisUser, since?: number): Promise<Decision | undefined> {
+    const { deadlines } = user
     const now = performance.now()
     const from = since ?? now
     return new Promise((resolve, reject) => {
       if (this.#startUp !== undefined) {
-        this.#startUp.park({ args, deadlines, queue, since: now, resolve, reject })
+        const call = { args, user, dueAt: now + user.connectTimeoutMs, resolve, reject }
+        this.#startUp.park(call, now)
         return
       }
       const server = this.nodes.serverOf(args.name)
-      if (!server.isAvailableWithin(deadlines.ms)) {
-        reject(new StoreFailure('unavailable'))
-        return
-      }
       const call = new ScriptCall(args, from + deadlines.ms, resolve, reject)
-      if (call.dueAt <= now) {
-        reject(new StoreFailure('timeout'))
-        return
+      if (!server.isAvailableWithin(deadlines.ms)) call.fail(new StoreFailure('unavailable'))
+      else if (call.dueAt <= now) call.expire()
+      else {
+        call.isShort = now - from > deadlines.ms / 2
+        deadlines.add(call, now)
+        this.#send(call, server, now)
       }
-      call.isShort = now - from > deadlines.ms / 2
-      deadlines.add(call, now)
-      this.#send(call, server, now)
     })
   }
 
@@ -165,7 +159,7 @@ export class Connection {
     const { script, name, op, amount, tail } = call.args
     call.server = server
     call.sentAt = now
-    this.#cork()
+    this.#beforeWrite()
     const first = firstArg(op, amount, server.clock.deadline(call.dueAt, now))
     const reply = isText
       ? this.connection.eval(script.text, '1', name, first, ...tail)
@@ -183,7 +177,7 @@ export class Connection {
   #receive(call: ScriptCall, server: Server, reply: unknown): void {
     const numbers = readNumbers(reply)
     if (numbers === undefined) call.fail(new StoreFailure('garbled'))
-    else if (isTooLate(numbers)) this.#sendAgain(call, server, numbers[1] as number)
+    else if (numbers[0] === TOO_LATE) this.#sendAgain(call, server, numbers[1] as number)
     else {
       if (numbers.length % 2 === 0) server.clock.learn(call.sentAt, numbers.at(-1) ?? 0)
       try {
@@ -199,21 +193,20 @@ export class Connection {
     server.clock.forget()
     server.clock.learn(call.sentAt, serverUs)
     const now = performance.now()
-    if (call.settled || call.repeated || now >= call.dueAt) {
-      call.fail(new StoreFailure('timeout'))
-      return
+    if (call.settled || call.repeated || now >= call.dueAt) call.expire()
+    else {
+      call.repeated = true
+      this.#send(call, server, now)
     }
-    call.repeated = true
-    this.#send(call, server, now)
   }
 
   /** Sends the calls that waited for the first reply. They have the rest of the wait, and at least the deadline. */
   #sendParked(): void {
     const now = performance.now()
-    for (const { args, deadlines, queue, since, resolve, reject } of this.#endStart()) {
-      const isLonger = since + queue.deadlines.ms >= now + deadlines.ms
-      const [list, from] = isLonger ? [queue.deadlines, since] : [deadlines, now]
-      const call = new ScriptCall(args, from + list.ms, resolve, reject)
+    for (const { args, user, dueAt, resolve, reject } of this.#endStart()) {
+      const leastDueAt = now + user.deadlineMs
+      const call = new ScriptCall(args, Math.max(dueAt, leastDueAt), resolve, reject)
+      const list = dueAt >= leastDueAt ? user.startDeadlines : user.deadlines
       list.add(call, now)
       this.#send(call, this.nodes.serverOf(args.name), now)
     }
@@ -237,7 +230,7 @@ export class Connection {
  * Returns a function to call before each command: the commands of one turn of the event loop then leave in few
  * writes; each alone would be a system call. Unlike in a pipeline, no command waits for a reply first.
  */
-function corker(connection: RedisConnection): () => void {
+function writeBatcher(connection: RedisConnection): () => void {
   let corked: Socket | undefined
   let size = 0
   return () => {

@@ -8,27 +8,30 @@ import type { RedisConnection } from './ioredis.ts'
 const TLS_TIMEOUT = 'ERR_TLS_HANDSHAKE_TIMEOUT'
 const SENTINEL_TIMEOUT_MS = 1_000
 const FORBIDDEN = ['NOAUTH', 'WRONGPASS', 'NOPERM', 'DENIED']
-/** First words of refusals: Redis' own, and those that {@link SENTENCES} makes of a sentence. */
-const REFUSED = [
-  'ASK',
-  'BUSY',
-  'CLUSTERDOWN',
-  'CROSSSLOT',
-  'LOADING',
-  'MASTERDOWN',
-  'MAXCLIENTS',
-  'MISCONF',
-  'MOVED',
-  'NOCLUSTER',
-  'NOMASTER',
-  'NOREPLICAS',
-  'OOM',
-  'READONLY',
-  'TRYAGAIN',
-  'UNBLOCKED',
-] as const
+/**
+ * First words of refusals: Redis' own, and those that {@link SENTENCES} makes of a sentence. Where there is more to
+ * say than the word does: what an operator may do about it, or what it means.
+ */
+const REFUSED = {
+  ASK: undefined,
+  BUSY: undefined,
+  CLUSTERDOWN: undefined,
+  CROSSSLOT: undefined,
+  LOADING: 'it is loading its data',
+  MASTERDOWN: undefined,
+  MAXCLIENTS: 'it has reached its maximum number of clients',
+  MISCONF: undefined,
+  MOVED: 'it is one server of a cluster. Use redis+cluster:, or a client of the class Cluster',
+  NOCLUSTER: 'it is not a cluster. Use redis:',
+  NOMASTER: 'Sentinel has no primary with this name',
+  NOREPLICAS: undefined,
+  OOM: 'it is out of memory',
+  READONLY: 'it is a replica',
+  TRYAGAIN: undefined,
+  UNBLOCKED: undefined,
+}
 /** A word for what Redis refuses and why. */
-export type RefusalWord = (typeof REFUSED)[number]
+export type RefusalWord = keyof typeof REFUSED
 
 /** Why Redis does not decide: see `FailureReason` of `ratethrottle/remote`. */
 export type RedisFailureReason =
@@ -40,18 +43,12 @@ export type RedisFailureReason =
   | RefusalWord
 
 /** What an operator may do about a reason, or what it means. */
-export const HINTS: Readonly<Record<string, string>> = {
+export const HINTS: Readonly<Record<string, string | undefined>> = {
+  ...REFUSED,
   garbled: 'the server that answers is not Redis',
   hangup: 'it closes the connection without a reply. A port for TLS needs rediss:',
   ERR_SSL_WRONG_VERSION_NUMBER: 'the port does not speak TLS. Use redis:, not rediss:',
   ERR_TLS_HANDSHAKE_TIMEOUT: 'the port does not seem to speak TLS. Use redis:, not rediss:',
-  LOADING: 'it is loading its data',
-  MAXCLIENTS: 'it has reached its maximum number of clients',
-  MOVED: 'it is one server of a cluster. Use redis+cluster:, or a client of the class Cluster',
-  NOCLUSTER: 'it is not a cluster. Use redis:',
-  NOMASTER: 'Sentinel has no primary with this name',
-  OOM: 'it is out of memory',
-  READONLY: 'it is a replica',
   SELECT: 'it refuses to select the database',
 }
 
@@ -87,7 +84,7 @@ export function failureOf(error: unknown): StoreFailure {
   const { message } = error
   const [, word = ''] = INNER_WORD.exec(message) ?? ERROR_WORD.exec(message) ?? []
   if (FORBIDDEN.includes(word)) return failure('forbidden', 'forbidden', word)
-  if ((REFUSED as readonly string[]).includes(word)) return failure('refused', word)
+  if (Object.hasOwn(REFUSED, word)) return failure('refused', word)
   const code = codeOf(error)
   if (code !== undefined) return failure('disconnected', code)
   const [, kind, reason] = SENTENCES.find(([pattern]) => pattern.test(message)) ?? []

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { withTimeout } from '../limiter.ts'
 import type { Sharing } from '../remote/backend.ts'
-import { StoreFailure } from '../remote/failure.ts'
+import { type Share, StoreFailure } from '../remote/failure.ts'
 import type { ClockOffset, Server } from './calls.ts'
 import { failureOf, timedOut } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
@@ -57,17 +57,6 @@ if first[2] then reply[3] = tonumber(first[2]) end
 return reply
 `)
 
-/** What a server has replied about one set of processes, in its own time. */
-interface Counted {
-  /** Processes in the set, this one included. */
-  readonly count: number
-  /** Whether this process was not in it before. */
-  readonly isNew: boolean
-  /** The oldest heartbeat of all processes; -1 if the server does not tell. */
-  readonly oldestMs: number
-  readonly nowMs: number
-}
-
 /**
  * The processes that share the limits of one limiter, as this process knows them. They decide its share of the
  * limits while Redis is away.
@@ -98,7 +87,18 @@ export class ProcessGroup implements Sharing {
     return this.isSettled ? this.processes : Number.POSITIVE_INFINITY
   }
 
-  learn({ count, isNew, oldestMs, nowMs }: Counted): void {
+  get share(): Share {
+    return { parts: this.parts, from: this.heartbeats.isCounted ? 'seen' : 'nothing' }
+  }
+
+  /**
+   * Takes over what a server has replied about the group, in the server's time.
+   *
+   * @param count processes in it, this one included
+   * @param isNew whether this process was not in it before
+   * @param oldestMs the oldest heartbeat of all processes; -1 if the server does not tell
+   */
+  learn(count: number, isNew: boolean, oldestMs: number, nowMs: number): void {
     if (isNew && this.processes > 0) this.#knownUntilMs = nowMs + SILENCE_MS
     else if (isNew) this.#joinedMs = nowMs
     // Only matters if the server's clock was set back.
@@ -237,15 +237,14 @@ class ProcessCount {
     const groups = [...this.#groups]
     const isMany = groups.length > MAX_GROUPS
     const names = this.#names(isMany ? [] : groups.map(([limits]) => limits))
-    const numbers = await beat(connection, clock, names, { id: this.#id, isMany })
+    const numbers = await beat(connection, clock, names, this.#id, isMany ? 'many' : 'few')
     this.#learn(groups, numbers, isMany)
     this.#plan(sentAt)
   }
 
   async depart(connection: RedisConnection, clock: ClockOffset): Promise<void> {
     const limits = [...this.#groups.keys(), ...this.#left].slice(0, MAX_GROUPS)
-    const leaving = { id: this.#id, isMany: true, leaves: true }
-    await beat(connection, clock, this.#names(limits), leaving)
+    await beat(connection, clock, this.#names(limits), this.#id, 'gone')
   }
 
   #names(limits: readonly string[]): readonly string[] {
@@ -255,11 +254,10 @@ class ProcessCount {
   #learn(groups: [string, ProcessGroup][], numbers: readonly number[], isMany: boolean): void {
     const [, serverUs = 0, oldestMs = -1, all = 0, isNew = 0, many = 0] = numbers
     const nowMs = Math.floor(serverUs / 1000)
-    const inAll = { count: all, isNew: isNew === 1, oldestMs, nowMs }
     for (const [index, [, group]] of groups.entries()) {
       const [count = 0, isNewHere = 0] = numbers.slice(7 + 2 * index)
-      if (isMany) group.learn({ ...inAll, isNew: group.processes === 0 || inAll.isNew })
-      else group.learn({ count: count + many, isNew: isNewHere === 1, oldestMs, nowMs })
+      if (isMany) group.learn(all, isNew === 1 || group.processes === 0, oldestMs, nowMs)
+      else group.learn(count + many, isNewHere === 1, oldestMs, nowMs)
     }
   }
 
@@ -277,21 +275,21 @@ function newId(): string {
   return randomBytes(9).toString('base64url')
 }
 
-interface Beat {
-  readonly id: string
-  readonly isMany: boolean
-  readonly leaves: boolean
-}
-
-/** Runs the script about these sets of processes, and learns the server's time from its reply. */
+/**
+ * Runs the script about these sets of processes, and learns the server's time from its reply.
+ *
+ * @param as the process belongs to each of the sets, to too many to be counted for each, or no longer to any
+ */
 export async function beat(
   connection: RedisConnection,
   clock: ClockOffset,
   names: readonly string[],
-  { id = newId(), isMany = false, leaves = false }: Partial<Beat> = {},
+  id: string = newId(),
+  as: 'few' | 'many' | 'gone' = 'few',
 ): Promise<readonly number[]> {
   const sentAt = performance.now()
-  const args = [names.length, ...names, id, SILENCE_MS, Number(leaves), Number(isMany)]
+  const flags = [Number(as === 'gone'), Number(as !== 'few')]
+  const args = [names.length, ...names, id, SILENCE_MS, ...flags]
   const numbers = readNumbers(await runScript(connection, HEARTBEAT_SCRIPT, args))
   if (numbers === undefined) throw new StoreFailure('garbled')
   clock.learn(sentAt, numbers[1] ?? 0)

@@ -29,7 +29,7 @@ export interface Socket {
   once?(event: 'connect', listener: () => void): unknown
 }
 
-/** What we use of our own ioredis connection. Both `Redis` and `Cluster` have it. */
+/** What we use of an ioredis connection: of ours, and of the client that it is made from. `Cluster` has it too. */
 export interface RedisConnection {
   readonly status: string
   readonly options: ConnectionOptions
@@ -37,13 +37,22 @@ export interface RedisConnection {
   /** Of a cluster: the nodes of each slot as `host:port`, the primary first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   readonly stream?: Socket | null | undefined
+  /** Its session: the database that it has selected since it connected. */
+  readonly condition?: { readonly select?: number } | null
+  /** While it reconnects: the session that it will restore. */
+  readonly prevCondition?: RedisConnection['condition']
+  /** Of a cluster. */
+  startupNodes?: readonly object[]
+  readonly connectionPool?: object
   connect(): Promise<unknown>
   disconnect(reconnect?: boolean): void
+  duplicate(...args: unknown[]): RedisConnection
   evalsha(...args: (string | number)[]): Promise<unknown>
   eval(...args: (string | number)[]): Promise<unknown>
   select?(db: number): Promise<unknown>
   client?(...args: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
   nodes?(role: 'master'): RedisConnection[]
   refreshSlotsCache?(): void
   /** Of a duplicate: stops listening to the client that it was made from. */
@@ -54,27 +63,6 @@ export interface RedisConnection {
 interface Library {
   new (options: object): RedisConnection
   readonly Cluster: new (nodes: object[], options: object) => RedisConnection
-}
-
-/** The user's client: where it is connected to, and as which user. */
-interface SourceClient {
-  readonly options: ConnectionOptions
-  readonly isCluster?: boolean
-  readonly startupNodes?: readonly object[]
-  /** Its session: the database that it has selected since it connected. */
-  readonly condition?: { readonly select?: number } | null
-  /** While it reconnects: the session that it will restore. */
-  readonly prevCondition?: SourceClient['condition']
-  duplicate(...args: unknown[]): unknown
-  on(event: 'select', listener: (db: number) => void): unknown
-  off(event: 'select', listener: (db: number) => void): unknown
-}
-
-/** Our duplicate, with the parts that follow the user's client. */
-type Duplicate = Omit<RedisConnection, 'options'> & {
-  options: ConnectionOptions
-  startupNodes?: readonly object[]
-  readonly connectionPool?: object
 }
 
 /** How long a socket of a cluster may stay silent while it owes a reply. */
@@ -167,11 +155,11 @@ function loadLibrary(): Library {
  * one write, and need not wait for a reply first.
  */
 export function duplicate(client: RedisClient): RedisConnection {
-  const source = client as unknown as SourceClient
+  const source = client as unknown as RedisConnection
   return source.isCluster === true ? duplicateCluster(source) : duplicateServer(source)
 }
 
-function duplicateServer(source: SourceClient): RedisConnection {
+function duplicateServer(source: RedisConnection): RedisConnection {
   const options = (): ConnectionOptions => {
     const { options: theirs } = source
     // With Sentinel the check tells which of the servers is the primary.
@@ -180,7 +168,7 @@ function duplicateServer(source: SourceClient): RedisConnection {
     const db = (source.prevCondition ?? source.condition)?.select ?? theirs.db ?? 0
     return { ...theirs, ...ours, himportFieldsets: undefined, db } as object
   }
-  const copy = source.duplicate(options()) as Duplicate
+  const copy = source.duplicate(options())
   refreshOnConnect(copy, options)
   const select = (db: number): void => {
     Object.assign(copy.options, { db })
@@ -192,7 +180,7 @@ function duplicateServer(source: SourceClient): RedisConnection {
   return copy
 }
 
-function duplicateCluster(source: SourceClient): RedisConnection {
+function duplicateCluster(source: RedisConnection): RedisConnection {
   // ioredis 5 replaces the client's own node options by these, ioredis 6 merges them.
   const redisOptions = (): object => ({ ...source.options.redisOptions, ...CLUSTER_NODE })
   const options = (): object => ({
@@ -200,7 +188,7 @@ function duplicateCluster(source: SourceClient): RedisConnection {
     himportFieldsets: undefined,
     redisOptions: redisOptions(),
   })
-  const copy = source.duplicate([], options()) as Duplicate
+  const copy = source.duplicate([], options())
   refreshOnConnect(copy, () => {
     copy.startupNodes = [...(source.startupNodes ?? [])]
     return { ...source.options, ...options() }
@@ -213,7 +201,7 @@ function duplicateCluster(source: SourceClient): RedisConnection {
 }
 
 /** ioredis reads a connection's options when it connects, so they are refreshed just before. */
-function refreshOnConnect(copy: Duplicate, options: () => ConnectionOptions): void {
+function refreshOnConnect(copy: RedisConnection, options: () => ConnectionOptions): void {
   const connectNow = copy.connect.bind(copy)
   copy.connect = () => {
     // Another prefix would be another limiter.
@@ -228,12 +216,8 @@ function refreshOnConnect(copy: Duplicate, options: () => ConnectionOptions): vo
  * connection to duplicate.
  */
 export function isClient(value: unknown): value is RedisClient {
-  if (!isObject(value)) return false
-  const { connector, connectionPool, duplicate: copy, evalsha } = value
-  const connects = isObject(connector) || isObject(connectionPool)
+  if (typeof value !== 'object' || value === null) return false
+  const { connector, connectionPool, duplicate: copy, evalsha } = value as Record<string, unknown>
+  const connects = [connector, connectionPool].some((by) => typeof by === 'object' && by !== null)
   return connects && typeof copy === 'function' && typeof evalsha === 'function'
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }

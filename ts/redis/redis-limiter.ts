@@ -5,7 +5,6 @@ import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
 import type { Backend, Counters, Sharing } from '../remote/backend.ts'
 import { Deadlines } from '../remote/circuit-breaker.ts'
-import type { Share, StoreUser } from '../remote/failure.ts'
 import { type ResolvedRemoteOptions, resolveRemoteOptions } from '../remote/options.ts'
 import {
   countableLimits,
@@ -14,7 +13,7 @@ import {
   RemoteVariableLimiter,
 } from '../remote/remote-limiter.ts'
 import { invalid, ownOptions, withCode } from '../validate.ts'
-import { StartQueue } from './calls.ts'
+import type { RedisUser } from './calls.ts'
 import { type Connection, type RedisStorage, storageOf } from './connection.ts'
 import { isClient, type RedisClient } from './ioredis.ts'
 import { groupOf, namer, REDIS_OPTIONS, type RedisOptions, readPrefix } from './key.ts'
@@ -117,33 +116,32 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
   return storageOf(given[0])
 }
 
-type Op = ScriptArgs['op']
-
 /** Redis, for one limiter. */
 class RedisBackend implements Backend {
   readonly sharing: Sharing
   readonly #connection: Connection
   readonly #leaveGroup: () => void
-  readonly #user: StoreUser
-  readonly #deadlines: Deadlines
-  /** Callers that wait for the first connection. */
-  readonly #startQueue: StartQueue
+  readonly #user: RedisUser
   readonly #nameOf: (key: string) => string
 
   constructor(
     private readonly options: ResolvedRedisOptions,
     private readonly kind: Kind,
   ) {
-    const { keyPrefix, name = '', connectTimeoutMs, maxWaitersPerKey, maxWaiters } = options
+    const { keyPrefix, name = '', processes } = options
     this.#nameOf = namer(keyPrefix, name, kind.policyHash)
-    this.#deadlines = new Deadlines(options.deadlineMs)
-    this.#startQueue = new StartQueue(connectTimeoutMs, maxWaitersPerKey, maxWaiters)
     this.#connection = options.storage.acquire()
     const { heartbeats } = this.#connection.nodes
     const { group, leave } = heartbeats.join(keyPrefix, groupOf(name, kind.policyHash))
     this.sharing = group
     this.#leaveGroup = leave
-    this.#user = { ...options, share: () => this.#share() }
+    this.#user = {
+      ...options,
+      deadlines: new Deadlines(options.deadlineMs),
+      startDeadlines: new Deadlines(options.connectTimeoutMs),
+      waiting: 0,
+      share: () => (processes === undefined ? group.share : { parts: processes, from: 'option' }),
+    }
     this.#connection.join(this.#user)
   }
 
@@ -152,34 +150,36 @@ class RedisBackend implements Backend {
   }
 
   counters(limits: readonly Limit[]): Counters {
-    const { tail, paced, read } = this.kind.argsOf(limits)
-    const decide = (op: Op, key: string, amount: number, since?: number): Promise<Decision> =>
-      this.#call(op, key, amount, tail, read, since) as Promise<Decision>
-    const ops = { check: 'c', take: 't', paced } as const
+    const args = this.kind.argsOf(limits)
+    const unread = { ...args, read: undefined }
+    const ops = { check: 'c', take: 't', paced: args.paced } as const
     return {
-      charge: (key, cost, mode, since) => decide(ops[mode], key, cost, since),
-      acquire: (key, min, max, since) => decide(max, key, min, since),
-      peek: (key, cost) => decide('p', key, cost),
-      refund: (key, units) => this.#call('r', key, units, tail),
-      block: (key, ms) => this.#call('b', key, ms, tail),
-      reset: (key) => this.#call('d', key, 0, tail),
+      charge: (key, cost, mode, since) => this.#call(args, ops[mode], key, cost, since),
+      acquire: (key, min, max, since) => this.#call(args, max, key, min, since),
+      peek: (key, cost) => this.#call(args, 'p', key, cost),
+      refund: (key, units) => this.#call(unread, 'r', key, units),
+      block: (key, ms) => this.#call(unread, 'b', key, ms),
+      reset: (key) => this.#call(unread, 'd', key, 0),
     }
   }
 
-  /** @param since `performance.now()` when the caller came, if that was earlier */
+  /**
+   * Resolves to a decision if the reply is read as one.
+   *
+   * @param since `performance.now()` when the caller came, if that was earlier
+   */
   #call(
-    op: Op,
+    { tail, read }: Pick<ScriptArgs, 'tail' | 'read'>,
+    op: ScriptArgs['op'],
     key: string,
     amount: number,
-    tail: readonly string[],
-    read?: ScriptArgs['read'],
     since?: number,
-  ): Promise<Decision | undefined> {
+  ): Promise<Decision> {
     const { clock } = this.options
     const timed = clock === undefined ? tail : [...tail, String(Math.round(clock.now() * 1000))]
     const { script } = this.kind
     const args = { script, name: this.#nameOf(key), op, amount, tail: timed, read }
-    return this.#connection.call(args, this.#deadlines, this.#startQueue, since)
+    return this.#connection.call(args, this.#user, since) as Promise<Decision>
   }
 
   ready(): Promise<StoreStatus> {
@@ -188,16 +188,9 @@ class RedisBackend implements Backend {
 
   async close(): Promise<void> {
     this.#connection.nodes.users.delete(this.#user)
-    this.#deadlines.expireAll()
-    this.#startQueue.deadlines.expireAll()
+    this.#user.deadlines.expireAll()
+    this.#user.startDeadlines.expireAll()
     this.#leaveGroup()
     await this.options.storage.release()
-  }
-
-  #share(): Share {
-    const { processes } = this.options
-    if (processes !== undefined) return { parts: processes, from: 'option' }
-    const { isCounted } = this.#connection.nodes.heartbeats
-    return { parts: this.sharing.parts, from: isCounted ? 'seen' : 'nothing' }
   }
 }

@@ -52,19 +52,16 @@ export function readUrl(url: string): RedisAddress {
     if (tls !== '') refuse('scheme: a Unix socket has no TLS')
     if (host !== '' || path.length < 2) refuse('socket path')
     const hosts = [{ path: decode(path) }]
-    return { kind: 'single', hosts, db: readQuery(query), master: '', credentials }
+    const [, digits = ''] = /^(?:\?db=(\d+))?$/.exec(query) ?? refuse('query')
+    return { kind: 'single', hosts, db: readDb(digits), master: '', credentials }
   }
   if (query !== '') refuse('query')
   const form = kind as Kind
   return { kind: form, hosts: readHosts(host, form), credentials, ...readPath(path, form) }
 }
 
-/** Of a Unix socket: `?db=1`. */
-function readQuery(query: string): number {
-  if (query === '') return 0
-  const [, db] = /^\?db=(\d+)$/.exec(query) ?? refuse('query')
-  if (Number(db) > MAX_DB) refuse('database')
-  return Number(db)
+function readDb(digits: string): number {
+  return /^\d*$/.test(digits) && Number(digits) <= MAX_DB ? Number(digits) : refuse('database')
 }
 
 function readHosts(text: string, kind: Kind): RedisAddress['hosts'] {
@@ -93,10 +90,9 @@ function readPath(path: string, kind: Kind): { db: number; master: string } {
   const parts = path.split('/').slice(1)
   const master = kind === 'sentinel' ? decode(parts.shift() ?? '') : ''
   if (kind === 'sentinel' && master === '') refuse('name of the Sentinel group')
-  const [db = '', ...more] = parts
-  if (more.length > 0 || !/^\d*$/.test(db) || Number(db) > MAX_DB) refuse('database')
-  if (kind === 'cluster' && Number(db) > 0) refuse('database: a cluster has only database 0')
-  return { db: Number(db), master }
+  const db = parts.length > 1 ? refuse('database') : readDb(parts[0] ?? '')
+  if (kind === 'cluster' && db > 0) refuse('database: a cluster has only database 0')
+  return { db, master }
 }
 
 function decode(text: string): string {

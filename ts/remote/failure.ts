@@ -182,7 +182,7 @@ export class OutageReporter {
    */
   constructor(
     private readonly store: string,
-    private readonly hints: Readonly<Record<string, string>>,
+    private readonly hints: Readonly<Record<string, string | undefined>>,
     readonly users: Set<StoreUser> = new Set(),
   ) {}
 

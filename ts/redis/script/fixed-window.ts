@@ -10,7 +10,6 @@ import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
  */
 export const FIXED_WINDOW: AlgorithmText = {
   fastPath: `
-if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
   local at = ms * per_ms + math.floor(us * per_ms / 1000)
@@ -29,7 +28,6 @@ if is_one and op == 'c' and cost > 0 then
     if till > 0 then return { 1, count - used, 0, rest, rest } end
     return { 1, count - used, 0, rest, rest, now }
   end
-end
 `,
   fixed: `
 local LETTER, SIZE, FORMAT = 'F', 11, '>I7I4'

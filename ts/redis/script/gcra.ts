@@ -12,7 +12,6 @@ import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
 export const GCRA: AlgorithmText = {
   isBucket: true,
   fastPath: `
-if is_one and op == 'c' and cost > 0 then
   local per_ms, token, depth = first, second, third
   local part = math.floor(us * per_ms / 1000)
   local owed, usual = 0, not text
@@ -34,7 +33,6 @@ if is_one and op == 'c' and cost > 0 then
     if till > 0 then return { 1, left, 0, rest, more } end
     return { 1, left, 0, rest, more, now }
   end
-end
 `,
   fixed: `
 local LETTER, SIZE, FORMAT = 'G', 9, '>I6I3'

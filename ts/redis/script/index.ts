@@ -52,20 +52,17 @@ export interface Kind {
 
 const BUCKET = scriptsOf(GCRA)
 /** The scripts that decide, for each algorithm. */
-export const SCRIPTS: Readonly<Record<Algorithm, Readonly<Record<'fixed' | 'variable', Script>>>> =
-  {
-    'token-bucket': BUCKET,
-    'leaky-bucket': BUCKET,
-    'sliding-window': scriptsOf(SLIDING_WINDOW),
-    'sliding-log': scriptsOf(SLIDING_LOG),
-    'fixed-window': scriptsOf(FIXED_WINDOW),
-  }
+const SCRIPTS: Readonly<Record<Algorithm, Record<'fixed' | 'variable', Script>>> = {
+  'token-bucket': BUCKET,
+  'leaky-bucket': BUCKET,
+  'sliding-window': scriptsOf(SLIDING_WINDOW),
+  'sliding-log': scriptsOf(SLIDING_LOG),
+  'fixed-window': scriptsOf(FIXED_WINDOW),
+}
 
 function scriptsOf(algorithm: AlgorithmText): Record<'fixed' | 'variable', Script> {
-  return {
-    fixed: scriptOf(scriptText(algorithm)),
-    variable: scriptOf(variableScriptText(algorithm)),
-  }
+  const [fixed, variable] = [scriptText(algorithm), variableScriptText(algorithm)]
+  return { fixed: scriptOf(fixed), variable: scriptOf(variable) }
 }
 
 export function scriptOf(text: string): Script {
@@ -75,9 +72,12 @@ export function scriptOf(text: string): Script {
 
 type Counting = Pick<ResolvedOptions, 'algorithm' | 'blockForMs'>
 
+/** Options of the native core that do not bear on the numbers with which it counts. */
+const IRRELEVANT = { blockForMs: 0, capacity: 1 }
+
 /** The states of limits that stay the same. */
 export function fixedKind(limits: readonly Limit[], { algorithm, blockForMs }: Counting): Kind {
-  const numbers = numbersOf(limits, algorithm, false)
+  const numbers = policyArgs({ ...columnsOf(limits), algorithm, ...IRRELEVANT }, false)
   const [first, second, third, ...further] = numbers.map(String) as [string, string, string]
   const args: LimitArgs = {
     tail: [first, second, third, [blockForMs, ...further].join(' ')],
@@ -88,41 +88,30 @@ export function fixedKind(limits: readonly Limit[], { algorithm, blockForMs }: C
   return { script: SCRIPTS[algorithm].fixed, policyHash, argsOf: () => args }
 }
 
-/** The states of limits that may change from call to call. */
+/** The states of limits that may change from call to call. The script takes the limit with the longest window first. */
 export function variableKind({ algorithm, blockForMs }: Counting): Kind {
-  const policyHash = hashOf(`variable ${algorithm}`)
-  const argsOf: Kind['argsOf'] = (limits) => variableArgs(limits, algorithm, blockForMs)
-  return { script: SCRIPTS[algorithm].variable, policyHash, argsOf }
-}
-
-/** The script takes these limits from the longest window to the shortest. */
-function variableArgs(
-  limits: readonly Limit[],
-  algorithm: Algorithm,
-  blockForMs: number,
-): LimitArgs {
-  const numbers = numbersOf(limits, algorithm, true)
-  const size = numbers.length / 6
-  const records = Array.from({ length: size }, (_, i) => {
-    const [index = 0, ...record] = numbers.slice(6 * i, 6 * i + 6)
-    return { index, record: record.join(' '), windowMs: (limits[index] as Limit).windowMs }
-  })
-  // Of several limits with one window, the one with the lowest count is exceeded first and has the record.
-  const places = limits.map(({ windowMs }, i) => {
-    const own = records.findIndex(({ index }) => index === i)
-    return own < 0 ? records.findIndex((record) => record.windowMs === windowMs) : own
-  })
-  const order = { size, places, indices: records.map(({ index }) => index) }
-  const list = records.map(({ record }) => record).join(',')
-  return {
-    tail: [list, `${records[0]?.windowMs}`, '0', `${blockForMs}`],
-    paced: `q${size}`,
-    read: (reply) => new StoreDecision(reordered(reply, order), limits),
+  const argsOf = (limits: readonly Limit[]): LimitArgs => {
+    const numbers = policyArgs({ ...columnsOf(limits), algorithm, ...IRRELEVANT }, true)
+    const size = numbers.length / 6
+    const records = Array.from({ length: size }, (_, i) => {
+      const [index = 0, ...record] = numbers.slice(6 * i, 6 * i + 6)
+      return { index, record: record.join(' '), windowMs: (limits[index] as Limit).windowMs }
+    })
+    // Of several limits with one window, the one with the lowest count is exceeded first and has the record.
+    const places = limits.map(({ windowMs }, i) => {
+      const own = records.findIndex(({ index }) => index === i)
+      return own < 0 ? records.findIndex((record) => record.windowMs === windowMs) : own
+    })
+    const order = { size, places, indices: records.map(({ index }) => index) }
+    const list = records.map(({ record }) => record).join(',')
+    return {
+      tail: [list, `${records[0]?.windowMs}`, '0', `${blockForMs}`],
+      paced: `q${size}`,
+      read: (reply) => new StoreDecision(reordered(reply, order), limits),
+    }
   }
-}
-
-function numbersOf(limits: readonly Limit[], algorithm: Algorithm, varies: boolean): number[] {
-  return policyArgs({ ...columnsOf(limits), algorithm, blockForMs: 0, capacity: 1 }, varies)
+  const policyHash = hashOf(`variable ${algorithm}`)
+  return { script: SCRIPTS[algorithm].variable, policyHash, argsOf }
 }
 
 function hashOf(policy: string): string {
@@ -145,11 +134,6 @@ export function readNumbers(reply: unknown): readonly number[] | undefined {
   const numbers = typeof reply[0] === 'number' ? (reply as number[]) : reply.map(Number)
   for (let i = 0; i < numbers.length; i++) if (!Number.isSafeInteger(numbers[i])) return undefined
   return numbers
-}
-
-/** Whether the script was called after the deadline. It has done nothing then; its time is the second number. */
-export function isTooLate(numbers: readonly number[]): boolean {
-  return numbers[0] === -2
 }
 
 /** Runs a script. A server that does not know it is sent its text. */

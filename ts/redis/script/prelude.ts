@@ -204,7 +204,7 @@ export interface AlgorithmText {
   readonly get?: string
   /**
    * Decides the common case without building tables: a check against one limit, of a key that is not blocked.
-   * Whatever it does not return from falls through to the rest, with the same result.
+   * Whatever it does not return from falls through to the rest, with the same result. Default: none.
    */
   readonly fastPath?: string
   /** For limits that stay the same: defines load, save, read, again, charge and give. */
@@ -215,18 +215,17 @@ export interface AlgorithmText {
   readonly isBucket?: boolean
 }
 
-/** Reads the start of a log, which is enough for most. */
-export const READ_START = "'GETRANGE', key, 0, 4095"
-
 /**
  * The whole script of an algorithm.
  *
  * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, beyond the limits of the call
  */
 export function scriptText(
-  { get = "'GET', key", fastPath = '', fixed }: Omit<AlgorithmText, 'variable'>,
+  { get = "'GET', key", fastPath, fixed }: Omit<AlgorithmText, 'variable'>,
   outlasting = '',
 ): string {
+  const isCommon = "if is_one and op == 'c' and cost > 0 then"
+  const fast = fastPath === undefined ? '' : `\n${isCommon}${fastPath}end\n`
   const decide = DECIDE.replace('OUTLASTING', outlasting)
-  return `${PARSE.replace('GET', get)}${fastPath}${SET_UP}${fixed}${decide}`
+  return `${PARSE.replace('GET', get)}${fast}${SET_UP}${fixed}${decide}`
 }

@@ -1,4 +1,4 @@
-import { type AlgorithmText, READ_START } from './prelude.ts'
+import type { AlgorithmText } from './prelude.ts'
 
 /** The end of `entry`: reads the entry at `from`. */
 const READ_ENTRY = `  if from + PLACE <= #text then return struct.unpack('>I7I7', text, from + 1) end
@@ -15,6 +15,22 @@ const BISECT = `  while from < to do
 end
 `
 
+/** The end of `save`: replaces the header of a log that there is already. */
+const REPLACE_HEAD = `  else
+    redis.call('SETRANGE', key, 0, head())
+    redis.call('PEXPIRE', key, rest)
+  end
+end
+`
+
+/** What an entry passes in `search`: a comparison of the units that were charged before it. */
+function unitsBefore(comparison: string): string {
+  return `function(n)
+    local _, before = entry(n)
+    return before ${comparison}
+  end`
+}
+
 /*
  * As `crate/core/src/algorithm/sliding_log.rs`: a = count, b = window in milliseconds, c = ticks per millisecond.
  *
@@ -23,7 +39,8 @@ end
  * and the next entry, and the total. One read gets the start of the text; bisecting beyond it reads single places.
  */
 export const SLIDING_LOG: AlgorithmText = {
-  get: READ_START,
+  // The start of the log is enough for most.
+  get: "'GETRANGE', key, 0, 4095",
   fixed: `
 local HEADER, PLACE, START = 25, 14, 4096
 local longest = 1
@@ -78,18 +95,10 @@ end
 local function save(rest)
   if #text < HEADER then
     redis.call('SET', key, head(), 'PX', rest)
-  else
-    redis.call('SETRANGE', key, 0, head())
-    redis.call('PEXPIRE', key, rest)
-  end
-end
-local function again(i, units)
+${REPLACE_HEAD}local function again(i, units)
   if units > a[i] then return huge end
   local enough = total - a[i] + units
-  local after = search(first, next, function(n)
-    local _, before = entry(n)
-    return before < enough
-  end)
+  local after = search(first, next, ${unitsBefore('< enough')})
   if after == first then return 0 end
   return ceil(math.max(0, b[i] * c[i] - age(i, (entry(after - 1)))), c[i])
 end
@@ -122,10 +131,7 @@ end
 local function give(units)
   local in_use = used(longest)
   total = total - math.min(units, in_use)
-  next = search(first, next, function(n)
-    local _, before = entry(n)
-    return before < total
-  end)
+  next = search(first, next, ${unitsBefore('< total')})
   uses = {}
 end
 `,
@@ -158,10 +164,7 @@ local function taken_over(t)
 end
 local function start(t)
   local live = search(function(n) return is_over(t, (entry(n))) end)
-  local beyond = search(function(n)
-    local _, before = entry(n)
-    return before <= t.y
-  end)
+  local beyond = search(${unitsBefore('<= t.y')})
   return math.max(live, beyond - 1)
 end
 owed = function(t) return logged(t) + taken_over(t) end
@@ -209,12 +212,7 @@ write = function(rest)
   if #text < HEADER then
     text = head()
     redis.call('SET', key, text, 'PX', rest)
-  else
-    redis.call('SETRANGE', key, 0, head())
-    redis.call('PEXPIRE', key, rest)
-  end
-end
-local save = write
+${REPLACE_HEAD}local save = write
 local function again(i, units)
   if units > a[i] then return huge end
   local t, may_stay = own[i], a[i] - units
@@ -278,10 +276,7 @@ local function give(units)
   end
   total = total - back
   for _, t in ipairs(records) do t.y, t.z = math.min(t.y, total), t.z - t.less end
-  next = search(function(n)
-    local _, before = entry(n)
-    return before < total
-  end)
+  next = search(${unitsBefore('< total')})
 end
 `,
 }

@@ -30,7 +30,6 @@ end
  */
 export const SLIDING_WINDOW: AlgorithmText = {
   fastPath: `
-if is_one and op == 'c' and cost > 0 then
   local count, per_ms = first, third
   local window = second * per_ms
   local at = ms * per_ms + math.floor(us * per_ms / 1000)
@@ -61,7 +60,6 @@ if is_one and op == 'c' and cost > 0 then
     if till > 0 then return { 1, left, 0, reset, more } end
     return { 1, left, 0, reset, more, now }
   end
-end
 `,
   fixed: `
 local LETTER, SIZE, FORMAT = 'S', 13, '>I7I3I3'

@@ -162,7 +162,8 @@ end
 `
 
 /** The whole script of an algorithm for limits that change. */
-export function variableScriptText({ variable, isBucket = false, ...text }: AlgorithmText): string {
+export function variableScriptText(algorithm: AlgorithmText): string {
+  const { fastPath, isBucket = false, variable, ...text } = algorithm
   const fixed = `local IS_BUCKET = ${isBucket}${VARIABLE_RECORDS}${variable}`
-  return scriptText({ ...text, fastPath: '', fixed }, '  rest = outlast(rest)\n')
+  return scriptText({ ...text, fixed }, '  rest = outlast(rest)\n')
 }
