@@ -1,5 +1,4 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express'
-import { clientOf } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import {
   type HandOn,
@@ -9,12 +8,11 @@ import {
   noLimits,
   proceed,
 } from '../http/adapter.ts'
-import { isExplicitTrust, type TrustFn, UNIX } from '../http/client.ts'
+import { isExplicitTrust, type TrustFn } from '../http/client.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
-import { isFinished, NODE, peerOf } from '../http/node.ts'
-import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
-import { nextLimiterName } from '../http/request-limits.ts'
+import { isFinished, NODE } from '../http/node.ts'
+import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { errorOf, type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
@@ -61,8 +59,8 @@ export function rateThrottle<const L extends LimitInput>(
   options: CheckedOptions<L, Request, Response> = {},
 ): RateThrottle {
   const warnings = new Warnings()
-  const middleware = makeMiddleware(ownHttpOptions(options as RateThrottleOptions), {
-    open: (own) => new HttpLimiter(own, expressAdapter(warnings), warnings, nextLimiterName()),
+  const middleware = makeMiddleware(options as RateThrottleOptions, {
+    open: (own) => new HttpLimiter(own, expressAdapter(warnings), warnings),
     wrap: (limiter) => wrap(limiter, warnings),
   })
   return middleware as RateThrottle
@@ -128,9 +126,7 @@ const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => 
 /** Express requests and responses. */
 function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
   let known: { readonly trusts: TrustFn; readonly isExplicit: boolean } | undefined
-  const trustsProxy = ({ app }: Request): boolean => {
-    // A request that did not come through an Express app: from connect, or from a plain server.
-    if (!isApp(app)) return false
+  const trustsProxy = (app: Request['app']): boolean => {
     const trusts = app.get('trust proxy fn') as TrustFn
     // The setting may change while the server runs.
     if (known?.trusts === trusts) return known.isExplicit
@@ -141,11 +137,11 @@ function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
   }
   return {
     ...NODE,
-    client: (request) => {
-      const peer = peerOf(request)
-      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
-      return clientOf([peer, ...request.ips.reverse()])
+    forwarded: (request, peer) => {
+      const { app } = request
+      // A request that did not come through an Express app: from connect, or from a plain server.
+      const isTrusted = isApp(app) && trustsProxy(app)
+      return isTrusted ? [peer, ...request.ips.reverse()] : undefined
     },
-    trustsProxy,
   }
 }

@@ -13,9 +13,10 @@ import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
 import { type Controls, controlsOf, type HandOn } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
+import { HttpLimiter } from '../http/http-limiter.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
 import type { CheckedOptions } from '../http/options.ts'
-import type { LimitsFunction } from '../http/request-limits.ts'
+import { type LimitsFunction, limiterNameOf } from '../http/request-limits.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { invalid, oneOf, withCode } from '../validate.ts'
 import {
@@ -34,7 +35,7 @@ import {
   registeredIn,
   warnAboutRoutes,
 } from './fastify/internals.ts'
-import { type Options, type RouteLimit, RouteLimiters } from './fastify/routes.ts'
+import { type Options, type RouteLimit, RouteLimiters, withReplies } from './fastify/routes.ts'
 
 /** Options of the plugin. */
 interface PluginOptions extends Options {
@@ -117,7 +118,10 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
   const adapter = fastifyAdapter(app, warnings)
   const prefix = instancePrefix(app)
-  const limiters = new RouteLimiters(options, adapter, warnings, hasEarlyRoutes, prefix)
+  const limiters = new RouteLimiters(options, warnings, hasEarlyRoutes, (own, place) => {
+    const name = limiterNameOf(prefix + place)
+    return new HttpLimiter(withReplies(own), adapter, warnings, name)
+  })
   const handOn = handOnRefusals(adapter)
   register(app, limiters)
   decorate(app, decoratorOf(limiters, handOn))

@@ -14,8 +14,7 @@ import {
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { cut, isFinished, onEnd, peerOf } from '../http/node.ts'
-import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
-import { nextLimiterName } from '../http/request-limits.ts'
+import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { bodyOf, errorOf, JSON_TYPE, type Refusal, withoutStack } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import type { MaybePromise } from '../limiter.ts'
@@ -55,9 +54,8 @@ export function rateThrottle<const L extends LimitInput>(
   options: CheckedOptions<L, Context, Context> = {},
 ): RateThrottle {
   const warnings = new Warnings()
-  const middleware = makeMiddleware(ownHttpOptions(options as RateThrottleOptions), {
-    open: (own) =>
-      new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings, nextLimiterName()),
+  const middleware = makeMiddleware(options as RateThrottleOptions, {
+    open: (own) => new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings),
     wrap,
   })
   return middleware as RateThrottle
@@ -126,17 +124,16 @@ function honoAdapter(warnings: Warnings): HttpAdapter<Context, Context> {
     )
     return IN_PROCESS
   }
-  return { ...HONO, peer, client: peer }
+  return { ...HONO, peer }
 }
 
 /** Callbacks for the end of requests that are no `node:http` requests. */
 const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
 
-const HONO: Omit<HttpAdapter<Context, Context>, 'peer' | 'client'> = {
+const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   incoming: (c) => nodeOf(c).incoming,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
-  trustsProxy: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
   },

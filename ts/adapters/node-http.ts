@@ -5,7 +5,6 @@ import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { NODE } from '../http/node.ts'
 import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
-import { nextLimiterName } from '../http/request-limits.ts'
 import { type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
@@ -65,7 +64,7 @@ export function rateThrottle<const L extends LimitInput>(
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
   // The classes of HTTP/2 have the same methods.
-  const limiter = new HttpLimiter(own, NODE, warnings, nextLimiterName())
+  const limiter = new HttpLimiter(own, NODE, warnings)
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const outcome = limiter.decide(request, response)
     if (outcome === undefined) next()

@@ -9,6 +9,7 @@ import type { Key } from './key-functions.ts'
 import {
   type AnyHttpOptions,
   type CheckedOptions,
+  ownHttpOptions,
   resolveHttpOptions,
   withLimits,
 } from './options.ts'
@@ -34,12 +35,10 @@ export interface HttpAdapter<Request = object, Response = object> {
   /** In capitals. */
   method(request: Request): string
   /**
-   * The client's address as the framework's own proxy setting resolves it, in canonical form.
-   * `undefined` if the client has left.
+   * The peer and the hops outward of it, as the framework's own proxy setting follows them. `undefined` unless that
+   * setting lists proxies that it trusts; absent in a framework without one.
    */
-  client(request: Request): string | undefined
-  /** Whether the framework's own setting lists proxies that it trusts. */
-  trustsProxy(request: Request): boolean
+  forwarded?(request: Request, peer: string): readonly string[] | undefined
   setHeader(response: Response, name: string, value: string): void
   removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void
@@ -199,16 +198,21 @@ export interface MiddlewareMaker<Options extends AnyHttpOptions, Middleware exte
 export function makeMiddleware<Options extends AnyHttpOptions, Middleware extends object>(
   options: Options,
   maker: MiddlewareMaker<Options, Middleware>,
-  parents: readonly Children[] = [],
+): Middleware & Controls & { readonly limit: object } {
+  return makeOne(ownHttpOptions(options), maker, [])
+}
+
+function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
+  options: Options,
+  maker: MiddlewareMaker<Options, Middleware>,
+  parents: readonly Children[],
 ): Middleware & Controls & { readonly limit: object } {
   const limiter = options.limits === undefined ? undefined : maker.open(options)
   // Without limits the options are checked all the same.
   if (limiter === undefined) resolveHttpOptions(options)
   else for (const parent of parents) parent.add(limiter)
   const made = new Children()
-  const limit = (given: LimitInput | LimitsFunction<never> | Options): object => {
-    const own = withLimits(options, given, 'limit')
-    return makeMiddleware(own, maker, [...parents, made])
-  }
+  const limit = (given: LimitInput | LimitsFunction<never> | Options): object =>
+    makeOne(withLimits(options, given, 'limit'), maker, [...parents, made])
   return Object.assign(maker.wrap(limiter), { limit }, controlsOf(limiter, made))
 }

@@ -1,4 +1,4 @@
-import type { Trust } from '../client-ip/trust-proxy.ts'
+import { clientOf, type Trust } from '../client-ip/trust-proxy.ts'
 import { RequestRefused } from '../errors.ts'
 import { type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { invalid } from '../validate.ts'
@@ -33,11 +33,15 @@ export class ClientResolver implements KeyContext<object> {
   }
 
   client(request: object, trust: Trust | undefined = this.#trust): string | undefined {
-    if (trust === undefined) return this.#framework.client(request)
-    const peer = this.#framework.peer(request)
+    const framework = this.#framework
+    const peer = framework.peer(request)
     if (peer === undefined) return undefined
-    const address = peer === UNIX ? undefined : peer
-    return trust.resolve(address, this.#framework.headers(request)) ?? UNIX
+    if (trust !== undefined) {
+      const address = peer === UNIX ? undefined : peer
+      return trust.resolve(address, framework.headers(request)) ?? UNIX
+    }
+    const chain = peer === UNIX ? undefined : framework.forwarded?.(request, peer)
+    return chain === undefined ? peer : clientOf(chain)
   }
 
   header(request: object, name: string): string | undefined {
@@ -58,7 +62,7 @@ export class ClientResolver implements KeyContext<object> {
     if (this.#seen > FIRST_LOOKS && this.#seen % LATER_LOOKS !== 0) return
     if (this.#framework.headers(request)['x-forwarded-for'] === undefined) return
     this.#isWarned = true
-    if (this.#trust !== undefined || this.#framework.trustsProxy(request)) return
+    if (this.#trust !== undefined || this.#framework.forwarded?.(request, UNIX)) return
     // The proxy setting itself may have been warned about.
     if (PROXY_WARNINGS.some((code) => this.#warnings.has(code))) return
     this.#warnings.warnOnce(

@@ -20,7 +20,7 @@ import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
 import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
-import type { RequestLimits } from './request-limits.ts'
+import { nextLimiterName, type RequestLimits } from './request-limits.ts'
 import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './response.ts'
 
 /**
@@ -43,10 +43,15 @@ export class HttpLimiter implements Controls {
   #pending = 0
 
   /**
-   * @param name of its counters in the store, if the options give none
+   * @param name of its counters in the store, if the options give none. Default: from the order of making
    * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
    */
-  constructor(given: AnyHttpOptions, adapter: HttpAdapter, warnings: Warnings, name: string) {
+  constructor(
+    given: AnyHttpOptions,
+    adapter: HttpAdapter,
+    warnings: Warnings,
+    name: string = nextLimiterName(),
+  ) {
     this.#context = openContext(given, adapter, warnings, name)
     const { options } = this.#context
     this.#isPlain = isPlainCharge(this.#context)

@@ -225,8 +225,6 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   incoming: (request) => request,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
-  client: peerOf,
-  trustsProxy: () => false,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },

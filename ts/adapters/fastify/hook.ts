@@ -5,9 +5,8 @@ import type {
   FastifyRequest,
   HookHandlerDoneFunction,
 } from 'fastify'
-import { clientOf } from '../../client-ip/trust-proxy.ts'
 import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
-import { isExplicitTrust, UNIX } from '../../http/client.ts'
+import { isExplicitTrust } from '../../http/client.ts'
 import type { Warnings } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
 import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
@@ -188,21 +187,15 @@ export function fastifyAdapter(
   warnings: Warnings,
 ): HttpAdapter<FastifyRequest, FastifyReply> {
   let isExplicit: boolean | undefined
-  const trustsProxy = (request: FastifyRequest): boolean => {
-    isExplicit ??= isProxyExplicit(app, request, warnings)
-    return isExplicit
-  }
   return {
     peer: (request) => peerOf(request.raw),
     incoming: (request) => request.raw,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
-    client: (request) => {
-      const peer = peerOf(request.raw)
-      if (peer === undefined || peer === UNIX || !trustsProxy(request)) return peer
-      return clientOf(request.ips ?? [])
+    forwarded: (request) => {
+      isExplicit ??= isProxyExplicit(app, request, warnings)
+      return isExplicit ? request.ips : undefined
     },
-    trustsProxy,
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },

@@ -1,15 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { RateLimitExceeded } from '../../errors.ts'
-import { Children, type HttpAdapter } from '../../http/adapter.ts'
+import { Children } from '../../http/adapter.ts'
 import { type Warnings, warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
-import { HttpLimiter } from '../../http/http-limiter.ts'
+import type { HttpLimiter } from '../../http/http-limiter.ts'
 import {
   type HttpOptions,
   ownHttpOptions,
   resolveHttpOptions,
   withLimits,
 } from '../../http/options.ts'
-import { type LimitsFunction, limiterNameOf, nextLimiterName } from '../../http/request-limits.ts'
+import { type LimitsFunction, nextLimiterName } from '../../http/request-limits.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../limiter.ts'
 import { withCode } from '../../validate.ts'
@@ -24,6 +24,9 @@ export interface RouteRateLimitOptions extends Options {
 }
 /** A route's own limits in place of the plugin's; `false` for none. */
 export type RouteLimit = LimitInput | LimitsFunction<FastifyRequest> | RouteRateLimitOptions | false
+
+/** @param place where the limiter stands in the program: its counters in a store are named by it */
+type OpenLimiter = (options: Options, place: string) => HttpLimiter
 
 /** Where a registration keeps the limiter of a route: in its configuration, which Fastify copies. */
 interface Slot {
@@ -59,9 +62,8 @@ export class RouteLimiters {
   /** The limiter of all routes without their own limits, if there is one. */
   readonly global: HttpLimiter | undefined
   readonly #options: Options
-  readonly #adapter: HttpAdapter
   readonly #warnings: Warnings
-  readonly #prefix: string
+  readonly #open: OpenLimiter
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
   readonly #early = new WeakMap<object, Slot>()
@@ -75,18 +77,10 @@ export class RouteLimiters {
   uniform: HttpLimiter | undefined
   readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
-  /** @param prefix keeps the counters of several registrations in one server apart */
-  constructor(
-    options: Options,
-    adapter: HttpAdapter,
-    warnings: Warnings,
-    hasEarlyRoutes: boolean,
-    prefix: string,
-  ) {
-    this.#prefix = prefix
+  constructor(options: Options, warnings: Warnings, hasEarlyRoutes: boolean, open: OpenLimiter) {
     this.#options = ownHttpOptions(options)
-    this.#adapter = adapter
     this.#warnings = warnings
+    this.#open = open
     this.global = this.#makeGlobal()
     this.uniform = hasEarlyRoutes ? undefined : this.global
   }
@@ -144,7 +138,7 @@ export class RouteLimiters {
   makeForHook(limits: Exclude<RouteLimit, false>): HttpLimiter {
     // Once the server has started no routes can be declared, so it can't be for one of them.
     if (this.#isStarted && wasAnyAsked()) warnOfLimitersPerRequest()
-    const limiter = this.#make(limits, this.#prefix + nextLimiterName())
+    const limiter = this.#make(limits, nextLimiterName())
     this.#hooks.add(limiter)
     return limiter
   }
@@ -197,8 +191,7 @@ export class RouteLimiters {
     )
     if (known !== undefined) return known.limiter
     const place = routes.length === 0 ? name : `${name} ${routes.length}`
-    const limiter =
-      rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), this.#prefix + place)
+    const limiter = rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), place)
     this.#declared.set(name, [...routes, { rateLimit, constraints, limiter }])
     return limiter
   }
@@ -218,7 +211,7 @@ export class RouteLimiters {
 
   #makeGlobal(): HttpLimiter | undefined {
     const { limits, burst, name, scope, policy } = this.#options
-    if (limits !== undefined) return this.#open(this.#options, `${this.#prefix}global`)
+    if (limits !== undefined) return this.#open(this.#options, 'global')
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
       throw withCode(new TypeError(`${option} needs limits beside it`), 'INVALID_OPTION')
@@ -229,12 +222,6 @@ export class RouteLimiters {
 
   #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
     return this.#open(withLimits(this.#options, rateLimit, 'config.rateLimit'), place)
-  }
-
-  /** @param place where the limiter stands in the program: its counters in a store are named by it */
-  #open(options: Options, place: string): HttpLimiter {
-    const name = limiterNameOf(place)
-    return new HttpLimiter(withReplies(options), this.#adapter, this.#warnings, name)
   }
 }
 
@@ -253,7 +240,7 @@ function limitOf(config: Config): RouteLimit | undefined {
 }
 
 /** As with Fastify's own error handlers: what they return is sent. */
-function withReplies({ handler, ...options }: Options): Options {
+export function withReplies({ handler, ...options }: Options): Options {
   if (typeof handler !== 'function') return { ...options, handler }
   return {
     ...options,
