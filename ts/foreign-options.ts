@@ -8,6 +8,7 @@ const OUTCOME =
 const STORE = "is storage: 'redis://...' here, or a client of ioredis"
 const HEADERS = "are headers: 'legacy', 'draft', 'both' or false here"
 const HOOK = 'is onDeny here'
+const STEPS = "is blockFor: ['1 minute', '1 hour'] here"
 const ALLOW = "is allow: '10.0.0.0/8' for addresses here, else skip: (request) => ..."
 
 /** By package, and by name there, with the name or the value that goes with it: what that is here. */
@@ -46,6 +47,8 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     nameSpace: 'is keyPrefix here',
     skipOnError: "is onStoreError: 'open' here",
     continueExceeding: 'is blockFor here',
+    ban: STEPS,
+    exponentialBackoff: STEPS,
     groupId: 'is scope here',
     errorResponseBuilder: 'is handler or message here, or an error handler of the server',
     enableDraftSpec: "is headers: 'draft' here",

@@ -35,7 +35,7 @@ function makeIfExact(options: Parameters<typeof rateThrottle>[0]) {
   try {
     return rateThrottle(options)
   } catch (error) {
-    expect(String(error)).toContain('can count exactly')
+    expect(error).toMatchObject({ code: 'INVALID_LIMIT' })
     return undefined
   }
 }

@@ -22,12 +22,15 @@ let judge: RateLimiter | undefined
  */
 export class RemoteView implements Limiter, QueuedLimiter {
   readonly #counters: Counters
+  /** Private: it holds the connection, and a program may log its limiters. */
+  readonly #state: RemoteState
 
   /** @param limits parsed, with the bursts they were given. All of them are charged, or none */
   constructor(
     readonly limits: readonly Limit[],
-    protected readonly state: RemoteState,
+    state: RemoteState,
   ) {
+    this.#state = state
     const { lease, blockForMs } = state.options
     this.#counters = state.backend.counters(limits)
     // Where limits change, units that were taken under some would be unknown to the others.
@@ -37,12 +40,16 @@ export class RemoteView implements Limiter, QueuedLimiter {
     }
   }
 
+  protected get state(): RemoteState {
+    return this.#state
+  }
+
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
   check(key: string, cost = 1): Promise<Decision> {
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.peek(key)
-      const { leases, denials } = this.state
+      const { leases, denials } = this.#state
       const known = leases?.serve(key, cost) ?? denials.find(this.limits, key, cost)
       if (known !== undefined) return Promise.resolve(known)
       if (leases?.covers(key, cost)) return leases.take(key, cost)
@@ -57,7 +64,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
   async peek(key: string, cost = 1): Promise<Decision> {
     this.#checkArguments(key, cost)
     const units = Math.max(1, cost)
-    const { leases, denials } = this.state
+    const { leases, denials } = this.#state
     const known = leases?.peek(key, units) ?? denials.find(this.limits, key, units)
     if (known !== undefined) return known
     leases?.yield(key)
@@ -75,7 +82,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.#decide('peek', key, 1)
-      const { leases, denials, options } = this.state
+      const { leases, denials, options } = this.#state
       const mode = isPaced && options.algorithm === 'leaky-bucket' ? 'paced' : 'take'
       const denial = isPaced ? denials.find(this.limits, key, cost) : undefined
       // Units at hand were charged already, but not evenly paced.
@@ -116,7 +123,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
   async wait(key: string, options: WaitOptions = {}): Promise<Decision> {
     const read = readWaitOptions(options)
     this.#checkArguments(key, read.cost)
-    return this.state.queues.wait(this, key, read)
+    return this.#state.queues.wait(this, key, read)
   }
 
   /** For adapters: as {@link wait}, but not paced, and says why it refuses. */
@@ -127,27 +134,27 @@ export class RemoteView implements Limiter, QueuedLimiter {
     caller: Caller,
   ): Promise<WaitResult<Decision>> {
     this.#checkArguments(key, cost)
-    return this.state.queues.delay(this, key, cost, maxWaitMs, caller)
+    return this.#state.queues.delay(this, key, cost, maxWaitMs, caller)
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */
   async refund(key: string, units = 1): Promise<void> {
     this.#checkArguments(key, units, 'refund')
-    this.state.denials.forget(key)
+    this.#state.denials.forget(key)
     // To what has charged them: to the store while it answers, else to what decides in its place.
     const isDone = await this.#send((store) => store.refund(key, units))
-    if (!isDone) this.state.fallback.counters?.refund(this.limits, key, units)
-    this.state.queues.wake(key)
+    if (!isDone) this.#state.fallback.counters?.refund(this.limits, key, units)
+    this.#state.queues.wake(key)
   }
 
   /** Forgets the key, its block included. */
   async reset(key: string): Promise<void> {
     this.#checkArguments(key, 0)
-    this.state.leases?.drop(key)
-    this.state.denials.forget(key)
-    this.state.fallback.counters?.reset(key)
+    this.#state.leases?.drop(key)
+    this.#state.denials.forget(key)
+    this.#state.fallback.counters?.reset(key)
     await this.#send((store) => store.reset(key))
-    this.state.queues.wake(key)
+    this.#state.queues.wake(key)
   }
 
   /**
@@ -157,16 +164,16 @@ export class RemoteView implements Limiter, QueuedLimiter {
    */
   async block(key: string, ms: number): Promise<void> {
     this.#checkArguments(key, ms, 'block')
-    this.state.leases?.drop(key)
-    this.state.denials.forget(key)
+    this.#state.leases?.drop(key)
+    this.#state.denials.forget(key)
     const isDone = await this.#send((store) => store.block(key, ms))
-    if (!isDone) this.state.fallback.open()?.block(this.limits, key, ms)
+    if (!isDone) this.#state.fallback.open()?.block(this.limits, key, ms)
   }
 
   /** How each limit stood when `decision` was taken, in the order of `limits`. Takes no round trip. */
   standings(key: string, decision: Decision): readonly LimitStatus[] {
     const known =
-      StoreDecision.statuses(decision) ?? this.state.fallback.counters?.standings(this.limits, key)
+      StoreDecision.statuses(decision) ?? this.#state.fallback.counters?.standings(this.limits, key)
     if (known !== undefined) return known
     // A fallback's decision speaks for all limits.
     const { remaining, resetMs } = decision
@@ -183,8 +190,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * and never waits once the store has answered or could not be reached in time.
    */
   async ready(): Promise<StoreStatus> {
-    if (this.state.isClosed) return { available: false, reason: 'closed' }
-    return this.state.backend.ready()
+    if (this.#state.isClosed) return { available: false, reason: 'closed' }
+    return this.#state.backend.ready()
   }
 
   /** A view has nothing to close; its limiter has. */
@@ -192,7 +199,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** Wrong arguments are refused by the native core, in the same words wherever the counters live. */
   #checkArguments(key: unknown, amount: unknown, call: 'peek' | 'refund' | 'block' = 'peek'): void {
-    if (this.state.isClosed) throw closedError('the limiter is closed; make a new one')
+    if (this.#state.isClosed) throw closedError('the limiter is closed; make a new one')
     const isKey = typeof key === 'string' && key.length <= MAX_KEY_LENGTH
     const isAmount = Number.isSafeInteger(amount) && (amount as number) >= 0
     const isBlock = call === 'block'
@@ -204,13 +211,13 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** The store, for one more call. */
   #store(): Counters {
-    this.state.asked++
+    this.#state.asked++
     return this.#counters
   }
 
   /** Remembers a denial of one unit. An admission proves that what was remembered is out of date. */
   #learn(key: string, cost: number, decision: Decision, askedAt: number): void {
-    const { denials } = this.state
+    const { denials } = this.#state
     if (decision.allowed) denials.forget(key)
     else if (cost === 1) denials.remember(this.limits, key, decision, askedAt)
   }
@@ -221,7 +228,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       await call(this.#store())
       return true
     } catch (error) {
-      await this.state.recordFailure(error)
+      await this.#state.recordFailure(error)
       return false
     }
   }

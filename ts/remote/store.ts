@@ -99,7 +99,7 @@ export class StoreLimiter<const L extends LimitInput = LimitInput>
   extends RemoteLimiter
   implements AsyncLimiter<RemoteLimiterStats>
 {
-  readonly storage: Store
+  readonly #storage: Store
 
   /** @throws TypeError or RangeError naming the argument and what is accepted */
   constructor(limits: CheckedLimits<L>, store: Store, options: StoreOptions = {}) {
@@ -109,7 +109,12 @@ export class StoreLimiter<const L extends LimitInput = LimitInput>
     const keyPrefix = text(given ?? 'ratethrottle:', 'keyPrefix', 0, 256)
     const counted = countableLimits(parsed, resolved)
     super(counted, resolved, new StoreBackend(store, counted, resolved, keyPrefix))
-    this.storage = store
+    this.#storage = store
+  }
+
+  /** The store, as option `storage` of other limiters takes it. Not printed with the limiter: it may hold a password. */
+  get storage(): Store {
+    return this.#storage
   }
 }
 
