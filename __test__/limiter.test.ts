@@ -7,7 +7,7 @@ import { diagnosticsOf } from './fixtures/compiled.ts'
 import { type Server, startServer } from './redis/server.ts'
 import { freshName } from './shared/place.ts'
 
-/** A limiter of unknown make, so that this file compiles whatever it has. */
+/** A limiter of any type, so that this file compiles with any methods. */
 type Any = Partial<Record<Method, (...args: unknown[]) => unknown>> & { storage?: object }
 type Method = (typeof METHODS)[number] | 'allow' | 'stats' | 'close'
 
@@ -17,12 +17,12 @@ const ENVIRONMENT: { RATELIMIT_STORAGE_URL?: string } = process.env
 const STORAGES = ['memory:', `shared:${freshName()}`] as const
 const closing: (() => unknown)[] = []
 
-/** What a caller sees who takes a promise for a decision. */
+/** A promise as a caller sees it that uses it as a decision. */
 interface Careless {
   readonly allowed?: boolean
 }
 
-/** The answer, which the test leaves alone also if it rejects. */
+/** The answer; a rejection of it is ignored. */
 function quiet(answer: unknown): unknown {
   if (answer instanceof Promise) answer.catch(() => {})
   return answer
@@ -188,7 +188,7 @@ describe('the compiler', () => {
     expect(unnoticed).toEqual([])
   })
 
-  // That they compile is asked in __test__/docs.
+  // __test__/docs tests that they compile.
   test('no example of the docs calls allow on such a limiter', () => {
     const names = readdirSync('docs', { recursive: true }) as string[]
     const pages = ['README.md', ...names.map((name) => join('docs', name))]

@@ -24,7 +24,7 @@ function vitest(): Timers {
   }
 }
 
-/** Starts at 0, where the real time is long past; jest's modern fake timers are these, too. */
+/** Starts at 0, long before the real time. The modern fake timers of jest are the same library. */
 function sinon(): Timers {
   // Only what is named: faking nextTick or setImmediate too would stop the test runner's own work for ever.
   const clock = FakeTimers.install({ toFake: ['Date', 'setTimeout', 'clearTimeout'] })

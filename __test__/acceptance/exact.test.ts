@@ -46,7 +46,7 @@ async function check(served: Served, send: (port: number) => Promise<string>): P
   const statuses = answers.map((text) => [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(([, s]) => s))
   expect(connections).toBe(CONNECTIONS)
   expect(statuses.every((list) => list.length === PER_CONNECTION)).toBe(true)
-  // More than one connection had a share, or there was no race to be lost.
+  // More than one connection was served, or there was no race.
   expect(statuses.filter((list) => list.includes('200')).length).toBeGreaterThan(1)
   const all = statuses.flat()
   expect(all.filter((status) => status === '200')).toHaveLength(300)

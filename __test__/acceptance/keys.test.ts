@@ -5,7 +5,7 @@ import { type Asked, type Options, SERVERS, type Served, serveSite } from '../ht
 
 const ADA = { headers: { 'x-user': 'ada' } }
 const BOB = { headers: { 'x-user': 'bob' } }
-/** What a login would leave behind; the seed's page has `current_user` for it. */
+/** The user of a session, as a login sets it. */
 const currentUser = (request: Asked): string | undefined => request.headers['x-user']?.toString()
 
 function twoPerHour(

@@ -106,8 +106,8 @@ describe.each(CASES)('%s: two limits on one route, %s', (framework, _, pair) => 
     clock.advance(60_000)
     expect(await statuses(12)).toEqual(times(2, 200, 10, 429))
     clock.advance(60_000)
-    // The day's five are spent now, and the minute has one left: ten refusals leave it there. Where the
-    // day's limit stands first, the minute's is not even asked.
+    // The five of the day are used now, and the minute has one left: ten refusals leave it there. Where the
+    // day's limit stands first, the minute's is not called.
     expect(await statuses(11)).toEqual(times(1, 200, 10, 429))
     const left = remaining((await ask()).headers)
     expect({ '2-in-1min': 1, ...left }).toEqual({ '5-in-1d': 0, '2-in-1min': 1 })

@@ -8,7 +8,7 @@ import { times } from '../http/client.ts'
 import { type LimitedSite, type Options, type Route, SERVERS, serveSite } from '../http/serve.ts'
 import { type Server, startServer } from '../redis/server.ts'
 
-/** On a busy machine Redis may be late, and the service would decide for itself meanwhile. */
+/** On a busy machine Redis may be late, and the service would then decide locally. */
 const PATIENT = { deadlineMs: 30_000 }
 
 let redis: Server

@@ -19,7 +19,7 @@ type Middleware = (request: IncomingMessage, response: ServerResponse, next: Nex
 // biome-ignore lint/suspicious/noExplicitAny: each adapter has its own request
 type Options = any
 
-/** The middlewares that a server without Express can be given. */
+/** The middlewares that a server without Express can use. */
 const MIDDLEWARES: Record<string, (options: Options) => Middleware> = {
   'Express adapter': (options) => {
     const middleware = forExpress(options) as unknown as Middleware
@@ -53,7 +53,7 @@ function chain(...middlewares: Middleware[]): RequestListener {
   }
 }
 
-/** What Engine.IO has in place of a response while it upgrades: it can say no by closing the connection. */
+/** What Engine.IO passes instead of a response during an upgrade: it refuses by closing the connection. */
 function responseFor(request: IncomingMessage, socket: Duplex): ServerResponse {
   const headers: Record<string, unknown> = {}
   const response = {

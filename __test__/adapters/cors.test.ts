@@ -64,7 +64,7 @@ test('the example in the docs equals the one in examples, and a page can read it
   }
 })
 
-/** What packages for CORS do, as far as it matters here. */
+/** What packages for CORS do, reduced to what this test needs. */
 const corsOf: RequestHandler = (request, response, next) => {
   response.setHeader('access-control-allow-origin', ORIGIN)
   response.setHeader('access-control-expose-headers', EXPOSED.join())

@@ -8,7 +8,7 @@ import { listen } from '../http/serve.ts'
 const require = createRequire(`${process.cwd()}/`)
 const express4 = require('express-4') as typeof express
 
-/** What Express says about errors: it says nothing where NODE_ENV is `test`, which is no app's. */
+/** What Express logs about errors. It logs nothing where NODE_ENV is `test`, which apps do not set. */
 const logged: unknown[] = []
 beforeEach(() => {
   vi.stubEnv('NODE_ENV', 'production')
@@ -28,7 +28,7 @@ const ok: RequestHandler = (_, response) => void response.send('done')
 const limiter = (): ReturnType<typeof rateThrottle> => rateThrottle({ limits: '5/hour', cost: 6 })
 
 type Make = typeof express
-/** What answers the refusal of `/` in an app that is made like this. */
+/** The answer to a refused request for `/` in an app that is made like this. */
 type Case = (make: Make) => unknown
 
 /** No error handler is reached: the refusal is JSON. */

@@ -23,7 +23,7 @@ const ok: RequestHandler = (_, response) => void response.send('done')
 const limiter = (): ReturnType<typeof rateThrottle> => rateThrottle({ limits: '100/hour' })
 const users = (make: Make): ReturnType<Make['Router']> => make.Router().get('/users', ok)
 
-/** Routes come before the limiter that lie where it does. */
+/** Apps with routes before the limiter at the same mount point. */
 const LATE: Record<string, Case> = {
   'a router before it': [
     (make) => make().use(users(make)).use(limiter()).get('/', ok),
@@ -80,7 +80,7 @@ const LATE: Record<string, Case> = {
   ],
 }
 
-/** Correct apps: all routes that come before the limiter lie elsewhere. */
+/** Correct apps: all routes before the limiter have other mount points. */
 const RIGHT: Record<string, Case> = {
   'a home page before /api': [
     (make) => make().get('/', ok).use('/api', limiter()).get('/api', ok),

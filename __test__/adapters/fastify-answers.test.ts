@@ -10,16 +10,16 @@ import { describe, expect, test } from 'vitest'
 type Build = (app: FastifyInstance) => Promise<void> | void
 type Options = Parameters<typeof rateThrottle>[1]
 
-/** A schema that knows nothing of a refusal's fields. */
+/** A schema without the fields of a refusal. */
 const OTHER = { type: 'object', properties: { oops: { type: 'string' } } } as const
-/** One that a refusal can't be brought into. */
+/** A schema into which a refusal cannot be serialized. */
 const IMPOSSIBLE = {
   type: 'object',
   required: ['oops'],
   properties: { oops: { type: 'integer' } },
 } as const
 
-/** The ways to have a body other than a refusal's own. */
+/** Ways in which a route could change the body of a refusal. */
 const ROUTES: Record<string, object> = {
   'a schema for 429': { schema: { response: { 429: OTHER } } },
   'a schema for 4xx': { schema: { response: { '4xx': OTHER } } },

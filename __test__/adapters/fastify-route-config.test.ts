@@ -147,13 +147,13 @@ test('many looser routes cause one warning with some names; replace must be true
       code: 'INVALID_OPTION',
     })
   }
-  // It says something of routes only.
+  // The warning is about routes only.
   await expect(server({ limits: '1/hour', replace: true } as Options, () => {})).rejects.toThrow(
     /replace/,
   )
 })
 
-/** What hooks of the user's do to a route, after those of the plugin. */
+/** What onRoute hooks of the user do to a route, after those of the plugin. */
 const HOOKS: Record<string, (route: RouteOptions) => void> = {
   'sets it': (route) => {
     ;(route.config as { rateLimit: unknown }).rateLimit = '2/hour'

@@ -9,7 +9,7 @@ import { freePort, type Server, startServerOn } from '../redis/server.ts'
 export const VERSIONS = ['ioredis 6', 'ioredis 5'] as const
 export type Version = (typeof VERSIONS)[number]
 
-/** Their types differ where it does not matter here. */
+/** Their types differ in parts that these tests do not use. */
 interface Library {
   readonly Redis: new (options: object) => Redis
   readonly Cluster: new (nodes: object[], options: object) => Cluster
@@ -28,7 +28,7 @@ export function clientOf(version: Version, options: object): Redis {
   return client
 }
 
-/** A user's cluster client, likewise. */
+/** A user's cluster client, which is closed at the end of the test. */
 export function clusterClientOf(version: Version, port: number, redisOptions: object): Cluster {
   const options = { lazyConnect: true, redisOptions, slotsRefreshTimeout: 5_000 }
   const client = new LIBRARIES[version].Cluster([{ host: '127.0.0.1', port }], options)

@@ -32,7 +32,7 @@ function told(response: Response): Record<string, unknown> {
 const ADMITTED = { status: 200, limit: '1', remaining: '0', hasReset: true, hasRetryAfter: false }
 const REFUSED = { status: 429, limit: '1', remaining: '0', hasReset: true, hasRetryAfter: true }
 
-/** Asks twice over a real connection: the limit is one. */
+/** Sends two requests over a real connection; the limit is one. */
 async function askTwice(app: Hono, path = '/'): Promise<[Response, Response]> {
   const base = await listen(getRequestListener(app.fetch))
   const first = await fetch(base + path)
@@ -113,7 +113,7 @@ const HANDLERS: Record<string, [answer: (c: Context) => unknown, status: number]
   'a redirect': [(c) => c.redirect('/wait'), 302],
 }
 
-/** How a refusal is answered that an app makes in each of these ways. */
+/** The answers to a refusal in apps that answer it in each of these ways. */
 async function refusals(make: (answer: (c: Context) => unknown) => Hono): Promise<unknown[]> {
   const seen: unknown[] = []
   for (const [name, [answer]] of Object.entries(HANDLERS)) {

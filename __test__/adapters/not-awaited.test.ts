@@ -13,7 +13,7 @@ const NOT_AWAITED = 'RATETHROTTLE_NOT_AWAITED'
 type Any = any
 type Listener = (limiter: Any, request: IncomingMessage, response: ServerResponse) => unknown
 
-/** As it is written in haste. */
+/** A listener that forgets to await. */
 const hasty: Listener = (limiter, request, response) => {
   if (!limiter.admit(request, response)) return
   response.end('served')

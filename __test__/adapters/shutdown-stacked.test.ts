@@ -11,8 +11,8 @@ import { until } from '../redis/faults.ts'
 import { type Server, startServer } from '../redis/server.ts'
 
 /*
- * Several limiters on one request: those that have admitted it are closed while another one has it wait. Each
- * request is answered with the denial that it has waited on, as where one limiter stands alone.
+ * Several limiters on one request: those that have admitted it are closed while it waits for another one. Each
+ * request is answered with the denial of the limiter it waits for, as with a single limiter.
  */
 
 let redis: Server
@@ -81,7 +81,7 @@ const STACKS: Record<string, Stack> = {
   },
 }
 
-/** Starts an app with these middlewares, whose handler answers once it is let. */
+/** Starts an app with these middlewares, whose handler answers when the test says so. */
 function start(adapter: string, use: Any[], let_: Promise<void>): HttpServer {
   if (adapter === 'express') {
     const app = express()

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort, type Server, startServer } from '../redis/server.ts'
 
 /*
- * A server is shut down while requests work, are delayed, wait for others' outcome or for a limiter of the
- * handler's own. The process ends by itself, long before those waits would, and every request is answered.
+ * A server is shut down while requests run, are delayed, wait for the outcome of others or for a limiter in
+ * the handler. The process ends by itself, long before those waits would, and every request is answered.
  */
 
 const SCRIPT = join(process.cwd(), '__test__/adapters/shutdown-server.mjs')
@@ -65,7 +65,7 @@ async function shutDown(
   return { code, statuses }
 }
 
-/** What came of each case, beside what is right. All at once: most of their time they wait. */
+/** The outcome of each case, and the expected one. All run at once: most of their time they wait. */
 async function outcomesOf(cases: Record<string, Promise<unknown>>): Promise<[unknown, unknown]> {
   const names = Object.keys(cases)
   const seen = await Promise.all(Object.values(cases))

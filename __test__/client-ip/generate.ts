@@ -5,7 +5,7 @@ import type { Random } from '../fixtures/random.ts'
 const NAT64 = ipaddr.IPv6.parseCIDR('64:ff9b::/96')
 
 /**
- * The canonical form as others see it: `net.isIP` says what is an address, `URL` how IPv6 is written, and
+ * The canonical form by other libraries: `net.isIP` says what is an address, `URL` how IPv6 is written, and
  * ipaddr.js which IPv4 address is in it. Asked about what `URL` wrote: it takes `::1.2.3.4` for IPv4-mapped.
  */
 export function oracle(text: string): string | undefined {
@@ -31,7 +31,7 @@ export function ipv6(random: Random): string {
   return spelling(groups, random)
 }
 
-/** Groups in a spelling that chance picks: letter case, leading zeros, `::` anywhere it may be, IPv4 at the end. */
+/** Groups in a random spelling: letter case, leading zeros, `::` anywhere it may be, IPv4 at the end. */
 export function spelling(groups: readonly number[], random: Random): string {
   let parts = groups.map((group) => {
     const hex = group.toString(16).padStart(random.pick([1, 1, 2, 4]), '0')

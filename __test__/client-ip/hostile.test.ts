@@ -28,7 +28,7 @@ function hopLike(random: Random): string {
   ])
 }
 
-/** A slow twin of a hop: what is left of an entry without port and brackets, if others call it an address. */
+/** A slow reference for a hop: an entry without port and brackets, if `net.isIP` accepts it. */
 function slowHop(entry: string, known: Map<string, string | undefined>): string | undefined {
   if (known.has(entry)) return known.get(entry)
   const port = /^(?:\[([^\]]*:[^\]]*)\]|([^:[\]]*))(?::(?:\d{1,5}|_[\w.-]+))?$/.exec(entry)
@@ -42,7 +42,7 @@ function trimmed(entry: string): string {
   return entry.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
-/** A slow twin of the walk, over entries that are split beforehand. */
+/** A slow reference for the search, over entries that are split beforehand. */
 function slowWalk(hops: readonly (string | undefined)[]): string {
   let client = PEER
   for (const hop of hops.toReversed()) {

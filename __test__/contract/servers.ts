@@ -9,7 +9,7 @@ import { freePort, untilListening } from '../redis/server.ts'
 /** A server that a test has started for itself, on a free port of 127.0.0.1. */
 export interface StoreServer {
   readonly port: number
-  /** Freezes or thaws it. */
+  /** Freezes or resumes it. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
   stop(): Promise<void>
 }
@@ -22,7 +22,7 @@ interface Identity {
 
 const running = new Set<ChildProcess>()
 
-// Where a test file ends in the middle, no server outlives it.
+// If a test file ends early, no server outlives it.
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })

@@ -57,7 +57,7 @@ interface Result {
   readonly failures: number
 }
 
-/** Starts a process, and resolves to what runs one algorithm's race in it. */
+/** Starts a process, and resolves to a function that runs the race of one algorithm in it. */
 async function startRacer(args: readonly string[]): Promise<() => Promise<Result>> {
   const file = join(ROOT, '__test__/contract/racer.mjs')
   const child = spawn(process.execPath, [file, ...args], {

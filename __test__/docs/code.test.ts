@@ -110,7 +110,7 @@ async function runAll(candidates: readonly Program[], folder: string): Promise<v
   expect(await failuresOf(candidates, folder)).toEqual([])
 }
 
-/** Runs programs, four at a time, and tells of those that fail or print something else. */
+/** Runs programs, four at a time, and returns those that fail or print something else. */
 async function failuresOf(candidates: readonly Program[], folder: string): Promise<string[]> {
   const waiting = candidates.filter(({ isRun }) => isRun)
   const failed: string[] = []

@@ -28,7 +28,7 @@ function evaluate(text: string): KeyFunction<FastifyRequest> {
   return new Function(...Object.keys(given), `return ${text}`)(...Object.values(given))
 }
 
-/** How many of many requests from one address were admitted, with all that a client can make up made up. */
+/** How many requests from one address were admitted, with invented values in everything that a client controls. */
 async function admitted(app: FastifyInstance, url = '/'): Promise<number> {
   let count = 0
   for (let i = 0; i < REQUESTS; i++) {

@@ -31,7 +31,7 @@ export interface Program {
   readonly output?: string
 }
 
-/** What came of a program that ran. */
+/** The result of a program that ran. */
 export interface Ended {
   readonly code: number | string | null | undefined
   readonly out: string
@@ -67,7 +67,7 @@ export function programsOf(page: Page): readonly Program[] {
   return drafts.map((draft) => programOf(page, draft))
 }
 
-/** Compiles programs into a folder of their own, with one run of the compiler. Removes it afterwards. */
+/** Compiles programs into a new folder, with one run of the compiler. Removes it afterwards. */
 export async function compiled<T>(
   programs: readonly Program[],
   use: (errors: readonly string[], folder: string) => Promise<T> | T,
@@ -95,7 +95,7 @@ export function runProgram(program: Program, folder: string): Promise<Ended> {
   })
 }
 
-/** What is wrong with the commands of a shell block, or of a line of prose. */
+/** The errors in the commands of a shell block, or of a line of prose. */
 export function wrongCommands(text: string, scripts: readonly string[]): readonly string[] {
   return text.split('\n').flatMap((line) => {
     const command = line.replace(/^\$ /, '').replace(/(^|\s)#.*$/, '')

@@ -2,7 +2,7 @@ import { rateThrottle } from 'ratethrottle/http'
 import { expect, it } from 'vitest'
 import type { Options } from './serve.ts'
 
-/** One wrong option each, and what the error has to say of it. */
+/** One invalid option each, and what the error must contain. */
 const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
   [{ blockFor: [] }, 'blockFor must be a duration, or at least one step, got [array]'],
   [{ blockFor: ['1 minute', 'soon'] }, 'blockFor[1]'],

@@ -36,7 +36,7 @@ for (const tier of ['shared', 'redis'] as const) {
       ...('deadlineMs' in where ? { localDenials: false } : {}),
     }
     const [a, b] = await Promise.all([startLogins(options), startLogins(options)])
-    /** Asks until refused: what it says of the wait. */
+    /** Sends requests until one is refused, and returns its wait. */
     const offend = async (server: typeof a) => {
       for (let i = 0; i < 100; i++) {
         const { status, retryAfter } = await server.login('good')

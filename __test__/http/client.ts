@@ -1,14 +1,14 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
 
-/** What a server answered. */
+/** The response of a server. */
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
 }
 
-/** What a request is like, apart from its path. */
+/** A request without its path. */
 export interface Ask {
   readonly method?: string
   readonly headers?: Record<string, string | string[]>
@@ -78,7 +78,7 @@ export function text(path = '/', headers: Record<string, string> = {}, method = 
 }
 
 /**
- * Requests in a row on one socket, none waiting for the answer of another: the statuses in their order.
+ * Pipelines requests on one socket, and returns the statuses in order.
  * Bodies must not look like heads; those of our servers don't.
  */
 export function pipeline(port: number, texts: readonly string[], from?: string): Promise<number[]> {

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 /* A limiter is closed while requests of its server are under way. */
 
-/** Far below the waits that are asked for, far above what a busy machine needs. */
+/** Far below the waits of the requests, far above what a busy machine needs. */
 const SOON_MS = 15_000
 
 async function listen(
@@ -32,7 +32,7 @@ async function ask(port: number): Promise<number | string | undefined> {
   return found[0].statusCode
 }
 
-/** A promise, and what settles it. */
+/** A promise, and the function that resolves it. */
 function gate<T>(): { opened: Promise<T>; open(value: T): void } {
   let open: (value: T) => void = () => {}
   const opened = new Promise<T>((resolve) => {

@@ -26,7 +26,7 @@ const failing = (error: unknown) => (): never => {
   throw error
 }
 
-/** Options with a function that fails, and what the warning has to say. */
+/** Options with a function that fails, and what the warning must contain. */
 const REASONS: Record<string, readonly [options: object, says: RegExp]> = {
   'a key function': [
     { key: failing(new TypeError('tenants is not iterable')) },

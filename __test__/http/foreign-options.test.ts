@@ -40,7 +40,7 @@ async function refusalOf(
   return { code: undefined, message: '' }
 }
 
-/** What each option of other packages is here: a word that the message has to say. */
+/** The equivalent of each option of other packages: a word that the message must contain. */
 const FOREIGN: Record<string, string> = {
   windowMs: 'limits',
   max: 'limits',

@@ -20,7 +20,7 @@ import { rateThrottle as forHttp } from 'ratethrottle/http'
 /** What the adapters are tested with. */
 export type Framework = 'Fastify 5' | 'Express 5' | 'Express 4' | 'node:http' | 'Hono'
 
-/** What the requests of all frameworks have. */
+/** The properties that requests have in all frameworks. */
 export interface Asked {
   readonly headers: IncomingHttpHeaders
   readonly url?: string | undefined
@@ -55,7 +55,7 @@ export interface Route {
   readonly run?: Run
 }
 
-/** What stands around the limiter. */
+/** The server around the limiter. */
 export interface Site {
   /** Default: one handler for every path and method. A route for `/` is always there. */
   readonly routes?: readonly Route[]
@@ -71,11 +71,11 @@ export interface Site {
   readonly before?: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 }
 
-/** A site whose handlers are all there. */
+/** A site with all handlers filled in. */
 export interface Plan extends Omit<Site, 'routes'> {
   readonly options: Options
   readonly routes: readonly (Route & { readonly run: Run })[]
-  /** Answers what no route answers; undefined where there are routes. */
+  /** Answers requests without a route; undefined where there are routes. */
   readonly fallback: Run | undefined
 }
 
@@ -263,7 +263,7 @@ function closeAll(limiters: readonly Closable[]): void {
   for (const limiter of limiters) limiter.close()
 }
 
-/** Whether the route itself says so, and not a polluted prototype. */
+/** Whether the route has its own `limits`, not those of a polluted prototype. */
 function hasLimits(route: Route): boolean {
   return Object.hasOwn(route, 'limits') && route.limits !== undefined
 }

@@ -187,7 +187,7 @@ export async function resetSome(watched: Watched, transport: Transport, count: n
   }
 }
 
-/** Waits until the server has no connection left, and its promises have been kept. */
+/** Waits until the server has no connection left, and its promises are settled. */
 async function idle(server: Server): Promise<void> {
   const left = (): Promise<number> =>
     new Promise((resolve) => server.getConnections((_, open) => resolve(open)))

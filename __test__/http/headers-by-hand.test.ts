@@ -111,7 +111,7 @@ describe('rateLimitHeaders', () => {
           expect({ [name]: valueIn(made, name) }).toEqual({ [name]: sent[name] })
         const resets = [made, sent].map((from) => Number(valueIn(from, 'x-ratelimit-reset') ?? 0))
         expect(Math.abs((resets[0] ?? 0) - (resets[1] ?? 0))).toBeLessThan(30)
-        // The adapter tells of every limit, by hand it is the one that decides.
+        // The adapter describes every limit, rateLimitHeaders the deciding one.
         expect(`${valueIn(sent, 'ratelimit')}`.startsWith(`${valueIn(made, 'ratelimit')}`)).toBe(
           true,
         )

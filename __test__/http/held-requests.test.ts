@@ -62,7 +62,7 @@ test('a unit that time has freed wakes one waiting request', async () => {
       return false
     },
     clock: {
-      // The counters read it at each question.
+      // The counters read it at each call.
       now: () => {
         looks++
         return performance.now()
@@ -80,7 +80,7 @@ test('a unit that time has freed wakes one waiting request', async () => {
   const after = looks
   release()
   await Promise.all(all)
-  // Three units, and not as many questions as requests that wait.
+  // Three units, and fewer calls than waiting requests.
   expect(after - before).toBeLessThan(250)
 })
 

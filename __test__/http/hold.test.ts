@@ -71,7 +71,7 @@ describe('countWhen: requests that wait for their turn', () => {
     await sleep(20)
     finish()
     await held
-    // Both good ones were given back, and no handler ran for those who had gone.
+    // Both good requests were refunded, and no handler ran for the disconnected clients.
     expect(runs()).toBe(2)
     expect(await statuses(3, '/bad')).toEqual([400, 400, 429])
   })

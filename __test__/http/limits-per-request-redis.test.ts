@@ -14,7 +14,7 @@ const BUCKETS = ['token-bucket', 'leaky-bucket'] as const
 const WINDOWS = ['sliding-window', 'sliding-log', 'fixed-window'] as const
 const ALGORITHMS = [...BUCKETS, ...WINDOWS]
 
-/** The most of a limit of 10 that any window may admit: section 4 of the design. */
+/** The most of a limit of 10 that any window may admit, see docs/concepts/guarantees.md. */
 const BOUNDS = {
   'token-bucket': 19,
   'leaky-bucket': 19,
@@ -53,7 +53,7 @@ test.each(ALGORITHMS)(
       clock.advance(500)
     }
     expect(most).toBeLessThanOrEqual(BOUNDS[algorithm])
-    // And they do admit what the larger one alone would.
+    // They admit as much as the larger limit alone would.
     expect(admitted.length).toBeGreaterThanOrEqual(10)
   },
 )

@@ -1,4 +1,4 @@
-// A server whose limits are whatever its requests say. Told by its first argument what to do.
+// A server whose limits come from its requests. Its first argument selects the scenario.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'

@@ -11,7 +11,7 @@ const ALGORITHMS = [
   'fixed-window',
 ] as const
 
-/** The most of a limit of 10 that any window may admit: section 4 of the design. */
+/** The most of a limit of 10 that any window may admit, see docs/concepts/guarantees.md. */
 const BOUNDS = {
   'token-bucket': 19,
   'leaky-bucket': 19,
@@ -32,7 +32,7 @@ test.each(ALGORITHMS)(
       expect(inWindow.length).toBeLessThanOrEqual(BOUNDS[algorithm])
       clock.advance(250)
     }
-    // And they do admit what the larger one alone would.
+    // They admit as much as the larger limit alone would.
     expect(admitted.length).toBeGreaterThanOrEqual(10)
   },
 )

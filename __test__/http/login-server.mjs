@@ -1,5 +1,5 @@
 // A server with a limited login, one of several that share a store. Prints its port.
-// GET /good?ms=20 answers 200 after so long, /bad?ms=20 answers 401, /runs how often a login ran.
+// GET /good?ms=20 answers 200 after 20 ms, /bad?ms=20 answers 401, /runs how often a login ran.
 import { createServer } from 'node:http'
 import { rateThrottle } from 'ratethrottle/http'
 

@@ -22,7 +22,7 @@ export interface LoginServer {
 
 let spaces = 0
 
-/** Where the counters are, and options for a busy machine. */
+/** The storage, and options for a busy machine. */
 export async function storageFor(tier: 'shared' | 'redis'): Promise<object> {
   if (tier === 'shared') return { storage: `shared:logins-${process.pid}-${++spaces}` }
   const { url } = await serverForTest()
@@ -69,7 +69,7 @@ export async function startLogins(options: object): Promise<LoginServer> {
     login,
     logins: (kind, count, ms) => {
       const all = Promise.all(Array.from({ length: count }, () => login(kind, ms)))
-      // A test that has failed meanwhile does not look at them any more.
+      // A test that has failed in the meantime does not read them.
       all.catch(() => {})
       return all
     },

@@ -17,7 +17,7 @@ const NO = { ...YES, allowed: false, remaining: 0, retryAfterMs: 60_000, retryAf
 const CAPS = { maxWaiters: 9, maxWaitersPerKey: 9, now: () => 0, maxWaitMs: 40 }
 const CLIENT = { isGone: false, watch: () => () => {} }
 
-/** Looks at a key that is denied: what two looks at the store say, and whether it comes to an offence. */
+/** Checks a denied key: the results of two reads of the store, and whether they make an offence. */
 async function offends(looks: { isHeld: boolean; version: string }[], isHeldHere = false) {
   let offences = 0
   let turn = 0
@@ -53,7 +53,7 @@ it('a denial counts for the steps of blockFor only if no process held a unit dur
   expect(await offends([free, free])).toBe(1)
   expect(await offends([{ isHeld: true, version: '1' }])).toBe(0)
   expect(await offends([free, { isHeld: true, version: '2' }])).toBe(0)
-  // One was held and settled between the two looks.
+  // One unit was held and settled between the two reads.
   expect(await offends([free, { isHeld: false, version: '2' }])).toBe(0)
   expect(await offends([free, free], true)).toBe(0)
 })

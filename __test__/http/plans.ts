@@ -4,7 +4,7 @@ import fastifyRateThrottle from 'ratethrottle/fastify'
 
 export type Limits = unknown
 
-/** A server whose limits are whatever `plan` holds, by a clock that only the test moves. */
+/** A server whose limits are those in `plan`, with a clock that only the test moves. */
 export async function planned(options: object = {}, plan: { limits: Limits } = { limits: '1/s' }) {
   const clock = new FakeClock()
   const app = Fastify()
@@ -19,7 +19,7 @@ export async function planned(options: object = {}, plan: { limits: Limits } = {
     } as never,
   )
   app.get('/', () => 'done')
-  /** Asks under these limits. */
+  /** Sends a request under these limits. */
   const ask = async (limits: Limits, tenant = 'one') => {
     plan.limits = limits
     const { statusCode, headers } = await app.inject({ url: '/', headers: { 'x-tenant': tenant } })

@@ -18,7 +18,7 @@ import {
 export type { Asked, Framework, Options, Result, Route, Site } from './frameworks.ts'
 
 export const FRAMEWORKS = ['Fastify 5', 'Express 5', 'Express 4'] as const
-/** The frameworks, and none. */
+/** The frameworks, and plain node:http. */
 export const SERVERS = [...FRAMEWORKS, 'node:http'] as const
 /** What every adapter is tested with. */
 export const ADAPTERS = [...SERVERS, 'Hono'] as const
@@ -37,7 +37,7 @@ export interface Served {
   close(): Promise<void>
 }
 
-/** Where a server listens, besides what stands around its limiter. */
+/** Where a server listens, and the server around its limiter. */
 export interface Place extends Site {
   readonly host?: string
   /** The path of a Unix-domain socket. */
@@ -51,7 +51,7 @@ afterEach(() => Promise.all(open.splice(0).map((served) => served.close())))
  * Starts a server behind one limiter.
  *
  * @param options of the limiter; without `limits` among them only routes that have their own are limited
- * @param around what else there is; a function is short for `{ handle }`
+ * @param around routes, handlers and address; a function is short for `{ handle }`
  */
 export async function serve(
   framework: Framework,
@@ -75,7 +75,7 @@ export interface LimitedSite extends Place {
   readonly options?: Options
 }
 
-/** As {@link serve}, with the options among the rest. */
+/** As {@link serve}, with the options in one object with the rest. */
 export function serveSite(
   framework: Framework,
   { options, ...around }: LimitedSite,

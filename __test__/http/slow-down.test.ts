@@ -20,7 +20,7 @@ test('slowDown: a request whose client disconnected, or whose cost is never admi
   expect(first).toBe(429)
   gone.abort()
   await Promise.all(waiting)
-  // The places of those who went are free, and they were charged nothing.
+  // The places of the disconnected clients are free, and they were not charged.
   expect((await ask()).status).toBe(200)
   expect(runs()).toBeLessThanOrEqual(4)
 })

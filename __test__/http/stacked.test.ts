@@ -11,7 +11,7 @@ import { expect, onTestFinished, test } from 'vitest'
 
 /*
  * Several limits on one request are charged all or none. A fourth limiter denies: each of the three before it
- * gets back what it charged.
+ * is refunded.
  */
 
 const COUNTS = [10, 20, 30]

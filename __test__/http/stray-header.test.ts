@@ -19,7 +19,7 @@ const FORWARDED = { headers: { 'x-forwarded-for': '198.51.100.1' } }
 it('an X-Forwarded-For without a trusted proxy causes one warning, also long after the first requests', async () => {
   const limiter = rateThrottle({ limits: '10000/hour' })
   const base = await listen(limiter.wrap((_, response) => void response.end('done')))
-  // A proxy that is put before a server while it runs: it has served more requests than are looked at at first.
+  // A proxy that is put before a server while it runs: it has served more requests than are checked at first.
   for (let i = 0; i < 100; i++) await fetch(base)
   expect(await stray()).toBe(0)
   let asked = 0

@@ -42,7 +42,7 @@ const SPELLINGS: readonly (readonly [number, readonly string[]])[] = [
   [365 * DAY, ['year', 'years']],
 ]
 
-/** A valid text together with what it means. */
+/** A valid text and its meaning. */
 export interface Sample {
   readonly text: string
   readonly limits: readonly Limit[]
@@ -176,7 +176,7 @@ const JUNK = [
   ],
 ]
 
-/** Pieces of the grammar and junk in any order, or a valid text with one to three small injuries. */
+/** Pieces of the grammar and junk in any order, or a valid text with one to three small mistakes. */
 export function hostileText(random: Random): string {
   if (random() < 0.5) {
     return Array.from({ length: integer(random, 0, 10) }, () => pick(random, JUNK)).join('')

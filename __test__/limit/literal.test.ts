@@ -10,7 +10,7 @@ import { MISTAKES } from './texts.ts'
 const folder = mkdtempSync(join(tmpdir(), 'limit-literal-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What the compiler says about `lines`, which may call `take(limits)`; empty when it is content. */
+/** The errors of the compiler for `lines`, which may call `take(limits)`. */
 function compile(lines: readonly string[]): string {
   const limit = JSON.stringify(resolve('ts/limit/limit.ts'))
   const source = [

@@ -1,6 +1,6 @@
 import type { Limit } from '../../ts/limit/limit.ts'
 
-// The parser's slow twin: regular expressions, bigints and nothing shared with it but the Limit type.
+// A slow reference for the parser: regular expressions, bigints and nothing shared with it but the Limit type.
 
 const ITEM =
   /^[ \t]*([1-9][0-9]*)(?:[ \t]*\/[ \t]*|[ \t]+[Pp][Ee][Rr][ \t]+)(?:([1-9][0-9]*)[ \t]*)?([A-Za-z]+)[ \t]*$/

@@ -1,4 +1,4 @@
-/** What the parser accepts, and so the compiler must. Read by the run-time test and by the type test. */
+/** Texts that parser and compiler must accept. Read by the run-time test and by the type test. */
 export const ACCEPTED = [
   '100/minute',
   '100 per minute',

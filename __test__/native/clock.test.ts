@@ -15,7 +15,7 @@ interface Drained {
   readonly shortest: number
 }
 
-/** Asks without a pause for about so long. */
+/** Calls without a pause for about `ms` milliseconds. */
 function drain(ask: () => boolean, ms: number): Drained {
   const start = performance.now()
   let admitted = ask() ? 1 : 0
@@ -24,7 +24,7 @@ function drain(ask: () => boolean, ms: number): Drained {
   for (; last - start < ms; last = performance.now()) {
     for (let i = 0; i < 50; i++) if (ask()) admitted++
   }
-  // What has ripened by now is all asked for, also if we were not running for a while.
+  // All units that are free by now are taken, also after a pause of this process.
   while (ask()) admitted++
   return { admitted, longest: performance.now() - start, shortest: last - first }
 }

@@ -81,7 +81,7 @@ function load(project: string, flags: readonly string[] = [], before = ''): Foun
   return JSON.parse(child.stdout)
 }
 
-/** No word of what does not exist, and npm's fault only where npm may be at fault. */
+/** The message names nothing that does not exist, and npm only where npm may be the cause. */
 function expectCause(found: Found, code: string, cause: RegExp): void {
   expect(found.message).not.toMatch(/wasm|wasi/i)
   if (code !== 'ADDON_MISSING') expect(found.message).not.toMatch(/4828/)
@@ -155,7 +155,7 @@ test('an unsupported platform causes an error that names the supported ones', ()
   expectCause(load(install(), [], before), 'ADDON_UNSUPPORTED', /sunos-.*linux-x64-gnu/)
 })
 
-/** The addon as its own package installs it. */
+/** The addon as installed by its package. */
 function packaged(project: string): string {
   const into = join(project, 'node_modules', `ratethrottle-${PLATFORM}`)
   mkdirSync(into, { recursive: true })

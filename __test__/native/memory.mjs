@@ -26,7 +26,7 @@ function use(limiter, calls) {
   for (let i = 0; i < calls; i++) limiter.allow(`key ${(i * 7919) % 100_003}`)
 }
 
-/** As a server does that makes a limiter per tenant and forgets it. */
+/** What a server does that makes a limiter per tenant and drops it. */
 async function drop(count, calls) {
   const before = residentMb()
   let most = before

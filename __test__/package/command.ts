@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 
-/** What this test run tells its own processes is no business of a user's project. */
+/** Variables of this test run, which projects of users must not see. */
 const env = { ...process.env, NODE_ENV: '', NODE_OPTIONS: '', NODE_PATH: '' }
 
 /**
  * Runs a command in a folder, for at most two minutes.
  *
  * @returns what it printed
- * @throws Error with all that it said, and with `advice` on what to do about it
+ * @throws Error with its output and `advice`
  */
 export async function run(
   command: string,
@@ -25,7 +25,7 @@ export async function run(
   }
 }
 
-/** What a failed command leaves on its error. */
+/** The output of a failed command, on its error. */
 interface Ended {
   readonly stdout?: string
   readonly stderr?: string

@@ -14,7 +14,7 @@ const ALL: readonly (readonly [ProjectName, Programs])[] = [
   ['express5', EXPRESS],
 ]
 const USERS = ALL.filter(([, programs]) => programs.length > 0)
-/** Both forms of a program: what compiles has to run, so that the types tell no tales. */
+/** Both forms of a program: whatever compiles must run, so that the types are true. */
 const FORMS = ['cjs', 'mjs']
 
 describe.each(USERS)('in project %s', (project, programs) => {

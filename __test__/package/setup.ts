@@ -11,7 +11,7 @@ const BUILT = ['dist/index.js', 'crate/napi/binding.cjs']
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Whether every combination is asked for. */
+    /** Whether every combination is tested. */
     readonly full: boolean
     /** Major versions of Node to run on. */
     readonly nodes: number[]
@@ -57,7 +57,7 @@ async function installAll(place: string, tarball: string, nodes: number[]): Prom
     install(join(place, name), [tarball, ...packages]),
   )
   const others = nodes.filter((major) => !process.version.startsWith(`v${major}.`))
-  // One published package per platform and version; several beside each other need names of their own.
+  // One published package per platform and version; several beside each other need different names.
   const kind = `node-${process.platform}-${process.arch}`
   const aliases = others.map((major) => `node${major}@npm:${kind}@${major}`)
   await Promise.all([...installs, install(join(place, 'nodes'), aliases)])

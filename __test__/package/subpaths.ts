@@ -24,7 +24,7 @@ const ADAPTER = [
   ...['RateLimitExceeded', 'RequestRefused', 'TRUST_EVERYBODY'],
 ]
 
-/** Every subpath that there is to be; the tests take those that package.json exports. */
+/** Every planned subpath; the tests use those that package.json exports. */
 const PROMISED: Record<string, Subpath> = {
   '.': {
     names: ['RateLimiter', 'createLimiter', 'parseLimits', 'RateLimitExceeded', 'FakeClock'],
@@ -99,7 +99,7 @@ export function nameOf(subpath: string): string {
   return subpath === '.' ? 'index' : subpath.slice('./'.length)
 }
 
-/** What a user writes behind `from`. */
+/** The specifier that a user writes after `from`. */
 export function specifierOf(subpath: string): string {
   return `ratethrottle${subpath.slice(1)}`
 }

@@ -29,7 +29,7 @@ const CASES: readonly Case[] = [
   [7, 'nodenext', NODENEXT],
   [7, 'bundler', BUNDLER],
 ]
-/** TypeScript 5 takes four times as long, and tells nothing here that 7 does not. */
+/** TypeScript 5 takes four times as long, and finds nothing here that 7 does not. */
 const MORE: readonly Case[] = [
   [5, 'node16', NODE16],
   [5, 'nodenext', NODENEXT],

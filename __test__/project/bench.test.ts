@@ -6,7 +6,7 @@ const LIMIT_MS = 280_000
 
 const bench = (...words: string[]) => run('../bench/index.mjs', words, {}, [], LIMIT_MS)
 
-// The way of the whole suite, shortened: its figures mean nothing after so few requests.
+// The whole suite, shortened: with so few requests its figures mean nothing.
 it.runIf(process.platform === 'linux')(
   'bench instructions prints a line of JSON per server',
   async () => {

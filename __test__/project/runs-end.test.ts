@@ -12,7 +12,7 @@ function scratch(): string {
   return folder
 }
 
-/** A program of that name which writes down that it was called, and fails. */
+/** A program of that name that records its call, and fails. */
 function spy(folder: string, name: string, status = 1): void {
   const path = join(folder, name)
   const isAsked = '[ "$1" = --version ] && exit 0\n'
@@ -81,7 +81,7 @@ test('npm test and .ci/run have a time limit', () => {
   expect(steps.filter((line) => /^exec|^ {2}exec/.test(line)).join()).toMatch(/within\.mjs \d+ /)
 })
 
-/** A test file that does this is run by vitest with our own configuration, and a short limit. */
+/** Runs a test file with this body under our vitest configuration, with a short limit. */
 async function runHanging(body: string): Promise<{ status: number | null; output: string }> {
   const folder = mkdtempSync('__test__/project/hanging-')
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))

@@ -7,7 +7,7 @@ import { limiterOf, randomTerms } from '../fixtures/walk.ts'
 const ROUNDS = 2_000
 const KEY = 'k'
 
-/** A limiter that was asked at random for a while, at times with fractions of a millisecond. */
+/** A limiter after random calls, some at fractions of a millisecond. */
 function used(random: Random, algorithm: Algorithm): [RateLimiter, FakeClock] {
   const terms = { ...randomTerms(random, algorithm, 2), blockForMs: 0 }
   const clock = new FakeClock(random.next() * 1e6)
@@ -113,7 +113,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
 
 const FRESH = { allowed: true, resetMs: 0, retryAfterMs: 0 }
 
-/** Two limiters of the same terms and history; one of them is also disturbed between questions. */
+/** Two limiters with the same terms and history; one of them gets further calls in between. */
 interface Twin {
   readonly limiter: RateLimiter
   readonly clock: FakeClock

@@ -6,7 +6,7 @@ import { type Random, randomFor } from '../fixtures/random.ts'
 /** Units admitted at an instant. */
 type Admission = readonly [at: number, units: number]
 
-/** What design section 4 promises for a window of the limit's own length, [t, t + W). */
+/** The bound for a window of the limit's length, [t, t + W), as docs/concepts/guarantees.md states it. */
 function bound(algorithm: Algorithm, count: number, burst: number): number {
   switch (algorithm) {
     case 'token-bucket':
@@ -59,7 +59,7 @@ function subject(random: Random, algorithm: Algorithm): Subject {
   }
 }
 
-/** Takes everything that is to be had. */
+/** Takes all units that are free. */
 function drain({ limiter, clock }: Subject): Admission {
   const { remaining } = limiter.peek('k')
   if (remaining > 0) limiter.consume('k', remaining)
@@ -102,7 +102,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
   })
 })
 
-/** What the attack below gets at least. */
+/** The least number of units that the attack below gets. */
 function worst(algorithm: Algorithm, burst: number, count: number, windowMs: number): number {
   switch (algorithm) {
     case 'token-bucket':

@@ -67,7 +67,7 @@ describe.each(ALGORITHMS)('%s', (algorithm) => {
       limiter.close()
     }
     expect(worst).toBeLessThanOrEqual(PROMISED[algorithm])
-    // And the promise is not idle: the bound is very nearly reached.
+    // The bound is tight: it is very nearly reached.
     expect(worst).toBeGreaterThanOrEqual(PROMISED[algorithm] - 2)
   })
 

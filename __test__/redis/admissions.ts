@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 
 const RECORD_BYTES = 18
 
-/** One admission, as the process that was admitted wrote it down before it went on. */
+/** One admission, as recorded by the admitted process before it went on. */
 export interface Admission {
   readonly key: number
-  /** Whether the policy for failures admitted it, and not Redis. */
+  /** Whether onError admitted it, and not Redis. */
   readonly isLocal: boolean
   /** Microseconds of the monotonic clock of the host. */
   readonly start: number
@@ -27,7 +27,7 @@ export function readAdmissions(file: string): Admission[] {
   return admissions
 }
 
-/** What no window may hold more of. */
+/** The bounds that no window may exceed. */
 export interface Bounds {
   readonly windowUs: number
   /** Units that Redis may admit in a window. */

@@ -83,7 +83,7 @@ describe('leases', () => {
       limiters.flatMap((limiter) => Array.from({ length: 16 }, () => work(limiter))),
     )
     await Promise.all(limiters.map((limiter) => limiter.close()))
-    // 8,000 calls for 5,000 units: whatever one process held in the end, it has given back.
+    // 8,000 calls for 5,000 units: each process has returned the units that it held in the end.
     const rest = limiterForTest('5000/hour', options)
     const { remaining } = await rest.peek('k')
     expect(admitted + remaining).toBe(5_000)

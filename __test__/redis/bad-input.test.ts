@@ -3,7 +3,7 @@ import { RedisLimiter, type RedisLimiterOptions, RedisStorage } from 'ratethrott
 import { describe, expect, it } from 'vitest'
 import { limiterForTest } from './faults.ts'
 
-/** No server listens there: these tests need none. */
+/** No server listens on this port; these tests need none. */
 const URL_ = 'redis://127.0.0.1:1'
 
 describe('URLs', () => {

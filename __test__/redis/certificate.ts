@@ -1,4 +1,4 @@
-/** Of a server of the tests, which their clients do not check: it keeps no secret. */
+/** The certificate and key of a test server. Clients do not verify it; it is not secret. */
 export const CERTIFICATE = {
   key: `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/ROPg+WWd/nYT4qq

@@ -9,7 +9,7 @@ export interface Certificate {
   readonly key: string
 }
 
-/** An authority of a test's own, and certificates that it signs. */
+/** A certificate authority for tests, and the certificates that it signs. */
 export class Authority {
   readonly directory: string = mkdtempSync(join(tmpdir(), 'ratethrottle-tls-'))
   readonly own: Certificate
@@ -62,7 +62,7 @@ export class Authority {
     return { cert, key }
   }
 
-  /** A certificate that nothing but itself has signed. */
+  /** A self-signed certificate. */
   selfSigned(name: string, subject = `/CN=${name}`): Certificate {
     const key = join(this.directory, `${name}.key`)
     const cert = join(this.directory, `${name}.crt`)

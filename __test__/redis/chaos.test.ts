@@ -12,7 +12,7 @@ import { sleep } from './faults.ts'
 import { type Server, serverForTest } from './server.ts'
 
 const { RATETHROTTLE_CHAOS_MS: given } = process.env
-/** How long each algorithm is tried. `npm run test:redis` takes a minute. */
+/** Milliseconds for each algorithm. `npm run test:redis` sets a minute. */
 const CHAOS_MS = Number(given ?? 2_000)
 const PROCESSES = 4
 const COUNT = 40
@@ -33,7 +33,7 @@ interface Outcome {
   readonly faults: number
 }
 
-/** Four processes ask as fast as they can while Redis is killed, frozen and restarted. */
+/** Four processes send calls as fast as they can while Redis is killed, frozen and restarted. */
 async function chaos(algorithm: Algorithm, ms: number, bug = 'none'): Promise<Outcome> {
   const server = await serverForTest()
   const directory = mkdtempSync(join(tmpdir(), 'ratethrottle-chaos-'))

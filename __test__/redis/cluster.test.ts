@@ -121,7 +121,7 @@ describe('Redis Cluster', () => {
   })
 })
 
-/** Whether Redis itself decides about this key. */
+/** Whether Redis decides about this key. */
 async function exactly(limiter: RedisLimiter<string>, key: string): Promise<boolean> {
   const before = failures(limiter)
   await limiter.check(key, 0)

@@ -26,7 +26,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-/** The native limiter and the one in Redis, asked the same at random until they differ. */
+/** Makes the same random calls of the native limiter and of the one in Redis until they differ. */
 class Pair {
   readonly #random: Random
   readonly #terms: Terms
@@ -163,7 +163,7 @@ describe('a limiter in Redis gives the decisions of the native one, in every fie
   }
 })
 
-/** Terms that the core accepts: a burst may make them more than it can count. */
+/** Terms that the core accepts: with a burst they may exceed what it can count. */
 function countable(random: Random, algorithm: Algorithm): Terms {
   for (;;) {
     const terms = randomTerms(random, algorithm, 5)

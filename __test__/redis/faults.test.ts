@@ -7,10 +7,10 @@ import { Wire } from './wire.ts'
 
 const DEADLINE_MS = 50
 const { RATETHROTTLE_LATE_MS: given } = process.env
-/** A machine that others use too is late with timers; what a run measured stands in docs/guides/cluster-and-redis.md. */
+/** Allowance for late timers on a busy machine. Measured figures are in docs/guides/cluster-and-redis.md. */
 const LATE_MS = Number(given ?? 150)
 
-/** Units that Redis holds for a key, whatever the algorithm's own numbers: seen by a peek. */
+/** Units that are charged for a key in Redis, as a peek shows them. */
 async function charged(url: string, key: string, limit: number, options = {}): Promise<number> {
   const other = new RedisLimiter(`${limit}/hour`, {
     url,
@@ -63,7 +63,7 @@ describe('Redis freezes (H58, H65)', () => {
     expect(outages).toBeGreaterThan(0)
     expect(by.timeout).toBeGreaterThan(0)
     expect(by.unavailable).toBeGreaterThan(frozen.calls / 2)
-    // What was asked while it was frozen was answered by the policy, and is not charged when it thaws.
+    // Calls made while Redis was frozen were decided by onError, and are not charged when it resumes.
     const units = await charged(server.url, 'k', 100_000)
     expect(units).toBeGreaterThanOrEqual(before.calls + after.calls - by.timeout)
     expect(units).toBeLessThanOrEqual(before.calls + after.calls)

@@ -13,7 +13,7 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** Waits for something to become true. */
+/** Waits until the condition holds. */
 export async function until(
   true_: () => boolean | Promise<boolean>,
   ms = 10_000,
@@ -26,7 +26,7 @@ export async function until(
   }
 }
 
-/** Waits until Redis decides: a call that it answered. */
+/** Waits until Redis has decided a call. */
 export async function untilExact(limiter: RedisLimiter<string>, ms = 5_000): Promise<void> {
   await until(async () => {
     const before = failures(limiter)
@@ -40,18 +40,18 @@ export function failures(limiter: RedisLimiter<string>): number {
   return Object.values(limiter.stats().failures).reduce((sum, count) => sum + count, 0)
 }
 
-/** What came of a load of calls. */
+/** The outcome of a load of calls. */
 export interface Load {
   readonly calls: number
   readonly admitted: number
-  /** Calls that rejected, which none may. */
+  /** Calls that rejected; must be 0. */
   readonly errors: number
-  /** Milliseconds a call took: the slowest, and the slowest of all but one in a thousand. */
+  /** Milliseconds of the slowest call, and the 99.9th percentile. */
   readonly longestMs: number
   readonly p999Ms: number
 }
 
-/** Calls of one key at an even rate, each timed. With a name for the fault, its figures are printed. */
+/** Calls for one key at an even rate, each timed. If the fault has a name, the figures are printed. */
 export async function load(
   limiter: RedisLimiter<string>,
   { key = 'k', perSecond = 500, ms = 1_000, cost = 1, fault = '' },

@@ -39,7 +39,7 @@ async function admittedBy(limiter: RedisLimiter<string>, calls: number): Promise
   return answers.filter(({ allowed }) => allowed).length
 }
 
-/** A server that accepts connections and says nothing. */
+/** A server that accepts connections and never answers. */
 async function silentServer(): Promise<string> {
   const server = createServer(() => {})
   server.listen(0, '127.0.0.1')

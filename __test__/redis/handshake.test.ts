@@ -19,7 +19,7 @@ interface Outcome {
   inDatabaseZero: string[]
 }
 
-/** What comes of some calls of a limiter that is opened on this. */
+/** The outcome of some calls of a limiter that is opened with these options. */
 async function outcomeOf(guarded: Guarded, where: object): Promise<Outcome> {
   const limiter = opened(where)
   let admitted = 0

@@ -18,7 +18,7 @@ function heap(): number {
   return process.memoryUsage().heapUsed
 }
 
-/** Milliseconds by which the event loop was late at worst, from now on. */
+/** The greatest delay of the event loop from now on, in milliseconds. */
 function lag(): { ms: number } {
   const seen = { ms: 0 }
   let last = performance.now()
@@ -31,7 +31,7 @@ function lag(): { ms: number } {
   return seen
 }
 
-/** Callers in waves; the longest that one of them waited. */
+/** Makes calls in waves; returns the longest wait of a call. */
 async function waves(limiter: RedisLimiter<string>, ms: number): Promise<number> {
   let longest = 0
   const call = async (): Promise<void> => {
@@ -94,7 +94,7 @@ test('near the limit all calls of one batch settle in time, and exactly the limi
   }
 })
 
-/** The same question in each way there is. */
+/** The same call by each method. */
 async function ways(limiter: RedisLimiter<string>): Promise<boolean[]> {
   const waited = limiter.wait('k', { maxWaitMs: 0 }).then(
     () => true,
@@ -122,7 +122,7 @@ test('while a lease has units, every method decides as check does', async () => 
   const decision = await limiter.check('k')
   expect(decision).toMatchObject({ allowed: true, remaining: atHand - 2 })
   expect(limiter.standings('k', decision)[0]?.remaining).toBe(atHand - 2)
-  // More than is at hand is denied either way, and both say what is left.
+  // A cost above the units of the lease is denied by both, with the same remaining.
   for (const asked of [limiter.peek('k', 60), limiter.check('k', 60)]) {
     expect(await asked).toMatchObject({ allowed: false, remaining: atHand - 2 })
   }
@@ -166,7 +166,7 @@ test('20,000 leased and denied keys do not keep in memory the texts that they we
   const before = heap()
   await ask(500, 20_500)
   expect(heap() - before).toBeLessThan(10e6)
-  // Of keys that are too long nothing is kept.
+  // Keys that are too long are not kept.
   const long = Array.from({ length: 1_000 }, (_, i) => `${'long '.repeat(2_000)}${i}`)
   for (const _ of [1, 2]) await Promise.all(long.map((key) => limiter.check(key)))
   long.length = 0
@@ -190,7 +190,7 @@ test('units of a lease that ends while Redis is away are not added to the local 
     await limiter.check('is it away?', 0)
     return failures(limiter) > before
   })
-  // More than is at hand, so it comes out of this process's 25.
+  // More than the lease has, so it is charged to this process's share of 25.
   expect((await limiter.check('k', 24)).allowed).toBe(true)
   const { leased } = limiter.stats()
   await sleep(4_500)

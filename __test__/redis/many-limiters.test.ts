@@ -6,7 +6,7 @@ import { freePort } from './server.ts'
 const MANY = 10_000
 const KEYS = 20
 
-/** A storage at a port where no server listens, which has been found out. */
+/** A storage at a port where no server listens, after the limiter has noticed it. */
 async function away(): Promise<RedisStorage> {
   const storage = new RedisStorage(`redis://127.0.0.1:${await freePort()}/0`)
   await limiterForTest('1/hour', { storage }).check('k')

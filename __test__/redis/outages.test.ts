@@ -148,7 +148,7 @@ test('a limiter with a longer deadline uses a slow Redis while another of the sa
   expect(failures(long)).toBe(before)
   expect(before).toBe(0)
   expect(failures(short)).toBe(missed + 6)
-  // Not one of them waited for its deadline.
+  // None of them waited for its deadline.
   expect(short.stats().failures.timeout).toBe(late)
 })
 
@@ -156,7 +156,7 @@ test('a redis: URL of a cluster node is reported once, as MOVED', async () => {
   const changes = changesForTest()
   const server = await serverForTest('--cluster-enabled', 'yes')
   const other = await serverForTest('--cluster-enabled', 'yes')
-  // Here lies the name under which processes are counted.
+  // The key in which processes are counted is on this server.
   const slot = Number(await server.admin.call('CLUSTER', 'KEYSLOT', 'processes'))
   await server.admin.call('CLUSTER', 'ADDSLOTSRANGE', slot - 99, slot + 99)
   await other.admin.call('CLUSTER', 'ADDSLOTSRANGE', 0, slot - 100, slot + 100, 16_383)
@@ -197,7 +197,7 @@ test('a redis: URL of a cluster node is reported although that server holds ever
     Number(await low.admin.call('CLUSTER', 'KEYSLOT', name)) <= 8_191
   const keys = new Map<boolean, string>()
   for (let i = 0; keys.size < 2; i++) keys.set(await isLow(`key-${i}`), `key-${i}`)
-  // Processes are counted here, and that goes well.
+  // Processes are counted on this server, without an error.
   const isHere = await isLow('processes')
   const server = isHere ? low : high
   const limiter = opened(server.url)

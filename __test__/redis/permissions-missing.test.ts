@@ -40,7 +40,7 @@ async function isDecided(limiter: RedisLimiter<string>, ms = 5_000): Promise<boo
   )
 }
 
-/** All that a limiter asks of Redis, in each algorithm. Says what Redis did not do. */
+/** Runs every command that a limiter sends, with each algorithm. Returns what Redis did not do. */
 async function askAll(where: RedisLimiterOptions, name: string): Promise<string[]> {
   const undone: string[] = []
   for (const algorithm of ALGORITHMS) {
@@ -54,7 +54,7 @@ async function askAll(where: RedisLimiterOptions, name: string): Promise<string[
     await limiter.reset('k')
     await limiter.wait('k')
     for (let i = 0; i < 5; i++) await leased.check('k')
-    // Time for a heartbeat, and for what was leased to go back.
+    // Time for a heartbeat, and for leased units to be returned.
     await sleep(300)
     await leased.close()
     if (failures(limiter) > 0)
@@ -63,7 +63,7 @@ async function askAll(where: RedisLimiterOptions, name: string): Promise<string[
   return undone
 }
 
-/** What was refused to the user: words of Redis' own log. */
+/** The commands that were refused to the user, from the ACL log of Redis. */
 async function refusals({ admin }: Guarded): Promise<string[]> {
   const log = (await admin.call('ACL', 'LOG')) as unknown[]
   return log.map((entry) => {

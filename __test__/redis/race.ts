@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Algorithm } from 'ratethrottle'
 import { ROOT } from '../fixtures/child.ts'
 
-/** What one process saw, or all together: admitted calls for each algorithm. */
+/** Admitted calls for each algorithm, of one process or of all. */
 export interface Race {
   readonly admitted: readonly number[]
   readonly failures: number
@@ -30,7 +30,7 @@ export async function race(
   }
 }
 
-/** Resolves when the process is ready, with what lets it go. */
+/** Resolves when the process is ready, to a function that starts it. */
 async function start(args: string[]): Promise<() => Promise<Race>> {
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'], cwd: ROOT })
   const lines = createInterface(child.stdout)

@@ -11,7 +11,7 @@ const ROOM = 10_000
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** Bytes on the heap, once what nothing holds on to is gone. */
+/** Bytes on the heap after a garbage collection. */
 function heap(): number {
   for (let i = 0; i < 3; i++) collect()
   return process.memoryUsage().heapUsed
@@ -85,7 +85,7 @@ test.for([
     expect((await here.check('k')).allowed).toBe(false)
     clock.advance(1_000)
     expect((await here.check('k')).allowed).toBe(true)
-    // Who asks for an hour by name gets an hour.
+    // An hour that is set by option is an hour.
     expect((await hour.check('k')).allowed).toBe(false)
     clock.advance(3_600_000)
     expect((await hour.check('k')).allowed).toBe(true)

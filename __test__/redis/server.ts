@@ -21,17 +21,17 @@ const START_MS = 10_000
 /** Another server that speaks the protocol, such as Valkey's: see scripts/valkey.mjs. */
 const { RATETHROTTLE_REDIS_SERVER: SERVER = 'redis-server' } = process.env
 
-/** What the tests' clusters and Sentinels are guarded with: a password, and the user of docs/guides/cluster-and-redis.md. */
+/** The password of the tests' clusters and Sentinels, and the user of docs/guides/cluster-and-redis.md. */
 export const GUARD = { password: 'admin', user: 'limiter', userPassword: 'password' } as const
 
-/** Settings of a server that is guarded so. */
+/** Settings of a server with that password and user. */
 export function guardSettings(): string[] {
   const { password, user } = GUARD
   const own = ['--requirepass', password, '--masterauth', password]
   return [...own, '--user', user, ...documentedRule()]
 }
 
-/** What docs/guides/cluster-and-redis.md tells operators to permit, a word each. */
+/** The ACL rule of docs/guides/cluster-and-redis.md, as a list of words. */
 export function documentedRule(): string[] {
   const page = readFileSync(join(process.cwd(), 'docs/guides/cluster-and-redis.md'), 'utf8')
   const [, rule = ''] = /```text\n(ACL SETUSER [^`]*)```/.exec(page) ?? []
@@ -42,9 +42,9 @@ export function documentedRule(): string[] {
 export interface Server {
   readonly port: number
   readonly url: string
-  /** A client of the test's own, with ioredis' defaults. */
+  /** A client for the test, with the defaults of ioredis. */
   readonly admin: Redis
-  /** Freezes, thaws, or kills it. */
+  /** Freezes, resumes or kills it. */
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
   /** After it was killed: starts it again, empty, on the same port. */
   restart(...settings: string[]): Promise<void>
@@ -84,7 +84,7 @@ export async function serverForTest(...settings: string[]): Promise<Server> {
 
 const running = new Set<ChildProcess>()
 
-// Where a test file ends in the middle, no server outlives it.
+// If a test file ends early, no server outlives it.
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })

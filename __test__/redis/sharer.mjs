@@ -1,5 +1,5 @@
-// A process of its own that shares limits with its siblings. Each message is a list of a command and what it
-// takes; each is answered with what came of it.
+// A process that shares limits with its siblings. Each message is a list of a command and what it
+// takes; each is answered with its result.
 import { RedisLimiter } from 'ratethrottle/redis'
 
 const { url, limit, options = {} } = JSON.parse(process.argv[2])
@@ -14,7 +14,7 @@ function limiterOf(name) {
 
 const commands = {
   open: (name) => limiterOf(name) !== undefined,
-  // Asks for one unit `times` times, some at once, and says how many were admitted.
+  // Checks one unit `times` times, some at once, and returns how many were admitted.
   ask: async (name, key, times) => {
     let admitted = 0
     for (let i = 0; i < times; i += 20) {

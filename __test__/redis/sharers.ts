@@ -7,7 +7,7 @@ import { sleep, until } from './faults.ts'
 
 const WORKER = join(ROOT, '__test__/redis/sharer.mjs')
 
-/** Where its limiters are and what they allow. */
+/** The storage and the limits of its limiters. */
 export interface Terms {
   readonly url: string
   readonly limit: string | readonly string[]
@@ -18,7 +18,7 @@ export interface Terms {
 export class Sharer {
   readonly #child: ChildProcess
   readonly #answers = new Map<number, (answer: unknown) => void>()
-  /** Calls that rejected, which none may. */
+  /** Calls that rejected; must be 0. */
   readonly errors: string[] = []
   #asked = 0
 
@@ -80,7 +80,7 @@ export class Sharer {
   }
 }
 
-/** Units that all of them admit together, each asked more often than the whole limit. */
+/** Units that all of them admit together, each called more often than the whole limit. */
 export async function admitted(
   sharers: readonly Sharer[],
   times: number,
@@ -90,7 +90,7 @@ export async function admitted(
   return each.reduce((sum, count) => sum + count, 0)
 }
 
-/** Waits until Redis decides for each, and each knows of that many. What it knows in vain, it has a while for. */
+/** Waits until Redis decides for each process, and each counts that many processes. */
 export async function untilShared(
   sharers: readonly Sharer[],
   processes: number,
@@ -106,7 +106,7 @@ export async function untilShared(
   }
 }
 
-/** Waits until Redis decides for none of them any more. */
+/** Waits until Redis decides for none of them. */
 export async function untilAway(sharers: readonly Sharer[], name = ''): Promise<void> {
   for (const sharer of sharers) await until(async () => !(await sharer.isExact(name)))
 }

@@ -6,7 +6,7 @@ import { admitted, Sharer, untilAway, untilShared } from './sharers.ts'
 const LIMIT = 100
 const TERMS = { limit: `${LIMIT}/hour` }
 const WINDOWS = { algorithm: 'fixed-window' }
-/** How many calls each of four processes makes before there is a Redis. RATETHROTTLE_ORDERS=30 tries as many. */
+/** How many calls each of four processes makes before Redis starts. RATETHROTTLE_ORDERS=30 tries 30 orders. */
 const { RATETHROTTLE_ORDERS: orders = '3' } = process.env
 const ORDERS = [
   [0, 1, 1, 1],
@@ -106,7 +106,7 @@ test('units admitted from a local share still count after the share grows or shr
   await untilAway(rest)
   // Two are left, each with half: 60 and 25 are used of it.
   expect(await admitted(rest, LIMIT)).toBe(25)
-  // Of a key that was never asked for, each has its half.
+  // Of a new key each has its half.
   expect(await admitted(rest, LIMIT, { key: 'fresh' })).toBe(LIMIT)
 })
 

@@ -1,6 +1,6 @@
 import { RedisLimiter } from 'ratethrottle/redis'
 
-// A process that lives for a few calls: it says how many of them were admitted.
+// A process that makes a few calls and prints how many of them were admitted.
 const [, , url, calls = '5'] = process.argv
 const limiter = new RedisLimiter('5/hour', { url, name: 'short-lived' })
 let admitted = 0

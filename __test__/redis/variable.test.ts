@@ -27,7 +27,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-/** Counters in memory and in Redis of limits that change at random, asked the same until they differ. */
+/** Counters in memory and in Redis, called with the same random limits until they differ. */
 class Pair {
   readonly #random: Random
   readonly #plans: readonly (readonly Limit[])[]

@@ -15,7 +15,7 @@ const CALLS = Number(given ?? 500)
 const FIVE = '1000/hour; 900/30 minutes; 800/20 minutes; 700/10 minutes; 600/5 minutes'
 const PATIENT = { deadlineMs: 10_000 }
 
-/** What clients send while `work` is done, heartbeats aside. */
+/** The commands that clients send during `work`, without heartbeats. */
 async function commandsDuring(server: Server, work: () => Promise<unknown>): Promise<string[]> {
   const monitor = await server.admin.monitor()
   const seen: string[] = []

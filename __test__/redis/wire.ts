@@ -4,9 +4,9 @@ import { onTestFinished } from 'vitest'
 
 /** A TCP proxy that can break the wire in ways a server does not. */
 export class Wire {
-  /** Bytes towards Redis that are still passed on; then, everything else happens as if the wire broke. */
+  /** Bytes that are still passed on to Redis; after them the connection breaks. */
   cutAfterRequest: ((bytes: Buffer) => boolean) | undefined
-  /** Whether answers are swallowed: a socket that is open on one side only. */
+  /** Whether answers are dropped, as by a socket that is open on one side only. */
   silent = false
   readonly #target: number
   readonly #server: Server

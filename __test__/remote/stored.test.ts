@@ -4,7 +4,7 @@ import { rateThrottle } from 'ratethrottle/http'
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { listen } from '../http/serve.ts'
 
-/** A store in memory, with a fault to order. */
+/** A store in memory, with a fault that the test sets. */
 class MapStore implements Store<number> {
   readonly name = 'the map'
   readonly values = new Map<string, StoredValue<number>>()

@@ -9,7 +9,7 @@ const DAY = 86_400_000
 /** Both read the system's clock, one after the other. */
 const APART_MS = 5_000
 
-/** Limits so slow that nothing comes back while the test runs. */
+/** Limits so slow that no unit is freed while the test runs. */
 function slowTerms(random: Random, algorithm: Terms['algorithm']): Terms {
   const bursts = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
   const limits = Array.from({ length: random.integer(1, 4) }, () => {
@@ -20,7 +20,7 @@ function slowTerms(random: Random, algorithm: Terms['algorithm']): Terms {
   return { algorithm, limits, burst: undefined, blockForMs: random.chance(0.4) ? 9 * DAY : 0 }
 }
 
-/** What must be equal, and the times, which may differ by as long as the test takes. */
+/** The fields that must be equal, and the times, which may differ by the duration of the test. */
 function parts(decision: Decision): [object, number[]] {
   const { resetMs, limitResetMs, retryAfterMs, retryAfter, ...exact } = decision
   const seconds = retryAfter ?? Number.POSITIVE_INFINITY

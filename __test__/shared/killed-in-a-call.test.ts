@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
 
-// A death after each single exchange, with its consequences, is asked about in crate/core/tests/shared/dying.rs,
+// A death after each single exchange, with its consequences, is tested in crate/core/tests/shared/dying.rs,
 // and real kills in __test__/shared/killed.test.ts.
 
 const PROMISES = ['README.md', 'docs/concepts/guarantees.md', 'docs/internals/proof.md']

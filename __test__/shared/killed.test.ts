@@ -13,7 +13,7 @@ const PROGRAM = `
   for (let i = 0; ; i++) limiter.check('key ' + (i % 50))
 `
 
-/** Kills a process that charges three limits all the time, and answers what it left of one of its keys. */
+/** Kills a process that charges three limits all the time, and returns what is left of one of its keys. */
 async function kill(name: string, limits: readonly string[]) {
   const words = ['-e', PROGRAM, '--', name, JSON.stringify(limits)]
   const child = spawn(process.execPath, words, { cwd: ROOT })

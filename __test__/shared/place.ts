@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { ROOT, run } from '../fixtures/child.ts'
 
-/** What a process of `act.mjs` is to do. */
+/** What a process of `act.mjs` should do. */
 export interface Act {
   readonly limits: string
   readonly options: Readonly<Record<string, unknown>>
@@ -15,7 +15,7 @@ export interface Act {
   readonly stay?: boolean
 }
 
-/** What it says came of it. */
+/** What a process of `act.mjs` reports. */
 export interface Acted {
   readonly admitted?: number
   readonly storage?: string
@@ -36,7 +36,7 @@ const binding = require('./crate/napi/binding.cjs') as {
   sharedRemove(file: string): void
 }
 
-/** Where this user's shared tables live. */
+/** The directory of this user's shared tables. */
 export const DIRECTORY: string = `/dev/shm/ratethrottle-${process.geteuid?.()}`
 
 const made: string[] = []
@@ -55,7 +55,7 @@ afterAll(() => {
   }
 })
 
-/** The file of a name. */
+/** The file of the table with this name. */
 export function fileOf(name: string): string {
   const found = binding.sharedList().find(({ table }) => table?.name === name)
   if (found === undefined) throw new Error(`nothing is shared as ${name}`)
@@ -69,7 +69,7 @@ export async function act(what: Act): Promise<Acted> {
   return JSON.parse(out)
 }
 
-/** Starts one that stays until it is killed, and waits until it has done its checks. */
+/** Starts a process that stays until it is killed, and waits until it has done its checks. */
 export async function actAndStay(what: Act): Promise<[ChildProcess, Acted]> {
   const file = join(ROOT, '__test__/shared/act.mjs')
   const child = spawn(process.execPath, [file, JSON.stringify({ ...what, stay: true })])
@@ -80,7 +80,7 @@ export async function actAndStay(what: Act): Promise<[ChildProcess, Acted]> {
   return [child, acted]
 }
 
-/** Runs it where the shell commands have changed what the system looks like. Needs `unshare`. */
+/** Runs a process in new namespaces, which the shell commands prepare. Needs `unshare`. */
 export function actWhere(flags: string, commands: string, what: Act): Acted {
   const script = `${commands}\nexec "$0" "$1" "$2"`
   const file = join(ROOT, '__test__/shared/act.mjs')

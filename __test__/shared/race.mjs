@@ -8,7 +8,7 @@ const YEAR_MS = 365 * 86_400_000
 const FIXED_MS = 5_000_000
 const binding = createRequire(import.meta.url)('../../crate/napi/binding.cjs')
 
-// So long that the real clock gives nothing back meanwhile. As the log takes it, for its count.
+// A window so long that the real clock frees nothing during the race.
 const windowMs = algorithm === 'sliding-log' || algorithm === 'fixed-window' ? 86_400_000 : YEAR_MS
 const native = binding.open({
   counts: [Number(count)],

@@ -1,4 +1,4 @@
-// A worker: waits for the others, then asks its share. Reports how many were admitted.
+// A worker: waits for the others, then makes its share of the calls. Reports how many were admitted.
 import { parentPort, workerData } from 'node:worker_threads'
 import { FakeClock, RateLimiter } from 'ratethrottle'
 

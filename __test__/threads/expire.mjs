@@ -1,4 +1,4 @@
-// Others that expire around a hot key: node expire.mjs <algorithm> <count>. Prints what came of it.
+// Other keys expire around a hot key: node expire.mjs <algorithm> <count>. Prints the result.
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import { FakeClock, RateLimiter } from 'ratethrottle'

@@ -1,4 +1,4 @@
-// Eight workers on one key: node race.mjs <algorithm> <count> <checks> <others> <prepaid>. Prints what came of it.
+// Eight workers on one key: node race.mjs <algorithm> <count> <checks> <others> <prepaid>. Prints the result.
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import { FakeClock, RateLimiter } from 'ratethrottle'
@@ -28,7 +28,7 @@ function race(turn) {
   return Promise.all(workers).finally(() => holder.close())
 }
 
-// What has been counted is believed only once the threads have been seen to collide.
+// The count is accepted only if compare-and-swaps were lost: else the threads did not race.
 for (let turn = 0; turn < 10; turn++) {
   const before = binding.lostExchanges()
   const results = await race(turn)

@@ -1,4 +1,4 @@
-// Terminated workers that tell what they were granted: node tally.mjs <workers> <native|map>. Prints the books.
+// Terminated workers that report what they were admitted: node tally.mjs <workers> <native|map>. Prints the books.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { FakeClock, RateLimiter } from 'ratethrottle'

@@ -38,7 +38,7 @@ test('valid uses of the public API compile', () => {
 test('invalid uses of the public API do not compile', () => {
   // @ts-expect-error an unknown unit
   new RateLimiter('10/fortnight')
-  // @ts-expect-error no limit
+  // @ts-expect-error an invalid limit
   new RateLimiter('')
   // @ts-expect-error an unknown algorithm
   new RateLimiter('10/s', { algorithm: 'magic' })
@@ -50,7 +50,7 @@ test('invalid uses of the public API do not compile', () => {
   // @ts-expect-error decisions are read only
   limiter.check('k').allowed = true
   const created = createLimiter({ limits: '10/s' })
-  // @ts-expect-error what answers with promises has no allow
+  // @ts-expect-error a limiter that returns promises has no allow
   if (!created.allow('k')) return
   // @ts-expect-error a promise has no allowed
   if (!created.check('k').allowed) return

@@ -20,7 +20,7 @@ import { rateThrottle as hono } from 'ratethrottle/hono'
 import { rateThrottle as nodeHttp } from 'ratethrottle/http'
 import { expectTypeOf, test } from 'vitest'
 
-/** As pino's is: more than Fastify asks for. */
+/** A logger with more methods than Fastify requires, as pino has. */
 interface Logger extends FastifyBaseLogger {
   flush(): void
 }

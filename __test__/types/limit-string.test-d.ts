@@ -15,7 +15,7 @@ declare function create<const L extends LimitInput>(options: {
   readonly storage?: string
 }): Limiter
 
-// A decorator takes them and gives a function back.
+// A decorator takes them and returns a function.
 declare function decorate<const L extends LimitInput>(limits: CheckedLimits<L>): () => void
 
 declare const text: string
@@ -110,7 +110,7 @@ describe('parseLimits', () => {
     parseLimits(['5/s', '10/fortnight'])
     // @ts-expect-error one of two
     parseLimits(halfWrong)
-    // @ts-expect-error no limit at all
+    // @ts-expect-error an empty array
     parseLimits([])
     // @ts-expect-error a number
     parseLimits(100)

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-/** Milliseconds between two who are let through, see pacer.mjs. */
+/** Milliseconds between two admissions, see pacer.mjs. */
 const GAP_MS = 50
 
 /** Two processes wait several times each for one key. When the waits began and ended, in milliseconds. */

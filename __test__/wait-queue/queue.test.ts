@@ -19,7 +19,7 @@ const YES: Decision = {
 const NO: Decision = { ...YES, allowed: false, retryAfterMs: 100, retryAfter: 1 }
 const LATER = new Later(NO, 100, 1, () => 1)
 
-/** A queue whose questions the test answers, in the order in which they were asked. */
+/** A queue whose calls the test answers, in order. */
 function remote(caps = {}) {
   const clock = new FakeClock()
   const questions: ((answer: Decision | Later | Error) => void)[] = []
@@ -118,7 +118,7 @@ it('a charge for a waiter that has left is refunded', async () => {
   expect(await second).toMatchObject({ reason: 'gone' })
   await answer(YES)
   expect(back).toEqual([2, 3])
-  // The next in line asks at once.
+  // The next waiter calls at once.
   await answer(YES)
   expect(await third).toBe(YES)
 })

@@ -3,7 +3,7 @@ import { FakeClock, RateLimitExceeded, RateLimiter } from 'ratethrottle'
 import { expect, it } from 'vitest'
 import { randomFor } from '../fixtures/random.ts'
 
-/** Lets promises that are settled run what hangs on them. */
+/** Lets the reactions of settled promises run. */
 const settle = () => sleep(0)
 
 function shaping(limits = '1/second') {
@@ -133,7 +133,7 @@ it('random schedules agree with a model of the queue', async () => {
       const at = Math.max(free, clock.now())
       const wait = limiter.wait('k', { signal: controller.signal })
       wait.then(() => admitted.push(i)).catch(() => undefined)
-      // Only a waiter that is still queued can give up.
+      // Only a waiter that is still queued can be aborted.
       if (at > clock.now() && random.chance(0.3)) controller.abort()
       else {
         paper.push(i)

@@ -8,7 +8,7 @@ import {
   storeDecision,
 } from 'ratethrottle/remote'
 
-/** A store that is no store: its counters live in this process. */
+/** A store for the test: its counters live in this process. */
 async function main(): Promise<void> {
   const limits = parseLimits('1/hour')
   const options = resolveRemoteOptions({ deadlineMs: 1_000 })
