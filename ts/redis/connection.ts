@@ -96,11 +96,13 @@ const TOO_LATE = -2
  */
 export class Connection {
   readonly nodes: Nodes
+  readonly #connection: RedisConnection
   readonly #beforeWrite: () => void
   /** Until Redis has replied for the first time, or was waited for long enough. */
   #startUp: StartUp | undefined = new StartUp(() => this.#giveUpStart())
 
-  constructor(private readonly connection: RedisConnection) {
+  constructor(connection: RedisConnection) {
+    this.#connection = connection
     this.#beforeWrite = writeBatcher(connection)
     this.nodes = new Nodes(connection, () => this.#sendParked())
     connection.connect().catch(() => {})
@@ -149,8 +151,8 @@ export class Connection {
 
   async close(): Promise<void> {
     await this.nodes.close()
-    this.connection.disconnect()
-    this.connection.release?.()
+    this.#connection.disconnect()
+    this.#connection.release?.()
     this.#endStart()
   }
 
@@ -162,8 +164,8 @@ export class Connection {
     this.#beforeWrite()
     const first = firstArg(op, amount, server.clock.deadline(call.dueAt, now))
     const reply = isText
-      ? this.connection.eval(script.text, '1', name, first, ...tail)
-      : this.connection.evalsha(script.sha, '1', name, first, ...tail)
+      ? this.#connection.eval(script.text, '1', name, first, ...tail)
+      : this.#connection.evalsha(script.sha, '1', name, first, ...tail)
     reply.then(
       (numbers) => this.#receive(call, server, numbers),
       (error: unknown) => {

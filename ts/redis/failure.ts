@@ -117,6 +117,8 @@ function failure(kind: FailureKind, reason: FailureReason = kind, detail = ''): 
 
 /** Finds out why there is no connection, from what ioredis reports and from what it does not. */
 export class Diagnosis {
+  readonly #connection: RedisConnection
+  readonly #learn: (failure: StoreFailure) => void
   /** The last error of the connection, until the next connection is ready. */
   #heard: StoreFailure | undefined
   /** Whether the host has accepted the connection that is being made. */
@@ -126,10 +128,9 @@ export class Diagnosis {
   #isAskingSentinel = false
 
   /** @param learn called with each reason that is found */
-  constructor(
-    private readonly connection: RedisConnection,
-    private readonly learn: (failure: StoreFailure) => void,
-  ) {
+  constructor(connection: RedisConnection, learn: (failure: StoreFailure) => void) {
+    this.#connection = connection
+    this.#learn = learn
     connection.on('error', (error: Error) => this.hear(error))
     connection.on('sentinelError', (error: Error) => void this.#hearSentinel(error))
     connection.on('connecting', () => {
@@ -157,7 +158,7 @@ export class Diagnosis {
   /** The server has accepted a connection and then kept silent. */
   silent(): void {
     this.#isMute = false
-    this.learn(new StoreFailure('timeout'))
+    this.#learn(new StoreFailure('timeout'))
   }
 
   hear(error: Error & { readonly lastNodeError?: unknown }): void {
@@ -166,7 +167,7 @@ export class Diagnosis {
     // The host was reached, so it is TLS that got no reply.
     const isTls = failure.reason === 'ETIMEDOUT' && this.#isReached
     this.#heard = isTls ? new StoreFailure('disconnected', TLS_TIMEOUT) : failure
-    this.learn(this.#heard)
+    this.#learn(this.#heard)
   }
 
   /** Why the connection was closed. */
@@ -177,7 +178,7 @@ export class Diagnosis {
 
   /** Why there was no connection in time, if no error was reported. */
   whySilent(): StoreFailure {
-    const { status } = this.connection
+    const { status } = this.#connection
     if (status === 'connecting') {
       return new StoreFailure('disconnected', this.#isReached ? TLS_TIMEOUT : 'ETIMEDOUT')
     }
@@ -186,12 +187,12 @@ export class Diagnosis {
 
   /** ioredis does not report why it cannot reach a Sentinel. */
   async #hearSentinel(error: Error): Promise<void> {
-    const [sentinel] = this.connection.options.sentinels ?? []
+    const [sentinel] = this.#connection.options.sentinels ?? []
     const isKnown = failureOf(error).reason !== 'disconnected'
     if (isKnown || sentinel === undefined) this.hear(error)
     else if (!this.#isAskingSentinel) {
       this.#isAskingSentinel = true
-      this.learn(await whyUnreachable(sentinel))
+      this.#learn(await whyUnreachable(sentinel))
       this.#isAskingSentinel = false
     }
   }

@@ -67,7 +67,6 @@ return reply
  * they may take to reconnect as well.
  */
 export class ProcessGroup implements Sharing {
-  readonly group: object = this
   /** Processes that share the limits; 0 before the first count. */
   processes = 0
   /** Limiters of this process that are in the group. */
@@ -78,17 +77,24 @@ export class ProcessGroup implements Sharing {
   /** Processes that were counted before the data was lost. */
   #known = 0
   #knownUntilMs = 0
+  readonly #heartbeats: { readonly isCounted: boolean }
 
-  constructor(private readonly heartbeats: { readonly isCounted: boolean }) {}
+  constructor(heartbeats: { readonly isCounted: boolean }) {
+    this.#heartbeats = heartbeats
+  }
+
+  get group(): object {
+    return this
+  }
 
   get parts(): number {
     // A process that never reached Redis counts alone.
-    if (!this.heartbeats.isCounted) return 1
+    if (!this.#heartbeats.isCounted) return 1
     return this.isSettled ? this.processes : Number.POSITIVE_INFINITY
   }
 
   get share(): Share {
-    return { parts: this.parts, from: this.heartbeats.isCounted ? 'seen' : 'nothing' }
+    return { parts: this.parts, from: this.#heartbeats.isCounted ? 'seen' : 'nothing' }
   }
 
   /**
@@ -114,6 +120,8 @@ export class ProcessGroup implements Sharing {
 
 /** The heartbeats of one connection: one command an interval for each `keyPrefix`, whatever the number of limiters. */
 export class Heartbeats {
+  readonly #connection: RedisConnection
+  readonly #serverOf: (name: string) => Server
   readonly #counts = new Map<string, ProcessCount>()
   readonly #timer: NodeJS.Timeout
   #soon: NodeJS.Immediate | undefined
@@ -121,10 +129,9 @@ export class Heartbeats {
   isCounted = false
 
   /** @param serverOf the server that holds a name */
-  constructor(
-    private readonly connection: RedisConnection,
-    private readonly serverOf: (name: string) => Server,
-  ) {
+  constructor(connection: RedisConnection, serverOf: (name: string) => Server) {
+    this.#connection = connection
+    this.#serverOf = serverOf
     this.#timer = setInterval(() => void this.#sendDue(), FIRST_HEARTBEATS_MS).unref()
   }
 
@@ -134,9 +141,9 @@ export class Heartbeats {
    * @param limits tells limits with this prefix apart
    */
   join(prefix: string, limits: string): { readonly group: ProcessGroup; leave(): void } {
-    const count = this.#counts.get(prefix) ?? new ProcessCount(prefix, this)
+    const count = this.#counts.get(prefix) ?? new ProcessCount(prefix)
     this.#counts.set(prefix, count)
-    const group = count.join(limits)
+    const group = count.join(limits, this)
     if (group.processes === 0) this.#sendSoon(count)
     return { group, leave: () => count.leave(limits) }
   }
@@ -160,15 +167,14 @@ export class Heartbeats {
     clearInterval(this.#timer)
     clearImmediate(this.#soon)
     if (!tells) return
-    const counts = [...this.#counts.values()]
-    const gone = Promise.allSettled(
-      counts.map((count) => count.depart(this.connection, this.serverOf(count.name).clock)),
+    const gone = [...this.#counts.values()].map((count) =>
+      count.depart(this.#connection, this.#serverOf(count.name).clock),
     )
-    await withTimeout(gone, TIMEOUT_MS, timedOut).catch(() => {})
+    await withTimeout(Promise.allSettled(gone), TIMEOUT_MS, timedOut).catch(() => {})
   }
 
   async #send(count: ProcessCount): Promise<void> {
-    await count.send(this.connection, this.serverOf(count.name).clock)
+    await count.send(this.#connection, this.#serverOf(count.name).clock)
     this.isCounted = true
     if (count.dueAt <= performance.now()) this.#sendSoon(count)
   }
@@ -185,7 +191,7 @@ export class Heartbeats {
   /** A heartbeat that fails counts as a call that failed. */
   async #sendDue(): Promise<void> {
     for (const count of this.#counts.values()) {
-      const server = this.serverOf(count.name)
+      const server = this.#serverOf(count.name)
       if (!server.isAvailable || count.dueAt > performance.now()) continue
       await withTimeout(this.#send(count), TIMEOUT_MS, timedOut).catch((error: unknown) => {
         server.callFailed(failureOf(error), count.name, TIMEOUT_MS)
@@ -207,15 +213,12 @@ class ProcessCount {
   dueAt = 0
   #newUntil = 0
 
-  constructor(
-    prefix: string,
-    private readonly heartbeats: Heartbeats,
-  ) {
+  constructor(prefix: string) {
     this.name = sharedName(prefix, 'processes')
   }
 
-  join(limits: string): ProcessGroup {
-    const group = this.#groups.get(limits) ?? new ProcessGroup(this.heartbeats)
+  join(limits: string, heartbeats: Heartbeats): ProcessGroup {
+    const group = this.#groups.get(limits) ?? new ProcessGroup(heartbeats)
     this.#groups.set(limits, group)
     group.limiters++
     this.#left.delete(limits)

@@ -21,6 +21,8 @@ export class Nodes implements BreakerOwner {
   /** The limiters that share the connection. */
   readonly users: Set<StoreUser> = new Set()
   readonly heartbeats: Heartbeats
+  readonly #connection: RedisConnection
+  readonly #onReady: () => void
   /** The connection as a whole. */
   readonly #whole: Server = new Server('', this, false)
   /** The servers of a cluster. */
@@ -37,10 +39,9 @@ export class Nodes implements BreakerOwner {
   #isStarting = true
 
   /** @param onReady called whenever the connection as a whole is available again */
-  constructor(
-    private readonly connection: RedisConnection,
-    private readonly onReady: () => void,
-  ) {
+  constructor(connection: RedisConnection, onReady: () => void) {
+    this.#connection = connection
+    this.#onReady = onReady
     this.#diagnosis = new Diagnosis(connection, (failure) => this.#learn(this.#whole, failure))
     this.heartbeats = new Heartbeats(connection, (name) => this.serverOf(name))
     // ioredis connects on first use. This saves the first call that wait, and reports an error at once.
@@ -78,9 +79,9 @@ export class Nodes implements BreakerOwner {
 
   /** The server that holds `name`. */
   serverOf(name: string): Server {
-    if (this.connection.isCluster !== true || !this.#whole.isAvailable) return this.#whole
-    const slot = slotOf(`${this.connection.options.keyPrefix ?? ''}${name}`)
-    const node = this.connection.slots?.[slot]?.[0] ?? ''
+    if (this.#connection.isCluster !== true || !this.#whole.isAvailable) return this.#whole
+    const slot = slotOf(`${this.#connection.options.keyPrefix ?? ''}${name}`)
+    const node = this.#connection.slots?.[slot]?.[0] ?? ''
     if (node === '') return this.#whole
     const known = this.#byNode.get(node)
     if (known !== undefined) return known
@@ -98,7 +99,7 @@ export class Nodes implements BreakerOwner {
   }
 
   async close(): Promise<void> {
-    const isReady = this.connection.status === 'ready' && this.#whole.isAvailable
+    const isReady = this.#connection.status === 'ready' && this.#whole.isAvailable
     for (const server of [this.#whole, ...this.#byNode.values()]) server.stop()
     await this.heartbeats.stop(isReady)
   }
@@ -109,8 +110,8 @@ export class Nodes implements BreakerOwner {
    * @throws StoreFailure
    */
   async probe(server: Server): Promise<number> {
-    const { stream } = this.connection
-    if (this.connection.status !== 'ready') {
+    const { stream } = this.#connection
+    if (this.#connection.status !== 'ready') {
       this.#restartIfStuck()
       throw new StoreFailure('disconnected')
     }
@@ -119,7 +120,7 @@ export class Nodes implements BreakerOwner {
       const tookMs = await this.#measure(server)
       this.#diagnosis.answered()
       // A reply on an old connection proves nothing about the current one.
-      if (this.connection.stream === stream) return tookMs
+      if (this.#connection.stream === stream) return tookMs
     } catch (error) {
       const failure = failureOf(error)
       const { kind, reason } = failure
@@ -134,7 +135,7 @@ export class Nodes implements BreakerOwner {
   opened(server: Server, failure: StoreFailure): void {
     this.outages++
     server.failure = failure
-    if (failure.kind === 'timeout') this.connection.refreshSlotsCache?.()
+    if (failure.kind === 'timeout') this.#connection.refreshSlotsCache?.()
     publish({ available: false, reason: failure.reason, node: server.node, downMs: 0 }, this.users)
     this.#reporter.begins(server, failure)
   }
@@ -152,9 +153,9 @@ export class Nodes implements BreakerOwner {
     const isFirst = server === this.#whole && this.#isStarting
     if (server === this.#whole) {
       this.#isStarting = false
-      this.onReady()
+      this.#onReady()
       // With a single server the heartbeats were the probe.
-      if (this.connection.isCluster === true) this.heartbeats.sendAllSoon()
+      if (this.#connection.isCluster === true) this.heartbeats.sendAllSoon()
     }
     // Before its first reply it was not reported as unavailable.
     if (isFirst || failure === undefined) return
@@ -165,18 +166,18 @@ export class Nodes implements BreakerOwner {
   /** Reconnects if the connection was established and nothing has come since. */
   #restartIfStuck(): void {
     const now = performance.now()
-    if (this.connection.status !== 'connect') this.#waitingSince = 0
+    if (this.#connection.status !== 'connect') this.#waitingSince = 0
     else if (this.#waitingSince === 0) this.#waitingSince = now
     else if (now - this.#waitingSince > READY_MS) {
       this.#waitingSince = 0
       this.#diagnosis.silent()
-      this.connection.disconnect(true)
+      this.#connection.disconnect(true)
     }
   }
 
   /** Leaves a server that is silent or was demoted: another may have taken its place. */
   #reconnect({ node }: Server): void {
-    const { connection } = this
+    const connection = this.#connection
     connection.refreshSlotsCache?.()
     const isNode = ({ options }: RedisConnection): boolean =>
       `${options.host}:${options.port}` === node
@@ -187,12 +188,12 @@ export class Nodes implements BreakerOwner {
 
   async #measure(server: Server): Promise<number> {
     const isWhole = server.node === ''
-    if (isWhole && this.connection.isCluster === true) {
+    if (isWhole && this.#connection.isCluster === true) {
       await this.#proveCluster()
       return 0
     }
     const ms = isWhole ? PROBE_MS : NODE_PROBE_MS
-    if (isWhole) await withTimeout(repeatHandshake(this.connection), ms, timedOut)
+    if (isWhole) await withTimeout(repeatHandshake(this.#connection), ms, timedOut)
     return shortestRoundTrip(this, ms, (round) => this.#prove(server, isWhole, round === 0))
   }
 
@@ -204,13 +205,13 @@ export class Nodes implements BreakerOwner {
   async #prove(server: Server, isWhole: boolean, isFull: boolean): Promise<void> {
     const { sample, place, clock } = server
     if (isWhole) await this.heartbeats.send()
-    else await beat(this.connection, clock, [siblingName(sample?.name ?? place, 'alive')])
-    if (isFull && sample !== undefined) await runSample(this.connection, sample, server)
+    else await beat(this.#connection, clock, [siblingName(sample?.name ?? place, 'alive')])
+    if (isFull && sample !== undefined) await runSample(this.#connection, sample, server)
   }
 
   /** Finds the failures that all servers of a cluster have in common; each server also has its own breaker. */
   async #proveCluster(): Promise<void> {
-    const nodes = this.connection.nodes?.('master') ?? []
+    const nodes = this.#connection.nodes?.('master') ?? []
     const handshakes = nodes.map(async (node) => {
       await this.#connecting.get(node)
       if (node.status === 'ready') await repeatHandshake(node)

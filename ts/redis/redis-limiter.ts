@@ -119,15 +119,16 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
 /** Redis, for one limiter. */
 class RedisBackend implements Backend {
   readonly sharing: Sharing
+  readonly #options: ResolvedRedisOptions
+  readonly #kind: Kind
   readonly #connection: Connection
   readonly #leaveGroup: () => void
   readonly #user: RedisUser
   readonly #nameOf: (key: string) => string
 
-  constructor(
-    private readonly options: ResolvedRedisOptions,
-    private readonly kind: Kind,
-  ) {
+  constructor(options: ResolvedRedisOptions, kind: Kind) {
+    this.#options = options
+    this.#kind = kind
     const { keyPrefix, name = '', processes } = options
     this.#nameOf = namer(keyPrefix, name, kind.policyHash)
     this.#connection = options.storage.acquire()
@@ -150,7 +151,7 @@ class RedisBackend implements Backend {
   }
 
   counters(limits: readonly Limit[]): Counters {
-    const args = this.kind.argsOf(limits)
+    const args = this.#kind.argsOf(limits)
     const unread = { ...args, read: undefined }
     const ops = { check: 'c', take: 't', paced: args.paced } as const
     return {
@@ -175,9 +176,9 @@ class RedisBackend implements Backend {
     amount: number,
     since?: number,
   ): Promise<Decision> {
-    const { clock } = this.options
+    const { clock } = this.#options
     const timed = clock === undefined ? tail : [...tail, String(Math.round(clock.now() * 1000))]
-    const { script } = this.kind
+    const { script } = this.#kind
     const args = { script, name: this.#nameOf(key), op, amount, tail: timed, read }
     return this.#connection.call(args, this.#user, since) as Promise<Decision>
   }
@@ -191,6 +192,6 @@ class RedisBackend implements Backend {
     this.#user.deadlines.expireAll()
     this.#user.startDeadlines.expireAll()
     this.#leaveGroup()
-    await this.options.storage.release()
+    await this.#options.storage.release()
   }
 }
