@@ -107,10 +107,7 @@ const published = channel(STORE_CHANNEL)
  * Calls the listeners of these limiters, each once. One that throws harms no other: the error becomes a warning
  * of the process.
  */
-export function publish(
-  change: StoreChange,
-  users: Iterable<Pick<StoreUser, 'onStoreChange'>>,
-): void {
+export function publish(change: StoreChange, users: Iterable<Listening>): void {
   if (published.hasSubscribers) published.publish(change)
   for (const listener of new Set([...users].map(({ onStoreChange }) => onStoreChange))) {
     try {
@@ -144,6 +141,8 @@ export interface StoreUser
   /** With `onError: 'local'`: whose share this process decides with. */
   share(): Share
 }
+
+type Listening = Pick<StoreUser, 'onStoreChange'>
 
 /** What an operator may do about a reason, or what it means. A store adds its own. */
 const HINTS: Readonly<Record<string, string>> = {
@@ -179,6 +178,7 @@ export class OutageReporter {
   /**
    * @param store the name of the store in messages
    * @param hints by reason: what an operator may do about it, or what it means
+   * @param users the limiters that use the store
    */
   constructor(
     private readonly store: string,

@@ -50,6 +50,10 @@ export interface GuardedStore {
  * until it answers again. Outages are published, and reported once each.
  */
 export class Guard implements BreakerOwner {
+  /** See {@link BreakerOwner}. */
+  readonly shortestMs: number
+  readonly #store: GuardedStore
+  readonly #options: ResolvedRemoteOptions
   readonly #breaker: CircuitBreaker
   readonly #deadlines: Deadlines
   readonly #user: StoreUser
@@ -65,11 +69,11 @@ export class Guard implements BreakerOwner {
   #isAway = false
   #outages = 0
 
-  constructor(
-    private readonly store: GuardedStore,
-    private readonly options: ResolvedRemoteOptions,
-  ) {
+  constructor(store: GuardedStore, options: ResolvedRemoteOptions) {
+    this.#store = store
+    this.#options = options
     const { processes, deadlineMs, connectTimeoutMs } = options
+    this.shortestMs = deadlineMs
     this.#deadlines = new Deadlines(deadlineMs)
     const from = processes === undefined ? 'nothing' : 'option'
     this.#user = { ...options, share: () => ({ parts: processes ?? 1, from }) }
@@ -87,11 +91,6 @@ export class Guard implements BreakerOwner {
   /** How often the store stopped answering. */
   get outages(): number {
     return this.#outages
-  }
-
-  /** See {@link BreakerOwner}. */
-  get shortestMs(): number {
-    return this.options.deadlineMs
   }
 
   /** Waits for the first connection, and says whether the store decides. */
@@ -146,13 +145,12 @@ export class Guard implements BreakerOwner {
     this.#breaker.stop()
     this.#reporter.users.delete(this.#user)
     this.#deadlines.expireAll()
-    clearTimeout(this.#startTimer)
     this.#finishStart()
   }
 
   /** See {@link BreakerOwner}. */
   probe(): Promise<number> {
-    return shortestRoundTrip(this, PROBE_MS, () => this.store.ping())
+    return shortestRoundTrip(this, PROBE_MS, () => this.#store.ping())
   }
 
   /** See {@link BreakerOwner}. */
@@ -160,7 +158,7 @@ export class Guard implements BreakerOwner {
     this.#isAway = true
     this.#outages++
     this.#failure = failure
-    this.#publish(false, 0)
+    publish({ available: false, reason: failure.reason, node: '', downMs: 0 }, [this.#options])
     this.#reporter.begins(this, failure)
   }
 
@@ -176,13 +174,14 @@ export class Guard implements BreakerOwner {
     this.#finishStart()
     if (!this.#isAway) return
     this.#isAway = false
-    this.#publish(true, downMs)
+    const reason = this.#failure?.reason ?? 'disconnected'
+    publish({ available: true, reason, node: '', downMs }, [this.#options])
     this.#reporter.ends(this)
     this.#failure = undefined
   }
 
   async #runAfterStart<T>(work: GuardedWork<T>): Promise<T> {
-    if (this.#waiting >= this.options.maxWaiters) throw new StoreFailure('unavailable')
+    if (this.#waiting >= this.#options.maxWaiters) throw new StoreFailure('unavailable')
     this.#waiting++
     // A caller that waits keeps the process alive; a limiter alone does not.
     this.#startTimer.ref()
@@ -199,11 +198,6 @@ export class Guard implements BreakerOwner {
     clearTimeout(this.#startTimer)
     this.#hasStarted = true
     this.#endStart()
-  }
-
-  #publish(available: boolean, downMs: number): void {
-    const reason = this.#failure?.reason ?? 'disconnected'
-    publish({ available, reason, node: '', downMs }, [this.options])
   }
 }
 

@@ -95,20 +95,18 @@ export class RemoteLimiter
   }
 }
 
-/** For what is the same under all limits. */
-const ANY_LIMITS: readonly Limit[] = [{ count: 1, windowMs: 1_000 }]
-
 /**
  * Counters in a store of callers whose limits may change: one state for each key, in which every call says which
  * limits count.
  */
 export class RemoteVariableLimiter implements VariableLimiter {
   readonly #state: RemoteState
+  /** For what is the same under all limits. */
   readonly #any: RemoteView
 
   constructor(options: ResolvedRemoteOptions, backend: Backend) {
     this.#state = new RemoteState(undefined, options, backend)
-    this.#any = new RemoteView(ANY_LIMITS, this.#state)
+    this.#any = new RemoteView([{ count: 1, windowMs: 1_000 }], this.#state)
   }
 
   with(limits: readonly Limit[]): Limiter {
@@ -194,8 +192,7 @@ export class RemoteState {
 
   /** Yields, so that the process notices that the store is back even if a caller asks in a tight loop. */
   async yieldToEventLoop(): Promise<void> {
-    const now = performance.now()
-    if (now - this.#turnedAt < TURN_MS) return
+    if (performance.now() - this.#turnedAt < TURN_MS) return
     await turn()
     this.#turnedAt = performance.now()
   }

@@ -21,15 +21,14 @@ let judge: RateLimiter | undefined
  * it where the store has said enough before, or does not answer.
  */
 export class RemoteView implements Limiter, QueuedLimiter {
-  readonly #counters: Counters
-  /** Private: it holds the connection, and a program may log its limiters. */
+  /** The limits, parsed, with the bursts they were given. All of them are charged, or none. */
+  readonly limits: readonly Limit[]
+  /** Private at run time too: a limiter that is logged or printed as JSON must not show its connection. */
   readonly #state: RemoteState
+  readonly #counters: Counters
 
-  /** @param limits parsed, with the bursts they were given. All of them are charged, or none */
-  constructor(
-    readonly limits: readonly Limit[],
-    state: RemoteState,
-  ) {
+  constructor(limits: readonly Limit[], state: RemoteState) {
+    this.limits = limits
     this.#state = state
     const { lease, blockForMs } = state.options
     this.#counters = state.backend.counters(limits)
@@ -38,10 +37,6 @@ export class RemoteView implements Limiter, QueuedLimiter {
       const isForeseeable = limits.length === 1 && blockForMs === 0
       state.leases = new Leases(this.#leaseSource(), lease, isForeseeable)
     }
-  }
-
-  protected get state(): RemoteState {
-    return this.#state
   }
 
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
@@ -97,8 +92,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
 
   /** Asks the store; where it does not answer, what takes its place decides. */
   async #decide(mode: Mode, key: string, cost: number, since?: number): Promise<Decision> {
-    const { state, limits } = this
-    const askedAt = state.denials.now()
+    const askedAt = this.#state.denials.now()
     try {
       if (mode === 'peek') return await this.#store().peek(key, cost)
       const decision = await this.#store().charge(key, cost, mode, since)
@@ -106,8 +100,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
       if (mode === 'check' || decision.allowed) this.#learn(key, cost, decision, askedAt)
       return decision
     } catch (error) {
-      await state.recordFailure(error)
-      return state.fallback.decide(limits, mode, key, cost)
+      await this.#state.recordFailure(error)
+      return this.#state.fallback.decide(this.limits, mode, key, cost)
     }
   }
 
@@ -194,6 +188,11 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return this.#state.backend.ready()
   }
 
+  /** For the limiter that extends the view. */
+  protected get state(): RemoteState {
+    return this.#state
+  }
+
   /** A view has nothing to close; its limiter has. */
   close(): void | Promise<void> {}
 
@@ -234,7 +233,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
   }
 
   #leaseSource(): LeaseSource {
-    const { state, limits } = this
+    const state = this.#state
     return {
       acquire: async (key, least, most, since) => {
         const askedAt = state.denials.now()
@@ -250,7 +249,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
       check: (key, cost, since) => this.#decide('check', key, cost, since),
       decideAlone: (key, cost, kind) => {
         state.failures[kind]++
-        return state.fallback.decide(limits, 'check', key, cost)
+        return state.fallback.decide(this.limits, 'check', key, cost)
       },
       giveBack: async (key, units) => {
         state.denials.forget(key)
