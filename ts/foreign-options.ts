@@ -3,8 +3,6 @@
  * a list of our names would not tell them which option does the same.
  */
 
-const OUTCOME =
-  "countWhen: 'failure' or 'success' here, or a function of the request and its status"
 const STORE = "is storage: 'redis://...' here, or a client of ioredis"
 const HEADERS = "are headers: 'legacy', 'draft', 'both' or false here"
 const HOOK = 'is onDeny here'
@@ -22,17 +20,18 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     store: STORE,
     passOnStoreError: "is onStoreError: 'open' here",
     keyGenerator: 'is key here: key: (request) => ..., byIp() or byUser(...)',
-    ipv6Subnet: 'is key: byIp({ ipv6: 56 }) here',
     requestPropertyName: 'is always rateLimit here',
-    skipSuccessfulRequests: `is ${OUTCOME}`,
-    skipFailedRequests: `is ${OUTCOME}`,
-    requestWasSuccessful: `is ${OUTCOME}`,
+    skipSuccessfulRequests:
+      "is countWhen: 'failure' here if it is true; if it is false, leave it out",
+    skipFailedRequests: "is countWhen: 'success' here if it is true; if it is false, leave it out",
+    requestWasSuccessful: 'is countWhen: ({ request, status }) => ... here',
     onLimitReached: HOOK,
     validate: 'has no match here: checks are warnings, each given once',
     logger: 'has no match here: use onError, onDeny or process.on("warning")',
   },
   "express-rate-limit's and @fastify/rate-limit": {
     max: "is limits: '100/15 minutes' here",
+    ipv6Subnet: 'is key: byIp({ ipv6: 56 }) here',
   },
   'express-slow-down': {
     'delayAfter and delayMs': "are slowDown: '2 seconds' here",

@@ -186,8 +186,8 @@ function refusalError({ decision, reason }: Refused, signal: AbortSignal | undef
   if (reason === 'gone') return signal?.reason
   const denied = deniedFor(decision, 1)
   if (reason === 'late') return new RateLimitExceeded(denied)
-  const whose = reason === 'crowded' ? 'this limiter' : 'this key'
-  const words = `${retryMessage(Math.ceil(denied.retryAfterMs / 1000))}; as many callers wait for ${whose} as may`
+  const full = reason === 'crowded' ? 'this limiter as maxWaiters' : 'this key as maxWaitersPerKey'
+  const words = `${retryMessage(Math.ceil(denied.retryAfterMs / 1000))}; as many callers wait for ${full} allows`
   return new RateLimitExceeded(denied, words)
 }
 

@@ -122,3 +122,16 @@ test('windowMs and limit of express-rate-limit are translated to limits', async 
     "express-rate-limit's windowMs and limit are limits: '100/15 minutes' here",
   )
 })
+
+test('an option of another package that may be false is translated for both of its values', async () => {
+  const { message } = await refusalOf((options) => express(options as never), {
+    limits: '5/minute',
+    skipFailedRequests: false,
+  })
+  expect(message).toContain("countWhen: 'success' here if it is true; if it is false, leave it out")
+})
+
+test('ipv6Subnet names both packages that have it', async () => {
+  const { message } = await refusalOf(register, { limits: '5/minute', ipv6Subnet: 56 })
+  expect(message).toContain("express-rate-limit's and @fastify/rate-limit's ipv6Subnet is key:")
+})

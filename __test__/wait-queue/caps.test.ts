@@ -29,6 +29,7 @@ test('beyond a thousand waiters for one key, all are refused at once', async () 
   for (const error of errors) {
     expect(error).toBeInstanceOf(RateLimitExceeded)
     expect(error).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', decision: { allowed: false } })
+    expect((error as Error).message).toMatch(/wait for this key as maxWaitersPerKey allows$/)
   }
   limiter.close()
 })
@@ -40,6 +41,7 @@ test('at most ten thousand waiters for all keys together', async () => {
   const { admitted, errors } = await settled(waits)
   expect(admitted).toBe(20)
   expect(errors).toHaveLength(20 * 700 - 10_000)
+  expect(`${errors[0]}`).toMatch(/wait for this limiter as maxWaiters allows$/)
   limiter.close()
 })
 
