@@ -226,7 +226,7 @@ function copyOf(require: NodeJS.Require, files: readonly string[]): typeof RateL
   return require(`${process.cwd()}/dist/errors.js`).RateLimitExceeded
 }
 
-test('the idiom works in CommonJS, where HTTPException is another class', async () => {
+test('the Hono idiom for HTTPException works in CommonJS, where it is another class', async () => {
   const require = createRequire(`${process.cwd()}/`)
   const { Hono: Other } = require('hono') as { Hono: typeof Hono }
   const { HTTPException: Exception } = require('hono/http-exception') as {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { randomFor } from '../fixtures/random.ts'
 import { walks } from '../fixtures/walk.ts'
 
-it('every answer is the one of a slow and plain model, a million times', () => {
+it('every decision equals that of a slow, exact model, a million times', () => {
   const random = randomFor('token-bucket')
   const one = walks(random, 'token-bucket', { steps: 800_000, perWalk: 2_000, limits: 1 })
   const several = walks(random, 'token-bucket', { steps: 200_000, perWalk: 1_000, limits: 4 })

@@ -41,7 +41,7 @@ class Pair {
   readonly #fine: boolean
   #us: number
   #wait = 0
-  #eras = ''
+  #epochs = ''
 
   constructor(random: Random, algorithm: Algorithm, storage: RedisStorage, name: string) {
     this.#random = random
@@ -69,19 +69,21 @@ class Pair {
   async go(steps: number): Promise<void> {
     for (let step = 0; step < steps; step++) {
       this.#moveClock()
-      await this.#enterEras()
+      await this.#enterEpochs()
       await this.#act(this.#random.pick(KEYS), step)
     }
     this.#native.close()
     await this.#redis.close()
   }
 
-  /** A table in memory forgets at the turn of an era which keys without debts it has met: both do so here. */
-  async #enterEras(): Promise<void> {
+  /** At the start of an epoch a table in memory forgets the keys without debts: here both do. */
+  async #enterEpochs(): Promise<void> {
     const now = this.#clock.now()
-    const eras = this.#plans.flat().map((limit) => Math.floor(now / eraMs(this.#algorithm, limit)))
-    if (eras.join() === this.#eras) return
-    this.#eras = eras.join()
+    const epochs = this.#plans
+      .flat()
+      .map((limit) => Math.floor(now / epochMs(this.#algorithm, limit)))
+    if (epochs.join() === this.#epochs) return
+    this.#epochs = epochs.join()
     for (const key of KEYS) {
       this.#native.reset(key)
       await this.#redis.reset(key)
@@ -150,8 +152,8 @@ class Pair {
   }
 }
 
-/** As `era_ms` of crate/core/src/algorithm. */
-function eraMs(algorithm: Algorithm, { count, windowMs }: Limit): number {
+/** As `epoch_ms` of crate/core/src/algorithm. */
+function epochMs(algorithm: Algorithm, { count, windowMs }: Limit): number {
   const bits = (n: number): number => (n === 0 ? 0 : Math.floor(Math.log2(n)) + 1)
   if (algorithm === 'sliding-window') return windowMs * 1024
   if (algorithm !== 'fixed-window' && algorithm !== 'sliding-log') return 2 ** 50 / 2520

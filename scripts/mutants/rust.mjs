@@ -130,8 +130,8 @@ export const MUTANTS = [
   {
     name: 'a record left alone for years is read as it stands',
     file: 'crate/core/src/stored/mod.rs',
-    from: 'if idle_ms > algorithm.era_ms() {',
-    to: 'if idle_ms > algorithm.era_ms() && false {',
+    from: 'if idle_ms > algorithm.epoch_ms() {',
+    to: 'if idle_ms > algorithm.epoch_ms() && false {',
   },
   {
     name: 'time steps back for a record',
