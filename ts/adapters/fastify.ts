@@ -18,6 +18,7 @@ import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/
 import type { CheckedOptions } from '../http/options.ts'
 import { type LimitsFunction, limiterNameOf } from '../http/request-limits.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
+import { withTimeout } from '../limiter.ts'
 import { invalid, oneOf, withCode } from '../validate.ts'
 import {
   fastifyAdapter,
@@ -152,12 +153,9 @@ const MAX_PART_OF_TIMEOUT = 0.8
 /** Waits for connections, but not until Fastify gives the plugin up. */
 async function ready(app: FastifyInstance, { global, others }: RouteLimiters): Promise<void> {
   const { pluginTimeout = 0 } = app.initialConfig
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    if (pluginTimeout > 0) timer = setTimeout(resolve, pluginTimeout * MAX_PART_OF_TIMEOUT)
-  })
-  await Promise.race([controlsOf(global, others).ready(), late])
-  clearTimeout(timer)
+  const states = controlsOf(global, others).ready()
+  if (pluginTimeout <= 0) await states
+  else await withTimeout(states, pluginTimeout * MAX_PART_OF_TIMEOUT, 'ready').catch(() => {})
 }
 
 /** `app.rateThrottle`: makes hooks, and controls the plugin's own limits. */

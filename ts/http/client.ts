@@ -125,12 +125,16 @@ export function resolveKey(context: LimiterContext, request: object): MaybePromi
   let key: unknown
   try {
     key = context.options.key(request, context.client)
-    if (isUsual(key)) return key
+    if (typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH) return key
     key = toPromise(key)
   } catch (error) {
     return keyAfterError(context, request, error)
   }
-  return key instanceof Promise ? awaitKey(context, request, key) : readKey(context, request, key)
+  if (!(key instanceof Promise)) return readKey(context, request, key)
+  return withTimeout(key, context.options.keyTimeoutMs, 'the key function').then(
+    (found) => readKey(context, request, found),
+    (error) => keyAfterError(context, request, error),
+  )
 }
 
 /**
@@ -143,20 +147,6 @@ export function counterKey(key: Key, missingKey: MissingKey): string {
   const name = isNone(key) ? undefined : textOf(key)
   if (name === undefined) throw invalid(TypeError, 'INVALID_ARGUMENT', 'key', ACCEPTED, key)
   return name
-}
-
-async function awaitKey(
-  context: LimiterContext,
-  request: object,
-  promise: Promise<unknown>,
-): Promise<string> {
-  let key: unknown
-  try {
-    key = await withTimeout(promise, context.options.keyTimeoutMs, 'the key function')
-  } catch (error) {
-    return keyAfterError(context, request, error)
-  }
-  return readKey(context, request, key)
 }
 
 function readKey(context: LimiterContext, request: object, key: unknown): string {
@@ -185,10 +175,6 @@ function keyAfterError(context: LimiterContext, request: object, error: unknown)
 
 function addressKeyOf({ client }: LimiterContext, request: object): string | undefined {
   return BY_IP(request, client) as string | undefined
-}
-
-function isUsual(key: unknown): key is string {
-  return typeof key === 'string' && key !== '' && key.length <= MAX_KEY_LENGTH
 }
 
 function textOf(key: unknown): string | undefined {

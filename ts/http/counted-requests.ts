@@ -72,7 +72,7 @@ export function readMethods(methods: unknown, name: string): ReadonlySet<string>
 }
 
 /** HEAD counts as GET. */
-export function countedAs(method: string): string {
+function countedAs(method: string): string {
   return method === 'HEAD' ? 'GET' : method
 }
 

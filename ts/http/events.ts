@@ -64,11 +64,10 @@ export class Events {
   /** Without a listener an error is a warning, once, so that it is not lost. */
   failed(request: object, error: unknown): void {
     const isHeard = this.hooks.onError !== undefined || ERROR.hasSubscribers
-    if (!isHeard && !this.#warnings.has('RATETHROTTLE_FAILED')) {
-      this.#warnings.warnOnce(
-        'RATETHROTTLE_FAILED',
-        `a request could not be decided about: ${reasonOf(error)}. Later failures are not logged; use onError`,
-      )
+    if (!isHeard) {
+      const message = (): string =>
+        `a request could not be decided about: ${reasonOf(error)}. Later failures are not logged; use onError`
+      this.#warnings.warnOnce('RATETHROTTLE_FAILED', message)
     }
     this.#publish(this.hooks.onError, ERROR, { request, error })
   }
@@ -88,8 +87,7 @@ export class Events {
     event: Event,
   ): void {
     const failed = (error: unknown): void => {
-      if (this.#warnings.has('RATETHROTTLE_HOOK_FAILED')) return
-      const message = `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
+      const message = (): string => `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
       this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
     }
     try {
@@ -166,11 +164,14 @@ export class Warnings {
     return this.#emitted.has(code)
   }
 
-  /** @param message must contain nothing that a client sent */
-  warnOnce(code: WarningCode, message: string): void {
+  /** @param message must contain nothing that a client sent; a function is called once */
+  warnOnce(code: WarningCode, message: string | (() => string)): void {
     if (this.#emitted.has(code)) return
     this.#emitted.add(code)
-    process.emitWarning(message, { type: 'RateThrottleWarning', code })
+    process.emitWarning(typeof message === 'string' ? message : message(), {
+      type: 'RateThrottleWarning',
+      code,
+    })
   }
 }
 

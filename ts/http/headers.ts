@@ -57,7 +57,7 @@ export function readHeaderStyle(value: unknown = 'legacy'): HeaderStyle {
  *
  * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
  */
-export function setLegacyHeaders(
+function setLegacyHeaders(
   decision: Decision,
   remaining: number,
   target: object,

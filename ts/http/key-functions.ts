@@ -1,7 +1,7 @@
 import { addressKey, readPrefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import { andThen, andThenAll, type MaybePromise, toPromise } from '../limiter.ts'
-import { invalid, ownOptions } from '../validate.ts'
+import { invalid, oneOf, ownOptions } from '../validate.ts'
 
 /** What a key function returns: no key is `undefined`, `null` or an empty text. */
 export type Key = string | number | null | undefined
@@ -164,9 +164,7 @@ function prefixed(prefix: string, spell: (text: string) => string, found: Key): 
 
 function readSpelling(options: SpellingOptions): (text: string) => string {
   const { normalize = 'none' } = ownOptions(options, ['normalize'])
-  if (Object.hasOwn(SPELLINGS, normalize)) return SPELLINGS[normalize]
-  const accepted = '"none", "trim-lower" or "nfkc-lower"'
-  throw invalid(RangeError, 'INVALID_OPTION', 'normalize', accepted, normalize)
+  return SPELLINGS[oneOf(normalize, 'normalize', ['none', 'trim-lower', 'nfkc-lower'])]
 }
 
 function checkSources(name: string, sources: readonly unknown[]): void {

@@ -3,7 +3,7 @@ import type { Warnings } from '../../http/events.ts'
 import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import { withBurst } from '../../options.ts'
-import { invalid } from '../../validate.ts'
+import { boolean } from '../../validate.ts'
 import type { Options, RouteLimit, RouteLimiters, RouteRateLimitOptions } from './routes.ts'
 
 /** Reads a property that Fastify keeps under a symbol which it does not export. Looks for the symbol once. */
@@ -32,7 +32,7 @@ const COUNTS = new WeakMap<object, number>()
 /** Adds a registration; those of the instances around it no longer have all routes to themselves. */
 export function register(app: FastifyInstance, limiters: RouteLimiters): void {
   for (const outer of chainOf(app).slice(1)) {
-    for (const one of REGISTERED.get(outer) ?? []) one.share()
+    for (const one of REGISTERED.get(outer) ?? []) one.uniform = undefined
   }
   REGISTERED.set(app, [...registeredIn(app), limiters])
 }
@@ -111,8 +111,8 @@ const WORDS: ReadonlySet<string> = new Set([
 export function withoutReplace(rateLimit: Exclude<RouteLimit, false>): Exclude<RouteLimit, false> {
   if (!saysReplace(rateLimit)) return rateLimit
   const { replace, ...options } = rateLimit
-  if (replace === undefined || typeof replace === 'boolean') return options
-  throw invalid(TypeError, 'INVALID_OPTION', 'replace', 'true or false', replace)
+  if (replace !== undefined) boolean(replace, 'replace')
+  return options
 }
 
 /**

@@ -73,7 +73,7 @@ export class RouteLimiters {
   /** Those of hooks, which the program may drop. */
   readonly #hooks = new Children()
   #isStarted = false
-  /** That of all requests, while no route and no inner instance has its own limits. */
+  /** That of all requests, while no route has its own limits and no inner instance has registered the plugin. */
   uniform: HttpLimiter | undefined
   readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
@@ -88,11 +88,6 @@ export class RouteLimiters {
   /** The options of the plugin's own limiter. */
   get globalOptions(): Options | undefined {
     return this.global === undefined ? undefined : this.#options
-  }
-
-  /** Called when an instance within this one registers the plugin, because routes may belong to that. */
-  share(): void {
-    this.uniform = undefined
   }
 
   /** Makes a route's limiter when the route is declared, so that a wrong limit stops the start. */
