@@ -19,6 +19,11 @@ import {
 } from './storage-url.ts'
 import { invalid, ownOptions, withCode } from './validate.ts'
 
+// For layers that know of stores only through this file.
+export type { RedisOptions } from './redis/index.ts'
+export { checkRedisOptions, REDIS_OPTIONS } from './redis/key.ts'
+export { readOnError } from './remote/options.ts'
+
 /** Options of {@link createLimiter}: those of a limiter, its limits, and where its state lives. */
 export interface CreateLimiterOptions<L extends LimitInput = LimitInput>
   extends RateLimiterOptions,

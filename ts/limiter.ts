@@ -4,7 +4,9 @@ import type { Limit } from './limit/limit.ts'
 import type { LimiterStats } from './native-limiter.ts'
 import type { Algorithm } from './options.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+// biome-ignore lint/style/noRestrictedImports: a type only, of what AsyncLimiter says about its storage
 import type { RedisLimiterStats, RedisStorage } from './redis/index.ts'
+// biome-ignore lint/style/noRestrictedImports: a type only, of what AsyncLimiter says about its storage
 import type { Store } from './remote/store.ts'
 import { withCode } from './validate.ts'
 import type { WaitOptions } from './wait.ts'

@@ -1,11 +1,9 @@
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
+import { checkRedisOptions, REDIS_OPTIONS, type RedisOptions, readOnError } from '../create.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { readDuration } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
-import type { RedisOptions } from '../redis/index.ts'
-import { checkRedisOptions, REDIS_OPTIONS } from '../redis/key.ts'
-import { readOnError } from '../remote/options.ts'
 import { isLimiter, SETTINGS, type Settings, withSettings } from '../storage-url.ts'
 import {
   boolean,

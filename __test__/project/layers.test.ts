@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { expect, it } from 'vitest'
+
+/** An import that each layer must not have. */
+const UPWARD = [
+  ['ts/limit/x.ts', '../http/options.ts'],
+  ['ts/native/x.ts', '../rate-limiter.ts'],
+  ['ts/rate-limiter.ts', './create.ts'],
+  ['ts/wait-queue/x.ts', '../remote/guard.ts'],
+  ['ts/client-ip/x.ts', '../http/client.ts'],
+  ['ts/client-ip/x.ts', '../options.ts'],
+  ['ts/remote/x.ts', '../redis/url.ts'],
+  ['ts/remote/x.ts', '../http/events.ts'],
+  ['ts/redis/x.ts', '../http/events.ts'],
+  ['ts/redis/script/x.ts', '../../http/events.ts'],
+  ['ts/create.ts', './adapters/fastify.ts'],
+  ['ts/http/x.ts', '../adapters/express.ts'],
+  ['ts/http/x.ts', '../redis/url.ts'],
+  ['ts/http/x.ts', 'fastify'],
+  ['ts/decorators/x.ts', '../http/events.ts'],
+  ['ts/cli/x.ts', '../adapters/hono.ts'],
+  ['ts/adapters/fastify/x.ts', 'express'],
+  ['ts/adapters/express.ts', './hono.ts'],
+  ['ts/adapters/hono.ts', '../redis/url.ts'],
+  ['ts/adapters/node-http.ts', 'fastify'],
+  ['ts/http/x.ts', '#binding'],
+  ['ts/redis/x.ts', '#binding'],
+] as const
+
+/** Imports that a layer may have. */
+const DOWNWARD = [
+  ['ts/http/y.ts', '../create.ts'],
+  ['ts/redis/y.ts', '../remote/guard.ts'],
+  ['ts/adapters/fastify/y.ts', 'fastify'],
+  ['ts/native/binding.ts', '#binding'],
+] as const
+
+/** Of files that have one import each: those that the project's linter refuses. */
+function refused(imports: readonly (readonly [string, string])[]): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'ratethrottle-layers-'))
+  const config = JSON.parse(readFileSync('biome.json', 'utf8'))
+  const { $schema: _, vcs: __, ...rest } = config
+  writeFileSync(join(folder, 'biome.json'), JSON.stringify(rest))
+  for (const [index, [file, specifier]] of imports.entries()) {
+    const path = join(folder, file.endsWith('/x.ts') ? file.replace('x.ts', `x${index}.ts`) : file)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, `import { x } from '${specifier}'\n\nexport const y = x\n`)
+  }
+  const biome = join(process.cwd(), 'node_modules/.bin/biome')
+  const args = ['lint', '--only=style/noRestrictedImports', '--max-diagnostics=200', '.']
+  const { stdout, stderr } = spawnSync(biome, args, { cwd: folder, encoding: 'utf8' })
+  rmSync(folder, { recursive: true })
+  const text = stdout + stderr
+  return imports.flatMap(([file, specifier], index) => {
+    const name = file.endsWith('/x.ts') ? file.replace('x.ts', `x${index}.ts`) : file
+    return text.includes(`${name}:1`) ? [`${file} of ${specifier}`] : []
+  })
+}
+
+it('the linter refuses every import that points up, and none that points down', () => {
+  const names = UPWARD.map(([file, specifier]) => `${file} of ${specifier}`)
+  expect(refused([...UPWARD, ...DOWNWARD])).toEqual(names)
+})
