@@ -73,8 +73,7 @@ export class StoreFailure extends Error {
 /** What a rejection means. An error that is not known is taken for a broken connection. */
 export function failureOf(error: unknown): StoreFailure {
   if (error instanceof StoreFailure) return error
-  const code = codeOf(error)
-  return new StoreFailure('disconnected', code ?? 'disconnected')
+  return new StoreFailure('disconnected', codeOf(error))
 }
 
 /** The code of an error of Node's, such as `ECONNREFUSED`. */
@@ -209,8 +208,7 @@ export class OutageReporter {
     this.#reported = undefined
     if (reason === undefined) return
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1)
-    const message = `${this.store} decides again, after ${seconds} s (${reason}).`
-    warn('RATETHROTTLE_STORE_UP', message)
+    warn('RATETHROTTLE_STORE_UP', `${this.store} decides again, after ${seconds} s (${reason}).`)
   }
 
   #report(failure: StoreFailure): void {
@@ -224,10 +222,9 @@ export class OutageReporter {
   }
 
   #explain({ reason }: StoreFailure): string {
-    const deadlines = [...this.users].map(({ deadlineMs }) => deadlineMs)
-    const deadline = `deadlineMs (${Math.min(...deadlines)})`
-    if (reason === 'slow') return `a round trip takes longer than ${deadline}`
-    if (reason === 'timeout') return `there was no answer within ${deadline}`
+    const ms = Math.min(...[...this.users].map(({ deadlineMs }) => deadlineMs))
+    if (reason === 'slow') return `a round trip takes longer than deadlineMs (${ms})`
+    if (reason === 'timeout') return `there was no answer within deadlineMs (${ms})`
     const hint = this.hints[reason] ?? HINTS[reason]
     if (hint !== undefined) return hint
     return UNTRUSTED_CODES.test(reason) ? UNTRUSTED : 'there is no connection, or it refuses'
