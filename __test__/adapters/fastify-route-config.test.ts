@@ -200,3 +200,46 @@ test('invalid limits from an onRoute hook of the user stop the start', async () 
   )
   expect(started).toContain('5/fortnight')
 })
+
+test.each([
+  [
+    '10/fortnight',
+    'GET /t, config.rateLimit: Invalid limit "10/fortnight" at position 3: expected',
+  ],
+  [
+    0,
+    'GET /t, config.rateLimit: limits must be a limit string, an array of them or options, got 0',
+  ],
+])('a wrong limit of a route, %s, is refused with its method and URL', async (rateLimit, said) => {
+  const app = Fastify()
+  open.push(app)
+  await app.register(rateThrottle, { limits: '100/minute' })
+  try {
+    get(app, '/t', { rateLimit })
+    expect.unreachable()
+  } catch (error) {
+    expect((error as Error).message).toContain(said)
+    expect((error as Error).stack).toContain(said)
+    if (rateLimit === 0) expect(error).toMatchObject({ code: 'INVALID_OPTION' })
+    else expect(error).toMatchObject({ name: 'InvalidLimit', code: 'INVALID_LIMIT', position: 3 })
+  }
+})
+
+test('limits of a route replace a function as the limits of the plugin, with its key', async () => {
+  const key = ({ headers }: { headers: object }) => ('x-user' in headers ? 'user' : 'guest')
+  const limits = (request: { headers: object }) =>
+    key(request) === 'user' ? '100/minute' : '20/minute'
+  const app = await server({ limits, key }, (inner) => {
+    inner.get('/', () => 'ok')
+    get(inner, '/search', { rateLimit: '5/minute' })
+  })
+  const figures = async (url: string, headers = {}) => {
+    const answer = await app.inject({ url, headers })
+    return [answer.headers['x-ratelimit-limit'], answer.headers['x-ratelimit-remaining']]
+  }
+  expect(await figures('/')).toEqual(['20', '19'])
+  expect(await figures('/', { 'x-user': 'ada' })).toEqual(['100', '99'])
+  expect(await figures('/search')).toEqual(['5', '4'])
+  expect(await figures('/search', { 'x-user': 'ada' })).toEqual(['5', '4'])
+  expect(await figures('/')).toEqual(['20', '18'])
+})

@@ -194,7 +194,7 @@ function list(names: readonly string[]): string {
 }
 
 /** For a log: cut, and printable ASCII only. */
-function printed(name: string): string {
+export function printed(name: string): string {
   return name.slice(0, MAX_SHOWN).replace(/[^\x20-\x7e]/g, '?')
 }
 

@@ -13,7 +13,7 @@ import { type LimitsFunction, nextLimiterName } from '../../http/request-limits.
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../limiter.ts'
 import { withCode } from '../../validate.ts'
-import { ownersOf, type Route, warnAboutRoutes, withoutReplace } from './internals.ts'
+import { ownersOf, printed, type Route, warnAboutRoutes, withoutReplace } from './internals.ts'
 
 /** Options of the plugin and of routes. */
 export type Options = HttpOptions<FastifyRequest, FastifyReply>
@@ -186,7 +186,9 @@ export class RouteLimiters {
     )
     if (known !== undefined) return known.limiter
     const place = routes.length === 0 ? name : `${name} ${routes.length}`
-    const limiter = rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), place)
+    const limiter = inRoute(name, () =>
+      rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), place),
+    )
     this.#declared.set(name, [...routes, { rateLimit, constraints, limiter }])
     return limiter
   }
@@ -216,13 +218,27 @@ export class RouteLimiters {
   }
 
   #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
-    return this.#open(withLimits(this.#options, rateLimit, 'config.rateLimit'), place)
+    return this.#open(withLimits(this.#options, rateLimit, 'limits'), place)
   }
 }
 
 function routeOf(app: FastifyInstance, name: string, config: Config, options: object): Route {
   const replaced = ownersOf(app, false).flatMap(({ globalOptions }) => globalOptions ?? [])
   return { name, config, options, rateLimit: limitOf(config), replaced }
+}
+
+/** Puts the route in front of what is wrong with its options: `GET /t, config.rateLimit: Invalid limit ...`. */
+function inRoute<T>(route: string, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    const { message, stack } = error
+    error.message = `${printed(route.replace(/^early /, ''))}, config.rateLimit: ${message}`
+    // It begins with the message as it was, and Node prints it.
+    if (stack !== undefined) error.stack = stack.replace(message, () => error.message)
+    throw error
+  }
 }
 
 function configOf({ config }: RouteOptions): Config {
