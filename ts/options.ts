@@ -123,9 +123,8 @@ export const LIMITER_OPTIONS: readonly string[] = Object.keys(READERS)
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  const read = readOptions<ReadOptions>(options, READERS)
-  const { blockFor: blockForMs, onMismatch, ...rest } = read
-  const { shared, name, clock } = read
+  const { blockFor: blockForMs, onMismatch, ...rest } = readOptions<ReadOptions>(options, READERS)
+  const { shared, name, clock } = rest
   if (shared && name === undefined) throw optionError('shared: true requires name')
   if (shared && clock !== undefined) {
     throw optionError('shared: true excludes clock: processes must have the same time')

@@ -165,11 +165,10 @@ function closestTo(name: string, known: readonly string[]): string | undefined {
   // No option is close to a long text, and comparing takes time.
   if (name.length > 40) return undefined
   const folded = fold(name)
+  const reach = Math.max(1, folded.length / 3)
   const rated = known.map((one) => ({ one, distance: editDistance(folded, fold(one)) }))
-  rated.sort((a, b) => a.distance - b.distance)
-  const [best] = rated
-  const isClose = best !== undefined && best.distance <= Math.max(1, folded.length / 3)
-  return isClose ? best.one : undefined
+  const close = rated.filter(({ distance }) => distance <= reach)
+  return close.sort((a, b) => a.distance - b.distance)[0]?.one
 }
 
 function fold(name: string): string {

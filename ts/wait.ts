@@ -60,14 +60,12 @@ export interface QueuedLimiter extends Pick<Limiter, 'limits' | 'peek' | 'refund
  * adapter delays. Limiters whose limits change have these queues in common: see {@link WaitQueue.join}.
  */
 export class LimiterQueues {
-  readonly #algorithm: Algorithm
-  readonly #options: QueueOptions
+  readonly #open: (isPaced: boolean) => LimiterQueue
   #waiting: LimiterQueue | undefined
   #delayed: LimiterQueue | undefined
 
   constructor(algorithm: Algorithm, options: QueueOptions) {
-    this.#algorithm = algorithm
-    this.#options = options
+    this.#open = (isPaced) => queueBefore(algorithm, options, isPaced)
   }
 
   /**
@@ -82,7 +80,7 @@ export class LimiterQueues {
   ): Promise<Decision> {
     signal?.throwIfAborted()
     const caller = signal === undefined ? undefined : callerOf(signal)
-    this.#waiting ??= queueBefore(this.#algorithm, this.#options, true)
+    this.#waiting ??= this.#open(true)
     const outcome = await this.#waiting.join(limiter, key, cost, maxWaitMs, caller)
     if (outcome instanceof Refused) throw refusalError(outcome, signal)
     if (!outcome.allowed) throw new RateLimitExceeded(outcome)
@@ -97,7 +95,7 @@ export class LimiterQueues {
     maxWaitMs: number,
     caller: Caller,
   ): MaybePromise<WaitResult<Decision>> {
-    this.#delayed ??= queueBefore(this.#algorithm, this.#options, false)
+    this.#delayed ??= this.#open(false)
     return this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
   }
 

@@ -56,11 +56,18 @@ function newTrust(
   header: string,
   maxHops: number,
 ): Trust {
+  // To the first hop that is no trusted proxy; what that hop reports does not count. Where any client is trusted,
+  // to the last of at most `maxHops` entries that is an address.
   const walk = (reporter: string | undefined, headers: RequestHeaders): string | undefined => {
-    const text = fieldOf(headers, header)
-    if (text === undefined) return reporter
-    const chain = header === 'forwarded' ? forwarded(text) : forwardedFor(text)
-    return clientIn(chain, reporter, proxies, maxHops)
+    let client = reporter
+    let left = maxHops
+    for (const hop of hopsIn(headers, header)) {
+      if (hop === undefined && proxies !== undefined) return client
+      client = hop ?? client
+      left--
+      if (left === 0 || (hop !== undefined && proxies?.has(hop) === false)) return client
+    }
+    return client
   }
   return {
     trustsUnix,
@@ -72,33 +79,13 @@ function newTrust(
   }
 }
 
-/**
- * The first hop that is no trusted proxy; what that hop reports does not count. Where any client is trusted, the
- * last of at most `maxHops` entries that is an address.
- */
-function clientIn(
-  chain: Iterable<string | undefined>,
-  reporter: string | undefined,
-  proxies: AddressRanges | undefined,
-  maxHops: number,
-): string | undefined {
-  let client = reporter
-  let left = maxHops
-  for (const hop of chain) {
-    if (hop === undefined && proxies !== undefined) return client
-    client = hop ?? client
-    left--
-    if (left === 0 || (hop !== undefined && proxies?.has(hop) === false)) return client
-  }
-  return client
-}
-
-/** The value of a header; several lines are one list, of which the last 64 hold the last 64 hops. */
-function fieldOf(headers: RequestHeaders, name: string): string | undefined {
+/** The hops in a header, from the right. Several lines are one list, of which the last 64 hold the last 64 hops. */
+function hopsIn(headers: RequestHeaders, name: string): Iterable<string | undefined> {
   // Own, so that neither a polluted prototype nor a header called `constructor` is read as the header.
   const value = Object.hasOwn(headers, name) ? headers[name] : undefined
-  if (typeof value === 'string') return value
-  return Array.isArray(value) ? value.slice(-MAX_HOPS).join(', ') : undefined
+  const text = Array.isArray(value) ? value.slice(-MAX_HOPS).join(', ') : value
+  if (typeof text !== 'string') return []
+  return name === 'forwarded' ? forwarded(text) : forwardedFor(text)
 }
 
 /**

@@ -191,15 +191,13 @@ function admit(limited: Limited, self: unknown, args: AnyArgs): MaybePromise<und
   try {
     // All keys and costs first: if one of them is wrong, nothing is charged.
     const charges = limited.rules.map((rule) => chargeOf(rule, self, args))
-    return andThen(charge(charges, 0), throwDenial)
+    return andThen(charge(charges, 0), (denial): undefined => {
+      if (denial !== undefined) throw new RateLimitExceeded(denial)
+    })
   } catch (error) {
     if (limited.kind === 'sync') throw error
     return Promise.reject(error)
   }
-}
-
-function throwDenial(denial: Decision | undefined): undefined {
-  if (denial !== undefined) throw new RateLimitExceeded(denial)
 }
 
 /**
