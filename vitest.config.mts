@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 /**
  * Tests load the built package by its own name, as its users do, so they also prove what is shipped. Modules that
- * no entry point exports are tested alone: `client-ip/` and `limit/` import them from `ts/`, and a few other tests
- * load a file of `dist/`.
+ * no entry point exports are tested alone: tests of `client-ip/`, `limit/` and `validate.ts` import them from
+ * `ts/`, and a few other tests load a file of `dist/`.
  */
 export default defineConfig({
   test: {

@@ -1,6 +1,7 @@
-import { createLimiter, RateLimiter } from 'ratethrottle'
+import { inspect } from 'node:util'
+import { createLimiter, InvalidLimit, RateLimiter } from 'ratethrottle'
 import { rateThrottle } from 'ratethrottle/http'
-import { expect, test } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 
 function messageOf(run: () => unknown): string {
   try {
@@ -53,4 +54,23 @@ test.each([
     if (user !== 'shared') expect(message).not.toMatch(new RegExp(`got.*${user}|not.*"${user}`))
     expect(message).toMatch(/memory:|shared:api/)
   }
+})
+
+describe('InvalidLimit', () => {
+  it('is a RangeError that shows its name, code, text and position', () => {
+    const error = new InvalidLimit('5 fortnights', 2, 'a unit', 'blockFor')
+    expect(error).toBeInstanceOf(RangeError)
+    expect(String(error)).toBe(
+      'InvalidLimit: Invalid blockFor "5 fortnights" at position 2: expected a unit',
+    )
+    expect(Object.keys(error).sort()).toEqual(['code', 'position', 'text'])
+    expect(inspect(error)).toMatch(/^InvalidLimit: Invalid blockFor/)
+  })
+
+  it('escapes the text and keeps 64 characters of it', () => {
+    const error = new InvalidLimit('\n'.repeat(2 ** 20), 0, 'a count')
+    expect(error.text).toBe(`${'\\u000a'.repeat(10)}...`)
+    expect(new InvalidLimit('x'.repeat(64), 0, 'a count').text).toBe('x'.repeat(64))
+    expect(new InvalidLimit('x'.repeat(65), 0, 'a count').text).toBe(`${'x'.repeat(61)}...`)
+  })
 })

@@ -1,7 +1,5 @@
-import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { InvalidLimit } from '../../ts/errors.ts'
-import { mustBe, printable } from '../../ts/validate.ts'
+import { mustBe, printable } from '../ts/validate.ts'
 
 describe('printable', () => {
   const trap = (): never => {
@@ -68,24 +66,5 @@ describe('printable', () => {
 describe('mustBe', () => {
   it('names the argument, what is accepted and the value', () => {
     expect(mustBe('burst', 'an integer', '5')).toBe('burst must be an integer, got "5"')
-  })
-})
-
-describe('InvalidLimit', () => {
-  it('is a RangeError that shows its name, code, text and position', () => {
-    const error = new InvalidLimit('5 fortnights', 2, 'a unit', 'blockFor')
-    expect(error).toBeInstanceOf(RangeError)
-    expect(String(error)).toBe(
-      'InvalidLimit: Invalid blockFor "5 fortnights" at position 2: expected a unit',
-    )
-    expect(Object.keys(error).sort()).toEqual(['code', 'position', 'text'])
-    expect(inspect(error)).toMatch(/^InvalidLimit: Invalid blockFor/)
-  })
-
-  it('escapes the text and keeps 64 characters of it', () => {
-    const error = new InvalidLimit('\n'.repeat(2 ** 20), 0, 'a count')
-    expect(error.text).toBe(`${'\\u000a'.repeat(10)}...`)
-    expect(new InvalidLimit('x'.repeat(64), 0, 'a count').text).toBe('x'.repeat(64))
-    expect(new InvalidLimit('x'.repeat(65), 0, 'a count').text).toBe(`${'x'.repeat(61)}...`)
   })
 })
