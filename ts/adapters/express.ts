@@ -103,9 +103,7 @@ function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
     const [own, ...outer] = apps
     const isHandled =
       own !== undefined &&
-      (end !== 'default' ||
-        own.mayHandle(middleware) ||
-        outer.some(({ hasErrorHandler }) => hasErrorHandler))
+      (end !== 'default' || own.mayHandle(middleware) || outer.some((app) => app.mayHandle()))
     if (!isHandled) {
       sendRefusal(NODE, response, refusal)
       return

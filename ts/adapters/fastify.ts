@@ -242,36 +242,8 @@ interface Exports extends KeyMakers<FastifyRequest> {
   default: typeof rateThrottle
 }
 
-/** With what fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
-const plugin: typeof rateThrottle & Exports = Object.assign<typeof rateThrottle, Exports>(
-  rateThrottle,
-  {
-    [Symbol.for('skip-override')]: true,
-    [Symbol.for('fastify.display-name')]: 'ratethrottle',
-    [Symbol.for('plugin-meta')]: { name: 'ratethrottle', fastify: '5.x' },
-    RateLimitExceeded: Exceeded,
-    RequestRefused: Refused,
-    TRUST_EVERYBODY,
-    allOf,
-    byHeader,
-    byIp,
-    byUser,
-    firstOf,
-    rateThrottle,
-    default: rateThrottle,
-  },
-)
-
-/** Types under the names that they have in the other adapters. */
-declare namespace plugin {
-  export type RateLimitExceeded = Exceeded
-  export type RequestRefused = Refused
-  export type RateThrottleHook = Hook
-  export type RateThrottleOptions = PluginOptions
-}
-
 // Node reads the names that an ES module can import from this text, without running it. `export =` then replaces
-// what is set here, so each name has to be a property of the plugin as well.
+// what is set here, so the plugin has each of them as a property, too.
 exports.rateThrottle = rateThrottle
 exports.RateLimitExceeded = Exceeded
 exports.RequestRefused = Refused
@@ -281,5 +253,22 @@ exports.byHeader = byHeader
 exports.byIp = byIp
 exports.byUser = byUser
 exports.firstOf = firstOf
+
+/** With what fastify-plugin would set: hooks reach the whole instance, and Fastify checks its own version. */
+const plugin: typeof rateThrottle & Exports = Object.assign(rateThrottle, {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'ratethrottle',
+  [Symbol.for('plugin-meta')]: { name: 'ratethrottle', fastify: '5.x' },
+  ...(exports as Omit<Exports, 'default'>),
+  default: rateThrottle,
+})
+
+/** Types under the names that they have in the other adapters. */
+declare namespace plugin {
+  export type RateLimitExceeded = Exceeded
+  export type RequestRefused = Refused
+  export type RateThrottleHook = Hook
+  export type RateThrottleOptions = PluginOptions
+}
 
 export = plugin

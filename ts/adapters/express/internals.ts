@@ -183,15 +183,11 @@ class AppErrors {
     return this.#beyond.get(request) ?? parent ?? 'default'
   }
 
-  /** Whether an error that this middleware passes on may meet an error handler here. */
-  mayHandle(middleware: RequestHandler): boolean {
+  /** Whether an error that comes from outside, or from this middleware of the app, may meet an error handler here. */
+  mayHandle(middleware?: RequestHandler): boolean {
     const { hasErrorHandler, handles } = this.#look()
     // A middleware that is not found is in a router that is not found, which may have error handlers.
-    return hasErrorHandler || !handles.has(middleware)
-  }
-
-  get hasErrorHandler(): boolean {
-    return this.#look().hasErrorHandler
+    return hasErrorHandler || (middleware !== undefined && !handles.has(middleware))
   }
 
   /** Adds our own error handler behind all layers that the app has by now. */
