@@ -44,7 +44,7 @@ export function readDecision(allowed: boolean, { small, wide }: DecisionBuffer):
  * have it keep the numbers of all decisions as doubles, each allocated apart.
  */
 function readWide(allowed: boolean, wide: Float64Array): Decision {
-  const retryAfter = wide[5] as number
+  const retryAfterMs = wide[4] as number
   return {
     policy: wide[6] as number,
     allowed,
@@ -52,8 +52,8 @@ function readWide(allowed: boolean, wide: Float64Array): Decision {
     remaining: wide[1] as number,
     resetMs: wide[2] as number,
     limitResetMs: wide[3] as number,
-    retryAfterMs: wide[4] as number,
-    retryAfter: retryAfter === Number.POSITIVE_INFINITY ? undefined : retryAfter,
+    retryAfterMs,
+    retryAfter: retryAfterOf(retryAfterMs),
   }
 }
 

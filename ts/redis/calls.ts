@@ -1,10 +1,6 @@
 import type { Decision } from '../decision.ts'
-import {
-  type BreakerOwner,
-  CircuitBreaker,
-  type Deadlines,
-  type Waiting,
-} from '../remote/circuit-breaker.ts'
+import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
+import type { Deadlines, Waiting } from '../remote/deadlines.ts'
 import { StoreFailure, type StoreUser } from '../remote/failure.ts'
 import type { ScriptArgs } from './script/index.ts'
 

@@ -4,7 +4,7 @@ import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { LIMITER_OPTIONS } from '../options.ts'
 import type { Backend, Counters, Sharing } from '../remote/backend.ts'
-import { Deadlines } from '../remote/circuit-breaker.ts'
+import { Deadlines } from '../remote/deadlines.ts'
 import { type ResolvedRemoteOptions, resolveRemoteOptions } from '../remote/options.ts'
 import {
   countableLimits,

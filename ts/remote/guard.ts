@@ -1,5 +1,6 @@
 import { type StoreStatus, withTimeout } from '../limiter.ts'
-import { type BreakerOwner, CircuitBreaker, Deadlines } from './circuit-breaker.ts'
+import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
+import { Deadlines } from './deadlines.ts'
 import {
   type FailureReason,
   failureOf,

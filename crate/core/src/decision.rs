@@ -46,6 +46,16 @@ pub struct Decision {
     pub policy: usize,
 }
 
+impl Decision {
+    /// Whole seconds, rounded up, as the header `Retry-After` states them: waiting that long is enough. `None`
+    /// when no waiting is.
+    #[inline(always)]
+    #[must_use]
+    pub const fn retry_after_seconds(&self) -> Option<u64> {
+        if self.retry_ms == NEVER { None } else { Some(self.retry_ms.div_ceil(1_000)) }
+    }
+}
+
 /// What one of several limits says about a key, whichever of them decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LimitStatus {

@@ -110,7 +110,8 @@ impl<L> Handle<L> {
             reset_ms as i32,
             limit_reset_ms as i32,
             retry_ms as i32,
-            retry_ms.div_ceil(1_000) as i32,
+            // Less than 2^31 milliseconds: there is a time to wait.
+            decision.retry_after_seconds().unwrap_or_default() as i32,
             policy as i32,
             0,
         ]);
@@ -124,7 +125,7 @@ impl<L> Handle<L> {
             milliseconds(decision.reset_ms),
             milliseconds(decision.limit_reset_ms),
             milliseconds(decision.retry_ms),
-            seconds(decision.retry_ms),
+            decision.retry_after_seconds().map_or(f64::INFINITY, number),
             number(decision.policy as u64),
         ]);
         self.details.write_small([0, 0, 0, 0, 0, 0, 0, 1]);
@@ -183,9 +184,4 @@ pub(crate) const fn number(n: u64) -> f64 {
 #[inline(always)]
 pub(crate) const fn milliseconds(ms: u64) -> f64 {
     if ms == NEVER { f64::INFINITY } else { number(ms) }
-}
-
-/// Whole seconds, rounded up.
-const fn seconds(ms: u64) -> f64 {
-    if ms == NEVER { f64::INFINITY } else { number(ms.div_ceil(1_000)) }
 }

@@ -1,0 +1,87 @@
+/** A call whose caller waits for an answer. */
+export interface Waiting {
+  /** Whether the caller has its answer, or a failure. */
+  settled: boolean
+  /** `performance.now()` at which its time is up. */
+  readonly dueAt: number
+  /** Settles the call: time is up. */
+  expire(): void
+}
+
+/** Settled calls at the front of the list that are kept before they are removed. */
+const MAX_SETTLED = 1_024
+
+/**
+ * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
+ * next to no cost for each.
+ */
+export class Deadlines {
+  readonly #calls: Waiting[] = []
+  /** Index of the first call that may not be settled. */
+  #first = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param ms milliseconds from the start of a call */
+  constructor(readonly ms: number) {}
+
+  /**
+   * @param call due after `ms` from now, or a little earlier
+   * @param now `performance.now()`
+   */
+  add(call: Waiting, now: number): void {
+    this.#removeSettled()
+    const { dueAt } = call
+    let place = this.#calls.length
+    while (place > this.#first && (this.#calls[place - 1] as Waiting).dueAt > dueAt) place--
+    if (place === this.#calls.length) this.#calls.push(call)
+    else this.#calls.splice(place, 0, call)
+    if (place > this.#first && this.#timer !== undefined) return
+    clearTimeout(this.#timer)
+    this.#arm(Math.max(0, dueAt - now))
+  }
+
+  /** Expires every call. */
+  expireAll(): void {
+    for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
+    this.#first = 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** If the event loop was held up, answers lie unread in the socket when the timer fires. They are read first. */
+  readonly #wake = (): void => {
+    setImmediate(this.#expireDue)
+  }
+
+  readonly #expireDue = (): void => {
+    this.#timer = undefined
+    const now = performance.now()
+    while (this.#first < this.#calls.length) {
+      const call = this.#calls[this.#first] as Waiting
+      const leftMs = call.dueAt - now
+      if (!call.settled && leftMs > 0) {
+        this.#arm(leftMs)
+        break
+      }
+      this.#first++
+      if (!call.settled) call.expire()
+    }
+    this.#removeSettled()
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(this.#wake, Math.floor(ms))
+  }
+
+  /** Removes the settled calls at the front: answers come roughly in the order of the calls. */
+  #removeSettled(): void {
+    while (this.#calls[this.#first]?.settled === true) this.#first++
+    if (this.#first === this.#calls.length) {
+      this.#calls.length = 0
+      this.#first = 0
+    } else if (this.#first >= MAX_SETTLED) {
+      this.#calls.splice(0, this.#first)
+      this.#first = 0
+    }
+  }
+}
