@@ -112,6 +112,12 @@ export function optional<T>(read: Reader<T>): Reader<T | undefined> {
   return (value, name) => (value === undefined ? undefined : read(value, name))
 }
 
+/** Reads an option that is a function, if it is given. */
+export function optionalFunction<T>(value: unknown, name: string): T | undefined {
+  if (value === undefined || typeof value === 'function') return value as T | undefined
+  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
+}
+
 /** Each option with its reader. */
 export type Readers<T> = { readonly [Name in keyof T]: Reader<T[Name]> }
 

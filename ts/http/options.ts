@@ -11,6 +11,7 @@ import {
   invalid,
   oneOf,
   optional,
+  optionalFunction,
   ownOptions,
   type Readers,
   readEach,
@@ -154,14 +155,14 @@ export type ResolvedHttpOptions = ReadOptions & {
 /** Each option with its reader: the only list of their names. */
 const READERS: Readers<ReadOptions> = {
   limits: (value) => value as ReadOptions['limits'],
-  key: (value, name) => readFunction<KeyFunction<object>>(value, name) ?? byIp(),
+  key: (value, name) => optionalFunction<KeyFunction<object>>(value, name) ?? byIp(),
   cost: (value, name) =>
     typeof value === 'number'
       ? integer(value, name, 0, Number.MAX_SAFE_INTEGER)
-      : readFunction(value, name),
+      : optionalFunction(value, name),
   trust: optional(readTrust),
   methods: optional(readMethods),
-  skip: readFunction,
+  skip: optionalFunction,
   allow: optional(readRanges),
   deny: optional(readRanges),
   scope: optional((value, name) => text(value, name, 1, 100)),
@@ -177,12 +178,12 @@ const READERS: Readers<ReadOptions> = {
   status: (value, name) => integer(value ?? 429, name, 400, 599),
   message: optional((value, name) => text(value, name, 1, 1_000)),
   problem: (value = false, name) => boolean(value, name),
-  handler: readFunction,
+  handler: optionalFunction,
   dryRun: (value = false, name) => boolean(value, name),
-  onAdmit: readFunction,
-  onDeny: readFunction,
+  onAdmit: optionalFunction,
+  onDeny: optionalFunction,
   // A text is what to do when the store fails.
-  onError: (value, name) => (typeof value === 'string' ? undefined : readFunction(value, name)),
+  onError: (value, name) => (typeof value === 'string' ? undefined : optionalFunction(value, name)),
   onStoreError: optional(readOnError),
   storage: (value) => value as ReadOptions['storage'],
 }
@@ -190,11 +191,6 @@ const READERS: Readers<ReadOptions> = {
 const OF_LIMITER = LIMITER_OPTIONS.filter((name) => name !== 'shared' && name !== 'onMismatch')
 const OWN_OPTIONS = [...Object.keys(READERS), ...OF_LIMITER, 'onMismatch']
 const KNOWN = [...new Set([...OWN_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS])]
-
-function readFunction<T>(value: unknown, name: string): T | undefined {
-  if (value === undefined || typeof value === 'function') return value as T | undefined
-  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
-}
 
 /**
  * The options that are `options`' own, with `RATELIMIT_*` settings, also those of the environment, turned into the
