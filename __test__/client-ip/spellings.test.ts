@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addressKey, canonical, readPrefix, socketAddress } from '../../ts/client-ip/ip.ts'
+import { addressKey, canonical, readIpv6Prefix, socketAddress } from '../../ts/client-ip/ip.ts'
 import { randomFor } from '../fixtures/random.ts'
 
 /** Spelling and the key of its client; undefined for what is no address. */
@@ -200,8 +200,8 @@ describe('the key of an IPv6 address', () => {
   it.each([31, 129, 0, -64, 64.5, Number.NaN, Infinity])(
     'cannot have a prefix length of %s',
     (prefix) => {
-      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(RangeError)
-      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(
+      expect(() => readIpv6Prefix(prefix, 'ipv6Prefix')).toThrow(RangeError)
+      expect(() => readIpv6Prefix(prefix, 'ipv6Prefix')).toThrow(
         /^ipv6Prefix must be an integer from 32 to 128, got /,
       )
     },
@@ -210,7 +210,7 @@ describe('the key of an IPv6 address', () => {
   it.each(['64', null, undefined, 64n, {}, [64]])(
     'cannot have a prefix length of another type: %s',
     (prefix) => {
-      expect(() => readPrefix(prefix, 'ipv6Prefix')).toThrow(TypeError)
+      expect(() => readIpv6Prefix(prefix, 'ipv6Prefix')).toThrow(TypeError)
     },
   )
 })

@@ -62,7 +62,7 @@ export function socketAddress(remoteAddress: string): string {
  * one line owns at least 2^64 addresses: `2001:db8:1:2::/64`.
  *
  * @param canonicalAddress what {@link canonical} or {@link socketAddress} returned
- * @param prefix what {@link readPrefix} returned: bits that tell one IPv6 client from another. IPv4 is never
+ * @param prefix what {@link readIpv6Prefix} returned: bits that tell one IPv6 client from another. IPv4 is never
  * masked. Default: 64
  */
 export function addressKey(canonicalAddress: string, prefix = 64): string {
@@ -71,7 +71,7 @@ export function addressKey(canonicalAddress: string, prefix = 64): string {
 }
 
 /** Checks a prefix for {@link addressKey}: an integer from 32 to 128. */
-export function readPrefix(value: unknown, name: string): number {
+export function readIpv6Prefix(value: unknown, name: string): number {
   return integer(value, name, 32, 128)
 }
 

@@ -1,4 +1,4 @@
-import { addressKey, readPrefix } from '../client-ip/ip.ts'
+import { addressKey, readIpv6Prefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import { andThen, andThenAll, type MaybePromise, toPromise } from '../limiter.ts'
 import { invalid, oneOf, ownOptions } from '../validate.ts'
@@ -64,7 +64,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Counts by client address: IPv4 as it is, IPv6 by network. */
 export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Request> {
   const { trust: input, ipv6 } = ownOptions(options, ['trust', 'ipv6'])
-  const bits = ipv6 === undefined ? undefined : readPrefix(ipv6, 'ipv6')
+  const bits = ipv6 === undefined ? undefined : readIpv6Prefix(ipv6, 'ipv6')
   const trust = input === undefined ? undefined : readTrust(input, 'trust')
   return (request, context) => {
     const client = context.client(request, trust)

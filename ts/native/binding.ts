@@ -92,7 +92,7 @@ const DETACHED = 2
 type Watchable = Pick<Native, 'close' | 'renew' | 'stats' | 'wide'>
 
 /** The options of a limiter that say who shares it. */
-type Sharing = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
+type AttachOptions = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
 
 /**
  * Opens a native limiter. One that processes share is watched until `close` is called or `handleOf` is garbage.
@@ -104,7 +104,7 @@ type Sharing = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
 export function openWatched<O extends object, N extends Watchable>(
   open: (options: O & { name?: string; shared?: boolean }) => N,
   options: O,
-  { name, shared, onMismatch }: Sharing,
+  { name, shared, onMismatch }: AttachOptions,
   handleOf: (native: N) => object,
   onReattached: () => void,
 ): { readonly native: N; readonly close: () => void } {

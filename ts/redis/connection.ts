@@ -3,7 +3,7 @@ import type { StoreStatus } from '../limiter.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import { invalid } from '../validate.ts'
 import { type EarlyCall, type RedisUser, ScriptCall, type Server, StartUp } from './calls.ts'
-import { failureOf, isScriptLost } from './failure.ts'
+import { isScriptLost, redisFailure } from './failure.ts'
 import {
   connect,
   duplicate,
@@ -171,7 +171,7 @@ export class Connection {
       (error: unknown) => {
         const isLost = !isText && !call.settled && isScriptLost(error)
         if (isLost) this.#send(call, server, performance.now(), true)
-        else call.fail(failureOf(error))
+        else call.fail(redisFailure(error))
       },
     )
   }

@@ -78,7 +78,7 @@ const INNER_WORD =
   /(?:^|[:"] ?|-|because |error: )(OOM|READONLY|MISCONF|NOREPLICAS|NOPERM|MASTERDOWN|NOAUTH|WRONGPASS)\b/
 
 /** What an error of ioredis means. An error that is not known is taken for a broken connection. */
-export function failureOf(error: unknown): StoreFailure {
+export function redisFailure(error: unknown): StoreFailure {
   if (error instanceof StoreFailure) return error
   if (!(error instanceof Error)) return new StoreFailure('disconnected')
   const { message } = error
@@ -96,7 +96,7 @@ export function failureOf(error: unknown): StoreFailure {
 
 /** What it means that Redis did not do a step of the handshake. ioredis goes on without it. */
 export function failureAt(step: string, error: unknown): StoreFailure {
-  const { kind, reason, detail } = failureOf(error)
+  const { kind, reason, detail } = redisFailure(error)
   const named = reason === 'refused' ? step : reason
   return failure(kind, named, `${detail} at ${step}`.trim())
 }
@@ -163,7 +163,7 @@ export class Diagnosis {
 
   hear(error: Error & { readonly lastNodeError?: unknown }): void {
     this.#isMute = false
-    const failure = failureOf(error.lastNodeError ?? error)
+    const failure = redisFailure(error.lastNodeError ?? error)
     // The host was reached, so it is TLS that got no reply.
     const isTls = failure.reason === 'ETIMEDOUT' && this.#isReached
     this.#heard = isTls ? new StoreFailure('disconnected', TLS_TIMEOUT) : failure
@@ -188,7 +188,7 @@ export class Diagnosis {
   /** ioredis does not report why it cannot reach a Sentinel. */
   async #hearSentinel(error: Error): Promise<void> {
     const [sentinel] = this.#connection.options.sentinels ?? []
-    const isKnown = failureOf(error).reason !== 'disconnected'
+    const isKnown = redisFailure(error).reason !== 'disconnected'
     if (isKnown || sentinel === undefined) this.hear(error)
     else if (!this.#isAskingSentinel) {
       this.#isAskingSentinel = true
@@ -211,7 +211,7 @@ function whyUnreachable(sentinel: object): Promise<StoreFailure> {
       socket.destroy()
       resolve(failure)
     }
-    socket.on('error', (error) => end(failureOf(error)))
+    socket.on('error', (error) => end(redisFailure(error)))
     socket.on('timeout', () => end(new StoreFailure('disconnected', 'ETIMEDOUT')))
     socket.on('connect', () => end(new StoreFailure('disconnected', 'hangup')))
   })

@@ -3,9 +3,9 @@ import { withTimeout } from '../limiter.ts'
 import type { Sharing } from '../remote/backend.ts'
 import { type Share, StoreFailure } from '../remote/failure.ts'
 import type { ClockOffset, Server } from './calls.ts'
-import { failureOf, timedOut } from './failure.ts'
+import { redisFailure, timedOut } from './failure.ts'
 import type { RedisConnection } from './ioredis.ts'
-import { sharedName } from './key.ts'
+import { serverWideName } from './key.ts'
 import { readNumbers, runScript, type Script, scriptOf } from './script/index.ts'
 
 const HEARTBEAT_MS = 2_000
@@ -194,7 +194,7 @@ export class Heartbeats {
       const server = this.#serverOf(count.name)
       if (!server.isAvailable || count.dueAt > performance.now()) continue
       await withTimeout(this.#send(count), TIMEOUT_MS, timedOut).catch((error: unknown) => {
-        server.callFailed(failureOf(error), count.name, TIMEOUT_MS)
+        server.callFailed(redisFailure(error), count.name, TIMEOUT_MS)
       })
     }
   }
@@ -214,7 +214,7 @@ class ProcessCount {
   #newUntil = 0
 
   constructor(prefix: string) {
-    this.name = sharedName(prefix, 'processes')
+    this.name = serverWideName(prefix, 'processes')
   }
 
   join(limits: string, heartbeats: Heartbeats): ProcessGroup {

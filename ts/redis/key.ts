@@ -28,7 +28,7 @@ export const REDIS_OPTIONS: readonly string[] = ['keyPrefix', ...REMOTE_OPTIONS]
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
 export function checkRedisOptions(options: RedisOptions): void {
-  readPrefix(options.keyPrefix)
+  readKeyPrefix(options.keyPrefix)
   readRemoteSettings(options)
 }
 
@@ -38,7 +38,7 @@ export function checkRedisOptions(options: RedisOptions): void {
  * Different keys have different names, lone surrogates included. The only braces are those around the key, so
  * Redis Cluster puts everything that belongs to a key into one slot.
  *
- * @param prefix as {@link readPrefix} returns it
+ * @param prefix as {@link readKeyPrefix} returns it
  */
 export function namer(prefix: string, name: string, policyHash: string): (key: string) => string {
   const before = `${prefix}${groupOf(name, policyHash)}:{`
@@ -51,7 +51,7 @@ export function groupOf(name: string, policyHash: string): string {
 }
 
 /** The name of a state that does not belong to one key. */
-export function sharedName(prefix: string, what: string): string {
+export function serverWideName(prefix: string, what: string): string {
   return `${prefix}{${what}}`
 }
 
@@ -67,7 +67,7 @@ export function siblingName(name: string, word: string): string {
  * @throws TypeError or RangeError with code INVALID_OPTION unless it is a string of at most 256 characters
  * without braces: the first brace of a name decides on its slot
  */
-export function readPrefix(value: unknown = 'ratethrottle:'): string {
+export function readKeyPrefix(value: unknown = 'ratethrottle:'): string {
   const prefix = text(value, 'keyPrefix', 0, MAX_PREFIX_LENGTH)
   if (!/[{}]/.test(prefix)) return prefix
   throw invalid(RangeError, 'INVALID_OPTION', 'keyPrefix', 'a string without { and }', prefix)

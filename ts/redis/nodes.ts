@@ -3,7 +3,7 @@ import type { BreakerOwner } from '../remote/circuit-breaker.ts'
 import { OutageReporter, publish, StoreFailure, type StoreUser } from '../remote/failure.ts'
 import { shortestRoundTrip } from '../remote/guard.ts'
 import { Server } from './calls.ts'
-import { Diagnosis, failureAt, failureOf, HINTS, timedOut } from './failure.ts'
+import { Diagnosis, failureAt, HINTS, redisFailure, timedOut } from './failure.ts'
 import { beat, Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { siblingName, slotOf } from './key.ts'
@@ -122,7 +122,7 @@ export class Nodes implements BreakerOwner {
       // A reply on an old connection proves nothing about the current one.
       if (this.#connection.stream === stream) return tookMs
     } catch (error) {
-      const failure = failureOf(error)
+      const failure = redisFailure(error)
       const { kind, reason } = failure
       if (kind !== 'disconnected') this.#diagnosis.answered()
       if (kind === 'timeout' || reason === 'READONLY') this.#reconnect(server)
@@ -230,7 +230,7 @@ export class Nodes implements BreakerOwner {
 
 /** Ignores a failure unless the other servers of the cluster would fail in the same way. */
 function ifLasting(error: unknown): void {
-  const failure = failureOf(error)
+  const failure = redisFailure(error)
   if (failure.isLasting) throw failure
 }
 

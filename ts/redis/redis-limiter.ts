@@ -16,7 +16,7 @@ import { invalid, ownOptions, withCode } from '../validate.ts'
 import type { RedisUser } from './calls.ts'
 import { type Connection, type RedisStorage, storageOf } from './connection.ts'
 import { isClient, type RedisClient } from './ioredis.ts'
-import { groupOf, namer, REDIS_OPTIONS, type RedisOptions, readPrefix } from './key.ts'
+import { groupOf, namer, REDIS_OPTIONS, type RedisOptions, readKeyPrefix } from './key.ts'
 import { fixedKind, type Kind, type ScriptArgs, variableKind } from './script/index.ts'
 
 /** Options of a `RedisLimiter`. Exactly one of `url`, `client` and `storage` says where Redis is. */
@@ -64,7 +64,7 @@ export class RedisLimiter<const L extends LimitInput = LimitInput>
    */
   constructor(limits: CheckedLimits<L>, options: RedisLimiterOptions) {
     const parsed = readLimits(limits)
-    const resolved = resolveOptions(options)
+    const resolved = resolveRedisOptions(options)
     const counted = countableLimits(parsed, resolved)
     super(counted, resolved, new RedisBackend(resolved, fixedKind(counted, resolved)))
     this.storage = resolved.storage
@@ -79,7 +79,7 @@ export class RedisVariableLimiter extends RemoteVariableLimiter {
    * @throws TypeError or RangeError that names the option; Error with code MISSING_IOREDIS
    */
   constructor(options: RedisLimiterOptions) {
-    const resolved = resolveOptions(options)
+    const resolved = resolveRedisOptions(options)
     super(resolved, new RedisBackend(resolved, variableKind(resolved)))
   }
 }
@@ -93,10 +93,10 @@ interface ResolvedRedisOptions extends ResolvedRemoteOptions {
 }
 
 /** Checks options and fills in the defaults. Each is read once; unknown ones throw. */
-function resolveOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
+function resolveRedisOptions(options: RedisLimiterOptions): ResolvedRedisOptions {
   const own = ownOptions(options, [...LIMITER_OPTIONS, ...REDIS_OPTIONS, ...WHERE])
   const resolved = resolveRemoteOptions(own, ['keyPrefix', ...WHERE])
-  return { ...resolved, keyPrefix: readPrefix(own.keyPrefix), storage: readStorage(own) }
+  return { ...resolved, keyPrefix: readKeyPrefix(own.keyPrefix), storage: readStorage(own) }
 }
 
 function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorage {
