@@ -21,7 +21,7 @@ import type { Key } from './key-functions.ts'
 import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
 import { nextLimiterName, type RequestLimits } from './request-limits.ts'
-import { answer, deny, headersOf, markOf, type Outcome, type Refusal } from './response.ts'
+import { answer, deny, headersOf, type Outcome, type Refusal } from './response.ts'
 
 /**
  * Limits the requests of a server. It knows no framework.
@@ -252,7 +252,9 @@ export class HttpLimiter implements Controls {
 
   /** A header that every limited response has, if any: a response without it was made without its headers. */
   get mark(): string | undefined {
-    return markOf(this.#context.options)
+    const { headers, dryRun } = this.#context.options
+    if (headers === false || dryRun) return undefined
+    return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
   }
 
   /** The headers of a request's response, for one that was made without them. */

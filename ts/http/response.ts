@@ -6,7 +6,6 @@ import type { LimiterContext } from './charge.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
 import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
 import { discardBody, mustClose } from './node.ts'
-import type { ResolvedHttpOptions } from './options.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
 export type Refusal = Denial | RequestRefused
@@ -116,12 +115,6 @@ function problemOf(denial: Denial): string {
 
 function waitMessage({ record }: Denial): string {
   return retryMessage(record.decision.retryAfter ?? Number.POSITIVE_INFINITY)
-}
-
-/** A header that {@link showHeaders} sets on every response, if any. */
-export function markOf({ headers, dryRun }: ResolvedHttpOptions): string | undefined {
-  if (headers === false || dryRun) return undefined
-  return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
 }
 
 /**
