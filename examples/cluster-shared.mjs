@@ -1,4 +1,5 @@
-// One exact limit for all processes of a host, with nothing to install: node examples/cluster-shared.mjs
+// One exact limit for all processes of a host, without a server for counters. Run it in a checkout, or with
+// the packages fastify and ratethrottle installed: node node_modules/ratethrottle/examples/cluster-shared.mjs
 //
 // A Node cluster with a process for each core serves a route that is limited to 1,000 requests an hour. The
 // primary sends it more than that, over real connections, and counts what was answered.

@@ -1,5 +1,5 @@
 // Four workers of node:cluster, one port, one Redis, one limit: exactly the limit is admitted by all of them
-// together. npm start needs no server; this one does: node examples/cluster.mjs redis://127.0.0.1:6379/0
+// together. It needs a Redis, and the packages fastify and ioredis: node examples/cluster.mjs redis://127.0.0.1:6379/0
 import cluster from 'node:cluster'
 import { Agent, request } from 'node:http'
 import Fastify from 'fastify'

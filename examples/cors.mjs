@@ -1,4 +1,4 @@
-// An API for the pages of another site. Run it: PORT=3000 node examples/cors.mjs
+// An API for the pages of another site. Needs hono and @hono/node-server. Run it: PORT=3000 node examples/cors.mjs
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'

@@ -66,6 +66,8 @@ function userOf(request: Request): string | undefined {
   return name !== undefined && USERS.has(name) ? name : undefined
 }
 
-if (require.main === module) {
-  buildService().listen(3000)
+// As a program, CommonJS or ES module, by the name of this file: PORT=3000 node express.js
+if (/\bexpress\.[cm]?[jt]s$/.test(process.argv[1] ?? '')) {
+  const { PORT = 3000 } = process.env
+  buildService().listen(Number(PORT))
 }

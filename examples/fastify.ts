@@ -54,6 +54,8 @@ function userOf(request: FastifyRequest): string | undefined {
   return name !== undefined && USERS.has(name) ? name : undefined
 }
 
-if (require.main === module) {
-  void buildService().then((app) => app.listen({ port: 3000 }))
+// As a program, CommonJS or ES module, by the name of this file: PORT=3000 node fastify.js
+if (/\bfastify\.[cm]?[jt]s$/.test(process.argv[1] ?? '')) {
+  const { PORT = 3000 } = process.env
+  void buildService().then((app) => app.listen({ port: Number(PORT) }))
 }

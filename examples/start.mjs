@@ -1,4 +1,4 @@
-// npm start: serves the example, sends itself a burst of real requests and shows what came of it.
+// npm start, in a checkout: serves the example, sends itself a burst of real requests and shows what came of it.
 import { request } from 'node:http'
 import { parseArgs } from 'node:util'
 import { RateLimiter } from 'ratethrottle'

@@ -123,3 +123,21 @@ it.skipIf(!mayUnshare())('shared list makes no directory where nothing is shared
   const { stdout } = await exec('unshare', [where, 'sh', '-c', look, process.execPath, MAIN])
   expect(stdout).toBe('nothing is shared\n')
 })
+
+it.skipIf(!mayUnshare())(
+  'shared prune removes what cannot be used, and nothing in use',
+  async () => {
+    const program = join(ROOT, '__test__/cli/prune.cjs')
+    const commands = 'mount -t tmpfs none /dev/shm && "$0" "$1" "$2" && "$0" "$2" shared list'
+    const where = process.geteuid?.() === 0 ? '-m' : '-rm'
+    const words = [where, 'sh', '-c', commands, process.execPath, program, MAIN]
+    const { stdout } = await exec('unshare', words)
+    const [first, second, nothing, afterwards, ...list] = stdout.split('\n')
+    const [kept, removed] = [first, second].sort()
+    expect(kept).toMatch(/^kept "v\d+-[\w-]+": used by \d+$/)
+    expect(removed).toBe('removed "odd": its mode is 0644, not 0600')
+    expect(nothing).toBe(kept)
+    expect(afterwards).toMatch(/^removed "v\d+-[\w-]+": its mode is 0644, not 0600$/)
+    expect(list.map((line) => line.split(' ')[0])).toEqual(['name', '"good"', ''])
+  },
+)

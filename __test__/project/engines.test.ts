@@ -49,3 +49,11 @@ test('npm ci prints no warning on the versions of Node that README names', () =>
   })
   expect(unfit).toEqual([])
 })
+
+test('README names the versions of Node that "engines" has', () => {
+  const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } }
+  const said = /Node ([\d.]+) and later of \d+, or ([\d.]+) and later/.exec(
+    read('README.md').replaceAll(/\s+/g, ' '),
+  )
+  expect(`^${said?.[1]}.0 || >=${said?.[2]}.0`).toBe(engines.node)
+})

@@ -44,7 +44,10 @@ function checkLibc(folder, isWhole) {
   console.error(`release: ${message}; the workflow builds with an older one`)
 }
 
-/** The package asks for all platforms' packages, in its own version; npm installs the one that fits. */
+/**
+ * The package asks for all platforms' packages, in its own version; npm installs the one that fits. It has no
+ * script "prepare", which builds a checkout: npm never runs it for users, but some versions warn of it.
+ */
 function writeManifest(folder, platforms) {
   const path = join(folder, 'package.json')
   const manifest = JSON.parse(readFileSync(path, 'utf8'))
@@ -57,6 +60,7 @@ function writeManifest(folder, platforms) {
   }
   const names = platforms.map((name) => `${manifest.name}-${name}`)
   manifest.optionalDependencies = Object.fromEntries(names.map((name) => [name, manifest.version]))
+  delete manifest.scripts?.prepare
   writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`)
 }
 

@@ -1,16 +1,17 @@
 #!/usr/bin/env node
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { type SharedEntry, sharedList, sharedRemove } from '../native/binding.ts'
 import { printable } from '../validate.ts'
 
-const USAGE = `Usage: ratethrottle shared list | show <name> | remove <name>
+const USAGE = `Usage: ratethrottle shared list | show <name> | remove <name> | prune
 
 Shows the limiters that processes of this user share on this host.
 
   list            one line for each limiter: its limits, its processes, how full it is
   show <name>     everything about one limiter
   remove <name>   deletes a limiter, given its name or the name of its file, unless processes use it
+  prune           deletes files that are not to be trusted or of another version, unless processes use them
 
   --json          prints list and show as JSON
   --help          prints this text
@@ -50,6 +51,7 @@ function commandOf(words: string[], json: boolean): (() => string) | undefined {
     if (verb === 'list' && name === undefined) return () => list(json)
     if (verb === 'show' && name !== undefined) return () => show(name, json)
     if (verb === 'remove' && name !== undefined) return () => remove(name)
+    if (verb === 'prune' && name === undefined) return prune
   }
   return usageError(`unknown command ${printable(words.join(' '))}`)
 }
@@ -82,6 +84,22 @@ function remove(name: string): string {
   const found = named(name)
   for (const { file } of found) sharedRemove(file)
   return found.map(({ file }) => `removed ${printable(file)}\n`).join('')
+}
+
+/** Removes the files that this version cannot use, unless processes have mapped them. */
+function prune(): string {
+  const unusable = sharedList().filter(({ table }) => table === undefined)
+  const lines = unusable.map(({ file, flaw }) => {
+    try {
+      const pids = attachedTo(statSync(`/dev/shm/ratethrottle-${process.geteuid?.()}/${file}`).ino)
+      if (pids.length > 0) return `kept ${printable(file)}: used by ${pids.join(' ')}\n`
+      sharedRemove(file)
+      return `removed ${printable(file)}: ${flaw}\n`
+    } catch (error) {
+      return `kept ${printable(file)}: ${ascii(error instanceof Error ? error.message : '')}\n`
+    }
+  })
+  return lines.join('') || 'nothing to remove\n'
 }
 
 function named(name: string): SharedEntry[] {
