@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path/posix'
 import { expect, test } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
@@ -27,6 +27,17 @@ const named = (found: readonly Link[]) => found.map(({ page, target }) => `${pag
 test('every relative link leads to a file of the repository', () => {
   expect(links.length).toBeGreaterThan(20)
   expect(named(links.filter(({ path }) => !existsSync(join(ROOT, path))))).toEqual([])
+})
+
+test('every path that ARCHITECTURE.md and CONTRIBUTING.md name is there', () => {
+  const texts = ['ARCHITECTURE.md', 'CONTRIBUTING.md'].map((file) =>
+    readFileSync(join(ROOT, file), 'utf8'),
+  )
+  const paths = texts.flatMap((text) =>
+    text.match(/(?:ts|crate|docs|examples|scripts|__test__)\/[\w./-]*\w\/?/g),
+  )
+  expect(paths.length).toBeGreaterThan(40)
+  expect(paths.filter((path) => path === null || !existsSync(join(ROOT, path)))).toEqual([])
 })
 
 test('a link to a folder names the page in it', () => {
