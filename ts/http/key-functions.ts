@@ -76,7 +76,9 @@ export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Re
 /**
  * Counts by user id, where `id` finds one: `byUser((req) => req.user?.id)`.
  *
- * The keys start with `user:`, so that a user named like an address is not counted as that address.
+ * The keys start with `user:`, so that a user named like an address is not counted as that address. Return the
+ * text that finds the account, `String(req.body.email ?? '')`: a field of a body may be an array, which is no key
+ * and would count by address.
  */
 export function byUser<Request>(
   id: (request: Request) => Key | PromiseLike<Key>,
