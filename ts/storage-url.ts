@@ -160,7 +160,8 @@ export function withSettings<T extends object>(
   const found: Record<string, unknown> = Object.assign(Object.create(null), options)
   for (const [name, [option, read]] of Object.entries(SETTING_READERS)) {
     // An empty variable counts as not set, as in shells and compose files.
-    const { [name]: setting = environment[name] || undefined } = found
+    const variable = Object.hasOwn(environment, name) ? environment[name] : undefined
+    const { [name]: setting = variable || undefined } = found
     delete found[name]
     if (setting === undefined) continue
     const value = read(setting, name)

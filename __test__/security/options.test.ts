@@ -117,6 +117,7 @@ const POLLUTED: Readonly<Record<string, unknown>> = {
   headers: false,
   countWhen: () => false,
   rateLimit: false,
+  RATELIMIT_STRATEGY: 'none',
   'x-forwarded-for': '1.2.3.4',
 }
 
