@@ -47,19 +47,21 @@ export class WaitQueue<T, Limits> {
   readonly #lines = new Map<string, Line<T, Limits>>()
   readonly #turns: Agenda<Line<T, Limits>>
   readonly #deadlines: Agenda<Waiter<T, Limits>>
-  #size = 0
+  /** How many callers wait, here and in queues with the same room. */
+  readonly #room: { taken: number }
 
   constructor(source: Source<T, Limits>, options: QueueOptions) {
     this.#source = source
     this.#clock = withTimers(options.clock)
     this.#options = options
+    this.#room = options.room ?? { taken: 0 }
     this.#turns = new Agenda(this.#clock, (line) => this.#serve(line))
     this.#deadlines = new Agenda(this.#clock, (waiter) => this.#expire(waiter))
   }
 
   /** How many callers wait. */
   get size(): number {
-    return this.#size
+    return this.#room.taken
   }
 
   /** For how many keys callers wait. */
@@ -148,7 +150,7 @@ export class WaitQueue<T, Limits> {
       }
       line.limits = limits
       line.push(waiter)
-      this.#size++
+      this.#room.taken++
       this.#deadlines.put(waiter, waiter.deadline)
       waiter.stopWatching = caller?.watch(() => {
         if (waiter.isWaiting) this.#refuse(waiter, 'gone')
@@ -168,7 +170,7 @@ export class WaitQueue<T, Limits> {
     const place = line.size > 0 ? line.laterAt + line.later.placeMs(line.units, cost) : own
     if (!isInTime(Math.max(own, place), deadline)) return 'late'
     if (line.size >= this.#options.maxWaitersPerKey) return 'crowded-key'
-    return this.#size >= this.#options.maxWaiters ? 'crowded' : undefined
+    return this.#room.taken >= this.#options.maxWaiters ? 'crowded' : undefined
   }
 
   /** Admits from the head of the line for as long as the limits do, then waits for the next turn. */
@@ -266,7 +268,7 @@ export class WaitQueue<T, Limits> {
   #remove(waiter: Waiter<T, Limits>): Waiter<T, Limits> {
     const { line } = waiter
     line.drop(waiter)
-    this.#size--
+    this.#room.taken--
     this.#deadlines.remove(waiter)
     waiter.stopWatching?.()
     if (line.head === undefined) {

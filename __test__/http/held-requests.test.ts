@@ -84,6 +84,32 @@ test('a unit that time has freed wakes one waiting request', async () => {
   expect(after - before).toBeLessThan(250)
 })
 
+test('a request that waits under one limit is not admitted under another limit of its key', async () => {
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const options = {
+    limits: ({ url }: { url: string }) => (url === '/other' ? '100/hour' : '1/hour'),
+    algorithm: 'fixed-window',
+    countWhen: 'failure',
+  } as const
+  const { ask, runs } = await serve('node:http', options, async (path) => {
+    if (path === '/login') await released
+    return 401
+  })
+  const first = ask('/login')
+  await until(() => runs() === 1)
+  const second = ask('/login')
+  await sleep(100)
+  const other = await Promise.race([ask('/other').then(({ status }) => status), sleep(2_000, 0)])
+  release()
+  expect((await first).status).toBe(401)
+  expect((await second).status).toBe(429)
+  expect(runs()).toBe(2)
+  expect(other).toBe(401)
+})
+
 test('a dry run does not wait for the outcome of another request', async () => {
   let release = () => {}
   const released = new Promise<void>((resolve) => {

@@ -1,6 +1,13 @@
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
-import { type Caller, Later, Refused, type WaitResult } from '../wait-queue/line.ts'
+import {
+  type Caller,
+  Later,
+  type QueueOptions,
+  Refused,
+  type Source,
+  type WaitResult,
+} from '../wait-queue/line.ts'
 import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -55,22 +62,22 @@ const GROWTH = 1.5
  */
 export class ProvisionalCharges {
   readonly #options: ProvisionalOptions
-  readonly #queue: WaitQueue<Charged, RequestLimits>
+  readonly #queueOptions: QueueOptions
+  /** One for each of different limits: a request that waits under one must not be admitted under another. */
+  readonly #queues = new WeakMap<RequestLimits, WaitQueue<Charged, RequestLimits>>()
+  readonly #source: Source<Charged, RequestLimits> = {
+    ask: (limits, key, cost, pauses) => this.#ask({ limits, key, cost, pauses }),
+    peek: ({ limiter }, key, cost) => limiter.peek(key, cost),
+    aged: (_, denial) => denial,
+    giveBack: (_, __, ___, { decision, settle }) => {
+      ignoreFailure(settle?.(false))
+      return decision
+    },
+  }
 
   constructor(options: ProvisionalOptions) {
     this.#options = options
-    this.#queue = new WaitQueue<Charged, RequestLimits>(
-      {
-        ask: (limits, key, cost, pauses) => this.#ask({ limits, key, cost, pauses }),
-        peek: ({ limiter }, key, cost) => limiter.peek(key, cost),
-        aged: (_, denial) => denial,
-        giveBack: (_, __, ___, { decision, settle }) => {
-          ignoreFailure(settle?.(false))
-          return decision
-        },
-      },
-      { ...options, clock: undefined },
-    )
+    this.#queueOptions = { ...options, clock: undefined, room: { taken: 0 } }
   }
 
   /** Charges a request, which waits if need be. If its client leaves meanwhile, nothing is charged. */
@@ -80,12 +87,13 @@ export class ProvisionalCharges {
     cost: number | undefined,
     client: Caller,
   ): MaybePromise<Charged> {
-    const queue = this.#queue
+    const queue = this.#queues.get(limits) ?? new WaitQueue(this.#source, this.#queueOptions)
+    this.#queues.set(limits, queue)
     const joined = queue.join(limits, key, cost ?? 1, this.#options.maxWaitMs, client)
     if (!(joined instanceof Promise)) return chargedOf(joined)
     limits.held.addQueue(queue)
     const removeIfEmpty = (): void => {
-      if (queue.size === 0) limits.held.removeQueue(queue)
+      if (queue.keys === 0) limits.held.removeQueue(queue)
     }
     return joined.then(chargedOf).finally(removeIfEmpty)
   }

@@ -51,8 +51,10 @@ export class Later {
   ) {}
 }
 
-/** How many callers may wait, and by which clock. */
-export type QueueOptions = Pick<ResolvedOptions, 'clock' | 'maxWaitersPerKey' | 'maxWaiters'>
+/** How many callers may wait, and by which clock. Queues with one `room` have `maxWaiters` in common. */
+export type QueueOptions = Pick<ResolvedOptions, 'clock' | 'maxWaitersPerKey' | 'maxWaiters'> & {
+  readonly room?: { taken: number } | undefined
+}
 
 /**
  * What a queue asks for its callers. Answers at once where the counters are in this process.
