@@ -1,17 +1,7 @@
 import type { Clock } from './clock.ts'
 import { type Limit, ownBurst } from './limit/limit.ts'
 import { readDuration } from './limit/parse.ts'
-import {
-  boolean,
-  integer,
-  invalid,
-  oneOf,
-  optional,
-  type Readers,
-  readOptions,
-  text,
-  withCode,
-} from './validate.ts'
+import * as validate from './validate.ts'
 
 export const ALGORITHMS = [
   'token-bucket',
@@ -102,17 +92,17 @@ type ReadOptions = Omit<ResolvedOptions, 'blockForMs' | 'onMismatch'> & {
 }
 
 /** Each option with its reader: the only list of their names. */
-const READERS: Readers<ReadOptions> = {
+const READERS: validate.Readers<ReadOptions> = {
   algorithm: (value = 'token-bucket', name) => readAlgorithm(value, name),
-  burst: optional((value, name) => integer(value, name, 1, MAX_BURST)),
+  burst: validate.optional((value, name) => validate.integer(value, name, 1, MAX_BURST)),
   blockFor: (value = 0, name) => (value === 0 ? 0 : readDuration(value, name)),
-  capacity: optional((value, name) => integer(value, name, 1, MAX_CAPACITY)),
-  name: optional((value, name) => text(value, name, 1, MAX_NAME_LENGTH)),
-  shared: (value = false, name) => boolean(value, name),
-  onMismatch: optional((value, name) => oneOf(value, name, ['error', 'private'])),
-  clock: optional(readClock),
-  maxWaitersPerKey: (value, name) => integer(value ?? 1_000, name, 1, MAX_WAITERS),
-  maxWaiters: (value, name) => integer(value ?? 10_000, name, 1, MAX_WAITERS),
+  capacity: validate.optional((value, name) => validate.integer(value, name, 1, MAX_CAPACITY)),
+  name: validate.optional((value, name) => validate.text(value, name, 1, MAX_NAME_LENGTH)),
+  shared: (value = false, name) => validate.boolean(value, name),
+  onMismatch: validate.optional((value, name) => validate.oneOf(value, name, ['error', 'private'])),
+  clock: validate.optional(readClock),
+  maxWaitersPerKey: (value, name) => validate.integer(value ?? 1_000, name, 1, MAX_WAITERS),
+  maxWaiters: (value, name) => validate.integer(value ?? 10_000, name, 1, MAX_WAITERS),
 }
 
 /** Names of the options of every limiter. */
@@ -123,7 +113,11 @@ export const LIMITER_OPTIONS: readonly string[] = Object.keys(READERS)
  * misspelt `blockFor` that does nothing is worse than a start that fails.
  */
 export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
-  const { blockFor: blockForMs, onMismatch, ...rest } = readOptions<ReadOptions>(options, READERS)
+  const {
+    blockFor: blockForMs,
+    onMismatch,
+    ...rest
+  } = validate.readOptions<ReadOptions>(options, READERS)
   const { shared, name, clock } = rest
   if (shared && name === undefined) throw optionError('shared: true requires name')
   if (shared && clock !== undefined) {
@@ -134,7 +128,7 @@ export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
 }
 
 function optionError(message: string): Error {
-  return withCode(new TypeError(message), 'INVALID_OPTION')
+  return validate.withCode(new TypeError(message), 'INVALID_OPTION')
 }
 
 /** @param name what the value was given as */
@@ -143,7 +137,7 @@ export function readAlgorithm(value: unknown, name: string): Algorithm {
   if (spelled === 'sliding-counter') return 'sliding-window'
   const known = ALGORITHMS.find((algorithm) => algorithm === spelled)
   if (known !== undefined) return known
-  throw invalid('string', 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
+  throw validate.invalid('string', 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
 }
 
 function readClock(value: unknown, name: string): Clock {
@@ -151,11 +145,17 @@ function readClock(value: unknown, name: string): Clock {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
   if (!isObject || !('now' in value) || typeof value.now !== 'function') {
     const accepted = 'an object with now(): number in milliseconds'
-    throw invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
+    throw validate.invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
   }
   if ('setTimer' in value && !['function', 'undefined'].includes(typeof value.setTimer)) {
     const accepted = 'a function, or absent'
-    throw invalid(TypeError, 'INVALID_OPTION', `${name}.setTimer`, accepted, value.setTimer)
+    throw validate.invalid(
+      TypeError,
+      'INVALID_OPTION',
+      `${name}.setTimer`,
+      accepted,
+      value.setTimer,
+    )
   }
   return value as Clock
 }
@@ -194,5 +194,5 @@ export function shortestOf(limits: readonly Limit[]): number {
 }
 
 function burstError(name: string, accepted: string, value: unknown): Error {
-  return invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
+  return validate.invalid(RangeError, 'INVALID_OPTION', name, accepted, value)
 }

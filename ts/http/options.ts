@@ -5,18 +5,7 @@ import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { readDuration } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
 import { isLimiter, SETTINGS, type Settings, withSettings } from '../storage-url.ts'
-import {
-  boolean,
-  integer,
-  invalid,
-  oneOf,
-  optional,
-  optionalFunction,
-  ownOptions,
-  type Readers,
-  readEach,
-  text,
-} from '../validate.ts'
+import * as validate from '../validate.ts'
 import type { KeyErrorPolicy, MissingKey } from './client.ts'
 import {
   type Counts,
@@ -153,38 +142,39 @@ export type ResolvedHttpOptions = ReadOptions & {
 }
 
 /** Each option with its reader: the only list of their names. */
-const READERS: Readers<ReadOptions> = {
+const READERS: validate.Readers<ReadOptions> = {
   limits: (value) => value as ReadOptions['limits'],
-  key: (value, name) => optionalFunction<KeyFunction<object>>(value, name) ?? byIp(),
+  key: (value, name) => validate.optionalFunction<KeyFunction<object>>(value, name) ?? byIp(),
   cost: (value, name) =>
     typeof value === 'number'
-      ? integer(value, name, 0, Number.MAX_SAFE_INTEGER)
-      : optionalFunction(value, name),
-  trust: optional(readTrust),
-  methods: optional(readMethods),
-  skip: optionalFunction,
-  allow: optional(readRanges),
-  deny: optional(readRanges),
-  scope: optional((value, name) => text(value, name, 1, 100)),
+      ? validate.integer(value, name, 0, Number.MAX_SAFE_INTEGER)
+      : validate.optionalFunction(value, name),
+  trust: validate.optional(readTrust),
+  methods: validate.optional(readMethods),
+  skip: validate.optionalFunction,
+  allow: validate.optional(readRanges),
+  deny: validate.optional(readRanges),
+  scope: validate.optional((value, name) => validate.text(value, name, 1, 100)),
   countWhen: readCountWhen,
-  outcomeTimeoutMs: (value, name) => integer(value ?? 30_000, name, 1, 600_000),
+  outcomeTimeoutMs: (value, name) => validate.integer(value ?? 30_000, name, 1, 600_000),
   blockFor: (value, name) => (Array.isArray(value) ? readSteps(value, name) : undefined),
-  slowDown: optional(readDuration),
-  missingKey: (value, name) => oneOf(value ?? 'deny', name, ['deny', 'shared', 'ip']),
-  onKeyError: (value, name) => oneOf(value ?? 'ip', name, ['ip', 'deny']),
-  keyTimeoutMs: (value, name) => integer(value ?? 1_000, name, 1, 60_000),
+  slowDown: validate.optional(readDuration),
+  missingKey: (value, name) => validate.oneOf(value ?? 'deny', name, ['deny', 'shared', 'ip']),
+  onKeyError: (value, name) => validate.oneOf(value ?? 'ip', name, ['ip', 'deny']),
+  keyTimeoutMs: (value, name) => validate.integer(value ?? 1_000, name, 1, 60_000),
   headers: readHeaderStyle,
   policy: readPolicyNames,
-  status: (value, name) => integer(value ?? 429, name, 400, 599),
-  message: optional((value, name) => text(value, name, 1, 1_000)),
-  problem: (value = false, name) => boolean(value, name),
-  handler: optionalFunction,
-  dryRun: (value = false, name) => boolean(value, name),
-  onAdmit: optionalFunction,
-  onDeny: optionalFunction,
+  status: (value, name) => validate.integer(value ?? 429, name, 400, 599),
+  message: validate.optional((value, name) => validate.text(value, name, 1, 1_000)),
+  problem: (value = false, name) => validate.boolean(value, name),
+  handler: validate.optionalFunction,
+  dryRun: (value = false, name) => validate.boolean(value, name),
+  onAdmit: validate.optionalFunction,
+  onDeny: validate.optionalFunction,
   // A text is what to do when the store fails.
-  onError: (value, name) => (typeof value === 'string' ? undefined : optionalFunction(value, name)),
-  onStoreError: optional(readOnError),
+  onError: (value, name) =>
+    typeof value === 'string' ? undefined : validate.optionalFunction(value, name),
+  onStoreError: validate.optional(readOnError),
   storage: (value) => value as ReadOptions['storage'],
 }
 /** Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. */
@@ -204,13 +194,13 @@ export function ownHttpOptions<Options extends AnyHttpOptions>(options: Options)
 
 /** `limits: undefined` is a setting that is missing: the server would have no limit without anyone noticing. */
 function ownKnown<Options extends AnyHttpOptions>(options: Options): Options {
-  const own = ownOptions(options, KNOWN)
+  const own = validate.ownOptions(options, KNOWN)
   if (!Object.hasOwn(own, 'limits')) {
     return isLimiter(own.storage) ? { ...own, limits: own.storage.limits } : own
   }
   if (own.limits !== undefined) return own
   const accepted = 'a limit, an array of them or a function of the request, or left out'
-  throw invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
+  throw validate.invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
 }
 
 /**
@@ -237,7 +227,7 @@ function asHttpOptions<Options extends AnyHttpOptions>(
   }
   if (isObject || typeof given === 'string' || typeof given === 'function') return { limits: given }
   const accepted = 'a limit string, an array of them or options'
-  throw invalid(TypeError, 'INVALID_OPTION', name, accepted, given)
+  throw validate.invalid(TypeError, 'INVALID_OPTION', name, accepted, given)
 }
 
 /**
@@ -247,12 +237,12 @@ function asHttpOptions<Options extends AnyHttpOptions>(
 export function resolveHttpOptions(own: AnyHttpOptions): ResolvedHttpOptions {
   // Without a prototype: a polluted one must not set an option.
   const given: AnyHttpOptions = Object.assign(Object.create(null), own)
-  const read = readEach(given, READERS)
+  const read = validate.readEach(given, READERS)
   const { slowDown, blockFor, countWhen } = read
   // A delayed request would wait for its turn and for the outcome of others at the same time.
   if (slowDown !== undefined && (blockFor !== undefined || countWhen !== undefined)) {
     const accepted = 'left out beside countWhen or a blockFor with steps'
-    throw invalid(TypeError, 'INVALID_OPTION', 'slowDown', accepted, own.slowDown)
+    throw validate.invalid(TypeError, 'INVALID_OPTION', 'slowDown', accepted, own.slowDown)
   }
   return { ...read, limiter: readLimiter(given), forRedis: readForRedis(given) }
 }
@@ -261,7 +251,7 @@ function readLimiter(own: AnyHttpOptions): RateLimiterOptions {
   const { name, scope, blockFor, onMismatch } = own
   if (name !== undefined && scope !== undefined) {
     const accepted = 'left out beside scope, which is a name for the counters, too'
-    throw invalid(TypeError, 'INVALID_OPTION', 'name', accepted, name)
+    throw validate.invalid(TypeError, 'INVALID_OPTION', 'name', accepted, name)
   }
   const limiter: RateLimiterOptions = {
     ...pick(own, OF_LIMITER),

@@ -1,13 +1,6 @@
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
-import {
-  type Caller,
-  Later,
-  type QueueOptions,
-  Refused,
-  type Source,
-  type WaitResult,
-} from '../wait-queue/line.ts'
+import * as line from '../wait-queue/line.ts'
 import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -62,10 +55,10 @@ const GROWTH = 1.5
  */
 export class ProvisionalCharges {
   readonly #options: ProvisionalOptions
-  readonly #queueOptions: QueueOptions
+  readonly #queueOptions: line.QueueOptions
   /** One for each of different limits: a request that waits under one must not be admitted under another. */
   readonly #queues = new WeakMap<RequestLimits, WaitQueue<Charged, RequestLimits>>()
-  readonly #source: Source<Charged, RequestLimits> = {
+  readonly #source: line.Source<Charged, RequestLimits> = {
     ask: (limits, key, cost, pauses) => this.#ask({ limits, key, cost, pauses }),
     peek: ({ limiter }, key, cost) => limiter.peek(key, cost),
     aged: (_, denial) => denial,
@@ -85,7 +78,7 @@ export class ProvisionalCharges {
     limits: RequestLimits,
     key: string,
     cost: number | undefined,
-    client: Caller,
+    client: line.Caller,
   ): MaybePromise<Charged> {
     const queue = this.#queues.get(limits) ?? new WaitQueue(this.#source, this.#queueOptions)
     this.#queues.set(limits, queue)
@@ -105,31 +98,31 @@ export class ProvisionalCharges {
     cost: number | undefined,
   ): MaybePromise<Charged> {
     return andThen(this.#ask({ limits, key, cost: cost ?? 1, pauses: 0 }), (asked) =>
-      asked instanceof Later ? notCharged(deniedFor(asked.denial, 1)) : asked,
+      asked instanceof line.Later ? notCharged(deniedFor(asked.denial, 1)) : asked,
     )
   }
 
   /** Peeks before it marks units as held: others would wait for a request that gets nothing. */
-  #ask(attempt: Attempt): MaybePromise<Charged | Later> {
+  #ask(attempt: Attempt): MaybePromise<Charged | line.Later> {
     const { limits, key, cost } = attempt
     return andThen(limits.limiter.peek(key, cost), (seen) =>
       seen.allowed ? this.#charge(attempt) : this.#deny(attempt, seen),
     )
   }
 
-  #charge(attempt: Attempt): MaybePromise<Charged | Later> {
+  #charge(attempt: Attempt): MaybePromise<Charged | line.Later> {
     const { limits, key, cost } = attempt
     const { limiter, held } = limits
     if (cost === 0) return andThen(limiter.check(key, 0), notCharged)
     return whileHeld(limits, key, () =>
-      andThen(limiter.take(key, cost), (decision): MaybePromise<Charged | Later> => {
+      andThen(limiter.take(key, cost), (decision): MaybePromise<Charged | line.Later> => {
         if (decision.allowed) return this.#charged(attempt, decision)
         return andThen(held.remove(key), () => this.#deny(attempt, decision))
       }),
     )
   }
 
-  #deny(attempt: Attempt, denial: Decision): MaybePromise<Charged | Later> {
+  #deny(attempt: Attempt, denial: Decision): MaybePromise<Charged | line.Later> {
     const { limits, key, cost, pauses } = attempt
     const { limiter, held } = limits
     if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return notCharged(denial)
@@ -139,7 +132,7 @@ export class ProvisionalCharges {
     return andThen(held.look(key), (before) => {
       if (before.isHeld) return later
       return andThen(limiter.peek(key, cost), (seen) =>
-        andThen(held.look(key), (after): MaybePromise<Charged | Later> => {
+        andThen(held.look(key), (after): MaybePromise<Charged | line.Later> => {
           const isUnheld = !after.isHeld && after.version === before.version
           return seen.allowed || !isUnheld ? later : this.#offend(attempt)
         }),
@@ -178,8 +171,8 @@ export class ProvisionalCharges {
   }
 }
 
-function chargedOf(outcome: WaitResult<Charged>): Charged {
-  return outcome instanceof Refused ? notCharged(deniedFor(outcome.decision, 1)) : outcome
+function chargedOf(outcome: line.WaitResult<Charged>): Charged {
+  return outcome instanceof line.Refused ? notCharged(deniedFor(outcome.decision, 1)) : outcome
 }
 
 function notCharged(decision: Decision): Charged {
@@ -225,9 +218,9 @@ function ignoreFailure(done: MaybePromise<void>): void {
 }
 
 /** With growing pauses where other processes hold units, so that a long wait costs little. */
-function laterOf(isShared: boolean, denial: Decision, pauses: number): Later {
+function laterOf(isShared: boolean, denial: Decision, pauses: number): line.Later {
   const ms = Math.max(1, denial.retryAfterMs)
   const grown = Math.min(LONGEST_PAUSE_MS, SHORTEST_PAUSE_MS * GROWTH ** pauses)
   const jittered = grown * (0.5 + Math.random() / 2)
-  return new Later(denial, isShared ? Math.min(ms, jittered) : ms, 0, () => 0)
+  return new line.Later(denial, isShared ? Math.min(ms, jittered) : ms, 0, () => 0)
 }

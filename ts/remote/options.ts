@@ -5,15 +5,7 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options.ts'
-import {
-  integer,
-  invalid,
-  oneOf,
-  optional,
-  ownOptions,
-  type Readers,
-  readEach,
-} from '../validate.ts'
+import * as validate from '../validate.ts'
 import type { OnError, StoreListener } from './failure.ts'
 
 /** Units taken from the store ahead of need. */
@@ -85,14 +77,14 @@ const MAX_PROCESSES = 1_000_000
 type ReadOptions = Omit<RemoteSettings, 'localDenialsMs'> & { readonly localDenials: number }
 
 /** Each option with its reader: the only list of their names. */
-const READERS: Readers<ReadOptions> = {
+const READERS: validate.Readers<ReadOptions> = {
   onError: (value = 'local', name) => readOnError(value, name),
-  deadlineMs: (value = 50, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
-  connectTimeoutMs: (value = 2_000, name) => integer(value, name, 1, MAX_TIMEOUT_MS),
+  deadlineMs: (value = 50, name) => validate.integer(value, name, 1, MAX_TIMEOUT_MS),
+  connectTimeoutMs: (value = 2_000, name) => validate.integer(value, name, 1, MAX_TIMEOUT_MS),
   localDenials: readLocalDenials,
-  lease: optional(readLease),
-  processes: optional((value, name) => integer(value, name, 1, MAX_PROCESSES)),
-  onStoreChange: optional(readListener),
+  lease: validate.optional(readLease),
+  processes: validate.optional((value, name) => validate.integer(value, name, 1, MAX_PROCESSES)),
+  onStoreChange: validate.optional(readListener),
 }
 
 /** Names of the options that a limiter in a store has beside those of every limiter. */
@@ -108,10 +100,10 @@ export function resolveRemoteOptions(
   options: RemoteOptions,
   others: readonly string[] = [],
 ): ResolvedRemoteOptions {
-  const own = ownOptions(options, [...LIMITER_OPTIONS, ...REMOTE_OPTIONS, ...others])
+  const own = validate.ownOptions(options, [...LIMITER_OPTIONS, ...REMOTE_OPTIONS, ...others])
   if (own.shared !== undefined && own.shared !== false) {
     const accepted = 'absent, as it is for processes of one host, which share no store'
-    throw invalid(TypeError, 'INVALID_OPTION', 'shared', accepted, own.shared)
+    throw validate.invalid(TypeError, 'INVALID_OPTION', 'shared', accepted, own.shared)
   }
   const ofLimiter = Object.entries(own).filter(([name]) => LIMITER_OPTIONS.includes(name))
   return { ...resolveOptions(Object.fromEntries(ofLimiter)), ...readRemoteSettings(own) }
@@ -119,13 +111,13 @@ export function resolveRemoteOptions(
 
 /** Checks these options and fills in the defaults: see {@link resolveRemoteOptions}. */
 export function readRemoteSettings(options: RemoteOptions): RemoteSettings {
-  const { localDenials: localDenialsMs, ...read } = readEach<ReadOptions>(options, READERS)
+  const { localDenials: localDenialsMs, ...read } = validate.readEach<ReadOptions>(options, READERS)
   return { ...read, localDenialsMs }
 }
 
 /** @param name what it is called where it was given */
 export function readOnError(value: unknown, name: string): OnError {
-  return oneOf(value, name, ['local', 'open', 'closed'])
+  return validate.oneOf(value, name, ['local', 'open', 'closed'])
 }
 
 function readLocalDenials(value: unknown = true, name: string): number {
@@ -135,16 +127,16 @@ function readLocalDenials(value: unknown = true, name: string): number {
 
 function readLease(value: unknown, name: string): ResolvedLease {
   if (typeof value !== 'object' || value === null) {
-    throw invalid(TypeError, 'INVALID_OPTION', name, 'an object { size, ttl }', value)
+    throw validate.invalid(TypeError, 'INVALID_OPTION', name, 'an object { size, ttl }', value)
   }
-  const { size, ttl = 1_000 } = ownOptions(value as LeaseOptions, ['size', 'ttl'])
+  const { size, ttl = 1_000 } = validate.ownOptions(value as LeaseOptions, ['size', 'ttl'])
   return {
-    size: integer(size, `${name}.size`, 1, MAX_LEASE),
+    size: validate.integer(size, `${name}.size`, 1, MAX_LEASE),
     ttlMs: readDuration(ttl, `${name}.ttl`),
   }
 }
 
 function readListener(value: unknown, name: string): StoreListener {
   if (typeof value === 'function') return value as StoreListener
-  throw invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
+  throw validate.invalid(TypeError, 'INVALID_OPTION', name, 'a function', value)
 }
