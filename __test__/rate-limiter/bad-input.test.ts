@@ -239,7 +239,9 @@ describe('arguments of calls', () => {
         refuses(() => tested.allow(key as string), 'key')
         refuses(() => tested.check(key as string), 'key')
         refuses(() => tested.reset(key as string), 'key')
+        expect(() => tested.peek(key as string)).toThrow(TypeError)
       }
+      expect(() => tested.peek('x'.repeat(1_048_577))).toThrow(RangeError)
       refuses(() => tested.allow('x'.repeat(1_048_577)), 'key')
       expect(tested.allow('x'.repeat(1_048_576))).toBe(true)
     }

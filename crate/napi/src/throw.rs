@@ -68,7 +68,10 @@ pub(crate) fn throw(
     let argument = c"INVALID_ARGUMENT";
     match error {
         CallError::Key(KeyError::Type) => {
-            invalid(env, "key", "a string of at most 1048576 characters", key)
+            // A number is of the wrong type here, not out of range.
+            let got = shown(env, key);
+            let message = format!("key must be a string of at most 1048576 characters, got {got}");
+            raise(env, ErrorClass::Type, argument, &message)
         }
         CallError::Key(KeyError::Long(units)) => {
             let message = format!("key must be at most 1048576 characters, got {units}");
