@@ -71,7 +71,8 @@ fn step(
     (name, operation): (&'static str, impl FnOnce(u64) -> Operation),
 ) -> Result<Record, CallError> {
     let [record, _, now] = call.arguments.values;
-    let record = bytes(call.env, record)?;
+    let longest = call.handle.with(|Steps { stored, .. }| stored.longest());
+    let record = bytes(call.env, record, longest.ok_or(CallError::Closed)?)?;
     let operation = operation(call.number(name, 1)?);
     let now = double(call.env, now).and_then(Nanos::from_ms).ok_or(CallError::Time)?;
     let step =
@@ -83,8 +84,12 @@ fn step(
 }
 
 /// A copy of the bytes in a `Uint8Array`; `None` for undefined. Copied, because the memory may be shared with
-/// another thread.
-fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Option<Vec<u8>>, CallError> {
+/// another thread. Of more than `longest` bytes none is read: no record is as long, nor is any empty.
+fn bytes(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    longest: usize,
+) -> Result<Option<Vec<u8>>, CallError> {
     if kind(env, value) == sys::ValueType::napi_undefined {
         return Ok(None);
     }
@@ -105,7 +110,8 @@ fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Option<Vec<u8>>, 
     if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
         return Err(CallError::Bytes);
     }
-    let Some(data) = NonNull::new(data.cast::<u8>()).filter(|_| length > 0) else {
+    let Some(data) = NonNull::new(data.cast::<u8>()).filter(|_| 0 < length && length <= longest)
+    else {
         return Ok(Some(Vec::new()));
     };
     let mut copy = vec![0; length];

@@ -97,14 +97,14 @@ impl Stored {
     /// One operation on the record in `bytes` (`None`: the store holds none) at the time `now`.
     ///
     /// Fails for bytes that no version of this library wrote. They are neither trusted nor taken for an absent
-    /// record: a store that garbles what it keeps would admit without a bound.
+    /// record: a store that garbles what it keeps would admit without a bound. Only a reset replaces them.
     pub fn step(
         &self,
         bytes: Option<&[u8]>,
         now: Nanos,
         operation: Operation,
     ) -> Result<Step, Damaged> {
-        let found = bytes.map_or(Ok(Found::Nothing), |bytes| self.read(bytes))?;
+        let found = self.find(bytes, operation == Operation::Reset)?;
         let is_foreign = matches!(found, Found::Foreign);
         let record = match found {
             Found::Record(record) => record,
@@ -114,7 +114,7 @@ impl Stored {
         let mut account = Account { stored: self, now, record: self.aged(record, now) };
         let before = account.record.clone();
         let decision = account.apply(operation);
-        let is_changed = account.record != before;
+        let is_changed = account.record != before || (is_foreign && operation == Operation::Reset);
         Ok(Step {
             decision,
             statuses: account.statuses(),

@@ -100,6 +100,13 @@ impl Stored {
         head
     }
 
+    /// Longer values need not be read: no record of this config is as long, whatever its format.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let units: usize = self.limits.iter().map(|(_, algorithm)| algorithm.ring_words()).sum();
+        units.saturating_add(self.limits.len()).saturating_add(16).saturating_mul(2 * WORD)
+    }
+
     pub(super) fn bytes(&self, record: &Record) -> Vec<u8> {
         let mut words = vec![
             u64::from_le_bytes(self.head()),
@@ -121,7 +128,16 @@ impl Stored {
         bytes
     }
 
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Found, Damaged> {
+    /// What stands under a key. With `is_reset` damaged bytes are like another config's: they are to be replaced.
+    pub(super) fn find(&self, bytes: Option<&[u8]>, is_reset: bool) -> Result<Found, Damaged> {
+        match bytes.map(|bytes| self.read(bytes)) {
+            None => Ok(Found::Nothing),
+            Some(Err(Damaged)) if is_reset => Ok(Found::Foreign),
+            Some(found) => found,
+        }
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Found, Damaged> {
         let (body, sum) = bytes.split_last_chunk::<WORD>().ok_or(Damaged)?;
         if !body.starts_with(&MAGIC) || checksum(body) != u64::from_le_bytes(*sum) {
             return Err(Damaged);

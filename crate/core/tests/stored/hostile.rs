@@ -99,6 +99,31 @@ fn another_policys_record_counts_as_absent_and_is_reported() {
 }
 
 #[test]
+fn a_reset_replaces_bytes_that_are_no_record() {
+    for kind in KINDS {
+        let foreign = Kept::new(config(kind, &[(4, 1_000)], 0)).step(START, Operation::Check(1));
+        for bytes in [b"other bytes".to_vec(), Vec::new(), foreign.write.unwrap().bytes] {
+            let mut kept = Kept::new(config(kind, &[(3, 1_000)], 0));
+            kept.bytes = Some(bytes);
+            assert!(kept.step(START, Operation::Reset).write.is_some(), "{kind:?}");
+            assert!(kept.step(START, Operation::Check(3)).decision.allowed, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn no_record_is_longer_than_the_longest() {
+    for kind in KINDS {
+        let mut kept = Kept::new(config(kind, &[(3, 1_000), (100, 60_000)], 0));
+        for unit in 0..100 {
+            let step = kept.step(later(400 * unit), Operation::Check(1));
+            let length = step.write.map_or(0, |write| write.bytes.len());
+            assert!(length <= kept.stored.longest(), "{kind:?}");
+        }
+    }
+}
+
+#[test]
 fn every_cut_of_a_record_is_damaged() {
     for kind in KINDS {
         let stored = stored(kind);
