@@ -205,10 +205,18 @@ export class OutageReporter {
     if (this.#away.size > 0) return
     if (this.#unclear !== undefined) this.#report(this.#unclear)
     const reason = this.#reported
-    this.#reported = undefined
+    this.forget(server)
     if (reason === undefined) return
     const seconds = ((performance.now() - this.#since) / 1_000).toFixed(1)
     warn('RATETHROTTLE_STORE_UP', `${this.store} decides again, after ${seconds} s (${reason}).`)
+  }
+
+  /** A server that is not asked any more: whether it decides again will not be known. */
+  forget(server: object): void {
+    this.#away.delete(server)
+    if (this.#away.size > 0) return
+    this.#reported = undefined
+    this.#unclear = undefined
   }
 
   #report(failure: StoreFailure): void {

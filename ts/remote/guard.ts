@@ -29,6 +29,8 @@ export type GuardedWork<T> = (dueAt: number, call: GuardedCall) => Promise<T>
 
 /** Reasons of failures that are about one key: the store answers. */
 const ANSWERED: readonly string[] = ['contention', 'record']
+/** The reason of a failure that says nothing about the store: as many callers wait as may. */
+export const CROWDED = 'crowded'
 
 /** The reporter of a store that several limiters share: an outage is reported once. */
 const reporters = new WeakMap<GuardedStore, OutageReporter>()
@@ -121,7 +123,7 @@ export class Guard implements BreakerOwner {
         if (call.settled) return
         call.settled = true
         if (ANSWERED.includes(failure.reason)) this.#breaker.succeeded(now)
-        else this.#breaker.failed(failure, dueAt - now)
+        else if (failure.reason !== CROWDED) this.#breaker.failed(failure, dueAt - now)
         reject(failure)
       }
       const call = {
@@ -145,6 +147,7 @@ export class Guard implements BreakerOwner {
   close(): void {
     this.#breaker.stop()
     this.#reporter.users.delete(this.#user)
+    this.#reporter.forget(this)
     this.#deadlines.expireAll()
     this.#finishStart()
   }

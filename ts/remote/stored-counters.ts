@@ -1,10 +1,11 @@
+import { isUint8Array } from 'node:util/types'
 import { type Decision, readDecision } from '../decision.ts'
 import { columnsOf, type Limit } from '../limit/limit.ts'
 import { withTimeout } from '../limiter.ts'
 import { type NativeStored, openStored } from '../native/binding.ts'
 import { type ChargeMode, type Counters, storeDecision } from './backend.ts'
 import { StoreFailure, warnOnce } from './failure.ts'
-import type { Guard, GuardedCall } from './guard.ts'
+import { CROWDED, type Guard, type GuardedCall } from './guard.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import type { Store, StoredValue } from './store.ts'
 
@@ -112,7 +113,7 @@ export class StoredCounters implements Counters {
     const waiting = this.#waiting.get(name) ?? []
     const { maxWaiters, maxWaitersPerKey } = this.options
     if (this.#count >= maxWaiters || waiting.length >= maxWaitersPerKey) {
-      call.reject(new StoreFailure('unavailable'))
+      call.reject(new StoreFailure('unavailable', CROWDED))
       return
     }
     this.#count++
@@ -144,7 +145,10 @@ export class StoredCounters implements Counters {
       const { value, ttlMs } = record
       const set = (): Promise<boolean> =>
         store.compareAndSet(name, value as Uint8Array, found.version, ttlMs)
-      if (ttlMs > 0 && (await this.#settled(set)) !== true) {
+      const isSet: unknown = ttlMs === 0 || (await this.#settled(set))
+      // An answer that is no boolean, such as a number of rows, would be taken for a loss, and charged again.
+      if (typeof isSet !== 'boolean') throw new StoreFailure('garbled')
+      if (!isSet) {
         for (const [call] of decided) call.guarded.lateReason = 'contention'
         waiting.unshift(...decided.map(([call]) => call))
         this.#count += decided.length
@@ -223,7 +227,7 @@ function readFound(found: unknown): Partial<StoredValue<unknown>> {
   if (found === undefined || found === null) return {}
   const { value, version, nowMs } = found as Partial<StoredValue<unknown>>
   const isTime = typeof nowMs === 'number' && nowMs >= 0 && nowMs < MAX_MS
-  const isValue = value instanceof Uint8Array && version !== undefined
+  const isValue = isUint8Array(value) && version !== undefined
   const isRead = value === undefined ? isTime : isValue && (isTime || nowMs === undefined)
   if (!isRead) throw new StoreFailure('garbled')
   return value === undefined ? { nowMs } : { value, version, nowMs }

@@ -1,0 +1,122 @@
+import { runInNewContext } from 'node:vm'
+import { createLimiter, type Store, type StoredValue } from 'ratethrottle'
+import { expect, it, onTestFinished, vi } from 'vitest'
+
+/** What a test has a store answer in place of what it holds. */
+interface Answers {
+  get?: (found: StoredValue<number> | undefined) => unknown
+  set?: () => unknown
+}
+
+/** A store in memory, and its records without what probes have left. */
+function storeWith(answers: Answers = {}) {
+  const values = new Map<string, StoredValue<number>>()
+  let version = 0
+  const store = {
+    get: async (key: string) => {
+      const found = values.get(key)
+      return (answers.get === undefined ? found : answers.get(found)) as typeof found
+    },
+    compareAndSet: async (key: string, value: Uint8Array, before: number | undefined) => {
+      if (values.get(key)?.version !== before) return false
+      values.set(key, { value, version: ++version })
+      return (answers.set === undefined ? true : answers.set()) as boolean
+    },
+  } satisfies Store<number>
+  return { store, values }
+}
+
+function limiterIn(store: Store, options: object = {}) {
+  const all = { limits: '5/minute', storage: store, localDenials: false, ...options } as const
+  const limiter = createLimiter(all)
+  onTestFinished(() => limiter.close())
+  return limiter
+}
+
+/** Codes of our warnings so far. */
+function warnings(): string[] {
+  const codes: string[] = []
+  const hear = (warning: Error & { code?: string }): unknown => codes.push(warning.code ?? '')
+  process.on('warning', hear)
+  onTestFinished(() => void process.off('warning', hear))
+  return codes
+}
+
+it('calls that are turned away because too many wait do not count against the store', async () => {
+  const limiter = limiterIn(storeWith().store, { maxWaitersPerKey: 2, deadlineMs: 1_000 })
+  await limiter.ready()
+  await Promise.all(Array.from({ length: 20 }, () => limiter.check('busy')))
+  expect(limiter.stats()).toMatchObject({ outages: 0, failures: { unavailable: 18 } })
+  expect(await limiter.ready()).toMatchObject({ available: true })
+})
+
+it('a limiter that is closed during an outage takes its part in the outage with it', async () => {
+  const answers: Answers = {}
+  const { store } = storeWith(answers)
+  const [one, other] = [limiterIn(store), limiterIn(store, { limits: '6/minute' })]
+  await Promise.all([one.ready(), other.ready()])
+  const codes = warnings()
+  const fail = async (): Promise<void> => {
+    answers.get = () => Promise.reject(new Error('no'))
+    for (const limiter of [one, other]) {
+      for (let call = 0; call < 4; call++) await limiter.check('k').catch(() => {})
+    }
+  }
+  await fail()
+  await one.close()
+  delete answers.get
+  await vi.waitFor(async () => expect(await other.ready()).toMatchObject({ available: true }))
+  await fail()
+  const down = 'RATETHROTTLE_STORE_DOWN'
+  await vi.waitFor(() => expect(codes).toEqual([down, 'RATETHROTTLE_STORE_UP', down]))
+})
+
+it.each([1, 'OK', undefined])(
+  'compareAndSet that answers %s is an outage, and charges once for each call',
+  async (answer) => {
+    const answers: Answers = {}
+    const limiter = limiterIn(storeWith(answers).store, {
+      onError: 'closed',
+      deadlineMs: 1_000,
+      onStoreChange: () => {},
+    })
+    await limiter.ready()
+    answers.set = () => answer
+    expect((await limiter.check('k')).allowed).toBe(false)
+    expect(limiter.stats().failures).toMatchObject({ garbled: 1 })
+    delete answers.set
+    expect((await limiter.peek('k')).remaining).toBe(4)
+  },
+)
+
+it('bytes of another realm are bytes, and an object that only inherits from them is not', async () => {
+  const answers: Answers = {}
+  const limiter = limiterIn(storeWith(answers).store, {
+    onError: 'closed',
+    onStoreChange: () => {},
+  })
+  await limiter.check('k')
+  const Other = runInNewContext('Uint8Array') as Uint8ArrayConstructor
+  answers.get = (found) => found && { ...found, value: new Other(found.value) }
+  expect((await limiter.check('k')).remaining).toBe(3)
+  answers.get = (found) => found && { ...found, value: Object.create(Uint8Array.prototype) }
+  expect((await limiter.check('k')).allowed).toBe(false)
+  expect(limiter.stats().failures).toMatchObject({ garbled: 1 })
+})
+
+it('a reset replaces a value that is no record, also one that is too long to be one', async () => {
+  const { store, values } = storeWith()
+  const limiter = limiterIn(store, { onError: 'closed' })
+  await limiter.check('k')
+  const [key = '', { value, version }] = [...values].at(-1) as [string, StoredValue<number>]
+  const long = new Uint8Array(100_000_000)
+  long.set(value)
+  for (const bytes of [new Uint8Array(9), long]) {
+    values.set(key, { value: bytes, version })
+    const startedAt = performance.now()
+    for (let call = 0; call < 20; call++) expect((await limiter.check('k')).allowed).toBe(false)
+    expect(performance.now() - startedAt).toBeLessThan(500)
+    await limiter.reset('k')
+    expect((await limiter.check('k')).remaining).toBe(4)
+  }
+})
