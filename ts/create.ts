@@ -154,7 +154,8 @@ function asAsync(limiter: Limiter, options: object): AsyncLimiter {
   for (const [name, value] of Object.entries(options)) {
     if (name !== 'storage' && !SETTINGS.includes(name)) throw notBeside(name, value)
   }
-  return limiter instanceof RateLimiter ? toAsync(limiter) : (limiter as AsyncLimiter)
+  // One without `ready` answers at once, or may.
+  return limiter.ready === undefined ? toAsync(limiter as RateLimiter) : (limiter as AsyncLimiter)
 }
 
 function notBeside(name: string, value: unknown): Error {

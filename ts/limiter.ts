@@ -146,7 +146,7 @@ export function toAsync(limiter: RateLimiter): AsyncLimiter<LimiterStats> {
     reset: async (key) => limiter.reset(key),
     block: async (key, ms) => limiter.block(key, ms),
     ready: async () => ({ available: !isClosed, reason: isClosed ? 'closed' : undefined }),
-    standings: (key) => limiter.standings(key),
+    standings: limiter.standings.bind(limiter),
     stats: () => limiter.stats(),
     close: async () => {
       isClosed = true

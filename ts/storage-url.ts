@@ -22,7 +22,7 @@ const MAX_SHARED_NAME_LENGTH = 80
 const MAX_NAME_LENGTH = 128
 
 /** What a limiter has that is passed as a storage. */
-const LIMITER_METHODS = ['check', 'peek', 'take', 'refund', 'block', 'reset', 'wait', 'delay']
+const LIMITER_METHODS = 'check peek take refund block reset wait delay standings close'.split(' ')
 
 /** Whether it is a {@link Store}. */
 export function isStore(storage: unknown): storage is Store {

@@ -127,7 +127,8 @@ function openFixed(limits: readonly Limit[], toOpen: AdapterLimiterOptions): Cou
     with: () => limiter,
     reset: (key) => limiter.reset(key),
     ready: () => readiness(limiter),
-    close: () => limiter.close(),
+    // A limiter that was passed in belongs to the caller: others may use it.
+    close: () => (limiter === toOpen.storage ? undefined : limiter.close()),
   }
 }
 
