@@ -120,3 +120,38 @@ it('a reset replaces a value that is no record, also one that is too long to be 
     expect((await limiter.check('k')).remaining).toBe(4)
   }
 })
+
+it('localDenials: false always asks, also when the clock steps back during a call', async () => {
+  let now = 1_796_000_000_000
+  const answers: Answers = {}
+  const options = { clock: { now: () => now }, limits: '1/minute' }
+  const limiter = limiterIn(storeWith(answers).store, options)
+  await limiter.check('k')
+  answers.get = (found) => {
+    now -= 1_000
+    return found
+  }
+  for (let call = 0; call < 3; call++) expect((await limiter.check('k')).allowed).toBe(false)
+  expect(limiter.stats()).toMatchObject({ deniedLocally: 0 })
+})
+
+it('every key of the store begins with keyPrefix, also that of a probe', async () => {
+  const { store, values } = storeWith()
+  await limiterIn(store, { keyPrefix: 'mine:' }).check('k')
+  expect(values.size).toBe(2)
+  expect([...values.keys()].filter((key) => !key.startsWith('mine:'))).toEqual([])
+})
+
+it.each([
+  ['rejects', () => Promise.reject(new Error('no'))],
+  [
+    'throws',
+    () => {
+      throw new Error('no')
+    },
+  ],
+])('a store whose close %s does not fail the limiter that closes it', async (_, close) => {
+  const limiter = limiterIn({ ...storeWith().store, close } as Store)
+  await limiter.check('k')
+  await expect(limiter.close()).resolves.toBeUndefined()
+})

@@ -48,7 +48,7 @@ class MapStore implements Store<number> {
 
   /** The records of keys, without what probes have left. */
   get records(): (readonly [string, StoredValue<number>])[] {
-    return [...this.values].filter(([key]) => key !== 'ratethrottle-probe')
+    return [...this.values].filter(([key]) => !key.includes('ratethrottle-probe'))
   }
 }
 

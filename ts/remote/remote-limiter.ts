@@ -272,9 +272,9 @@ class DenialCache {
     const blockMs = blockForMs > 0 ? StoreDecision.blockMs(decision) : 0
     const ms = Math.min(decision.retryAfterMs, blockMs > 0 ? blockMs : Number.POSITIVE_INFINITY)
     const now = this.now()
-    // Times were rounded up to a millisecond.
+    // Times were rounded up to a millisecond. A clock may step back.
     const until = askedAt + Math.min(ms - 1, localDenialsMs)
-    if (!(until > now)) return
+    if (localDenialsMs === 0 || !(until > now)) return
     const name = flat(tableKey(key))
     const before = this.#known.get(name)
     if (before !== undefined) this.#remove(before)

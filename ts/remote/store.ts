@@ -125,18 +125,25 @@ const PROBE_TTL_MS = 1_000
 class SharedStore implements GuardedStore {
   readonly name: string
 
-  constructor(private readonly store: Store) {
+  /** @param probe the name of a record that no limiter has, with the prefix of the store's first limiter */
+  constructor(
+    private readonly store: Store,
+    private readonly probe: string,
+  ) {
     this.name = store.name ?? 'The store'
   }
 
   /** Reads and writes, as a decision does. */
   async ping(): Promise<void> {
-    const { version } = { version: undefined, ...(await this.store.get(PROBE_NAME)) }
-    await this.store.compareAndSet(PROBE_NAME, new Uint8Array(1), version, PROBE_TTL_MS)
+    const { version } = { version: undefined, ...(await this.store.get(this.probe)) }
+    await this.store.compareAndSet(this.probe, new Uint8Array(1), version, PROBE_TTL_MS)
   }
 
-  async close(): Promise<void> {
-    await this.store.close?.()
+  /** Never rejects: adapters do not wait for it, and nothing is left to be done about it. */
+  close(): Promise<unknown> {
+    return Promise.resolve()
+      .then(() => this.store.close?.())
+      .catch(() => {})
   }
 }
 
@@ -160,7 +167,8 @@ class StoreBackend implements Backend {
   ) {
     const native = openSteps(limits, options)
     const nameOf = recordNamer(keyPrefix, options.name ?? '', native.mark)
-    this.#shared = stores.acquire(store, '', () => new SharedStore(store))
+    const probe = recordNamer(keyPrefix, PROBE_NAME, native.mark)('')
+    this.#shared = stores.acquire(store, '', () => new SharedStore(store, probe))
     this.#group = groups.acquire(store, nameOf(''), () => ({ close() {} }))
     // A store counts no processes: option `processes` says how many there are.
     this.sharing = { group: this.#group.value, processes: 0, parts: 1 }
