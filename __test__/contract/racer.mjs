@@ -6,10 +6,11 @@ import { postgresStore } from '../../examples/stores/postgres.mjs'
 
 const [kind, port, limits, calls, ...algorithms] = process.argv.slice(2)
 const where = { host: '127.0.0.1', port: Number(port) }
-const store =
-  kind === 'memcached'
-    ? memcachedStore(where)
-    : postgresStore({ ...where, user: 'postgres', database: 'postgres' })
+const STORES = {
+  memcached: () => memcachedStore(where),
+  postgres: () => postgresStore({ ...where, user: 'postgres', database: 'postgres' }),
+}
+const store = STORES[kind]()
 let lost = 0
 const storage = {
   ...store,

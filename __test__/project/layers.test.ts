@@ -17,6 +17,7 @@ const UPWARD = [
   ['ts/redis/x.ts', '../http/events.ts'],
   ['ts/redis/script/x.ts', '../../http/events.ts'],
   ['ts/create.ts', './adapters/fastify.ts'],
+  ['ts/storage-url.ts', './http/events.ts'],
   ['ts/http/x.ts', '../adapters/express.ts'],
   ['ts/http/x.ts', '../redis/url.ts'],
   ['ts/http/x.ts', 'fastify'],
