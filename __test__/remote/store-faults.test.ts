@@ -155,3 +155,19 @@ it.each([
   await limiter.check('k')
   await expect(limiter.close()).resolves.toBeUndefined()
 })
+
+it('a call that had little time left when it was sent says nothing about the store', async () => {
+  const answers: Answers = {}
+  const limiter = limiterIn(storeWith(answers).store, {
+    limits: '1/minute',
+    lease: { size: 10 },
+    deadlineMs: 200,
+  })
+  await limiter.ready()
+  answers.get = (found) => new Promise((resolve) => setTimeout(resolve, 130, found))
+  for (const key of ['a', 'b', 'c', 'd']) {
+    // The lease has one unit. The second call asks again, with what is left of its time.
+    await Promise.all([limiter.check(key, 1), limiter.check(key, 2)])
+  }
+  expect(limiter.stats()).toMatchObject({ outages: 0, failures: { timeout: 4 } })
+})

@@ -118,12 +118,15 @@ export class Guard implements BreakerOwner {
     const from = since ?? now
     const dueAt = from + ms
     if (dueAt <= now) return Promise.reject(new StoreFailure('timeout'))
+    // A call with so little time left says nothing about the store if it is late.
+    const isShort = now - from > ms / 2
     return new Promise((resolve, reject) => {
       const fail = (failure: StoreFailure): void => {
         if (call.settled) return
         call.settled = true
+        const isOwn = failure.reason === CROWDED || (isShort && failure.kind === 'timeout')
         if (ANSWERED.includes(failure.reason)) this.#breaker.succeeded(now)
-        else if (failure.reason !== CROWDED) this.#breaker.failed(failure, dueAt - now)
+        else if (!isOwn) this.#breaker.failed(failure, dueAt - now)
         reject(failure)
       }
       const call = {
