@@ -140,3 +140,17 @@ describe.each(FRAMEWORKS)('%s', (name) => {
     },
   )
 })
+
+it.each(['node:http', 'Hono'] as const)(
+  '%s: a polluted Object.prototype.forwarded changes no answer',
+  async (name) => {
+    const forwarded = { value: 'x', configurable: true, writable: true }
+    Object.defineProperty(Object.prototype, 'forwarded', forwarded)
+    try {
+      const { port } = await serve(name, { limits: '2/day' })
+      expect(await statuses(port, 3)).toEqual([200, 200, 429])
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'forwarded')
+    }
+  },
+)

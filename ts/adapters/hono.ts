@@ -134,6 +134,7 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   incoming: (c) => nodeOf(c).incoming,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
+  forwarded: () => undefined,
   setHeader: (c, name, value) => {
     c.header(name, value)
   },

@@ -36,9 +36,9 @@ export interface HttpAdapter<Request = object, Response = object> {
   method(request: Request): string
   /**
    * The peer and the hops outward of it, as the framework's own proxy setting follows them. `undefined` unless that
-   * setting lists proxies that it trusts; absent in a framework without one.
+   * setting lists proxies that it trusts. Not optional: a polluted prototype would stand in for a missing one.
    */
-  forwarded?(request: Request, peer: string): readonly string[] | undefined
+  forwarded(request: Request, peer: string): readonly string[] | undefined
   setHeader(response: Response, name: string, value: string): void
   removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void

@@ -40,7 +40,7 @@ export class ClientResolver implements KeyContext<object> {
       const address = peer === UNIX ? undefined : peer
       return trust.resolve(address, framework.headers(request)) ?? UNIX
     }
-    const chain = peer === UNIX ? undefined : framework.forwarded?.(request, peer)
+    const chain = peer === UNIX ? undefined : framework.forwarded(request, peer)
     return chain === undefined ? peer : clientOf(chain)
   }
 
@@ -62,7 +62,7 @@ export class ClientResolver implements KeyContext<object> {
     if (this.#seen > FIRST_LOOKS && this.#seen % LATER_LOOKS !== 0) return
     if (this.#framework.headers(request)['x-forwarded-for'] === undefined) return
     this.#isWarned = true
-    if (this.#trust !== undefined || this.#framework.forwarded?.(request, UNIX)) return
+    if (this.#trust !== undefined || this.#framework.forwarded(request, UNIX)) return
     // The proxy setting itself may have been warned about.
     if (PROXY_WARNINGS.some((code) => this.#warnings.has(code))) return
     this.#warnings.warnOnce(

@@ -225,6 +225,7 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   incoming: (request) => request,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
+  forwarded: () => undefined,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },
