@@ -69,3 +69,14 @@ it.each(ALGORITHMS)(
     expect(served).toBe(algorithm.endsWith('bucket') ? 3 : 10)
   },
 )
+
+it('without Redis each limiter has the share that its option processes says', async () => {
+  const limiters = [1, 10].map((processes) => {
+    const away = { url: 'redis://127.0.0.1:1', connectTimeoutMs: 50, onStoreChange: () => {} }
+    const limiter = new RedisVariableLimiter({ ...away, processes })
+    onTestFinished(() => limiter.close())
+    return limiter.with([{ count: 10, windowMs: 60_000 }])
+  })
+  const left = await Promise.all(limiters.map(async (under) => (await under.check('k')).remaining))
+  expect(left).toEqual([9, 0])
+})

@@ -203,8 +203,8 @@ const STORES = [
   {
     name: 'a write to a store that lost counts as done',
     file: 'ts/remote/stored-counters.ts',
-    from: '(await this.#settled(set)) !== true',
-    to: '(await this.#settled(set)) === undefined',
+    from: 'if (!isSet) {',
+    to: 'if (!isSet && false) {',
     tests: paths('remote/stored', 'contract/stores'),
   },
   {

@@ -87,7 +87,7 @@ export class Fallback {
     const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
     return limits
       ? counters.acquire(sharing.group, name, () => new FixedCounters(limits, options, sharing))
-      : counters.acquire(sharing.group, 'variable', () => variableCounters(options, sharing))
+      : counters.acquire(sharing.group, `v${processes}`, () => variableCounters(options, sharing))
   }
 }
 
