@@ -62,10 +62,8 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'rate-limiter-flexible': {
     'points and duration': "are limits: '5/second' here",
     blockDuration: "is blockFor: '10 minutes' here",
-    inMemoryBlockOnConsumed: 'is localDenials here',
-    inMemoryBlockDuration: 'is localDenials here',
-    inmemoryBlockOnConsumed: 'is localDenials here',
-    inmemoryBlockDuration: 'is localDenials here',
+    'inMemoryBlockOnConsumed and inMemoryBlockDuration': 'are localDenials here',
+    'inmemoryBlockOnConsumed and inmemoryBlockDuration': 'are localDenials here',
     execEvenly: "is slowDown: '2 seconds' here, or wait(key) of a leaky-bucket limiter",
     storeClient: STORE,
     insuranceLimiter: "is onStoreError: 'local' here, which is the default",

@@ -6,17 +6,7 @@ import { burstOf, type Limit } from '../limit/limit.ts'
 import type { LimitStatus } from '../limiter.ts'
 import type { Sharing } from './backend.ts'
 import { type OnError, warnOnce } from './failure.ts'
-import {
-  ask,
-  type LocalCounters,
-  type Mode,
-  openShare,
-  part,
-  type Share,
-  type Shared,
-  SharedValues,
-  variableCounters,
-} from './local-counters.ts'
+import * as local from './local-counters.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 
 const AT_ONCE = { resetMs: 0, limitResetMs: 0, retryAfterMs: 0, retryAfter: 0 }
@@ -34,7 +24,7 @@ function numberOf(clock: Clock): number {
   return number
 }
 
-const counters = new SharedValues<LocalCounters>()
+const counters = new local.SharedValues<local.LocalCounters>()
 
 /**
  * Decides while the store does not.
@@ -44,7 +34,7 @@ const counters = new SharedValues<LocalCounters>()
  * store that comes and goes grants no fresh budget each time.
  */
 export class Fallback {
-  #shared: Shared<LocalCounters> | undefined
+  #shared: local.Shared<local.LocalCounters> | undefined
   #isClosed = false
 
   /** @param limits undefined if they change from call to call */
@@ -55,19 +45,19 @@ export class Fallback {
   ) {}
 
   /** The limit is reported as it was set, not as this process's share of it. */
-  decide(limits: readonly Limit[], mode: Mode, key: string, cost: number): Decision {
+  decide(limits: readonly Limit[], mode: local.Mode, key: string, cost: number): Decision {
     const decision = this.open()?.decide(limits, mode, key, cost)
     if (decision === undefined) return unknown(this.options.onError, limits)
     return { ...decision, limit: limits[decision.policy]?.count ?? decision.limit }
   }
 
   /** The counters of this process, if they were ever needed. */
-  get counters(): LocalCounters | undefined {
+  get counters(): local.LocalCounters | undefined {
     return this.#shared?.value
   }
 
   /** The counters of this process, unless `onError` decides without any. */
-  open(): LocalCounters | undefined {
+  open(): local.LocalCounters | undefined {
     if (this.options.onError !== 'local') return undefined
     // A caller that was still waiting for the store when the limiter was closed has no answer.
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
@@ -81,13 +71,15 @@ export class Fallback {
     this.#shared = undefined
   }
 
-  #acquire(): Shared<LocalCounters> {
+  #acquire(): local.Shared<local.LocalCounters> {
     const { limits, options, sharing } = this
     const { blockForMs, capacity, clock, processes } = options
     const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
     return limits
       ? counters.acquire(sharing.group, name, () => new FixedCounters(limits, options, sharing))
-      : counters.acquire(sharing.group, `v${processes}`, () => variableCounters(options, sharing))
+      : counters.acquire(sharing.group, `v${processes}`, () =>
+          local.variableCounters(options, sharing),
+        )
   }
 }
 
@@ -110,12 +102,12 @@ const RETRY_MS = 1_000
  * The share follows the number of processes. What was granted of an earlier, larger or smaller share stays
  * granted until its window has passed: a new share is no new budget.
  */
-class FixedCounters implements LocalCounters {
+class FixedCounters implements local.LocalCounters {
   readonly #horizonMs: number
   /** Begins each key: limiters with the same limits and options share their tables. */
   readonly #prefix: string = `${++lastNumber} `
   /** The share in use comes first. */
-  #shares: readonly Share[] = []
+  #shares: readonly local.Share[] = []
   #retryAt = 0
 
   constructor(
@@ -127,11 +119,11 @@ class FixedCounters implements LocalCounters {
     this.#horizonMs = Math.max(options.blockForMs, 2 * Math.max(...windows))
   }
 
-  decide(_: unknown, mode: Mode, key: string, cost: number): Decision | undefined {
+  decide(_: unknown, mode: local.Mode, key: string, cost: number): Decision | undefined {
     const share = this.#share()
     if (share === undefined) return undefined
     const name = this.#nameOf(key)
-    if (this.#isPlain) return ask(share.limiter, mode, name, cost)
+    if (this.#isPlain) return local.ask(share.limiter, mode, name, cost)
     return this.#decideAcross(share, mode, name, cost)
   }
 
@@ -176,7 +168,7 @@ class FixedCounters implements LocalCounters {
   }
 
   /** Decides with several shares: what another share has granted counts against this one. */
-  #decideAcross(share: Share, mode: Mode, name: string, cost: number): Decision {
+  #decideAcross(share: local.Share, mode: local.Mode, name: string, cost: number): Decision {
     const { limiter } = share
     const available = this.#available(name, share, limiter.standings(name))
     const least = Math.min(...available)
@@ -189,7 +181,7 @@ class FixedCounters implements LocalCounters {
   }
 
   /** The other shares have granted too much. That is certain to be over once they have recovered. */
-  #denied(seen: Decision, mode: Mode, name: string, available: readonly number[]): Decision {
+  #denied(seen: Decision, mode: local.Mode, name: string, available: readonly number[]): Decision {
     const [share, ...others] = this.#shares
     const late = share?.parts === this.#parts ? others : this.#shares
     const waits = late.map(({ limiter }) => limiter.peek(name).resetMs)
@@ -207,12 +199,13 @@ class FixedCounters implements LocalCounters {
   }
 
   /** Units of each limit that the share has left, less what other shares have granted and still counts. */
-  #available(name: string, share: Share, own: readonly LimitStatus[]): readonly number[] {
+  #available(name: string, share: local.Share, own: readonly LimitStatus[]): readonly number[] {
     const others = this.#shares.slice(1).map((other) => usedOf(other, name))
     const parts = this.#parts
     return own.map(({ remaining }, limit) => {
       const whole = share.whole[limit] ?? 0
-      const most = share.parts === parts ? whole : part(burstOf(this.limits[limit] as Limit), parts)
+      const most =
+        share.parts === parts ? whole : local.part(burstOf(this.limits[limit] as Limit), parts)
       const beyond = Math.max(0, whole - most)
       return others.reduce((left, used) => left - (used[limit] ?? 0), remaining - beyond)
     })
@@ -228,7 +221,7 @@ class FixedCounters implements LocalCounters {
     return this.#shares.length === 1 && this.#shares[0]?.parts === this.#parts
   }
 
-  #share(): Share | undefined {
+  #share(): local.Share | undefined {
     const now = performance.now()
     if (!this.#isPlain) this.#pick(this.#parts, now)
     const [share] = this.#shares
@@ -241,7 +234,7 @@ class FixedCounters implements LocalCounters {
     const canOpen = this.#shares.length < MAX_SHARES && now >= this.#retryAt
     const opened =
       this.#shares.find((known) => known.parts === parts) ??
-      (canOpen ? openShare(this.limits, this.options, parts) : undefined)
+      (canOpen ? local.openShare(this.limits, this.options, parts) : undefined)
     if (opened === undefined && canOpen) this.#retryAt = now + RETRY_MS
     const share = opened ?? this.#nearest(parts)
     if (share === undefined) return
@@ -251,13 +244,13 @@ class FixedCounters implements LocalCounters {
   }
 
   /** The smallest share that is large enough, else the largest. */
-  #nearest(parts: number): Share | undefined {
+  #nearest(parts: number): local.Share | undefined {
     const fewest = [...this.#shares].sort((a, b) => b.parts - a.parts)
     return fewest.find((share) => share.parts <= parts) ?? fewest.at(-1)
   }
 }
 
 /** Units of each limit that were granted and still count. */
-function usedOf({ limiter, whole }: Share, name: string): readonly number[] {
+function usedOf({ limiter, whole }: local.Share, name: string): readonly number[] {
   return limiter.standings(name).map(({ remaining }, limit) => (whole[limit] ?? 0) - remaining)
 }
