@@ -5,9 +5,6 @@
 
 const STORE = "is storage: 'redis://...' here, or a client of ioredis"
 const HEADERS = "are headers: 'legacy', 'draft', 'both' or false here"
-const HOOK = 'is onDeny here'
-const STEPS = "is blockFor: ['1 minute', '1 hour'] here"
-const ALLOW = "is allow: '10.0.0.0/8' for addresses here, else skip: (request) => ..."
 
 /** By package, and by name there, with the name or the value that goes with it: what that is here. */
 const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -21,13 +18,11 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     passOnStoreError: "is onStoreError: 'open' here",
     keyGenerator: 'is key here: key: (request) => ..., byIp() or byUser(...)',
     requestPropertyName: 'is always rateLimit here',
-    skipSuccessfulRequests:
-      "is countWhen: 'failure' here if it is true; if it is false, leave it out",
-    skipFailedRequests: "is countWhen: 'success' here if it is true; if it is false, leave it out",
+    skipSuccessfulRequests: "is countWhen: 'failure' here if true; if false, leave it out",
+    skipFailedRequests: "is countWhen: 'success' here if true; if false, leave it out",
     requestWasSuccessful: 'is countWhen: ({ request, status }) => ... here',
-    onLimitReached: HOOK,
-    validate: 'has no match here: checks are warnings, each given once',
-    logger: 'has no match here: use onError, onDeny or process.on("warning")',
+    onLimitReached: 'is onDeny here',
+    'validate and logger': 'have no match here: checks are warnings, failures go to onError',
   },
   "express-rate-limit's and @fastify/rate-limit": {
     max: "is limits: '100/15 minutes' here",
@@ -40,21 +35,18 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     'max and timeWindow': "are limits: '100/minute' here",
     'global: false': 'is no limits here: register the plugin without limits',
     cache: 'is capacity here',
-    allowList: ALLOW,
-    whitelist: ALLOW,
+    'allowList and whitelist': "are allow: '10.0.0.0/8' here, else skip: (request) => ...",
     redis: STORE,
     nameSpace: 'is keyPrefix here',
     skipOnError: "is onStoreError: 'open' here",
     continueExceeding: 'is blockFor here',
-    ban: STEPS,
-    exponentialBackoff: STEPS,
+    'ban and exponentialBackoff': "are blockFor: ['1 minute', '1 hour'] here",
     groupId: 'is scope here',
     errorResponseBuilder: 'is handler or message here, or an error handler of the server',
     enableDraftSpec: "is headers: 'draft' here",
     'addHeaders and addHeadersOnExceeding': HEADERS,
     onExceeding: 'is onAdmit here',
-    onExceeded: HOOK,
-    onBanReach: HOOK,
+    'onExceeded and onBanReach': 'are onDeny here',
   },
   'koa-ratelimit': {
     blacklist: "is deny: '192.0.2.1' here",

@@ -128,7 +128,7 @@ test('an option of another package that may be false is translated for both of i
     limits: '5/minute',
     skipFailedRequests: false,
   })
-  expect(message).toContain("countWhen: 'success' here if it is true; if it is false, leave it out")
+  expect(message).toContain("countWhen: 'success' here if true; if false, leave it out")
 })
 
 test('ipv6Subnet names both packages that have it', async () => {
