@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createConnection, createServer } from 'node:net'
@@ -51,16 +52,25 @@ export interface Server {
   stop(): Promise<void>
 }
 
-/** A port on which no server listens. */
+/**
+ * A port on which no server listens. It is not one of those that the system gives to servers on port 0: another
+ * test could be given it before this one's server has started.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (let i = 0; i < 100; i++) {
+    // A cluster node also listens 10,000 above its port: that is below the system's range, too.
+    const port = randomInt(10_000, 22_000)
+    const server = createServer()
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+  throw new Error('no free port from 10,000 to 22,000')
 }
 
 /** Starts a server on a free port. The caller stops it. */
