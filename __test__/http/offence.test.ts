@@ -1,18 +1,9 @@
 import { expect, it } from 'vitest'
 import { ProvisionalCharges } from '../../dist/http/provisional-charge.js'
+import { OPEN as YES } from '../fixtures/decision.ts'
 import { serverForTest } from '../redis/server.ts'
 import { serve } from './serve.ts'
 
-const YES = {
-  allowed: true,
-  limit: 1,
-  remaining: 1,
-  resetMs: 1,
-  limitResetMs: 1,
-  retryAfterMs: 0,
-  retryAfter: 0,
-  policy: 0,
-}
 const NO = { ...YES, allowed: false, remaining: 0, retryAfterMs: 60_000, retryAfter: 60 }
 const CAPS = { maxWaiters: 9, maxWaitersPerKey: 9, now: () => 0, maxWaitMs: 40 }
 const CLIENT = { isGone: false, watch: () => () => {} }

@@ -23,19 +23,23 @@ function spy(folder: string, name: string, status = 1): void {
   chmodSync(path, 0o755)
 }
 
+/** Installs the programs as a user with this id, with the spies of the folder as the only programs. */
+function installAs(uid: number, folder: string) {
+  const user = join(folder, 'user.cjs')
+  writeFileSync(user, `process.getuid = () => ${uid}`)
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['--require', user, 'scripts/programs.mjs'],
+    { env: { PATH: folder }, encoding: 'utf8', timeout: 30_000 },
+  )
+  const record = join(folder, 'called')
+  return { status, stderr, called: existsSync(record) ? readFileSync(record, 'utf8') : '' }
+}
+
 test('npm test does not run sudo or a package manager without being asked, and names the command instead', () => {
   const folder = scratch()
   for (const name of ['sudo', 'apt-get']) spy(folder, name)
-  const user = join(folder, 'user.cjs')
-  writeFileSync(user, 'process.getuid = () => 1000')
-  const { stderr } = spawnSync(process.execPath, ['--require', user, 'scripts/programs.mjs'], {
-    env: { PATH: folder },
-    encoding: 'utf8',
-    timeout: 30_000,
-  })
-  const called = existsSync(join(folder, 'called'))
-    ? readFileSync(join(folder, 'called'), 'utf8')
-    : ''
+  const { called, stderr } = installAs(1000, folder)
   expect(called).toBe('')
   expect(stderr).toMatch(/sudo apt-get install .*redis-server/)
 })
@@ -43,16 +47,7 @@ test('npm test does not run sudo or a package manager without being asked, and n
 test('as root the missing programs are installed without asking', () => {
   const folder = scratch()
   spy(folder, 'apt-get')
-  const root = join(folder, 'root.cjs')
-  writeFileSync(root, 'process.getuid = () => 0')
-  const { status } = spawnSync(process.execPath, ['--require', root, 'scripts/programs.mjs'], {
-    env: { PATH: folder },
-    encoding: 'utf8',
-    timeout: 30_000,
-  })
-  const called = existsSync(join(folder, 'called'))
-    ? readFileSync(join(folder, 'called'), 'utf8')
-    : ''
+  const { called, status } = installAs(0, folder)
   expect(called).toMatch(/^apt-get install .*redis-server.*valgrind/m)
   expect(status).toBe(1)
 })

@@ -4,6 +4,7 @@ import { FakeClock } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 import { HeldUnits } from '../../dist/http/held-units.js'
 import { ProvisionalCharges } from '../../dist/http/provisional-charge.js'
+import { OPEN } from '../fixtures/decision.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { ask, repeat, statuses, text } from '../http/client.ts'
 import { type Asked, FRAMEWORKS, type Result, serve } from '../http/serve.ts'
@@ -121,11 +122,11 @@ describe.each(FRAMEWORKS)('%s', (name) => {
 })
 
 it('after a refund that fails other requests are still answered (H85, H86)', async () => {
-  const denied = { ...open, allowed: false, remaining: 0, retryAfterMs: 1_000 }
+  const denied = { ...OPEN, allowed: false, remaining: 0, retryAfterMs: 1_000 }
   for (const refund of [() => Promise.reject(new Error('down')), throwing]) {
     let left = 1
-    const ask = () => (left > 0 ? open : denied)
-    const take = () => (left-- > 0 ? open : denied)
+    const ask = () => (left > 0 ? OPEN : denied)
+    const take = () => (left-- > 0 ? OPEN : denied)
     const limiter = { peek: ask, refund, check: take, take } as never
     const caps = { maxWaiters: 10, maxWaitersPerKey: 10 }
     const charges = new ProvisionalCharges({ ...caps, now: () => 0, maxWaitMs: 30_000 })
@@ -139,16 +140,6 @@ it('after a refund that fails other requests are still answered (H85, H86)', asy
   }
 })
 
-const open = {
-  allowed: true,
-  limit: 1,
-  remaining: 1,
-  resetMs: 1,
-  limitResetMs: 1,
-  retryAfterMs: 0,
-  retryAfter: 0,
-  policy: 0,
-}
 const throwing = (): never => {
   throw new Error('down')
 }

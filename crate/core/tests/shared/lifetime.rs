@@ -130,17 +130,21 @@ fn the_inspection_counts_without_changing_anything() {
     assert_eq!(sound, 1);
 }
 
+/// Eight threads open the limiter at once, and each uses up what it can.
+fn admitted_by_racers(place: &TestDir) -> usize {
+    std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
+            .collect();
+        racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+    })
+}
+
 #[test]
 fn racing_to_make_it_all_find_the_same_one() {
     for _ in 0..20 {
         let place = TestDir::new();
-        let admitted: usize = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
-                .collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
-        });
-        assert_eq!(admitted, 10);
+        assert_eq!(admitted_by_racers(&place), 10);
     }
 }
 
@@ -149,13 +153,7 @@ fn racing_to_replace_a_stale_one_all_find_the_same_one() {
     for _ in 0..10 {
         let place = TestDir::new();
         drop(open_as(&place.0, Host { boot: [1, 2], ..here() }, &usual()).unwrap());
-        let admitted: usize = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| admitted(&open(&place.0, &usual()).unwrap(), 10)))
-                .collect();
-            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
-        });
-        assert_eq!(admitted, 10);
+        assert_eq!(admitted_by_racers(&place), 10);
     }
 }
 
