@@ -50,6 +50,16 @@ it('calls that are turned away because too many wait do not count against the st
   expect(await limiter.ready()).toMatchObject({ available: true })
 })
 
+it('calls in progress are bounded over all keys, and the others do not count against the store', async () => {
+  const limiter = limiterIn(storeWith().store, { maxWaiters: 5, deadlineMs: 1_000 })
+  await limiter.ready()
+  await Promise.all(Array.from({ length: 20 }, (_, i) => limiter.check(`key ${i}`)))
+  expect(limiter.stats()).toMatchObject({ outages: 0, failures: { unavailable: 15 } })
+  // The calls that ended have made room.
+  await Promise.all(Array.from({ length: 5 }, (_, i) => limiter.check(`key ${i}`)))
+  expect(limiter.stats()).toMatchObject({ failures: { unavailable: 15 } })
+})
+
 it('a limiter that is closed during an outage takes its part in the outage with it', async () => {
   const answers: Answers = {}
   const { store } = storeWith(answers)
