@@ -67,6 +67,25 @@ function leaver() {
   return caller
 }
 
+it('queues with one room share maxWaiters, and a waiter that leaves makes room in all', async () => {
+  const room = { taken: 0 }
+  const [one, other] = [remote({ maxWaiters: 2, room }), remote({ maxWaiters: 2, room })]
+  const wait = async ({ queue, answer }: typeof one, key: string, caller = leaver()) => {
+    const waiting = queue.join('limits', key, 1, 1_000, caller)
+    await answer(LATER)
+    return { waiting }
+  }
+  const first = leaver()
+  await wait(one, 'a', first)
+  await wait(other, 'b')
+  expect(room.taken).toBe(2)
+  expect(await (await wait(other, 'c')).waiting).toMatchObject({ reason: 'crowded' })
+  first.leave()
+  expect(room.taken).toBe(1)
+  await wait(one, 'd')
+  expect(room.taken).toBe(2)
+})
+
 it('a queue has one call in progress, and the waiters behind it stay in order', async () => {
   const { queue, clock, asked, answer } = remote()
   const order: number[] = []
