@@ -2,17 +2,16 @@ import assert from 'node:assert/strict'
 import { BATCH, Batch } from '../batch.mjs'
 import { FIRST_ID, idsFrom, inputsOf, shuffle } from '../keys.mjs'
 import { readTask, serveLane } from '../lane.mjs'
-import { admitLimit, DENY } from '../limits.mjs'
+import { CASES } from '../local-cases.mjs'
 import { assertCounts } from '../probe.mjs'
 import { calibrate, clock } from '../round.mjs'
 import { loadSubject } from '../subjects.mjs'
 
-const SIZES = { hot: 1, '10k': 10_000, '1m': 1_000_000 }
 const TRIAL_BATCHES = 100
 const TRIALS = 3
 
 const task = readTask()
-const [size, form, outcome] = task.case.split('-')
+const { keys, form, outcome, limit } = CASES[task.case]
 let limiter
 let batch
 let count
@@ -23,9 +22,8 @@ serveLane({ prepare, round })
 async function prepare() {
   const create = await loadSubject(task.subject)
   await assertCounts(task.subject, create)
-  const keys = SIZES[size]
-  limiter = await create({ ...(outcome === 'admit' ? admitLimit(keys) : DENY), keys })
-  const { timed, ascending } = inputsOf(form, orderOf(keys))
+  limiter = await create({ ...limit, keys })
+  const { timed, ascending } = inputsOf(form, orderOf())
   await useOnce(ascending)
   const [way, loops] = await fastestWay(timed)
   batch = new Batch(loops[form], timed)
@@ -39,9 +37,9 @@ async function round() {
   return (seconds * 1e9) / BATCH
 }
 
-/** One hot key is a batch of the same id, so that every case runs the same loop. */
-function orderOf(keys) {
-  if (keys === 1) return new Int32Array(BATCH).fill(FIRST_ID)
+/** One key, or two in turn, are a batch of ids, so that every case runs the same loop. */
+function orderOf() {
+  if (keys <= 2) return new Int32Array(BATCH).map((_, index) => FIRST_ID + (index % keys))
   return shuffle(idsFrom(FIRST_ID, keys))
 }
 

@@ -1,4 +1,5 @@
 import { openLane } from '../lane.mjs'
+import { CASES } from '../local-cases.mjs'
 import { report } from '../progress.mjs'
 import { round2, spread } from '../spread.mjs'
 import { takeTurns, withLanes } from '../turns.mjs'
@@ -17,16 +18,10 @@ const subjects = [
   '@fastify/rate-limit',
 ]
 
-const names = ['hot', '10k', '1m'].flatMap((size) =>
-  ['stored', 'fresh'].flatMap((form) =>
-    ['admit', 'deny'].map((outcome) => `${size}-${form}-${outcome}`),
-  ),
-)
-
 /** Calls in one thread: nanoseconds per call, every subject in a process of its own. */
 export const local = {
   name: 'local',
-  cases: Object.fromEntries(names.map((name) => [name, subjects])),
+  cases: Object.fromEntries(Object.keys(CASES).map((name) => [name, subjects])),
   /** Run only when asked for by name: a second way to use a rival. */
   extraSubjects: ['rate-limiter-flexible.get'],
   rounds: 7,
