@@ -24,6 +24,12 @@ it.runIf(process.platform === 'linux')(
   LIMIT_MS,
 )
 
+it('the servers that answer by hand send the bytes that ours send', async () => {
+  const cases = ['fastify-admit', 'fastify-deny', 'express-admit', 'express-deny']
+  const { code, err } = await run('../bench/lanes/answers.mjs', cases)
+  expect(code, err).toBe(0)
+})
+
 it.each([
   [['instructions', '--tree', 'docs'], /--tree docs is no built checkout/],
   [['local', '--tree', '.'], /--tree is for suite instructions/],

@@ -3,30 +3,25 @@
 import { getPriority } from 'node:os'
 import { readTask } from '../lane.mjs'
 import { ADMIT, DENY } from '../limits.mjs'
+import { isByHand, startServer } from '../peers/http-servers.mjs'
 import { openWires } from '../wire.mjs'
 
 const CLIENTS = 16
-const STARTERS = {
-  fastify: async () => (await import('../peers/fastify-apps.mjs')).startFastify,
-  express: async () => (await import('../peers/express-apps.mjs')).startExpress,
-}
 
 const { subject, case: name, warm, requests, rounds, clocks } = readTask()
 const [framework, outcome] = name.split('-')
 const isDenied = outcome === 'deny'
-const refuses = isDenied && subject === 'bare'
 const readings = clocks && (await import('../clocks.mjs')).countReadings()
 const send = await open()
 await (clocks ? countClocks() : countInstructions())
 process.exit()
 
 async function open() {
-  const start = await STARTERS[framework]()
   const limit = isDenied ? DENY : ADMIT
-  const server = await start({ subject, limit, refuses, host: '127.0.0.1' })
+  const server = await startServer({ framework, subject, isDenied, limit })
   const ask = openWires(server, CLIENTS)
   // Each client's first request uses up its only unit.
-  if (isDenied && !refuses) await ask({ requests: CLIENTS, status: '200' })
+  if (isDenied && !isByHand(subject)) await ask({ requests: CLIENTS, status: '200' })
   return (marks) => ask({ ...marks, status: isDenied ? '429' : '200' })
 }
 

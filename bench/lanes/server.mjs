@@ -1,30 +1,23 @@
 import assert from 'node:assert/strict'
 import { readTask, serveLane } from '../lane.mjs'
 import { ADMIT, DENY } from '../limits.mjs'
+import { PLAIN } from '../peers/http-answers.mjs'
+import { isByHand, startServer } from '../peers/http-servers.mjs'
 
 const LOOPBACK = '127.0.0.1'
 const PROBES = 3
 const HEADERS = ['x-ratelimit-limit', 'x-ratelimit-remaining', 'x-ratelimit-reset']
 
-/** Of two frameworks only the one that is timed gets loaded. */
-const STARTERS = {
-  fastify: async () => (await import('../peers/fastify-apps.mjs')).startFastify,
-  express: async () => (await import('../peers/express-apps.mjs')).startExpress,
-}
-
 const { subject, case: name } = readTask()
 const [framework, outcome] = name.split('-')
 const limit = outcome === 'admit' ? ADMIT : DENY
-const isBare = subject === 'bare'
 
 serveLane({ listen, cpuMicros })
 
 /** Answers the port, after the server has shown that it admits or denies as the case wants. */
 async function listen() {
-  const start = await STARTERS[framework]()
-  // Nothing is denied without a limiter: the bare server of a denied case refuses by hand.
-  const refuses = isBare && outcome === 'deny'
-  const server = await start({ subject, limit, refuses, host: LOOPBACK })
+  const isDenied = outcome === 'deny'
+  const server = await startServer({ framework, subject, isDenied, limit })
   // Express keeps Node's five seconds, and a server waits longer than that for its next turn.
   server.keepAliveTimeout = 0
   const { port } = server.address()
@@ -41,11 +34,11 @@ function cpuMicros() {
 /** The first call uses up the denied case's only unit; the others must be as all timed ones. */
 async function assertAnswers(url) {
   for (let probe = 0; probe < PROBES; probe++) {
-    const admits = outcome === 'admit' || (!isBare && probe < limit.count)
+    const admits = outcome === 'admit' || (!isByHand(subject) && probe < limit.count)
     const response = await fetch(url)
     await response.text()
     assert.equal(response.status, admits ? 200 : 429, `${subject}, ${name}, call ${probe + 1}`)
-    if (!isBare) assertHeaders(response.headers, admits)
+    if (subject !== PLAIN) assertHeaders(response.headers, admits)
   }
 }
 

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import express from 'express'
 import { importOurs } from '../tree.mjs'
-import { HELLO, REFUSAL } from './http-answers.mjs'
+import { ADMITTED_HEADERS, HELLO, REFUSAL, WRITTEN_REFUSAL } from './http-answers.mjs'
 
 const MIDDLEWARES = {
+  plain: () => undefined,
   bare: () => undefined,
   ratethrottle: async (limit) => {
     const { rateThrottle } = await importOurs('ratethrottle/express')
@@ -19,13 +20,23 @@ const MIDDLEWARES = {
   map: async (limit) => (await import('./http-map.mjs')).createMiddleware(limit),
 }
 
+/** The cheapest ways that were found to send by hand what a limiter sends. */
+const BY_HAND = {
+  plain: { deny: (_, response) => response.status(429).json(REFUSAL) },
+  bare: {
+    admit: (_, response) => response.set(ADMITTED_HEADERS).json(HELLO),
+    deny: (_, response) => response.writeHead(429, WRITTEN_REFUSAL.head).end(WRITTEN_REFUSAL.body),
+  },
+}
+
 /** One route behind one limiter, headers as each sends them by default. Answers the listening server. */
 export async function startExpress({ subject, limit, refuses, host }) {
   const app = express()
   const middleware = await MIDDLEWARES[subject](limit)
   if (middleware !== undefined) app.use(middleware)
-  if (refuses) app.get('/', (_, response) => response.status(429).json(REFUSAL))
-  else app.get('/', (_, response) => response.json(HELLO))
+  const byHand = BY_HAND[subject]?.[refuses ? 'deny' : 'admit']
+  if (refuses) app.use(byHand)
+  else app.get('/', byHand ?? ((_, response) => response.json(HELLO)))
   const server = app.listen(0, host)
   await once(server, 'listening')
   return server

@@ -1,6 +1,4 @@
-/** The server without a limiter, to which the others add. */
-export const BARE = 'bare'
-export const OURS = 'ratethrottle'
+import { OURS } from '../peers/http-answers.mjs'
 
 /** The limiters that a user of each framework would otherwise install. */
 const RIVALS = ['@fastify/rate-limit', 'express-rate-limit']

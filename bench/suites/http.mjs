@@ -1,8 +1,10 @@
 import { openLane } from '../lane.mjs'
+import { BARE, OURS, PLAIN } from '../peers/http-answers.mjs'
 import { report } from '../progress.mjs'
 import { median, round2, spread } from '../spread.mjs'
 import { takeTurns, withLanes } from '../turns.mjs'
-import { BARE, OURS, tables } from './http-tables.mjs'
+import { tables } from './http-tables.mjs'
+import { assertSameBytes } from './same-bytes.mjs'
 
 /**
  * Rounds are short and many, so that a limiter and the bare server it is compared with share the
@@ -13,8 +15,8 @@ const FRAMEWORKS = {
   express: { warmRequests: 10_000, requests: 1000 },
 }
 
-const ofFastify = [BARE, OURS, '@fastify/rate-limit', 'rate-limiter-flexible', 'map']
-const ofExpress = [BARE, OURS, 'express-rate-limit', 'rate-limiter-flexible', 'map']
+const ofFastify = [PLAIN, BARE, OURS, '@fastify/rate-limit', 'rate-limiter-flexible', 'map']
+const ofExpress = [PLAIN, BARE, OURS, 'express-rate-limit', 'rate-limiter-flexible', 'map']
 
 /** Real requests: processor time per request in the server's process, and what a limiter adds to it. */
 export const http = {
@@ -32,6 +34,7 @@ export const http = {
 
 /** A framework's two cases take turns with each other: what a denial costs is compared with an admission. */
 async function* run({ cases, rounds, node }) {
+  await assertSameBytes(cases, node)
   for (const framework of Object.keys(FRAMEWORKS)) {
     const servers = cases
       .filter(({ name }) => name.startsWith(framework))
@@ -91,7 +94,7 @@ function toRow({ case: name, subject }, result, bare) {
     reqPerSec: Math.round(median(result.map(({ perSecond }) => perSecond))),
     rounds: result.length,
   }
-  if (subject === BARE || bare === undefined) return row
+  if (subject === BARE || subject === PLAIN || bare === undefined) return row
   const added = result.map(({ cpuMicros }, round) => cpuMicros - bare[round].cpuMicros)
   return { ...row, addedUsPerReq: round2(median(added)) }
 }

@@ -1,7 +1,9 @@
-import { OURS } from './http-tables.mjs'
+import { BARE, OURS, PLAIN } from '../peers/http-answers.mjs'
 
 /** Ours as built in the tree that `--tree` names. */
 export const BASELINE = `${OURS}.baseline`
+
+const FLOORS = { addedPerReq: BARE, addedOverPlain: PLAIN }
 
 /** One table for each case, and under it how we stand against the baseline and the rivals. */
 export function tables(rows) {
@@ -9,9 +11,17 @@ export function tables(rows) {
     const own = rows.filter((row) => row.case === name)
     return {
       title: `instructions ${name}`,
-      head: ['server', 'instructions/request', 'min', 'max', 'added over bare', 'clock reads'],
+      head: [
+        'server',
+        'instructions/request',
+        'min',
+        'max',
+        'added over bare',
+        'added over plain',
+        'clock reads',
+      ],
       body: own.map(toCells),
-      notes: notesOf(own),
+      notes: [...notesOf(own), ...denialNotes(rows, name)],
     }
   })
 }
@@ -22,6 +32,7 @@ const toCells = (row) => [
   String(row.min),
   String(row.max),
   String(row.addedPerReq ?? ''),
+  String(row.addedOverPlain ?? ''),
   readsOf(row),
 ]
 
@@ -33,17 +44,44 @@ const readsOf = ({ jsClockReads, exactClockReads, roughClockReads }) =>
 
 function notesOf(rows) {
   const ours = rows.find(({ subject }) => subject === OURS)
-  if (ours?.addedPerReq === undefined) return []
+  if (ours === undefined) return []
   return rows
-    .filter(({ subject, addedPerReq }) => subject !== OURS && addedPerReq > 0)
-    .map((row) =>
-      row.subject === BASELINE
-        ? `Against the baseline: ${change(ours.perReq, row.perReq)} a request, ${change(ours.addedPerReq, row.addedPerReq)} of what is added.`
-        : `${OURS} adds ${Math.round((100 * ours.addedPerReq) / row.addedPerReq)} % of what ${row.subject} adds.`,
-    )
+    .filter(({ subject }) => ![OURS, BARE, PLAIN].includes(subject))
+    .flatMap((row) => (row.subject === BASELINE ? baselineNote(ours, row) : rivalNote(ours, row)))
 }
 
+function baselineNote(ours, row) {
+  const added = Object.entries(FLOORS)
+    .filter(([field]) => row[field] > 0)
+    .map(([field, floor]) => `, ${change(ours[field], row[field])} of what is added over ${floor}`)
+  return [`Against the baseline: ${change(ours.perReq, row.perReq)} a request${added.join('')}.`]
+}
+
+function rivalNote(ours, row) {
+  const shares = Object.entries(FLOORS)
+    .filter(([field]) => row[field] > 0)
+    .map(([field, floor]) => `${percent(ours[field], row[field])} over ${floor}`)
+  if (shares.length === 0) return []
+  return [`Of what ${row.subject} adds, ${OURS} adds ${shares.join(', ')}.`]
+}
+
+/** The whole request too: what is added to a cheap answer by hand hides what the framework was spared. */
+function denialNotes(rows, name) {
+  if (!name.endsWith('-deny')) return []
+  const find = (wanted) => rows.find((row) => row.case === wanted && row.subject === OURS)
+  const [denied, admitted] = [find(name), find(name.replace('-deny', '-admit'))]
+  if (denied === undefined || admitted === undefined) return []
+  const added = Object.entries(FLOORS)
+    .filter(([field]) => denied[field] !== undefined && admitted[field] !== undefined)
+    .map(([field, floor]) => `, over ${floor} it adds ${denied[field]} and ${admitted[field]}`)
+  return [
+    `With ${OURS} a denied request takes ${denied.perReq} instructions, an admitted one ${admitted.perReq}${added.join('')}.`,
+  ]
+}
+
+const percent = (part, whole) => `${Math.round((100 * part) / whole)} %`
+
 function change(now, before) {
-  const percent = 100 * (now / before - 1)
-  return `${percent < 0 ? '' : '+'}${percent.toFixed(1)} %`
+  const percents = 100 * (now / before - 1)
+  return `${percents < 0 ? '' : '+'}${percents.toFixed(1)} %`
 }

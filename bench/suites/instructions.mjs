@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { countClocks, countInstructions, probeOf } from '../callgrind.mjs'
+import { BARE, OURS, PLAIN } from '../peers/http-answers.mjs'
 import { report } from '../progress.mjs'
 import { median, round2, spread } from '../spread.mjs'
 import { TREE } from '../tree.mjs'
-import { BARE, OURS } from './http-tables.mjs'
 import { BASELINE, tables } from './instructions-tables.mjs'
+import { assertSameBytes } from './same-bytes.mjs'
 
 const HERE = join(import.meta.dirname, '../..')
 /** Requests in a round. Express takes as long with fewer. */
@@ -15,8 +16,8 @@ const WARM_ROUNDS = 3
 /** Clocks are read as often in the first thousands of requests as later. */
 const CLOCK_TASK = { warm: 1000, requests: 2000 }
 
-const ofFastify = [BARE, OURS, '@fastify/rate-limit', 'rate-limiter-flexible', 'map']
-const ofExpress = [BARE, OURS, 'express-rate-limit', 'rate-limiter-flexible', 'map']
+const ofFastify = [PLAIN, BARE, OURS, '@fastify/rate-limit', 'rate-limiter-flexible', 'map']
+const ofExpress = [PLAIN, BARE, OURS, 'express-rate-limit', 'rate-limiter-flexible', 'map']
 
 /** What a request costs a server in instructions, which no other load of the machine changes. */
 export const instructions = {
@@ -36,11 +37,11 @@ export const instructions = {
 
 /** As many lanes at once as there are processors: a count of instructions is no matter of turns. */
 async function* run({ cases, rounds, node, tree, requests }) {
+  await assertSameBytes(cases, node)
   for (const { name, subjects } of cases) {
     const lanes = subjects.flatMap((subject) => lanesOf(name, subject, tree))
     const rows = await inParallel(lanes, (lane) => measure(lane, { rounds, requests, node }))
-    const bare = rows.find(({ subject }) => subject === BARE)
-    for (const row of rows) yield withAdded(row, bare)
+    for (const row of rows) yield withAdded(row, rows)
   }
 }
 
@@ -86,9 +87,15 @@ async function readClocks(task, { node, env, tree }) {
   }
 }
 
-function withAdded(row, bare) {
-  if (row.subject === BARE || bare === undefined) return row
-  return { ...row, addedPerReq: row.perReq - bare.perReq }
+/** Over the answer by hand with the same headers, and over that without them. */
+function withAdded(row, rows) {
+  const over = (floor) => {
+    const { perReq } = rows.find(({ subject }) => subject === floor) ?? {}
+    return perReq === undefined ? undefined : row.perReq - perReq
+  }
+  if (row.subject === PLAIN) return row
+  if (row.subject === BARE) return { ...row, addedOverPlain: over(PLAIN) }
+  return { ...row, addedPerReq: over(BARE), addedOverPlain: over(PLAIN) }
 }
 
 async function inParallel(tasks, work) {

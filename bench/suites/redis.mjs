@@ -6,24 +6,14 @@ import { REDIS_SUBJECTS } from '../peers/redis.mjs'
 import { report } from '../progress.mjs'
 import { round2, spread } from '../spread.mjs'
 import { takeTurns, withLanes } from '../turns.mjs'
+import { CASES, tables } from './redis-tables.mjs'
 
-const OURS = 'ratethrottle'
-const FLOORS = ['ping', 'incr-pexpire']
-const FIRE_MS = 1_000
-/** Calls in flight, and whether the client gathers commands into pipelines by itself. */
-const CASES = {
-  'redis-1': { inFlight: 1, auto: false },
-  'redis-64': { inFlight: 64, auto: false },
-  'redis-256': { inFlight: 256, auto: false },
-  'redis-64-auto': { inFlight: 64, auto: true },
-  'redis-256-auto': { inFlight: 256, auto: true },
-}
-
+const FIRE_MS = 500
 /** A limiter's calls to a redis-server of this machine: how many a second, and how long one takes. */
 export const redis = {
   name: 'redis',
   cases: Object.fromEntries(Object.keys(CASES).map((name) => [name, REDIS_SUBJECTS])),
-  rounds: 5,
+  rounds: 11,
   run,
   tables,
 }
@@ -66,41 +56,6 @@ function toRow(name, subject, result) {
     p99Us: of('p99Us'),
     rounds: result.length,
   }
-}
-
-function tables(rows) {
-  return [...new Set(rows.map((row) => row.case))].map((name) =>
-    caseTable(
-      name,
-      rows.filter((row) => row.case === name),
-    ),
-  )
-}
-
-function caseTable(name, rows) {
-  const { inFlight, auto } = CASES[name]
-  return {
-    title: `${name}: ${inFlight} in flight, auto-pipelining ${auto ? 'on' : 'off'}`,
-    head: ['subject', 'calls/s', 'min', 'max', 'p50 µs', 'p99 µs'],
-    body: rows.map((row) => [
-      row.subject,
-      ...[row.opsPerSec, row.min, row.max, row.p50Us, row.p99Us].map((n) => String(Math.round(n))),
-    ]),
-    notes: comparison(rows),
-  }
-}
-
-function comparison(rows) {
-  const own = rows.find(({ subject }) => subject === OURS)
-  const rivals = rows.filter(({ subject }) => isRival(subject))
-  if (own === undefined || rivals.length === 0) return []
-  const best = rivals.reduce((most, row) => (row.opsPerSec > most.opsPerSec ? row : most))
-  const times = round2(own.opsPerSec / best.opsPerSec)
-  return [`${OURS} makes ${times} times the calls of the best rival, ${best.subject}.`]
-}
-
-function isRival(subject) {
-  return !subject.startsWith(OURS) && !FLOORS.includes(subject) && !subject.endsWith('-denied')
 }
 
 async function startServer() {
