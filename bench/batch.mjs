@@ -6,7 +6,7 @@ export const BATCH = 1000
 /** Goes round and round through a case's inputs, a thousand calls at a time, and keeps the tally. */
 export class Batch {
   #next = 0
-  #calls = 0
+  calls = 0
   #admitted = 0
 
   constructor(loop, inputs) {
@@ -18,15 +18,26 @@ export class Batch {
 
   /** Every timed call had one right answer: this is where a wrong one, or none, fails the run. */
   assertAnswers(outcome) {
-    const expected = outcome === 'admit' ? this.#calls : 0
-    const message = `${this.#admitted} of ${this.#calls} calls were admitted, not ${expected}`
+    const expected = outcome === 'admit' ? this.calls : 0
+    const message = `${this.#admitted} of ${this.calls} calls were admitted, not ${expected}`
     assert.equal(this.#admitted, expected, message)
+  }
+
+  /** The tally begins again. */
+  restart() {
+    this.calls = 0
+    this.#admitted = 0
+  }
+
+  /** The share of the calls that was denied. */
+  get denied() {
+    return 1 - this.#admitted / this.calls
   }
 
   #advance(inputs) {
     const start = this.#next
     this.#next = (start + BATCH) % inputs.length
-    this.#calls += BATCH
+    this.calls += BATCH
     return [start, start + BATCH]
   }
 

@@ -38,7 +38,7 @@ export function inputsOf(form, order) {
 }
 
 /** mulberry32: four lines, a full period of 2^32, good enough to shuffle with. */
-function seededRandom(seed) {
+export function seededRandom(seed) {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -1,7 +1,7 @@
 import { openLane } from '../lane.mjs'
 import { CASES } from '../local-cases.mjs'
 import { report } from '../progress.mjs'
-import { round2, spread } from '../spread.mjs'
+import { median, round2, spread } from '../spread.mjs'
 import { takeTurns, withLanes } from '../turns.mjs'
 
 const REFERENCE = 'map-sliding'
@@ -46,23 +46,27 @@ function runCase(name, chosen, rounds, node) {
       }
       report(`local ${name}: ${rounds} rounds`)
       const results = await takeTurns(lanes, rounds, (lane) => lane.ask('round'))
-      return results.map((nanos, index) => toRow(name, chosen[index], nanos))
+      return results.map((answers, index) => toRow(name, chosen[index], answers))
     },
   )
 }
 
-function toRow(name, subject, nanos) {
-  const { median, min, max } = spread(nanos)
+function toRow(name, subject, answers) {
+  const { median: middle, min, max } = spread(answers.map(({ nanos }) => nanos))
+  const shares = answers.map(({ denied }) => denied)
   return {
     suite: 'local',
     case: name,
     subject,
-    nsPerOp: round2(median),
+    nsPerOp: round2(middle),
     min: round2(min),
     max: round2(max),
-    rounds: nanos.length,
+    rounds: answers.length,
+    ...(shares.includes(undefined) ? {} : { denied: round4(median(shares)) }),
   }
 }
+
+const round4 = (share) => Math.round(share * 10_000) / 10_000
 
 function tables(rows) {
   return [...new Set(rows.map((row) => row.case))].map((name) =>
@@ -75,15 +79,22 @@ function tables(rows) {
 
 function caseTable(name, rows) {
   const reference = rows.find((row) => row.subject === REFERENCE)
+  const isMixed = rows.some(({ denied }) => denied !== undefined)
   return {
     title: `local ${name}`,
-    head: ['subject', 'ns/op', 'min', 'max', `speed, ${REFERENCE} = 1`],
+    head: [
+      ...['subject', 'ns/op', 'min', 'max', `speed, ${REFERENCE} = 1`],
+      ...(isMixed ? ['denied'] : []),
+    ],
     body: rows.map((row) => [
       row.subject,
       row.nsPerOp.toFixed(1),
       row.min.toFixed(1),
       row.max.toFixed(1),
       reference === undefined ? '' : `${(reference.nsPerOp / row.nsPerOp).toFixed(2)}×`,
+      ...(isMixed ? [toPercent(row.denied)] : []),
     ]),
   }
 }
+
+const toPercent = (share) => (share === undefined ? '' : `${(share * 100).toFixed(1)} %`)
