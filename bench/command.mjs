@@ -33,7 +33,7 @@ export function readCommand(words, suites) {
     picked.flatMap(({ cases }) => Object.keys(cases)),
   )
   assertKnown('subject', filter.subjects, picked.flatMap(subjectsOf))
-  assertTaken({ tree, requests }, picked)
+  assertTaken({ tree, requests }, picked, suites)
   const plans = picked.map((suite) => toPlan(suite, filter, { rounds, requests, node, tree }))
   const { json, record, help } = values
   return {
@@ -61,7 +61,7 @@ export function helpText(suites) {
   --subject a,b  only these subjects (those in brackets run only when named here)
   --rounds N     rounds per case; an odd number gives a real median
   --node PATH    the Node that runs the subjects
-  --tree DIR     instructions: also run ratethrottle as built in that checkout, and print the ratio
+  --tree DIR     instructions, start: also run ratethrottle as built in that checkout
   --requests N   instructions: requests in each round
   --record       also write the results to bench/record/
   --help         this text
@@ -139,10 +139,12 @@ function readTree(path) {
 }
 
 /** A flag that the suites which were picked would ignore is a mistake. */
-function assertTaken(given, picked) {
+function assertTaken(given, picked, suites) {
   for (const [flag, value] of Object.entries(given)) {
-    if (value === undefined || picked.some(({ flags = [] }) => flags.includes(flag))) continue
-    throw new CommandError(`--${flag} is for suite instructions`)
+    const takes = ({ flags = [] }) => flags.includes(flag)
+    if (value === undefined || picked.some(takes)) continue
+    const names = suites.filter(takes).map(({ name }) => name)
+    throw new CommandError(`--${flag} is for suite ${names.join(' or ')}`)
   }
 }
 

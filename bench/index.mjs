@@ -7,10 +7,11 @@ import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
 import { processes } from './suites/processes.mjs'
 import { redis } from './suites/redis.mjs'
+import { start } from './suites/start.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, http, redis, processes, instructions]
+const SUITES = [local, threads, memory, http, redis, processes, start, instructions]
 
 try {
   await main()

@@ -30,9 +30,26 @@ it('the servers that answer by hand send the bytes that ours send', async () => 
   expect(code, err).toBe(0)
 })
 
+it('bench start tells what each package loads and what it weighs', async () => {
+  const { code, out, err } = await bench('start', '--rounds', '1', '--json')
+  expect(code, err).toBe(0)
+  const rows = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const loads = rows.filter((row) => row.case === 'require' && row.subject !== 'empty')
+  expect(loads).toHaveLength(8)
+  for (const row of loads) {
+    expect(row.files, row.subject).toBeGreaterThan(5)
+    expect(row.ms, row.subject).toBeGreaterThan(0)
+  }
+  const sizes = rows.filter((row) => row.case === 'size')
+  expect(sizes.map((row) => row.bytes > 0)).toEqual([true, true, true, true])
+}, 120_000)
+
 it.each([
   [['instructions', '--tree', 'docs'], /--tree docs is no built checkout/],
-  [['local', '--tree', '.'], /--tree is for suite instructions/],
+  [['local', '--tree', '.'], /--tree is for suite start or instructions/],
   [['local', '--requests', '5'], /--requests is for suite instructions/],
   [['instructions', '--requests', '0'], /--requests takes a whole number/],
 ])('bench refuses %j in one line', async (words, message) => {
