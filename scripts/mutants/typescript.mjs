@@ -171,14 +171,14 @@ const REDIS = [
   },
   {
     name: 'a remembered denial is believed for as long as Redis said',
-    file: 'ts/remote/remote-limiter.ts',
+    file: 'ts/remote/denial-cache.ts',
     from: 'const until = askedAt + Math.min(ms - 1, localDenialsMs)',
     to: 'const until = askedAt + ms - 1',
     tests: paths('redis/remembered-denials'),
   },
   {
     name: 'a remembered key keeps the text alive that it was cut from',
-    file: 'ts/remote/remote-limiter.ts',
+    file: 'ts/remote/denial-cache.ts',
     from: 'const name = flat(tableKey(key))',
     to: 'const name = tableKey(key)',
     tests: paths('redis/remembered-denials'),

@@ -1,8 +1,9 @@
 import type { Decision } from '../decision.ts'
+import type { Asker } from '../remote/backend.ts'
 import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
 import type { Deadlines, Waiting } from '../remote/deadlines.ts'
 import { StoreFailure, type StoreUser } from '../remote/failure.ts'
-import type { ScriptArgs } from './script/index.ts'
+import type { Reply, ScriptArgs } from './script/index.ts'
 
 /* Calls of scripts: the server that each is sent to, its clock, and the wait for the first connection. */
 
@@ -115,9 +116,6 @@ export class ClockOffset {
   }
 }
 
-type Resolve = (decision: Decision | undefined) => void
-type Reject = (failure: StoreFailure) => void
-
 /** A script call under way. It is settled once: by a reply, by a failure, or by its deadline. */
 export class ScriptCall implements Waiting {
   settled = false
@@ -133,17 +131,18 @@ export class ScriptCall implements Waiting {
   constructor(
     readonly args: ScriptArgs,
     readonly dueAt: number,
-    private readonly resolve: Resolve,
-    private readonly reject: Reject,
+    private asker: Asker | undefined,
   ) {}
 
-  /** Throws if the numbers are not what `args.read` expects. */
-  answer(numbers: readonly number[]): void {
+  /** Throws if the reply is not what `args.read` expects. */
+  answer(reply: Reply): void {
     if (this.settled) return
-    const decision = this.args.read?.(numbers)
+    const { read } = this.args
+    if (read === undefined && typeof reply === 'number') throw new StoreFailure('garbled')
+    const decision = read?.(reply)
     this.settled = true
     this.server?.succeeded(this.sentAt)
-    this.resolve(decision)
+    this.#letGo()?.answered(decision as Decision)
   }
 
   fail(failure: StoreFailure): void {
@@ -152,11 +151,18 @@ export class ScriptCall implements Waiting {
     if (!this.isShort || failure.kind !== 'timeout') {
       this.server?.callFailed(failure, this.args, this.dueAt - this.sentAt)
     }
-    this.reject(failure)
+    this.#letGo()?.failed(failure)
   }
 
   expire(): void {
     this.fail(new StoreFailure('timeout'))
+  }
+
+  /** A call that was settled may be kept for a while, and must not keep its caller's key alive. */
+  #letGo(): Asker | undefined {
+    const { asker } = this
+    this.asker = undefined
+    return asker
   }
 }
 
@@ -178,8 +184,7 @@ export interface EarlyCall {
   readonly user: RedisUser
   /** `performance.now()` at which its caller stops waiting, if there is no connection by then. */
   readonly dueAt: number
-  readonly resolve: Resolve
-  readonly reject: Reject
+  readonly asker: Asker
 }
 
 /** The time until Redis has replied once, or was waited for long enough. Callers wait for that, within bounds. */
@@ -206,10 +211,10 @@ export class StartUp {
 
   /** Lets a call wait, or rejects it if too many of its limiter wait already. */
   park(call: EarlyCall, now: number): void {
-    const { args, user, reject } = call
+    const { args, user, asker } = call
     const waiting = this.#perName.get(args.name) ?? 0
     if (waiting >= user.maxWaitersPerKey || user.waiting >= user.maxWaiters) {
-      reject(new StoreFailure('unavailable'))
+      asker.failed(new StoreFailure('unavailable'))
       return
     }
     const parked = { ...call, settled: false, expire: (): void => this.#expire(parked) }
@@ -230,7 +235,7 @@ export class StartUp {
   }
 
   #expire(call: EarlyCall & Waiting): void {
-    const { args, user, dueAt, reject } = call
+    const { args, user, dueAt, asker } = call
     call.settled = true
     user.waiting--
     this.#parked.delete(call)
@@ -241,7 +246,7 @@ export class StartUp {
     // that is closed only ends the wait of its own callers.
     const isDue = performance.now() > dueAt - TIMER_MS
     if (isDue && user.connectTimeoutMs >= this.#longestMs) this.giveUp()
-    reject(new StoreFailure('disconnected'))
+    asker.failed(new StoreFailure('disconnected'))
   }
 
   #nextPart(): void {

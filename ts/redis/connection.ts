@@ -1,5 +1,6 @@
 import type { Decision } from '../decision.ts'
 import type { StoreStatus } from '../limiter.ts'
+import type { Asker } from '../remote/backend.ts'
 import { StoreFailure } from '../remote/failure.ts'
 import { invalid } from '../validate.ts'
 import { type EarlyCall, type RedisUser, ScriptCall, type Server, StartUp } from './calls.ts'
@@ -13,7 +14,7 @@ import {
   type Socket,
 } from './ioredis.ts'
 import { Nodes } from './nodes.ts'
-import { firstArg, readNumbers, type ScriptArgs } from './script/index.ts'
+import { argsAfterName, readReply, type ScriptArgs } from './script/index.ts'
 import { readUrl } from './url.ts'
 
 const ACCEPTED =
@@ -97,7 +98,9 @@ const TOO_LATE = -2
 export class Connection {
   readonly nodes: Nodes
   readonly #connection: RedisConnection
-  readonly #beforeWrite: () => void
+  readonly #beforeWrite: (isAlone: boolean) => void
+  /** Script calls that were sent and have no reply yet. */
+  #unanswered = 0
   /** Until Redis has replied for the first time, or was waited for long enough. */
   #startUp: StartUp | undefined = new StartUp(() => this.#giveUpStart())
 
@@ -120,33 +123,37 @@ export class Connection {
     return this.nodes.status
   }
 
+  /** As {@link ask}, for a caller who has no way of its own to be told. */
+  call(args: ScriptArgs, user: RedisUser, since?: number): Promise<Decision> {
+    return new Promise((resolve, reject) => {
+      this.ask({ answered: resolve, failed: reject }, args, user, since)
+    })
+  }
+
   /**
-   * Calls a script. Resolves or rejects within the deadline, or before the first connection within the time for
+   * Calls a script. The caller is told within the deadline, or before the first connection within the time for
    * connecting, whatever becomes of the connection.
    *
+   * @param asker told a `StoreFailure` if it fails, and no decision if the reply is read as none
    * @param since when the caller came, if that was earlier than now: its deadline counts from then
-   * @throws StoreFailure
    */
-  call(args: ScriptArgs, user: RedisUser, since?: number): Promise<Decision | undefined> {
+  ask(asker: Asker, args: ScriptArgs, user: RedisUser, since?: number): void {
     const { deadlines } = user
     const now = performance.now()
     const from = since ?? now
-    return new Promise((resolve, reject) => {
-      if (this.#startUp !== undefined) {
-        const call = { args, user, dueAt: now + user.connectTimeoutMs, resolve, reject }
-        this.#startUp.park(call, now)
-        return
-      }
-      const server = this.nodes.serverOf(args.name)
-      const call = new ScriptCall(args, from + deadlines.ms, resolve, reject)
-      if (!server.isAvailableWithin(deadlines.ms)) call.fail(new StoreFailure('unavailable'))
-      else if (call.dueAt <= now) call.expire()
-      else {
-        call.isShort = now - from > deadlines.ms / 2
-        deadlines.add(call, now)
-        this.#send(call, server, now)
-      }
-    })
+    if (this.#startUp !== undefined) {
+      this.#startUp.park({ args, user, dueAt: now + user.connectTimeoutMs, asker }, now)
+      return
+    }
+    const server = this.nodes.serverOf(args.name)
+    const call = new ScriptCall(args, from + deadlines.ms, asker)
+    if (!server.isAvailableWithin(deadlines.ms)) call.fail(new StoreFailure('unavailable'))
+    else if (call.dueAt <= now) call.expire()
+    else {
+      call.isShort = now - from > deadlines.ms / 2
+      deadlines.add(call, now)
+      this.#send(call, server, now)
+    }
   }
 
   async close(): Promise<void> {
@@ -158,17 +165,19 @@ export class Connection {
 
   /** @param isText whether the server is sent the text of the script, because it does not know the script */
   #send(call: ScriptCall, server: Server, now: number, isText = false): void {
-    const { script, name, op, amount, tail } = call.args
+    const { args } = call
+    const { script, name } = args
     call.server = server
     call.sentAt = now
-    this.#beforeWrite()
-    const first = firstArg(op, amount, server.clock.deadline(call.dueAt, now))
+    this.#beforeWrite(this.#unanswered++ === 0)
+    const rest = argsAfterName(args, server.clock.deadline(call.dueAt, now))
     const reply = isText
-      ? this.#connection.eval(script.text, '1', name, first, ...tail)
-      : this.#connection.evalsha(script.sha, '1', name, first, ...tail)
+      ? this.#connection.eval(script.text, '1', name, ...rest)
+      : this.#connection.evalsha(script.sha, '1', name, ...rest)
     reply.then(
-      (numbers) => this.#receive(call, server, numbers),
+      (answer) => this.#receive(call, server, answer),
       (error: unknown) => {
+        this.#unanswered--
         const isLost = !isText && !call.settled && isScriptLost(error)
         if (isLost) this.#send(call, server, performance.now(), true)
         else call.fail(redisFailure(error))
@@ -176,17 +185,21 @@ export class Connection {
     )
   }
 
-  #receive(call: ScriptCall, server: Server, reply: unknown): void {
-    const numbers = readNumbers(reply)
-    if (numbers === undefined) call.fail(new StoreFailure('garbled'))
-    else if (numbers[0] === TOO_LATE) this.#sendAgain(call, server, numbers[1] as number)
-    else {
-      if (numbers.length % 2 === 0) server.clock.learn(call.sentAt, numbers.at(-1) ?? 0)
-      try {
-        call.answer(numbers)
-      } catch {
-        call.fail(new StoreFailure('garbled'))
+  #receive(call: ScriptCall, server: Server, answer: unknown): void {
+    this.#unanswered--
+    const reply = readReply(answer)
+    if (typeof reply === 'object') {
+      if (reply[0] === TOO_LATE) {
+        this.#sendAgain(call, server, reply[1] as number)
+        return
       }
+      if (reply.length % 2 === 0) server.clock.learn(call.sentAt, reply.at(-1) ?? 0)
+    }
+    try {
+      if (reply === undefined) call.fail(new StoreFailure('garbled'))
+      else call.answer(reply)
+    } catch {
+      call.fail(new StoreFailure('garbled'))
     }
   }
 
@@ -205,9 +218,9 @@ export class Connection {
   /** Sends the calls that waited for the first reply. They have the rest of the wait, and at least the deadline. */
   #sendParked(): void {
     const now = performance.now()
-    for (const { args, user, dueAt, resolve, reject } of this.#endStart()) {
+    for (const { args, user, dueAt, asker } of this.#endStart()) {
       const leastDueAt = now + user.deadlineMs
-      const call = new ScriptCall(args, Math.max(dueAt, leastDueAt), resolve, reject)
+      const call = new ScriptCall(args, Math.max(dueAt, leastDueAt), asker)
       const list = dueAt >= leastDueAt ? user.startDeadlines : user.deadlines
       list.add(call, now)
       this.#send(call, this.nodes.serverOf(args.name), now)
@@ -218,7 +231,7 @@ export class Connection {
     if (this.#startUp === undefined) return
     const parked = this.#endStart()
     this.nodes.giveUpStart()
-    for (const { reject } of parked) reject(new StoreFailure('disconnected'))
+    for (const { asker } of parked) asker.failed(new StoreFailure('disconnected'))
   }
 
   #endStart(): readonly EarlyCall[] {
@@ -230,12 +243,13 @@ export class Connection {
 
 /**
  * Returns a function to call before each command: the commands of one turn of the event loop then leave in few
- * writes; each alone would be a system call. Unlike in a pipeline, no command waits for a reply first.
+ * writes; each alone would be a system call. Unlike in a pipeline, no command waits for a reply first. One that
+ * comes while Redis has nothing to do leaves at once, so that Redis begins while the others are gathered.
  */
-function writeBatcher(connection: RedisConnection): () => void {
+function writeBatcher(connection: RedisConnection): (isAlone: boolean) => void {
   let corked: Socket | undefined
   let size = 0
-  return () => {
+  return (isAlone) => {
     const { stream } = connection
     if (stream?.cork === undefined) return
     if (corked === stream) {
@@ -243,6 +257,7 @@ function writeBatcher(connection: RedisConnection): () => void {
       if (size <= MAX_BATCH) return
       stream.uncork?.()
     } else {
+      if (isAlone) return
       corked = stream
       process.nextTick(() => {
         if (corked === stream) corked = undefined

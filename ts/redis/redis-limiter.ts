@@ -1,4 +1,3 @@
-import type { Decision } from '../decision.ts'
 import type { CheckedLimits, Limit, LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
@@ -17,7 +16,7 @@ import type { RedisUser } from './calls.ts'
 import { type Connection, type RedisStorage, storageOf } from './connection.ts'
 import { isClient, type RedisClient } from './ioredis.ts'
 import { groupOf, namer, REDIS_OPTIONS, type RedisOptions, readKeyPrefix } from './key.ts'
-import { fixedKind, type Kind, type ScriptArgs, variableKind } from './script/index.ts'
+import { fixedKind, type Kind, type ScriptArgs, timedTail, variableKind } from './script/index.ts'
 
 /** Options of a `RedisLimiter`. Exactly one of `url`, `client` and `storage` says where Redis is. */
 export interface RedisLimiterOptions extends RedisOptions {
@@ -116,6 +115,10 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
   return storageOf(given[0])
 }
 
+type Op = ScriptArgs['op']
+/** What the calls of one set of limits have in common. */
+type Reading = Pick<ScriptArgs, 'tail' | 'read'>
+
 /** Redis, for one limiter. */
 class RedisBackend implements Backend {
   readonly sharing: Sharing
@@ -154,33 +157,25 @@ class RedisBackend implements Backend {
     const args = this.#kind.argsOf(limits)
     const unread = { ...args, read: undefined }
     const ops = { check: 'c', take: 't', paced: args.paced } as const
+    const call = (of: Reading, op: Op, key: string, amount: number, since?: number) =>
+      this.#connection.call(this.#argsOf(of, op, key, amount), this.#user, since)
     return {
-      charge: (key, cost, mode, since) => this.#call(args, ops[mode], key, cost, since),
-      acquire: (key, min, max, since) => this.#call(args, max, key, min, since),
-      peek: (key, cost) => this.#call(args, 'p', key, cost),
-      refund: (key, units) => this.#call(unread, 'r', key, units),
-      block: (key, ms) => this.#call(unread, 'b', key, ms),
-      reset: (key) => this.#call(unread, 'd', key, 0),
+      charge: (key, cost, mode, since) => call(args, ops[mode], key, cost, since),
+      chargeFor: (asker, key, cost, mode, since) => {
+        this.#connection.ask(asker, this.#argsOf(args, ops[mode], key, cost), this.#user, since)
+      },
+      acquire: (key, min, max, since) => call(args, max, key, min, since),
+      peek: (key, cost) => call(args, 'p', key, cost),
+      refund: (key, units) => call(unread, 'r', key, units),
+      block: (key, ms) => call(unread, 'b', key, ms),
+      reset: (key) => call(unread, 'd', key, 0),
     }
   }
 
-  /**
-   * Resolves to a decision if the reply is read as one.
-   *
-   * @param since `performance.now()` when the caller came, if that was earlier
-   */
-  #call(
-    { tail, read }: Pick<ScriptArgs, 'tail' | 'read'>,
-    op: ScriptArgs['op'],
-    key: string,
-    amount: number,
-    since?: number,
-  ): Promise<Decision> {
+  #argsOf({ tail, read }: Reading, op: Op, key: string, amount: number): ScriptArgs {
     const { clock } = this.#options
-    const timed = clock === undefined ? tail : [...tail, String(Math.round(clock.now() * 1000))]
-    const { script } = this.#kind
-    const args = { script, name: this.#nameOf(key), op, amount, tail: timed, read }
-    return this.#connection.call(args, this.#user, since) as Promise<Decision>
+    const timed = clock === undefined ? tail : timedTail(tail, Math.round(clock.now() * 1000))
+    return { script: this.#kind.script, name: this.#nameOf(key), op, amount, tail: timed, read }
   }
 
   ready(): Promise<StoreStatus> {

@@ -11,6 +11,13 @@ export type ChargeMode =
   /** As `take`. And with `leaky-bucket` the limit with the shortest window admits only while its bucket is empty. */
   | 'paced'
 
+/** A caller who waits for a decision. One of the two is called, once; neither throws. */
+export interface Asker {
+  answered(decision: Decision): void
+  /** @param error as `Counters` reject with */
+  failed(error: unknown): void
+}
+
 /**
  * The counters of a store, under one set of limits. Keys and numbers have been checked.
  *
@@ -26,6 +33,8 @@ export interface Counters {
    * @returns a decision made by `storeDecision`, which says more than `Decision` does
    */
   charge(key: string, cost: number, mode: ChargeMode, since?: number): Promise<Decision>
+  /** As `charge`, for a store that tells the caller itself. This spares each call a promise. */
+  chargeFor?(asker: Asker, key: string, cost: number, mode: ChargeMode, since?: number): void
   /** Charges `least` units, or up to `most` if there are that many: for leases. `chargedIn` reads how many. */
   acquire(key: string, least: number, most: number, since: number): Promise<Decision>
   /** What a charge of `cost` would answer. Changes nothing. */

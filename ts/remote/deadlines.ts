@@ -8,8 +8,10 @@ export interface Waiting {
   expire(): void
 }
 
-/** Settled calls at the front of the list that are kept before they are removed. */
-const MAX_SETTLED = 1_024
+/** Places of settled calls at the front of the list that are kept before they are removed. */
+const MAX_SETTLED = 256
+/** A place of a settled call. It must not keep the call alive: garbage is cheap only while it is young. */
+const SETTLED: Waiting = { settled: true, dueAt: 0, expire: () => {} }
 
 /**
  * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
@@ -20,6 +22,8 @@ export class Deadlines {
   /** Index of the first call that may not be settled. */
   #first = 0
   #timer: NodeJS.Timeout | undefined
+  /** `performance.now()` by which the timer fires. A timer for a call that has settled is left to wake once. */
+  #firesAt = 0
 
   /** @param ms milliseconds from the start of a call */
   constructor(readonly ms: number) {}
@@ -35,9 +39,9 @@ export class Deadlines {
     while (place > this.#first && (this.#calls[place - 1] as Waiting).dueAt > dueAt) place--
     if (place === this.#calls.length) this.#calls.push(call)
     else this.#calls.splice(place, 0, call)
-    if (place > this.#first && this.#timer !== undefined) return
+    if (this.#timer !== undefined && this.#firesAt <= dueAt) return
     clearTimeout(this.#timer)
-    this.#arm(Math.max(0, dueAt - now))
+    this.#arm(Math.max(0, dueAt - now), now)
   }
 
   /** Expires every call. */
@@ -60,28 +64,25 @@ export class Deadlines {
       const call = this.#calls[this.#first] as Waiting
       const leftMs = call.dueAt - now
       if (!call.settled && leftMs > 0) {
-        this.#arm(leftMs)
+        this.#arm(leftMs, now)
         break
       }
-      this.#first++
+      this.#calls[this.#first++] = SETTLED
       if (!call.settled) call.expire()
     }
     this.#removeSettled()
   }
 
-  #arm(ms: number): void {
+  #arm(ms: number, now: number): void {
+    this.#firesAt = now + ms
     this.#timer = setTimeout(this.#wake, Math.floor(ms))
   }
 
   /** Removes the settled calls at the front: answers come roughly in the order of the calls. */
   #removeSettled(): void {
-    while (this.#calls[this.#first]?.settled === true) this.#first++
-    if (this.#first === this.#calls.length) {
-      this.#calls.length = 0
-      this.#first = 0
-    } else if (this.#first >= MAX_SETTLED) {
-      this.#calls.splice(0, this.#first)
-      this.#first = 0
-    }
+    while (this.#calls[this.#first]?.settled === true) this.#calls[this.#first++] = SETTLED
+    if (this.#first < MAX_SETTLED) return
+    this.#calls.splice(0, this.#first)
+    this.#first = 0
   }
 }

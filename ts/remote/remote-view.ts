@@ -9,6 +9,7 @@ import { type Counters, StoreDecision } from './backend.ts'
 import { failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
 import type { Mode } from './local-counters.ts'
+import { Question } from './question.ts'
 import type { RemoteState } from './remote-limiter.ts'
 
 const MAX_KEY_LENGTH = 1_048_576
@@ -91,18 +92,11 @@ export class RemoteView implements Limiter, QueuedLimiter {
   }
 
   /** Asks the store; where it does not answer, what takes its place decides. */
-  async #decide(mode: Mode, key: string, cost: number, since?: number): Promise<Decision> {
-    const askedAt = this.#state.denials.now()
-    try {
-      if (mode === 'peek') return await this.#store().peek(key, cost)
-      const decision = await this.#store().charge(key, cost, mode, since)
-      // A caller that waits asks again: its denials are not remembered.
-      if (mode === 'check' || decision.allowed) this.#learn(key, cost, decision, askedAt)
-      return decision
-    } catch (error) {
-      await this.#state.recordFailure(error)
-      return this.#state.fallback.decide(this.limits, mode, key, cost)
-    }
+  #decide(mode: Mode, key: string, cost: number, since?: number): Promise<Decision> {
+    return new Promise((resolve) => {
+      const query = { limits: this.limits, mode, key, cost, since }
+      new Question(this.#state, query, resolve).ask(this.#counters)
+    })
   }
 
   /**
@@ -214,13 +208,6 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return this.#counters
   }
 
-  /** Remembers a denial of one unit. An admission proves that what was remembered is out of date. */
-  #learn(key: string, cost: number, decision: Decision, askedAt: number): void {
-    const { denials } = this.#state
-    if (decision.allowed) denials.forget(key)
-    else if (cost === 1) denials.remember(this.limits, key, decision, askedAt)
-  }
-
   /** Whether the store has done it. */
   async #send(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
     try {
@@ -239,7 +226,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
         const askedAt = state.denials.now()
         try {
           const decision = await this.#store().acquire(key, least, most, since)
-          this.#learn(key, least, decision, askedAt)
+          state.denials.learn(this.limits, key, least, decision, askedAt)
           return decision
         } catch (error) {
           await state.yieldToEventLoop()

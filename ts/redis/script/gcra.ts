@@ -1,6 +1,9 @@
 import { type AlgorithmText, RECORDS } from './prelude.ts'
 import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
 
+/** The letter G and no block, as the first eight bytes of a state. */
+const G = `${BigInt(71 * 2 ** 56)}`
+
 /*
  * As `crate/core/src/algorithm/gcra.rs`: a = ticks per millisecond, b = ticks per token, c = the bucket's
  * depth. x and y are the instant at which the bucket is full again, as milliseconds and ticks: together they
@@ -11,27 +14,33 @@ import { VARIABLE_LOAD_AND_SAVE } from './variable-prelude.ts'
  */
 export const GCRA: AlgorithmText = {
   isBucket: true,
+  /*
+   * The letter and the block are read as one number, which is rounded to a multiple of 1024. The reply is what the
+   * bucket owes after the charge: `gcraAdmission` has the numbers that follow from it.
+   */
   fastPath: `
   local per_ms, token, depth = first, second, third
-  local part = math.floor(us * per_ms / 1000)
+  local part = us * per_ms / 1000
+  part = part - part % 1
   local owed, usual = 0, not text
-  if text and #text == 17 and text:byte() == 71 then
-    local blocked, x, y = struct.unpack('>I7I6I3', text, 2)
-    owed = math.max(0, (x - ms) * per_ms + y - part)
-    usual = blocked <= now and owed <= depth
+  if text and #text == 17 then
+    local head, x, y = struct.unpack('>I8I6I3', text)
+    local blocked = head - ${G}
+    owed = (x - ms) * per_ms + y - part
+    if owed < 0 then owed = 0 end
+    usual = owed <= depth and blocked >= 0 and blocked + 1024 <= now
   end
   local after = owed + cost * token
   if usual and after <= depth then
     local over = part + after
     local y = over % per_ms
-    local rest = math.ceil(after / per_ms)
-    redis.call('SET', key, struct.pack('>c1I7I6I3', 'G', 0, ms + (over - y) / per_ms, y),
-      'PX', shown and rest + 3600000 or rest)
-    local spare = (depth - after) % token
-    local more = token > after + spare and -1 or math.ceil((token - spare) / per_ms)
-    local left = (depth - after - spare) / token
-    if till > 0 then return { 1, left, 0, rest, more } end
-    return { 1, left, 0, rest, more, now }
+    local rest = after / per_ms
+    local some = rest % 1
+    if some > 0 then rest = rest - some + 1 end
+    if shown then rest = rest + 3600000 end
+    call('SET', key, struct.pack('>I8I6I3', ${G}, ms + (over - y) / per_ms, y), 'PX', rest)
+    if till > 0 then return after end
+    return { after, now }
   end
 `,
   fixed: `
@@ -101,4 +110,19 @@ local function read(i, units)
   return math.max(0, math.floor((c[i] - debt) / b[i])), again(i, units), ceil(debt, a[i])
 end
 `,
+}
+
+/**
+ * The numbers of an admission, as `remote/backend.ts` has them, from what the bucket owes after it.
+ *
+ * @param limit the three numbers that the script is called with
+ * @throws RangeError if no bucket of this limit owes that after a charge
+ */
+export function gcraAdmission(owed: number, limit: readonly number[]): readonly number[] {
+  const [perMs, token, depth] = limit as [number, number, number]
+  if (!(owed > 0 && owed <= depth)) throw new RangeError(`${owed}`)
+  const spare = (depth - owed) % token
+  const left = (depth - owed - spare) / token
+  const more = token > owed + spare ? -1 : Math.ceil((token - spare) / perMs)
+  return [1, left, 0, Math.ceil(owed / perMs), more]
 }

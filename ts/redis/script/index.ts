@@ -7,7 +7,7 @@ import { reordered, StoreDecision } from '../../remote/backend.ts'
 import { isScriptLost } from '../failure.ts'
 import type { RedisConnection } from '../ioredis.ts'
 import { FIXED_WINDOW } from './fixed-window.ts'
-import { GCRA } from './gcra.ts'
+import { GCRA, gcraAdmission } from './gcra.ts'
 import { type AlgorithmText, scriptText } from './prelude.ts'
 import { SLIDING_LOG } from './sliding-log.ts'
 import { SLIDING_WINDOW } from './sliding-window.ts'
@@ -32,9 +32,16 @@ export interface ScriptArgs {
   readonly amount: number
   /** The arguments that are the same for each call of a limiter. */
   readonly tail: readonly string[]
-  /** The decision that the reply means. Absent where the reply is none. */
-  readonly read: ((numbers: readonly number[]) => Decision) | undefined
+  /** The decision that the reply means. Absent where the reply is none. Throws if it means nothing. */
+  readonly read: ((reply: Reply) => Decision) | undefined
 }
+
+/**
+ * What a script replies: the list of numbers that `remote/backend.ts` reads, or of the most frequent decision the one
+ * number that all of them follow from. If the script was asked for the server's time, that comes last; the length
+ * of the list is then even.
+ */
+export type Reply = number | readonly number[]
 
 /** How the scripts are called for one set of limits. They count with the numbers of the native core: both round alike. */
 interface LimitArgs extends Pick<ScriptArgs, 'tail' | 'read'> {
@@ -79,10 +86,13 @@ const IRRELEVANT = { blockForMs: 0, capacity: 1 }
 export function fixedKind(limits: readonly Limit[], { algorithm, blockForMs }: Counting): Kind {
   const numbers = policyArgs({ ...columnsOf(limits), algorithm, ...IRRELEVANT }, false)
   const [first, second, third, ...further] = numbers.map(String) as [string, string, string]
+  const isOne = further.length === 0
+  const isPlain = isOne && blockForMs === 0
+  const bucket = isOne && SCRIPTS[algorithm] === BUCKET ? numbers : []
   const args: LimitArgs = {
-    tail: [first, second, third, [blockForMs, ...further].join(' ')],
+    tail: [first, second, third, ...(isPlain ? [] : [[blockForMs, ...further].join(' ')])],
     paced: `q${shortestOf(limits) + 1}`,
-    read: (reply) => new StoreDecision(reply, limits),
+    read: (reply) => new StoreDecision(inFull(reply, bucket), limits),
   }
   const policyHash = hashOf(`${algorithm} ${numbers.join(' ')}`)
   return { script: SCRIPTS[algorithm].fixed, policyHash, argsOf: () => args }
@@ -107,7 +117,7 @@ export function variableKind({ algorithm, blockForMs }: Counting): Kind {
     return {
       tail: [list, `${records[0]?.windowMs}`, '0', `${blockForMs}`],
       paced: `q${size}`,
-      read: (reply) => new StoreDecision(reordered(reply, order), limits),
+      read: (reply) => new StoreDecision(reordered(inFull(reply, []), order), limits),
     }
   }
   const policyHash = hashOf(`variable ${algorithm}`)
@@ -118,17 +128,46 @@ function hashOf(policy: string): string {
   return createHash('sha256').update(policy).digest('base64url').slice(0, 10)
 }
 
-/** A script's first argument. A check of one unit, the most frequent call, has only the deadline. */
-export function firstArg(op: ScriptArgs['op'], amount: number, deadline: string): string {
-  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
+/** The fewest numbers of a decision in full. */
+const FEWEST = 5
+
+/** The numbers of a decision. @param bucket the limit, if it is one bucket */
+function inFull(reply: Reply, bucket: readonly number[]): readonly number[] {
+  if (typeof reply === 'number') return gcraAdmission(reply, bucket)
+  return reply.length < FEWEST ? gcraAdmission(reply[0] as number, bucket) : reply
+}
+
+/** `ARGV[2…5]`, and what the last of them is where there is no rule in it. */
+const [LONGEST_TAIL, NO_RULE] = [4, '0']
+
+/** The arguments after the name. A check of one unit, the most frequent call, has no amount and no operation. */
+export function argsAfterName(
+  { op, amount, tail }: Pick<ScriptArgs, 'op' | 'amount' | 'tail'>,
+  deadline: string,
+): readonly string[] {
+  if (op === 'c' && amount === 1) return [deadline, ...tail]
+  const first = `${deadline} ${amount} ${op}`
+  return tail.length < LONGEST_TAIL ? [first, ...tail, NO_RULE] : [first, ...tail]
+}
+
+/** The same arguments, with the time that the script is to take for the server's. */
+export function timedTail(tail: readonly string[], us: number): readonly string[] {
+  const rule = tail.length < LONGEST_TAIL ? [NO_RULE] : []
+  return [...tail, ...rule, String(us)]
 }
 
 /**
- * The reply of a script: a list of numbers that `remote/backend.ts` reads. The server's time comes last if
- * the script was asked for it; the length is then even.
+ * Checks the reply of a script.
  *
- * @returns undefined for anything else: a client may be configured to return texts
+ * @returns undefined for what is none. A client may be configured to return texts
  */
+export function readReply(reply: unknown): Reply | undefined {
+  if (typeof reply === 'number') return reply
+  if (Array.isArray(reply)) return readNumbers(reply)
+  return typeof reply === 'string' && reply !== '' ? readNumbers([reply, reply])?.[0] : undefined
+}
+
+/** The reply of a script that replies with a list. */
 export function readNumbers(reply: unknown): readonly number[] | undefined {
   if (!Array.isArray(reply) || reply.length < 2) return undefined
   const numbers = typeof reply[0] === 'number' ? (reply as number[]) : reply.map(Number)

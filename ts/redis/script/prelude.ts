@@ -11,30 +11,38 @@
  *            charge if there are more than it costs; t(ake), a check whose denial starts no block; q and the
  *            number of a limit: a take that also requires that this limit owes nothing
  *   ARGV[2…4]  three numbers for the first limit
- *   ARGV[5]  `blockFor` in milliseconds, and three numbers for each further limit
+ *   ARGV[5]  `blockFor` in milliseconds, and three numbers for each further limit. May be left out if it would be 0
+ *            and ARGV[1] is the deadline alone
  *   ARGV[6]  in tests only: the time in microseconds
  *
  * Lua counts in doubles. Up to 2^52 a quotient of whole numbers rounds down or up correctly: its error is
  * smaller than its distance to the next whole number.
  * The text never depends on a limit or a key, so a server caches one script for each algorithm.
+ *
+ * A call of a Lua function costs the server as much as ten operators: the path of every call does with operators
+ * what it can. `t + 0` is the number that a text stands for, and `n - n % 1` is n rounded down.
  */
 
 /** Reads the arguments and the clock. After the deadline it changes nothing: the caller has its answer already. */
 const PARSE = `
-local till, cost, op = tonumber(ARGV[1]), 1, 'c'
-if not till then
-  till, cost, op = ARGV[1]:match('(%-?%d+) (%d+) (%w+)')
-  till, cost = tonumber(till), tonumber(cost)
+local call = redis.call
+local key, rule, shown = KEYS[1], ARGV[5], ARGV[6]
+local till, cost, op = ARGV[1], 1, 'c'
+if rule and not tonumber(till) then
+  till, cost, op = till:match('(%-?%d+) (%d+) (%w+)')
+  cost = cost + 0
 end
-local first, second, third = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local is_one = ARGV[5] == '0' or not ARGV[5]:find(' ', 1, true)
-local key, shown = KEYS[1], tonumber(ARGV[6])
-local now = shown
-if not now then
-  local time = redis.call('TIME')
+till = till + 0
+local first, second, third = NUMBERS
+local now
+if shown then
+  shown = shown + 0
+  now = shown
+else
+  local time = call('TIME')
   now = time[1] * 1000000 + time[2]
+  if now > till and now > -till then return { -2, now } end
 end
-if not shown and now > math.abs(till) then return { -2, now } end
 local us = now % 1000
 local ms = (now - us) / 1000
 local text = redis.pcall(GET)
@@ -44,7 +52,7 @@ local text = redis.pcall(GET)
 const SET_UP = `
 local fmod, huge = math.fmod, math.huge
 local a, b, c = { first }, { second }, { third }
-local penalty, further = ARGV[5]:match('(%d+)(.*)')
+local penalty, further = (rule or '0'):match('(%d+)(.*)')
 penalty = tonumber(penalty)
 for x, y, z in further:gmatch('(%d+) (%d+) (%d+)') do
   a[#a + 1], b[#b + 1], c[#c + 1] = tonumber(x), tonumber(y), tonumber(z)
@@ -215,17 +223,25 @@ export interface AlgorithmText {
   readonly isBucket?: boolean
 }
 
-/**
- * The whole script of an algorithm.
- *
- * @param outlasting lengthens `rest`, the milliseconds for which the state is kept, beyond the limits of the call
- */
+/** The numbers of the first limit. */
+const NUMBERS = 'ARGV[2] + 0, ARGV[3] + 0, ARGV[4] + 0'
+
+/** What a script for limits that change from call to call does otherwise. */
+interface Variation {
+  /** The three numbers that the fast path and the records know as `first`, `second` and `third`. */
+  readonly numbers?: string
+  /** Lengthens `rest`, the milliseconds for which the state is kept, beyond the limits of the call. */
+  readonly outlasting?: string
+}
+
+/** The whole script of an algorithm. */
 export function scriptText(
   { get = "'GET', key", fastPath, fixed }: Omit<AlgorithmText, 'variable'>,
-  outlasting = '',
+  { numbers = NUMBERS, outlasting = '' }: Variation = {},
 ): string {
-  const isCommon = "if is_one and op == 'c' and cost > 0 then"
+  const isCommon = "if op == 'c' and cost > 0 and not (rule and rule:find(' ', 1, true)) then"
   const fast = fastPath === undefined ? '' : `\n${isCommon}${fastPath}end\n`
   const decide = DECIDE.replace('OUTLASTING', outlasting)
-  return `${PARSE.replace('GET', get)}${fast}${SET_UP}${fixed}${decide}`
+  const parse = PARSE.replace('NUMBERS', numbers).replace('GET', get)
+  return `${parse}${fast}${SET_UP}${fixed}${decide}`
 }

@@ -165,5 +165,6 @@ end
 export function variableScriptText(algorithm: AlgorithmText): string {
   const { fastPath, isBucket = false, variable, ...text } = algorithm
   const fixed = `local IS_BUCKET = ${isBucket}${VARIABLE_RECORDS}${variable}`
-  return scriptText({ ...text, fixed }, '  rest = outlast(rest)\n')
+  const numbers = '0, ARGV[3] + 0, 0'
+  return scriptText({ ...text, fixed }, { numbers, outlasting: '  rest = outlast(rest)\n' })
 }

@@ -1,0 +1,81 @@
+import type { Decision } from '../decision.ts'
+import type { Limit } from '../limit/limit.ts'
+import type { Asker, Counters } from './backend.ts'
+import type { Mode } from './local-counters.ts'
+import type { RemoteState } from './remote-limiter.ts'
+
+/** What is asked, about one key. */
+interface Query {
+  readonly limits: readonly Limit[]
+  readonly mode: Mode
+  readonly key: string
+  readonly cost: number
+  /** `performance.now()` from which the deadline counts. Default: now. */
+  readonly since: number | undefined
+}
+
+/**
+ * One call to a store, and its caller. The caller gets the store's decision, or where the store does not answer, that
+ * of what takes its place.
+ */
+export class Question implements Asker {
+  /** When the store was asked, in the time of remembered denials. */
+  readonly #askedAt: number
+  #isOver = false
+
+  constructor(
+    private readonly state: RemoteState,
+    private readonly query: Query,
+    private readonly resolve: (decision: Decision | Promise<Decision>) => void,
+  ) {
+    this.#askedAt = state.denials.now()
+  }
+
+  /** Asks the store. Never throws. */
+  ask(store: Counters): void {
+    const { mode, key, cost, since } = this.query
+    this.state.asked++
+    try {
+      if (mode !== 'peek' && store.chargeFor !== undefined) {
+        store.chargeFor(this, key, cost, mode, since)
+        return
+      }
+      const answer = mode === 'peek' ? store.peek(key, cost) : store.charge(key, cost, mode, since)
+      answer.then(
+        (decision) => this.answered(decision),
+        (error: unknown) => this.failed(error),
+      )
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  answered(decision: Decision): void {
+    if (this.#isOver) return
+    const { limits, mode, key, cost } = this.query
+    try {
+      // A caller that waits asks again: its denials are not remembered.
+      if (mode === 'check' || (mode !== 'peek' && decision.allowed)) {
+        this.state.denials.learn(limits, key, cost, decision, this.#askedAt)
+      }
+    } catch (error) {
+      this.failed(error)
+      return
+    }
+    this.#isOver = true
+    this.resolve(decision)
+  }
+
+  failed(error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.resolve(this.#decideWithout(error))
+  }
+
+  /** Decides without the store. */
+  async #decideWithout(error: unknown): Promise<Decision> {
+    const { limits, mode, key, cost } = this.query
+    await this.state.recordFailure(error)
+    return this.state.fallback.decide(limits, mode, key, cost)
+  }
+}
