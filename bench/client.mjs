@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 
 const REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\n\r\n'
+const LAST_REQUEST = 'GET / HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n'
 const HEAD_END = '\r\n\r\n'
 const STATUS_AT = 'HTTP/1.1 '.length
 
@@ -55,6 +56,41 @@ export class Client {
     if (status !== this.#status) this.#finish(new Error(`answered ${status}, not ${this.#status}`))
     else if (--this.#left === 0) this.#finish()
     else this.#socket.write(REQUEST)
+  }
+}
+
+/**
+ * A client that opens a connection for each request. It asks the server to close, so that the connection lingers
+ * (TIME_WAIT) on the side whose port is the same for all: the client's own ports can be used again at once.
+ */
+export class FreshClient {
+  #port
+
+  constructor(port) {
+    this.#port = port
+  }
+
+  /** As {@link Client.send}. */
+  async send(count, status) {
+    const start = `HTTP/1.1 ${status}`
+    for (let sent = 0; sent < count; sent++) {
+      const text = await this.#ask()
+      if (!text.startsWith(start)) throw new Error(`answered ${text.slice(0, start.length)}`)
+    }
+  }
+
+  #ask() {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ host: '127.0.0.1', port: this.#port, noDelay: true })
+      let received = ''
+      socket.setEncoding('latin1')
+      socket.on('data', (text) => {
+        received += text
+      })
+      socket.on('error', reject)
+      socket.on('close', () => resolve(received))
+      socket.write(LAST_REQUEST)
+    })
   }
 }
 

@@ -7,11 +7,12 @@ import { local } from './suites/local.mjs'
 import { memory } from './suites/memory.mjs'
 import { processes } from './suites/processes.mjs'
 import { redis } from './suites/redis.mjs'
+import { refusals } from './suites/refusals.mjs'
 import { start } from './suites/start.mjs'
 import { threads } from './suites/threads.mjs'
 import { toText } from './table.mjs'
 
-const SUITES = [local, threads, memory, http, redis, processes, start, instructions]
+const SUITES = [local, threads, memory, http, redis, processes, refusals, start, instructions]
 
 try {
   await main()

@@ -4,6 +4,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import { toChart } from './chart.mjs'
 import { toMarkdown } from './table.mjs'
 
+const REDIS_RIVALS = ['rate-limiter-flexible', 'rate-limit-redis', '@fastify/rate-limit']
 const FOLDER = new URL('./record/', import.meta.url)
 const RIVALS = [
   'rate-limiter-flexible',
@@ -11,10 +12,15 @@ const RIVALS = [
   '@fastify/rate-limit',
   'fastify',
   'express',
+  'ioredis',
+  'rate-limit-redis',
   'benchmark',
 ]
 
-/** Who is compared with whom, and by which field of a row; less is better in all of them. */
+/**
+ * Who is compared with whom, and by which field of a row. Less is better, but where `isMore` says otherwise.
+ * Without `rivals` all other subjects of the case are rivals.
+ */
 const CONTESTS = [
   { suite: 'local', ours: 'ratethrottle.allow', field: 'nsPerOp', unit: 'ns' },
   { suite: 'memory', ours: 'ratethrottle', field: 'bytesPerKey', unit: 'bytes per key' },
@@ -25,9 +31,21 @@ const CONTESTS = [
     field: 'addedPerReq',
     unit: 'instructions added per request',
   },
+  ...[
+    { field: 'opsPerSec', unit: 'calls/s', isMore: true },
+    { field: 'p99Us', unit: 'µs at the 99th percentile' },
+  ].map((by) => ({ suite: 'redis', ours: 'ratethrottle', rivals: REDIS_RIVALS, ...by })),
+  { suite: 'refusals', ours: 'ratethrottle.allow', field: 'nsPerOp', unit: 'ns' },
+  { suite: 'refusals', ours: 'ratethrottle', field: 'cpuUsPerReq', unit: 'µs per refusal' },
+  ...[
+    ['ratethrottle', 'rate-limiter-flexible'],
+    ['ratethrottle/fastify', '@fastify/rate-limit'],
+    ['ratethrottle/express', 'express-rate-limit'],
+  ].map(([ours, rival]) => ({ suite: 'start', ours, rivals: [rival], field: 'ms', unit: 'ms' })),
+  { suite: 'start', ours: 'ratethrottle', field: 'bytes', unit: 'bytes installed' },
 ]
-/** The floor under a native limiter is no limiter, and `check` is ours too. */
-const NO_RIVALS = ['noop', 'ratethrottle.check', 'ratethrottle.baseline']
+/** What is written by hand or does nothing is no limiter, and some subjects are ours too. */
+const NO_RIVALS = ['noop', 'plain', 'bare', 'ratethrottle.check', 'ratethrottle.baseline']
 
 /** Writes a dated page and its chart to bench/record/; answers with the page's name. */
 export function writeRecord({ rows, tables, command }) {
@@ -90,10 +108,10 @@ function whereWeLose(rows) {
   return `## Where we lose\n\n${lost.length === 0 ? '- in no case of this run' : lost.join('\n')}\n`
 }
 
-function beats(row, own, { field }) {
-  const isRival =
-    row.suite === own.suite && row.case === own.case && !NO_RIVALS.includes(row.subject)
-  return isRival && row[field] < own[field]
+function beats(row, own, { field, rivals, isMore = false }) {
+  if (row.suite !== own.suite || row.case !== own.case) return false
+  const isRival = rivals?.includes(row.subject) ?? !NO_RIVALS.includes(row.subject)
+  return isRival && (isMore ? row[field] > own[field] : row[field] < own[field])
 }
 
 const loss = (row, own, { field, unit }) =>

@@ -6,6 +6,13 @@ const LIMIT_MS = 280_000
 
 const bench = (...words: string[]) => run('../bench/index.mjs', words, {}, [], LIMIT_MS)
 
+async function rowsOf(...words: string[]) {
+  const { code, out, err } = await bench(...words, '--json')
+  expect(code, err).toBe(0)
+  const lines = out.trim().split('\n')
+  return lines.map((line) => JSON.parse(line))
+}
+
 // The whole suite, shortened: with so few requests its figures mean nothing.
 it.runIf(process.platform === 'linux')(
   'bench instructions prints a line of JSON per server',
@@ -25,18 +32,28 @@ it.runIf(process.platform === 'linux')(
 )
 
 it('the servers that answer by hand send the bytes that ours send', async () => {
-  const cases = ['fastify-admit', 'fastify-deny', 'express-admit', 'express-deny']
+  const frameworks = ['node', 'fastify', 'express']
+  const cases = frameworks.flatMap((name) => [`${name}-admit`, `${name}-deny`])
   const { code, err } = await run('../bench/lanes/answers.mjs', cases)
   expect(code, err).toBe(0)
 })
 
+it('bench refusals measures refusals on fresh connections', async () => {
+  const picked = ['--case', 'node-fresh', '--subject', 'bare,ratethrottle', '--rounds', '1']
+  const rows = await rowsOf('refusals', ...picked)
+  expect(rows.map((row) => row.subject)).toEqual(['bare', 'ratethrottle'])
+  for (const row of rows) expect(row.perSecond).toBe(Math.round(1e6 / row.cpuUsPerReq))
+}, 120_000)
+
+it('bench redis measures a bare script beside ours', async () => {
+  const picked = ['--case', 'redis-64', '--subject', 'bare-gcra,ratethrottle', '--rounds', '1']
+  const rows = await rowsOf('redis', ...picked)
+  expect(rows.map((row) => row.subject)).toEqual(['bare-gcra', 'ratethrottle'])
+  for (const row of rows) expect(row.p99Us).toBeGreaterThanOrEqual(row.p50Us)
+}, 120_000)
+
 it('bench start tells what each package loads and what it weighs', async () => {
-  const { code, out, err } = await bench('start', '--rounds', '1', '--json')
-  expect(code, err).toBe(0)
-  const rows = out
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  const rows = await rowsOf('start', '--rounds', '1')
   const loads = rows.filter((row) => row.case === 'require' && row.subject !== 'empty')
   expect(loads).toHaveLength(8)
   for (const row of loads) {

@@ -7,16 +7,13 @@ export const PLAIN = 'plain'
 /** What the route answers. */
 export const HELLO = { hello: 'world' }
 
-/** A refusal as ratethrottle words it for Fastify and Express, for the servers that are answered by hand. */
+/** A refusal as ratethrottle words it in each framework, for the servers that are answered by hand. */
 export const REFUSAL = {
   statusCode: 429,
   code: 'RATE_LIMIT_EXCEEDED',
   error: 'Too Many Requests',
   message: 'Rate limit exceeded, retry in 86400 seconds',
 }
-
-/** For `node:http` ratethrottle's refusal is shorter. */
-const { error: _, ...NODE_REFUSAL } = REFUSAL
 
 /**
  * The headers that the hand-written servers send: constants, with as many digits as a limiter's counts have
@@ -39,7 +36,6 @@ export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** Head and body of a refusal by hand, for a server that writes both itself. */
 export const WRITTEN_REFUSAL = written(REFUSAL)
-export const WRITTEN_NODE_REFUSAL = written(NODE_REFUSAL)
 
 function written(refusal) {
   const body = JSON.stringify(refusal)

@@ -1,5 +1,5 @@
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import { REFUSAL } from './http-answers.mjs'
+import { JSON_TYPE, REFUSAL } from './http-answers.mjs'
 
 /**
  * RateLimiterMemory as its README and its wiki page on middlewares show it: `consume` by address,
@@ -36,6 +36,29 @@ export function createMiddleware(limit) {
       },
     )
   }
+}
+
+/** The same for Node's own server. */
+export function createListener(limit, pass) {
+  const limiter = open(limit)
+  return (request, response) => {
+    limiter.consume(request.socket.remoteAddress).then(
+      (result) => {
+        setAll(response, headersOf(result, limit))
+        pass(request, response)
+      },
+      (reason) => {
+        if (reason instanceof Error) throw reason
+        response.statusCode = 429
+        setAll(response, { ...refusalHeadersOf(reason, limit), 'Content-Type': JSON_TYPE })
+        response.end(JSON.stringify(REFUSAL))
+      },
+    )
+  }
+}
+
+function setAll(response, headers) {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
 }
 
 const open = ({ count, windowMs }) =>

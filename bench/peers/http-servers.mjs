@@ -2,6 +2,7 @@ import { BARE, PLAIN } from './http-answers.mjs'
 
 /** Of several frameworks only the one that is measured gets loaded. */
 const STARTERS = {
+  node: async () => (await import('./node-apps.mjs')).startNode,
   fastify: async () => (await import('./fastify-apps.mjs')).startFastify,
   express: async () => (await import('./express-apps.mjs')).startExpress,
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import RedisStore from '@fastify/rate-limit/store/RedisStore.js'
 import { Redis } from 'ioredis'
 import { RedisStore as ExpressStore } from 'rate-limit-redis'
@@ -65,7 +66,19 @@ async function ours(client, options, count = COUNT) {
 async function bareGcra(client) {
   const depthMicros = WINDOW_MS * 1_000
   client.defineCommand('gcra', { numberOfKeys: 1, lua: BARE_GCRA })
+  await assertLimits((key) => client.gcra(key, depthMicros / 2, depthMicros), client)
   return async (key) => (await client.gcra(key, depthMicros / COUNT, depthMicros))[0] === 1
+}
+
+/** Two an hour are admitted, and no third. */
+async function assertLimits(charge, client) {
+  await client.del('probe')
+  const answers = [await charge('probe'), await charge('probe'), await charge('probe')]
+  assert.deepEqual(answers, [
+    [1, 1],
+    [1, 0],
+    [0, 0],
+  ])
 }
 
 async function flexible(client, options, points = COUNT) {

@@ -1,8 +1,6 @@
-import { openLane } from '../lane.mjs'
+import { addedOver, cpuOf, timeServers } from '../http-rounds.mjs'
 import { BARE, OURS, PLAIN } from '../peers/http-answers.mjs'
-import { report } from '../progress.mjs'
-import { median, round2, spread } from '../spread.mjs'
-import { takeTurns, withLanes } from '../turns.mjs'
+import { isByHand } from '../peers/http-servers.mjs'
 import { tables } from './http-tables.mjs'
 import { assertSameBytes } from './same-bytes.mjs'
 
@@ -43,58 +41,18 @@ async function* run({ cases, rounds, node }) {
   }
 }
 
-function runServers(framework, servers, rounds, node) {
-  const { warmRequests, requests } = FRAMEWORKS[framework]
-  const tasks = [...servers.map((server) => ['server', server]), ['load', { case: framework }]]
-  return withLanes(
-    tasks,
-    ([script, task]) => openLane(script, task, { node }),
-    async (lanes) => {
-      const load = lanes.at(-1)
-      const targets = []
-      for (const [index, { case: name, subject }] of servers.entries()) {
-        report(`http ${name}: warming up ${subject}`)
-        const target = { lane: lanes[index], port: await lanes[index].ask('listen'), name }
-        await fire(target, load, warmRequests)
-        targets.push(target)
-      }
-      report(`http ${framework}: ${rounds} rounds`)
-      const results = await takeTurns(targets, rounds, (target) =>
-        timeRound(target, load, requests),
-      )
-      return servers.map((server, index) => toRow(server, results[index], bareOf(server)))
+async function runServers(framework, servers, rounds, node) {
+  const size = FRAMEWORKS[framework]
+  const results = await timeServers(`http ${framework}`, servers, { ...size, rounds, node })
+  return servers.map((server, index) => toRow(server, results[index], bareOf(server)))
 
-      function bareOf({ case: name }) {
-        return results[servers.findIndex((one) => one.case === name && one.subject === BARE)]
-      }
-    },
-  )
-}
-
-const fire = ({ port, name }, load, requests) =>
-  load.ask('fire', { port, requests, status: name.endsWith('admit') ? 200 : 429 })
-
-async function timeRound(target, load, requests) {
-  const before = await target.lane.ask('cpuMicros')
-  const sent = await fire(target, load, requests)
-  const after = await target.lane.ask('cpuMicros')
-  return { cpuMicros: (after - before) / sent.requests, perSecond: sent.requests / sent.seconds }
-}
-
-/** What a limiter adds is taken round by round, so that both figures come from the same second or two. */
-function toRow({ case: name, subject }, result, bare) {
-  const cpu = spread(result.map(({ cpuMicros }) => cpuMicros))
-  const row = {
-    suite: 'http',
-    case: name,
-    subject,
-    cpuUsPerReq: round2(cpu.median),
-    min: round2(cpu.min),
-    max: round2(cpu.max),
-    reqPerSec: Math.round(median(result.map(({ perSecond }) => perSecond))),
-    rounds: result.length,
+  function bareOf({ case: name }) {
+    return results[servers.findIndex((one) => one.case === name && one.subject === BARE)]
   }
-  if (subject === BARE || subject === PLAIN || bare === undefined) return row
-  const added = result.map(({ cpuMicros }, round) => cpuMicros - bare[round].cpuMicros)
-  return { ...row, addedUsPerReq: round2(median(added)) }
+}
+
+function toRow({ case: name, subject }, result, bare) {
+  const row = { suite: 'http', case: name, subject, ...cpuOf(result) }
+  if (isByHand(subject) || bare === undefined) return row
+  return { ...row, addedUsPerReq: addedOver(bare, result) }
 }
