@@ -34,10 +34,10 @@ export class MixedRounds {
     for (let attempt = 1; ; attempt++) {
       await subject.runFor(SETTLE_MS)
       subject.batch.restart()
-      const nanos = await subject.time()
+      const times = await subject.time()
       const { denied } = subject.batch
-      if (!subject.decides) return { nanos }
-      if (isAsked(denied)) return { nanos, denied }
+      if (!subject.decides) return times
+      if (isAsked(denied)) return { ...times, denied }
       if (attempt === ATTEMPTS) throw new Error(`denied ${denied} of the calls`)
       this.#count = correctedCount(this.#count, denied)
       await subject.open(mixLimit(this.#count))

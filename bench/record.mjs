@@ -73,7 +73,10 @@ function suitesOf({ plans, suites }) {
 /** The README shows `latest.svg`: only a whole `local` suite may replace it. */
 function drawChart(name, rows, { nodeVersion, plans }) {
   const chart = new URL(`${name}.svg`, FOLDER)
-  writeFileSync(chart, toChart(rows, nodeVersion))
+  writeFileSync(
+    chart,
+    toChart(rows, { nodeVersion, cpu: `${cpus()[0].model}, ${cpus().length} cores` }),
+  )
   const { suite, cases } = plans.find((plan) => plan.suite.name === 'local')
   const all = Object.values(suite.cases)
   const isWhole = cases.flatMap(({ subjects }) => subjects).length >= all.flat().length

@@ -28,7 +28,7 @@ async function prepareMixed() {
 
 async function round() {
   if (mixed !== undefined) return mixed.round()
-  const nanos = await subject.time()
+  const times = await subject.time()
   if (subject.decides) subject.batch.assertAnswers(outcome)
-  return { nanos }
+  return times
 }

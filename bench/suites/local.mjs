@@ -61,6 +61,7 @@ function toRow(name, subject, answers) {
     nsPerOp: round2(middle),
     min: round2(min),
     max: round2(max),
+    cpuNsPerOp: round2(median(answers.map(({ cpuNanos }) => cpuNanos))),
     rounds: answers.length,
     ...(shares.includes(undefined) ? {} : { denied: round4(median(shares)) }),
   }
@@ -83,7 +84,7 @@ function caseTable(name, rows) {
   return {
     title: `local ${name}`,
     head: [
-      ...['subject', 'ns/op', 'min', 'max', `speed, ${REFERENCE} = 1`],
+      ...['subject', 'ns/op', 'min', 'max', `speed, ${REFERENCE} = 1`, 'CPU ns'],
       ...(isMixed ? ['denied'] : []),
     ],
     body: rows.map((row) => [
@@ -92,6 +93,7 @@ function caseTable(name, rows) {
       row.min.toFixed(1),
       row.max.toFixed(1),
       reference === undefined ? '' : `${(reference.nsPerOp / row.nsPerOp).toFixed(2)}×`,
+      row.cpuNsPerOp.toFixed(1),
       ...(isMixed ? [toPercent(row.denied)] : []),
     ]),
   }
