@@ -52,7 +52,7 @@ const HTTP = [
   },
   {
     name: 'X-RateLimit-Reset speaks of all limits',
-    file: 'ts/http/headers.ts',
+    file: 'ts/http/legacy-headers.ts',
     from: 'const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)',
     to: 'const ms = decision.resetMs',
     tests: paths('http/one-limit', 'http/headers-by-hand', 'http/under-a-block'),
@@ -87,7 +87,7 @@ const HTTP = [
   },
   {
     name: 'the figures of a limit are those of the one before',
-    file: 'ts/http/headers.ts',
+    file: 'ts/http/legacy-headers.ts',
     from: 'if (number !== this.#number) {',
     to: 'if (this.#number === 0) {',
     tests: paths('http/one-limit', 'http/headers-by-hand'),

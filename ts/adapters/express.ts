@@ -13,7 +13,7 @@ import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { isFinished, NODE } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
-import { errorOf, type Refusal, sendRefusal } from '../http/response.ts'
+import { errorOf, isOpen, type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
@@ -98,7 +98,7 @@ const REFUSALS = new WeakMap<object, Refusal>()
 function handOnFrom(middleware: RequestHandler): HandOn<Request, Response> {
   return (refusal, request, response, next) => {
     // Error handlers would answer a second time, for which Express cuts the connection.
-    if (isFinished(response)) return
+    if (!isOpen(refusal) && isFinished(response)) return
     const { apps, end } = errorPath(request)
     const [own, ...outer] = apps
     const isHandled =

@@ -13,6 +13,7 @@ import {
 } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
+import { setEach } from '../http/legacy-headers.ts'
 import { cut, isFinished, onEnd, peerOf } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { bodyOf, errorOf, JSON_TYPE, type Refusal, withoutStack } from '../http/response.ts'
@@ -138,6 +139,7 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   setHeader: (c, name, value) => {
     c.header(name, value)
   },
+  setFigures: (c, ...figures) => setEach(HONO, c, figures),
   removeHeader: (c, name) => {
     c.header(name, undefined)
   },

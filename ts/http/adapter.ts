@@ -14,7 +14,7 @@ import {
   withLimits,
 } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
-import type { Outcome, Refusal } from './response.ts'
+import { isOpen, type Outcome, type Refusal } from './response.ts'
 
 /** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
 export type Ending = number | undefined
@@ -40,6 +40,17 @@ export interface HttpAdapter<Request = object, Response = object> {
    */
   forwarded(request: Request, peer: string): readonly string[] | undefined
   setHeader(response: Response, name: string, value: string): void
+  /**
+   * Sets the three `x-ratelimit-` headers, and `retry-after` where it is given: unless the head has been sent. One
+   * call, because in Express each look at a property of a response may cost as much as a decision.
+   */
+  setFigures(
+    response: Response,
+    limit: string,
+    remaining: string,
+    reset: string,
+    retryAfter: string | undefined,
+  ): void
   removeHeader(response: Response, name: string): void
   setStatus(response: Response, status: number): void
   /** Whether the request can no longer be answered: it was, or the client has left. */
@@ -52,8 +63,12 @@ export interface HttpAdapter<Request = object, Response = object> {
   onEnd(response: Response, ended: (ending: Ending) => void): () => void
   /** Aborts a response that will never be finished, whose client would wait. A complete one stays as it is. */
   cut(response: Response): void
-  /** Sends a whole response. */
-  send(response: Response, status: number, type: string, body: string): void
+  /**
+   * Sends a whole response.
+   *
+   * @param isOpen whether it is known that the request can still be answered
+   */
+  send(response: Response, status: number, type: string, body: string, isOpen: boolean): void
 }
 
 /** What the limiter of every adapter offers besides limiting requests. */
@@ -168,7 +183,8 @@ export function proceed<Request extends object, Response extends object>(
   if (outcome === undefined) next()
   else if (outcome instanceof Promise) {
     void outcome.then((found) => proceed(limiter, found, request, response, next, handOn))
-  } else {
+  } else if (limiter.handsOn && isOpen(outcome)) handOn(outcome, request, response, next)
+  else {
     void limiter.refuse(outcome, { request, response }, () =>
       handOn(outcome, request, response, next),
     )

@@ -32,6 +32,18 @@ export interface ChargeRecord {
   readonly previous: ChargeRecord | undefined
 }
 
+/** A charge that stands. */
+export function chargeOf(
+  owner: ChargeOwner,
+  { previous }: Exchange,
+  limits: RequestLimits,
+  key: string,
+  cost: number | undefined,
+  decision: Decision,
+): ChargeRecord {
+  return { owner, limits, key, cost, decision, settle: undefined, previous }
+}
+
 /**
  * Public decision, `request.rateLimit`, that also carries the charges of the request.
  *

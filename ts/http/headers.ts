@@ -9,24 +9,14 @@ import {
 } from '../limiter.ts'
 import type { Algorithm } from '../options.ts'
 import { invalid } from '../validate.ts'
-import type { HttpAdapter } from './adapter.ts'
 import { type ChargeRecord, isShown, tightest } from './charge-record.ts'
+import { COLLECTOR, type HeaderSink, setLegacyHeaders, setRetryAfter } from './legacy-headers.ts'
 
 /**
  * Which headers a response carries: `'legacy'` for the three of RateThrottle's Flask page, `'draft'` for
  * `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10, `'both'`, or none.
  */
 export type HeaderStyle = 'legacy' | 'draft' | 'both' | false
-
-/** Where headers go: a response, or an object that collects them. */
-type HeaderSink = Pick<HttpAdapter, 'setHeader' | 'isFinished'>
-
-export const COLLECTOR: HeaderSink = {
-  setHeader: (headers: Record<string, string>, name, value) => {
-    headers[name] = value
-  },
-  isFinished: () => false,
-}
 
 /** What headers need of a limiter: every kind has this. */
 export interface LimiterShown {
@@ -51,61 +41,14 @@ export function readHeaderStyle(value: unknown = 'legacy'): HeaderStyle {
   throw invalid(RangeError, 'INVALID_OPTION', 'headers', accepted, value)
 }
 
-/**
- * `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset` (epoch seconds, rounded up), all three of
- * the limit that decides. Only here the wall clock is read: no decision depends on it.
- *
- * @param remaining what is left of that limit: the decision's own, unless it is less under another limit
- */
-function setLegacyHeaders(
-  decision: Decision,
-  remaining: number,
-  target: object,
-  sink: HeaderSink,
-): void {
-  // As text: a number would be turned into text twice on its way out, once to be checked.
-  sink.setHeader(target, 'x-ratelimit-limit', LIMIT.textOf(decision.limit))
-  sink.setHeader(target, 'x-ratelimit-remaining', String(remaining))
-  sink.setHeader(target, 'x-ratelimit-reset', RESET.textOf(resetAt(decision)))
+/** Whether `x-ratelimit-` headers are all that {@link showHeaders} sets, from the decision as it is. */
+function isSimple(record: ChargeRecord, style: HeaderStyle): boolean {
+  return style === 'legacy' && record.previous === undefined && !isMixed(record)
 }
 
-/** A number as text, cached: many requests in a row have the same one. */
-class LastText {
-  #number = 0
-  #text = '0'
-
-  textOf(number: number): string {
-    if (number !== this.#number) {
-      this.#number = number
-      this.#text = String(number)
-    }
-    return this.#text
-  }
-}
-
-const LIMIT = new LastText()
-const RESET = new LastText()
-
-export const LEGACY_HEADERS: readonly string[] = [
-  'x-ratelimit-limit',
-  'x-ratelimit-remaining',
-  'x-ratelimit-reset',
-]
-
-/** Never earlier than `Retry-After`, which is rounded to whole seconds on its own. */
-function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {
-  const ms = allowed ? limitResetMs : Math.max(limitResetMs, (retryAfter ?? 0) * 1000)
-  return Math.ceil((Date.now() + ms) / 1000)
-}
-
-/** `Retry-After`, on denials: not where waiting does not help. */
-export function setRetryAfter(
-  { allowed, retryAfter }: Decision,
-  target: object,
-  sink: HeaderSink,
-): void {
-  if (!allowed && retryAfter !== undefined)
-    sink.setHeader(target, 'retry-after', String(retryAfter))
+/** Whether {@link showHeaders} sets `Retry-After` as well, in the same call. */
+export function showsRetryAfter(record: ChargeRecord, style: HeaderStyle): boolean {
+  return record.owner.isShown && isSimple(record, style)
 }
 
 /** Sets the headers of a decision; the draft's name all limits that the request has met so far. */
@@ -115,7 +58,14 @@ export function showHeaders(
   target: object,
   sink: HeaderSink,
 ): MaybePromise<void> {
-  if (!record.owner.isShown || sink.isFinished(target)) return
+  if (!record.owner.isShown) return
+  if (isSimple(record, style)) {
+    const { allowed, remaining, retryAfter } = record.decision
+    const wait = allowed || retryAfter === undefined ? undefined : String(retryAfter)
+    setLegacyHeaders(record.decision, remaining, target, sink, wait)
+    return
+  }
+  if (sink.isFinished(target)) return
   // A tighter limit has set its figures already.
   const isTightest = record.previous === undefined || tightest(record, isShown) === record
   const legacy = isTightest && style !== 'draft' ? record : undefined

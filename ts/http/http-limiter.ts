@@ -8,6 +8,7 @@ import { charge, isPlainCharge, type LimiterContext, openContext } from './charg
 import {
   attachDecision,
   type ChargeRecord,
+  chargeOf,
   type Exchange,
   findCharge,
   newestCharge,
@@ -21,11 +22,10 @@ import type { Key } from './key-functions.ts'
 import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
 import { nextLimiterName, type RequestLimits } from './request-limits.ts'
-import { answer, deny, headersOf, type Outcome, type Refusal } from './response.ts'
+import { answer, deny, headersOf, notOpen, type Outcome, type Refusal } from './response.ts'
 
 /**
  * Limits the requests of a server. It knows no framework.
- *
  * Decides at once when the counters are in this process and no function of the user's is asynchronous.
  */
 export class HttpLimiter implements Controls {
@@ -36,6 +36,8 @@ export class HttpLimiter implements Controls {
   readonly #countsAbsent: boolean
   /** Whether the counters are elsewhere: then only `close` ends the connection. */
   readonly holdsConnection: boolean
+  /** Whether no option answers denials. */
+  readonly handsOn: boolean
   /** Until the first request. */
   #noteFirst: ReturnType<typeof limiterMade> | undefined
   #isClosed = false
@@ -59,6 +61,7 @@ export class HttpLimiter implements Controls {
     this.#countsAbsent =
       this.#hasExemptions || given.key !== undefined || options.missingKey !== 'deny'
     this.holdsConnection = isRemote(options.storage)
+    this.handsOn = options.handler === undefined && !options.problem
     this.#noteFirst = limiterMade()
   }
 
@@ -74,8 +77,7 @@ export class HttpLimiter implements Controls {
    */
   decide(request: object, response: object): MaybePromise<Outcome> {
     try {
-      const exchange = { request, response, previous: newestCharge(request) }
-      const outcome = this.#decide(exchange)
+      const outcome = this.#decide({ request, response, previous: newestCharge(request) })
       return outcome instanceof Promise ? this.#decideLater(request, outcome) : outcome
     } catch (error) {
       return this.#failed(request, error)
@@ -135,9 +137,7 @@ export class HttpLimiter implements Controls {
     decision: Decision,
   ): MaybePromise<Outcome> {
     const { owner } = this.#context
-    const { previous } = exchange
-    const record = { owner, limits, key, cost, decision, settle: undefined, previous }
-    return this.#conclude(exchange, record)
+    return this.#conclude(exchange, chargeOf(owner, exchange, limits, key, cost, decision))
   }
 
   /** 4. Remember the charge, then set headers or deny. */
@@ -210,7 +210,7 @@ export class HttpLimiter implements Controls {
   async #decideLater(request: object, outcome: Promise<Outcome>): Promise<Outcome> {
     this.#pending++
     try {
-      return await outcome
+      return notOpen(await outcome)
     } catch (error) {
       return this.#failed(request, error)
     } finally {
@@ -230,6 +230,7 @@ export class HttpLimiter implements Controls {
     { request, response }: Pick<Exchange, 'request' | 'response'>,
     handOn: () => void,
   ): MaybePromise<void> {
+    notOpen(refusal)
     const { adapter, events } = this.#context
     const answered = (isAnswered: boolean): void => {
       if (!isAnswered) handOn()

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
@@ -65,10 +65,13 @@ interface Streamed {
     | undefined
 }
 
+const NO_STREAM: Streamed = { stream: undefined }
+
 /** Whether the request can no longer be answered. */
 export function isFinished(response: ServerResponse): boolean {
   if (response.headersSent || response.destroyed) return true
-  const { stream } = response as Streamed
+  // Only of HTTP/2: to find that a response of Express has no `stream` costs as much as several decisions.
+  const { stream } = (response instanceof ServerResponse ? NO_STREAM : response) as Streamed
   if (stream !== undefined) return stream.destroyed
   return response.socket === null && response.req.socket?.destroyed
 }
@@ -84,8 +87,10 @@ const CODING = 'transfer-encoding'
  * Reads the raw headers: having Node make an object of them costs more than a denial.
  */
 export function mustClose(request: IncomingMessage | undefined): request is IncomingMessage {
-  if (request?.httpVersionMajor !== 1) return false
-  const { rawHeaders = [] } = request
+  return hasLongBody(request?.rawHeaders ?? []) && request?.httpVersionMajor === 1
+}
+
+function hasLongBody(rawHeaders: readonly string[]): boolean {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
     if (name.length === CODING.length && name.toLowerCase() === CODING) return true
@@ -101,12 +106,49 @@ export function discardBody(request: IncomingMessage): void {
 }
 
 /** Answers in full. */
-export function send(response: ServerResponse, status: number, type: string, body: string): void {
-  if (isFinished(response)) return
+const send: HttpAdapter<IncomingMessage, ServerResponse>['send'] = (
+  response,
+  status,
+  type,
+  body,
+  isOpen,
+) => {
+  if (!isOpen && isFinished(response)) return
   response.statusCode = status
-  response.setHeader('content-type', type)
-  response.setHeader('content-length', Buffer.byteLength(body))
+  const { setHeader } = response
+  setHeader.call(response, 'content-type', type)
+  setHeader.call(response, 'content-length', lengthOf(body))
   response.end(body)
+}
+
+/** The body that was measured last: under a flood of denials it is the same for a second. */
+const last = { body: '', length: '0' }
+
+function lengthOf(body: string): string {
+  if (body !== last.body) {
+    last.body = body
+    last.length = String(Buffer.byteLength(body))
+  }
+  return last.length
+}
+
+const setFigures: HttpAdapter<IncomingMessage, ServerResponse>['setFigures'] = (
+  response,
+  limit,
+  remaining,
+  reset,
+  retryAfter,
+) => {
+  const { setHeader } = response
+  try {
+    setHeader.call(response, 'x-ratelimit-limit', limit)
+    setHeader.call(response, 'x-ratelimit-remaining', remaining)
+    setHeader.call(response, 'x-ratelimit-reset', reset)
+    if (retryAfter !== undefined) setHeader.call(response, 'retry-after', retryAfter)
+  } catch (error) {
+    // Asked only now: a response that was answered before its request was decided about is rare.
+    if (!isFinished(response)) throw error
+  }
 }
 
 /** Of HTTP/2: without it an aborted stream looks complete. */
@@ -229,6 +271,7 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },
+  setFigures,
   removeHeader: (response, name) => {
     response.removeHeader(name)
   },

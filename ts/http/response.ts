@@ -4,7 +4,8 @@ import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { LimiterContext } from './charge.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import { COLLECTOR, LEGACY_HEADERS, setHeaders, setRetryAfter } from './headers.ts'
+import { setHeaders, showsRetryAfter } from './headers.ts'
+import { COLLECTOR, LEGACY_HEADERS, setRetryAfter } from './legacy-headers.ts'
 import { discardBody, mustClose } from './node.ts'
 
 /** Why a request is not served: denied by its limits, or refused without having been counted. */
@@ -26,11 +27,34 @@ export interface DenialTemplate {
   /** The JSON body up to its message, and the message if it is always the same. */
   readonly head: string
   readonly quoted: string | undefined
+  /** Bodies, by the seconds to wait: a client that is denied again and again gets few different ones. */
+  readonly bodies: LastTexts
 }
 
 export function denialTemplate(status: number, message: string | undefined): DenialTemplate {
   const head = headOf(status, 'RATE_LIMIT_EXCEEDED')
-  return { status, message, head, quoted: message && JSON.stringify(message) }
+  const quoted = message && JSON.stringify(message)
+  return { status, message, head, quoted, bodies: new LastTexts() }
+}
+
+const TEXTS = 64
+
+/** Texts by a number: the last one for each of {@link TEXTS} remainders. */
+class LastTexts {
+  readonly #numbers: number[] = new Array<number>(TEXTS).fill(-1)
+  readonly #texts: string[] = new Array<string>(TEXTS).fill('')
+
+  get(number: number): string | undefined {
+    const place = number % TEXTS
+    return this.#numbers[place] === number ? this.#texts[place] : undefined
+  }
+
+  set(number: number, text: string): string {
+    const place = number % TEXTS
+    this.#numbers[place] = number
+    this.#texts[place] = text
+    return text
+  }
 }
 
 /**
@@ -42,6 +66,8 @@ export class Denial {
   readonly statusCode: number
   readonly record: ChargeRecord
   readonly template: DenialTemplate
+  /** Whether the request can still be answered: known until other code may have run. */
+  isOpen = false
 
   constructor(record: ChargeRecord, template: DenialTemplate) {
     this.statusCode = template.status
@@ -80,8 +106,11 @@ export const JSON_TYPE = 'application/json; charset=utf-8'
  */
 export function bodyOf(refusal: Refusal): string {
   if (refusal instanceof Denial) {
-    const { head, quoted } = refusal.template
-    return `${head}${quoted ?? `"${waitMessage(refusal)}"`}}`
+    const { head, quoted, bodies } = refusal.template
+    const { retryAfter } = refusal.record.decision
+    const join = (): string => `${head}${quoted ?? `"${waitMessage(refusal)}"`}}`
+    if (retryAfter === undefined) return join()
+    return bodies.get(retryAfter) ?? bodies.set(retryAfter, join())
   }
   return `${headOf(refusal.statusCode, refusal.code)}${JSON.stringify(refusal.message)}}`
 }
@@ -92,7 +121,18 @@ export function sendRefusal(
   response: object,
   refusal: Refusal,
 ): void {
-  adapter.send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal))
+  adapter.send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal), isOpen(refusal))
+}
+
+/** Whether nothing can have answered the request since it was denied. */
+export function isOpen(refusal: Refusal): boolean {
+  return refusal instanceof Denial && refusal.isOpen
+}
+
+/** An outcome that comes later than its decision: meanwhile the request may have been answered. */
+export function notOpen(outcome: Outcome): Outcome {
+  if (outcome instanceof Denial) outcome.isOpen = false
+  return outcome
 }
 
 function headOf(statusCode: number, code: string): string {
@@ -148,12 +188,13 @@ export function deny(
 ): Denial {
   const denial = new Denial(record, template)
   if (adapter.isFinished(response)) return denial
+  denial.isOpen = true
   const isHidden = headers === 'draft' || headers === false
   if (previous !== undefined && isHidden && tightest(previous, isShown).owner.isShown) {
     // The figures of earlier limits would stand beside the `Retry-After` of this one.
     for (const name of LEGACY_HEADERS) adapter.removeHeader(response, name)
   }
-  setRetryAfter(record.decision, response, adapter)
+  if (!showsRetryAfter(record, headers)) setRetryAfter(record.decision, response, adapter)
   closeIfLong(adapter, request, response)
   return denial
 }
@@ -179,7 +220,7 @@ export function answer(
   }
   if (!problem) return false
   adapter.setHeader(response, 'cache-control', 'no-store')
-  adapter.send(response, refusal.statusCode, 'application/problem+json', problemOf(refusal))
+  adapter.send(response, refusal.statusCode, 'application/problem+json', problemOf(refusal), true)
   return true
 }
 
