@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -100,6 +101,11 @@ describe('the chart', () => {
       }
     }
   })
+})
+
+it('README.md and the page on benchmarks show the figures and the chart of one record', () => {
+  const args = ['bench/figures.mjs', '--check']
+  expect(execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' })).toBe('')
 })
 
 function colourOf(style: string, selector: string): string {
