@@ -14,7 +14,7 @@ import {
   type Socket,
 } from './ioredis.ts'
 import { Nodes } from './nodes.ts'
-import { argsAfterName, readReply, type ScriptArgs } from './script/index.ts'
+import { firstArg, furtherArgs, readReply, type ScriptArgs } from './script/index.ts'
 import { readUrl } from './url.ts'
 
 const ACCEPTED =
@@ -83,8 +83,8 @@ export function storageOf(source: unknown): RedisStorage {
   return storage
 }
 
-/** Commands in one write: few enough that Redis works on them while we write the next. */
-const MAX_BATCH = 16
+/** Commands in one write. Fewer cost more system calls; more keep Redis waiting in a burst of many calls. */
+const MAX_BATCH = 64
 /** A reply starts with this if the deadline had passed. The script has done nothing then; its time comes next. */
 const TOO_LATE = -2
 
@@ -170,10 +170,11 @@ export class Connection {
     call.server = server
     call.sentAt = now
     this.#beforeWrite(this.#unanswered++ === 0)
-    const rest = argsAfterName(args, server.clock.deadline(call.dueAt, now))
+    const first = firstArg(args, server.clock.deadline(call.dueAt, now))
+    const further = furtherArgs(args)
     const reply = isText
-      ? this.#connection.eval(script.text, '1', name, ...rest)
-      : this.#connection.evalsha(script.sha, '1', name, ...rest)
+      ? this.#connection.eval(script.text, '1', name, first, ...further)
+      : this.#connection.evalsha(script.sha, '1', name, first, ...further)
     reply.then(
       (answer) => this.#receive(call, server, answer),
       (error: unknown) => {

@@ -7,7 +7,7 @@ import { Diagnosis, failureAt, HINTS, redisFailure, timedOut } from './failure.t
 import { beat, Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { siblingName, slotOf } from './key.ts'
-import { argsAfterName, runScript, type ScriptArgs } from './script/index.ts'
+import { firstArg, furtherArgs, runScript, type ScriptArgs } from './script/index.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000
@@ -269,8 +269,11 @@ async function runSample(
   const now = performance.now()
   const deadline = clock.deadline(now + PROBE_MS, now)
   const probe = siblingName(name, 'probe')
-  const charge = argsAfterName({ op: 'c', amount: 1, tail }, deadline)
-  const forget = argsAfterName({ op: 'd', amount: 0, tail }, deadline)
-  await runScript(connection, script, [1, probe, ...charge])
-  await runScript(connection, script, [1, probe, ...forget])
+  const run = (asked: Pick<ScriptArgs, 'op' | 'amount'>): Promise<unknown> => {
+    const call = { ...asked, tail }
+    const args = [firstArg(call, deadline), ...furtherArgs(call)]
+    return runScript(connection, script, [1, probe, ...args])
+  }
+  await run({ op: 'c', amount: 1 })
+  await run({ op: 'd', amount: 0 })
 }

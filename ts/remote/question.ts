@@ -4,16 +4,6 @@ import type { Asker, Counters } from './backend.ts'
 import type { Mode } from './local-counters.ts'
 import type { RemoteState } from './remote-limiter.ts'
 
-/** What is asked, about one key. */
-interface Query {
-  readonly limits: readonly Limit[]
-  readonly mode: Mode
-  readonly key: string
-  readonly cost: number
-  /** `performance.now()` from which the deadline counts. Default: now. */
-  readonly since: number | undefined
-}
-
 /**
  * One call to a store, and its caller. The caller gets the store's decision, or where the store does not answer, that
  * of what takes its place.
@@ -25,15 +15,22 @@ export class Question implements Asker {
 
   constructor(
     private readonly state: RemoteState,
-    private readonly query: Query,
+    private readonly limits: readonly Limit[],
+    private readonly mode: Mode,
+    private readonly key: string,
+    private readonly cost: number,
     private readonly resolve: (decision: Decision | Promise<Decision>) => void,
   ) {
     this.#askedAt = state.denials.now()
   }
 
-  /** Asks the store. Never throws. */
-  ask(store: Counters): void {
-    const { mode, key, cost, since } = this.query
+  /**
+   * Asks the store. Never throws.
+   *
+   * @param since `performance.now()` from which the deadline counts. Default: now
+   */
+  ask(store: Counters, since: number | undefined): void {
+    const { mode, key, cost } = this
     this.state.asked++
     try {
       if (mode !== 'peek' && store.chargeFor !== undefined) {
@@ -52,7 +49,7 @@ export class Question implements Asker {
 
   answered(decision: Decision): void {
     if (this.#isOver) return
-    const { limits, mode, key, cost } = this.query
+    const { limits, mode, key, cost } = this
     try {
       // A caller that waits asks again: its denials are not remembered.
       if (mode === 'check' || (mode !== 'peek' && decision.allowed)) {
@@ -74,7 +71,7 @@ export class Question implements Asker {
 
   /** Decides without the store. */
   async #decideWithout(error: unknown): Promise<Decision> {
-    const { limits, mode, key, cost } = this.query
+    const { limits, mode, key, cost } = this
     await this.state.recordFailure(error)
     return this.state.fallback.decide(limits, mode, key, cost)
   }

@@ -94,8 +94,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
   /** Asks the store; where it does not answer, what takes its place decides. */
   #decide(mode: Mode, key: string, cost: number, since?: number): Promise<Decision> {
     return new Promise((resolve) => {
-      const query = { limits: this.limits, mode, key, cost, since }
-      new Question(this.#state, query, resolve).ask(this.#counters)
+      const question = new Question(this.#state, this.limits, mode, key, cost, resolve)
+      question.ask(this.#counters, since)
     })
   }
 

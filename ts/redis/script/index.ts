@@ -140,14 +140,17 @@ function inFull(reply: Reply, bucket: readonly number[]): readonly number[] {
 /** `ARGV[2…5]`, and what the last of them is where there is no rule in it. */
 const [LONGEST_TAIL, NO_RULE] = [4, '0']
 
-/** The arguments after the name. A check of one unit, the most frequent call, has no amount and no operation. */
-export function argsAfterName(
-  { op, amount, tail }: Pick<ScriptArgs, 'op' | 'amount' | 'tail'>,
-  deadline: string,
-): readonly string[] {
-  if (op === 'c' && amount === 1) return [deadline, ...tail]
-  const first = `${deadline} ${amount} ${op}`
-  return tail.length < LONGEST_TAIL ? [first, ...tail, NO_RULE] : [first, ...tail]
+type Asked = Pick<ScriptArgs, 'op' | 'amount' | 'tail'>
+
+/** `ARGV[1]`. A check of one unit, the most frequent call, has only the deadline. */
+export function firstArg({ op, amount }: Asked, deadline: string): string {
+  return op === 'c' && amount === 1 ? deadline : `${deadline} ${amount} ${op}`
+}
+
+/** `ARGV[2]` and all after it. */
+export function furtherArgs({ op, amount, tail }: Asked): readonly string[] {
+  const isFull = tail.length >= LONGEST_TAIL
+  return isFull || (op === 'c' && amount === 1) ? tail : [...tail, NO_RULE]
 }
 
 /** The same arguments, with the time that the script is to take for the server's. */
