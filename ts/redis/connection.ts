@@ -83,8 +83,11 @@ export function storageOf(source: unknown): RedisStorage {
   return storage
 }
 
-/** Commands in one write. Fewer cost more system calls; more keep Redis waiting in a burst of many calls. */
-const MAX_BATCH = 64
+/**
+ * Commands in the first write of a turn, and in each further one. A write costs a system call; but Redis should
+ * begin early. It takes longer over the first than we take to gather the next.
+ */
+const [FIRST_BATCH, MAX_BATCH] = [16, 64]
 /** A reply starts with this if the deadline had passed. The script has done nothing then; its time comes next. */
 const TOO_LATE = -2
 
@@ -249,14 +252,15 @@ export class Connection {
  */
 function writeBatcher(connection: RedisConnection): (isAlone: boolean) => void {
   let corked: Socket | undefined
-  let size = 0
+  /** Commands for which there is still room in the next write. */
+  let room = 0
   return (isAlone) => {
     const { stream } = connection
     if (stream?.cork === undefined) return
     if (corked === stream) {
-      size++
-      if (size <= MAX_BATCH) return
+      if (room-- > 0) return
       stream.uncork?.()
+      room = MAX_BATCH - 1
     } else {
       if (isAlone) return
       corked = stream
@@ -264,8 +268,8 @@ function writeBatcher(connection: RedisConnection): (isAlone: boolean) => void {
         if (corked === stream) corked = undefined
         stream.uncork?.()
       })
+      room = FIRST_BATCH - 1
     }
-    size = 1
     stream.cork()
   }
 }
