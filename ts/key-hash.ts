@@ -1,9 +1,14 @@
-import { createHash } from 'node:crypto'
-
 /** Longest key, in characters, that is kept as it is; a longer one is replaced by its hash. */
 export const MAX_PLAIN_KEY_LENGTH = 128
 /** Start of the hash of a key. Escaped text never starts like this. */
 const HASHED = '%-'
+
+/** Loaded by the first call: most processes hash nothing, and node:crypto takes milliseconds to load. */
+let createHash: Crypto['createHash'] = (...args) => {
+  createHash = process.getBuiltinModule('node:crypto').createHash
+  return createHash(...args)
+}
+type Crypto = typeof import('node:crypto')
 
 /**
  * SHA-256 of a text in base64url, over its UTF-16 code units: texts that differ only in a lone surrogate have

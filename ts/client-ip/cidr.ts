@@ -1,6 +1,6 @@
-import { BlockList, isIP } from 'node:net'
+import type { BlockList } from 'node:net'
 import { invalid } from '../validate.ts'
-import { canonical, groupsOf, MAX_ADDRESS_LENGTH } from './ip.ts'
+import { canonical, groupsOf, isIP, MAX_ADDRESS_LENGTH } from './ip.ts'
 
 /** Addresses that share their first bits. */
 export interface Range {
@@ -39,7 +39,7 @@ export class AddressRanges {
   readonly ranges: readonly Range[]
   // Apart, because a BlockList looks for IPv4 addresses in IPv6 ranges too, as mapped ones: `::/64` would
   // hold all of IPv4.
-  readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  readonly #lists = { ipv4: newBlockList(), ipv6: newBlockList() }
   readonly #remembered = new Map<string, boolean>()
 
   /**
@@ -74,6 +74,11 @@ export class AddressRanges {
     this.#remembered.set(address, answer)
     return answer
   }
+}
+
+/** Loaded by the first call, as `isIP` is. */
+function newBlockList(): BlockList {
+  return new (process.getBuiltinModule('node:net').BlockList)()
 }
 
 function rangesOf(text: string, name: string, others: readonly string[]): readonly Range[] {

@@ -1,4 +1,3 @@
-import { isIP, isIPv4 } from 'node:net'
 import { integer } from '../validate.ts'
 
 /**
@@ -6,6 +5,13 @@ import { integer } from '../validate.ts'
  * zone Linux knows 15.
  */
 export const MAX_ADDRESS_LENGTH = 64
+/** What a text is; 0 for no address. Loaded by the first call: node:net takes milliseconds to load. */
+export let isIP: Net['isIP'] = (text) => {
+  isIP = process.getBuiltinModule('node:net').isIP
+  return isIP(text)
+}
+type Net = typeof import('node:net')
+
 const MAPPED = '::ffff:'
 const COLON = 0x3a
 const NINE = 0x39
@@ -52,7 +58,7 @@ export function socketAddress(remoteAddress: string): string {
   if (remoteAddress.startsWith(MAPPED)) {
     // What every IPv4 client of a dual-stack socket looks like, worth a short cut: `::ffff:1.2.3.4`.
     const rest = remoteAddress.slice(MAPPED.length)
-    if (isIPv4(rest)) return rest
+    if (isIP(rest) === 4) return rest
   }
   return canonical(withoutZone(remoteAddress)) ?? remoteAddress
 }

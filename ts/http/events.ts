@@ -1,5 +1,5 @@
 import { executionAsyncResource } from 'node:async_hooks'
-import cluster from 'node:cluster'
+import type { Cluster } from 'node:cluster'
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -178,13 +178,20 @@ export class Warnings {
 /** Once per process, not per limiter. */
 let hasWarnedOfProcesses = false
 
+/** A worker has a channel to its primary: without one there is nothing to load node:cluster for. */
+function isClusterWorker(): boolean {
+  if (process.send === undefined) return false
+  // The types give the shape of `import *`; what comes is the default export.
+  return (process.getBuiltinModule('node:cluster') as unknown as Cluster).isWorker
+}
+
 /** Counters in the memory of one of several processes admit a multiple of the limit. */
 export function warnOfSeveralProcesses(storage: unknown, warnings: Warnings): void {
   const isMemory =
     storage === undefined || (typeof storage === 'string' && storage.startsWith('memory'))
   // PM2 numbers its processes; an app that runs once has the number 0.
   const { NODE_APP_INSTANCE = '0' } = process.env
-  const isOneOfSeveral = cluster.isWorker || Number(NODE_APP_INSTANCE) > 0
+  const isOneOfSeveral = isClusterWorker() || Number(NODE_APP_INSTANCE) > 0
   if (!isMemory || !isOneOfSeveral || hasWarnedOfProcesses) return
   hasWarnedOfProcesses = true
   warnings.warnOnce(

@@ -1,5 +1,5 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
-import { type Server, Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
 import { UNIX } from './client.ts'
@@ -50,7 +50,8 @@ function isWithoutAddresses(socket: Socket): boolean {
   while (handle?._parent !== undefined) handle = handle._parent
   // Not documented, but Node itself asks this handle for an address.
   if (handle !== undefined) return handle.getpeername === undefined
-  return !(socket instanceof Socket) || !listensOnNetwork(socket)
+  const { Socket: NodeSocket } = process.getBuiltinModule('node:net')
+  return !(socket instanceof NodeSocket) || !listensOnNetwork(socket)
 }
 
 function listensOnNetwork(socket: Socket): boolean {
@@ -67,11 +68,19 @@ interface Streamed {
 
 const NO_STREAM: Streamed = { stream: undefined }
 
+/** Node's own class. Loaded by the first call: a limiter may be loaded in a process without a server. */
+let Http1Response: typeof ServerResponse | undefined
+
+function isOfHttp1(response: ServerResponse): boolean {
+  Http1Response ??= process.getBuiltinModule('node:http').ServerResponse
+  return response instanceof Http1Response
+}
+
 /** Whether the request can no longer be answered. */
 export function isFinished(response: ServerResponse): boolean {
   if (response.headersSent || response.destroyed) return true
   // Only of HTTP/2: to find that a response of Express has no `stream` costs as much as several decisions.
-  const { stream } = (response instanceof ServerResponse ? NO_STREAM : response) as Streamed
+  const { stream } = (isOfHttp1(response) ? NO_STREAM : response) as Streamed
   if (stream !== undefined) return stream.destroyed
   return response.socket === null && response.req.socket?.destroyed
 }

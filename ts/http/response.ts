@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { HttpAdapter } from './adapter.ts'
@@ -136,6 +135,7 @@ export function notOpen(outcome: Outcome): Outcome {
 }
 
 function headOf(statusCode: number, code: string): string {
+  const { STATUS_CODES } = process.getBuiltinModule('node:http')
   const error = JSON.stringify(STATUS_CODES[statusCode] ?? 'Error')
   return `{"statusCode":${statusCode},"code":"${code}","error":${error},"message":`
 }

@@ -1,4 +1,3 @@
-import { createConnection } from 'node:net'
 import { codeOf, type FailureKind, type FailureReason, StoreFailure } from '../remote/failure.ts'
 import type { RedisConnection } from './ioredis.ts'
 
@@ -206,7 +205,7 @@ export class Diagnosis {
 function whyUnreachable(sentinel: object): Promise<StoreFailure> {
   return new Promise((resolve) => {
     const options = { port: 26_379, ...sentinel, timeout: SENTINEL_TIMEOUT_MS }
-    const socket = createConnection(options)
+    const socket = process.getBuiltinModule('node:net').createConnection(options)
     const end = (failure: StoreFailure): void => {
       socket.destroy()
       resolve(failure)

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { withTimeout } from '../limiter.ts'
 import type { Sharing } from '../remote/backend.ts'
 import { type Share, StoreFailure } from '../remote/failure.ts'
@@ -275,7 +274,7 @@ class ProcessCount {
 }
 
 function newId(): string {
-  return randomBytes(9).toString('base64url')
+  return process.getBuiltinModule('node:crypto').randomBytes(9).toString('base64url')
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import type { Decision } from '../../decision.ts'
 import { columnsOf, type Limit } from '../../limit/limit.ts'
 import { policyArgs } from '../../native/binding.ts'
@@ -74,7 +74,15 @@ function scriptsOf(algorithm: AlgorithmText): Record<'fixed' | 'variable', Scrip
 
 export function scriptOf(text: string): Script {
   const trimmed = text.trim()
-  return { text: trimmed, sha: createHash('sha1').update(trimmed).digest('hex') }
+  let sha: string | undefined
+  // When it is first asked for: node:crypto takes milliseconds to load, and a process uses few of the scripts.
+  return {
+    text: trimmed,
+    get sha() {
+      sha ??= createHash('sha1').update(trimmed).digest('hex')
+      return sha
+    },
+  }
 }
 
 type Counting = Pick<ResolvedOptions, 'algorithm' | 'blockForMs'>
@@ -122,6 +130,10 @@ export function variableKind({ algorithm, blockForMs }: Counting): Kind {
   }
   const policyHash = hashOf(`variable ${algorithm}`)
   return { script: SCRIPTS[algorithm].variable, policyHash, argsOf }
+}
+
+function createHash(algorithm: string): Hash {
+  return process.getBuiltinModule('node:crypto').createHash(algorithm)
 }
 
 function hashOf(policy: string): string {
