@@ -178,9 +178,8 @@ export class Warnings {
 /** Once per process, not per limiter. */
 let hasWarnedOfProcesses = false
 
-/** A worker has a channel to its primary, or the variable that it starts with: else node:cluster is not loaded. */
+/** A server loads node:cluster when it listens; loading a limiter does not. */
 function isClusterWorker(): boolean {
-  if (process.send === undefined && process.env['NODE_UNIQUE_ID'] === undefined) return false
   // The types give the shape of `import *`; what comes is the default export.
   return (process.getBuiltinModule('node:cluster') as unknown as Cluster).isWorker
 }
