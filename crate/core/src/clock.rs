@@ -1,5 +1,10 @@
 //! Where the time comes from. The core never reads the wall clock, because that one can be set back.
+//!
+//! `allow` reads one clock of two. The exact clock takes 20 ns. The coarse one takes 2, and suffices for keys
+//! that are in debt and stay so for a while. Which of them to read is guessed by what sufficed for the key before
+//! ([`ClockMemory`]), and checked against the key's state: a wrong guess costs time, never a wrong decision.
 
+use crate::key::Key;
 use crate::nanos::Nanos;
 use std::cell::Cell;
 
@@ -8,21 +13,22 @@ pub trait Clock {
     /// The time now, from the same zero for every thread that shares a limiter.
     fn now(&self) -> Nanos;
 
-    /// Two instants between which the time now lies, if they cost much less than the exact time.
-    fn coarse(&self) -> Option<TimeRange> {
-        None
+    /// Runs `act` with what this thread remembers of a clock that has a coarse reading; `None`: it has none.
+    #[inline(always)]
+    fn with_memory<R>(&self, act: impl FnOnce(Option<&ClockMemory>) -> R) -> R {
+        act(None)
     }
 }
 
-impl<C: Clock + ?Sized> Clock for &C {
+impl<C: Clock> Clock for &C {
     #[inline(always)]
     fn now(&self) -> Nanos {
         (**self).now()
     }
 
     #[inline(always)]
-    fn coarse(&self) -> Option<TimeRange> {
-        (**self).coarse()
+    fn with_memory<R>(&self, act: impl FnOnce(Option<&ClockMemory>) -> R) -> R {
+        (**self).with_memory(act)
     }
 }
 
@@ -55,14 +61,113 @@ impl Clock for Monotonic {
         read(libc::CLOCK_MONOTONIC)
     }
 
-    /// The kernel's time of the last tick: 1 ns to read where the exact time takes 15 to 20.
-    ///
-    /// Ticks are 1 to 10 ms apart. The slack is ten times that, for a machine that is late with one.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[inline(always)]
-    fn coarse(&self) -> Option<TimeRange> {
-        Some(TimeRange { earliest: read(libc::CLOCK_MONOTONIC_COARSE), slack_ms: 100 })
+    fn with_memory<R>(&self, act: impl FnOnce(Option<&ClockMemory>) -> R) -> R {
+        thread_local! {
+            static MEMORY: ClockMemory = const { ClockMemory::new() };
+        }
+        MEMORY.with(|memory| act(Some(memory)))
     }
+}
+
+/// The system's monotonic clock for one owner of one thread, who keeps the memory. A thread's own, as
+/// [`Monotonic`] has it, takes some nanoseconds to find in a shared library.
+#[derive(Debug, Default)]
+pub struct OwnedMonotonic(ClockMemory);
+
+impl Clock for OwnedMonotonic {
+    #[inline(always)]
+    fn now(&self) -> Nanos {
+        Monotonic.now()
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[inline(always)]
+    fn with_memory<R>(&self, act: impl FnOnce(Option<&ClockMemory>) -> R) -> R {
+        act(Some(&self.0))
+    }
+}
+
+/// By how much the coarse clock may be late. Ticks are 1 to 10 ms apart; this is ten times that, for a machine
+/// that is late with one.
+const SLACK_MS: u64 = 100;
+/// Guesses that are kept, in words of 64. Keys that have one in common cost each other time, no more.
+const GUESSES: u64 = 512;
+const GUESS_WORDS: usize = 8;
+
+/// What one thread remembers of a clock: the last reading, and for which keys the coarse one sufficed.
+#[derive(Debug)]
+pub struct ClockMemory {
+    last: Cell<u64>,
+    guesses: [Cell<u64>; GUESS_WORDS],
+}
+
+impl Default for ClockMemory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ClockMemory {
+    /// No reading yet, and the exact clock for every key.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { last: Cell::new(0), guesses: [const { Cell::new(0) }; GUESS_WORDS] }
+    }
+
+    /// Whether the coarse clock is likely to suffice for the key.
+    #[inline(always)]
+    pub(crate) fn guesses_coarse(&self, key: Key) -> bool {
+        let (word, bit) = self.guess_of(key);
+        word.is_some_and(|word| word.get() & bit != 0)
+    }
+
+    /// Reads the coarse clock, if `decide` comes to a decision for a range of time that begins with the last
+    /// reading, and answers it if the time does lie there.
+    ///
+    /// It does not after a pause of the thread. So at most one call in 100 ms reads the coarse clock in vain.
+    #[inline(always)]
+    pub(crate) fn decide_coarsely<D>(
+        &self,
+        decide: impl FnOnce(TimeRange) -> Option<D>,
+    ) -> Option<D> {
+        let earliest = Nanos(self.last.get());
+        let decision = decide(TimeRange { earliest, slack_ms: 2 * SLACK_MS })?;
+        let coarse = coarse();
+        self.last.set(coarse.0);
+        // It may be earlier than the last reading, if that was an exact one.
+        (coarse.0.saturating_sub(earliest.0) <= SLACK_MS * 1_000_000).then_some(decision)
+    }
+
+    /// Remembers an exact reading, and whether a coarse one would have sufficed for the key.
+    #[inline(always)]
+    pub(crate) fn learn(&self, key: Key, now: Nanos, suffices: impl FnOnce(TimeRange) -> bool) {
+        self.last.set(now.0);
+        let (word, bit) = self.guess_of(key);
+        let Some(word) = word else { return };
+        let others = word.get() & !bit;
+        let suffices = suffices(TimeRange { earliest: now, slack_ms: 2 * SLACK_MS });
+        word.set(if suffices { others | bit } else { others });
+    }
+
+    #[inline(always)]
+    fn guess_of(&self, key: Key) -> (Option<&Cell<u64>>, u64) {
+        let index = key.spread(GUESSES);
+        (self.guesses.get((index / 64) as usize), 1 << (index % 64))
+    }
+}
+
+/// The kernel's time of the last tick.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[inline(always)]
+fn coarse() -> Nanos {
+    read(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn coarse() -> Nanos {
+    Monotonic.now()
 }
 
 /// Reads through libc, which asks the kernel where there is no vDSO: under valgrind, say.
@@ -126,6 +231,7 @@ impl MonotonicAdapter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::{Encoding, Secret};
 
     #[test]
     fn a_step_back_stops_time_for_an_instant_only() {
@@ -135,12 +241,33 @@ mod tests {
     }
 
     #[test]
-    fn the_time_lies_within_the_coarse_range() {
+    fn the_coarse_time_is_late_by_less_than_the_slack() {
         for _ in 0..100_000 {
             let before = Monotonic.now();
-            let Some(range) = Monotonic.coarse() else { return };
-            assert!(range.earliest <= Monotonic.now() && before <= range.latest());
+            let coarse = coarse();
+            assert!(coarse <= Monotonic.now());
+            assert!(before.0.saturating_sub(coarse.0) <= SLACK_MS * 1_000_000);
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_coarse_decision_holds_only_near_the_last_reading() {
+        let memory = ClockMemory::new();
+        let key = Secret::known(1, 2).key(b"k", Encoding::Utf8);
+        let decide = || memory.decide_coarsely(|range| Some(range.earliest));
+        assert_eq!(decide(), None, "nothing was read before");
+
+        let now = Monotonic.now();
+        memory.learn(key, now, |range| range.earliest == now);
+        assert!(memory.guesses_coarse(key));
+        assert_eq!(decide(), Some(now));
+
+        let long_ago = Nanos(now.0 - (SLACK_MS + 50) * 1_000_000);
+        memory.learn(key, long_ago, |_| false);
+        assert!(!memory.guesses_coarse(key));
+        assert_eq!(decide(), None, "the thread may have paused");
+        assert!(decide().is_some(), "the coarse reading is the last one now");
     }
 
     #[test]

@@ -19,6 +19,10 @@ static COUNTDOWN: AtomicU64 = AtomicU64::new(0);
 #[cfg(feature = "probe")]
 static PAUSE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
 #[cfg(feature = "probe")]
+thread_local! {
+    static MEDDLE: std::cell::Cell<Option<Box<dyn FnOnce()>>> = const { std::cell::Cell::new(None) };
+}
+#[cfg(feature = "probe")]
 static IS_RECORDING: AtomicBool = AtomicBool::new(false);
 #[cfg(feature = "probe")]
 static RECORDED: std::sync::Mutex<Vec<[u64; 3]>> = std::sync::Mutex::new(Vec::new());
@@ -54,6 +58,21 @@ pub(crate) fn clock_read(is_exact: bool) {
 #[must_use]
 pub fn clock_reads() -> [u64; 2] {
     [&EXACT_READS, &COARSE_READS].map(|count| count.load(Ordering::Relaxed))
+}
+
+/// Runs `meddle` on this thread, once, when the first of several limits has been charged.
+#[cfg(feature = "probe")]
+pub fn meddle_between_limits(meddle: impl FnOnce() + 'static) {
+    MEDDLE.set(Some(Box::new(meddle)));
+}
+
+/// One of several limits was charged, or has denied.
+#[inline(always)]
+pub(crate) fn charged_one_of_several() {
+    #[cfg(feature = "probe")]
+    if let Some(meddle) = MEDDLE.take() {
+        meddle();
+    }
 }
 
 /// Kills this process, as SIGKILL does, right after its k-th exchange from now on. 0 is never.

@@ -91,6 +91,12 @@ impl Key {
         [first, if other >= first { other.wrapping_add(1) } else { other }]
     }
 
+    /// One of `n` numbers, a power of two: known before the fingerprint is.
+    #[inline(always)]
+    pub(crate) const fn spread(self, n: u64) -> u64 {
+        self.sets & n.wrapping_sub(1)
+    }
+
     /// The index of the key's overflow bucket, of `n`.
     #[inline]
     pub(crate) const fn among(self, n: u64) -> u64 {

@@ -51,7 +51,7 @@ pub mod table;
 mod variable;
 
 pub use algorithm::AlgorithmKind;
-pub use clock::{Clock, FixedTime, Monotonic, TimeRange};
+pub use clock::{Clock, ClockMemory, FixedTime, Monotonic, TimeRange};
 #[cfg(not(loom))]
 pub use config::{LimiterConfig, MAX_CAPACITY, MAX_LIMITS};
 pub use decision::{Decision, LimitStatus, NEVER};
@@ -65,12 +65,14 @@ pub use nanos::Nanos;
 #[doc(hidden)]
 pub use atomic::AtomicU64;
 #[doc(hidden)]
-pub use clock::MonotonicAdapter;
+pub use clock::{MonotonicAdapter, OwnedMonotonic};
 #[doc(hidden)]
 pub use decision::Reading;
 #[cfg(feature = "probe")]
 #[doc(hidden)]
-pub use failpoints::{clock_reads, lost_exchanges, record_exchanges, recorded_exchanges};
+pub use failpoints::{
+    clock_reads, lost_exchanges, meddle_between_limits, record_exchanges, recorded_exchanges,
+};
 #[cfg(all(feature = "probe", target_os = "linux"))]
 #[doc(hidden)]
 pub use failpoints::{die_after, pause_after};

@@ -2,7 +2,7 @@
 
 use crate::algorithm::{Algorithm, AnyAlgorithm};
 use crate::atomic::AtomicU64;
-use crate::clock::Clock;
+use crate::clock::{Clock, FixedTime};
 use crate::config::MAX_LIMITS;
 use crate::decision::{
     Decision, LimitStatus, NEVER, Reading, admitted, denied, limit_status, with_block,
@@ -61,6 +61,8 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
         if cost == 0 {
             return self.peek(key, 1, clock);
         }
+        // Read once: several limits decide at one time.
+        let clock = &FixedTime(clock.now());
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
             return self.denied_by_block(key, cost, blocked_us, clock);
@@ -75,6 +77,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
     /// What [`Self::check`] would answer now. Changes nothing.
     pub(crate) fn peek(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
         let cost = cost.max(1);
+        let clock = &FixedTime(clock.now());
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
             return self.denied_by_block(key, cost, blocked_us, clock);
@@ -94,6 +97,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
         clock: &impl Clock,
     ) -> Option<LimitStatus> {
         let (_, table) = self.tables.get(index)?;
+        let clock = &FixedTime(clock.now());
         let blocked_us = self.blocked_for_us(key, clock);
         Some(limit_status(blocked_us, |cost| table.peek(key, cost, clock)))
     }
@@ -178,6 +182,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
             };
             *reading = outcome.reading;
             *receipt = outcome.receipt;
+            crate::failpoints::charged_one_of_several();
             if receipt.is_none() {
                 self.take_back(ask, &receipts);
                 return false;

@@ -32,12 +32,25 @@ struct Attachment {
 impl RawLimiter {
     /// A limiter with empty tables and a hash key of its own.
     pub fn new(config: LimiterConfig) -> Result<Self, Error> {
+        Self::in_memory(config, |table| table)
+    }
+
+    /// As [`Self::new`], for a caller who promises that one thread alone uses it: see
+    /// [`Table::for_one_thread`].
+    pub fn for_one_thread(config: LimiterConfig) -> Result<Self, Error> {
+        Self::in_memory(config, Table::for_one_thread)
+    }
+
+    fn in_memory(
+        config: LimiterConfig,
+        finish: impl Fn(Table<Memory>) -> Table<Memory>,
+    ) -> Result<Self, Error> {
         let make = |(limit, algorithm): (Limit, AnyAlgorithm)| {
             let layout = Layout::for_keys(config.capacity, algorithm.ring_words());
             let heap = Heap::zeroed(layout.words())?;
             let bytes = layout.words().saturating_mul(size_of::<u64>());
             let table = Table::new(heap.into(), layout, algorithm, limit);
-            Ok((limit, table.ok_or(Error::Memory { bytes })?))
+            Ok((limit, finish(table.ok_or(Error::Memory { bytes })?)))
         };
         let tables = config.algorithms()?.into_iter().map(make).collect::<Result<_, Error>>()?;
         Ok(Self { secret: Secret::random()?, tables, config, attachment: None })

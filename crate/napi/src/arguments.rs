@@ -47,6 +47,12 @@ pub(crate) struct Call<'a, L = RawLimiter> {
 }
 
 impl<L> Call<'_, L> {
+    /// Whether it is about one unit, now: neither a cost nor a time is given.
+    #[inline(always)]
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.arguments.given < 2
+    }
+
     /// The second argument: `absent` if not given, else a whole number from 0 to 2^53 - 1.
     #[inline]
     pub(crate) fn number(&self, name: &'static str, absent: u64) -> Result<u64, CallError> {
@@ -79,6 +85,24 @@ impl<L: HashKey + MemoryUse> Call<'_, L> {
         }
         let at = double(self.env, time).and_then(|ms| self.handle.at(ms));
         at.map(Time::Injected).ok_or(CallError::Time)
+    }
+
+    /// As [`Self::run`], for a plain call. Remembers the key.
+    #[inline(always)]
+    pub(crate) fn run_plain<T>(
+        &self,
+        act: impl FnOnce(&L, Key) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        if self.handle.memory().is_due() {
+            self.handle.measure();
+        }
+        let done = self.handle.with(|limiter| {
+            let key = self.key(limiter)?;
+            let done = act(limiter, key);
+            self.handle.remember_key(key);
+            done
+        });
+        done.unwrap_or(Err(CallError::Closed))
     }
 
     /// Reads key, number and time, and runs `act` with them.

@@ -25,9 +25,18 @@ pub(crate) type Admission = Result<Option<bool>, CallError>;
 
 #[inline(always)]
 fn allow(call: &Call<'_>) -> Admission {
+    if !call.is_plain() {
+        return allow_with(call);
+    }
+    call.run_plain(|limiter, key| Ok(Some(limiter.allow(key, 1, call.handle.native_clock()))))
+}
+
+/// With a cost or a time.
+#[inline(never)]
+fn allow_with(call: &Call<'_>) -> Admission {
     call.run(("cost", 1), |limiter, key, cost, time| {
         let allowed = match time {
-            Time::Native => limiter.allow(key, cost, &Monotonic),
+            Time::Native => limiter.allow(key, cost, call.handle.native_clock()),
             Time::Injected(at) => limiter.allow(key, cost, at),
         };
         call.handle.remember_key(key);
@@ -37,11 +46,21 @@ fn allow(call: &Call<'_>) -> Admission {
 
 #[inline(always)]
 fn check(call: &Call<'_>) -> Admission {
+    if !call.is_plain() {
+        return check_with(call);
+    }
+    call.run_plain(|limiter, key| {
+        let decision = limiter.check(key, 1, &Monotonic);
+        call.handle.write_decision(&decision);
+        Ok(Some(decision.allowed))
+    })
+}
+
+/// With a cost or a time.
+#[inline(never)]
+fn check_with(call: &Call<'_>) -> Admission {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        let decision = match time {
-            Time::Native => limiter.check(key, cost, &Monotonic),
-            Time::Injected(at) => limiter.check(key, cost, at),
-        };
+        let decision = limiter.check(key, cost, time);
         call.handle.remember_key(key);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))

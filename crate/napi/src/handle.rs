@@ -4,7 +4,8 @@ use crate::details::{DETAILS, Details};
 use crate::external_memory::{ExternalMemory, MemoryUse, Remeasure};
 use crate::registry::reattach;
 use ratethrottle_core::{
-    Decision, FixedTime, Key, LimitStatus, MonotonicAdapter, NEVER, Nanos, RawLimiter,
+    Decision, FixedTime, Key, LimitStatus, MonotonicAdapter, NEVER, Nanos, OwnedMonotonic,
+    RawLimiter,
 };
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) struct Handle<L = RawLimiter> {
     /// The name under which processes share it.
     shared: Option<String>,
     clock: MonotonicAdapter,
+    native_clock: OwnedMonotonic,
     last_key: Cell<Option<Key>>,
     memory: ExternalMemory,
     details: Details,
@@ -37,6 +39,7 @@ impl<L> Handle<L> {
             limiter: RefCell::new(Some(limiter)),
             shared,
             clock: MonotonicAdapter::default(),
+            native_clock: OwnedMonotonic::default(),
             last_key: Cell::new(None),
             memory: ExternalMemory::new(details.env()),
             details,
@@ -47,6 +50,11 @@ impl<L> Handle<L> {
     #[inline(always)]
     pub(crate) fn last_key(&self) -> Option<Key> {
         self.last_key.get()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn native_clock(&self) -> &OwnedMonotonic {
+        &self.native_clock
     }
 
     #[inline(always)]

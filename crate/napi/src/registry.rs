@@ -15,6 +15,10 @@ pub(crate) trait Registered: Named + Sized + 'static {
     const SHARED: &'static Registry<Self>;
 
     fn in_memory(config: Self::Config) -> Result<Self, Error>;
+    /// For one thread alone.
+    fn unnamed(config: Self::Config) -> Result<Self, Error> {
+        Self::in_memory(config)
+    }
     fn in_file(name: &str, config: Self::Config, generation: u64) -> Result<Self, Error>;
     fn generation(&self) -> u64;
     fn config_copy(&self) -> Self::Config;
@@ -33,6 +37,10 @@ impl Registered for RawLimiter {
 
     fn in_memory(config: LimiterConfig) -> Result<Self, Error> {
         Self::new(config)
+    }
+
+    fn unnamed(config: LimiterConfig) -> Result<Self, Error> {
+        Self::for_one_thread(config)
     }
 
     fn in_file(name: &str, config: LimiterConfig, generation: u64) -> Result<Self, Error> {
@@ -86,7 +94,7 @@ pub(crate) fn open<L: Registered>(
     match name {
         Some(name) if is_shared => reopen(name, config, 0),
         Some(name) => L::OWN.open(name, config, |_, config| L::in_memory(config)),
-        None => L::in_memory(config).map(Arc::new),
+        None => L::unnamed(config).map(Arc::new),
     }
 }
 

@@ -16,8 +16,8 @@ use napi::bindgen_prelude::{Env, Object};
 use napi::sys;
 use napi_derive::napi;
 use ratethrottle_core::{
-    AlgorithmKind, Decision, Encoding, Error, Key, Limit, MAX_LIMITS, VariableCall, VariableConfig,
-    VariableLimiter,
+    AlgorithmKind, Clock, Decision, Encoding, Error, FixedTime, Key, Limit, MAX_LIMITS,
+    VariableCall, VariableConfig, VariableLimiter,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -111,7 +111,7 @@ impl Variable {
         &self,
         key: Key,
         time: &Time,
-        act: impl FnOnce(&VariableCall<'_, Time>) -> T,
+        act: impl FnOnce(&VariableCall<'_, FixedTime>) -> T,
     ) -> Result<T, CallError> {
         let Numbers { given, limits } = self.numbers.read();
         let given = usize::try_from(whole(given)).unwrap_or(usize::MAX);
@@ -120,7 +120,11 @@ impl Variable {
         };
         let limits: Result<Vec<Limit>, Error> = limits.iter().take(given).map(limit).collect();
         limits
-            .and_then(|limits| self.limiter.borrow().call(&limits, key, time, act))
+            .and_then(|limits| {
+                // Read once: all tables of a call decide at one time.
+                let at = FixedTime(time.now());
+                self.limiter.borrow().call(&limits, key, &at, act)
+            })
             .map_err(CallError::Limits)
     }
 }
@@ -151,7 +155,10 @@ impl HashKey for Variable {
 
 type This<'a> = Call<'a, Variable>;
 
-fn decide(call: &This<'_>, act: impl Fn(&VariableCall<'_, Time>, u64) -> Decision) -> Admission {
+fn decide(
+    call: &This<'_>,
+    act: impl Fn(&VariableCall<'_, FixedTime>, u64) -> Decision,
+) -> Admission {
     call.run(("cost", 1), |variable, key, cost, time| {
         let decision = variable.call(key, time, |limits| act(limits, cost))?;
         call.handle.write_decision(&decision);

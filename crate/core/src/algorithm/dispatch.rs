@@ -28,8 +28,14 @@ macro_rules! forward {
 
 /// The steps of [`Algorithm`](super::Algorithm) for an enum.
 macro_rules! forward_algorithm {
-    ($variants:tt) => {
-        forward! { $variants:
+    ({ $($Variant:ident),+ }) => {
+        #[inline(always)]
+        fn with<T: AlgorithmTask>(&self, task: T) -> T::Output {
+            match self {
+                $(Self::$Variant(algorithm) => task.run(algorithm)),+
+            }
+        }
+        forward! { { $($Variant),+ }:
             fn overflow_bucket(limit: Limit) -> Self::OverflowBucket;
             #[inline(always)]
             fn admit(state: State<'_>, now: Nanos, cost: u64) -> Option<u64>;

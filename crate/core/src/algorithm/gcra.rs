@@ -225,6 +225,14 @@ impl<const VARYING: bool> Algorithm for Gcra<VARYING> {
         Reading { remaining: left / self.token, retry_ms, reset_ms: ceil_ms(ahead, self.per_ms) }
     }
 
+    /// As the default, less a division: who was admitted has nothing to wait for.
+    #[inline(always)]
+    fn read_admitted(&self, _: State<'_>, next: u64, now: Nanos, _: u64) -> Reading {
+        let ahead = self.ahead(next, now.ticks(self.per_ms.get()));
+        let left = self.depth.saturating_sub(ahead);
+        Reading { remaining: left / self.token, retry_ms: 0, reset_ms: ceil_ms(ahead, self.per_ms) }
+    }
+
     fn refund(&self, state: State<'_>, now: Nanos, units: u64) -> u64 {
         let ticks = now.ticks(self.per_ms.get());
         self.relieved(state.value, ticks, units.saturating_mul(self.token.get()))

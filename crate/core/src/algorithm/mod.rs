@@ -26,7 +26,7 @@ pub use gcra::Gcra;
 pub use log_ring::Ring;
 pub use sliding_log::SlidingLog;
 pub use sliding_window::SlidingWindow;
-pub use step::{Algorithm, Debt, State, Verdict};
+pub use step::{Algorithm, AlgorithmTask, Debt, State, Verdict};
 #[cfg(not(loom))]
 pub use varying::{Varying, VaryingAlgorithm};
 

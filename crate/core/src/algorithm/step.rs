@@ -48,6 +48,15 @@ pub enum Verdict {
     Denied,
 }
 
+/// Several steps of one algorithm.
+pub trait AlgorithmTask {
+    /// What comes of them.
+    type Output;
+
+    /// Takes the steps.
+    fn run<A: Algorithm>(self, algorithm: &A) -> Self::Output;
+}
+
 /// The arithmetic of one validated limit on one state word.
 ///
 /// Every algorithm admits at a later time whatever it admits at an earlier one.
@@ -57,6 +66,15 @@ pub trait Algorithm {
 
     /// A bucket with the limit's rate, in one bare word.
     fn overflow_bucket(&self, limit: Limit) -> Self::OverflowBucket;
+
+    /// Runs `task` with the algorithm that this is: an enum then branches once, and not at each step.
+    #[inline(always)]
+    fn with<T: AlgorithmTask>(&self, task: T) -> T::Output
+    where
+        Self: Sized,
+    {
+        task.run(self)
+    }
 
     /// The value after admitting `cost`, or `None` when it is denied. A denial changes nothing.
     fn admit(&self, state: State<'_>, now: Nanos, cost: u64) -> Option<u64>;

@@ -43,19 +43,31 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
     /// Clears the key's sets if they may hold entries whose epoch is ambiguous by now.
     #[inline(always)]
     pub(super) fn enter_epoch(&self, key: Key, now: Nanos) {
+        self.enter_epoch_of(&self.algorithm, key, now);
+    }
+
+    /// As [`Self::enter_epoch`], for a caller that knows which algorithm it is.
+    #[inline(always)]
+    pub(super) fn enter_epoch_of(&self, algorithm: &impl Algorithm, key: Key, now: Nanos) {
         if self.scope == Scope::Set {
             self.enter_sets(key, now);
-        } else if !self.in_epoch(now) {
+        } else if !self.in_epoch(algorithm, now) {
             self.clear_table(now);
         }
     }
 
+    /// Whether the table is cleared as a whole: only then the table knows its epoch.
+    #[inline(always)]
+    pub(super) fn has_one_epoch(&self) -> bool {
+        self.scope == Scope::Table
+    }
+
     /// Whether the table is known to hold nothing from an epoch before that of `now`.
     #[inline(always)]
-    pub(super) fn in_epoch(&self, now: Nanos) -> bool {
+    pub(super) fn in_epoch(&self, algorithm: &impl Algorithm, now: Nanos) -> bool {
         // Relaxed: a stale mark only means clearing again.
         let mark = self.region.header(HeaderWord::Epoch);
-        let marked = self.algorithm.epoch(now).wrapping_add(1);
+        let marked = algorithm.epoch(now).wrapping_add(1);
         mark.is_some_and(|mark| mark.load(Ordering::Relaxed) == marked)
     }
 
