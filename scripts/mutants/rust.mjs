@@ -145,4 +145,16 @@ export const MUTANTS = [
     from: 'checksum(body) != u64::from_le_bytes(*sum)',
     to: 'false',
   },
+  {
+    name: 'a coarse decision holds after a pause',
+    file: 'crate/core/src/clock.rs',
+    from: '(coarse.0.saturating_sub(earliest.0) <= SLACK_MS * 1_000_000).then_some(decision)',
+    to: 'Some(decision)',
+  },
+  {
+    name: 'nothing is given back when a later limit denies',
+    file: 'crate/core/src/limit_set.rs',
+    from: 'self.take_back(ask, &receipts);',
+    to: '',
+  },
 ]
