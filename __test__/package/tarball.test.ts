@@ -20,6 +20,7 @@ const EXPECTED = [
 
 it('the package has no file that users do not need', () => {
   const { size, unpackedSize } = tarball
+  expect(unpackedSize, 'bytes on the disk of each user').toBeLessThan(2_200_000)
   console.log(`${files.length} files, ${kilo(size)} packed, ${kilo(unpackedSize)} unpacked`)
   const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)))
   expect(unexpected, '"files" in package.json takes in too much').toEqual([])

@@ -1,5 +1,3 @@
-import { IncomingMessage } from 'node:http'
-
 /*
  * The decisions of Express' requests. Each of its requests has a shape of its own, so to add a property to one costs
  * as much as several decisions: `request.rateLimit` is an accessor of the prototype that they have in common, as
@@ -42,7 +40,7 @@ function commonOf(prototype: object): object | undefined {
   for (let at = prototype; ; ) {
     const next = Object.getPrototypeOf(at) as object | null
     if (next === null) return undefined
-    if (next === IncomingMessage.prototype) return at
+    if (next === process.getBuiltinModule('node:http').IncomingMessage.prototype) return at
     at = next
   }
 }

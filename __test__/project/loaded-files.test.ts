@@ -1,0 +1,91 @@
+import { execFileSync } from 'node:child_process'
+import { relative } from 'node:path'
+import { expect, it } from 'vitest'
+
+const ROOT = process.cwd()
+const SLOW = /^NativeModule (?:net|http|http2|crypto|cluster|dns|tls|child_process|assert)$/
+
+/** What a program has loaded when it ends. */
+interface Loaded {
+  /** Files of this package and of others, from the root. */
+  readonly files: readonly string[]
+  /** Modules of Node that take milliseconds to load. */
+  readonly slow: readonly string[]
+}
+
+function loadedBy(program: string, kind: 'commonjs' | 'module' = 'commonjs'): Loaded {
+  const text = `
+    const known = new Set(process.moduleLoadList)
+    ${program}
+    const { Module } = process.getBuiltinModule('node:module')
+    const builtins = process.moduleLoadList.filter((name) => !known.has(name))
+    console.log(JSON.stringify({ files: Object.keys(Module._cache), builtins }))
+    process.exit()`
+  const words = [`--input-type=${kind}`, '--eval', text]
+  const out = execFileSync(process.execPath, words, { cwd: ROOT, encoding: 'utf8' })
+  const { files, builtins } = JSON.parse(out) as Record<'files' | 'builtins', string[]>
+  const paths = files.map((file) => relative(ROOT, file)).filter((file) => !/^[[.]/.test(file))
+  return { files: paths, slow: builtins.filter((name) => SLOW.test(name)) }
+}
+
+const FIRST = "new RateLimiter('1/minute').allow('user:1')"
+const RATE_LIMITER = [
+  ['commonjs', `const { RateLimiter } = require('ratethrottle'); ${FIRST}`],
+  ['module', `import { RateLimiter } from 'ratethrottle'; ${FIRST}`],
+] as const
+
+it.each(RATE_LIMITER)(
+  'a RateLimiter loads few files, and nothing that asks Redis: %s',
+  (kind, program) => {
+    const { files, slow } = loadedBy(program, kind)
+    expect(files).toContain('dist/rate-limiter.js')
+    expect(codeOf(files).length).toBeLessThanOrEqual(32)
+    expect(files.filter(talksToRedis)).toEqual([])
+    expect(files.filter((file) => /^dist\/(?:adapters|cli)\//.test(file))).toEqual([])
+    expect(slow).toEqual([])
+  },
+)
+
+it.each([
+  ['fastify', 48],
+  ['express', 48],
+  ['http', 48],
+  ['hono', 48],
+])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
+  const { files, slow } = loadedBy(`require('ratethrottle/${subpath}')`)
+  expect(codeOf(files).length).toBeLessThanOrEqual(most)
+  expect(files.filter(talksToRedis)).toEqual([])
+  expect(slow).toEqual([])
+})
+
+it('ratethrottle/redis loads no client before it is used, and no adapter', () => {
+  const { files, slow } = loadedBy("require('ratethrottle/redis')")
+  expect(codeOf(files).length).toBeLessThanOrEqual(48)
+  expect(files.filter((file) => /^node_modules\/|^dist\/(?:http|adapters)\//.test(file))).toEqual(
+    [],
+  )
+  expect(slow).toEqual([])
+})
+
+it.each(['memory:', 'redis://127.0.0.1:1/0'])('Redis is loaded for its storage: %s', (storage) => {
+  const limits = "limits: '1/minute'"
+  const byHand = loadedBy(
+    `require('ratethrottle').createLimiter({ ${limits}, storage: '${storage}' })`,
+  )
+  const inAdapter = loadedBy(
+    `require('ratethrottle/http').rateThrottle({ ${limits}, storage: '${storage}' })`,
+  )
+  const isRedis = storage.startsWith('redis')
+  expect(byHand.files.some(talksToRedis)).toBe(isRedis)
+  expect(inAdapter.files.some(talksToRedis)).toBe(isRedis)
+})
+
+function codeOf(files: readonly string[]): readonly string[] {
+  return files.filter((file) => /\.c?js$/.test(file))
+}
+
+/** All but the names of its options and the schemes of its URLs, which every limiter with a storage reads. */
+function talksToRedis(file: string): boolean {
+  if (/^dist\/(?:redis\/(?:key|url)|remote\/options)\.js$/.test(file)) return false
+  return /^node_modules\/ioredis\/|^dist\/(?:redis|remote)\//.test(file)
+}
