@@ -15,7 +15,6 @@ import { isFinished, NODE } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { errorOf, isOpen, type Refusal, sendRefusal } from '../http/response.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { EXPRESS_DECISIONS } from './express/decisions.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
@@ -136,7 +135,6 @@ function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
   }
   return {
     ...NODE,
-    ...EXPRESS_DECISIONS,
     forwarded: (request, peer) => {
       const { app } = request
       // A request that did not come through an Express app: from connect, or from a plain server.

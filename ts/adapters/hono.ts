@@ -11,7 +11,6 @@ import {
   makeMiddleware,
   noLimits,
 } from '../http/adapter.ts'
-import { ON_REQUEST } from '../http/charge-record.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { setEach } from '../http/legacy-headers.ts'
@@ -137,8 +136,9 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
   forwarded: () => undefined,
-  ...ON_REQUEST,
-  setHeader: (c, name, value) => c.header(name, value),
+  setHeader: (c, name, value) => {
+    c.header(name, value)
+  },
   setFigures: (c, ...figures) => setEach(HONO, c, figures),
   removeHeader: (c, name) => {
     c.header(name, undefined)

@@ -76,16 +76,6 @@ export function addressKey(canonicalAddress: string, prefix = 64): string {
   return `${textOf(mask(groupsOf(canonicalAddress), prefix))}/${prefix}`
 }
 
-/** Longest part of an IPv6 address, and the colon after it. */
-const FIRST_COLON = 5
-
-/** Whether a canonical address is IPv6: `includes(':')` would call out of compiled code. */
-export function isIPv6(canonicalAddress: string): boolean {
-  const end = Math.min(FIRST_COLON, canonicalAddress.length)
-  for (let i = 0; i < end; i++) if (canonicalAddress.charCodeAt(i) === COLON) return true
-  return false
-}
-
 /** Checks a prefix for {@link addressKey}: an integer from 32 to 128. */
 export function readIpv6Prefix(value: unknown, name: string): number {
   return integer(value, name, 32, 128)

@@ -39,9 +39,6 @@ export interface HttpAdapter<Request = object, Response = object> {
    * setting lists proxies that it trusts. Not optional: a polluted prototype would stand in for a missing one.
    */
   forwarded(request: Request, peer: string): readonly string[] | undefined
-  /** What `request.rateLimit` is. */
-  decisionOf(request: Request): unknown
-  setDecision(request: Request, decision: Decision): void
   setHeader(response: Response, name: string, value: string): void
   /**
    * Sets the three `x-ratelimit-` headers, and `retry-after` where it is given: unless the head has been sent. One

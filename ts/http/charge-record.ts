@@ -1,6 +1,5 @@
 import type { Decision } from '../decision.ts'
 import { andThen, type MaybePromise, unlessClosed } from '../limiter.ts'
-import type { HttpAdapter } from './adapter.ts'
 import type { Settle } from './provisional-charge.ts'
 import type { RequestLimits } from './request-limits.ts'
 
@@ -78,40 +77,22 @@ class RequestDecision implements Decision {
   }
 }
 
-type Decisions = Pick<HttpAdapter, 'decisionOf' | 'setDecision'>
-
-/** For frameworks where a decision is a property of its request like any other. */
-export const ON_REQUEST = {
-  decisionOf: (request: object): unknown => (request as { rateLimit?: unknown }).rateLimit,
-  setDecision: (request: object, decision: Decision): void => {
-    const limited = request as { rateLimit?: unknown }
-    limited.rateLimit = decision
-  },
-}
-
-/** A request on its way. */
-export function exchangeOf(
-  context: { readonly adapter: Decisions },
-  request: object,
-  response: object,
-): Exchange {
-  return { request, response, previous: newestCharge(context, request) }
+interface Limited {
+  rateLimit?: Decision | null
 }
 
 /** The newest charge made for a request. */
-export function newestCharge(
-  { adapter }: { readonly adapter: Decisions },
-  request: object,
-): ChargeRecord | undefined {
-  const decision = adapter.decisionOf(request)
-  if (typeof decision !== 'object' || decision === null) return undefined
-  return RequestDecision.newestOf(decision)
+export function newestCharge(request: object): ChargeRecord | undefined {
+  const { rateLimit } = request as Limited
+  if (typeof rateLimit !== 'object' || rateLimit === null) return undefined
+  return RequestDecision.newestOf(rateLimit)
 }
 
 /** Leaves the decision on the request: of several the tightest, dry runs aside. */
-export function attachDecision(adapter: Decisions, request: object, record: ChargeRecord): void {
+export function attachDecision(request: object, record: ChargeRecord): void {
   const { decision } = record.previous === undefined ? record : tightest(record, isEnforced)
-  adapter.setDecision(request, new RequestDecision(decision, record))
+  const limited = request as Limited
+  limited.rateLimit = new RequestDecision(decision, record)
 }
 
 /**

@@ -10,7 +10,6 @@ import {
   type ChargeRecord,
   chargeOf,
   type Exchange,
-  exchangeOf,
   findCharge,
   newestCharge,
   rollback,
@@ -26,7 +25,8 @@ import { nextLimiterName, type RequestLimits } from './request-limits.ts'
 import { answer, deny, headersOf, notOpen, type Outcome, type Refusal } from './response.ts'
 
 /**
- * Limits the requests of a server, at once unless a store or a function of the user's takes time. Knows no framework.
+ * Limits the requests of a server. It knows no framework.
+ * Decides at once when the counters are in this process and no function of the user's is asynchronous.
  */
 export class HttpLimiter implements Controls {
   readonly #context: LimiterContext
@@ -77,7 +77,7 @@ export class HttpLimiter implements Controls {
    */
   decide(request: object, response: object): MaybePromise<Outcome> {
     try {
-      const outcome = this.#decide(exchangeOf(this.#context, request, response))
+      const outcome = this.#decide({ request, response, previous: newestCharge(request) })
       return outcome instanceof Promise ? this.#decideLater(request, outcome) : outcome
     } catch (error) {
       return this.#failed(request, error)
@@ -145,7 +145,7 @@ export class HttpLimiter implements Controls {
     const { request, response, previous } = exchange
     const { key, decision } = record
     const { events, owner, options, adapter } = this.#context
-    attachDecision(adapter, request, record)
+    attachDecision(request, record)
     if (decision.allowed) {
       if (options.onAdmit !== undefined || ADMIT.hasSubscribers) {
         events.admitted(request, key, decision, owner.isDryRun)
@@ -260,7 +260,7 @@ export class HttpLimiter implements Controls {
 
   /** The headers of a request's response, for one that was made without them. */
   headersOf(request: object, outcome: Outcome): MaybePromise<Record<string, string>> {
-    return headersOf(this.#context, newestCharge(this.#context, request), outcome, request)
+    return headersOf(this.#context, newestCharge(request), outcome, request)
   }
 
   reset(key: Key): MaybePromise<void> {

@@ -1,4 +1,4 @@
-import { addressKey, isIPv6, readIpv6Prefix } from '../client-ip/ip.ts'
+import { addressKey, readIpv6Prefix } from '../client-ip/ip.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import { andThen, andThenAll, type MaybePromise, toPromise } from '../limiter.ts'
 import { invalid, oneOf, ownOptions } from '../validate.ts'
@@ -69,7 +69,7 @@ export function byIp<Request = unknown>(options: IpOptions = {}): KeyFunction<Re
   return (request, context) => {
     const client = context.client(request, trust)
     // An IPv4 address is its own key.
-    return client !== undefined && isIPv6(client) ? addressKey(client, bits) : client
+    return client?.includes(':') ? addressKey(client, bits) : client
   }
 }
 

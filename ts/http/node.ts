@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
-import { ON_REQUEST } from './charge-record.ts'
 import { UNIX } from './client.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
@@ -273,7 +272,6 @@ function isCutOff(response: ServerResponse): boolean {
 
 /** Plain `node:http`, and the part of it that frameworks use. */
 export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
-  ...ON_REQUEST,
   peer: peerOf,
   incoming: (request) => request,
   headers: (request) => request.headers,

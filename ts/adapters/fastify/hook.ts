@@ -6,7 +6,6 @@ import type {
   HookHandlerDoneFunction,
 } from 'fastify'
 import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
-import { ON_REQUEST } from '../../http/charge-record.ts'
 import { isExplicitTrust } from '../../http/client.ts'
 import type { Warnings } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
@@ -202,7 +201,6 @@ export function fastifyAdapter(
 ): HttpAdapter<FastifyRequest, FastifyReply> {
   let isExplicit: boolean | undefined
   return {
-    ...ON_REQUEST,
     peer: (request) => peerOf(request.raw),
     incoming: (request) => request.raw,
     headers: (request) => request.headers,
