@@ -4,7 +4,7 @@ export const MAX_PLAIN_KEY_LENGTH = 128
 const HASHED = '%-'
 
 /** Loaded by the first call: most processes hash nothing, and node:crypto takes milliseconds to load. */
-let createHash: Crypto['createHash'] = (...args) => {
+export let createHash: Crypto['createHash'] = (...args) => {
   createHash = process.getBuiltinModule('node:crypto').createHash
   return createHash(...args)
 }

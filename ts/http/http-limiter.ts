@@ -19,6 +19,7 @@ import { hasExemptions, judge, type Verdict } from './counted-requests.ts'
 import { ADMIT, limiterClosed, limiterMade, type Warnings } from './events.ts'
 import { showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
+import { LIMIT } from './legacy-headers.ts'
 import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
 import { nextLimiterName, type RequestLimits } from './request-limits.ts'
@@ -255,7 +256,7 @@ export class HttpLimiter implements Controls {
   get mark(): string | undefined {
     const { headers, dryRun } = this.#context.options
     if (headers === false || dryRun) return undefined
-    return headers === 'draft' ? 'ratelimit' : 'x-ratelimit-limit'
+    return headers === 'draft' ? 'ratelimit' : LIMIT
   }
 
   /** The headers of a request's response, for one that was made without them. */

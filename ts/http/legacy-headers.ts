@@ -1,12 +1,12 @@
 import type { Decision } from '../decision.ts'
 import type { HttpAdapter } from './adapter.ts'
 
-export const LEGACY_HEADERS: readonly string[] = [
-  'x-ratelimit-limit',
-  'x-ratelimit-remaining',
-  'x-ratelimit-reset',
-]
-const RETRY_AFTER = 'retry-after'
+export const LIMIT = 'x-ratelimit-limit'
+export const REMAINING = 'x-ratelimit-remaining'
+export const RESET = 'x-ratelimit-reset'
+export const RETRY_AFTER = 'retry-after'
+
+export const LEGACY_HEADERS: readonly string[] = [LIMIT, REMAINING, RESET]
 const FIGURES: readonly string[] = [...LEGACY_HEADERS, RETRY_AFTER]
 
 /** Where headers go: a response, or an object that collects them. */
@@ -47,8 +47,8 @@ export function setLegacyHeaders(
   retryAfter: string | undefined = undefined,
 ): void {
   // As text: a number would be turned into text twice on its way out, once to be checked.
-  const limit = LIMIT.textOf(decision.limit)
-  const reset = RESET.textOf(resetAt(decision))
+  const limit = limitText.of(decision.limit)
+  const reset = resetText.of(resetAt(decision))
   sink.setFigures(target, limit, String(remaining), reset, retryAfter)
 }
 
@@ -57,7 +57,7 @@ class LastText {
   #number = 0
   #text = '0'
 
-  textOf(number: number): string {
+  of(number: number): string {
     if (number !== this.#number) {
       this.#number = number
       this.#text = String(number)
@@ -66,8 +66,8 @@ class LastText {
   }
 }
 
-const LIMIT = new LastText()
-const RESET = new LastText()
+const limitText = new LastText()
+const resetText = new LastText()
 
 /** Never earlier than `Retry-After`, which is rounded to whole seconds on its own. */
 function resetAt({ allowed, limitResetMs, retryAfter }: Decision): number {

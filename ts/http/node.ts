@@ -3,6 +3,7 @@ import type { Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
 import { UNIX } from './client.ts'
+import { LIMIT, REMAINING, RESET, RETRY_AFTER } from './legacy-headers.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
@@ -150,10 +151,10 @@ const setFigures: HttpAdapter<IncomingMessage, ServerResponse>['setFigures'] = (
 ) => {
   const { setHeader } = response
   try {
-    setHeader.call(response, 'x-ratelimit-limit', limit)
-    setHeader.call(response, 'x-ratelimit-remaining', remaining)
-    setHeader.call(response, 'x-ratelimit-reset', reset)
-    if (retryAfter !== undefined) setHeader.call(response, 'retry-after', retryAfter)
+    setHeader.call(response, LIMIT, limit)
+    setHeader.call(response, REMAINING, remaining)
+    setHeader.call(response, RESET, reset)
+    if (retryAfter !== undefined) setHeader.call(response, RETRY_AFTER, retryAfter)
   } catch (error) {
     // Asked only now: a response that was answered before its request was decided about is rare.
     if (!isFinished(response)) throw error

@@ -35,8 +35,8 @@ type Readings = [Reading; MAX_LIMITS];
 impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
     /// Charges `cost` to all of them or to none. A cost of 0 only asks whether 1 would be admitted.
     pub(crate) fn check(&self, key: Key, cost: u64, clock: &impl Clock) -> Decision {
-        let block = |denied| self.denied_by_limits(key, cost, denied, clock);
-        self.decide::<false>(key, cost, clock, block)
+        let at = FixedTime(clock.now());
+        self.decide::<false>(key, cost, at, |denied| self.denied_by_limits(key, cost, denied, &at))
     }
 
     /// As [`Self::check`], but a denial starts no block. `PACED`: admits only while the bucket of the limit
@@ -47,22 +47,22 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> LimitSet<'_, M, A> {
         cost: u64,
         clock: &impl Clock,
     ) -> Decision {
-        self.decide::<PACED>(key, cost, clock, |denied| denied)
+        self.decide::<PACED>(key, cost, FixedTime(clock.now()), |denied| denied)
     }
 
+    /// All limits decide at one time, and a block begins then.
     #[inline(always)]
     fn decide<const PACED: bool>(
         &self,
         key: Key,
         cost: u64,
-        clock: &impl Clock,
+        at: FixedTime,
         after_denial: impl FnOnce(Decision) -> Decision,
     ) -> Decision {
+        let clock = &at;
         if cost == 0 {
             return self.peek(key, 1, clock);
         }
-        // Read once: several limits decide at one time.
-        let clock = &FixedTime(clock.now());
         let blocked_us = self.blocked_for_us(key, clock);
         if blocked_us > 0 {
             return self.denied_by_block(key, cost, blocked_us, clock);

@@ -9,6 +9,7 @@ import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
 import { isExplicitTrust } from '../../http/client.ts'
 import type { Warnings } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
+import { LIMIT, REMAINING, RESET, RETRY_AFTER } from '../../http/legacy-headers.ts'
 import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
 import { Denial, errorOf, sendRefusal } from '../../http/response.ts'
 import { isThenable } from '../../limiter.ts'
@@ -213,10 +214,10 @@ export function fastifyAdapter(
       reply.header(name, value)
     },
     setFigures: (reply, limit, remaining, reset, retryAfter) => {
-      reply.header('x-ratelimit-limit', limit)
-      reply.header('x-ratelimit-remaining', remaining)
-      reply.header('x-ratelimit-reset', reset)
-      if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+      reply.header(LIMIT, limit)
+      reply.header(REMAINING, remaining)
+      reply.header(RESET, reset)
+      if (retryAfter !== undefined) reply.header(RETRY_AFTER, retryAfter)
     },
     removeHeader: (reply, name) => {
       reply.removeHeader(name)

@@ -1,5 +1,5 @@
-import type { Hash } from 'node:crypto'
 import type { Decision } from '../../decision.ts'
+import { createHash } from '../../key-hash.ts'
 import { columnsOf, type Limit } from '../../limit/limit.ts'
 import { policyArgs } from '../../native/binding.ts'
 import { type Algorithm, type ResolvedOptions, shortestOf } from '../../options.ts'
@@ -75,7 +75,7 @@ function scriptsOf(algorithm: AlgorithmText): Record<'fixed' | 'variable', Scrip
 export function scriptOf(text: string): Script {
   const trimmed = text.trim()
   let sha: string | undefined
-  // When it is first asked for: node:crypto takes milliseconds to load, and a process uses few of the scripts.
+  // When it is first asked for: a process uses few of the scripts.
   return {
     text: trimmed,
     get sha() {
@@ -130,10 +130,6 @@ export function variableKind({ algorithm, blockForMs }: Counting): Kind {
   }
   const policyHash = hashOf(`variable ${algorithm}`)
   return { script: SCRIPTS[algorithm].variable, policyHash, argsOf }
-}
-
-function createHash(algorithm: string): Hash {
-  return process.getBuiltinModule('node:crypto').createHash(algorithm)
 }
 
 function hashOf(policy: string): string {

@@ -52,6 +52,29 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
         }
     }
 
+    /// Charges at the exact time, and starts over as long as another thread is faster. `done` is told when that was,
+    /// and where the key had been found.
+    #[inline(always)]
+    fn charge_until_done(
+        &self,
+        algorithm: &impl Algorithm,
+        key: Key,
+        clock: &impl Clock,
+        (cost, detail): (u64, bool),
+        done: impl FnOnce(Nanos, Option<Seen<'_>>),
+    ) -> Outcome {
+        loop {
+            let now = clock.now();
+            self.enter_epoch_of(algorithm, key, now);
+            let found = self.find(key);
+            let attempt = Attempt { now, cost, detail };
+            if let Some(outcome) = self.charge_found(algorithm, key, found, attempt) {
+                done(now, found);
+                return outcome;
+            }
+        }
+    }
+
     /// Charges the key where it was found, or gives it a slot. `None`: another thread was faster.
     #[inline(always)]
     fn charge_found(
@@ -168,22 +191,16 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm, C: Clock> Allow<'_, M, A, C> 
     #[inline(never)]
     fn by_exact_clock(&self, algorithm: &impl Algorithm, memory: Option<&ClockMemory>) -> bool {
         let Self { table, key, cost, clock } = *self;
-        loop {
-            let now = clock.now();
-            table.enter_epoch_of(algorithm, key, now);
-            let found = table.find(key);
-            let attempt = Attempt { now, cost, detail: false };
-            let Some(outcome) = table.charge_found(algorithm, key, found, attempt) else {
-                continue;
-            };
-            if let (Some(memory), Some(seen)) = (memory, found) {
-                // After the exchange, which would wait for what is written before it.
-                memory.learn(key, now, |range| {
-                    algorithm.admit_between(table.state(seen), range, cost).is_some()
-                });
-            }
-            return outcome.receipt.is_some();
-        }
+        let outcome =
+            table.charge_until_done(algorithm, key, clock, (cost, false), |now, found| {
+                if let (Some(memory), Some(seen)) = (memory, found) {
+                    // After the exchange, which would wait for what is written before it.
+                    memory.learn(key, now, |range| {
+                        algorithm.admit_between(table.state(seen), range, cost).is_some()
+                    });
+                }
+            });
+        outcome.receipt.is_some()
     }
 }
 
@@ -202,15 +219,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm, C: Clock> AlgorithmTask for C
     #[inline(always)]
     fn run<B: Algorithm>(self, algorithm: &B) -> Outcome {
         let Self { table, key, cost, clock, detail } = self;
-        loop {
-            let now = clock.now();
-            table.enter_epoch_of(algorithm, key, now);
-            let found = table.find(key);
-            let attempt = Attempt { now, cost, detail };
-            if let Some(outcome) = table.charge_found(algorithm, key, found, attempt) {
-                return outcome;
-            }
-        }
+        table.charge_until_done(algorithm, key, clock, (cost, detail), |_, _| {})
     }
 }
 
