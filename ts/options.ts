@@ -140,7 +140,7 @@ export function readAlgorithm(value: unknown, name: string): Algorithm {
   throw validate.invalid('string', 'INVALID_OPTION', name, ALGORITHMS_IN_WORDS, value)
 }
 
-function readClock(value: unknown, name: string): Clock {
+export function readClock(value: unknown, name: string): Clock {
   // `Date` is a clock too, and a function.
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
   if (!isObject || !('now' in value) || typeof value.now !== 'function') {

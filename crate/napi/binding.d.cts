@@ -28,6 +28,15 @@ export interface OpenOptions {
 }
 
 /**
+ * Makes a shield and binds its functions.
+ *
+ * `decide` takes an address, flags (1 sensitive, 2 watching) and the time; `settle` an address, an outcome
+ * (1 failed, 2 sensitive, and from bit 2 on a hash of the path) and the time. Both answer false if there is
+ * something to say, which `small` then holds: level, reasons, refused, by lot, begins a block, milliseconds.
+ */
+export declare function openShield(options: ShieldOptions): { decide(ip: string, flags?: number, now?: number): false | undefined, settle(ip: string, outcome: number, now?: number): false | undefined, blocked_ms(ip: string, nothing?: number, now?: number): false | undefined, block(ip: string, ms: number, now?: number): undefined, pardon(ip: string, nothing?: number, now?: number): false | undefined, capacity(nothing: string, perSecond: number, now?: number): undefined, state(nothing: string, countsBlocked: number, now?: number): undefined, top(nothing: string, count: number, now?: number): string, close(): undefined, wide: Float64Array, small: Int32Array }
+
+/**
  * Makes the functions of one configuration. Each takes the record (nothing if there is none), an amount, and
  * the time in milliseconds since 1970, and answers the bytes to write, or nothing when nothing changed. The
  * decision is in `wide` and `small` as after `check`. `outcome` holds whether it is allowed, for how many
@@ -91,6 +100,46 @@ export interface SharedTable {
   limits: Array<SharedLimit>
   evictions: number
   overflows: number
+}
+
+/** What a shield is made from. The TypeScript layer has checked and filled in everything. */
+export interface ShieldOptions {
+  /** Sources that are remembered. */
+  sources: number
+  /** Requests a second that the service can do; infinite if only its load says. */
+  maxRate: number
+  /** Requests a second of one source. */
+  ceiling: number
+  /** Milliseconds after which a source is a regular. */
+  regularAfterMs: number
+  /** Requests of a regular. */
+  regularRequests: number
+  /** Requests a second of a newcomer under pressure. */
+  newcomerRate: number
+  /** The same at once. */
+  newcomerBurst: number
+  /** Strikes for a block. */
+  strikes: number
+  /** Milliseconds within which they count. */
+  strikesWithinMs: number
+  /** Milliseconds of the first, second … block. */
+  insistenceBlocks: Array<number>
+  /** Failures for a block. */
+  failures: number
+  /** Their share of a source's requests. */
+  failureShare: number
+  /** Their distinct paths. */
+  failurePaths: number
+  /** Milliseconds of the first, second … block for them. */
+  failureBlocks: Array<number>
+  /** Bits of an IPv4 prefix. */
+  v4Prefix: number
+  /** Bits of an IPv6 prefix. */
+  v6Prefix: number
+  /** Share of all traffic from which a new prefix is one source. */
+  prefixShare: number
+  /** Whether several threads use it. */
+  isAlone: boolean
 }
 
 /** What a limiter with limits per call is made from. */

@@ -44,6 +44,16 @@ export const policyArgs: typeof binding.policyArgs = binding.policyArgs
  */
 export const openStored: typeof binding.openStored = withPublicErrors(binding.openStored)
 
+/** The functions of a shield, and the buffers that hold the numbers of the last call. */
+export type NativeShield = ReturnType<typeof binding.openShield>
+
+/**
+ * Makes the state of a shield and the functions on it.
+ *
+ * @throws RangeError with the core's code if there is no memory for it
+ */
+export const openShield: typeof binding.openShield = withPublicErrors(binding.openShield)
+
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {
     try {

@@ -42,6 +42,9 @@ mod script_args;
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod shared;
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod shield;
 mod siphash;
 #[cfg(not(loom))]
 pub mod stored;
@@ -65,7 +68,7 @@ pub use nanos::Nanos;
 #[doc(hidden)]
 pub use atomic::AtomicU64;
 #[doc(hidden)]
-pub use clock::{MonotonicAdapter, OwnedMonotonic};
+pub use clock::{COARSE_MS, MonotonicAdapter, OwnedMonotonic, coarse_now};
 #[doc(hidden)]
 pub use decision::Reading;
 #[cfg(feature = "probe")]

@@ -147,8 +147,14 @@ impl<L> Handle<L> {
         self.write_first(counts.map(number));
     }
 
+    /// Eight integers as they are.
+    #[inline(always)]
+    pub(crate) fn write_small(&self, numbers: [i32; DETAILS + 1]) {
+        self.details.write_small(numbers);
+    }
+
     /// Writes the first numbers and leaves the rest 0.
-    fn write_first<const N: usize>(&self, first: [f64; N]) {
+    pub(crate) fn write_first<const N: usize>(&self, first: [f64; N]) {
         let mut numbers = [0.0; DETAILS];
         for (number, value) in numbers.iter_mut().zip(first) {
             *number = value;

@@ -86,7 +86,7 @@ fn shows_replacement(bytes: &[u8]) -> bool {
 
 /// The text as UTF-8, cut where the buffer ends. `None` if it is no string.
 #[inline(always)]
-fn read_utf8(
+pub(crate) fn read_utf8(
     env: sys::napi_env,
     text: sys::napi_value,
     into: &mut [MaybeUninit<u8>],

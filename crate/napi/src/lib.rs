@@ -17,6 +17,7 @@ mod key;
 mod open;
 mod policy_args;
 mod registry;
+mod shield;
 mod stored;
 mod throw;
 mod values;

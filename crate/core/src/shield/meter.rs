@@ -1,0 +1,300 @@
+//! What the whole service is offered: counters, pressure, and the shares of those who are let in.
+//!
+//! Requests count themselves, each in one class. Every 250 ms one of them takes a look at the sums:
+//!
+//! ```text
+//! pressure begins   a bucket that leaks at capacity holds 0.15 s of it: a crowd's ripples do not fill it
+//! pressure ends     two seconds below 0.85 of capacity
+//! meanwhile         regulars first; then those let in before; then those who waited as told; then the others:
+//!                   each class gets what the ones before it leave of 0.9 of capacity
+//! ```
+
+use super::record::Now;
+use super::words::Word;
+use crate::atomic::AtomicU64;
+
+/// Words of the header.
+pub(super) const HEADER: usize = 64;
+
+/// How often the shares are set.
+const TICK_MS: u64 = 250;
+/// After a longer pause the past says nothing.
+const PAUSE_MS: u64 = 10_000;
+const ONSET_SECONDS: f64 = 0.15;
+const LEAVE: f64 = 0.85;
+const LEAVE_MS: u64 = 2_000;
+const TARGET: f64 = 0.9;
+
+/// A word of the header.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub(super) enum Field {
+    /// Time of the last look.
+    LookedAt = 0,
+    /// Sum of requests at which to look at once.
+    LookFrom,
+    /// Requests of sources that are not blocked.
+    Total,
+    /// Of these, those of sources that were let in before.
+    Granted,
+    /// First requests of those who waited as told.
+    Patient,
+    /// First requests of others.
+    Fresh,
+    /// Those that no share decides about.
+    Other,
+    /// Requests refused, also of blocked sources.
+    Refused,
+    /// Requests refused of sources that are not blocked.
+    Turned,
+    /// Sources let in under pressure.
+    Grants,
+    /// Requests that would have been refused.
+    WouldRefuse,
+    /// Sources forgotten for others.
+    Evictions,
+    /// Requests of blocked sources.
+    Blocked,
+    /// When the pressure began, 0 without.
+    Since,
+    /// Since when the load is low.
+    LowSince,
+    /// Whether the logins mostly fail.
+    Alarm,
+    /// When sensitive outcomes were last counted.
+    AlarmAt,
+    /// When the budget of newcomers under alarm is empty.
+    Budget,
+    /// How often pressure has begun.
+    Episodes,
+    SeenTotal = 24,
+    SeenGranted,
+    SeenPatient,
+    SeenFresh,
+    SeenOther,
+    SeenTurned,
+    SeenGrants,
+    Capacity = 32,
+    Excess,
+    Offered,
+    Admitted,
+    RegularRate,
+    GrantedRate,
+    PatientRate,
+    FreshRate,
+    GrantRate,
+    GrantedShare,
+    PatientShare,
+    FreshShare,
+    Threshold,
+    Sensitive,
+    SensitiveFailures,
+    Successes,
+}
+
+/// The counters, in memory that threads or processes share.
+#[derive(Clone, Copy)]
+pub(super) struct Meter<'a> {
+    words: &'a [AtomicU64],
+    is_alone: bool,
+}
+
+impl<'a> Meter<'a> {
+    #[inline(always)]
+    pub(super) const fn new(words: &'a [AtomicU64], is_alone: bool) -> Self {
+        Self { words, is_alone }
+    }
+
+    #[inline(always)]
+    pub(super) fn word(&self, field: Field) -> Word<'a> {
+        static NONE: AtomicU64 = AtomicU64::new(0);
+        Word::new(self.words.get(field as usize).unwrap_or(&NONE), self.is_alone)
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, field: Field) -> u64 {
+        self.word(field).get()
+    }
+
+    #[inline(always)]
+    pub(super) fn number(&self, field: Field) -> f64 {
+        self.word(field).number()
+    }
+
+    /// Counts one.
+    #[inline(always)]
+    pub(super) fn count(&self, field: Field) {
+        self.word(field).add(1);
+    }
+
+    /// Counts a request that is not of a blocked source, and looks at the sums if it is time.
+    #[inline(always)]
+    pub(super) fn arrive(&self, capacity: f64, now: Now) {
+        let total = self.word(Field::Total).add(1);
+        let due = now.ms.saturating_sub(self.get(Field::LookedAt)) >= TICK_MS;
+        if due || total >= self.get(Field::LookFrom) {
+            self.look(capacity, now);
+        }
+    }
+
+    /// Whether there is pressure.
+    #[inline(always)]
+    pub(super) fn since(&self) -> u64 {
+        self.get(Field::Since)
+    }
+
+    /// One of those who find that it is time looks; the others go on.
+    #[cold]
+    pub(super) fn look(&self, capacity: f64, now: Now) {
+        let looked_at = self.get(Field::LookedAt);
+        let elapsed = now.ms.saturating_sub(looked_at);
+        if elapsed == 0 || !self.word(Field::LookedAt).exchange(looked_at, now.ms) {
+            return;
+        }
+        let seconds = to_float(elapsed) / 1_000.0;
+        if elapsed > PAUSE_MS {
+            self.word(Field::Excess).set_number(0.0);
+        }
+        let offered = self.measure(seconds);
+        self.detect(capacity, offered, seconds, now);
+        if self.since() != 0 {
+            self.steer(capacity, seconds);
+        }
+        let bound = capacity * (ONSET_SECONDS + to_float(TICK_MS) / 1_000.0);
+        let bound = if bound.is_finite() { to_count(bound) } else { u64::MAX >> 1 };
+        self.word(Field::LookFrom).set(self.get(Field::Total).saturating_add(bound.max(8)));
+    }
+
+    /// What came since the last look, as a rate; and all rates, smoothed.
+    fn measure(&self, seconds: f64) -> f64 {
+        let delta = |now: Field, seen: Field| {
+            let sum = self.get(now);
+            let before = self.word(seen);
+            let made = sum.saturating_sub(before.get());
+            before.set(sum);
+            to_float(made) / seconds
+        };
+        let total = delta(Field::Total, Field::SeenTotal);
+        let granted = delta(Field::Granted, Field::SeenGranted);
+        let patient = delta(Field::Patient, Field::SeenPatient);
+        let fresh = delta(Field::Fresh, Field::SeenFresh);
+        let other = delta(Field::Other, Field::SeenOther);
+        let turned = delta(Field::Turned, Field::SeenTurned);
+        let smooth = |field: Field, rate: f64| {
+            let word = self.word(field);
+            let weight = 1.0 - (-seconds / 0.6).exp();
+            word.set_number(word.number() + weight * (rate - word.number()));
+        };
+        smooth(Field::Offered, total);
+        smooth(Field::Admitted, (total - turned).max(0.0));
+        smooth(Field::RegularRate, (total - granted - patient - fresh - other).max(0.0));
+        smooth(Field::GrantedRate, granted);
+        smooth(Field::PatientRate, patient);
+        smooth(Field::FreshRate, fresh);
+        total
+    }
+
+    /// Whether pressure begins or ends.
+    fn detect(&self, capacity: f64, offered: f64, seconds: f64, now: Now) {
+        let excess = self.word(Field::Excess);
+        excess.set_number((excess.number() + (offered - capacity) * seconds).max(0.0));
+        if self.since() == 0 {
+            if excess.number() > ONSET_SECONDS * capacity {
+                self.begin(capacity, offered, now);
+            }
+            return;
+        }
+        excess.set_number(0.0);
+        let low = self.word(Field::LowSince);
+        if self.number(Field::Offered) >= LEAVE * capacity {
+            low.set(now.ms);
+        } else if now.ms.saturating_sub(low.get()) >= LEAVE_MS {
+            self.word(Field::Since).set(0);
+            self.word(Field::FreshShare).set_number(1.0);
+        }
+    }
+
+    /// At once with the rates of this moment: the smoothed ones are of the peace before.
+    fn begin(&self, capacity: f64, offered: f64, now: Now) {
+        self.word(Field::Since).set(now.ms);
+        self.word(Field::LowSince).set(now.ms);
+        self.count(Field::Episodes);
+        let before = self.number(Field::RegularRate).min(offered);
+        let left = (TARGET * capacity - before).max(0.0);
+        self.word(Field::GrantRate).set_number(left * 0.25);
+        self.word(Field::GrantedShare).set_number(1.0);
+        self.word(Field::Threshold).set_number(f64::INFINITY);
+    }
+
+    /// Sets the shares.
+    fn steer(&self, capacity: f64, seconds: f64) {
+        let number = |field| self.number(field);
+        let admitted = number(Field::Admitted);
+        let goal = TARGET * capacity;
+        let over = (admitted - goal) / capacity;
+        let grants = self.word(Field::GrantRate);
+        let rate = if over > 0.0 {
+            grants.number() * (-seconds * 12.0 * over).exp()
+        } else {
+            grants.number() + (goal - admitted) * seconds * 0.35
+        };
+        grants.set_number(rate.clamp(0.0, 2.0 * capacity));
+        let share =
+            |budget: f64, asked: f64| if asked <= budget { 1.0 } else { (budget / asked).max(0.0) };
+        let regular = number(Field::RegularRate);
+        let left = 0.97 * capacity - regular;
+        self.word(Field::GrantedShare).set_number(share(left, number(Field::GrantedRate)));
+        let patient = number(Field::PatientRate);
+        self.word(Field::PatientShare).set_number(share(rate, patient));
+        self.word(Field::FreshShare)
+            .set_number(share(rate - patient.min(rate), number(Field::FreshRate)));
+        let threshold = self.word(Field::Threshold);
+        if regular > 0.97 * capacity {
+            threshold.set_number((threshold.number() * 0.8).clamp(0.05, capacity));
+        } else if regular < goal {
+            threshold.set_number(threshold.number() * 1.1);
+        }
+    }
+
+    /// Counts the outcome of a sensitive request, and says whether most of them fail.
+    pub(super) fn sensitive_outcome(&self, has_failed: bool, now: Now) {
+        let elapsed = to_float(now.ms.saturating_sub(self.get(Field::AlarmAt))) / 1_000.0;
+        self.word(Field::AlarmAt).set(now.ms);
+        let kept = (-elapsed / 10.0).exp();
+        let add = |field: Field, one: bool| {
+            let word = self.word(field);
+            word.set_number(word.number() * kept + f64::from(u8::from(one)));
+            word.number()
+        };
+        let all = add(Field::Sensitive, true);
+        let failed = add(Field::SensitiveFailures, has_failed);
+        let alarm = self.word(Field::Alarm);
+        if failed > 0.7 * all && all >= 10.0 {
+            alarm.set(1);
+        } else if failed < 0.5 * all || all < 4.0 {
+            alarm.set(0);
+        }
+        if alarm.get() == 0 && !has_failed {
+            let word = self.word(Field::Successes);
+            word.set_number(word.number() * (-elapsed / 300.0).exp() + 1.0 / 300.0);
+        }
+    }
+
+    /// Whether most sensitive requests fail, as of the last half minute.
+    #[inline(always)]
+    pub(super) fn is_alarmed(&self, now: Now) -> bool {
+        self.get(Field::Alarm) != 0 && now.ms.saturating_sub(self.get(Field::AlarmAt)) < 30_000
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and times lie below 2^53")]
+#[inline(always)]
+pub(super) const fn to_float(n: u64) -> f64 {
+    n as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+#[inline(always)]
+pub(super) const fn to_count(n: f64) -> u64 {
+    n as u64
+}

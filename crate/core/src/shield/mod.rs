@@ -1,0 +1,257 @@
+//! The shield: who is refused when the service is offered more than it can do, and who misbehaves.
+//!
+//! ```text
+//! decide(source):
+//!     blocked?                                  refused until the block ends
+//!     over the ceiling, or back too early?      told to wait; a strike a second, and a block for enough of them
+//!     a login, while most logins fail?          newcomers share a budget
+//!     pressure?   a regular                     let in; above three times its habit only while there is room
+//!                 let in before                 let in at a newcomer's pace
+//!                 new, of a prefix of many new  the prefix has one newcomer's pace
+//!                 waited as told, or new        by lot
+//! settle(source, outcome):
+//!     failures on many paths, or at logins      blocked
+//! ```
+
+mod config;
+mod judge;
+mod meter;
+mod record;
+mod source;
+mod table;
+mod words;
+
+pub use config::{Blocks, MAX_BLOCKS, MAX_SOURCES, ShieldConfig};
+pub use judge::{Outcome, Verdict, reason};
+pub use source::Source;
+
+use crate::error::Error;
+use crate::key::Secret;
+use crate::nanos::Nanos;
+use crate::shared::Memory;
+use crate::table::Heap;
+use meter::{Field, HEADER, Meter};
+use record::{BLOCK, HABIT, Now, PACE, RECENT, TOLD};
+use table::{Table, Worth};
+
+/// Sources for each prefix that is remembered.
+const SOURCES_PER_PREFIX: usize = 8;
+
+/// Sources, prefixes, pressure, blocks: in memory of this process, or of all that map the same file.
+#[derive(Debug)]
+pub struct Shield {
+    config: ShieldConfig,
+    secret: Secret,
+    memory: Memory,
+    is_alone: bool,
+}
+
+/// What a shield sees, and what it has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShieldState {
+    /// Whether there is pressure.
+    pub pressure: bool,
+    /// Whether most sensitive requests fail.
+    pub alarm: bool,
+    /// Requests let through.
+    pub admitted: u64,
+    /// Requests refused.
+    pub refused: u64,
+    /// Requests that would have been refused, while watching.
+    pub would_refuse: u64,
+    /// Share of newcomers that are let in.
+    pub newcomer_share: f64,
+    /// Sources blocked now.
+    pub blocked: u64,
+    /// Sources forgotten for others.
+    pub evictions: u64,
+    /// How often pressure has begun.
+    pub episodes: u64,
+}
+
+/// What is known of one source.
+#[derive(Clone, Copy, Debug)]
+pub struct SourceStatus {
+    /// Who it is.
+    pub source: Source,
+    /// Requests a minute.
+    pub per_minute: f64,
+    /// 4 while it is blocked, else 0.
+    pub level: u8,
+    /// Whether it has been there for long enough.
+    pub is_regular: bool,
+    /// How long it is still blocked.
+    pub blocked_ms: u64,
+}
+
+/// Words of a shield's memory.
+#[must_use]
+pub fn words(config: &ShieldConfig) -> usize {
+    let sources = table::words(config.sources);
+    let prefixes = table::words(config.sources.div_ceil(SOURCES_PER_PREFIX));
+    HEADER.saturating_add(prefixes).saturating_add(sources)
+}
+
+impl Shield {
+    /// A shield with memory of its own.
+    ///
+    /// `is_alone`: whether the caller promises that one thread alone uses it.
+    pub fn new(config: ShieldConfig, is_alone: bool) -> Result<Self, Error> {
+        config.check()?;
+        let memory = Heap::zeroed(words(&config))?.into();
+        Ok(Self { config, secret: Secret::random()?, memory, is_alone })
+    }
+
+    /// A shield over memory that is all zero or was a shield's of the same configuration.
+    pub fn over(config: ShieldConfig, secret: Secret, memory: Memory) -> Result<Self, Error> {
+        config.check()?;
+        if memory.len() < words(&config) {
+            return Err(Error::Memory { bytes: words(&config).saturating_mul(8) });
+        }
+        Ok(Self { config, secret, memory, is_alone: false })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub const fn config(&self) -> &ShieldConfig {
+        &self.config
+    }
+
+    /// Bytes in use once every page has been touched.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (words(&self.config) as u64).saturating_mul(8)
+    }
+
+    /// Says what the service can do from now on, in requests a second: infinite, if it can do what it is asked.
+    pub fn set_capacity(&self, per_second: f64) {
+        self.meter().word(Field::Capacity).set_number(per_second);
+    }
+
+    /// Blocks a source for this long. `false` if there is no room for it.
+    pub fn block(&self, source: Source, ms: u64, at: Nanos) -> bool {
+        let now = Now::from_us(at.whole_us());
+        let record = match self.sources().find_or_claim(source, self.worth(), now) {
+            table::Found::Known(record) | table::Found::New(record, _) => record,
+            table::Found::Untracked => return false,
+        };
+        let block = record::Block { until_ms: now.ms.saturating_add(ms), level: 1, reason: 0xf };
+        record.word(BLOCK).set(record::block_word(block, record.owner));
+        true
+    }
+
+    /// Ends a source's block, and forgets its strikes, its failures and what it was told. Whether it was blocked.
+    pub fn pardon(&self, source: Source, at: Nanos) -> bool {
+        let now = Now::from_us(at.whole_us());
+        let Some(record) = self.sources().find(source) else { return false };
+        let (block, _) = record.word(BLOCK).step(|_| 0);
+        record.word(record::STRIKES).set(0);
+        record.word(record::FAILURES).set(0);
+        record.word(record::CEILING).set(0);
+        let granted = record::Told { until_ms: 0, is_granted: true, tries: 0 };
+        record.word(TOLD).set(record::told_word(granted, record.owner));
+        record::block(block, record.owner).left_ms(now) > 0
+    }
+
+    /// How long a source is still blocked, 0 if it is not. Counts nothing.
+    #[must_use]
+    pub fn blocked_ms(&self, source: Source, at: Nanos) -> u64 {
+        let now = Now::from_us(at.whole_us());
+        let Some(record) = self.sources().find(source) else { return 0 };
+        record::block(record.word(BLOCK).get(), record.owner).left_ms(now)
+    }
+
+    /// What it sees now. Looks at every slot if it is to count those that are blocked.
+    #[must_use]
+    pub fn state(&self, counts_blocked: bool, at: Nanos) -> ShieldState {
+        let now = Now::from_us(at.whole_us());
+        let meter = self.meter();
+        let pressure = meter.since() != 0;
+        let get = |field| meter.get(field);
+        let blocked = self.sources().all().filter(|(_, record)| {
+            record::block(record.word(BLOCK).get(), record.owner).left_ms(now) > 0
+        });
+        let blocked = if counts_blocked { blocked.count() } else { 0 };
+        let asked = get(Field::Total).saturating_add(get(Field::Blocked));
+        ShieldState {
+            pressure,
+            alarm: meter.is_alarmed(now),
+            admitted: asked.saturating_sub(get(Field::Refused)),
+            refused: get(Field::Refused),
+            would_refuse: get(Field::WouldRefuse),
+            newcomer_share: if pressure { meter.number(Field::FreshShare) } else { 1.0 },
+            blocked: blocked as u64,
+            evictions: get(Field::Evictions),
+            episodes: get(Field::Episodes),
+        }
+    }
+
+    /// Looks at the sums now: for a caller with a timer, when no request comes.
+    pub fn tick(&self, at: Nanos) {
+        self.meter().look(self.capacity(), Now::from_us(at.whole_us()));
+    }
+
+    /// The sources with the most requests in the last minute. Looks at every slot.
+    #[must_use]
+    pub fn top(&self, count: usize, at: Nanos) -> Vec<SourceStatus> {
+        let now = Now::from_us(at.whole_us());
+        let mut all: Vec<SourceStatus> = Vec::new();
+        for (source, record) in self.sources().all() {
+            let rate = record::recent_rate(record.word(RECENT).get(), now) * 60.0;
+            let is_full = all.len() >= count;
+            if is_full && all.last().is_none_or(|last| last.per_minute >= rate) {
+                continue;
+            }
+            let blocked_ms = record::block(record.word(BLOCK).get(), record.owner).left_ms(now);
+            let is_regular = self.is_regular(&record, now);
+            let level = if blocked_ms > 0 { 4 } else { 0 };
+            let place = all.partition_point(|other| other.per_minute >= rate);
+            all.insert(
+                place,
+                SourceStatus { source, per_minute: rate, level, is_regular, blocked_ms },
+            );
+            all.truncate(count);
+        }
+        all
+    }
+
+    fn is_regular(&self, record: &table::Record<'_>, now: Now) -> bool {
+        let age = now.since(record::first_tick(record.word(HABIT).get()));
+        age >= self.config.regular_after_ms
+            && record::requests(record.word(PACE).get()) >= self.config.regular_requests
+    }
+
+    #[inline(always)]
+    fn capacity(&self) -> f64 {
+        let set = self.meter().number(Field::Capacity);
+        if set > 0.0 { set } else { self.config.max_rate }
+    }
+
+    #[inline(always)]
+    fn meter(&self) -> Meter<'_> {
+        Meter::new(self.memory.get(..HEADER).unwrap_or(&[]), self.is_alone)
+    }
+
+    fn tables(&self) -> (&[crate::atomic::AtomicU64], &[crate::atomic::AtomicU64]) {
+        let rest = self.memory.get(HEADER..).unwrap_or(&[]);
+        rest.split_at(table::words(self.config.sources).min(rest.len()))
+    }
+
+    #[inline(always)]
+    fn sources(&self) -> Table<'_> {
+        Table::new(self.tables().0, self.secret, self.is_alone)
+    }
+
+    #[inline(always)]
+    fn prefixes(&self) -> Table<'_> {
+        Table::new(self.tables().1, self.secret, self.is_alone)
+    }
+
+    #[inline(always)]
+    const fn worth(&self) -> Worth {
+        Worth {
+            regular_after_ms: self.config.regular_after_ms,
+            regular_requests: self.config.regular_requests,
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! What is remembered of a source: eight words, each a pure step from what it was.
+//!
+//! ```text
+//! 0 ceiling   when its bucket is empty again, in microseconds
+//! 1 pace      the same for a newcomer's pace, in sixteenths of a millisecond 44 | requests 20
+//! 2 recent    requests of the last minute, decayed 32 | tick of the last request 32
+//! 3 habit     requests a second over ten minutes 32 | tick of the first request 32
+//! 4 failures  count 12 | window 8 | requests when the window began 12 | paths 32
+//! 5 strikes   tick of the first 32 | count 8 | second of the last 8 | owner 16
+//! 6 told      until when to wait, in milliseconds 40 | flags 8 | owner 16
+//! 7 block     until when, in milliseconds 40 | level 4 | reason 4 | owner 16
+//! ```
+//!
+//! The last three punish, so they name the owner of the slot: a process that writes one late, when the slot is
+//! another source's, punishes no one. A tick is 64 milliseconds.
+
+/// Words to a record.
+pub(super) const RECORD: usize = 8;
+pub(super) const CEILING: usize = 0;
+pub(super) const PACE: usize = 1;
+pub(super) const RECENT: usize = 2;
+pub(super) const HABIT: usize = 3;
+pub(super) const FAILURES: usize = 4;
+pub(super) const STRIKES: usize = 5;
+pub(super) const TOLD: usize = 6;
+pub(super) const BLOCK: usize = 7;
+
+/// Seconds after which a rate of the last minute has decayed to a third.
+const RECENT_SECONDS: f32 = 60.0;
+/// The same for a habit. Long, so that a flood does not become one.
+const HABIT_SECONDS: f32 = 600.0;
+const TICK_SECONDS: f32 = 0.064;
+/// Failures are counted in windows of this length; a new window begins with half of what the last one had.
+const FAILURE_WINDOW_MS: u64 = 300_000;
+/// Blocks are forgotten after this time without one.
+const FORGIVEN_AFTER_MS: u64 = 600_000;
+
+const MS: u64 = (1 << 40) - 1;
+const LOW: u64 = 0xffff_ffff;
+
+/// A time of the caller's clock, in the units of the records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) us: u64,
+    pub(super) ms: u64,
+    pub(super) tick: u64,
+}
+
+impl Now {
+    /// From microseconds. One millisecond later than the clock's, so that no time is the zero of an empty record.
+    #[inline(always)]
+    pub(super) const fn from_us(us: u64) -> Self {
+        let ms = (us / 1_000).wrapping_add(1) & MS;
+        Self { us: us.wrapping_add(1_000), ms, tick: (ms >> 6) & LOW }
+    }
+
+    /// Milliseconds since a tick.
+    #[inline(always)]
+    pub(super) const fn since(self, tick: u64) -> u64 {
+        self.tick.saturating_sub(tick) << 6
+    }
+}
+
+/// `e^-x`, for x from 0.
+#[inline(always)]
+fn decay(x: f32) -> f32 {
+    if x < 0.1 { 1.0 - x + x * x * 0.5 } else { (-x).exp() }
+}
+
+#[inline(always)]
+const fn float(word: u64) -> f32 {
+    f32::from_bits((word >> 32) as u32)
+}
+
+#[inline(always)]
+const fn pack(value: f32, low: u64) -> u64 {
+    ((value.to_bits() as u64) << 32) | (low & LOW)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
+#[inline(always)]
+fn seconds_between(earlier: u64, later: u64) -> f32 {
+    later.saturating_sub(earlier) as f32 * TICK_SECONDS
+}
+
+/// One more request in `recent`.
+#[inline(always)]
+pub(super) fn recent_after(word: u64, now: Now) -> u64 {
+    let elapsed = seconds_between(word & LOW, now.tick);
+    pack(float(word) * decay(elapsed / RECENT_SECONDS) + 1.0, now.tick)
+}
+
+/// Requests a second, over the last minute.
+#[inline(always)]
+pub(super) fn recent_rate(word: u64, now: Now) -> f64 {
+    let elapsed = seconds_between(word & LOW, now.tick);
+    f64::from(float(word) * decay(elapsed / RECENT_SECONDS) / RECENT_SECONDS)
+}
+
+/// The tick of the last request.
+#[inline(always)]
+pub(super) const fn last_tick(recent: u64) -> u64 {
+    recent & LOW
+}
+
+/// Seconds after which a burst has decayed to a third.
+const BURST_SECONDS: f32 = 5.0;
+
+/// One more request in a `recent` that forgets within seconds: that of a prefix.
+pub(super) fn burst_after(word: u64, now: Now) -> u64 {
+    let elapsed = seconds_between(word & LOW, now.tick);
+    pack(float(word) * decay(elapsed / BURST_SECONDS) + 1.0, now.tick)
+}
+
+/// Requests a second, over the last seconds.
+pub(super) fn burst_rate(word: u64, now: Now) -> f64 {
+    let elapsed = seconds_between(word & LOW, now.tick);
+    f64::from(float(word) * decay(elapsed / BURST_SECONDS) / BURST_SECONDS)
+}
+
+/// One more request in `habit`, when the one before was at tick `last`.
+///
+/// Learned by time, not by request: a flooder is at a tenth of its rate after a minute.
+#[inline(always)]
+pub(super) fn habit_after(word: u64, last: u64, now: Now) -> u64 {
+    let elapsed = seconds_between(last, now.tick);
+    let habit = float(word) * decay(elapsed / HABIT_SECONDS) + 1.0 / HABIT_SECONDS;
+    pack(habit, word & LOW)
+}
+
+/// Requests a second that the source has been used to.
+#[inline(always)]
+pub(super) fn habit_rate(word: u64) -> f64 {
+    f64::from(float(word))
+}
+
+/// The tick of the first request.
+#[inline(always)]
+pub(super) const fn first_tick(habit: u64) -> u64 {
+    habit & LOW
+}
+
+/// A habit that begins now.
+#[inline(always)]
+pub(super) const fn new_habit(now: Now) -> u64 {
+    pack(1.0 / HABIT_SECONDS, now.tick)
+}
+
+/// A bucket of `burst` units, one of which leaks each `interval`: when it is empty again after one unit more,
+/// and by how much that is over the brim. Never more than `cap` units over it.
+#[inline(always)]
+pub(super) const fn fill(
+    empty_at: u64,
+    now: u64,
+    interval: u64,
+    burst: u64,
+    cap: u64,
+) -> (u64, u64) {
+    let start = if empty_at > now { empty_at } else { now };
+    let most = now.saturating_add(interval.saturating_mul(burst.saturating_add(cap)));
+    let filled = start.saturating_add(interval);
+    let filled = if filled < most { filled } else { most };
+    let brim = now.saturating_add(interval.saturating_mul(burst));
+    (filled, filled.saturating_sub(brim))
+}
+
+const REQUESTS: u64 = (1 << 20) - 1;
+
+/// The number of requests. From 2^20 on it says 2^19 to 2^20.
+#[inline(always)]
+pub(super) const fn requests(pace: u64) -> u64 {
+    pace & REQUESTS
+}
+
+/// One request more, with a bucket that is empty at `empty_at`.
+#[inline(always)]
+pub(super) const fn with_request(pace: u64, empty_at: u64) -> u64 {
+    let count = requests(pace).wrapping_add(1);
+    // A multiple of 4,096 less: what counts requests modulo that goes on.
+    let count = if count > REQUESTS { 1 << 19 } else { count };
+    (empty_at << 20) | count
+}
+
+/// When the pace's bucket is empty, in sixteenths of a millisecond.
+#[inline(always)]
+pub(super) const fn pace_empty_at(pace: u64) -> u64 {
+    pace >> 20
+}
+
+/// Failures of a source in the current window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Failures {
+    pub(super) count: u64,
+    pub(super) requests: u64,
+    /// Distinct paths, estimated from a bitmap of 32 by linear counting (Whang et al., 1990).
+    pub(super) paths: f64,
+}
+
+const COUNT: u64 = 0xfff;
+
+const fn window_at(now: Now) -> u64 {
+    (now.ms / FAILURE_WINDOW_MS) & 0xff
+}
+
+/// One more failure, on a path of this bit, as the `requests`-th request.
+pub(super) const fn failures_after(word: u64, now: Now, requests: u64, bit: u64) -> u64 {
+    let (count, window, began, paths) = failure_fields(word);
+    let current = window_at(now);
+    let age = current.wrapping_sub(window) & 0xff;
+    let (count, began, paths) = match age {
+        0 if count < COUNT => (count, began, paths),
+        0 | 1 => {
+            let made = requests.wrapping_sub(began) & COUNT;
+            let kept = if age == 0 { paths } else { 0 };
+            (count / 2, requests.wrapping_sub(made / 2) & COUNT, kept)
+        }
+        _ => (0, requests.wrapping_sub(1) & COUNT, 0),
+    };
+    let paths = paths | (1 << (bit & 31));
+    (count.wrapping_add(1) << 52) | (current << 44) | (began << 32) | paths
+}
+
+const fn failure_fields(word: u64) -> (u64, u64, u64, u64) {
+    (word >> 52, (word >> 44) & 0xff, (word >> 32) & COUNT, word & LOW)
+}
+
+/// What `failures` says about a source with this many requests.
+#[expect(clippy::cast_precision_loss, reason = "a bitmap has 32 bits")]
+pub(super) fn failures(word: u64, requests: u64) -> Failures {
+    let (count, _, began, paths) = failure_fields(word);
+    let zeros = (32_u32.saturating_sub(paths.count_ones())).max(1);
+    let paths = -32.0 * (f64::from(zeros) / 32.0).ln();
+    Failures { count, requests: requests.wrapping_sub(began) & COUNT, paths }
+}
+
+/// The part of a word that names the owner of the slot.
+#[inline(always)]
+pub(super) const fn owner(tag: u64) -> u64 {
+    let mixed = tag.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed >> 48
+}
+
+/// The word, if the owner wrote it; else as if empty.
+#[inline(always)]
+pub(super) const fn owned(word: u64, owner: u64) -> u64 {
+    if word & 0xffff == owner { word } else { 0 }
+}
+
+/// One more strike, unless this second has had one. After `within_ms` they begin again.
+pub(super) const fn strike(word: u64, now: Now, within_ms: u64, owner: u64) -> u64 {
+    let word = owned(word, owner);
+    let (first, count, last) = (word >> 32, (word >> 24) & 0xff, (word >> 16) & 0xff);
+    let second = (now.ms / 1_000) & 0xff;
+    if count == 0 || now.since(first) > within_ms {
+        return (now.tick << 32) | (1 << 24) | (second << 16) | owner;
+    }
+    if last == second || count == 0xff {
+        return word;
+    }
+    let count = count.wrapping_add(1);
+    (first << 32) | (count << 24) | (second << 16) | owner
+}
+
+/// How many strikes a word says.
+pub(super) const fn strikes(word: u64) -> u64 {
+    (word >> 24) & 0xff
+}
+
+/// Let in under pressure.
+pub(super) const GRANTED: u64 = 1;
+/// How often it was told to wait since it was last let in: three bits.
+const TRIES: u64 = 0b1110;
+
+/// What a source was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) until_ms: u64,
+    pub(super) is_granted: bool,
+    pub(super) tries: u64,
+}
+
+#[inline(always)]
+pub(super) const fn told(word: u64, owner: u64) -> Told {
+    let word = owned(word, owner);
+    let flags = (word >> 16) & 0xff;
+    Told { until_ms: word >> 24, is_granted: flags & GRANTED != 0, tries: (flags & TRIES) >> 1 }
+}
+
+pub(super) const fn told_word(told: Told, owner: u64) -> u64 {
+    let tries = if told.tries > 7 { 7 } else { told.tries };
+    let flags = (tries << 1) | told.is_granted as u64;
+    ((told.until_ms & MS) << 24) | (flags << 16) | owner
+}
+
+/// A block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) until_ms: u64,
+    /// The how manieth it is, unless forgiven.
+    pub(super) level: u64,
+    pub(super) reason: u64,
+}
+
+impl Block {
+    pub(super) const fn left_ms(self, now: Now) -> u64 {
+        self.until_ms.saturating_sub(now.ms)
+    }
+
+    pub(super) const fn is_forgiven(self, now: Now) -> bool {
+        self.level == 0 || now.ms > self.until_ms.saturating_add(FORGIVEN_AFTER_MS)
+    }
+}
+
+#[inline(always)]
+pub(super) const fn block(word: u64, owner: u64) -> Block {
+    let word = owned(word, owner);
+    Block { until_ms: word >> 24, level: (word >> 20) & 0xf, reason: (word >> 16) & 0xf }
+}
+
+pub(super) const fn block_word(block: Block, owner: u64) -> u64 {
+    let level = if block.level > 15 { 15 } else { block.level };
+    ((block.until_ms & MS) << 24) | (level << 20) | ((block.reason & 0xf) << 16) | owner
+}

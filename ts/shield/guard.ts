@@ -1,0 +1,243 @@
+import type { Clock } from '../clock.ts'
+import { closedError } from '../errors.ts'
+import { MAX_WINDOW_MS } from '../limit/limit.ts'
+import { type NativeShield, openShield } from '../native/binding.ts'
+import * as validate from '../validate.ts'
+import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
+import type {
+  Level,
+  Reason,
+  ShieldDecision,
+  ShieldMode,
+  ShieldOutcome,
+  ShieldRequest,
+  ShieldState,
+  TopSource,
+} from './types.ts'
+
+/** The bits of the core's reasons, from the lowest on. */
+const REASONS: readonly Reason[] = [
+  'ceiling',
+  'failures',
+  'scan',
+  'insistent',
+  'prefix',
+  'lot',
+  'pressure',
+]
+
+/** The reasons of each combination of bits. */
+const REASON_SETS: readonly (readonly Reason[])[] = Array.from({ length: 128 }, (_, bits) =>
+  Object.freeze(REASONS.filter((_name, i) => (bits >> i) & 1)),
+)
+
+/** What most requests get. */
+const CLEAR: ShieldDecision = Object.freeze({
+  allowed: true,
+  level: 0,
+  reasons: REASON_SETS[0] as readonly Reason[],
+  retryAfterMs: 0,
+  status: undefined,
+})
+
+const SENSITIVE = 1
+const WATCHING = 2
+const FAILED = 1
+const IS_SENSITIVE = 2
+const PATH_SHIFT = 4
+/** Paths are looked at up to here. */
+const MAX_PATH = 256
+
+/**
+ * Tells regulars from floods, scans and stuffing. Made by {@link shield}; the adapters make one of their option
+ * `shield`. All calls are synchronous.
+ */
+export class Guard {
+  readonly mode: ShieldMode
+  readonly #native: NativeShield | undefined
+  readonly #clock: Clock | undefined
+  readonly #allow: ResolvedShieldOptions['allow']
+  readonly #isEnforcing: boolean
+  /** Differs from guard to guard, so that no one can choose paths that look like one. */
+  readonly #pathSeed = Math.floor(Math.random() * 2 ** 32)
+  #isClosed = false
+
+  /** @throws TypeError or RangeError that names the option, its value and what is accepted */
+  constructor(options: ShieldOptions = {}) {
+    const { mode, native, clock, allow } = resolveShieldOptions(options)
+    this.mode = mode
+    this.#isEnforcing = mode === 'enforce'
+    this.#clock = clock
+    this.#allow = allow
+    if (mode !== 'off') this.#native = openShield({ ...native, isAlone: true })
+  }
+
+  /** Decides about a request, and counts it. */
+  decide(request: ShieldRequest): ShieldDecision {
+    const native = this.#open()
+    if (native === undefined) return CLEAR
+    const { ip } = request
+    const isSensitive = request.sensitive === true
+    const flags = (isSensitive ? SENSITIVE : 0) | (this.#isEnforcing ? 0 : WATCHING)
+    if (this.#allow?.has(ip)) return CLEAR
+    const answer =
+      this.#clock === undefined
+        ? flags === 0
+          ? native.decide(ip)
+          : native.decide(ip, flags)
+        : native.decide(ip, flags, this.#clock.now())
+    return answer === undefined ? CLEAR : this.#read(native)
+  }
+
+  #read({ small }: NativeShield): ShieldDecision {
+    const [level, reasons, isRefused, isLot, , retryAfterMs] = small as unknown as readonly number[]
+    const isAllowed = isRefused === 0 || !this.#isEnforcing
+    return {
+      allowed: isAllowed,
+      level: level as Level,
+      reasons: REASON_SETS[reasons as number] as readonly Reason[],
+      retryAfterMs: retryAfterMs as number,
+      status: isAllowed ? undefined : isLot === 1 ? 503 : 429,
+    }
+  }
+
+  /**
+   * Says how a request ended. A status of 400 to 499 is the client's failure, except for 408, 425 and 429; it counts
+   * towards a block if there are many, and the more if the route is sensitive.
+   */
+  settle(request: ShieldRequest, outcome: ShieldOutcome): void {
+    const native = this.#open()
+    if (native === undefined) return
+    const isSensitive = request.sensitive === true
+    const hasFailed = isFailure(outcome)
+    // The usual case takes no call: the request was counted when it came.
+    if (!hasFailed && (!isSensitive || outcome === 'dropped')) return
+    const path = hasFailed ? this.#pathHash(request.path ?? '') : 0
+    const number = (hasFailed ? FAILED : 0) | (isSensitive ? IS_SENSITIVE : 0)
+    const code = number + path * PATH_SHIFT
+    if (this.#clock === undefined) native.settle(request.ip, code)
+    else native.settle(request.ip, code, this.#clock.now())
+  }
+
+  /** For how many milliseconds the source is still blocked, 0 if it is not. Counts nothing. */
+  isBlocked(ip: string): number {
+    const native = this.#open()
+    if (native === undefined) return 0
+    const answer =
+      this.#clock === undefined
+        ? native.blocked_ms(ip)
+        : native.blocked_ms(ip, 0, this.#clock.now())
+    return answer === undefined ? 0 : (native.wide[0] as number)
+  }
+
+  /** What the shield sees now. Takes about half a millisecond: it looks at every source. */
+  state(): ShieldState {
+    const native = this.#open()
+    if (native === undefined) return NO_STATE
+    native.state('', 1, ...this.#now())
+    const [flags = 0, admitted = 0, refused = 0, wouldRefuse = 0, newcomerShare = 1, blocked = 0] =
+      native.wide
+    return {
+      pressure: (flags & 1) !== 0,
+      alarm: (flags & 2) !== 0,
+      admitted,
+      refused,
+      wouldRefuse,
+      newcomerShare,
+      blocked,
+      evictions: native.wide[6] ?? 0,
+    }
+  }
+
+  /** The sources that sent most in the last minute, the biggest first. Takes about half a millisecond. */
+  top(count = 10): readonly TopSource[] {
+    const native = this.#open()
+    const most = validate.integer(count, 'count', 1, 1_000)
+    if (native === undefined) return []
+    const lines = native.top('', most, ...this.#now()).split('\n')
+    return lines.filter((line) => line !== '').map(readLine)
+  }
+
+  /**
+   * Blocks a source, whatever it has done. In watch mode it is only reported as blocked.
+   *
+   * @param ms how long, from 1 on
+   * @returns false if the table is full of blocked sources
+   */
+  block(ip: string, ms: number): boolean {
+    const native = this.#open()
+    validate.text(ip, 'ip', 1, MAX_PATH)
+    validate.integer(ms, 'ms', 1, MAX_WINDOW_MS)
+    if (native === undefined) return false
+    try {
+      native.block(ip, ms, ...this.#now())
+      return true
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'TABLE_FULL') return false
+      throw error
+    }
+  }
+
+  /**
+   * Ends the block of a source, and forgets its strikes and failures.
+   *
+   * @returns whether it was blocked
+   */
+  pardon(ip: string): boolean {
+    const native = this.#open()
+    validate.text(ip, 'ip', 1, MAX_PATH)
+    return native !== undefined && native.pardon(ip, 0, ...this.#now()) === undefined
+  }
+
+  /** Frees the memory. Later calls throw. */
+  close(): void {
+    this.#isClosed = true
+    this.#native?.close()
+  }
+
+  #open(): NativeShield | undefined {
+    if (this.#isClosed) throw closedError('the shield is closed')
+    return this.#native
+  }
+
+  #now(): [] | [number] {
+    return this.#clock === undefined ? [] : [this.#clock.now()]
+  }
+
+  /** FNV-1a of the first characters, down to five bits. */
+  #pathHash(path: string): number {
+    let hash = 0x811c9dc5 ^ this.#pathSeed
+    const length = Math.min(path.length, MAX_PATH)
+    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193)
+    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 27
+  }
+}
+
+const NO_STATE: ShieldState = Object.freeze({
+  pressure: false,
+  alarm: false,
+  admitted: 0,
+  refused: 0,
+  wouldRefuse: 0,
+  newcomerShare: 1,
+  blocked: 0,
+  evictions: 0,
+})
+
+/** Whether the client is at fault: not where it was refused, was too slow, or the server failed. */
+function isFailure(outcome: ShieldOutcome): boolean {
+  if (typeof outcome !== 'number' || outcome < 400 || outcome >= 500) return false
+  return outcome !== 408 && outcome !== 425 && outcome !== 429
+}
+
+function readLine(line: string): TopSource {
+  const fields = line.split(' ')
+  const [blockedMs, regular, level, rate] = fields.splice(-4).reverse().map(Number)
+  return {
+    source: fields.join(' '),
+    requestsPerMinute: rate as number,
+    level: level as Level,
+    isRegular: regular === 1,
+    blockedMs: blockedMs as number,
+  }
+}
