@@ -21,6 +21,12 @@ const UPWARD = [
   ['ts/http/x.ts', '../adapters/express.ts'],
   ['ts/http/x.ts', '../redis/url.ts'],
   ['ts/http/x.ts', 'fastify'],
+  ['ts/http/x.ts', '../overload/load-meter.ts'],
+  ['ts/overload/x.ts', '../shield/guard.ts'],
+  ['ts/overload/x.ts', '../adapters/express.ts'],
+  ['ts/overload/x.ts', '../remote/guard.ts'],
+  ['ts/overload/x.ts', '../native/binding.ts'],
+  ['ts/overload/x.ts', 'fastify'],
   ['ts/decorators/x.ts', '../http/events.ts'],
   ['ts/cli/x.ts', '../adapters/hono.ts'],
   ['ts/adapters/fastify/x.ts', 'express'],
@@ -34,6 +40,7 @@ const UPWARD = [
 /** Imports that a layer may have. */
 const DOWNWARD = [
   ['ts/http/y.ts', '../create.ts'],
+  ['ts/overload/y.ts', '../http/node.ts'],
   ['ts/redis/y.ts', '../remote/guard.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],
   ['ts/native/binding.ts', '#binding'],
