@@ -5,7 +5,7 @@
 //! 1 pace      the same for a newcomer's pace, in sixteenths of a millisecond 44 | requests 20
 //! 2 recent    requests of the last minute, decayed 32 | tick of the last request 32
 //! 3 habit     requests a second over ten minutes 32 | tick of the first request 32
-//! 4 failures  count 12 | window 8 | requests when the window began 12 | paths 32
+//! 4 failures  count 12 | window 8 | requests when the window began 20 | paths 24
 //! 5 strikes   tick of the first 32 | count 8 | second of the last 8 | owner 16
 //! 6 told      until when to wait, in milliseconds 40 | flags 8 | owner 16
 //! 7 block     until when, in milliseconds 40 | level 4 | reason 4 | owner 16
@@ -176,7 +176,6 @@ pub(super) const fn requests(pace: u64) -> u64 {
 #[inline(always)]
 pub(super) const fn with_request(pace: u64, empty_at: u64) -> u64 {
     let count = requests(pace).wrapping_add(1);
-    // A multiple of 4,096 less: what counts requests modulo that goes on.
     let count = if count > REQUESTS { 1 << 19 } else { count };
     (empty_at << 20) | count
 }
@@ -192,45 +191,47 @@ pub(super) const fn pace_empty_at(pace: u64) -> u64 {
 pub(super) struct Failures {
     pub(super) count: u64,
     pub(super) requests: u64,
-    /// Distinct paths, estimated from a bitmap of 32 by linear counting (Whang et al., 1990).
+    /// Distinct paths, estimated from a bitmap of 24 by linear counting (Whang et al., 1990).
     pub(super) paths: f64,
 }
 
 const COUNT: u64 = 0xfff;
+const PATHS: u64 = 24;
 
 const fn window_at(now: Now) -> u64 {
     (now.ms / FAILURE_WINDOW_MS) & 0xff
 }
 
-/// One more failure, on a path of this bit, as the `requests`-th request.
-pub(super) const fn failures_after(word: u64, now: Now, requests: u64, bit: u64) -> u64 {
+/// One more failure, on a path of this hash, as the `requests`-th request.
+pub(super) const fn failures_after(word: u64, now: Now, requests: u64, path: u64) -> u64 {
     let (count, window, began, paths) = failure_fields(word);
     let current = window_at(now);
     let age = current.wrapping_sub(window) & 0xff;
     let (count, began, paths) = match age {
         0 if count < COUNT => (count, began, paths),
         0 | 1 => {
-            let made = requests.wrapping_sub(began) & COUNT;
+            let made = requests.wrapping_sub(began) & REQUESTS;
             let kept = if age == 0 { paths } else { 0 };
-            (count / 2, requests.wrapping_sub(made / 2) & COUNT, kept)
+            (count / 2, requests.wrapping_sub(made / 2) & REQUESTS, kept)
         }
-        _ => (0, requests.wrapping_sub(1) & COUNT, 0),
+        _ => (0, requests.wrapping_sub(1) & REQUESTS, 0),
     };
-    let paths = paths | (1 << (bit & 31));
-    (count.wrapping_add(1) << 52) | (current << 44) | (began << 32) | paths
+    let paths = paths | (1 << (path % PATHS));
+    (count.wrapping_add(1) << 52) | (current << 44) | (began << 24) | paths
 }
 
 const fn failure_fields(word: u64) -> (u64, u64, u64, u64) {
-    (word >> 52, (word >> 44) & 0xff, (word >> 32) & COUNT, word & LOW)
+    (word >> 52, (word >> 44) & 0xff, (word >> 24) & REQUESTS, word & ((1 << PATHS) - 1))
 }
 
 /// What `failures` says about a source with this many requests.
-#[expect(clippy::cast_precision_loss, reason = "a bitmap has 32 bits")]
+#[expect(clippy::cast_precision_loss, reason = "a bitmap has 24 bits")]
 pub(super) fn failures(word: u64, requests: u64) -> Failures {
     let (count, _, began, paths) = failure_fields(word);
-    let zeros = (32_u32.saturating_sub(paths.count_ones())).max(1);
-    let paths = -32.0 * (f64::from(zeros) / 32.0).ln();
-    Failures { count, requests: requests.wrapping_sub(began) & COUNT, paths }
+    let zeros = PATHS.saturating_sub(u64::from(paths.count_ones())).max(1);
+    let all = PATHS as f64;
+    let paths = -all * (zeros as f64 / all).ln();
+    Failures { count, requests: requests.wrapping_sub(began) & REQUESTS, paths }
 }
 
 /// The part of a word that names the owner of the slot.
