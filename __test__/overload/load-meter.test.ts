@@ -23,6 +23,7 @@ it.each<[string, Omit<Traffic, 'seed'>]>([
   ['ten at once', { ...minute, rate: at(0.7), burst: 10 }],
   ['80 %', { ...minute, rate: at(0.8) }],
   ['a pause of 300 ms', { ...minute, rate: at(0.7), pauses: [[20_000, 300]] }],
+  ['a pause of 500 ms', { ...minute, rate: at(0.7), pauses: [[20_000, 500]] }],
   [
     'a pause every five seconds',
     { ...minute, rate: at(0.7), pauses: SEEDS.map((i) => [i * 5000, 80]) },

@@ -46,9 +46,9 @@ export interface LoadState extends LoadReading {
   readonly evidenceMs: number
   /** How long there has been none under pressure. */
   readonly calmMs: number
-  /** Queues, smoothed over a short and over a longer time: the event loop's, and that of the requests. */
-  readonly delay: Trend
-  readonly latency: Trend
+  /** The longest delay and latency of late. */
+  readonly peakDelayMs: number
+  readonly peakLatencyMs: number
   /** Requests a second, of the last second. */
   readonly startedRate: number
   readonly endedRate: number
@@ -57,13 +57,6 @@ export interface LoadState extends LoadReading {
   /** Capacity is not cut below this. */
   readonly floor: number
 }
-
-interface Trend {
-  readonly short: number
-  readonly long: number
-}
-
-const FLAT: Trend = { short: 0, long: 0 }
 
 /** Nothing is known. */
 export const AT_EASE: LoadState = {
@@ -77,8 +70,8 @@ export const AT_EASE: LoadState = {
   ageMs: 0,
   evidenceMs: 0,
   calmMs: 0,
-  delay: FLAT,
-  latency: FLAT,
+  peakDelayMs: 0,
+  peakLatencyMs: 0,
   startedRate: 0,
   endedRate: 0,
   usualRate: 0,
@@ -92,6 +85,9 @@ const LATE_MS = 30
 /** One that is late by this much counts in full; by less for less, by more for more. */
 const HEAVY_MS = 150
 const LIGHTEST = 0.6
+/** A queue is being worked off when it is below this share of its peak, which is forgotten in this time. */
+const FALLING = 0.75
+const PEAK_MS = 1_500
 /** Below these, more requests may come. */
 const RELAXED = 0.85
 const PUNCTUAL_MS = 25
@@ -102,7 +98,7 @@ const ENOUGH_MS = 1_000
 const COLD_MS = 3_000
 const ENOUGH_COLD_MS = 2_000
 /** One tick counts for at most this long, however long it was: it may be one pause. */
-const MOST_OF_ONE_TICK_MS = 500
+const MOST_OF_ONE_TICK_MS = 400
 
 /** The queue of requests outside of this event loop: how much slower than at ease, and by how much in ms. */
 const SLOW_AND_GROWING = 4
@@ -135,8 +131,8 @@ export function step(before: LoadState, sample: LoadSample): LoadState {
     delayMs,
     inFlight,
     latencyMs,
-    delay: trendOf(before.delay, delayMs, elapsedMs),
-    latency: trendOf(before.latency, latencyMs, elapsedMs),
+    peakDelayMs: peakOf(before.peakDelayMs, delayMs, elapsedMs),
+    peakLatencyMs: peakOf(before.peakLatencyMs, latencyMs, elapsedMs),
     startedRate: rateOf(before.startedRate, sample.started, elapsedMs, ageMs),
     endedRate: rateOf(before.endedRate, sample.ended, elapsedMs, ageMs),
   }
@@ -154,16 +150,8 @@ function hasPressure({ capacity }: LoadReading): boolean {
   return capacity < Number.POSITIVE_INFINITY
 }
 
-function trendOf(before: Trend, now: number, elapsedMs: number): Trend {
-  return {
-    short: decayed(before.short, now, elapsedMs, 250),
-    long: decayed(before.long, now, elapsedMs, 1_000),
-  }
-}
-
-/** Whether a queue is being worked off. */
-function isFalling({ short, long }: Trend): boolean {
-  return short < 0.9 * long
+function peakOf(before: number, now: number, elapsedMs: number): number {
+  return Math.max(now, decayed(before, 0, elapsedMs, PEAK_MS))
 }
 
 function rateOf(before: number, count: number, elapsedMs: number, ageMs: number): number {
@@ -193,14 +181,19 @@ function watch(state: LoadState, elapsedMs: number): LoadState {
 }
 
 function evidenceOf(state: LoadState, elapsedMs: number, heaviest: number): number {
-  const { evidenceMs, delay, latency, delayMs } = state
+  const { evidenceMs, delayMs } = state
   const countedMs = Math.min(elapsedMs, MOST_OF_ONE_TICK_MS)
+  if (isWorkingOff(state)) return Math.max(0, evidenceMs - countedMs / 2)
   if (isLate(state)) {
-    if (isFalling(delay)) return Math.max(0, evidenceMs - countedMs / 2)
     return evidenceMs + countedMs * Math.max(LIGHTEST, Math.min(heaviest, delayMs / HEAVY_MS))
   }
-  if (isQueued(state) && !isFalling(latency)) return evidenceMs + countedMs / 2
-  return Math.max(0, evidenceMs - 2 * countedMs)
+  return isQueued(state) ? evidenceMs + countedMs / 2 : Math.max(0, evidenceMs - 2 * countedMs)
+}
+
+/** Whether there is a queue that gets shorter. */
+function isWorkingOff(state: LoadState): boolean {
+  if (isLate(state)) return state.delayMs < FALLING * state.peakDelayMs
+  return isQueued(state) && state.latencyMs < FALLING * state.peakLatencyMs
 }
 
 /** Whether the event loop has no time left, and work waits for it. */
@@ -226,8 +219,8 @@ function control(state: LoadState, elapsedMs: number): LoadState {
     state.latencyMs >= Math.max(2 * state.baselineMs, state.baselineMs + SLOW_BY_MS / 2)
   const isCalm = state.utilization < RELAXED && state.delayMs < PUNCTUAL_MS && !isSlower
   if (isCalm) return grown(state, elapsedMs)
-  const { delay, latency, capacity, floor, startedRate } = state
-  const isWorse = isLate(state) ? !isFalling(delay) : isQueued(state) && !isFalling(latency)
+  const { capacity, floor, startedRate } = state
+  const isWorse = (isLate(state) || isQueued(state)) && !isWorkingOff(state)
   if (!isWorse) return { ...state, calmMs: 0 }
   const factor = Math.max(CUT, 1 - 0.1 * state.load)
   // A capacity that is not used says nothing: the cut begins at what is.
