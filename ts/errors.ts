@@ -177,18 +177,25 @@ function isExceeded(this: unknown, value: unknown): boolean {
 }
 
 /** Why a request was not served, other than by its limits. */
-export type RefusalCode = 'ADDRESS_DENIED' | 'KEY_MISSING' | 'RATE_LIMITER_FAILED'
+export type RefusalCode =
+  | 'ADDRESS_DENIED'
+  | 'KEY_MISSING'
+  | 'RATE_LIMITER_FAILED'
+  | 'ABNORMAL_USAGE'
+  | 'REDUCED_CAPACITY'
 
 const REFUSALS: Readonly<Record<RefusalCode, readonly [status: number, message: string]>> = {
   ADDRESS_DENIED: [403, 'Address not allowed'],
   KEY_MISSING: [400, 'Client could not be identified'],
   RATE_LIMITER_FAILED: [500, 'The rate limit of this request could not be checked'],
+  ABNORMAL_USAGE: [429, 'Abnormal usage detected, retry later'],
+  REDUCED_CAPACITY: [503, 'Capacity is reduced for the time being, retry later'],
 }
 
 /**
- * A request that is refused without having been counted.
+ * A request that is refused by other things than its limits.
  *
- * Its message is one of three constant texts: nothing of the request, the key or another error is in it.
+ * Its message is one of five constant texts: nothing of the request, the key or another error is in it.
  * `cause` holds the error that was thrown inside.
  */
 export class RequestRefused extends Error {
@@ -198,15 +205,23 @@ export class RequestRefused extends Error {
 
   /** Stable name of the reason. */
   readonly code: RefusalCode
-  /** HTTP status: 403, 400 or 500. */
+  /** HTTP status: 400, 403, 429, 500 or 503. */
   readonly statusCode: number
+  /** Seconds to wait, rounded up. Only where the shield refuses. */
+  declare readonly retryAfter?: number
 
-  constructor(code: RefusalCode, options?: ErrorOptions) {
+  constructor(code: RefusalCode, options?: ErrorOptions & { readonly retryAfter?: number }) {
     const [status, message] = REFUSALS[code]
     super(message, options)
     this.code = code
     this.statusCode = status
+    if (options?.retryAfter !== undefined) this.retryAfter = options.retryAfter
   }
+}
+
+/** The status and the message of a refusal that has no error yet. */
+export function refusalOf(code: RefusalCode): readonly [status: number, message: string] {
+  return REFUSALS[code]
 }
 
 /** On the prototype, as the built-in errors do it: a field would come too late for the stack's first line. */

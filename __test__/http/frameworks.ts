@@ -151,7 +151,7 @@ function buildExpress(app: Express, plan: Plan): Built {
     })
   }
   const limiter = open(forExpress(options))
-  if (options.limits !== undefined) app.use(limiter)
+  if (isForAll(options)) app.use(limiter)
   if (beside !== undefined) app.use(open(forExpress(beside)))
   for (const route of routes) {
     const { path, method = 'GET', stacked = [], run } = route
@@ -183,7 +183,7 @@ function handlerOf(run: Run): express.RequestHandler {
 function buildHono({ options, routes, fallback, beside }: Plan): Built {
   const app = new Hono<{ Bindings: { incoming: IncomingMessage; outgoing: ServerResponse } }>()
   const limiter = forHono(options)
-  if (options.limits !== undefined) app.use(limiter)
+  if (isForAll(options)) app.use(limiter)
   if (beside !== undefined) app.use(forHono(beside))
   const add = (path: string, methods: string[], run: Run, limiters: unknown[]): void => {
     app.on(methods, path, ...(limiters as [never]), async (c) => {
@@ -216,7 +216,7 @@ function buildHttp({ options, routes, fallback, beside, before }: Plan): Built {
     opened.push(limiter)
     return limiter.wrap(listener)
   }
-  const { limits: everywhere, ...more } = options
+  const { limits: _limits, shield: _shield, ...more } = options
   const listeners = routes.map((route) => {
     const { path, method = 'GET', stacked = [], run } = route
     const all = hasLimits(route) ? [route.limits, ...stacked] : stacked
@@ -236,7 +236,7 @@ function buildHttp({ options, routes, fallback, beside, before }: Plan): Built {
     return (found?.listener ?? otherwise)(request, response)
   }
   if (beside !== undefined) listener = wrapIn(beside, listener)
-  if (everywhere !== undefined) listener = wrapIn(options, listener)
+  if (isForAll(options)) listener = wrapIn(options, listener)
   const inner = listener
   const server = createServer(
     before === undefined
@@ -261,6 +261,11 @@ function listenerOf(run: Run): RequestListener {
 
 function closeAll(limiters: readonly Closable[]): void {
   for (const limiter of limiters) limiter.close()
+}
+
+/** Whether the limiter stands before all routes: it has limits of its own, or a shield. */
+function isForAll({ limits, shield }: Options): boolean {
+  return limits !== undefined || shield !== undefined
 }
 
 /** Whether the route has its own `limits`, not those of a polluted prototype. */

@@ -21,6 +21,9 @@ const UPWARD = [
   ['ts/http/x.ts', '../adapters/express.ts'],
   ['ts/http/x.ts', '../redis/url.ts'],
   ['ts/http/x.ts', 'fastify'],
+  ['ts/shield/x.ts', '../adapters/express.ts'],
+  ['ts/shield/x.ts', '../redis/url.ts'],
+  ['ts/shield/x.ts', 'express'],
   ['ts/http/x.ts', '../overload/load-meter.ts'],
   ['ts/overload/x.ts', '../shield/guard.ts'],
   ['ts/overload/x.ts', '../adapters/express.ts'],
@@ -40,6 +43,7 @@ const UPWARD = [
 /** Imports that a layer may have. */
 const DOWNWARD = [
   ['ts/http/y.ts', '../create.ts'],
+  ['ts/shield/y.ts', '../http/node.ts'],
   ['ts/overload/y.ts', '../http/node.ts'],
   ['ts/redis/y.ts', '../remote/guard.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],

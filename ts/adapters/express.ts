@@ -14,6 +14,7 @@ import { HttpLimiter } from '../http/http-limiter.ts'
 import { isFinished, NODE } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { errorOf, isOpen, type Refusal, sendRefusal } from '../http/response.ts'
+import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
 
@@ -29,6 +30,8 @@ declare global {
     interface Request {
       /** The decision about this request: of several limits the tightest. */
       rateLimit?: Decision | null
+      /** What the shield says about this request. */
+      shield?: RequestVerdict | null
     }
   }
 }
@@ -61,16 +64,21 @@ export function rateThrottle<const L extends LimitInput>(
   const warnings = new Warnings()
   const middleware = makeMiddleware(options as RateThrottleOptions, {
     open: (own) => new HttpLimiter(own, expressAdapter(warnings), warnings),
-    wrap: (limiter) => wrap(limiter, warnings),
+    wrap: (limiter, shield) => wrap(limiter, warnings, shield),
+    shield: (own) => openShield(own, expressAdapter(warnings), warnings),
   })
   return middleware as RateThrottle
 }
 
-function wrap(limiter: HttpLimiter | undefined, warnings: Warnings): RequestHandler {
+function wrap(
+  limiter: HttpLimiter | undefined,
+  warnings: Warnings,
+  shield: HttpShield | undefined,
+): RequestHandler {
   let isFirst = true
-  const middleware: RequestHandler = (request, response, next) => {
+  const limited: RequestHandler = (request, response, next) => {
     if (limiter === undefined) {
-      next(noLimits())
+      next(shield === undefined ? noLimits() : undefined)
       return
     }
     if (isFirst) {
@@ -82,8 +90,26 @@ function wrap(limiter: HttpLimiter | undefined, warnings: Warnings): RequestHand
     if (outcome === undefined) next()
     else proceed(limiter, outcome, request, response, next, handOn)
   }
+  // The one that the app has in its stack.
+  const middleware = shield === undefined ? limited : behind(shield, limited, () => handOn)
   const handOn = handOnFrom(middleware)
   return middleware
+}
+
+/** A middleware that only sees the requests that the shield lets pass. */
+function behind(
+  shield: HttpShield,
+  inner: RequestHandler,
+  handOn: () => HandOn<Request, Response>,
+): RequestHandler {
+  let isFirst = true
+  return (request, response, next) => {
+    if (isFirst) {
+      watchErrors(request.app)
+      isFirst = false
+    }
+    shield.stand(request, response, next, handOn(), () => inner(request, response, next))
+  }
 }
 
 /** Refusals by the errors that were made of them. */
@@ -141,5 +167,7 @@ function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
       const isTrusted = isApp(app) && trustsProxy(app)
       return isTrusted ? [peer, ...request.ips.reverse()] : undefined
     },
+    isProxy: ({ app }, peer) =>
+      isApp(app) && trustsProxy(app) && (app.get('trust proxy fn') as TrustFn)(peer, 0),
   }
 }

@@ -17,9 +17,10 @@ import { HttpLimiter } from '../http/http-limiter.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
 import type { CheckedOptions } from '../http/options.ts'
 import { type LimitsFunction, limiterNameOf } from '../http/request-limits.ts'
+import { openShield, type RequestVerdict, withoutShield } from '../http/shield.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { withTimeout } from '../limiter.ts'
-import { invalid, oneOf, withCode } from '../validate.ts'
+import { invalid, oneOf } from '../validate.ts'
 import {
   fastifyAdapter,
   type RateThrottleHook as Hook,
@@ -30,10 +31,12 @@ import {
   chainOf,
   type Inner,
   instancePrefix,
+  isPolluted,
   isRoot,
   ownersAround,
   register,
   registeredIn,
+  taken,
   warnAboutRoutes,
 } from './fastify/internals.ts'
 import { type Options, type RouteLimit, RouteLimiters, withReplies } from './fastify/routes.ts'
@@ -63,6 +66,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The decision about this request: of several limits the tightest. `null` if none was asked. */
     rateLimit: Decision | null
+    /** What the shield says about this request. `null` if none was asked. */
+    readonly shield?: RequestVerdict | null
   }
   interface FastifyInstance<RawServer, RawRequest, RawReply> {
     /**
@@ -119,11 +124,17 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   const hasEarlyRoutes = app.printRoutes() !== '(empty tree)'
   const adapter = fastifyAdapter(app, warnings)
   const prefix = instancePrefix(app)
-  const limiters = new RouteLimiters(options, warnings, hasEarlyRoutes, (own, place) => {
+  const ofLimits = withoutShield(options)
+  const limiters = new RouteLimiters(ofLimits, warnings, hasEarlyRoutes, (own, place) => {
     const name = limiterNameOf(prefix + place)
     return new HttpLimiter(withReplies(own), adapter, warnings, name)
   })
   const handOn = handOnRefusals(adapter)
+  const shield = openShield(options, adapter, warnings)
+  if (shield !== undefined) {
+    const loaded = require('./fastify/shield.js') as typeof import('./fastify/shield.ts')
+    loaded.putBefore(app, shield, handOn)
+  }
   register(app, limiters)
   decorate(app, decoratorOf(limiters, handOn))
   app.addHook('onRoute', function (this: FastifyInstance, route: RouteOptions) {
@@ -221,16 +232,6 @@ function checkDecorators(app: FastifyInstance): void {
 
 function isDecorated(app: FastifyInstance): boolean {
   return chainOf(app).some((instance) => DECORATED.has(instance))
-}
-
-/** Fastify takes what every object inherits for a decorator. */
-function isPolluted(name: string): boolean {
-  return Object.hasOwn(Object.prototype, name)
-}
-
-function taken(name: string): TypeError {
-  const message = `another plugin has decorated ${name}, which ratethrottle needs: register only one of the two, or each in its own instance`
-  return withCode(new TypeError(message), 'DECORATOR_TAKEN')
 }
 
 /** The exports of the other adapters, as properties of the plugin: this module is the plugin itself. */

@@ -1,9 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Context, MiddlewareHandler } from 'hono'
-import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
-import { markExceeded, RateLimitExceeded } from '../errors.ts'
 import {
   type Ending,
   type HttpAdapter,
@@ -11,14 +8,16 @@ import {
   makeMiddleware,
   noLimits,
 } from '../http/adapter.ts'
+import { IN_PROCESS } from '../http/client.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { setEach } from '../http/legacy-headers.ts'
 import { cut, isFinished, onEnd, peerOf } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
-import { bodyOf, errorOf, JSON_TYPE, type Refusal, withoutStack } from '../http/response.ts'
+import type { Refusal } from '../http/response.ts'
+import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import type { MaybePromise } from '../limiter.ts'
+import { corrected, correctLater, exceptionOf, nodeOf } from './hono/answers.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'
@@ -31,6 +30,8 @@ declare module 'hono' {
   interface ContextVariableMap {
     /** The decision about this request: of several limits the tightest. */
     rateLimit: Decision | null | undefined
+    /** What the shield says about this request. */
+    shield: RequestVerdict | null | undefined
   }
 }
 
@@ -58,13 +59,14 @@ export function rateThrottle<const L extends LimitInput>(
   const middleware = makeMiddleware(options as RateThrottleOptions, {
     open: (own) => new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings),
     wrap,
+    shield: (own) => openShield(own, honoAdapter(warnings), warnings),
   })
   return middleware as RateThrottle
 }
 
-function wrap(limiter: HttpLimiter | undefined): MiddlewareHandler {
+function wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined): MiddlewareHandler {
   const mark = limiter?.mark
-  return async (c, next) => {
+  const limited: MiddlewareHandler = async (c, next) => {
     if (limiter === undefined) throw noLimits()
     const refusal = await limiter.decide(c, c)
     c.set('rateLimit', (c as { rateLimit?: Decision | null }).rateLimit)
@@ -79,6 +81,22 @@ function wrap(limiter: HttpLimiter | undefined): MiddlewareHandler {
     }
     for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
     return
+  }
+  return shield === undefined ? limited : behind(shield, limiter && limited)
+}
+
+/** A middleware that only sees the requests that the shield lets pass. */
+function behind(shield: HttpShield, inner: MiddlewareHandler | undefined): MiddlewareHandler {
+  return async (c, next) => {
+    const refusal = await shield.decide(c, c)
+    c.set('shield', ((nodeOf(c).incoming ?? c) as { shield?: RequestVerdict | null }).shield)
+    if (refusal !== undefined) {
+      shield.prepare(refusal, c, c)
+      const headers = shield.headersOf(refusal, c)
+      correctLater(c, headers, refusal.statusCode)
+      throw await exceptionOf(refusal, headers, c)
+    }
+    return inner === undefined ? next() : inner(c, next)
   }
 }
 
@@ -110,9 +128,6 @@ function withResponses({ handler, ...options }: RateThrottleOptions): RateThrott
   }
 }
 
-/** The address of all clients without a connection. No proxy has it, so none of them is trusted. */
-const IN_PROCESS = 'in-process'
-
 /** Hono's contexts, which are request and response in one. */
 function honoAdapter(warnings: Warnings): HttpAdapter<Context, Context> {
   const peer = (c: Context): string | undefined => {
@@ -133,9 +148,12 @@ const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
 
 const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   incoming: (c) => nodeOf(c).incoming,
+  outgoing: (c) => nodeOf(c).outgoing,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
+  target: (c) => c.req.path,
   forwarded: () => undefined,
+  isProxy: () => false,
   setHeader: (c, name, value) => {
     c.header(name, value)
   },
@@ -167,134 +185,4 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
     c.header('content-type', type)
     c.res = c.body(body, status as ContentfulStatusCode)
   },
-}
-
-/** What @hono/node-server puts in `c.env`. */
-interface NodeBindings {
-  readonly incoming?: IncomingMessage
-  readonly outgoing?: ServerResponse
-}
-
-/** The request and the response of node:http behind a context, where there are any. */
-function nodeOf(c: Context): NodeBindings {
-  return (c.env ?? {}) as NodeBindings
-}
-
-/**
- * A refusal as Hono's own error: an `HTTPException` whose response is the answer, with the `RateLimitExceeded` as
- * its `cause` and the same fields. It is an instance of both.
- */
-async function exceptionOf(
-  refusal: Refusal,
-  headers: Record<string, string>,
-  c: Context,
-): Promise<HTTPException> {
-  const Exception = await exceptionClassOf(c)
-  const cause = errorOf(refusal)
-  const { message, name } = cause
-  const status = refusal.statusCode as ContentfulStatusCode
-  const exception = withoutStack(() => new Exception(status, { message, cause }))
-  const getResponse = (): Response =>
-    new Response(bodyOf(refusal), { status, headers: { ...headers, 'content-type': JSON_TYPE } })
-  if (cause instanceof RateLimitExceeded) markExceeded(exception)
-  return Object.assign(exception, cause, { name, status, getResponse })
-}
-
-/**
- * A response with the headers that it lacks of these.
- *
- * @param refused status of a refusal, in place of 200: that would say that the request was served
- */
-function corrected(response: Response, headers: Record<string, string>, refused = 200): Response {
-  const status = response.status === 200 ? refused : response.status
-  const missing = Object.keys(headers).filter((name) => !response.headers.has(name))
-  const isRight = missing.length === 0 && response.status === status
-  if (isRight || response.bodyUsed) return response
-  // Copied: the headers of a response that was fetched can't be changed.
-  const all = new Headers(response.headers)
-  for (const name of missing) all.set(name, headers[name] as string)
-  return new Response(response.body, { status, headers: all })
-}
-
-/** What the answers to refused requests must say, until they are made. */
-const PENDING = new WeakMap<Context, { headers: Record<string, string>; status: number }>()
-/** By the prototype of the app's contexts: one that inherits from it and corrects the answer. */
-const CORRECTING = new WeakMap<object, object>()
-
-/** Corrects the answer that the app's error handler is going to make to a refused request. */
-function correctLater(c: Context, headers: Record<string, string>, status: number): void {
-  PENDING.set(c, { headers, status })
-  const own = Object.getPrototypeOf(c) as object
-  // Not an accessor on the context itself: with that a denial takes twice as long.
-  const correcting = CORRECTING.get(own) ?? correctingLike(own)
-  CORRECTING.set(own, correcting).set(correcting, correcting)
-  Object.setPrototypeOf(c, correcting)
-  const { outgoing } = nodeOf(c)
-  if (outgoing !== undefined && isAlone(c)) correctHead(c, outgoing)
-}
-
-/** Where no other handler matches a request, Hono sends what the error handler returns without `c.res`. */
-function isAlone({ req }: Context): boolean {
-  const { matchedRoutes } = req as { readonly matchedRoutes?: readonly unknown[] }
-  return matchedRoutes?.length === 1
-}
-
-function correctHead(c: Context, outgoing: ServerResponse): void {
-  const { writeHead } = outgoing
-  outgoing.writeHead = (status: number, ...rest: never[]) => {
-    const pending = PENDING.get(c)
-    // What the response itself says of these comes after, and stands.
-    for (const name in pending?.headers) outgoing.setHeader(name, pending.headers[name] as string)
-    const right = pending !== undefined && status === 200 ? pending.status : status
-    return writeHead.call(outgoing, right, ...rest)
-  }
-}
-
-function correctingLike(own: object): object {
-  return Object.create(own, {
-    res: {
-      get(this: Context): unknown {
-        return Reflect.get(own, 'res', this)
-      },
-      set(this: Context, response: Response | undefined): void {
-        const pending = PENDING.get(this)
-        PENDING.delete(this)
-        const isRight = pending === undefined || response === undefined
-        const right = isRight ? response : corrected(response, pending.headers, pending.status)
-        Reflect.set(own, 'res', right, this)
-      },
-    },
-  }) as object
-}
-
-type ExceptionClass = typeof HTTPException
-
-/** By the class of the app's requests: loading a module takes longer than all the rest of a denial. */
-const CLASSES = new WeakMap<object, MaybePromise<ExceptionClass>>()
-
-/** The class that the app itself uses: `hono` has two, one of ES modules and one of CommonJS. */
-function exceptionClassOf({ req }: Context): MaybePromise<ExceptionClass> {
-  const known = CLASSES.get(req.constructor)
-  if (known !== undefined) return known
-  const found = isCommonJs(req) ? required() : imported()
-  CLASSES.set(req.constructor, found)
-  return found
-}
-
-function isCommonJs(request: Context['req']): boolean {
-  try {
-    const { HonoRequest } = require('hono/request') as typeof import('hono/request')
-    return request instanceof HonoRequest
-  } catch {
-    return false
-  }
-}
-
-function imported(): Promise<ExceptionClass> {
-  return import('hono/http-exception').then((hono) => hono.HTTPException, required)
-}
-
-function required(): ExceptionClass {
-  const hono = require('hono/http-exception') as typeof import('hono/http-exception')
-  return hono.HTTPException
 }

@@ -4,8 +4,14 @@ import { type Controls, controlsOf, proceed } from '../http/adapter.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { NODE } from '../http/node.ts'
-import { type CheckedOptions, type HttpOptions, ownHttpOptions } from '../http/options.ts'
-import { type Refusal, sendRefusal } from '../http/response.ts'
+import {
+  type CheckedOptions,
+  type HttpOptions,
+  ownHttpOptions,
+  resolveHttpOptions,
+} from '../http/options.ts'
+import { type Outcome, type Refusal, sendRefusal } from '../http/response.ts'
+import { type HttpShield, openShield, orClose, withoutShield } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
 
@@ -63,8 +69,25 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
+  const shield = openShield(own, NODE, warnings)
   // The classes of HTTP/2 have the same methods.
-  const limiter = new HttpLimiter(own, NODE, warnings)
+  const limiter = orClose(shield, () => openLimiter(withoutShield(own), shield, warnings))
+  if (shield !== undefined) return shielded(shield, limiter, warnings)
+  return limiting(limiter as HttpLimiter, warnings)
+}
+
+/** @returns `undefined` for a shield without limits behind it */
+function openLimiter(
+  own: RateThrottleOptions,
+  shield: HttpShield | undefined,
+  warnings: Warnings,
+): HttpLimiter | undefined {
+  if (shield === undefined || own.limits !== undefined) return new HttpLimiter(own, NODE, warnings)
+  resolveHttpOptions(own)
+  return undefined
+}
+
+function limiting(limiter: HttpLimiter, warnings: Warnings): RateThrottle {
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const outcome = limiter.decide(request, response)
     if (outcome === undefined) next()
@@ -80,6 +103,55 @@ export function rateThrottle<const L extends LimitInput>(
       else proceed(limiter, outcome, request, response, () => pass(request, response), answer)
     },
     ...controlsOf(limiter),
+  }
+}
+
+/** The same behind a shield. */
+function shielded(
+  shield: HttpShield,
+  limiter: HttpLimiter | undefined,
+  warnings: Warnings,
+): RateThrottle {
+  const inner = limiter && limiting(limiter, warnings)
+  const middleware: RateThrottle['middleware'] = (request, response, next) => {
+    const pass = inner === undefined ? next : () => inner.middleware(request, response, next)
+    shield.stand(request, response, next, answer, pass)
+  }
+  const { close, ...controls } = controlsOf(limiter)
+  return {
+    admit: shieldedAdmitter(shield, inner, warnings),
+    middleware,
+    wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
+      const pass = listener as (request: AnyRequest, response: AnyResponse) => void
+      middleware(request, response, () => pass(request, response))
+    },
+    ...controls,
+    close: () => {
+      close()
+      shield.close()
+    },
+  }
+}
+
+function shieldedAdmitter(
+  shield: HttpShield,
+  inner: RateThrottle | undefined,
+  warnings: Warnings,
+): RateThrottle['admit'] {
+  const conclude = (refusal: Outcome, request: AnyRequest, response: AnyResponse) => {
+    if (refusal === undefined) return inner?.admit(request, response) ?? true
+    shield.prepare(refusal, request, response)
+    answer(refusal, request, response)
+    return false
+  }
+  return (request, response) => {
+    const wasAnswered = response.headersSent
+    const outcome = shield.decide(request, response)
+    if (!(outcome instanceof Promise)) return conclude(outcome, request, response)
+    return outcome.then((refusal) => {
+      if (!wasAnswered && isAnswered(response)) warnOfAnswer(warnings)
+      return conclude(refusal, request, response)
+    })
   }
 }
 
@@ -104,10 +176,14 @@ function admitter(
     if (!(outcome instanceof Promise)) return refuse(outcome, request, response)
     return outcome.then((found) => {
       // Until now the response was not the listener's to answer.
-      if (!wasAnswered && (response.headersSent || response.writableEnded)) warnOfAnswer(warnings)
+      if (!wasAnswered && isAnswered(response)) warnOfAnswer(warnings)
       return found === undefined || refuse(found, request, response)
     })
   }
+}
+
+function isAnswered(response: AnyResponse): boolean {
+  return response.headersSent || response.writableEnded
 }
 
 /** Warns of a listener that does not await `admit`: it has taken the promise for an admission, and has answered. */

@@ -36,6 +36,8 @@ export type RequestHeaders = Readonly<Record<string, string | string[] | undefin
 export interface Trust {
   /** Whether the other end of a Unix-domain socket is trusted. */
   readonly trustsUnix: boolean
+  /** Whether an address, canonical, is that of a trusted proxy. */
+  isProxy(address: string): boolean
   /**
    * The address of a request's client: of the nearest hop, seen from the server, that is no trusted proxy.
    *
@@ -71,6 +73,7 @@ function newTrust(
   }
   return {
     trustsUnix,
+    isProxy: (address) => proxies === undefined || proxies.has(address),
     resolve: (peer, headers) => {
       if (peer === undefined) return trustsUnix ? walk(undefined, headers) : undefined
       const address = socketAddress(peer)

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Decision } from '../decision.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import type { MaybePromise, StoreStatus } from '../limiter.ts'
@@ -15,6 +15,7 @@ import {
 } from './options.ts'
 import type { LimitsFunction } from './request-limits.ts'
 import { isOpen, type Outcome, type Refusal } from './response.ts'
+import { type HttpShield, orClose, refuseShield, withoutShield } from './shield.ts'
 
 /** How a response ends: with this status, or `undefined` if the client left before its headers were sent. */
 export type Ending = number | undefined
@@ -31,14 +32,20 @@ export interface HttpAdapter<Request = object, Response = object> {
   peer(request: Request): string | undefined
   /** The request of node:http that this is, if it is one. */
   incoming(request: Request): IncomingMessage | undefined
+  /** The response of node:http that this is, if it is one. */
+  outgoing(response: Response): ServerResponse | undefined
   headers(request: Request): IncomingHttpHeaders
   /** In capitals. */
   method(request: Request): string
+  /** The path as it was asked for, with its query. */
+  target(request: Request): string
   /**
    * The peer and the hops outward of it, as the framework's own proxy setting follows them. `undefined` unless that
    * setting lists proxies that it trusts. Not optional: a polluted prototype would stand in for a missing one.
    */
   forwarded(request: Request, peer: string): readonly string[] | undefined
+  /** Whether the framework's own proxy setting trusts a peer, also one that forwards nothing in this request. */
+  isProxy(request: Request, peer: string): boolean
   setHeader(response: Response, name: string, value: string): void
   /**
    * Sets the three `x-ratelimit-` headers, and `retry-after` where it is given: unless the head has been sent. One
@@ -206,8 +213,13 @@ export interface MiddlewareFamily<Request, Response, Self> extends Controls {
 /** How an adapter makes its middleware. */
 export interface MiddlewareMaker<Options extends AnyHttpOptions, Middleware extends object> {
   open(options: Options): HttpLimiter
-  /** @param limiter `undefined` for a middleware without limits, which only makes others */
-  wrap(limiter: HttpLimiter | undefined): Middleware
+  /**
+   * @param limiter `undefined` for a middleware without limits, which only makes others
+   * @param shield before the limits of all of them
+   */
+  wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined): Middleware
+  /** The shield that the options ask for. */
+  shield(options: Options): HttpShield | undefined
 }
 
 /** Makes a middleware with its `limit` and its controls. */
@@ -215,12 +227,23 @@ export function makeMiddleware<Options extends AnyHttpOptions, Middleware extend
   options: Options,
   maker: MiddlewareMaker<Options, Middleware>,
 ): Middleware & Controls & { readonly limit: object } {
-  return makeOne(ownHttpOptions(options), maker, [])
+  const own = ownHttpOptions(options)
+  const shield = maker.shield(own)
+  if (shield === undefined) return makeOne(withoutShield(own), maker, shield, [])
+  const made = orClose(shield, () => makeOne(withoutShield(own), maker, shield, []))
+  const { close } = made
+  return Object.assign(made, {
+    close: () => {
+      close()
+      shield.close()
+    },
+  })
 }
 
 function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
   options: Options,
   maker: MiddlewareMaker<Options, Middleware>,
+  shield: HttpShield | undefined,
   parents: readonly Children[],
 ): Middleware & Controls & { readonly limit: object } {
   const limiter = options.limits === undefined ? undefined : maker.open(options)
@@ -228,7 +251,9 @@ function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
   if (limiter === undefined) resolveHttpOptions(options)
   else for (const parent of parents) parent.add(limiter)
   const made = new Children()
-  const limit = (given: LimitInput | LimitsFunction<never> | Options): object =>
-    makeOne(withLimits(options, given, 'limit'), maker, [...parents, made])
-  return Object.assign(maker.wrap(limiter), { limit }, controlsOf(limiter, made))
+  const limit = (given: LimitInput | LimitsFunction<never> | Options): object => {
+    refuseShield(given)
+    return makeOne(withLimits(options, given, 'limit'), maker, shield, [...parents, made])
+  }
+  return Object.assign(maker.wrap(limiter, shield), { limit }, controlsOf(limiter, made))
 }

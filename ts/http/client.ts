@@ -9,6 +9,8 @@ import { byIp, isNone, type Key, type KeyContext } from './key-functions.ts'
 
 /** Stands for the address of clients on a Unix-domain socket, which have none. */
 export const UNIX = 'unix'
+/** The address of all clients without a connection. No proxy has it, so none of them is trusted. */
+export const IN_PROCESS = 'in-process'
 /** The first 64 requests are all checked for a stray header, then one in 256. */
 const FIRST_LOOKS = 64
 const LATER_LOOKS = 256
@@ -16,6 +18,12 @@ const PROXY_WARNINGS: readonly WarningCode[] = [
   'RATETHROTTLE_PERMISSIVE_PROXY',
   'RATETHROTTLE_HOP_COUNT',
 ]
+
+/** The path and query that a request asked for: frameworks leave it there when they cut `url`. */
+export function targetOf(request: { readonly url?: string | undefined }): string {
+  const { originalUrl = request.url } = request as { readonly originalUrl?: unknown }
+  return typeof originalUrl === 'string' ? originalUrl : ''
+}
 
 /** Which client sent a request: what sockets and headers say, as far as they can be trusted. */
 export class ClientResolver implements KeyContext<object> {

@@ -122,7 +122,7 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
  *
  * The message may be that of an error of a user's function, so what looks like a secret or an address is left out.
  */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   try {
     if (!(error instanceof Error)) return clean(`${printable(error)} was thrown`)
     const { name, message } = error
@@ -155,6 +155,8 @@ export type WarningCode =
   | 'RATETHROTTLE_NOT_AWAITED'
   | 'RATETHROTTLE_UNKNOWN_ROUTE_CONFIG'
   | 'RATETHROTTLE_LOOSER_ROUTE'
+  | 'RATETHROTTLE_SHIELD_FAILED'
+  | 'RATETHROTTLE_SHIELD_NO_ADDRESS'
 
 /** Emits each warning once: a server under attack must not spend its time on logging. */
 export class Warnings {

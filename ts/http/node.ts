@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
 import type { Ending, HttpAdapter } from './adapter.ts'
-import { UNIX } from './client.ts'
+import { targetOf, UNIX } from './client.ts'
 import { LIMIT, REMAINING, RESET, RETRY_AFTER } from './legacy-headers.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
@@ -275,9 +275,12 @@ function isCutOff(response: ServerResponse): boolean {
 export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   peer: peerOf,
   incoming: (request) => request,
+  outgoing: (response) => response,
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
+  target: targetOf,
   forwarded: () => undefined,
+  isProxy: () => false,
   setHeader: (response, name, value) => {
     response.setHeader(name, value)
   },

@@ -20,6 +20,7 @@ import { type HeaderStyle, readHeaderStyle } from './headers.ts'
 import { byIp, type KeyFunction } from './key-functions.ts'
 import { type LimitsFunction, readPolicyNames } from './request-limits.ts'
 import type { Handler } from './response.ts'
+import type { ShieldInput } from './shield.ts'
 
 /** Options of every HTTP adapter: those of a limiter, and which requests count, under which key, how they are answered. */
 export interface HttpOptions<Request, Response = never>
@@ -83,6 +84,11 @@ export interface HttpOptions<Request, Response = never>
    * adapter closes it. Default: `'memory:'`.
    */
   readonly storage?: string | object | undefined
+  /**
+   * Protects the server against floods, scans and stuffing, before its limits: options of a shield, or a guard that
+   * several servers share. Default: off.
+   */
+  readonly shield?: ShieldInput<Request> | undefined
 }
 
 /** The options of any framework: what a request is only its adapter knows. */
@@ -176,6 +182,8 @@ const READERS: validate.Readers<ReadOptions> = {
     typeof value === 'string' ? undefined : validate.optionalFunction(value, name),
   onStoreError: validate.optional(readOnError),
   storage: (value) => value as ReadOptions['storage'],
+  // Read where the shield is opened.
+  shield: (value) => value as ReadOptions['shield'],
 }
 /** Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. */
 const OF_LIMITER = LIMITER_OPTIONS.filter((name) => name !== 'shared' && name !== 'onMismatch')

@@ -1,4 +1,4 @@
-import { RateLimitExceeded, type RequestRefused, retryMessage } from '../errors.ts'
+import { RateLimitExceeded, RequestRefused, refusalOf, retryMessage } from '../errors.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { LimiterContext } from './charge.ts'
@@ -7,8 +7,8 @@ import { setHeaders, showsRetryAfter } from './headers.ts'
 import { COLLECTOR, LEGACY_HEADERS, setRetryAfter } from './legacy-headers.ts'
 import { discardBody, mustClose } from './node.ts'
 
-/** Why a request is not served: denied by its limits, or refused without having been counted. */
-export type Refusal = Denial | RequestRefused
+/** Why a request is not served: denied by its limits, refused by the shield, or for another reason. */
+export type Refusal = Denial | ShieldRefusal | RequestRefused
 /** What becomes of a request: `undefined` if it may pass. */
 export type Outcome = Refusal | undefined
 
@@ -75,10 +75,28 @@ export class Denial {
   }
 }
 
+/** A request refused by the shield. Not an Error yet, for the same reason. */
+export class ShieldRefusal {
+  readonly code: 'ABNORMAL_USAGE' | 'REDUCED_CAPACITY'
+  readonly statusCode: number
+  /** Seconds to wait, rounded up. */
+  readonly retryAfter: number
+
+  constructor(code: ShieldRefusal['code'], retryAfter: number) {
+    this.code = code
+    this.statusCode = refusalOf(code)[0]
+    this.retryAfter = retryAfter
+  }
+}
+
 /** The error that stands for a refusal. */
 export function errorOf(refusal: Denial): RateLimitExceeded
 export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused
 export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused {
+  if (refusal instanceof ShieldRefusal) {
+    const { code, retryAfter } = refusal
+    return withoutStack(() => new RequestRefused(code, { retryAfter }))
+  }
   if (!(refusal instanceof Denial)) return refusal
   const { status, message } = refusal.template
   return withoutStack(() => new RateLimitExceeded(refusal.record.decision, message, status))
@@ -95,8 +113,14 @@ export function withoutStack<E extends Error>(make: () => E): E {
   }
 }
 
+const JSON_TYPE = 'application/json; charset=utf-8'
+/** Of bodies by RFC 9457. */
+const PROBLEM_TYPE = 'application/problem+json'
+
 /** Content type of {@link bodyOf}. */
-export const JSON_TYPE = 'application/json; charset=utf-8'
+export function typeOf(refusal: Refusal): string {
+  return refusal instanceof ShieldRefusal ? PROBLEM_TYPE : JSON_TYPE
+}
 
 /**
  * The JSON body of a refusal, as Fastify writes the error. It says nothing about the request or its key.
@@ -111,7 +135,25 @@ export function bodyOf(refusal: Refusal): string {
     if (retryAfter === undefined) return join()
     return bodies.get(retryAfter) ?? bodies.set(retryAfter, join())
   }
+  if (refusal instanceof ShieldRefusal) return SHIELD_BODIES[refusal.code]
   return `${headOf(refusal.statusCode, refusal.code)}${JSON.stringify(refusal.message)}}`
+}
+
+const PROBLEMS = 'https://iana.org/assignments/http-problem-types#'
+
+/** The same for all clients, so that a flood of refusals makes no texts. */
+const SHIELD_BODIES: Readonly<Record<ShieldRefusal['code'], string>> = {
+  ABNORMAL_USAGE: shieldBody('ABNORMAL_USAGE', 'abnormal-usage-detected', 'Too Many Requests'),
+  REDUCED_CAPACITY: shieldBody(
+    'REDUCED_CAPACITY',
+    'temporary-reduced-capacity',
+    'Service Unavailable',
+  ),
+}
+
+function shieldBody(code: ShieldRefusal['code'], type: string, title: string): string {
+  const [status, detail] = refusalOf(code)
+  return JSON.stringify({ type: PROBLEMS + type, title, status, detail })
 }
 
 /** Answers a refusal as JSON. */
@@ -120,7 +162,7 @@ export function sendRefusal(
   response: object,
   refusal: Refusal,
 ): void {
-  adapter.send(response, refusal.statusCode, JSON_TYPE, bodyOf(refusal), isOpen(refusal))
+  adapter.send(response, refusal.statusCode, typeOf(refusal), bodyOf(refusal), isOpen(refusal))
 }
 
 /** Whether nothing can have answered the request since it was denied. */
@@ -145,7 +187,7 @@ function problemOf(denial: Denial): string {
   const { limits, decision } = denial.record
   const name = limits.names[decision.policy]
   return JSON.stringify({
-    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+    type: `${PROBLEMS}quota-exceeded`,
     title: 'Too Many Requests',
     status: denial.statusCode,
     detail: denial.template.message ?? waitMessage(denial),
@@ -220,7 +262,7 @@ export function answer(
   }
   if (!problem) return false
   adapter.setHeader(response, 'cache-control', 'no-store')
-  adapter.send(response, refusal.statusCode, 'application/problem+json', problemOf(refusal), true)
+  adapter.send(response, refusal.statusCode, PROBLEM_TYPE, problemOf(refusal), true)
   return true
 }
 

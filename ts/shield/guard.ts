@@ -3,7 +3,10 @@ import { closedError } from '../errors.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import { type NativeShield, openShield } from '../native/binding.ts'
 import * as validate from '../validate.ts'
+import { inspect, tellOutcome } from './inspect.ts'
 import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
+import { type ProtectedServer, type ProtectOptions, protect } from './protect.ts'
+import { keepSettings, settingsOf } from './settings.ts'
 import type {
   Level,
   Reason,
@@ -14,6 +17,7 @@ import type {
   ShieldState,
   TopSource,
 } from './types.ts'
+import type { RequestVerdict } from './verdict.ts'
 
 /** The bits of the core's reasons, from the lowest on. */
 const REASONS: readonly Reason[] = [
@@ -63,9 +67,10 @@ export class Guard {
   #isClosed = false
 
   /** @throws TypeError or RangeError that names the option, its value and what is accepted */
-  constructor(options: ShieldOptions = {}) {
-    const { mode, native, clock, allow } = resolveShieldOptions(options)
+  constructor(options: ShieldOptions<never> = {}) {
+    const { mode, native, clock, allow, requests } = resolveShieldOptions(options)
     this.mode = mode
+    keepSettings(this, requests)
     this.#isEnforcing = mode === 'enforce'
     this.#clock = clock
     this.#allow = allow
@@ -122,7 +127,7 @@ export class Guard {
   /** For how many milliseconds the source is still blocked, 0 if it is not. Counts nothing. */
   isBlocked(ip: string): number {
     const native = this.#open()
-    if (native === undefined) return 0
+    if (native === undefined || this.#allow?.has(ip)) return 0
     const answer =
       this.#clock === undefined
         ? native.blocked_ms(ip)
@@ -189,9 +194,34 @@ export class Guard {
     return native !== undefined && native.pardon(ip, 0, ...this.#now()) === undefined
   }
 
+  /**
+   * As {@link Guard.decide}, about a request of node:http, Express or Fastify, which is marked as `request.shield`.
+   * Its address is that of its connection, or what option `trust` says. A request that was asked about before,
+   * by an adapter or here, is not counted again.
+   */
+  inspect(request: object): RequestVerdict {
+    return inspect(this, request)
+  }
+
+  /** As {@link Guard.settle}, about such a request. Adapters call it; the first call about a request counts. */
+  outcome(request: object, outcome: ShieldOutcome): void {
+    tellOutcome(this, request, outcome)
+  }
+
+  /**
+   * Refuses connections of blocked sources when a server accepts them, and ends those that are open when their source
+   * is blocked. A proxy's are left alone.
+   *
+   * @returns undoes it
+   */
+  protect(server: ProtectedServer, options: ProtectOptions = {}): () => void {
+    return protect(this, server, options)
+  }
+
   /** Frees the memory. Later calls throw. */
   close(): void {
     this.#isClosed = true
+    settingsOf(this).settings.tarpit.close()
     this.#native?.close()
   }
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import type { Clock } from '../clock.ts'
 import { checkLimit } from '../limit/limit.ts'
@@ -5,6 +6,7 @@ import { readDuration, readLimits } from '../limit/parse.ts'
 import type { openShield } from '../native/binding.ts'
 import { readClock } from '../options.ts'
 import * as validate from '../validate.ts'
+import { REQUEST_READERS, type RequestOptions, type RequestSettings } from './settings.ts'
 import type { ShieldMode } from './types.ts'
 
 /** A rate, such as `'50/second'`. */
@@ -14,7 +16,7 @@ export type Rate = string
 export type Duration = string | number
 
 /** Options of {@link shield}. Each has a default. */
-export interface ShieldOptions {
+export interface ShieldOptions<Request = IncomingMessage> extends RequestOptions<Request> {
   /** `'watch'` reports and refuses no request; `'enforce'` refuses; `'off'` does nothing. Default: `'watch'`. */
   readonly mode?: ShieldMode | undefined
   /**
@@ -63,6 +65,7 @@ export interface ResolvedShieldOptions {
   readonly isAuto: boolean
   readonly allow: AddressRanges | undefined
   readonly clock: Clock | undefined
+  readonly requests: RequestSettings
   readonly native: Omit<Parameters<typeof openShield>[0], 'isAlone'>
 }
 
@@ -97,7 +100,7 @@ interface Prefixes {
   readonly share: number
 }
 
-interface Read {
+interface Read extends RequestSettings {
   readonly mode: ShieldMode
   readonly maxRate: number | 'auto' | undefined
   readonly ceiling: number
@@ -142,6 +145,7 @@ const READERS: validate.Readers<Read> = {
   allow: validate.optional(readRanges),
   sources: (value, name) => validate.integer(value ?? 65_536, name, 64, MAX_SOURCES),
   clock: validate.optional(readClock),
+  ...REQUEST_READERS,
 }
 
 /** Names of the options of a shield. */
@@ -152,7 +156,7 @@ export const SHIELD_OPTIONS: readonly string[] = Object.keys(READERS)
  *
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
-export function resolveShieldOptions(options: ShieldOptions): ResolvedShieldOptions {
+export function resolveShieldOptions(options: ShieldOptions<never>): ResolvedShieldOptions {
   const read = validate.readOptions<Read>(options, READERS)
   const { mode, maxRate, regulars, newcomers, insistence, failures, prefixes } = read
   return {
@@ -160,6 +164,7 @@ export function resolveShieldOptions(options: ShieldOptions): ResolvedShieldOpti
     isAuto: maxRate === 'auto' || (maxRate === undefined && mode === 'watch'),
     allow: read.allow,
     clock: read.clock,
+    requests: read,
     native: {
       sources: read.sources,
       maxRate: typeof maxRate === 'number' ? maxRate : Number.POSITIVE_INFINITY,

@@ -6,12 +6,12 @@ import type {
   HookHandlerDoneFunction,
 } from 'fastify'
 import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
-import { isExplicitTrust } from '../../http/client.ts'
+import { isExplicitTrust, targetOf } from '../../http/client.ts'
 import type { Warnings } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
 import { LIMIT, REMAINING, RESET, RETRY_AFTER } from '../../http/legacy-headers.ts'
 import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
-import { Denial, errorOf, sendRefusal } from '../../http/response.ts'
+import { Denial, errorOf, ShieldRefusal, sendRefusal } from '../../http/response.ts'
 import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
 
@@ -116,7 +116,8 @@ export function handOnRefusals(adapter: HttpAdapter): HandOn<FastifyRequest, Fas
       return
     }
     const hooks = route.onError ?? []
-    if (hooks.length === 0 && refusal instanceof Denial && !isLogging(reply, refusal.statusCode)) {
+    const isLight = refusal instanceof Denial || refusal instanceof ShieldRefusal
+    if (hooks.length === 0 && isLight && !isLogging(reply, refusal.statusCode)) {
       sendRefusal(adapter, reply, refusal)
       return
     }
@@ -204,12 +205,15 @@ export function fastifyAdapter(
   return {
     peer: (request) => peerOf(request.raw),
     incoming: (request) => request.raw,
+    outgoing: (reply) => reply.raw,
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
+    target: (request) => targetOf(request.raw),
     forwarded: (request) => {
       isExplicit ??= isProxyExplicit(app, request, warnings)
       return isExplicit ? request.ips : undefined
     },
+    isProxy: (request, peer) => isExplicit === true && trusts(request, peer),
     setHeader: (reply, name, value) => {
       reply.header(name, value)
     },
@@ -251,12 +255,13 @@ function isProxyExplicit(
   if (request.ips === undefined) return false
   // Since 5.12.1 Fastify silently trusts no proxy where a number of hops is given. Only its options show that.
   const options = hiddenProperty<{ readonly trustProxy?: unknown }>('fastify.options')(app)
-  // Fastify's own getter, asked about a request that comes from this address.
-  const trusts = (address: string): boolean => {
-    const socket = { remoteAddress: address }
-    const raw = { socket, connection: socket, headers: TRIAL } as unknown as IncomingMessage
-    const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })
-    return Array.isArray(chain) && chain.length > 1
-  }
-  return isExplicitTrust(options?.trustProxy, trusts, warnings)
+  return isExplicitTrust(options?.trustProxy, (address) => trusts(request, address), warnings)
+}
+
+/** Whether the setting trusts a peer: by Fastify's own getter, asked about a request that comes from there. */
+function trusts(request: FastifyRequest, address: string): boolean {
+  const socket = { remoteAddress: address }
+  const raw = { socket, connection: socket, headers: TRIAL } as unknown as IncomingMessage
+  const chain: unknown = Reflect.get(Object.getPrototypeOf(request), 'ips', { raw })
+  return Array.isArray(chain) && chain.length > 1
 }

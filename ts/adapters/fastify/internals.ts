@@ -3,7 +3,7 @@ import type { Warnings } from '../../http/events.ts'
 import { burstOf, type Limit, type LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import { withBurst } from '../../options.ts'
-import { boolean } from '../../validate.ts'
+import { boolean, withCode } from '../../validate.ts'
 import type { Options, RouteLimit, RouteLimiters, RouteRateLimitOptions } from './routes.ts'
 
 /** Reads a property that Fastify keeps under a symbol which it does not export. Looks for the symbol once. */
@@ -22,6 +22,16 @@ export function chainOf(object: object): object[] {
   const chain: object[] = []
   for (let at: object | null = object; at !== null; at = Object.getPrototypeOf(at)) chain.push(at)
   return chain
+}
+
+/** Fastify takes what every object inherits for a decorator. */
+export function isPolluted(name: string): boolean {
+  return Object.hasOwn(Object.prototype, name)
+}
+
+export function taken(name: string): TypeError {
+  const message = `another plugin has decorated ${name}, which ratethrottle needs: register only one of the two, or each in its own instance`
+  return withCode(new TypeError(message), 'DECORATOR_TAKEN')
 }
 
 /** The registrations of each instance: two in one instance both apply. */

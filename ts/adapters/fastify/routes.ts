@@ -10,6 +10,7 @@ import {
   withLimits,
 } from '../../http/options.ts'
 import { type LimitsFunction, nextLimiterName } from '../../http/request-limits.ts'
+import { refuseShield } from '../../http/shield.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../limiter.ts'
 import { withCode } from '../../validate.ts'
@@ -218,6 +219,7 @@ export class RouteLimiters {
   }
 
   #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
+    refuseShield(rateLimit)
     return this.#open(withLimits(this.#options, rateLimit, 'limits'), place)
   }
 }

@@ -1,0 +1,245 @@
+import { addressKey } from '../client-ip/ip.ts'
+import { isClosed, RequestRefused } from '../errors.ts'
+import type { HttpAdapter } from '../http/adapter.ts'
+import { type ClientResolver, IN_PROCESS, UNIX } from '../http/client.ts'
+import { type Events, reasonOf, type Warnings } from '../http/events.ts'
+import { type Outcome, ShieldRefusal } from '../http/response.ts'
+import { isThenable, type MaybePromise } from '../limiter.ts'
+import { tellEnd } from './ending.ts'
+import type { Proxies } from './proxies.ts'
+import { type RequestSettings, settingsOf } from './settings.ts'
+import type { ShieldDecision, ShieldMode, ShieldOutcome, ShieldRequest } from './types.ts'
+import { KnownVerdict, type SuspectAnswer } from './verdict.ts'
+
+/** What is asked about requests. */
+export interface Judge {
+  readonly mode: ShieldMode
+  decide(request: ShieldRequest): ShieldDecision
+  settle(request: ShieldRequest, outcome: ShieldOutcome): void
+}
+
+/** Whose requests are asked about. */
+export interface Asker {
+  readonly adapter: HttpAdapter
+  readonly client: ClientResolver
+  readonly warnings: Warnings
+  /** For failures; `undefined` for a guard that is asked by hand. */
+  readonly events: Events | undefined
+}
+
+/** What the guard is told of a request. The path is read only if it is asked for. */
+class Asked implements ShieldRequest {
+  readonly ip: string
+  readonly sensitive: boolean
+  readonly #target: string
+
+  constructor(ip: string, target: string, sensitive: boolean) {
+    this.ip = ip
+    this.sensitive = sensitive
+    this.#target = target
+  }
+
+  get path(): string {
+    const end = this.#target.indexOf('?')
+    return end === -1 ? this.#target : this.#target.slice(0, end)
+  }
+}
+
+interface Shielded {
+  shield?: unknown
+}
+
+/** Asks a guard about the requests of one server: each once, however often it comes past. */
+export class RequestAsker {
+  readonly #guard: Judge
+  readonly #asker: Asker
+  readonly #settings: RequestSettings
+  readonly #proxies: Proxies
+  #isReleased = false
+
+  constructor(guard: Judge, asker: Asker) {
+    this.#guard = guard
+    this.#asker = asker
+    const { settings, proxies } = settingsOf(guard)
+    this.#settings = settings
+    this.#proxies = proxies
+  }
+
+  /**
+   * Decides about a request, and has the guard told how its response ends.
+   *
+   * Never throws: a guard that fails lets requests pass, whose limits stand.
+   *
+   * @returns a promise for an attempt that is held back before it is refused
+   */
+  decide(request: object, response: object): MaybePromise<Outcome> {
+    const { adapter, events } = this.#asker
+    try {
+      const known = this.known(request)
+      const verdict = known ?? this.ask(request)
+      if (verdict === undefined) return this.#withoutAddress(request)
+      if (!verdict.allowed) return this.#refuse(verdict, response)
+      if (known === undefined) {
+        tellEnd(adapter, response, (ending) => this.settle(request, verdict, ending ?? 'dropped'))
+      }
+    } catch (error) {
+      events?.failed(request, error)
+    }
+    return undefined
+  }
+
+  /** What the guard has said about a request, if it was asked. */
+  known(request: object): KnownVerdict | undefined {
+    return KnownVerdict.of(this.#holderOf(request).shield, this.#guard)
+  }
+
+  /** Asks about a request. `undefined` if its client has no address. */
+  ask(request: object): KnownVerdict | undefined {
+    const { client } = this.#asker
+    client.warnOfStrayHeader(request)
+    const asked = this.#asked(request)
+    if (asked === undefined) return undefined
+    const decision = this.#guard.decide(asked)
+    if (decision.level > 0) this.#notePeer(request, asked.ip)
+    const answer = decision.allowed ? 'default' : this.#answerAbout(request, asked.ip, decision)
+    const holder = this.#holderOf(request)
+    const previous = KnownVerdict.newest(holder.shield)
+    const verdict = new KnownVerdict(decision, answer, this.#guard, asked, previous)
+    holder.shield = verdict
+    return verdict
+  }
+
+  #asked(request: object): Asked | undefined {
+    const { adapter, client } = this.#asker
+    const ip = client.client(request)
+    if (ip === undefined || ip === UNIX || ip === IN_PROCESS) return undefined
+    const peer = adapter.peer(request)
+    if (peer !== undefined && peer !== ip) this.#proxies.saw(peer)
+    return new Asked(ip, adapter.target(request), this.#isSensitive(request))
+  }
+
+  /**
+   * Before its source can be blocked, whether a peer that sent a request of its own is a proxy: such as for a check of
+   * its health. Only the framework's own setting may not be known to the guard.
+   */
+  #notePeer(request: object, ip: string): void {
+    const { adapter } = this.#asker
+    if (adapter.peer(request) === ip && adapter.isProxy(request, ip)) this.#proxies.saw(ip)
+  }
+
+  /** How a request ended that was let through. Only the first time counts. */
+  settle(request: object, verdict: KnownVerdict, outcome: ShieldOutcome): void {
+    const asked = verdict.settle()
+    if (asked !== undefined) this.#tell(request, asked, outcome)
+  }
+
+  /** The same about a request that was not asked about. */
+  settleUnasked(request: object, outcome: ShieldOutcome): void {
+    const asked = this.#asked(request)
+    if (asked !== undefined) this.#tell(request, asked, outcome)
+  }
+
+  #tell(request: object, asked: ShieldRequest, outcome: ShieldOutcome): void {
+    try {
+      if (typeof outcome === 'number' && outcome >= 400) this.#notePeer(request, asked.ip)
+      this.#guard.settle(asked, outcome)
+    } catch (error) {
+      // A guard that was closed meanwhile needs to know no more.
+      if (!isClosed(error)) this.#warn(error)
+    }
+  }
+
+  /** The request of node:http, which all frameworks and the program have in common, where there is one. */
+  #holderOf(request: object): Shielded {
+    return this.#asker.adapter.incoming(request) ?? request
+  }
+
+  #isSensitive(request: object): boolean {
+    const { sensitive } = this.#settings
+    if (sensitive === undefined) return false
+    try {
+      const answer = sensitive(request)
+      if (isThenable(answer)) throw lateAnswer('sensitive', answer)
+      return Boolean(answer)
+    } catch (error) {
+      this.#warn(error)
+      return false
+    }
+  }
+
+  #answerAbout(request: object, ip: string, decision: ShieldDecision): SuspectAnswer {
+    const { onSuspect } = this.#settings
+    if (onSuspect === undefined) return 'default'
+    const { level, reasons } = decision
+    try {
+      const answer = onSuspect({ level, reasons, request, source: addressKey(ip) })
+      if (isThenable(answer)) throw lateAnswer('onSuspect', answer)
+      return answer === 'pass' || answer === 'challenge' ? answer : 'default'
+    } catch (error) {
+      this.#warn(error)
+      return 'default'
+    }
+  }
+
+  /** Of a client that has left its address is not known: nobody waits for an answer. */
+  #withoutAddress(request: object): Outcome {
+    const { client, warnings } = this.#asker
+    if (client.client(request) === undefined && this.#guard.mode === 'enforce') {
+      return new RequestRefused('KEY_MISSING')
+    }
+    warnings.warnOnce(
+      'RATETHROTTLE_SHIELD_NO_ADDRESS',
+      'the shield lets requests pass that have no address of a client, as through a Unix-domain socket. Name ' +
+        'the proxy behind it: trust: "unix"',
+    )
+    return undefined
+  }
+
+  #refuse(verdict: KnownVerdict, response: object): MaybePromise<Outcome> {
+    const code = verdict.status === 503 ? 'REDUCED_CAPACITY' : 'ABNORMAL_USAGE'
+    const since = performance.now()
+    const refusal = (): ShieldRefusal => {
+      const leftMs = verdict.retryAfterMs - (performance.now() - since)
+      return new ShieldRefusal(code, Math.max(1, Math.ceil(leftMs / 1000)))
+    }
+    if (verdict.level !== 3 || this.#isReleased) return refusal()
+    return this.#held(response)?.then(refusal) ?? refusal()
+  }
+
+  /** Settles when a held attempt is to be answered, or its client has left. */
+  #held(response: object): Promise<void> | undefined {
+    let end: () => void = () => {}
+    let leave: (() => void) | undefined
+    const held = new Promise<void>((resolve) => {
+      end = resolve
+      leave = this.#settings.tarpit.hold(resolve)
+    })
+    if (leave === undefined) return undefined
+    const stop = this.#asker.adapter.onEnd(response, () => {
+      leave?.()
+      end()
+    })
+    return held.then(stop)
+  }
+
+  /** Answers the attempts that are held back; from now on none is. */
+  release(): void {
+    this.#isReleased = true
+    this.#settings.tarpit.release()
+  }
+
+  #warn(error: unknown): void {
+    this.#asker.warnings.warnOnce(
+      'RATETHROTTLE_SHIELD_FAILED',
+      () =>
+        `a function among the options of the shield failed, or the guard did: ${reasonOf(error)}`,
+    )
+  }
+}
+
+/** The decision is made at once: a promise says nothing yet. */
+function lateAnswer(name: string, answer: PromiseLike<unknown>): TypeError {
+  // It must not end the process.
+  answer.then(undefined, () => {})
+  return new TypeError(`${name} must answer at once, not with a promise`)
+}
