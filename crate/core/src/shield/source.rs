@@ -34,7 +34,9 @@ impl Source {
     fn parse_other(text: &[u8]) -> Self {
         let address = text.split(|&byte| byte == b'%' || byte == b'/').next();
         let address = address.and_then(|bytes| std::str::from_utf8(bytes).ok());
-        if let Some(address) = address.and_then(|text| text.parse::<Ipv6Addr>().ok()) {
+        let address = address.and_then(|text| text.parse::<Ipv6Addr>().ok());
+        // A group is no client: it is a text like another.
+        if let Some(address) = address.filter(|address| !address.is_multicast()) {
             return match address.to_ipv4_mapped() {
                 Some(v4) => Self(V4 | u64::from(u32::from(v4))),
                 None => Self::network(high(address)),
@@ -45,7 +47,7 @@ impl Source {
     }
 
     const fn network(word: u64) -> Self {
-        Self(if word == 0 || word >> 56 == 0xff { ZERO | (word & !KIND) } else { word })
+        Self(if word == 0 { ZERO } else { word })
     }
 
     /// The word. Never 0.
@@ -65,7 +67,7 @@ impl Source {
         match self.0 & KIND {
             V4 => Some(Self(V4 | (self.0 & HALF & mask(u32::from(v4_bits).saturating_add(32))))),
             TEXT | ZERO => None,
-            _ => Some(Self(self.0 & mask(u32::from(v6_bits)))),
+            _ => Some(Self::network(self.0 & mask(u32::from(v6_bits)))),
         }
     }
 
@@ -161,11 +163,21 @@ mod tests {
 
     #[test]
     fn no_address_is_the_word_of_another() {
-        let all =
-            ["1.2.3.4", "::102:304", "ff01::102:304", "ff01:0:102:304::", "ff02::", "ff03::", "::"];
-        let words: Vec<u64> = all.iter().map(|one| Source::parse(one.as_bytes()).word()).collect();
+        let all = [
+            "1.2.3.4",
+            "::102:304",
+            "ff01::102:304",
+            "ff01:0:102:304::",
+            "ff02::",
+            "ff03::",
+            "ff0f::",
+        ];
+        let mut words: Vec<u64> =
+            all.iter().map(|one| Source::parse(one.as_bytes()).word()).collect();
         assert!(words.iter().all(|&word| word != 0));
-        assert_ne!(words[0], words[3]);
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), all.len());
     }
 
     #[test]
@@ -176,5 +188,6 @@ mod tests {
         assert_eq!(prefix("2001:db8:1:2::"), prefix("2001:db8:1:ffff::"));
         assert_ne!(prefix("2001:db8:1:2::"), prefix("2001:db8:2:2::"));
         assert_eq!(Source::parse(b"unix").prefix(24, 48), None);
+        assert_ne!(prefix("0:0:0:1::").word(), 0);
     }
 }
