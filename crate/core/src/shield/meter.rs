@@ -41,6 +41,8 @@ pub(super) enum Field {
     Patient,
     /// First requests of others.
     Fresh,
+    /// Those of sources that were blocked not long ago, or were back too early.
+    Impatient,
     /// Those that no share decides about.
     Other,
     /// Requests refused, also of blocked sources.
@@ -65,15 +67,17 @@ pub(super) enum Field {
     AlarmAt,
     /// When the budget of newcomers under alarm is empty.
     Budget,
+    /// The same for those who were blocked not long ago.
+    Probation,
     /// How often pressure has begun.
     Episodes,
     SeenTotal = 24,
     SeenGranted,
     SeenPatient,
     SeenFresh,
+    SeenImpatient,
     SeenOther,
     SeenTurned,
-    SeenGrants,
     Capacity = 32,
     Excess,
     Offered,
@@ -82,10 +86,12 @@ pub(super) enum Field {
     GrantedRate,
     PatientRate,
     FreshRate,
+    ImpatientRate,
     GrantRate,
     GrantedShare,
     PatientShare,
     FreshShare,
+    ImpatientShare,
     Threshold,
     Sensitive,
     SensitiveFailures,
@@ -178,6 +184,7 @@ impl<'a> Meter<'a> {
         let granted = delta(Field::Granted, Field::SeenGranted);
         let patient = delta(Field::Patient, Field::SeenPatient);
         let fresh = delta(Field::Fresh, Field::SeenFresh);
+        let impatient = delta(Field::Impatient, Field::SeenImpatient);
         let other = delta(Field::Other, Field::SeenOther);
         let turned = delta(Field::Turned, Field::SeenTurned);
         let smooth = |field: Field, rate: f64| {
@@ -187,10 +194,14 @@ impl<'a> Meter<'a> {
         };
         smooth(Field::Offered, total);
         smooth(Field::Admitted, (total - turned).max(0.0));
-        smooth(Field::RegularRate, (total - granted - patient - fresh - other).max(0.0));
+        smooth(
+            Field::RegularRate,
+            (total - granted - patient - fresh - impatient - other).max(0.0),
+        );
         smooth(Field::GrantedRate, granted);
         smooth(Field::PatientRate, patient);
         smooth(Field::FreshRate, fresh);
+        smooth(Field::ImpatientRate, impatient);
         total
     }
 
@@ -238,16 +249,20 @@ impl<'a> Meter<'a> {
         } else {
             grants.number() + (goal - admitted) * seconds * 0.35
         };
-        grants.set_number(rate.clamp(0.0, 2.0 * capacity));
+        let [patient, fresh] = [number(Field::PatientRate), number(Field::FreshRate)];
+        let impatient = number(Field::ImpatientRate);
+        // While all are let in who ask, the rate is not known to be too low.
+        let most = 1.5 * (patient + fresh + impatient) + 0.05 * capacity;
+        let rate = rate.clamp(0.0, most.min(2.0 * capacity));
+        grants.set_number(rate);
         let share =
             |budget: f64, asked: f64| if asked <= budget { 1.0 } else { (budget / asked).max(0.0) };
+        let set = |field, value| self.word(field).set_number(value);
         let regular = number(Field::RegularRate);
-        let left = 0.97 * capacity - regular;
-        self.word(Field::GrantedShare).set_number(share(left, number(Field::GrantedRate)));
-        let patient = number(Field::PatientRate);
-        self.word(Field::PatientShare).set_number(share(rate, patient));
-        self.word(Field::FreshShare)
-            .set_number(share(rate - patient.min(rate), number(Field::FreshRate)));
+        set(Field::GrantedShare, share(0.97 * capacity - regular, number(Field::GrantedRate)));
+        set(Field::PatientShare, share(rate, patient));
+        set(Field::FreshShare, share(rate - patient, fresh));
+        set(Field::ImpatientShare, share(rate - patient - fresh, impatient));
         let threshold = self.word(Field::Threshold);
         if regular > 0.97 * capacity {
             threshold.set_number((threshold.number() * 0.8).clamp(0.05, capacity));

@@ -15,16 +15,21 @@
 
 mod config;
 mod judge;
+mod lot;
 mod meter;
+mod misconduct;
 mod record;
 mod source;
 mod table;
+mod verdict;
+mod waiting;
 mod words;
 
 pub use config::{Blocks, MAX_BLOCKS, MAX_SOURCES, ShieldConfig};
-pub use judge::{Outcome, Verdict, reason};
 pub use source::Source;
+pub use verdict::{Outcome, Verdict, reason};
 
+use crate::atomic::AtomicU64;
 use crate::error::Error;
 use crate::key::Secret;
 use crate::nanos::Nanos;
@@ -35,7 +40,7 @@ use record::{BLOCK, HABIT, Now, PACE, RECENT, TOLD};
 use table::{Table, Worth};
 
 /// Sources for each prefix that is remembered.
-const SOURCES_PER_PREFIX: usize = 8;
+const SOURCES_PER_PREFIX: usize = 16;
 
 /// Sources, prefixes, pressure, blocks: in memory of this process, or of all that map the same file.
 #[derive(Debug)]
@@ -87,9 +92,16 @@ pub struct SourceStatus {
 /// Words of a shield's memory.
 #[must_use]
 pub fn words(config: &ShieldConfig) -> usize {
-    let sources = table::words(config.sources);
-    let prefixes = table::words(config.sources.div_ceil(SOURCES_PER_PREFIX));
-    HEADER.saturating_add(prefixes).saturating_add(sources)
+    parts(config).iter().fold(HEADER, |sum, part| sum.saturating_add(*part))
+}
+
+/// Words of the sources, of the prefixes, and of those who wait.
+fn parts(config: &ShieldConfig) -> [usize; 3] {
+    [
+        table::words(config.sources),
+        table::words(config.sources.div_ceil(SOURCES_PER_PREFIX)),
+        waiting::words(config.sources),
+    ]
 }
 
 impl Shield {
@@ -232,19 +244,26 @@ impl Shield {
         Meter::new(self.memory.get(..HEADER).unwrap_or(&[]), self.is_alone)
     }
 
-    fn tables(&self) -> (&[crate::atomic::AtomicU64], &[crate::atomic::AtomicU64]) {
-        let rest = self.memory.get(HEADER..).unwrap_or(&[]);
-        rest.split_at(table::words(self.config.sources).min(rest.len()))
+    /// The words of one part of the memory.
+    #[inline(always)]
+    fn part(&self, index: usize) -> &[AtomicU64] {
+        let parts = parts(&self.config);
+        let start = parts.iter().take(index).fold(HEADER, |sum, part| sum.saturating_add(*part));
+        let length = parts.get(index).copied().unwrap_or(0);
+        self.memory.get(start..start.saturating_add(length)).unwrap_or(&[])
     }
 
     #[inline(always)]
     fn sources(&self) -> Table<'_> {
-        Table::new(self.tables().0, self.secret, self.is_alone)
+        Table::new(self.part(0), self.secret, self.is_alone)
     }
 
-    #[inline(always)]
     fn prefixes(&self) -> Table<'_> {
-        Table::new(self.tables().1, self.secret, self.is_alone)
+        Table::new(self.part(1), self.secret, self.is_alone)
+    }
+
+    fn waiting(&self) -> waiting::Waiting<'_> {
+        waiting::Waiting::new(self.part(2))
     }
 
     #[inline(always)]

@@ -267,6 +267,12 @@ pub(super) const fn strikes(word: u64) -> u64 {
     (word >> 24) & 0xff
 }
 
+/// How many there are within `within_ms`.
+pub(super) const fn strikes_within(word: u64, now: Now, within_ms: u64, owner: u64) -> u64 {
+    let word = owned(word, owner);
+    if now.since(word >> 32) > within_ms { 0 } else { strikes(word) }
+}
+
 /// Let in under pressure.
 pub(super) const GRANTED: u64 = 1;
 /// How often it was told to wait since it was last let in: three bits.

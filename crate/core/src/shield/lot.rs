@@ -1,0 +1,113 @@
+//! Under pressure: who is let in, of the regulars and of the others.
+
+use super::Shield;
+use super::judge::Request;
+use super::meter::{Field, to_count, to_float};
+use super::record::{self, HABIT, Now, PACE, RECENT, TOLD, Told};
+use super::source::Source;
+use super::table::Record;
+use super::verdict::{NOTHING, Verdict, WATCHED, reason};
+use crate::key::Key;
+
+/// What newcomers are told, doubled each time up to a minute. People press F5 after 4 to 8 seconds: half of them
+/// wait for as long as told.
+const WAIT_MS: u64 = 6_000;
+const LONGEST_WAIT_MS: u64 = 60_000;
+/// What regulars are told.
+const REGULAR_WAIT_MS: u64 = 2_000;
+/// The lots are drawn again after this time.
+const EPOCH_MS: u64 = 300_000;
+
+impl Shield {
+    /// A regular is let in up to three times its habit, and above that while there is room.
+    pub(super) fn judge_regular(&self, request: &Request<'_>) -> Verdict {
+        let Request { record, now, .. } = request;
+        let threshold = self.meter().number(Field::Threshold);
+        let rate = record::recent_rate(record.word(RECENT).get(), *now);
+        let usual = 3.0 * record::habit_rate(record.word(HABIT).get());
+        if rate <= threshold || rate <= usual.max(self.config.newcomer_rate) {
+            return NOTHING;
+        }
+        Verdict::refused(2, reason::LOT | reason::PRESSURE, REGULAR_WAIT_MS)
+    }
+
+    /// Who was let in stays in, at a newcomer's pace.
+    pub(super) fn judge_granted(&self, request: &Request<'_>) -> Verdict {
+        let Request { record, now, key, .. } = *request;
+        let interval = to_count(16_000.0 / self.config.newcomer_rate).max(1);
+        let burst = to_count(self.config.newcomer_burst).max(1);
+        let at = now.ms.saturating_mul(16);
+        let filled =
+            |word, cap| record::fill(record::pace_empty_at(word), at, interval, burst, cap);
+        let (_, ahead) = filled(record.word(PACE).get(), 1);
+        if ahead > 0 {
+            let quarter = (interval / 16).saturating_mul(burst / 4);
+            let wait = (ahead / 16).saturating_add(quarter).max(1_000);
+            return self.turn_away(request, 2, reason::PRESSURE, wait);
+        }
+        let share = self.meter().number(Field::GrantedShare);
+        if share < 1.0 && lot(key, now, GRANTED) >= share {
+            // The service's fault, not the source's: it may come back when it likes.
+            return Verdict::refused(2, reason::LOT | reason::PRESSURE, REGULAR_WAIT_MS);
+        }
+        record.word(PACE).step(|word| (filled(word, 0).0 << 20) | record::requests(word));
+        WATCHED
+    }
+
+    /// One that waited, or is new, or has struck before.
+    pub(super) fn draw(&self, request: &Request<'_>, share: f64) -> Verdict {
+        let Request { record, now, key, told, .. } = *request;
+        if share < 1.0 && lot(key, now, NEWCOMER) >= share {
+            return self.turn_away(request, 3, reason::LOT | reason::PRESSURE, wait_of(told, key));
+        }
+        if request.enforces {
+            self.grant(&record);
+        }
+        WATCHED
+    }
+
+    pub(super) fn grant(&self, record: &Record<'_>) {
+        self.meter().count(Field::Grants);
+        let granted = Told { until_ms: 0, is_granted: true, tries: 0 };
+        record.word(TOLD).set(record::told_word(granted, record.owner));
+    }
+
+    /// A source that has no record and was told nothing: refused, or `None`.
+    pub(super) fn judge_newcomer(&self, source: Source, key: Key, now: Now) -> Option<Verdict> {
+        let meter = self.meter();
+        meter.arrive(self.capacity(), now);
+        let wait = wait_of(Told { until_ms: 0, is_granted: false, tries: 0 }, key);
+        let reasons = if self.is_of_hot_prefix(source, false, now) {
+            meter.count(Field::Other);
+            reason::PREFIX
+        } else {
+            meter.count(Field::Fresh);
+            let share = meter.number(Field::FreshShare);
+            if share >= 1.0 || lot(key, now, NEWCOMER) < share {
+                return None;
+            }
+            reason::LOT | reason::PRESSURE
+        };
+        self.waiting().tell(key, now.ms.saturating_add(wait), now);
+        Some(Verdict::refused(3, reasons, wait))
+    }
+}
+
+/// How long a newcomer is told to wait: longer each time, and not all for the same time.
+pub(super) fn wait_of(told: Told, key: Key) -> u64 {
+    let doubled = WAIT_MS << told.tries.min(4);
+    doubled.saturating_add(key.spread(1 << 10)).min(LONGEST_WAIT_MS)
+}
+
+/// Two draws that have nothing to do with each other.
+const NEWCOMER: u64 = 0xd6e8_feb8_6659_fd93;
+const GRANTED: u64 = 0xa076_1d64_78bd_642f;
+
+/// A number below 1 that is a source's for an epoch.
+#[inline(always)]
+fn lot(key: Key, now: Now, draw: u64) -> f64 {
+    let epoch = now.ms / EPOCH_MS;
+    let mixed = (key.spread(1 << 32) ^ epoch.wrapping_mul(0x9e37_79b9)).wrapping_mul(draw);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(draw);
+    to_float(mixed >> 32) / 4_294_967_296.0
+}

@@ -1,0 +1,169 @@
+//! What is held against a source: strikes, failures, blocks; and the budgets of those that are suspect.
+
+use super::Shield;
+use super::config::Blocks;
+use super::judge::Request;
+use super::meter::{Field, to_count, to_float};
+use super::record::{
+    self, BLOCK, Block, CEILING, FAILURES, HABIT, Now, PACE, RECENT, STRIKES, TOLD, Told,
+};
+use super::source::Source;
+use super::table::{Found, Record};
+use super::verdict::{NOTHING, Outcome, Verdict, reason};
+use super::words::Word;
+use crate::nanos::Nanos;
+
+/// Share of the capacity that those have who were blocked not long ago.
+const PROBATION_SHARE: f64 = 0.05;
+/// Requests at once that a shared budget allows.
+const BUDGET_BURST: u64 = 5;
+/// So much of the named number of paths is enough: it is an estimate.
+const PATHS_TOLERANCE: f64 = 0.9;
+/// How many times a newcomer's pace those of a prefix have who waited.
+const WAITED_SHARE: f64 = 4.0;
+
+impl Shield {
+    /// Tells the source to wait, and counts a strike if it was told before and did not.
+    pub(super) fn turn_away(
+        &self,
+        request: &Request<'_>,
+        level: u8,
+        reasons: u8,
+        wait_ms: u64,
+    ) -> Verdict {
+        let Request { record, now, told, enforces, .. } = *request;
+        let mut verdict = Verdict::refused(level, reasons, wait_ms);
+        if !enforces {
+            return verdict;
+        }
+        let is_early = told.until_ms > now.ms;
+        if is_early {
+            let within = self.config.strikes_within_ms;
+            let next = |word| record::strike(word, now, within, record.owner);
+            let (_, strikes) = record.word(STRIKES).step(next);
+            if record::strikes(strikes) >= self.config.strikes {
+                return self.block_for(
+                    &record,
+                    &self.config.insistence_blocks,
+                    reason::INSISTENT,
+                    now,
+                );
+            }
+            verdict.reasons |= reason::INSISTENT;
+        }
+        let until_ms = told.until_ms.max(now.ms.saturating_add(wait_ms));
+        let tries = if is_early { told.tries } else { told.tries.saturating_add(1) };
+        let next = Told { until_ms, is_granted: told.is_granted, tries };
+        record.word(TOLD).set(record::told_word(next, record.owner));
+        verdict.retry_ms = until_ms.saturating_sub(now.ms);
+        verdict
+    }
+
+    fn block_for(&self, record: &Record<'_>, blocks: &Blocks, reason: u8, now: Now) -> Verdict {
+        let next = |word| {
+            let before = record::block(word, record.owner);
+            let level = if before.is_forgiven(now) { 1 } else { before.level.saturating_add(1) };
+            let given = blocks.iter().filter(|&&ms| ms > 0).count().max(1) as u64;
+            let index = usize::try_from(level.min(given).saturating_sub(1)).unwrap_or(0);
+            let until_ms = now.ms.saturating_add(blocks.get(index).copied().unwrap_or(0));
+            let reason = u64::from(reason.trailing_zeros());
+            let until_ms = until_ms.max(before.until_ms);
+            record::block_word(Block { until_ms, level, reason }, record.owner)
+        };
+        let (_, made) = record.word(BLOCK).step(next);
+        record.word(STRIKES).set(0);
+        record.word(TOLD).set(0);
+        let block = record::block(made, record.owner);
+        Verdict { begins_block: true, ..Verdict::blocked(block, block.left_ms(now)) }
+    }
+
+    /// Whether many new sources of the same network come at once, of which this is one that has no place.
+    pub(super) fn is_of_hot_prefix(&self, source: Source, has_waited: bool, now: Now) -> bool {
+        let config = &self.config;
+        if config.prefix_share >= 1.0 {
+            return false;
+        }
+        let Some(prefix) = source.prefix(config.v4_prefix, config.v6_prefix) else { return false };
+        let found = self.prefixes().find_or_claim(prefix, self.worth(), now);
+        let (Found::Known(record) | Found::New(record, _)) = found else { return false };
+        let (before, recent) = record.word(RECENT).step(|word| record::burst_after(word, now));
+        let rate = record::burst_rate(recent, now);
+        let habit = record::habit_rate(record.word(HABIT).get());
+        let all = self.meter().number(Field::Offered);
+        let is_many = rate > if self.meter().since() != 0 { 2.0 } else { config.ceiling };
+        if is_many && rate > config.prefix_share * all && rate > 8.0 * habit {
+            return !self.has_place(&record, has_waited, now);
+        }
+        let last = record::last_tick(before);
+        record.word(HABIT).step(|word| record::habit_after(word, last, now));
+        false
+    }
+
+    /// Whether the prefix, as one newcomer, may send one more. Those who waited have a budget of their own.
+    fn has_place(&self, prefix: &Record<'_>, has_waited: bool, now: Now) -> bool {
+        let rate = self.config.newcomer_rate;
+        let burst = to_count(self.config.newcomer_burst).max(1);
+        if has_waited {
+            return takes(prefix.word(FAILURES), rate * WAITED_SHARE, burst, now);
+        }
+        takes(prefix.word(CEILING), rate, burst, now)
+    }
+
+    /// Whether newcomers at sensitive routes, together, may try once more while most tries fail.
+    pub(super) fn draws_on_budget(&self, now: Now) -> bool {
+        let meter = self.meter();
+        let rate = (2.0 * meter.number(Field::Successes)).max(1.0);
+        takes(meter.word(Field::Budget), rate, BUDGET_BURST, now)
+    }
+
+    /// Whether there is room for one more of those who were blocked not long ago.
+    pub(super) fn is_on_probation_budget(&self, now: Now) -> bool {
+        let rate = self.capacity() * PROBATION_SHARE;
+        !rate.is_finite()
+            || takes(
+                self.meter().word(Field::Probation),
+                rate,
+                BUDGET_BURST.max(to_count(rate)),
+                now,
+            )
+    }
+
+    /// Takes note of how a request ended. Answers a verdict of level 4 if a block begins with it.
+    pub fn settle(&self, source: Source, outcome: Outcome, at: Nanos) -> Verdict {
+        let now = Now::from_us(at.whole_us());
+        if outcome.is_sensitive {
+            self.meter().sensitive_outcome(outcome.has_failed, now);
+        }
+        if !outcome.has_failed {
+            return NOTHING;
+        }
+        let Some(record) = self.sources().find(source) else { return NOTHING };
+        let requests = record::requests(record.word(PACE).get());
+        let step = |word| record::failures_after(word, now, requests, outcome.path);
+        let (_, word) = record.word(FAILURES).step(step);
+        let failures = record::failures(word, requests);
+        let config = &self.config;
+        let is_scan = failures.paths >= config.failure_paths * PATHS_TOLERANCE;
+        let made = failures.requests.max(failures.count);
+        if failures.count < config.failures
+            || to_float(failures.count) < config.failure_share * to_float(made)
+            || !(is_scan || outcome.is_sensitive)
+            || record::block(record.word(BLOCK).get(), record.owner).left_ms(now) > 0
+        {
+            return NOTHING;
+        }
+        record.word(FAILURES).set(0);
+        let reason = if outcome.is_sensitive { reason::FAILURES } else { reason::SCAN };
+        self.block_for(&record, &config.failure_blocks, reason, now)
+    }
+}
+
+/// Whether a bucket of this rate and burst has room for one more, which then is in it.
+fn takes(word: Word<'_>, rate: f64, burst: u64, now: Now) -> bool {
+    let interval = to_count(1e6 / rate).max(1);
+    let (_, over) = record::fill(word.get(), now.us, interval, burst, 1);
+    if over == 0 {
+        word.step(|word| record::fill(word, now.us, interval, burst, 0).0);
+    }
+    over == 0
+}

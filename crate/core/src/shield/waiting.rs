@@ -1,0 +1,88 @@
+//! Who was told to wait, of those that were never let in: two of them to a word.
+//!
+//! A flood of new sources fills this and not the table of those that are known. An entry is a part of the source's
+//! hash and the time until which it waits, in quarter seconds; sets of sixteen, the oldest goes first.
+
+use super::record::Now;
+use crate::atomic::{AtomicU64, Ordering};
+use crate::key::Key;
+
+const SET_WORDS: usize = 8;
+const ENTRIES: usize = 2 * SET_WORDS;
+/// A time that is longer ago was never: it would seem to lie ahead when the counter has come round.
+const LONGEST: u16 = 16_384;
+
+/// The waiting room.
+#[derive(Clone, Copy)]
+pub(super) struct Waiting<'a>(&'a [AtomicU64]);
+
+/// Words for the sources of a shield.
+pub(super) fn words(sources: usize) -> usize {
+    sources.div_ceil(SET_WORDS).saturating_mul(SET_WORDS)
+}
+
+const fn quarter(ms: u64) -> u16 {
+    ((ms >> 8) & 0xffff) as u16
+}
+
+impl<'a> Waiting<'a> {
+    #[inline(always)]
+    pub(super) const fn new(words: &'a [AtomicU64]) -> Self {
+        Self(words)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of sets")]
+    fn set(&self, key: Key) -> &'a [AtomicU64] {
+        let sets = self.0.len() / SET_WORDS;
+        let [set, _] = key.sets(sets as u64);
+        let start = (set as usize).wrapping_mul(SET_WORDS);
+        self.0.get(start..start.wrapping_add(SET_WORDS)).unwrap_or(&[])
+    }
+
+    /// By how many milliseconds the source returns late; negative if it returns early; `None` if it was told nothing.
+    pub(super) fn find(&self, key: Key, now: Now) -> Option<i64> {
+        let tag = tag(key);
+        let now = quarter(now.ms);
+        let found = self.set(key).iter().find_map(|word| {
+            let word = word.load(Ordering::Acquire);
+            entries(word).into_iter().find(|entry| entry.0 == tag && entry.1 != 0)
+        });
+        let (_, until) = found?;
+        let late = now.wrapping_sub(until).cast_signed();
+        (late.unsigned_abs() < LONGEST).then(|| i64::from(late).saturating_mul(256))
+    }
+
+    /// Remembers that the source was told to wait until then.
+    pub(super) fn tell(&self, key: Key, until_ms: u64, now: Now) {
+        let tag = tag(key);
+        let until = quarter(until_ms).max(1);
+        let at = quarter(now.ms);
+        let set = self.set(key);
+        let age = |(_, until): (u16, u16)| {
+            if until == 0 { u16::MAX } else { at.wrapping_sub(until).wrapping_add(LONGEST) }
+        };
+        let places = (0..ENTRIES).filter_map(|i| {
+            let word = set.get(i / 2)?.load(Ordering::Acquire);
+            let entry = *entries(word).get(i % 2)?;
+            Some((age(entry), i, word))
+        });
+        let Some((_, place, seen)) = places.max_by_key(|(age, ..)| *age) else { return };
+        let Some(word) = set.get(place / 2) else { return };
+        let shift = if place.is_multiple_of(2) { 0 } else { 32 };
+        let entry = (u64::from(tag) << 16) | u64::from(until);
+        let value = (seen & !(0xffff_ffff << shift)) | (entry << shift);
+        // Another thread was faster: one of both is not remembered, and waits again.
+        let _ = word.compare_exchange(seen, value, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "16 of the bits are the tag")]
+fn tag(key: Key) -> u16 {
+    (key.fingerprint() >> 8) as u16
+}
+
+/// Tag and time of both.
+#[expect(clippy::cast_possible_truncation, reason = "taken apart into 16 bits")]
+const fn entries(word: u64) -> [(u16, u16); 2] {
+    [((word >> 16) as u16, word as u16), ((word >> 48) as u16, (word >> 32) as u16)]
+}
