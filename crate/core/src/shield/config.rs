@@ -49,7 +49,35 @@ pub struct ShieldConfig {
     pub prefix_share: f64,
 }
 
+/// A bucket: how long a unit takes to leak, and how many it holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bucket {
+    pub(super) interval: u64,
+    pub(super) burst: u64,
+}
+
+impl Bucket {
+    /// Of so many units a second, in a clock of so many ticks a second.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    pub(super) fn new(per_second: f64, burst: f64, ticks: f64) -> Self {
+        let interval = ((ticks / per_second) as u64).max(1);
+        Self { interval, burst: (burst as u64).max(1) }
+    }
+}
+
+/// A source may send so many seconds' worth of its ceiling at once.
+pub(super) const CEILING_SECONDS: f64 = 2.4;
+
 impl ShieldConfig {
+    /// What one source may send, in microseconds.
+    pub(super) fn ceiling_bucket(&self, per_second: f64) -> Bucket {
+        Bucket::new(per_second, per_second * CEILING_SECONDS, 1e6)
+    }
+
+    /// A newcomer's pace, in sixteenths of a millisecond.
+    pub(super) fn pace_bucket(&self) -> Bucket {
+        Bucket::new(self.newcomer_rate, self.newcomer_burst, 16e3)
+    }
     /// Whether the table can be made and the arithmetic can't fail.
     pub fn check(&self) -> Result<(), Error> {
         let rates = [self.max_rate, self.ceiling, self.newcomer_rate, self.newcomer_burst];

@@ -1,7 +1,8 @@
 //! One request, from top to bottom: who is it, and is it let in?
 
 use super::Shield;
-use super::meter::{Field, to_count};
+use super::config::CEILING_SECONDS;
+use super::meter::{Field, to_count, to_float};
 use super::record::{self, BLOCK, Block, CEILING, HABIT, Now, PACE, RECENT, STRIKES, TOLD, Told};
 use super::source::Source;
 use super::table::{Found, Record};
@@ -20,8 +21,7 @@ const PATIENCE: u64 = 8;
 pub(super) const KEEPS_PLACE_MS: u64 = 20_000;
 /// From so many strikes on it has not.
 const IMPATIENT: u64 = 2;
-/// A source may send so many seconds' worth of its ceiling at once.
-const CEILING_SECONDS: f64 = 2.4;
+
 const HOUR_MS: u64 = 3_600_000;
 
 /// A request on its way through the rules.
@@ -35,6 +35,8 @@ pub(super) struct Request<'a> {
     pub(super) requests: u64,
     pub(super) strikes: u64,
     pub(super) told: Told,
+    /// Since its last request.
+    pub(super) gap_seconds: f64,
     first_tick: u64,
     block: Block,
 }
@@ -156,6 +158,7 @@ impl Shield {
         now: Now,
     ) -> Verdict {
         let meter = self.meter();
+        let last_tick = record::last_tick(record.word(RECENT).get());
         let over = self.note(&record, now);
         let block = record::block(record.word(BLOCK).get(), record.owner);
         let left_ms = block.left_ms(now);
@@ -188,6 +191,7 @@ impl Shield {
             first_tick: record::first_tick(record.word(HABIT).get()),
             told,
             block,
+            gap_seconds: to_float(now.since(last_tick)) / 1_000.0,
         };
         self.judge_closely(&request, over, is_sensitive)
     }
@@ -198,16 +202,17 @@ impl Shield {
         let (recent, _) = record.word(RECENT).step(|word| record::recent_after(word, now));
         let last = record::last_tick(recent);
         let (_, habit) = record.word(HABIT).step(|word| record::habit_after(word, last, now));
-        let (_, pace) =
-            record.word(PACE).step(|w| record::with_request(w, record::pace_empty_at(w)));
-        let mut ceiling = self.config.ceiling;
+        let (_, pace) = record.word(PACE).step(|word| record::pace_after(word, now, self.pace));
+        let mut ceiling = self.ceiling;
         if now.since(record::first_tick(habit)) > HOUR_MS
             && record::requests(pace) >= self.config.regular_requests
         {
-            ceiling = ceiling.max(8.0 * record::habit_rate(habit));
+            let habit = 8.0 * record::habit_rate(habit);
+            if habit > self.config.ceiling {
+                ceiling = self.config.ceiling_bucket(habit);
+            }
         }
-        let interval = to_count(1e6 / ceiling).max(1);
-        let burst = to_count(ceiling * CEILING_SECONDS).max(1);
+        let super::config::Bucket { interval, burst } = ceiling;
         let fill = |word| record::fill(word, now.us, interval, burst, burst);
         let (_, filled) = record.word(CEILING).step(|word| fill(word).0);
         filled.saturating_sub(now.us.saturating_add(interval.saturating_mul(burst)))

@@ -22,7 +22,7 @@ impl Shield {
     /// A regular is let in up to three times its habit, and above that while there is room.
     pub(super) fn judge_regular(&self, request: &Request<'_>) -> Verdict {
         let Request { record, now, .. } = request;
-        let threshold = self.meter().number(Field::Threshold);
+        let threshold = self.meter().number(Field::RegularThreshold);
         let rate = record::recent_rate(record.word(RECENT).get(), *now);
         let usual = 3.0 * record::habit_rate(record.word(HABIT).get());
         if rate <= threshold || rate <= usual.max(self.config.newcomer_rate) {
@@ -34,15 +34,22 @@ impl Shield {
     /// Who was let in stays in, at a newcomer's pace.
     pub(super) fn judge_granted(&self, request: &Request<'_>) -> Verdict {
         let Request { record, now, key, .. } = *request;
-        let interval = to_count(16_000.0 / self.config.newcomer_rate).max(1);
-        let burst = to_count(self.config.newcomer_burst).max(1);
-        let at = now.ms.saturating_mul(16);
-        let filled =
-            |word, cap| record::fill(record::pace_empty_at(word), at, interval, burst, cap);
-        let (_, ahead) = filled(record.word(PACE).get(), 1);
+        let ahead = record::pace_ahead_ms(record.word(PACE).get(), now, self.pace);
         if ahead > 0 {
-            let quarter = (interval / 16).saturating_mul(burst / 4);
-            let wait = (ahead / 16).saturating_add(quarter).max(1_000);
+            let quarter = (self.pace.interval / 16).saturating_mul(self.pace.burst / 4);
+            return self.turn_away(
+                request,
+                2,
+                reason::PRESSURE,
+                ahead.saturating_add(quarter).max(1_000),
+            );
+        }
+        let rate = record::recent_rate(record.word(RECENT).get(), now);
+        let threshold = self.meter().number(Field::Threshold);
+        if rate > threshold {
+            // Then its rate of the last minute has decayed to the threshold.
+            let wait =
+                to_count(60_000.0 * (rate / threshold).ln()).clamp(3_000, LONGEST_WAIT_MS / 2);
             return self.turn_away(request, 2, reason::PRESSURE, wait);
         }
         let share = self.meter().number(Field::GrantedShare);
@@ -50,7 +57,6 @@ impl Shield {
             // The service's fault, not the source's: it may come back when it likes.
             return Verdict::refused(2, reason::LOT | reason::PRESSURE, REGULAR_WAIT_MS);
         }
-        record.word(PACE).step(|word| (filled(word, 0).0 << 20) | record::requests(word));
         WATCHED
     }
 
@@ -58,12 +64,21 @@ impl Shield {
     pub(super) fn draw(&self, request: &Request<'_>, share: f64) -> Verdict {
         let Request { record, now, key, told, .. } = *request;
         if share < 1.0 && lot(key, now, NEWCOMER) >= share {
-            return self.turn_away(request, 3, reason::LOT | reason::PRESSURE, wait_of(told, key));
+            let wait = self.appointment(wait_of(told, key), now);
+            return self.turn_away(request, 3, reason::LOT | reason::PRESSURE, wait);
         }
         if request.enforces {
             self.grant(&record);
         }
         WATCHED
+    }
+
+    /// How long to wait, so that those who come as told fit in: at least `wait_ms`.
+    fn appointment(&self, wait_ms: u64, now: Now) -> u64 {
+        let queued = self.meter().queue(now);
+        let wait = wait_ms.saturating_add(queued).min(LONGEST_WAIT_MS);
+        self.meter().expect(now.ms.saturating_add(wait));
+        wait
     }
 
     pub(super) fn grant(&self, record: &Record<'_>) {
@@ -76,7 +91,8 @@ impl Shield {
     pub(super) fn judge_newcomer(&self, source: Source, key: Key, now: Now) -> Option<Verdict> {
         let meter = self.meter();
         meter.arrive(self.capacity(), now);
-        let wait = wait_of(Told { until_ms: 0, is_granted: false, tries: 0 }, key);
+        let wait =
+            self.appointment(wait_of(Told { until_ms: 0, is_granted: false, tries: 0 }, key), now);
         let reasons = if self.is_of_hot_prefix(source, false, now) {
             meter.count(Field::Other);
             reason::PREFIX
@@ -93,7 +109,7 @@ impl Shield {
     }
 }
 
-/// How long a newcomer is told to wait: longer each time, and not all for the same time.
+/// How long a newcomer is told to wait at least: longer each time, and not all for the same time.
 pub(super) fn wait_of(told: Told, key: Key) -> u64 {
     let doubled = WAIT_MS << told.tries.min(4);
     doubled.saturating_add(key.spread(1 << 10)).min(LONGEST_WAIT_MS)

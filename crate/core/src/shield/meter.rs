@@ -14,7 +14,9 @@ use super::words::Word;
 use crate::atomic::AtomicU64;
 
 /// Words of the header.
-pub(super) const HEADER: usize = 64;
+pub(super) const HEADER: usize = 128;
+/// Where those are counted who are expected, by seconds.
+const EXPECTED: usize = 64;
 
 /// How often the shares are set.
 const TICK_MS: u64 = 250;
@@ -24,6 +26,14 @@ const ONSET_SECONDS: f64 = 0.15;
 const LEAVE: f64 = 0.85;
 const LEAVE_MS: u64 = 2_000;
 const TARGET: f64 = 0.9;
+/// What is kept for newcomers while some of them are refused.
+const RESERVE: f64 = 0.08;
+/// The share of those who come as told, before any could.
+const SHOW_UP: f64 = 0.2;
+/// The longest queue of those who are told to wait.
+const LONGEST_QUEUE_MS: f64 = 54_000.0;
+/// Seconds for which is counted who is expected: a power of two.
+const SECONDS: u64 = 64;
 
 /// A word of the header.
 #[derive(Clone, Copy)]
@@ -69,6 +79,8 @@ pub(super) enum Field {
     Budget,
     /// The same for those who were blocked not long ago.
     Probation,
+    /// The last second whose expected ones were counted.
+    ExpectedUntil,
     /// How often pressure has begun.
     Episodes,
     SeenTotal = 24,
@@ -92,7 +104,16 @@ pub(super) enum Field {
     PatientShare,
     FreshShare,
     ImpatientShare,
+    /// Rate of the last minute above which who was let in is paced.
     Threshold,
+    /// The same for regulars above their habit.
+    RegularThreshold,
+    /// When the last of those who wait is expected, in milliseconds.
+    QueueEnd,
+    /// Share of those who come as told.
+    ShowUp,
+    /// A newcomer's pace, as configured.
+    Pace,
     Sensitive,
     SensitiveFailures,
     Successes,
@@ -143,6 +164,11 @@ impl<'a> Meter<'a> {
         }
     }
 
+    /// Most of a newcomer's pace: people send less.
+    fn least_threshold(&self) -> f64 {
+        self.number(Field::Pace) * 0.8
+    }
+
     /// Whether there is pressure.
     #[inline(always)]
     pub(super) fn since(&self) -> u64 {
@@ -165,6 +191,7 @@ impl<'a> Meter<'a> {
         self.detect(capacity, offered, seconds, now);
         if self.since() != 0 {
             self.steer(capacity, seconds);
+            self.learn_show_up(now);
         }
         let bound = capacity * (ONSET_SECONDS + to_float(TICK_MS) / 1_000.0);
         let bound = if bound.is_finite() { to_count(bound) } else { u64::MAX >> 1 };
@@ -234,7 +261,8 @@ impl<'a> Meter<'a> {
         let left = (TARGET * capacity - before).max(0.0);
         self.word(Field::GrantRate).set_number(left * 0.25);
         self.word(Field::GrantedShare).set_number(1.0);
-        self.word(Field::Threshold).set_number(f64::INFINITY);
+        self.word(Field::Threshold).set_number(4.0);
+        self.word(Field::RegularThreshold).set_number(capacity);
     }
 
     /// Sets the shares.
@@ -259,16 +287,77 @@ impl<'a> Meter<'a> {
             |budget: f64, asked: f64| if asked <= budget { 1.0 } else { (budget / asked).max(0.0) };
         let set = |field, value| self.word(field).set_number(value);
         let regular = number(Field::RegularRate);
-        set(Field::GrantedShare, share(0.97 * capacity - regular, number(Field::GrantedRate)));
+        let granted = number(Field::GrantedRate);
+        set(Field::GrantedShare, share(0.97 * capacity - regular, granted));
         set(Field::PatientShare, share(rate, patient));
         set(Field::FreshShare, share(rate - patient, fresh));
         set(Field::ImpatientShare, share(rate - patient - fresh, impatient));
-        let threshold = self.word(Field::Threshold);
-        if regular > 0.97 * capacity {
-            threshold.set_number((threshold.number() * 0.8).clamp(0.05, capacity));
-        } else if regular < goal {
-            threshold.set_number(threshold.number() * 1.1);
+        let reserve = if rate < patient + fresh { RESERVE * capacity } else { 0.0 };
+        let is_over = granted > goal - regular - reserve;
+        self.move_threshold(Field::Threshold, is_over, seconds, 4.0);
+        self.move_threshold(Field::RegularThreshold, regular > 0.97 * capacity, seconds, capacity);
+    }
+
+    /// Lower while too much is asked for, higher when not.
+    fn move_threshold(&self, field: Field, is_over: bool, seconds: f64, most: f64) {
+        let word = self.word(field);
+        let factor = if is_over { (-0.4 * seconds).exp() } else { (0.15 * seconds).exp() };
+        let least = self.least_threshold();
+        word.set_number((word.number() * factor).clamp(least, most.max(least)));
+    }
+
+    /// How long those who are told to wait would wait for the others, in milliseconds; one more then does.
+    pub(super) fn queue(&self, now: Now) -> u64 {
+        let end = self.word(Field::QueueEnd);
+        let at = to_float(now.ms);
+        let start = end.number().clamp(at, at + LONGEST_QUEUE_MS);
+        let rate = self.number(Field::GrantRate).max(10.0);
+        end.set_number((start + 1_000.0 * self.show_up() / rate).min(at + LONGEST_QUEUE_MS));
+        to_count(start - at)
+    }
+
+    /// Counts one who is expected then.
+    pub(super) fn expect(&self, at_ms: u64) {
+        if let Some(word) = self.expected(at_ms / 1_000) {
+            word.add(1);
         }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below 64")]
+    fn expected(&self, second: u64) -> Option<Word<'a>> {
+        let index = EXPECTED.wrapping_add((second % SECONDS) as usize);
+        self.words.get(index).map(|word| Word::new(word, self.is_alone))
+    }
+
+    fn show_up(&self) -> f64 {
+        let known = self.number(Field::ShowUp);
+        if known > 0.0 { known } else { SHOW_UP }
+    }
+
+    /// Compares those who were expected with those who came, and shortens or prolongs the queue accordingly.
+    fn learn_show_up(&self, now: Now) {
+        let second = now.ms / 1_000;
+        let until = self.word(Field::ExpectedUntil);
+        let from = until.get().max(second.saturating_sub(SECONDS));
+        if second <= from {
+            return;
+        }
+        until.set(second);
+        let mut due = 0_u64;
+        for passed in from..second {
+            due = due.saturating_add(self.expected(passed).map_or(0, |word| word.step(|_| 0).0));
+        }
+        let passed = to_float(second.saturating_sub(from));
+        let came = self.number(Field::PatientRate) * passed;
+        let before = self.show_up();
+        let weight = 2.0 + to_float(due);
+        let smoothing = 0.5_f64.powf(passed.min(8.0)) * 100.0;
+        let after = ((came.min(to_float(due)) + before * smoothing) / (weight - 2.0 + smoothing))
+            .clamp(0.001, 1.0);
+        self.word(Field::ShowUp).set_number(after);
+        let end = self.word(Field::QueueEnd);
+        let at = to_float(now.ms);
+        end.set_number(at + (end.number() - at).max(0.0) * (after / before).min(1.0));
     }
 
     /// Counts the outcome of a sensitive request, and says whether most of them fail.

@@ -15,6 +15,10 @@ use crate::nanos::Nanos;
 
 /// Share of the capacity that those have who were blocked not long ago.
 const PROBATION_SHARE: f64 = 0.05;
+/// With fewer requests a source has no pace yet.
+const FEW_REQUESTS: u64 = 6;
+/// A gap of at most so many usual ones is no slowing down.
+const UNDETERRED: f64 = 1.2;
 /// Requests at once that a shared budget allows.
 const BUDGET_BURST: u64 = 5;
 /// So much of the named number of paths is enough: it is an estimate.
@@ -37,7 +41,7 @@ impl Shield {
             return verdict;
         }
         let is_early = told.until_ms > now.ms;
-        if is_early {
+        if is_early && self.is_undeterred(request) {
             let within = self.config.strikes_within_ms;
             let next = |word| record::strike(word, now, within, record.owner);
             let (_, strikes) = record.word(STRIKES).step(next);
@@ -57,6 +61,17 @@ impl Shield {
         record.word(TOLD).set(record::told_word(next, record.owner));
         verdict.retry_ms = until_ms.saturating_sub(now.ms);
         verdict
+    }
+
+    /// Whether the source goes on at the pace that it had. Behind an address of many people, some of whom are told to
+    /// wait, others still come: but far fewer than before.
+    fn is_undeterred(&self, request: &Request<'_>) -> bool {
+        let Request { record, now, .. } = *request;
+        if request.requests < FEW_REQUESTS {
+            return true;
+        }
+        let rate = record::mean_rate(record.word(RECENT).get(), record.word(HABIT).get(), now);
+        request.gap_seconds * rate <= UNDETERRED
     }
 
     fn block_for(&self, record: &Record<'_>, blocks: &Blocks, reason: u8, now: Now) -> Verdict {

@@ -35,6 +35,7 @@ use crate::key::Secret;
 use crate::nanos::Nanos;
 use crate::shared::Memory;
 use crate::table::Heap;
+use config::Bucket;
 use meter::{Field, HEADER, Meter};
 use record::{BLOCK, HABIT, Now, PACE, RECENT, TOLD};
 use table::{Table, Worth};
@@ -49,6 +50,8 @@ pub struct Shield {
     secret: Secret,
     memory: Memory,
     is_alone: bool,
+    ceiling: Bucket,
+    pace: Bucket,
 }
 
 /// What a shield sees, and what it has done.
@@ -111,7 +114,7 @@ impl Shield {
     pub fn new(config: ShieldConfig, is_alone: bool) -> Result<Self, Error> {
         config.check()?;
         let memory = Heap::zeroed(words(&config))?.into();
-        Ok(Self { config, secret: Secret::random()?, memory, is_alone })
+        Ok(Self::with(config, Secret::random()?, memory, is_alone))
     }
 
     /// A shield over memory that is all zero or was a shield's of the same configuration.
@@ -120,7 +123,15 @@ impl Shield {
         if memory.len() < words(&config) {
             return Err(Error::Memory { bytes: words(&config).saturating_mul(8) });
         }
-        Ok(Self { config, secret, memory, is_alone: false })
+        Ok(Self::with(config, secret, memory, false))
+    }
+
+    fn with(config: ShieldConfig, secret: Secret, memory: Memory, is_alone: bool) -> Self {
+        let ceiling = config.ceiling_bucket(config.ceiling);
+        let pace = config.pace_bucket();
+        let shield = Self { config, secret, memory, is_alone, ceiling, pace };
+        shield.meter().word(Field::Pace).set_number(shield.config.newcomer_rate);
+        shield
     }
 
     /// What it was made from.

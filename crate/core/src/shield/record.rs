@@ -14,6 +14,8 @@
 //! The last three punish, so they name the owner of the slot: a process that writes one late, when the slot is
 //! another source's, punishes no one. A tick is 64 milliseconds.
 
+use super::config::Bucket;
+
 /// Words to a record.
 pub(super) const RECORD: usize = 8;
 pub(super) const CEILING: usize = 0;
@@ -95,6 +97,12 @@ pub(super) fn recent_after(word: u64, now: Now) -> u64 {
 pub(super) fn recent_rate(word: u64, now: Now) -> f64 {
     let elapsed = seconds_between(word & LOW, now.tick);
     f64::from(float(word) * decay(elapsed / RECENT_SECONDS) / RECENT_SECONDS)
+}
+
+/// The same, as if the source had always been there: one of a few seconds has its true rate, too.
+pub(super) fn mean_rate(recent: u64, habit: u64, now: Now) -> f64 {
+    let age = seconds_between(habit & LOW, now.tick).max(1.0);
+    recent_rate(recent, now) / f64::from(1.0 - decay(age / RECENT_SECONDS))
 }
 
 /// The tick of the last request.
@@ -180,10 +188,17 @@ pub(super) const fn with_request(pace: u64, empty_at: u64) -> u64 {
     (empty_at << 20) | count
 }
 
-/// When the pace's bucket is empty, in sixteenths of a millisecond.
+/// One request more in the bucket of the pace, which holds up to two more than its burst.
 #[inline(always)]
-pub(super) const fn pace_empty_at(pace: u64) -> u64 {
-    pace >> 20
+pub(super) const fn pace_after(pace: u64, now: Now, bucket: Bucket) -> u64 {
+    let at = now.ms << 4;
+    with_request(pace, fill(pace >> 20, at, bucket.interval, bucket.burst, 2).0)
+}
+
+/// By how many milliseconds a source is ahead of its pace.
+pub(super) const fn pace_ahead_ms(pace: u64, now: Now, bucket: Bucket) -> u64 {
+    let brim = (now.ms << 4).saturating_add(bucket.interval.saturating_mul(bucket.burst));
+    (pace >> 20).saturating_sub(brim) >> 4
 }
 
 /// Failures of a source in the current window.
