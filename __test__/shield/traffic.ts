@@ -13,6 +13,7 @@ export const START = 5_000_000
 export const SECOND = 1_000
 export const MINUTE = 60_000
 export const HOUR = 3_600_000
+export const DAY = 86_400_000
 
 /** A guard in enforce mode with a clock of its own. */
 export function enforcing(options: ShieldOptions = {}): Enforcing {
