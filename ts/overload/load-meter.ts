@@ -15,6 +15,8 @@ export interface LoadMeterOptions {
   readonly onTick?: ((reading: LoadReading) => void) | undefined
   /** Default: the event loop of this thread. */
   readonly loop?: LoopProbe | undefined
+  /** Whether requests that wait outside of the event loop are no pressure. Default: false. */
+  readonly onlyLoop?: boolean | undefined
 }
 
 const TICK_MS = 250
@@ -33,7 +35,7 @@ export class LoadMeter {
   readonly #loop: LoopProbe
   readonly #isTimed: boolean
   readonly #latencies = new Latencies()
-  #state: LoadState = AT_EASE
+  #state: LoadState
   #started = 0
   #ended = 0
   #inFlight = 0
@@ -46,8 +48,9 @@ export class LoadMeter {
   #timer: NodeJS.Timeout | undefined
   #phase: 'idle' | 'running' | 'closed' = 'idle'
 
-  constructor({ now, onTick, loop }: LoadMeterOptions = {}) {
+  constructor({ now, onTick, loop, onlyLoop = false }: LoadMeterOptions = {}) {
     this.#isTimed = now === undefined
+    this.#state = { ...AT_EASE, onlyLoop }
     this.#now = now ?? (() => performance.now())
     this.#onTick = onTick
     this.#loop = loop ?? (now === undefined ? new EventLoop() : NO_LOOP)
@@ -82,7 +85,7 @@ export class LoadMeter {
   /** Stops measuring. */
   close(): void {
     this.#stop('closed')
-    this.#state = AT_EASE
+    this.#state = { ...AT_EASE, onlyLoop: this.#state.onlyLoop }
   }
 
   #tickIfDue(now: number): void {

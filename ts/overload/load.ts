@@ -40,6 +40,8 @@ export interface LoadReading {
 
 /** All that is kept from one tick to the next. */
 export interface LoadState extends LoadReading {
+  /** Whether only the event loop counts. */
+  readonly onlyLoop: boolean
   /** Since the first request. */
   readonly ageMs: number
   /** How long there has been evidence of overload; heavy overload counts more. */
@@ -67,6 +69,7 @@ export const AT_EASE: LoadState = {
   inFlight: 0,
   latencyMs: 0,
   baselineMs: 0,
+  onlyLoop: false,
   ageMs: 0,
   evidenceMs: 0,
   calmMs: 0,
@@ -207,6 +210,7 @@ function isLate({ utilization, delayMs }: LoadState): boolean {
  */
 function isQueued(state: LoadState): boolean {
   const { latencyMs, baselineMs, startedRate, endedRate, usualRate } = state
+  if (state.onlyLoop) return false
   const isSlower = (factor: number): boolean =>
     baselineMs > 0 && latencyMs >= Math.max(factor * baselineMs, baselineMs + SLOW_BY_MS)
   if (isSlower(SLOW_AND_GROWING) && startedRate > 1.1 * endedRate) return true
@@ -216,6 +220,7 @@ function isQueued(state: LoadState): boolean {
 /** Looks for the capacity while there is pressure. */
 function control(state: LoadState, elapsedMs: number): LoadState {
   const isSlower =
+    !state.onlyLoop &&
     state.latencyMs >= Math.max(2 * state.baselineMs, state.baselineMs + SLOW_BY_MS / 2)
   const isCalm = state.utilization < RELAXED && state.delayMs < PUNCTUAL_MS && !isSlower
   if (isCalm) return grown(state, elapsedMs)
