@@ -20,6 +20,7 @@ export const shelves = [
       'proxies-by-vendor',
       'logins',
       'plans-and-tenants',
+      'overload',
       'cluster-and-redis',
       'when-redis-fails',
       'outbound-throttling',

@@ -94,15 +94,13 @@ describe.each(names)('%s', (framework) => {
     expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(2)
     expect(Number(refused.headers['retry-after'])).toBeLessThanOrEqual(4)
     if (framework !== 'by hand') {
-      const body = JSON.parse(refused.body) as Record<string, unknown>
-      expect(refused.headers['content-type']).toBe('application/json; charset=utf-8')
+      expect(refused.headers['content-type']).toBe('application/problem+json')
       expect(refused.headers['cache-control']).toBe('no-store')
-      expect(body).toEqual({
-        statusCode: 503,
-        code: 'OVER_CAPACITY',
-        error: 'Service Unavailable',
-        message: `Over capacity, retry in ${refused.headers['retry-after']} seconds`,
+      expect(JSON.parse(refused.body)).toEqual({
         type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+        title: 'Service Unavailable',
+        status: 503,
+        detail: 'Capacity is reduced for the time being, retry later',
       })
     }
     for (const go of held) go()

@@ -38,6 +38,7 @@ const PROMISED: Record<string, Subpath> = {
   },
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
+  './overload': { names: ['overload'], prints: '200 503 200' },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
   './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },
