@@ -91,16 +91,29 @@ type ReadOptions = Omit<ResolvedOptions, 'blockForMs' | 'onMismatch'> & {
   readonly onMismatch: OnMismatch | undefined
 }
 
+/** What says who shares a state, of a limiter or a shield. */
+export interface Sharing {
+  readonly name: string | undefined
+  readonly shared: boolean
+  readonly onMismatch: OnMismatch | undefined
+  readonly clock: Clock | undefined
+}
+
+/** Readers of the options that say who shares a state. */
+export const SHARING: validate.Readers<Sharing> = {
+  name: validate.optional((value, name) => validate.text(value, name, 1, MAX_NAME_LENGTH)),
+  shared: (value = false, name) => validate.boolean(value, name),
+  onMismatch: validate.optional((value, name) => validate.oneOf(value, name, ['error', 'private'])),
+  clock: validate.optional(readClock),
+}
+
 /** Each option with its reader: the only list of their names. */
 const READERS: validate.Readers<ReadOptions> = {
   algorithm: (value = 'token-bucket', name) => readAlgorithm(value, name),
   burst: validate.optional((value, name) => validate.integer(value, name, 1, MAX_BURST)),
   blockFor: (value = 0, name) => (value === 0 ? 0 : readDuration(value, name)),
   capacity: validate.optional((value, name) => validate.integer(value, name, 1, MAX_CAPACITY)),
-  name: validate.optional((value, name) => validate.text(value, name, 1, MAX_NAME_LENGTH)),
-  shared: (value = false, name) => validate.boolean(value, name),
-  onMismatch: validate.optional((value, name) => validate.oneOf(value, name, ['error', 'private'])),
-  clock: validate.optional(readClock),
+  ...SHARING,
   maxWaitersPerKey: (value, name) => validate.integer(value ?? 1_000, name, 1, MAX_WAITERS),
   maxWaiters: (value, name) => validate.integer(value ?? 10_000, name, 1, MAX_WAITERS),
 }
@@ -118,13 +131,21 @@ export function resolveOptions(options: RateLimiterOptions): ResolvedOptions {
     onMismatch,
     ...rest
   } = validate.readOptions<ReadOptions>(options, READERS)
-  const { shared, name, clock } = rest
+  return { ...rest, blockForMs, onMismatch: checkSharing({ ...rest, onMismatch }) }
+}
+
+/**
+ * Checks that options that say who shares a state fit together.
+ *
+ * @returns what to do where there is no shared state
+ */
+export function checkSharing({ name, shared, onMismatch, clock }: Sharing): OnMismatch {
   if (shared && name === undefined) throw optionError('shared: true requires name')
   if (shared && clock !== undefined) {
     throw optionError('shared: true excludes clock: processes must have the same time')
   }
   if (!shared && onMismatch !== undefined) throw optionError('onMismatch requires shared: true')
-  return { ...rest, blockForMs, onMismatch: onMismatch ?? 'error' }
+  return onMismatch ?? 'error'
 }
 
 function optionError(message: string): Error {

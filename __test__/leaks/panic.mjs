@@ -8,10 +8,31 @@ const LIMITS = { ...SETTINGS, counts: [100], windowsMs: [60_000] }
 /** Exports that run no code of a limiter: counters of the test build, and the empty call of the benchmarks. */
 const EXEMPT = ['clockReads', 'lostExchanges', 'noop', 'panicNext', 'reportedBytes']
 
+const SHIELD = {
+  sources: 64,
+  maxRate: Number.POSITIVE_INFINITY,
+  ceiling: 50,
+  regularAfterMs: 45_000,
+  regularRequests: 12,
+  newcomerRate: 1,
+  newcomerBurst: 20,
+  strikes: 8,
+  strikesWithinMs: 60_000,
+  insistenceBlocks: [1_000],
+  failures: 15,
+  failureShare: 0.8,
+  failurePaths: 16,
+  failureBlocks: [1_000],
+  v4Prefix: 24,
+  v6Prefix: 48,
+  prefixShare: 0.05,
+}
+
 const EXPORTS = {
   open: [LIMITS],
   openVariable: [SETTINGS],
   openStored: [LIMITS],
+  openShield: [SHIELD],
   policyArgs: [LIMITS, false],
   sharedList: [],
   sharedRemove: ['no such file'],
@@ -32,6 +53,21 @@ const LIMITER = {
   close: [],
 }
 
+const GUARD = {
+  decide: ['192.0.2.1'],
+  settle: ['192.0.2.1', 1],
+  blocked_ms: ['192.0.2.1'],
+  block: ['192.0.2.2', 1],
+  // It was not blocked.
+  pardon: ['192.0.2.3'],
+  capacity: ['', 0],
+  state: ['', 1],
+  top: ['', 1],
+  stats: [],
+  renew: [],
+  close: [],
+}
+
 const STEPS = ['check', 'take', 'pace', 'peek', 'refund', 'reset', 'block']
 const STORED = Object.fromEntries(STEPS.map((name) => [name, [undefined, 1, 1]]))
 
@@ -42,6 +78,7 @@ const reports = [
   ...provokeAll('', binding, EXPORTS),
   ...provokeAll('open().', binding.open(LIMITS), { allow: ['key'], ...LIMITER }),
   ...provokeAll('openVariable().', variable, LIMITER),
+  ...provokeAll('openShield().', binding.openShield(SHIELD), GUARD),
   ...provokeAll('openStored().', binding.openStored(LIMITS), STORED),
 ]
 console.log(JSON.stringify(reports))

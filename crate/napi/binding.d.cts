@@ -28,13 +28,13 @@ export interface OpenOptions {
 }
 
 /**
- * Makes a shield and binds its functions.
+ * Makes a shield, or joins the one of the same name, and binds its functions.
  *
  * `decide` takes an address, flags (1 sensitive, 2 watching) and the time; `settle` an address, an outcome
  * (1 failed, 2 sensitive, and from bit 2 on a hash of the path) and the time. Both answer false if there is
  * something to say, which `small` then holds: level, reasons, refused, by lot, begins a block, milliseconds.
  */
-export declare function openShield(options: ShieldOptions): { decide(ip: string, flags?: number, now?: number): false | undefined, settle(ip: string, outcome: number, now?: number): false | undefined, blocked_ms(ip: string, nothing?: number, now?: number): false | undefined, block(ip: string, ms: number, now?: number): undefined, pardon(ip: string, nothing?: number, now?: number): false | undefined, capacity(nothing: string, perSecond: number, now?: number): undefined, state(nothing: string, countsBlocked: number, now?: number): undefined, top(nothing: string, count: number, now?: number): string, close(): undefined, wide: Float64Array, small: Int32Array }
+export declare function openShield(options: ShieldOptions): { decide(ip: string, flags?: number, now?: number): false | undefined, settle(ip: string, outcome: number, now?: number): false | undefined, blocked_ms(ip: string, nothing?: number, now?: number): false | undefined, block(ip: string, ms: number, now?: number): undefined, pardon(ip: string, nothing?: number, now?: number): false | undefined, capacity(nothing: string, perSecond: number, now?: number): undefined, state(nothing: string, countsBlocked: number, now?: number): undefined, top(nothing: string, count: number, now?: number): string, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }
 
 /**
  * Makes the functions of one configuration. Each takes the record (nothing if there is none), an amount, and
@@ -85,10 +85,26 @@ export declare function sharedList(): Array<SharedEntry>
 /** Removes a file from there, unless processes are attached to it. */
 export declare function sharedRemove(file: string): void
 
-/** A table that processes share. */
+/** How many sources of a shield are in which state. */
+export interface SharedSources {
+  slots: number
+  /** Seen in the last ten minutes, and neither told to wait nor blocked. */
+  known: number
+  /** Told to wait. */
+  told: number
+  blocked: number
+  /** Not seen for longer. */
+  gone: number
+  claimed: number
+}
+
+/** The tables of a limiter, or the sources of a shield, that processes share. */
 export interface SharedTable {
   name: string
-  algorithm: string
+  /** `limiter` or `shield`. */
+  kind: string
+  /** Of a limiter. */
+  algorithm?: string
   blockForMs: number
   capacity: number
   bytes: number
@@ -97,7 +113,10 @@ export interface SharedTable {
   inode: number
   /** Why its times mean nothing here, if they don't. */
   foreign?: string
+  /** Of a limiter. */
   limits: Array<SharedLimit>
+  /** Of a shield. */
+  sources?: SharedSources
   evictions: number
   overflows: number
 }
@@ -138,8 +157,10 @@ export interface ShieldOptions {
   v6Prefix: number
   /** Share of all traffic from which a new prefix is one source. */
   prefixShare: number
-  /** Whether several threads use it. */
-  isAlone: boolean
+  /** Shared by all threads that ask for the same name. */
+  name?: string
+  /** Also by all processes of this user. */
+  shared?: boolean
 }
 
 /** What a limiter with limits per call is made from. */

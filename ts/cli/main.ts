@@ -6,11 +6,11 @@ import { printable } from '../validate.ts'
 
 const USAGE = `Usage: ratethrottle shared list | show <name> | remove <name> | prune
 
-Shows the limiters that processes of this user share on this host.
+Shows the limiters and shields that processes of this user share on this host.
 
-  list            one line for each limiter: its limits, its processes, how full it is
-  show <name>     everything about one limiter
-  remove <name>   deletes a limiter, given its name or the name of its file, unless processes use it
+  list            one line for each: its limits, its processes, how full it is
+  show <name>     everything about one of them
+  remove <name>   deletes one, given its name or the name of its file, unless processes use it
   prune           deletes files that are not to be trusted or of another version, unless processes use them
 
   --json          prints list and show as JSON
@@ -64,7 +64,7 @@ type Table = NonNullable<SharedEntry['table']>
 
 const HEAD = ['name', 'limits', 'processes', 'capacity', 'load', 'denied', 'blocked', 'evictions']
 
-/** One line for each shared limiter. */
+/** One line for each shared limiter or shield. */
 function list(json: boolean): string {
   const entries = sharedList()
   if (json) return toJson(entries.map(described))
@@ -72,14 +72,14 @@ function list(json: boolean): string {
   return columns([HEAD, ...entries.map(row)])
 }
 
-/** Everything about the limiters of a name: with other settings there may be several. */
+/** Everything about the limiters and shields of a name: with other settings there may be several. */
 function show(name: string, json: boolean): string {
   const found = named(name)
   if (json) return toJson(found.map(described))
   return found.map((entry) => columns(lines(entry))).join('\n')
 }
 
-/** Removes the limiters of a name, and says which files were removed. */
+/** Removes the limiters and shields of a name, and says which files were removed. */
 function remove(name: string): string {
   const found = named(name)
   for (const { file } of found) sharedRemove(file)
@@ -110,16 +110,18 @@ function named(name: string): SharedEntry[] {
 
 function row({ file, table, flaw }: SharedEntry): string[] {
   if (table === undefined) return [printable(file), `not to be trusted: ${flaw}`]
-  const sum = (count: (limit: Table['limits'][number]) => number): string =>
-    `${table.limits.reduce((total, limit) => total + count(limit), 0)}`
+  const { sources, limits } = table
+  const sum = (count: (limit: Table['limits'][number]) => number): number =>
+    limits.reduce((total, limit) => total + count(limit), 0)
+  const policy = limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`)
   return [
     printable(table.name),
-    `${table.limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${table.algorithm}`,
+    sources === undefined ? `${policy.join(' ')} ${table.algorithm}` : 'shield',
     `${attachedTo(table.inode).length}`,
     `${table.capacity}`,
     loadOf(table),
-    sum((limit) => limit.denied),
-    sum((limit) => limit.blocked),
+    `${sources?.told ?? sum((limit) => limit.denied)}`,
+    `${sources?.blocked ?? sum((limit) => limit.blocked)}`,
     `${table.evictions}`,
   ]
 }
@@ -133,14 +135,34 @@ function lines({ file, table, flaw }: SharedEntry): string[][] {
     shown,
     ['created', `${new Date(table.madeMs).toISOString()}, generation ${table.generation}`],
     ['processes', pids.length === 0 ? 'none' : pids.join(' ')],
-    ['algorithm', table.algorithm],
-    ['block for', table.blockForMs === 0 ? 'off' : `${table.blockForMs} ms`],
-    ['capacity', `${table.capacity} keys, ${table.bytes} bytes`],
+    ...settingsOf(table),
     ['load', loadOf(table)],
     ['evictions', `${table.evictions}`],
-    ['overflows', `${table.overflows}`],
     ...(table.foreign === undefined ? [] : [['stale', table.foreign]]),
-    ...table.limits.map((limit) => [
+    ...occupancyOf(table),
+  ]
+}
+
+function settingsOf({ sources, capacity, bytes, algorithm, blockForMs }: Table): string[][] {
+  if (sources !== undefined) return [['shield', `of ${capacity} sources, ${bytes} bytes`]]
+  return [
+    ['algorithm', `${algorithm}`],
+    ['block for', blockForMs === 0 ? 'off' : `${blockForMs} ms`],
+    ['capacity', `${capacity} keys, ${bytes} bytes`],
+  ]
+}
+
+function occupancyOf({ sources, limits, overflows }: Table): string[][] {
+  if (sources !== undefined) {
+    const { known, told, blocked, gone, claimed, slots } = sources
+    const states =
+      `${known} known, ${told} told to wait, ${blocked} blocked, ${gone} not seen for ten minutes, ` +
+      `${claimed} being claimed, of ${slots} slots`
+    return [['sources', states]]
+  }
+  return [
+    ['overflows', `${overflows}`],
+    ...limits.map((limit) => [
       `${limit.count} per ${limit.windowMs} ms`,
       (limit.burst === limit.count ? '' : `burst ${limit.burst}, `) +
         `${limit.owing} owing, ${limit.denied} denied, ${limit.blocked} blocked, ` +
@@ -149,9 +171,10 @@ function lines({ file, table, flaw }: SharedEntry): string[][] {
   ]
 }
 
-/** Keys that owe something, of those the table was made for: in the fullest of its limits. */
-function loadOf({ limits, capacity }: Table): string {
+/** Keys that owe something, or sources that are there, of those it was made for: in the fullest of its tables. */
+function loadOf({ limits, sources, capacity }: Table): string {
   const keys = limits.map(({ owing, denied, blocked }) => owing + denied + blocked)
+  if (sources !== undefined) keys.push(sources.known + sources.told + sources.blocked)
   return `${((100 * Math.max(0, ...keys)) / capacity).toFixed(1)} %`
 }
 

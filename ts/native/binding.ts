@@ -101,11 +101,25 @@ const DETACHED = 2
 
 type Watchable = Pick<Native, 'close' | 'renew' | 'stats' | 'wide'>
 
-/** The options of a limiter that say who shares it. */
-type AttachOptions = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
+/** How warnings speak of what is shared. */
+interface Subject {
+  readonly noun: string
+  /** What makes two of one name different. */
+  readonly settings: string
+}
+
+const LIMITER: Subject = {
+  noun: 'limiter',
+  settings: 'limits, algorithm, burst, blockFor or capacity',
+}
+
+/** The options of a limiter or a shield that say who shares it. */
+type AttachOptions = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'> & {
+  readonly subject?: Subject
+}
 
 /**
- * Opens a native limiter. One that processes share is watched until `close` is called or `handleOf` is garbage.
+ * Opens a native limiter or shield. One that processes share is watched until `close` is called or `handleOf` is garbage.
  *
  * @param handleOf what callers hold: they may keep only a limiter's `allow`, and that must keep the watch
  * @param onReattached the native side has forgotten the last key
@@ -114,7 +128,7 @@ type AttachOptions = Pick<ResolvedOptions, 'name' | 'shared' | 'onMismatch'>
 export function openWatched<O extends object, N extends Watchable>(
   open: (options: O & { name?: string; shared?: boolean }) => N,
   options: O,
-  { name, shared, onMismatch }: AttachOptions,
+  { name, shared, onMismatch, subject = LIMITER }: AttachOptions,
   handleOf: (native: N) => object,
   onReattached: () => void,
 ): { readonly native: N; readonly close: () => void } {
@@ -122,7 +136,7 @@ export function openWatched<O extends object, N extends Watchable>(
     const native = open(name === undefined ? options : { ...options, name })
     return { native, close: native.close }
   }
-  const native = openShared((more) => open({ ...options, ...more }), name, onMismatch)
+  const native = openShared((more) => open({ ...options, ...more }), name, onMismatch, subject)
   const endWatch = watch(native, handleOf(native), name, onReattached)
   const close = (): void => {
     native.close()
@@ -135,14 +149,15 @@ function openShared<N extends Watchable>(
   open: (options: { name: string; shared?: boolean }) => N,
   name: string,
   onMismatch: OnMismatch,
+  subject: Subject,
 ): N {
   try {
     const native = open({ name, shared: true })
-    warnOfConflicts(native, name)
+    warnOfConflicts(native, name, subject)
     return native
   } catch (error) {
     if (onMismatch !== 'private' || !hasCode(error) || !isOfSystem(error)) throw error
-    const message = `the limiter ${printable(name)} counts in this process alone: ${error.message}`
+    const message = `the ${subject.noun} ${printable(name)} counts in this process alone: ${error.message}`
     warn('RATETHROTTLE_SHARED_PRIVATE', name, message)
     // The threads of this process still count together.
     return open({ name: `shared ${name}` })
@@ -150,13 +165,13 @@ function openShared<N extends Watchable>(
 }
 
 /** Other settings are another state: while processes with the old ones run, both states admit. */
-function warnOfConflicts(native: Watchable, name: string): void {
+function warnOfConflicts(native: Watchable, name: string, { noun, settings }: Subject): void {
   native.stats()
   const [, , , conflicting = 0] = native.wide
   if (conflicting === 0) return
   const message =
-    `other processes share the limiter ${printable(name)} with other limits, algorithm, burst, blockFor or ` +
-    'capacity; they and this process are counted separately until those processes exit'
+    `other processes share the ${noun} ${printable(name)} with other ${settings}; ` +
+    'they and this process are counted separately until those processes exit'
   warn('RATETHROTTLE_SHARED_SETTINGS', name, message)
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { closedError } from '../errors.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
-import { type NativeShield, openShield } from '../native/binding.ts'
+import { type NativeShield, openShield, openWatched } from '../native/binding.ts'
 import * as validate from '../validate.ts'
 import { inspect, tellOutcome } from './inspect.ts'
 import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
@@ -62,19 +62,25 @@ export class Guard {
   readonly #clock: Clock | undefined
   readonly #allow: ResolvedShieldOptions['allow']
   readonly #isEnforcing: boolean
-  /** Differs from guard to guard, so that no one can choose paths that look like one. */
-  readonly #pathSeed = Math.floor(Math.random() * 2 ** 32)
+  readonly #endNative: () => void = () => {}
+  /** Secret, so that no client can choose paths that look like one. The same for all that share the shield. */
+  #pathSeed = 0
   #isClosed = false
 
   /** @throws TypeError or RangeError that names the option, its value and what is accepted */
   constructor(options: ShieldOptions<never> = {}) {
-    const { mode, native, clock, allow, requests } = resolveShieldOptions(options)
+    const { mode, native, clock, allow, requests, sharing } = resolveShieldOptions(options)
     this.mode = mode
     keepSettings(this, requests)
     this.#isEnforcing = mode === 'enforce'
     this.#clock = clock
     this.#allow = allow
-    if (mode !== 'off') this.#native = openShield({ ...native, isAlone: true })
+    if (mode === 'off') return
+    const attach = { ...sharing, subject: SUBJECT }
+    const opened = openWatched(openShield, native, attach, () => this, this.#readSeed.bind(this))
+    this.#native = opened.native
+    this.#endNative = opened.close
+    this.#readSeed()
   }
 
   /** Decides about a request, and counts it. */
@@ -222,7 +228,13 @@ export class Guard {
   close(): void {
     this.#isClosed = true
     settingsOf(this).settings.tarpit.close()
-    this.#native?.close()
+    this.#endNative()
+  }
+
+  /** The number that hashes of paths begin with: another one after the file that processes share was deleted. */
+  #readSeed(): void {
+    this.#native?.stats()
+    this.#pathSeed = this.#native?.wide[5] ?? 0
   }
 
   #open(): NativeShield | undefined {
@@ -242,6 +254,9 @@ export class Guard {
     return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 27
   }
 }
+
+/** How warnings speak of what is shared. */
+const SUBJECT = { noun: 'shield', settings: 'options' }
 
 const NO_STATE: ShieldState = Object.freeze({
   pressure: false,

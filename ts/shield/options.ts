@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { checkLimit } from '../limit/limit.ts'
 import { readDuration, readLimits } from '../limit/parse.ts'
 import type { openShield } from '../native/binding.ts'
-import { readClock } from '../options.ts'
+import { checkSharing, type OnMismatch, SHARING, type Sharing } from '../options.ts'
 import * as validate from '../validate.ts'
 import { REQUEST_READERS, type RequestOptions, type RequestSettings } from './settings.ts'
 import type { ShieldMode } from './types.ts'
@@ -55,6 +55,18 @@ export interface ShieldOptions<Request = IncomingMessage> extends RequestOptions
   readonly allow?: string | readonly string[] | undefined
   /** Sources that are remembered. Default: 65,536, about 5 MB. */
   readonly sources?: number | undefined
+  /** One shield for all worker_threads of the process that use this name. Default: one that no other guard uses. */
+  readonly name?: string | undefined
+  /**
+   * One shield for all processes of this user on this host that use the same `name` and the same settings: they
+   * see the same sources, blocks and pardons. Takes no `clock`. Default: false.
+   */
+  readonly shared?: boolean | undefined
+  /**
+   * When there is no shared state to be had that can be trusted: fail, or go on in this process alone, with a
+   * warning. Only with `shared`. Default: `'error'`.
+   */
+  readonly onMismatch?: OnMismatch | undefined
   /** Time source for tests. With one, nothing runs on timers. */
   readonly clock?: Clock | undefined
 }
@@ -66,7 +78,8 @@ export interface ResolvedShieldOptions {
   readonly allow: AddressRanges | undefined
   readonly clock: Clock | undefined
   readonly requests: RequestSettings
-  readonly native: Omit<Parameters<typeof openShield>[0], 'isAlone'>
+  readonly sharing: Pick<Sharing, 'name' | 'shared'> & { readonly onMismatch: OnMismatch }
+  readonly native: Omit<Parameters<typeof openShield>[0], 'name' | 'shared'>
 }
 
 /** The longest list of blocks. */
@@ -100,7 +113,7 @@ interface Prefixes {
   readonly share: number
 }
 
-interface Read extends RequestSettings {
+interface Read extends RequestSettings, Sharing {
   readonly mode: ShieldMode
   readonly maxRate: number | 'auto' | undefined
   readonly ceiling: number
@@ -111,7 +124,6 @@ interface Read extends RequestSettings {
   readonly prefixes: Prefixes
   readonly allow: AddressRanges | undefined
   readonly sources: number
-  readonly clock: Clock | undefined
 }
 
 const READERS: validate.Readers<Read> = {
@@ -144,7 +156,7 @@ const READERS: validate.Readers<Read> = {
   }),
   allow: validate.optional(readRanges),
   sources: (value, name) => validate.integer(value ?? 65_536, name, 64, MAX_SOURCES),
-  clock: validate.optional(readClock),
+  ...SHARING,
   ...REQUEST_READERS,
 }
 
@@ -165,6 +177,7 @@ export function resolveShieldOptions(options: ShieldOptions<never>): ResolvedShi
     allow: read.allow,
     clock: read.clock,
     requests: read,
+    sharing: { name: read.name, shared: read.shared, onMismatch: checkSharing(read) },
     native: {
       sources: read.sources,
       maxRate: typeof maxRate === 'number' ? maxRate : Number.POSITIVE_INFINITY,

@@ -1,8 +1,9 @@
 //! What a limiter is made from, checked once.
 
-use crate::algorithm::{AlgorithmKind, AnyAlgorithm};
+use crate::algorithm::{Algorithm, AlgorithmKind, AnyAlgorithm};
 use crate::error::Error;
 use crate::limit::Limit;
+use crate::table::Layout;
 
 /// The most limits of one limiter.
 pub const MAX_LIMITS: usize = 16;
@@ -32,6 +33,15 @@ impl LimiterConfig {
             return Err(Error::Capacity(self.capacity as u64));
         }
         self.limits.iter().map(|&limit| Ok((limit, arithmetic(self.algorithm, limit)?))).collect()
+    }
+
+    /// The same, and the layout of each limit's table.
+    pub(crate) fn tables(&self) -> Result<Vec<(Limit, AnyAlgorithm, Layout)>, Error> {
+        let tables = self.algorithms()?.into_iter().map(|(limit, algorithm)| {
+            let layout = Layout::for_keys(self.capacity, algorithm.ring_words());
+            (limit, algorithm, layout)
+        });
+        Ok(tables.collect())
     }
 
     /// The index of the limit with the shortest window.

@@ -1,6 +1,6 @@
 //! The limiter below [`Limiter`](crate::Limiter): keys are hashed beforehand and the clock is passed in.
 
-use crate::algorithm::{Algorithm, AlgorithmKind, AnyAlgorithm};
+use crate::algorithm::{AlgorithmKind, AnyAlgorithm};
 use crate::clock::Clock;
 use crate::config::LimiterConfig;
 use crate::decision::{Decision, LimitStatus, Reading};
@@ -8,9 +8,8 @@ use crate::error::Error;
 use crate::key::{Encoding, Key, Secret};
 use crate::limit::Limit;
 use crate::limit_set::LimitSet;
-use crate::shared::{AttachRequest, Mapping, Memory, Platform, Segment, SystemPlatform};
+use crate::shared::{AttachRequest, Attachment, Memory, Platform, SystemPlatform};
 use crate::table::{Heap, Layout, Table};
-use std::sync::Arc;
 
 /// One or several limits on the same keys, one table each.
 #[derive(Debug)]
@@ -18,15 +17,7 @@ pub struct RawLimiter {
     config: LimiterConfig,
     secret: Secret,
     tables: Vec<(Limit, Table<Memory>)>,
-    attachment: Option<Attachment>,
-}
-
-/// The file that a limiter shares with other processes.
-#[derive(Debug)]
-struct Attachment {
-    mapping: Arc<Mapping>,
-    generation: u64,
-    conflicting: usize,
+    attachment: Attachment,
 }
 
 impl RawLimiter {
@@ -45,15 +36,15 @@ impl RawLimiter {
         config: LimiterConfig,
         finish: impl Fn(Table<Memory>) -> Table<Memory>,
     ) -> Result<Self, Error> {
-        let make = |(limit, algorithm): (Limit, AnyAlgorithm)| {
-            let layout = Layout::for_keys(config.capacity, algorithm.ring_words());
+        let make = |(limit, algorithm, layout): (Limit, AnyAlgorithm, Layout)| {
             let heap = Heap::zeroed(layout.words())?;
             let bytes = layout.words().saturating_mul(size_of::<u64>());
             let table = Table::new(heap.into(), layout, algorithm, limit);
             Ok((limit, finish(table.ok_or(Error::Memory { bytes })?)))
         };
-        let tables = config.algorithms()?.into_iter().map(make).collect::<Result<_, Error>>()?;
-        Ok(Self { secret: Secret::random()?, tables, config, attachment: None })
+        let tables = config.tables()?.into_iter().map(make).collect::<Result<_, Error>>()?;
+        let attachment = Attachment::default();
+        Ok(Self { secret: Secret::random()?, tables, config, attachment })
     }
 
     /// The limiter that all processes of this user share under this name.
@@ -66,38 +57,34 @@ impl RawLimiter {
 
     /// The limiter that is shared at this place.
     pub fn attach(platform: &impl Platform, request: &AttachRequest) -> Result<Self, Error> {
-        let Segment { mapping, secret, generation, conflicting } = platform.attach(request)?;
-        let too_short = || Error::Memory { bytes: request.bytes() };
-        let algorithms = request.config.algorithms()?;
-        let mut tables = Vec::with_capacity(algorithms.len());
-        for ((&(limit, layout), (_, algorithm)), start) in
-            request.tables.iter().zip(algorithms).zip(request.starts())
-        {
-            let memory = Memory::mapped(Arc::clone(&mapping), start, layout.words());
-            let memory = memory.ok_or_else(too_short)?;
-            let table = Table::new(memory, layout, algorithm, limit).ok_or_else(too_short)?;
-            tables.push((limit, table));
-        }
-        let attachment = Some(Attachment { mapping, generation, conflicting });
-        Ok(Self { config: request.config.clone(), secret, tables, attachment })
+        let config = request.purpose.limiter().ok_or(Error::Limits(0))?.clone();
+        let segment = platform.attach(request)?;
+        let parts = config.tables()?.into_iter().zip(segment.memories(request)?);
+        let tables = parts.map(|((limit, algorithm, layout), memory)| {
+            let table = Table::new(memory, layout, algorithm, limit);
+            Ok((limit, table.ok_or_else(|| Error::Memory { bytes: request.bytes() })?))
+        });
+        let tables = tables.collect::<Result<_, Error>>()?;
+        let secret = segment.secret;
+        Ok(Self { config, secret, tables, attachment: Attachment(Some(segment)) })
     }
 
     /// Whether other processes would attach to the same file now; always true in memory.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.attachment.as_ref().is_none_or(|attachment| attachment.mapping.is_current())
+        self.attachment.is_current()
     }
 
     /// How many shared tables of the same name are in use with another configuration.
     #[must_use]
     pub fn conflicting(&self) -> usize {
-        self.attachment.as_ref().map_or(0, |attachment| attachment.conflicting)
+        self.attachment.conflicting()
     }
 
     /// How many shared files of this name and configuration there were before, if known.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.attachment.as_ref().map_or(0, |attachment| attachment.generation)
+        self.attachment.generation()
     }
 
     /// What the limiter was made from.

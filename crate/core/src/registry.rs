@@ -1,8 +1,9 @@
-//! Named limiters: one state for all threads of the process that ask for the same name.
+//! Named limiters and shields: one state for all threads of the process that ask for the same name.
 
 use crate::config::LimiterConfig;
 use crate::error::Error;
 use crate::raw_limiter::RawLimiter;
+use crate::shield::{Shield, ShieldConfig};
 use crate::variable::{VariableConfig, VariableLimiter};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -34,6 +35,18 @@ impl Named for VariableLimiter {
     type Config = VariableConfig;
 
     fn config(&self) -> &VariableConfig {
+        Self::config(self)
+    }
+
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+}
+
+impl Named for Shield {
+    type Config = ShieldConfig;
+
+    fn config(&self) -> &ShieldConfig {
         Self::config(self)
     }
 

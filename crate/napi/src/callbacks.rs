@@ -128,7 +128,7 @@ fn stats(call: &Call<'_>) -> Admission {
     Ok(None)
 }
 
-fn renew(call: &Call<'_>) -> Admission {
+pub(crate) fn renew<L: registry::Registered>(call: &Call<'_, L>) -> Admission {
     let attachment = call.handle.renew().ok_or(CallError::Closed)?;
     call.handle.write_attachment(attachment);
     Ok(None)

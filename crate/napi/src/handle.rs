@@ -2,7 +2,7 @@
 
 use crate::details::{DETAILS, Details};
 use crate::external_memory::{ExternalMemory, MemoryUse, Remeasure};
-use crate::registry::reattach;
+use crate::registry::{Registered, reattach};
 use ratethrottle_core::{
     Decision, FixedTime, Key, LimitStatus, MonotonicAdapter, NEVER, Nanos, OwnedMonotonic,
     RawLimiter,
@@ -171,7 +171,7 @@ impl<L: MemoryUse> Remeasure for Handle<L> {
     }
 }
 
-impl Handle {
+impl<L: Registered> Handle<L> {
     /// Attaches to the new file if the one that processes share has been removed.
     pub(crate) fn renew(&self) -> Option<Attachment> {
         let limiter = self.limiter.borrow().clone()?;

@@ -8,7 +8,7 @@
 
 use crate::throw::report;
 use napi_derive::napi;
-use ratethrottle_core::shared::{Contents, Entry, Platform, SystemPlatform, TableInfo};
+use ratethrottle_core::shared::{Contents, Entry, Platform, Purpose, SystemPlatform, TableInfo};
 use ratethrottle_core::table::Occupancy;
 use ratethrottle_core::{Clock, Limit, Monotonic};
 
@@ -27,11 +27,28 @@ pub struct SharedLimit {
     pub claimed: f64,
 }
 
-/// A table that processes share.
+/// How many sources of a shield are in which state.
+#[napi(object)]
+pub struct SharedSources {
+    pub slots: f64,
+    /// Seen in the last ten minutes, and neither told to wait nor blocked.
+    pub known: f64,
+    /// Told to wait.
+    pub told: f64,
+    pub blocked: f64,
+    /// Not seen for longer.
+    pub gone: f64,
+    pub claimed: f64,
+}
+
+/// The tables of a limiter, or the sources of a shield, that processes share.
 #[napi(object)]
 pub struct SharedTable {
     pub name: String,
-    pub algorithm: String,
+    /// `limiter` or `shield`.
+    pub kind: String,
+    /// Of a limiter.
+    pub algorithm: Option<String>,
     pub block_for_ms: f64,
     pub capacity: f64,
     pub bytes: f64,
@@ -40,7 +57,10 @@ pub struct SharedTable {
     pub inode: f64,
     /// Why its times mean nothing here, if they don't.
     pub foreign: Option<String>,
+    /// Of a limiter.
     pub limits: Vec<SharedLimit>,
+    /// Of a shield.
+    pub sources: Option<SharedSources>,
     pub evictions: f64,
     pub overflows: f64,
 }
@@ -79,20 +99,50 @@ fn entry(Entry { file, contents }: Entry) -> SharedEntry {
 }
 
 fn table(info: TableInfo) -> SharedTable {
-    let pairs = info.config.limits.iter().zip(&info.tables);
-    SharedTable {
-        limits: pairs.map(|(limit, occupancy)| shared_limit(*limit, occupancy)).collect(),
+    let common = SharedTable {
         name: info.name,
-        algorithm: info.config.algorithm.name().to_owned(),
-        block_for_ms: info.config.block_for_ms as f64,
-        capacity: info.config.capacity as f64,
+        kind: "limiter".to_owned(),
+        algorithm: None,
+        block_for_ms: 0.0,
+        capacity: 0.0,
         bytes: info.bytes as f64,
         generation: info.generation as f64,
         made_ms: info.made_ms as f64,
         inode: info.inode as f64,
         foreign: info.foreign,
+        limits: Vec::new(),
+        sources: None,
         evictions: info.evictions as f64,
         overflows: info.overflows as f64,
+    };
+    match info.purpose {
+        Purpose::Limiter(config) | Purpose::Varying(config) => {
+            let pairs = config.limits.iter().zip(&info.tables);
+            SharedTable {
+                algorithm: Some(config.algorithm.name().to_owned()),
+                block_for_ms: config.block_for_ms as f64,
+                capacity: config.capacity as f64,
+                limits: pairs.map(|(limit, occupancy)| shared_limit(*limit, occupancy)).collect(),
+                ..common
+            }
+        }
+        Purpose::Shield(config) => SharedTable {
+            kind: "shield".to_owned(),
+            capacity: config.sources as f64,
+            sources: info.tables.first().map(shared_sources),
+            ..common
+        },
+    }
+}
+
+const fn shared_sources(occupancy: &Occupancy) -> SharedSources {
+    SharedSources {
+        slots: occupancy.slots as f64,
+        known: occupancy.owing as f64,
+        told: occupancy.denied as f64,
+        blocked: occupancy.blocked as f64,
+        gone: occupancy.expired as f64,
+        claimed: occupancy.claimed as f64,
     }
 }
 

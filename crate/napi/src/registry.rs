@@ -1,13 +1,14 @@
-//! Named limiters of this process, and those that it shares with other processes.
+//! Named limiters and shields of this process, and those that it shares with other processes.
 //!
 //! Never torn down: threads come and go, the process owns the registries.
 
+use ratethrottle_core::shield::{Shield, ShieldConfig};
 use ratethrottle_core::{
     Error, LimiterConfig, Named, RawLimiter, Registry, VariableConfig, VariableLimiter,
 };
 use std::sync::Arc;
 
-/// A kind of limiter that can have a name.
+/// A kind of limiter that can have a name, or a shield.
 pub(crate) trait Registered: Named + Sized + 'static {
     /// By name, in this process.
     const OWN: &'static Registry<Self>;
@@ -30,6 +31,8 @@ static OWN: Registry = Registry::new();
 static SHARED: Registry = Registry::new();
 static OWN_VARIABLE: Registry<VariableLimiter> = Registry::new();
 static SHARED_VARIABLE: Registry<VariableLimiter> = Registry::new();
+static OWN_SHIELDS: Registry<Shield> = Registry::new();
+static SHARED_SHIELDS: Registry<Shield> = Registry::new();
 
 impl Registered for RawLimiter {
     const OWN: &'static Registry<Self> = &OWN;
@@ -82,6 +85,35 @@ impl Registered for VariableLimiter {
 
     fn counts(&self) -> [u64; 4] {
         [self.evictions(), self.overflows(), self.bytes(), self.conflicting() as u64]
+    }
+}
+
+impl Registered for Shield {
+    const OWN: &'static Registry<Self> = &OWN_SHIELDS;
+    const SHARED: &'static Registry<Self> = &SHARED_SHIELDS;
+
+    fn in_memory(config: ShieldConfig) -> Result<Self, Error> {
+        Self::new(config, false)
+    }
+
+    fn unnamed(config: ShieldConfig) -> Result<Self, Error> {
+        Self::new(config, true)
+    }
+
+    fn in_file(name: &str, config: ShieldConfig, generation: u64) -> Result<Self, Error> {
+        Self::shared(name, &config, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+
+    fn config_copy(&self) -> ShieldConfig {
+        self.config().clone()
+    }
+
+    fn counts(&self) -> [u64; 4] {
+        [self.evictions(), 0, self.bytes(), self.conflicting() as u64]
     }
 }
 

@@ -3,12 +3,13 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::Call;
-use crate::callbacks::{Admission, Answer, blocked, close, exports};
+use crate::callbacks::{Admission, Answer, blocked, close, exports, renew};
 use crate::details::Details;
 use crate::external_memory::{MemoryUse, measure_others};
 use crate::handle::{Handle, number};
 use crate::key::{KeyError, read_utf8};
 use crate::open::{bound, whole};
+use crate::registry;
 use crate::throw::{CallError, refused, report};
 use crate::values::double;
 use napi::bindgen_prelude::{Env, Object};
@@ -22,7 +23,6 @@ use std::fmt::Write;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// What a shield is made from. The TypeScript layer has checked and filled in everything.
 #[napi(object)]
@@ -61,28 +61,33 @@ pub struct ShieldOptions {
     pub v6_prefix: f64,
     /// Share of all traffic from which a new prefix is one source.
     pub prefix_share: f64,
-    /// Whether several threads use it.
-    pub is_alone: bool,
+    /// Shared by all threads that ask for the same name.
+    pub name: Option<String>,
+    /// Also by all processes of this user.
+    pub shared: Option<bool>,
 }
 
-/// Makes a shield and binds its functions.
+/// Makes a shield, or joins the one of the same name, and binds its functions.
 ///
 /// `decide` takes an address, flags (1 sensitive, 2 watching) and the time; `settle` an address, an outcome
 /// (1 failed, 2 sensitive, and from bit 2 on a hash of the path) and the time. Both answer false if there is
 /// something to say, which `small` then holds: level, reasons, refused, by lot, begins a block, milliseconds.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ decide(ip: string, flags?: number, now?: number): false | undefined, settle(ip: string, outcome: number, now?: number): false | undefined, blocked_ms(ip: string, nothing?: number, now?: number): false | undefined, block(ip: string, ms: number, now?: number): undefined, pardon(ip: string, nothing?: number, now?: number): false | undefined, capacity(nothing: string, perSecond: number, now?: number): undefined, state(nothing: string, countsBlocked: number, now?: number): undefined, top(nothing: string, count: number, now?: number): string, close(): undefined, wide: Float64Array, small: Int32Array }"
+    ts_return_type = "{ decide(ip: string, flags?: number, now?: number): false | undefined, settle(ip: string, outcome: number, now?: number): false | undefined, blocked_ms(ip: string, nothing?: number, now?: number): false | undefined, block(ip: string, ms: number, now?: number): undefined, pardon(ip: string, nothing?: number, now?: number): false | undefined, capacity(nothing: string, perSecond: number, now?: number): undefined, state(nothing: string, countsBlocked: number, now?: number): undefined, top(nothing: string, count: number, now?: number): string, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
 )]
 pub fn open_shield(
     env: Env,
     options: ShieldOptions,
 ) -> Result<Object<'static>, napi::Error<&'static str>> {
     crate::failpoints::panic_if_armed();
-    let shield = Arc::new(Shield::new(config(&options), options.is_alone).map_err(report)?);
+    let is_shared = options.shared == Some(true);
+    let shield = registry::open::<Shield>(options.name.as_deref(), is_shared, config(&options));
+    let shield = shield.map_err(report)?;
+    let shared = options.name.filter(|_| is_shared);
     let make = || {
         let (details, arrays) = Details::new(env.raw())?;
-        let handle = Rc::new(Handle::new(shield, None, details));
+        let handle = Rc::new(Handle::new(shield, shared, details));
         measure_others(&handle);
         bound(env, FUNCTIONS, &handle, arrays)
     };
@@ -252,6 +257,16 @@ fn capacity(call: &This<'_>) -> Admission {
     Ok(None)
 }
 
+/// The numbers of `stats`, and behind them the seed for hashes of paths.
+fn stats(call: &This<'_>) -> Admission {
+    let counts = call.handle.with(|shield| {
+        let [evictions, overflows, bytes, conflicting, generation] = registry::stats(shield);
+        [evictions, overflows, bytes, conflicting, generation, shield.seed()]
+    });
+    call.handle.write_counts(counts.ok_or(CallError::Closed)?);
+    Ok(None)
+}
+
 fn state(call: &This<'_>) -> Admission {
     let (state, _) = run(call, |shield, _, counts_blocked, at| {
         shield.tick(at);
@@ -303,4 +318,6 @@ impl Answer for Text {
     }
 }
 
-exports!(Shield: decide, settle, blocked_ms, block, pardon, capacity, state, top, close);
+exports!(
+    Shield: decide, settle, blocked_ms, block, pardon, capacity, state, top, stats, renew, close
+);

@@ -3,19 +3,17 @@
 //!
 //! ```text
 //! magic | byte order | layout | header bytes | file bytes | checksum | uid | boot id 2
-//! | time namespace | secret 2 | made at | generation | varying | name bytes | config 52 | name
+//! | time namespace | secret 2 | made at | generation | kind | name bytes | settings 52 | name
 //! ```
 
-use crate::algorithm::AlgorithmKind;
-use crate::config::{LimiterConfig, MAX_LIMITS};
+use super::purpose::{Purpose, SETTINGS};
 use crate::key::Secret;
-use crate::limit::Limit;
 use crate::siphash::hash;
 
 /// Bytes before the first table.
 pub const HEADER_BYTES: usize = 4096;
 /// The layout of header and tables, and the protocol on them. Goes up with any change to one of them.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 /// The longest name, in UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 
@@ -25,10 +23,8 @@ const MAGIC: u64 = u64::from_be_bytes(*b"ratethro");
 const ORDER: u64 = 0x0102_0304_0506_0708;
 const NAME_START: usize = 72;
 const CHECKSUM: usize = 5;
-const CONFIG: usize = 16;
-/// Algorithm, block, capacity, number of limits, and three words for each limit.
-const CONFIG_WORDS: usize = 4 + 3 * MAX_LIMITS;
-const FIELDS: usize = CONFIG + CONFIG_WORDS;
+const START: usize = 16;
+const FIELDS: usize = START + SETTINGS;
 
 /// What a shared file says about itself.
 #[derive(Clone, Debug)]
@@ -47,32 +43,30 @@ pub struct FileHeader {
     pub secret: Secret,
     /// When it was made, in milliseconds of the wall clock. Only for people.
     pub made_ms: u64,
-    /// How many files of this name and configuration there were before, as far as its maker knew.
+    /// How many files of this name and purpose there were before, as far as its maker knew.
     pub generation: u64,
-    /// Whether the limits in it vary from call to call: then its state words have another format.
-    pub varying: bool,
-    /// The limiter's name.
+    /// The name of the limiter or the shield.
     pub name: String,
-    /// What the limiter was made from.
-    pub config: LimiterConfig,
+    /// What is in it, and what that was made from.
+    pub purpose: Purpose,
 }
 
 /// Why some bytes are no header.
 pub(super) type InvalidReason = &'static str;
 
 impl FileHeader {
-    /// The page. `None` for a name that is too long or a configuration that no limiter can have.
+    /// The page. `None` for a name that is too long or a configuration that nothing can have.
     #[must_use]
     pub fn page(&self) -> Option<Vec<u8>> {
         let mut words = vec![0; HEADER_BYTES / WORD];
         let [boot_high, boot_low] = self.boot;
         let [k0, k1] = self.secret.words();
-        let varying = u64::from(self.varying);
+        let kind = self.purpose.kind();
         let fields = [
             [MAGIC, ORDER, self.layout, HEADER_BYTES as u64, self.bytes, 0, self.uid, boot_high],
-            [boot_low, self.time_namespace, k0, k1, self.made_ms, self.generation, varying, 0],
+            [boot_low, self.time_namespace, k0, k1, self.made_ms, self.generation, kind, 0],
         ];
-        let fields = fields.as_flattened().iter().copied().chain(write_config(&self.config)?);
+        let fields = fields.as_flattened().iter().copied().chain(self.purpose.settings()?);
         for (word, value) in words.iter_mut().zip(fields) {
             *word = value;
         }
@@ -89,9 +83,10 @@ impl FileHeader {
         let words: Vec<u64> = chunks.iter().copied().map(u64::from_ne_bytes).collect();
         let fields: &[u64; FIELDS] = words.first_chunk().ok_or(SHORT)?;
         let &[_, _, layout, _, bytes, _, uid, boot_high, boot_low, rest @ ..] = fields;
-        let &[time_namespace, k0, k1, made_ms, generation, varying, ..] = &rest;
+        let &[time_namespace, k0, k1, made_ms, generation, kind, ..] = &rest;
         check_format(fields, checksum(&words))?;
-        let config = words.get(CONFIG..FIELDS).and_then(read_config);
+        let settings = words.get(START..FIELDS).and_then(|words| words.first_chunk());
+        let purpose = settings.and_then(|settings| Purpose::read(kind, settings));
         Ok(Self {
             layout,
             bytes,
@@ -101,9 +96,8 @@ impl FileHeader {
             secret: Secret::known(k0, k1),
             made_ms,
             generation,
-            varying: varying != 0,
             name: read_name(&words).ok_or("its name is damaged")?,
-            config: config.ok_or("its configuration is damaged")?,
+            purpose: purpose.ok_or("its configuration is damaged")?,
         })
     }
 }
@@ -126,65 +120,26 @@ fn check_format(fields: &[u64; FIELDS], expected: u64) -> Result<(), InvalidReas
     Ok(())
 }
 
-/// The name of the file: of layout, limiter and configuration, so that different ones never meet in a file.
-pub(super) fn file_name(
-    layout: u64,
-    name: &str,
-    config: &LimiterConfig,
-    varying: bool,
-) -> Option<String> {
-    let words = write_config(config)?;
-    let config: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let [of_config, _] = hash(MAGIC, if varying { 3 } else { 2 }, &config);
-    Some(format!("{}{of_config:016x}", file_prefix(layout, name)))
+/// The name of the file: of layout, name, kind and settings, so that different ones never meet in a file.
+pub(super) fn file_name(layout: u64, name: &str, purpose: &Purpose) -> Option<String> {
+    let words = purpose.settings()?;
+    let settings: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let [of_settings, _] = hash(MAGIC, purpose.kind().wrapping_add(2), &settings);
+    Some(format!("{}{of_settings:016x}", file_prefix(layout, name)))
 }
 
-/// What the files of one name have in common, whatever their configuration.
+/// What the files of one name have in common, whatever is in them.
 pub(super) fn file_prefix(layout: u64, name: &str) -> String {
     let [of_name, _] = hash(MAGIC, 1, name.as_bytes());
     format!("v{layout}-{of_name:016x}-")
 }
 
-/// `None` for a configuration that no limiter can have.
-fn write_config(config: &LimiterConfig) -> Option<[u64; CONFIG_WORDS]> {
-    let limits = config.limits.iter();
-    let limits = limits.flat_map(|limit| [limit.count(), limit.window_ms(), limit.burst()]);
-    let algorithm = config.algorithm.index() as u64;
-    let count = config.limits.len() as u64;
-    let fields = [algorithm, config.block_for_ms, config.capacity as u64, count];
-    let mut words = [0; CONFIG_WORDS];
-    if config.limits.len() > MAX_LIMITS {
-        return None;
-    }
-    for (word, value) in words.iter_mut().zip(fields.into_iter().chain(limits)) {
-        *word = value;
-    }
-    Some(words)
-}
-
-/// `None` unless a configuration was written there.
-fn read_config(words: &[u64]) -> Option<LimiterConfig> {
-    let (&[algorithm, block_for_ms, capacity, count], limits) = words.split_first_chunk()?;
-    let count = usize::try_from(count).ok().filter(|count| (1..=MAX_LIMITS).contains(count))?;
-    let (limits, _) = limits.as_chunks();
-    let limits = limits.get(..count)?.iter().map(|&[count, window, burst]| {
-        Limit::new(count, window).and_then(|limit| limit.with_burst(burst)).ok()
-    });
-    let config = LimiterConfig {
-        limits: limits.collect::<Option<_>>()?,
-        algorithm: AlgorithmKind::at(usize::try_from(algorithm).ok()?)?,
-        block_for_ms,
-        capacity: usize::try_from(capacity).ok()?,
-    };
-    config.algorithms().is_ok().then_some(config)
-}
-
-/// The length takes the last word before the configuration; the text stands behind it.
+/// The length takes the last word before the settings; the text stands behind it.
 fn put_name(words: &mut [u64], name: &str) -> Option<()> {
     if name.len() > MAX_NAME_BYTES {
         return None;
     }
-    *words.get_mut(CONFIG - 1)? = name.len() as u64;
+    *words.get_mut(START - 1)? = name.len() as u64;
     for (word, bytes) in words.get_mut(NAME_START..)?.iter_mut().zip(name.as_bytes().chunks(WORD)) {
         let mut padded = [0; WORD];
         padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
@@ -194,7 +149,7 @@ fn put_name(words: &mut [u64], name: &str) -> Option<()> {
 }
 
 fn read_name(words: &[u64]) -> Option<String> {
-    let length = usize::try_from(*words.get(CONFIG - 1)?).ok()?;
+    let length = usize::try_from(*words.get(START - 1)?).ok()?;
     let words = words.get(NAME_START..)?.iter().take(MAX_NAME_BYTES / WORD);
     let bytes: Vec<u8> = words.flat_map(|word| word.to_ne_bytes()).collect();
     String::from_utf8(bytes.get(..length)?.to_vec()).ok()

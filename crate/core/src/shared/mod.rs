@@ -1,9 +1,9 @@
-//! Memory that processes share: the same table, over a file that all processes of a user map.
+//! Memory that processes share: the same tables, over a file that all processes of a user map.
 //!
 //! ```text
-//! attach(name, config):
+//! attach(name, purpose):
 //!     the user's own directory (0700)?             else it is an error
-//!     open the file of this name and config        never through a link, never waiting
+//!     open the file of this name and purpose       never through a link, never waiting
 //!       there  -> a plain file of ours, 0600, one name, of the right size?      else an error
 //!                 join its lock; still there? else start over
 //!                 read the header once: ours, whole, of this boot and clock?    else an error
@@ -30,6 +30,7 @@ mod memory;
     expect(dead_code, reason = "only a platform with shared tables uses all of it")
 )]
 mod platform;
+mod purpose;
 
 #[cfg(all(target_os = "linux", feature = "shared"))]
 mod linux;
@@ -40,6 +41,8 @@ pub use header::{FileHeader, HEADER_BYTES, LAYOUT_VERSION, MAX_NAME_BYTES};
 #[cfg(all(target_os = "linux", feature = "shared"))]
 pub use linux::{Directory, Directory as SystemPlatform, Host, Mapping};
 pub use memory::Memory;
+pub(crate) use platform::Attachment;
 pub use platform::{AttachRequest, Contents, Entry, Platform, Segment, TableInfo};
+pub use purpose::Purpose;
 #[cfg(not(all(target_os = "linux", feature = "shared")))]
 pub use unsupported::{Mapping, Unsupported as SystemPlatform};

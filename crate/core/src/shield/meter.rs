@@ -203,9 +203,9 @@ impl<'a> Meter<'a> {
         let delta = |now: Field, seen: Field| {
             let sum = self.get(now);
             let before = self.word(seen);
-            let made = sum.saturating_sub(before.get());
-            before.set(sum);
-            to_float(made) / seconds
+            // A stopped process that goes on late does not set it back.
+            let (seen, _) = before.step(|seen| seen.max(sum));
+            to_float(sum.saturating_sub(seen)) / seconds
         };
         let total = delta(Field::Total, Field::SeenTotal);
         let granted = delta(Field::Granted, Field::SeenGranted);

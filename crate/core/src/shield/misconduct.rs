@@ -85,7 +85,7 @@ impl Shield {
             let until_ms = until_ms.max(before.until_ms);
             record::block_word(Block { until_ms, level, reason }, record.owner)
         };
-        let (_, made) = record.word(BLOCK).step(next);
+        let (_, made) = record.step_own(BLOCK, next);
         record.word(STRIKES).set(0);
         record.word(TOLD).set(0);
         let block = record::block(made, record.owner);

@@ -13,6 +13,8 @@
 //!     failures on many paths, or at logins      blocked
 //! ```
 
+mod attach;
+mod blocks;
 mod config;
 mod judge;
 mod lot;
@@ -33,11 +35,11 @@ use crate::atomic::AtomicU64;
 use crate::error::Error;
 use crate::key::Secret;
 use crate::nanos::Nanos;
-use crate::shared::Memory;
+use crate::shared::{Attachment, Memory};
 use crate::table::Heap;
 use config::Bucket;
 use meter::{Field, HEADER, Meter};
-use record::{BLOCK, HABIT, Now, PACE, RECENT, TOLD};
+use record::{HABIT, Now, PACE, RECENT};
 use table::{Table, Worth};
 
 /// Sources for each prefix that is remembered.
@@ -52,6 +54,7 @@ pub struct Shield {
     is_alone: bool,
     ceiling: Bucket,
     pace: Bucket,
+    attachment: Attachment,
 }
 
 /// What a shield sees, and what it has done.
@@ -129,7 +132,8 @@ impl Shield {
     fn with(config: ShieldConfig, secret: Secret, memory: Memory, is_alone: bool) -> Self {
         let ceiling = config.ceiling_bucket(config.ceiling);
         let pace = config.pace_bucket();
-        let shield = Self { config, secret, memory, is_alone, ceiling, pace };
+        let attachment = Attachment::default();
+        let shield = Self { config, secret, memory, is_alone, ceiling, pace, attachment };
         shield.meter().word(Field::Pace).set_number(shield.config.newcomer_rate);
         shield
     }
@@ -151,39 +155,6 @@ impl Shield {
         self.meter().word(Field::Capacity).set_number(per_second);
     }
 
-    /// Blocks a source for this long. `false` if there is no room for it.
-    pub fn block(&self, source: Source, ms: u64, at: Nanos) -> bool {
-        let now = Now::from_us(at.whole_us());
-        let record = match self.sources().find_or_claim(source, self.worth(), now) {
-            table::Found::Known(record) | table::Found::New(record, _) => record,
-            table::Found::Untracked => return false,
-        };
-        let block = record::Block { until_ms: now.ms.saturating_add(ms), level: 1, reason: 0xf };
-        record.word(BLOCK).set(record::block_word(block, record.owner));
-        true
-    }
-
-    /// Ends a source's block, and forgets its strikes, its failures and what it was told. Whether it was blocked.
-    pub fn pardon(&self, source: Source, at: Nanos) -> bool {
-        let now = Now::from_us(at.whole_us());
-        let Some(record) = self.sources().find(source) else { return false };
-        let (block, _) = record.word(BLOCK).step(|_| 0);
-        record.word(record::STRIKES).set(0);
-        record.word(record::FAILURES).set(0);
-        record.word(record::CEILING).set(0);
-        let granted = record::Told { until_ms: 0, is_granted: true, tries: 0 };
-        record.word(TOLD).set(record::told_word(granted, record.owner));
-        record::block(block, record.owner).left_ms(now) > 0
-    }
-
-    /// How long a source is still blocked, 0 if it is not. Counts nothing.
-    #[must_use]
-    pub fn blocked_ms(&self, source: Source, at: Nanos) -> u64 {
-        let now = Now::from_us(at.whole_us());
-        let Some(record) = self.sources().find(source) else { return 0 };
-        record::block(record.word(BLOCK).get(), record.owner).left_ms(now)
-    }
-
     /// What it sees now. Looks at every slot if it is to count those that are blocked.
     #[must_use]
     pub fn state(&self, counts_blocked: bool, at: Nanos) -> ShieldState {
@@ -191,9 +162,7 @@ impl Shield {
         let meter = self.meter();
         let pressure = meter.since() != 0;
         let get = |field| meter.get(field);
-        let blocked = self.sources().all().filter(|(_, record)| {
-            record::block(record.word(BLOCK).get(), record.owner).left_ms(now) > 0
-        });
+        let blocked = self.sources().all().filter(|(_, record)| record.block().left_ms(now) > 0);
         let blocked = if counts_blocked { blocked.count() } else { 0 };
         let asked = get(Field::Total).saturating_add(get(Field::Blocked));
         ShieldState {
@@ -225,7 +194,7 @@ impl Shield {
             if is_full && all.last().is_none_or(|last| last.per_minute >= rate) {
                 continue;
             }
-            let blocked_ms = record::block(record.word(BLOCK).get(), record.owner).left_ms(now);
+            let blocked_ms = record.block().left_ms(now);
             let is_regular = self.is_regular(&record, now);
             let level = if blocked_ms > 0 { 4 } else { 0 };
             let place = all.partition_point(|other| other.per_minute >= rate);

@@ -5,6 +5,7 @@
 
 use super::record::Now;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::failpoints;
 use crate::key::Key;
 
 const SET_WORDS: usize = 8;
@@ -73,6 +74,7 @@ impl<'a> Waiting<'a> {
         let value = (seen & !(0xffff_ffff << shift)) | (entry << shift);
         // Another thread was faster: one of both is not remembered, and waits again.
         let _ = word.compare_exchange(seen, value, Ordering::AcqRel, Ordering::Acquire);
+        failpoints::after_step();
     }
 }
 

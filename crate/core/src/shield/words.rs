@@ -1,6 +1,7 @@
 //! Words that threads and processes share, each valid at every instant.
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::failpoints;
 
 /// A word, and whether this thread alone uses it: then it takes no locked instruction.
 #[derive(Clone, Copy)]
@@ -23,6 +24,7 @@ impl<'a> Word<'a> {
     #[inline(always)]
     pub(super) fn set(self, value: u64) {
         self.word.store(value, Ordering::Release);
+        failpoints::after_step();
     }
 
     /// Adds to a count, and returns the sum.
@@ -33,7 +35,9 @@ impl<'a> Word<'a> {
             self.set(sum);
             return sum;
         }
-        self.word.fetch_add(n, Ordering::AcqRel).wrapping_add(n)
+        let sum = self.word.fetch_add(n, Ordering::AcqRel).wrapping_add(n);
+        failpoints::after_step();
+        sum
     }
 
     /// Steps from the value that is there to the next one, and returns both.
@@ -50,7 +54,10 @@ impl<'a> Word<'a> {
             }
             match self.word.compare_exchange_weak(seen, value, Ordering::AcqRel, Ordering::Acquire)
             {
-                Ok(_) => return (seen, value),
+                Ok(_) => {
+                    failpoints::after_step();
+                    return (seen, value);
+                }
                 Err(now) => seen = now,
             }
         }
@@ -59,7 +66,9 @@ impl<'a> Word<'a> {
     /// Whether this thread was the one that exchanged `seen` for `value`.
     #[inline]
     pub(super) fn exchange(self, seen: u64, value: u64) -> bool {
-        self.word.compare_exchange(seen, value, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        let outcome = self.word.compare_exchange(seen, value, Ordering::AcqRel, Ordering::Acquire);
+        failpoints::after_step();
+        outcome.is_ok()
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use crate::config::LimiterConfig;
 use crate::error::Error;
 use crate::limit::Limit;
 use crate::nanos::Nanos;
-use crate::shared::{AttachRequest, HEADER_BYTES, Memory, Platform, Segment, SystemPlatform};
+use crate::shared::{AttachRequest, Memory, Platform, Segment, SystemPlatform};
 use crate::table::{Heap, Layout, Table};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -116,17 +116,16 @@ impl VariableTable {
         let table_name = name.map(|name| id.name(name, config));
         let request =
             AttachRequest::varying(table_name.as_deref().unwrap_or("memory"), &table_config)?;
-        let layout = request.tables.first().map(|(_, layout)| *layout).ok_or(Error::Limits(0))?;
+        let layout = table_config.tables()?.first().map(|(.., layout)| *layout);
+        let layout = layout.ok_or(Error::Limits(0))?;
         let used_ms = AtomicU64::new(0);
         if name.is_none() {
             let memory = Heap::zeroed(layout.words())?.into();
             return Ok(Self { id, memory, layout, used_ms, segment: None });
         }
-        let segment = SystemPlatform::open_default()?.attach(&request.after(generation))?;
-        let start = HEADER_BYTES.checked_div(size_of::<u64>()).unwrap_or(0);
-        let memory = Memory::mapped(Arc::clone(&segment.mapping), start, layout.words());
-        let bytes = layout.words().saturating_mul(size_of::<u64>());
-        let memory = memory.ok_or(Error::Memory { bytes })?;
+        let request = request.after(generation);
+        let segment = SystemPlatform::open_default()?.attach(&request)?;
+        let memory = segment.memories(&request)?.pop().ok_or(Error::Limits(0))?;
         Ok(Self { id, memory, layout, used_ms, segment: Some(segment) })
     }
 

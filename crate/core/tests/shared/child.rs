@@ -41,6 +41,11 @@ impl Job {
         open(&PathBuf::from(&self.0[1]), &config).unwrap()
     }
 
+    #[cfg(feature = "probe")]
+    pub(crate) fn role(&self) -> &str {
+        &self.0[0]
+    }
+
     pub(crate) fn directory(&self) -> PathBuf {
         PathBuf::from(&self.0[1])
     }
@@ -90,6 +95,8 @@ fn enter() {
         "stopping" => crate::stopping::job(&job),
         #[cfg(feature = "probe")]
         "chain" => crate::chain::job(&job),
+        #[cfg(feature = "probe")]
+        "shield_dying" | "shield_stopping" => crate::shield::stopped::job(&job),
         role => panic!("{role}"),
     }
     std::process::exit(0);

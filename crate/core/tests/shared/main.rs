@@ -21,6 +21,7 @@ mod exact;
 mod hostile;
 mod lifetime;
 mod log;
+mod shield;
 #[cfg(feature = "probe")]
 mod stopping;
 mod storm;

@@ -28,12 +28,12 @@ enum Found {
 }
 
 impl Directory {
-    /// The memory of this name and configuration: what other processes use already, or else new.
+    /// The memory of this name and purpose: what other processes use already, or else new.
     pub(super) fn join_or_create(&self, request: &AttachRequest) -> Result<Segment, Error> {
-        let AttachRequest { name, config, varying, .. } = request;
+        let AttachRequest { name, purpose, .. } = request;
         let too_long =
             || self.path_of("").error(SharedErrorKind::Failed, "no header holds these limits");
-        let name = file_name(self.host.layout, name, config, *varying).ok_or_else(too_long)?;
+        let name = file_name(self.host.layout, name, purpose).ok_or_else(too_long)?;
         let mut last = None;
         for _ in 0..TRIES {
             let found = match self.join(request, &name)? {
@@ -147,9 +147,8 @@ impl Directory {
             secret: Secret::random()?,
             made_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             generation,
-            varying: request.varying,
             name: request.name.clone(),
-            config: request.config.clone(),
+            purpose: request.purpose.clone(),
         })
     }
 
@@ -196,8 +195,7 @@ fn check_header(
         let (theirs, ours) = (header.layout, host.layout);
         return mismatch(&format!("its layout is version {theirs}, and ours {ours}"));
     }
-    let is_same = header.config == request.config && header.varying == request.varying;
-    if header.name != request.name || !is_same {
+    if header.name != request.name || header.purpose != request.purpose {
         return mismatch("it is for another name or other settings");
     }
     if header.uid != u64::from(host.uid) || header.bytes != request.bytes() as u64 {

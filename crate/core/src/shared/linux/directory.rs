@@ -115,7 +115,7 @@ impl Directory {
         }
     }
 
-    /// How many other files of this name are in use, with another configuration. With `clean`, those that
+    /// How many other files of this name are in use, for another purpose. With `clean`, those that
     /// no process uses are removed: a deployment with a new configuration leaves them behind.
     pub(super) fn conflicting(&self, request: &AttachRequest, own: &str, clean: bool) -> usize {
         let prefix = file_prefix(self.host.layout, &request.name);

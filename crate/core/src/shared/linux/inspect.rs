@@ -3,12 +3,14 @@
 use super::Directory;
 use super::file::{FilePath, check, is_whole, open, read_at, read_header};
 use crate::algorithm::{Algorithm, Varying};
-use crate::atomic::AtomicU64;
+use crate::atomic::Ordering;
 use crate::error::{Error, SharedErrorKind};
+use crate::key::Secret;
 use crate::nanos::Nanos;
 use crate::shared::header::FileHeader;
-use crate::shared::{AttachRequest, Contents, Entry, TableInfo};
-use crate::table::Table;
+use crate::shared::{AttachRequest, Contents, Entry, Purpose, TableInfo};
+use crate::shield::{Shield, ShieldConfig};
+use crate::table::{Heap, Table};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::OFlags;
 
@@ -36,15 +38,32 @@ impl Directory {
             let reason = format!("its layout is version {}", header.layout);
             return Err(path.error(SharedErrorKind::Mismatch, reason));
         }
-        let make = if header.varying { AttachRequest::varying } else { AttachRequest::new };
-        let request = make(&header.name, &header.config)?;
+        let request = AttachRequest::with(&header.name, header.purpose.clone())?;
         if header.bytes != request.bytes() as u64 || !is_whole(&file, path) {
             let (length, expected) = (stat.st_size, request.bytes());
             return Err(path.untrusted(format!("it is {length} bytes long, not {expected}")));
         }
         let foreign = self.foreign(&header);
+        let secret = header.secret;
         let mut info = describe(header, foreign, stat.st_ino);
-        count(&mut info, &request, &file, path, now)?;
+        let parts = request.tables.iter().zip(request.starts());
+        let copies = parts.map(|(words, start)| copy(&file, start, *words, path));
+        let copies = copies.collect::<Result<Vec<Heap>, Error>>()?;
+        match &request.purpose {
+            Purpose::Shield(config) => count_sources(&mut info, config, secret, copies, now)?,
+            Purpose::Limiter(config) => {
+                for ((limit, algorithm, layout), words) in config.tables()?.into_iter().zip(copies)
+                {
+                    add(&mut info, Table::new(words, layout, algorithm, limit), path, now)?;
+                }
+            }
+            Purpose::Varying(config) => {
+                for ((limit, _, layout), words) in config.tables()?.into_iter().zip(copies) {
+                    let algorithm = Varying::new(config.algorithm, limit, limit.count())?;
+                    add(&mut info, Table::new(words, layout, algorithm, limit), path, now)?;
+                }
+            }
+        }
         Ok(info)
     }
 }
@@ -52,7 +71,7 @@ impl Directory {
 fn describe(header: FileHeader, foreign: Option<String>, inode: u64) -> TableInfo {
     TableInfo {
         name: header.name,
-        config: header.config,
+        purpose: header.purpose,
         bytes: header.bytes,
         generation: header.generation,
         made_ms: header.made_ms,
@@ -64,31 +83,24 @@ fn describe(header: FileHeader, foreign: Option<String>, inode: u64) -> TableInf
     }
 }
 
-fn count(
+fn count_sources(
     info: &mut TableInfo,
-    request: &AttachRequest,
-    file: &OwnedFd,
-    path: &FilePath<'_>,
+    config: &ShieldConfig,
+    secret: Secret,
+    copies: Vec<Heap>,
     now: Nanos,
 ) -> Result<(), Error> {
-    let AttachRequest { config, tables, varying, .. } = request;
-    for (((limit, layout), (_, algorithm)), start) in
-        tables.iter().zip(config.algorithms()?).zip(request.starts())
-    {
-        let words = copy(file, start, layout.words(), path)?;
-        if *varying {
-            let algorithm = Varying::new(config.algorithm, *limit, limit.count())?;
-            add(info, Table::new(words, *layout, algorithm, *limit), path, now)?;
-        } else {
-            add(info, Table::new(words, *layout, algorithm, *limit), path, now)?;
-        }
+    for words in copies {
+        let shield = Shield::over(config.clone(), secret, words.into())?;
+        info.tables.push(shield.occupancy(now));
+        info.evictions = shield.state(false, now).evictions;
     }
     Ok(())
 }
 
 fn add<A: Algorithm>(
     info: &mut TableInfo,
-    made: Option<Table<Vec<AtomicU64>, A>>,
+    made: Option<Table<Heap, A>>,
     path: &FilePath<'_>,
     now: Nanos,
 ) -> Result<(), Error> {
@@ -99,26 +111,23 @@ fn add<A: Algorithm>(
     Ok(())
 }
 
-fn copy(
-    file: &OwnedFd,
-    start: usize,
-    words: usize,
-    path: &FilePath<'_>,
-) -> Result<Vec<AtomicU64>, Error> {
-    const CHUNK: usize = 1 << 20;
-    let mut copied = Vec::with_capacity(words);
-    let mut buffer = vec![0; CHUNK];
-    while copied.len() < words {
-        let offset = start.saturating_add(copied.len()).saturating_mul(WORD) as u64;
-        let left = words.saturating_sub(copied.len()).saturating_mul(WORD);
-        let chunk = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
+fn copy(file: &OwnedFd, start: usize, words: usize, path: &FilePath<'_>) -> Result<Heap, Error> {
+    const CHUNK: usize = 1 << 17;
+    let copied = Heap::zeroed(words)?;
+    let mut buffer = vec![0; CHUNK.saturating_mul(WORD)];
+    for (index, part) in copied.chunks(CHUNK).enumerate() {
+        let before = start.saturating_add(index.saturating_mul(CHUNK));
+        let offset = before.saturating_mul(WORD) as u64;
+        let chunk = buffer.get_mut(..part.len().saturating_mul(WORD)).unwrap_or_default();
         match read_at(file, chunk, offset) {
             Ok(true) => {}
             Ok(false) => return Err(path.untrusted("it was truncated meanwhile")),
             Err(error) => return Err(path.failed("read", error)),
         }
         let (read, _) = chunk.as_chunks::<WORD>();
-        copied.extend(read.iter().map(|bytes| AtomicU64::new(u64::from_ne_bytes(*bytes))));
+        for (word, bytes) in part.iter().zip(read) {
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
     }
     Ok(copied)
 }

@@ -1,0 +1,179 @@
+//! What a shared file is for, and how its header says so: a kind, and what the settings of that kind are.
+//!
+//! ```text
+//! limiter, varying   algorithm | block | capacity | limits | count, window and burst of each limit
+//! shield             sources | rates and times | blocks 8 | failures | blocks 8 | prefixes
+//! ```
+
+use crate::algorithm::AlgorithmKind;
+use crate::config::{LimiterConfig, MAX_LIMITS};
+use crate::error::Error;
+use crate::limit::Limit;
+use crate::shield::{self, MAX_BLOCKS, ShieldConfig};
+
+/// Words that the settings take.
+pub(super) const SETTINGS: usize = 4 + 3 * MAX_LIMITS;
+
+/// What is in a file, and what it was made from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    /// The tables of a limiter.
+    Limiter(LimiterConfig),
+    /// A table for limits that vary from call to call: then its state words have another format. The
+    /// configuration has one limit: the window, and the cells of a ring.
+    Varying(LimiterConfig),
+    /// A shield.
+    Shield(ShieldConfig),
+}
+
+impl Purpose {
+    /// The number that a header has for it.
+    pub(super) const fn kind(&self) -> u64 {
+        match self {
+            Self::Limiter(_) => 0,
+            Self::Varying(_) => 1,
+            Self::Shield(_) => 2,
+        }
+    }
+
+    /// The settings as a header has them. `None` for a configuration that nothing can have.
+    pub(super) fn settings(&self) -> Option<[u64; SETTINGS]> {
+        match self {
+            Self::Limiter(config) | Self::Varying(config) => of_limiter(config),
+            Self::Shield(config) => Some(of_shield(config)),
+        }
+    }
+
+    /// What a header says. `None` unless settings of this kind were written there.
+    pub(super) fn read(kind: u64, settings: &[u64; SETTINGS]) -> Option<Self> {
+        match kind {
+            0 => read_limiter(settings).map(Self::Limiter),
+            1 => read_limiter(settings).map(Self::Varying),
+            2 => read_shield(settings).map(Self::Shield),
+            _ => None,
+        }
+    }
+
+    /// Words of each table in the file.
+    pub(super) fn tables(&self) -> Result<Vec<usize>, Error> {
+        match self {
+            Self::Limiter(config) | Self::Varying(config) => {
+                Ok(config.tables()?.iter().map(|(_, _, layout)| layout.words()).collect())
+            }
+            Self::Shield(config) => {
+                config.check()?;
+                Ok(vec![shield::words(config)])
+            }
+        }
+    }
+
+    /// Of a limiter, what it was made from.
+    #[must_use]
+    pub const fn limiter(&self) -> Option<&LimiterConfig> {
+        match self {
+            Self::Limiter(config) | Self::Varying(config) => Some(config),
+            Self::Shield(_) => None,
+        }
+    }
+
+    /// Of a shield, what it was made from.
+    #[must_use]
+    pub const fn shield(&self) -> Option<&ShieldConfig> {
+        match self {
+            Self::Limiter(_) | Self::Varying(_) => None,
+            Self::Shield(config) => Some(config),
+        }
+    }
+}
+
+/// The words, and zeros behind them.
+fn padded(words: impl IntoIterator<Item = u64>) -> [u64; SETTINGS] {
+    let mut settings = [0; SETTINGS];
+    for (setting, word) in settings.iter_mut().zip(words) {
+        *setting = word;
+    }
+    settings
+}
+
+fn of_limiter(config: &LimiterConfig) -> Option<[u64; SETTINGS]> {
+    let limits = config.limits.iter();
+    let limits = limits.flat_map(|limit| [limit.count(), limit.window_ms(), limit.burst()]);
+    let algorithm = config.algorithm.index() as u64;
+    let count = config.limits.len() as u64;
+    let fields = [algorithm, config.block_for_ms, config.capacity as u64, count];
+    (config.limits.len() <= MAX_LIMITS).then(|| padded(fields.into_iter().chain(limits)))
+}
+
+fn read_limiter(settings: &[u64]) -> Option<LimiterConfig> {
+    let (&[algorithm, block_for_ms, capacity, count], limits) = settings.split_first_chunk()?;
+    let count = usize::try_from(count).ok().filter(|count| (1..=MAX_LIMITS).contains(count))?;
+    let (limits, _) = limits.as_chunks();
+    let limits = limits.get(..count)?.iter().map(|&[count, window, burst]| {
+        Limit::new(count, window).and_then(|limit| limit.with_burst(burst)).ok()
+    });
+    let config = LimiterConfig {
+        limits: limits.collect::<Option<_>>()?,
+        algorithm: AlgorithmKind::at(usize::try_from(algorithm).ok()?)?,
+        block_for_ms,
+        capacity: usize::try_from(capacity).ok()?,
+    };
+    config.algorithms().is_ok().then_some(config)
+}
+
+fn of_shield(config: &ShieldConfig) -> [u64; SETTINGS] {
+    let ShieldConfig {
+        sources,
+        max_rate,
+        ceiling,
+        regular_after_ms,
+        regular_requests,
+        newcomer_rate,
+        newcomer_burst,
+        strikes,
+        strikes_within_ms,
+        insistence_blocks,
+        failures,
+        failure_share,
+        failure_paths,
+        failure_blocks,
+        v4_prefix,
+        v6_prefix,
+        prefix_share,
+    } = config;
+    let newcomer = [newcomer_rate.to_bits(), newcomer_burst.to_bits()];
+    let words = [*sources as u64, max_rate.to_bits(), ceiling.to_bits()].into_iter();
+    let words = words.chain([*regular_after_ms, *regular_requests]).chain(newcomer);
+    let words = words.chain([*strikes, *strikes_within_ms]).chain(*insistence_blocks);
+    let words = words.chain([*failures, failure_share.to_bits(), failure_paths.to_bits()]);
+    let words = words.chain(*failure_blocks).chain([u64::from(*v4_prefix), u64::from(*v6_prefix)]);
+    padded(words.chain([prefix_share.to_bits()]))
+}
+
+fn read_shield(settings: &[u64]) -> Option<ShieldConfig> {
+    let (&[sources, max_rate, ceiling, after, requests], rest) = settings.split_first_chunk()?;
+    let (&[rate, burst, strikes, within], rest) = rest.split_first_chunk()?;
+    let (&insistence_blocks, rest) = rest.split_first_chunk::<MAX_BLOCKS>()?;
+    let (&[failures, share, paths], rest) = rest.split_first_chunk()?;
+    let (&failure_blocks, rest) = rest.split_first_chunk::<MAX_BLOCKS>()?;
+    let (&[v4_prefix, v6_prefix, prefix_share], _) = rest.split_first_chunk()?;
+    let config = ShieldConfig {
+        sources: usize::try_from(sources).ok()?,
+        max_rate: f64::from_bits(max_rate),
+        ceiling: f64::from_bits(ceiling),
+        regular_after_ms: after,
+        regular_requests: requests,
+        newcomer_rate: f64::from_bits(rate),
+        newcomer_burst: f64::from_bits(burst),
+        strikes,
+        strikes_within_ms: within,
+        insistence_blocks,
+        failures,
+        failure_share: f64::from_bits(share),
+        failure_paths: f64::from_bits(paths),
+        failure_blocks,
+        v4_prefix: u8::try_from(v4_prefix).ok()?,
+        v6_prefix: u8::try_from(v6_prefix).ok()?,
+        prefix_share: f64::from_bits(prefix_share),
+    };
+    config.check().is_ok().then_some(config)
+}

@@ -1,0 +1,61 @@
+//! Blocks that a program asks for, and pardons.
+#![expect(clippy::must_use_candidate, reason = "both are asked for what they do")]
+
+use super::Shield;
+use super::record::{self, BLOCK, Now, TOLD};
+use super::source::Source;
+use super::table::Found;
+use crate::nanos::Nanos;
+
+/// How often to start over while another thread claims or forgets the same source.
+const TRIES: u32 = 64;
+
+impl Shield {
+    /// Blocks a source for this long. `false` if there is no room for it.
+    pub fn block(&self, source: Source, ms: u64, at: Nanos) -> bool {
+        let now = Now::from_us(at.whole_us());
+        let block = record::Block { until_ms: now.ms.saturating_add(ms), level: 1, reason: 0xf };
+        self.note_block(source, block, now)
+    }
+
+    /// Writes a block wherever the source is; where it is not yet, or no longer, another thread is at it.
+    fn note_block(&self, source: Source, block: record::Block, now: Now) -> bool {
+        for _ in 0..TRIES {
+            if matches!(self.sources().find_or_claim(source, self.worth(), now), Found::Untracked) {
+                std::thread::yield_now();
+                continue;
+            }
+            for record in self.sources().find_all(source) {
+                record.step_own(BLOCK, |_| record::block_word(block, record.owner));
+            }
+            let found = self.sources().find(source);
+            if found.is_some_and(|found| found.block().until_ms >= block.until_ms) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends a source's block, and forgets its strikes, its failures and what it was told. Whether it was blocked.
+    pub fn pardon(&self, source: Source, at: Nanos) -> bool {
+        let now = Now::from_us(at.whole_us());
+        let mut was_blocked = false;
+        for record in self.sources().find_all(source) {
+            let (block, _) = record.step_own(BLOCK, |_| 0);
+            record.word(record::STRIKES).set(0);
+            record.word(record::FAILURES).set(0);
+            record.word(record::CEILING).set(0);
+            let granted = record::Told { until_ms: 0, is_granted: true, tries: 0 };
+            record.word(TOLD).set(record::told_word(granted, record.owner));
+            was_blocked |= record::block(block, record.owner).left_ms(now) > 0;
+        }
+        was_blocked
+    }
+
+    /// How long a source is still blocked, 0 if it is not. Counts nothing.
+    #[must_use]
+    pub fn blocked_ms(&self, source: Source, at: Nanos) -> u64 {
+        let now = Now::from_us(at.whole_us());
+        self.sources().find(source).map_or(0, |record| record.block().left_ms(now))
+    }
+}
