@@ -3,8 +3,10 @@ import { closedError } from '../errors.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import { type NativeShield, openShield, openWatched } from '../native/binding.ts'
 import * as validate from '../validate.ts'
+import { type Look, openEvents, type ShieldEvents } from './events.ts'
 import { inspect, tellOutcome } from './inspect.ts'
 import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
+import { isFailure, pathHash } from './outcome.ts'
 import { type ProtectedServer, type ProtectOptions, protect } from './protect.ts'
 import { keepSettings, settingsOf } from './settings.ts'
 import type {
@@ -49,8 +51,8 @@ const WATCHING = 2
 const FAILED = 1
 const IS_SENSITIVE = 2
 const PATH_SHIFT = 4
-/** Paths are looked at up to here. */
-const MAX_PATH = 256
+/** The longest text of an address that is told from others. */
+const MAX_IP = 256
 
 /**
  * Tells regulars from floods, scans and stuffing. Made by {@link shield}; the adapters make one of their option
@@ -61,6 +63,7 @@ export class Guard {
   readonly #native: NativeShield | undefined
   readonly #clock: Clock | undefined
   readonly #allow: ResolvedShieldOptions['allow']
+  readonly #events: ShieldEvents | undefined
   readonly #isEnforcing: boolean
   readonly #endNative: () => void = () => {}
   /** Secret, so that no client can choose paths that look like one. The same for all that share the shield. */
@@ -81,6 +84,8 @@ export class Guard {
     this.#native = opened.native
     this.#endNative = opened.close
     this.#readSeed()
+    const isTimed = clock === undefined
+    this.#events = openEvents(requests, this.#isEnforcing, isTimed, this, Guard.#look)
   }
 
   /** Decides about a request, and counts it. */
@@ -97,17 +102,21 @@ export class Guard {
           ? native.decide(ip)
           : native.decide(ip, flags)
         : native.decide(ip, flags, this.#clock.now())
-    return answer === undefined ? CLEAR : this.#read(native)
+    if (this.#clock !== undefined) this.#events?.step(this.#clock.now())
+    return answer === undefined ? CLEAR : this.#read(native, ip)
   }
 
-  #read({ small }: NativeShield): ShieldDecision {
-    const [level, reasons, isRefused, isLot, , retryAfterMs] = small as unknown as readonly number[]
+  #read({ small }: NativeShield, ip: string): ShieldDecision {
+    const numbers = small as unknown as readonly number[]
+    const [level, bits = 0, isRefused, isLot, beginsBlock, retryAfterMs = 0] = numbers
+    const reasons = REASON_SETS[bits] as readonly Reason[]
+    if (beginsBlock === 1) this.#reportBlock(ip, reasons, retryAfterMs)
     const isAllowed = isRefused === 0 || !this.#isEnforcing
     return {
       allowed: isAllowed,
       level: level as Level,
-      reasons: REASON_SETS[reasons as number] as readonly Reason[],
-      retryAfterMs: retryAfterMs as number,
+      reasons,
+      retryAfterMs,
       status: isAllowed ? undefined : isLot === 1 ? 503 : 429,
     }
   }
@@ -123,11 +132,19 @@ export class Guard {
     const hasFailed = isFailure(outcome)
     // The usual case takes no call: the request was counted when it came.
     if (!hasFailed && (!isSensitive || outcome === 'dropped')) return
-    const path = hasFailed ? this.#pathHash(request.path ?? '') : 0
+    const path = hasFailed ? pathHash(request.path ?? '', this.#pathSeed) : 0
     const number = (hasFailed ? FAILED : 0) | (isSensitive ? IS_SENSITIVE : 0)
     const code = number + path * PATH_SHIFT
-    if (this.#clock === undefined) native.settle(request.ip, code)
-    else native.settle(request.ip, code, this.#clock.now())
+    const { ip } = request
+    const answer =
+      this.#clock === undefined
+        ? native.settle(ip, code)
+        : native.settle(ip, code, this.#clock.now())
+    if (answer !== undefined) this.#read(native, ip)
+  }
+
+  #reportBlock(ip: string, reasons: readonly Reason[], ms: number): void {
+    this.#events?.blocked(ip, reasons, ms, this.#clock?.now() ?? performance.now())
   }
 
   /** For how many milliseconds the source is still blocked, 0 if it is not. Counts nothing. */
@@ -177,11 +194,12 @@ export class Guard {
    */
   block(ip: string, ms: number): boolean {
     const native = this.#open()
-    validate.text(ip, 'ip', 1, MAX_PATH)
+    validate.text(ip, 'ip', 1, MAX_IP)
     validate.integer(ms, 'ms', 1, MAX_WINDOW_MS)
     if (native === undefined) return false
     try {
       native.block(ip, ms, ...this.#now())
+      this.#reportBlock(ip, [], ms)
       return true
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'TABLE_FULL') return false
@@ -196,7 +214,7 @@ export class Guard {
    */
   pardon(ip: string): boolean {
     const native = this.#open()
-    validate.text(ip, 'ip', 1, MAX_PATH)
+    validate.text(ip, 'ip', 1, MAX_IP)
     return native !== undefined && native.pardon(ip, 0, ...this.#now()) === undefined
   }
 
@@ -227,6 +245,7 @@ export class Guard {
   /** Frees the memory. Later calls throw. */
   close(): void {
     this.#isClosed = true
+    this.#events?.close()
     settingsOf(this).settings.tarpit.close()
     this.#endNative()
   }
@@ -237,6 +256,14 @@ export class Guard {
     this.#pathSeed = this.#native?.wide[5] ?? 0
   }
 
+  /** The part of {@link Guard.state} that is cheap. */
+  static #look(guard: Guard): Look | undefined {
+    if (guard.#isClosed || guard.#native === undefined) return undefined
+    guard.#native.state('', 0, ...guard.#now())
+    const [flags = 0] = guard.#native.wide
+    return { pressure: (flags & 1) !== 0, alarm: (flags & 2) !== 0 }
+  }
+
   #open(): NativeShield | undefined {
     if (this.#isClosed) throw closedError('the shield is closed')
     return this.#native
@@ -244,14 +271,6 @@ export class Guard {
 
   #now(): [] | [number] {
     return this.#clock === undefined ? [] : [this.#clock.now()]
-  }
-
-  /** FNV-1a of the first characters, down to five bits. */
-  #pathHash(path: string): number {
-    let hash = 0x811c9dc5 ^ this.#pathSeed
-    const length = Math.min(path.length, MAX_PATH)
-    for (let i = 0; i < length; i++) hash = Math.imul(hash ^ path.charCodeAt(i), 0x01000193)
-    return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 27
   }
 }
 
@@ -268,12 +287,6 @@ const NO_STATE: ShieldState = Object.freeze({
   blocked: 0,
   evictions: 0,
 })
-
-/** Whether the client is at fault: not where it was refused, was too slow, or the server failed. */
-function isFailure(outcome: ShieldOutcome): boolean {
-  if (typeof outcome !== 'number' || outcome < 400 || outcome >= 500) return false
-  return outcome !== 408 && outcome !== 425 && outcome !== 429
-}
 
 function readLine(line: string): TopSource {
   const fields = line.split(' ')

@@ -2,6 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { Guard } from './guard.ts'
 import type { ShieldOptions } from './options.ts'
 
+export type {
+  AlarmEvent,
+  BlockEvent,
+  PressureEvent,
+  ShieldEvent,
+  ShieldHooks,
+} from './events.ts'
 export type { Guard } from './guard.ts'
 export type { Duration, Rate, ShieldOptions } from './options.ts'
 export type { ProtectedServer, ProtectOptions } from './protect.ts'

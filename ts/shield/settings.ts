@@ -2,6 +2,7 @@ import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy
 import { Warnings } from '../http/events.ts'
 import { readDuration } from '../limit/parse.ts'
 import * as validate from '../validate.ts'
+import type { ShieldHooks } from './events.ts'
 import { Proxies } from './proxies.ts'
 import { Tarpit } from './tarpit.ts'
 import type { Level, Reason } from './types.ts'
@@ -17,7 +18,7 @@ export interface Suspect<Request> {
 }
 
 /** Options of a shield that concern the requests of a server. */
-export interface RequestOptions<Request> {
+export interface RequestOptions<Request> extends ShieldHooks {
   /** Whether failures of this request are enough to block its source, as at a login. Default: none are. */
   readonly sensitive?: ((request: Request) => boolean) | undefined
   /** Asked before a request is refused. Default: every one of them is. */
@@ -34,7 +35,7 @@ export interface RequestOptions<Request> {
 }
 
 /** {@link RequestOptions} that have been checked. */
-export interface RequestSettings {
+export interface RequestSettings extends ShieldHooks {
   readonly sensitive: ((request: object) => unknown) | undefined
   readonly onSuspect: ((suspect: Suspect<object>) => unknown) | undefined
   readonly tarpit: Tarpit
@@ -50,6 +51,8 @@ export const REQUEST_READERS: validate.Readers<RequestSettings> = {
   onSuspect: validate.optionalFunction,
   tarpit: readTarpit,
   trust: validate.optional(readTrust),
+  onBlock: validate.optionalFunction,
+  onPressure: validate.optionalFunction,
 }
 
 function readTarpit(value: unknown, name: string): Tarpit {
