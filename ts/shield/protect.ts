@@ -1,11 +1,12 @@
 import type { Server, Socket } from 'node:net'
+import { socketAddress } from '../client-ip/ip.ts'
 import { UNIX } from '../http/client.ts'
 import { peerOf } from '../http/node.ts'
 import { bodyOf, ShieldRefusal, typeOf } from '../http/response.ts'
 import { oneOf, ownOptions } from '../validate.ts'
 import { OpenConnections } from './connections.ts'
+import { endHandle, type Handle, interceptHandles } from './handles.ts'
 import { settingsOf } from './settings.ts'
-import { Tarpit } from './tarpit.ts'
 import type { ShieldMode } from './types.ts'
 
 /** Options of `guard.protect`. */
@@ -27,11 +28,6 @@ export interface Blocks {
   isBlocked(ip: string): number
 }
 
-/** A client of which we have heard enough reads its answer in this time, or does not get it. */
-const LINGER_MS = 1_000
-/** So many at once may take that long. */
-const MAX_LINGERING = 1_024
-
 /**
  * Refuses connections of blocked sources when they are accepted, before anything of HTTP is read, and ends those
  * that are open when their source is blocked.
@@ -48,46 +44,103 @@ export function protect(
   const { answer = '429' } = ownOptions(options, ['answer'])
   const isReset = oneOf(answer, 'answer', ['429', 'reset']) === 'reset'
   if (guard.mode !== 'enforce') return () => {}
-  const { proxies } = settingsOf(guard)
-  const msLeft = (socket: Socket): number => {
-    const ip = peerOf({ socket })
-    if (ip === undefined || ip === UNIX) return 0
-    const ms = blockedFor(guard, ip)
-    return ms > 0 && !proxies.has(ip) ? ms : 0
+  return new Gate(guard, server, isReset).start()
+}
+
+/** Stands before the connections of one server. */
+class Gate {
+  readonly #guard: Blocks
+  readonly #server: ProtectedServer
+  readonly #isReset: boolean
+  readonly #isTls: boolean
+  readonly #texts = new Texts()
+  readonly #open: OpenConnections
+  /** The connection that was looked at last, before there was a socket. */
+  #seen: Handle | undefined
+
+  constructor(guard: Blocks, server: ProtectedServer, isReset: boolean) {
+    this.#guard = guard
+    this.#server = server
+    this.#isReset = isReset
+    this.#isTls = isTlsServer(server)
+    this.#open = new OpenConnections((socket) => this.#msLeft(peerOf({ socket })) > 0)
   }
-  const isTls = isTlsServer(server)
-  const open = new OpenConnections((socket) => msLeft(socket) > 0)
-  const refusal = new Refusal()
-  const first = intercept(server, 'connection', (socket) => {
-    const ms = isTls && !isReset ? 0 : msLeft(socket)
+
+  start(): () => void {
+    const server = this.#server
+    const session = (one: object): void => this.#open.addSession(one)
+    const undo = [
+      interceptHandles(server, (client, address) => this.#admitHandle(client, address)),
+      intercept(server, 'connection', (socket) => this.#admit(socket)),
+      this.#isTls && intercept(server, 'secureConnection', (socket) => this.#admitSecure(socket)),
+    ]
+    server.on('session', session)
+    return () => {
+      for (const one of undo) if (one) one()
+      server.off('session', session)
+      this.#open.clear()
+    }
+  }
+
+  #msLeft(ip: string | undefined): number {
+    if (ip === undefined || ip === UNIX) return 0
+    const ms = blockedFor(this.#guard, ip)
+    return ms > 0 && !settingsOf(this.#guard).proxies.has(ip) ? ms : 0
+  }
+
+  /** Whether connections are refused by a reset: only HTTP/1 has an answer that needs no request. */
+  get #resets(): boolean {
+    return this.#isReset || !isHttp1Server(this.#server)
+  }
+
+  /** Whether a connection is only refused once it is secure. */
+  get #isLater(): boolean {
+    return this.#isTls && !this.#isReset
+  }
+
+  #admitHandle(client: Handle, address: string): boolean {
+    if (this.#isLater) return true
+    this.#seen = client
+    const ms = this.#msLeft(socketAddress(address))
+    if (ms === 0) return true
+    return !endHandle(client, this.#resets ? undefined : this.#texts.for(ms))
+  }
+
+  #admit(socket: Socket): boolean {
+    const { _handle: handle } = socket as Socket & { readonly _handle?: Handle | null }
+    const isSeen = handle !== null && handle !== undefined && handle === this.#seen
+    this.#seen = undefined
+    const ms = isSeen || this.#isLater ? 0 : this.#msLeft(peerOf({ socket }))
     if (ms === 0) {
-      if (!isTls) open.add(socket)
+      if (!this.#isTls) this.#open.add(socket)
       return true
     }
-    if (isReset || !isHttp1Server(server)) socket.resetAndDestroy()
-    else refusal.answer(socket, ms)
+    if (this.#resets) socket.resetAndDestroy()
+    else this.#refuse(socket, ms)
     return false
-  })
-  const second =
-    isTls &&
-    intercept(server, 'secureConnection', (socket) => {
-      const ms = msLeft(socket)
-      if (ms === 0) {
-        open.add(socket)
-        return true
-      }
-      if (isReset || (socket as { alpnProtocol?: unknown }).alpnProtocol === 'h2') socket.destroy()
-      else refusal.answer(socket, ms)
-      return false
-    })
-  const sessions = (session: object): void => open.addSession(session)
-  server.on('session', sessions)
-  return () => {
-    first()
-    if (second) second()
-    server.off('session', sessions)
-    open.clear()
-    refusal.close()
+  }
+
+  #admitSecure(socket: Socket): boolean {
+    const ms = this.#msLeft(peerOf({ socket }))
+    if (ms === 0) {
+      this.#open.add(socket)
+      return true
+    }
+    const { alpnProtocol } = socket as Socket & { readonly alpnProtocol?: unknown }
+    if (this.#isReset || alpnProtocol === 'h2') socket.destroy()
+    else this.#refuse(socket, ms)
+    return false
+  }
+
+  /**
+   * Does not wait for what the client sends: reading it costs as much as all the rest. Where some of it has arrived,
+   * the system resets the connection behind the answer.
+   */
+  #refuse(socket: Socket, ms: number): void {
+    // Without a listener an error of the connection would end the process.
+    socket.on('error', () => {})
+    socket.write(this.#texts.for(ms), 'latin1')
+    socket.destroySoon()
   }
 }
 
@@ -127,35 +180,20 @@ function intercept(
   }
 }
 
-/** Sends a 429 over connections that no parser has. */
-class Refusal {
-  readonly #lingering = new Tarpit(LINGER_MS, MAX_LINGERING)
-  readonly #heads = new Map<number, string>()
+/** Answers by their seconds are kept up to so many. */
+const MAX_TEXTS = 1_024
 
-  answer(socket: Socket, ms: number): void {
-    // Without a listener an error of the connection would end the process.
-    socket.on('error', () => {})
-    const leave = this.#lingering.hold(() => socket.destroy())
-    if (leave === undefined) {
-      socket.resetAndDestroy()
-      return
-    }
-    socket.on('close', leave)
-    socket.end(this.#textFor(Math.ceil(ms / 1000)), 'latin1')
-    // Unread, what the client sends would reset the connection, and with it the answer on its way.
-    socket.resume()
-  }
+/** The 429 for connections that no parser has, by the seconds to wait. */
+class Texts {
+  readonly #texts = new Map<number, string>()
 
-  close(): void {
-    this.#lingering.close()
-  }
-
-  #textFor(seconds: number): string {
-    const known = this.#heads.get(seconds)
+  for(ms: number): string {
+    const seconds = Math.ceil(ms / 1000)
+    const known = this.#texts.get(seconds)
     if (known !== undefined) return known
-    if (this.#heads.size >= MAX_LINGERING) this.#heads.clear()
+    if (this.#texts.size >= MAX_TEXTS) this.#texts.clear()
     const text = textOf(new ShieldRefusal('ABNORMAL_USAGE', seconds))
-    this.#heads.set(seconds, text)
+    this.#texts.set(seconds, text)
     return text
   }
 }

@@ -7,7 +7,13 @@ import {
   createSecureServer,
 } from 'node:http2'
 import { createServer as createHttps } from 'node:https'
-import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createNet,
+  type Server,
+  type Socket,
+} from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import express from 'express'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
@@ -249,4 +255,32 @@ it('a client that ignores its answer and keeps sending is cut off', async () => 
     const count = await new Promise((resolve) => server.getConnections((_, n) => resolve(n)))
     expect(count).toBe(0)
   })
+})
+
+it('a server that listens already, and one that gets its connections from another', async () => {
+  const guard = guardOf()
+  const server = createServer(hello)
+  const port = await listen(server)
+  const undo = guard.protect(server)
+  const front = createNet((socket) => server.emit('connection', socket))
+  const other = await listen(front)
+  guard.block(BAD, 90_000)
+  for (const at of [port, other]) {
+    expect(await exchange(at, BAD)).toMatch(/^HTTP\/1\.1 429 /)
+    expect(await exchange(at, '127.0.0.8', LAST)).toMatch(/^HTTP\/1\.1 200 /)
+  }
+  undo()
+  for (const at of [port, other]) expect(await exchange(at, BAD, LAST)).toMatch(/^HTTP\/1\.1 200 /)
+})
+
+it('a server that is closed and listens again is protected still', async () => {
+  const guard = guardOf()
+  const server = createServer(hello)
+  guard.protect(server)
+  await listen(server)
+  server.close()
+  await once(server, 'close')
+  const port = await listen(server)
+  guard.block(BAD, 90_000)
+  expect(await exchange(port, BAD)).toMatch(/^HTTP\/1\.1 429 /)
 })
