@@ -135,12 +135,8 @@ export class Guard {
     const path = hasFailed ? pathHash(request.path ?? '', this.#pathSeed) : 0
     const number = (hasFailed ? FAILED : 0) | (isSensitive ? IS_SENSITIVE : 0)
     const code = number + path * PATH_SHIFT
-    const { ip } = request
-    const answer =
-      this.#clock === undefined
-        ? native.settle(ip, code)
-        : native.settle(ip, code, this.#clock.now())
-    if (answer !== undefined) this.#read(native, ip)
+    const answer = native.settle(request.ip, code, ...this.#now())
+    if (answer !== undefined) this.#read(native, request.ip)
   }
 
   #reportBlock(ip: string, reasons: readonly Reason[], ms: number): void {
