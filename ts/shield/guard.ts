@@ -6,7 +6,7 @@ import * as validate from '../validate.ts'
 import { type Look, openEvents, type ShieldEvents } from './events.ts'
 import { inspect, tellOutcome } from './inspect.ts'
 import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
-import { isFailure, pathHash } from './outcome.ts'
+import { addressOf, isFailure, pathHash } from './outcome.ts'
 import { type ProtectedServer, type ProtectOptions, protect } from './protect.ts'
 import { keepSettings, settingsOf } from './settings.ts'
 import type {
@@ -92,7 +92,7 @@ export class Guard {
   decide(request: ShieldRequest): ShieldDecision {
     const native = this.#open()
     if (native === undefined) return CLEAR
-    const { ip } = request
+    const ip = addressOf(request)
     const isSensitive = request.sensitive === true
     const flags = (isSensitive ? SENSITIVE : 0) | (this.#isEnforcing ? 0 : WATCHING)
     if (this.#allow?.has(ip)) return CLEAR
@@ -128,6 +128,7 @@ export class Guard {
   settle(request: ShieldRequest, outcome: ShieldOutcome): void {
     const native = this.#open()
     if (native === undefined) return
+    const ip = addressOf(request)
     const isSensitive = request.sensitive === true
     const hasFailed = isFailure(outcome)
     // The usual case takes no call: the request was counted when it came.
@@ -135,8 +136,8 @@ export class Guard {
     const path = hasFailed ? pathHash(request.path ?? '', this.#pathSeed) : 0
     const number = (hasFailed ? FAILED : 0) | (isSensitive ? IS_SENSITIVE : 0)
     const code = number + path * PATH_SHIFT
-    const answer = native.settle(request.ip, code, ...this.#now())
-    if (answer !== undefined) this.#read(native, request.ip)
+    const answer = native.settle(ip, code, ...this.#now())
+    if (answer !== undefined) this.#read(native, ip)
   }
 
   #reportBlock(ip: string, reasons: readonly Reason[], ms: number): void {
@@ -146,6 +147,9 @@ export class Guard {
   /** For how many milliseconds the source is still blocked, 0 if it is not. Counts nothing. */
   isBlocked(ip: string): number {
     const native = this.#open()
+    if (typeof ip !== 'string') {
+      throw validate.invalid(TypeError, 'INVALID_ARGUMENT', 'ip', 'a string', ip)
+    }
     if (native === undefined || this.#allow?.has(ip)) return 0
     const answer =
       this.#clock === undefined
@@ -176,7 +180,7 @@ export class Guard {
   /** The sources that sent most in the last minute, the biggest first. Takes about half a millisecond. */
   top(count = 10): readonly TopSource[] {
     const native = this.#open()
-    const most = validate.integer(count, 'count', 1, 1_000)
+    const most = validate.integer(count, 'count', 1, 1_000, 'INVALID_ARGUMENT')
     if (native === undefined) return []
     const lines = native.top('', most, ...this.#now()).split('\n')
     return lines.filter((line) => line !== '').map(readLine)
@@ -190,8 +194,8 @@ export class Guard {
    */
   block(ip: string, ms: number): boolean {
     const native = this.#open()
-    validate.text(ip, 'ip', 1, MAX_IP)
-    validate.integer(ms, 'ms', 1, MAX_WINDOW_MS)
+    validate.text(ip, 'ip', 1, MAX_IP, 'INVALID_ARGUMENT')
+    validate.integer(ms, 'ms', 1, MAX_WINDOW_MS, 'INVALID_ARGUMENT')
     if (native === undefined) return false
     try {
       native.block(ip, ms, ...this.#now())
@@ -210,7 +214,7 @@ export class Guard {
    */
   pardon(ip: string): boolean {
     const native = this.#open()
-    validate.text(ip, 'ip', 1, MAX_IP)
+    validate.text(ip, 'ip', 1, MAX_IP, 'INVALID_ARGUMENT')
     return native !== undefined && native.pardon(ip, 0, ...this.#now()) === undefined
   }
 

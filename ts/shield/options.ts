@@ -127,35 +127,35 @@ interface Read extends RequestSettings, Sharing {
 }
 
 const READERS: validate.Readers<Read> = {
-  mode: (value, name) => validate.oneOf(value ?? 'watch', name, ['watch', 'enforce', 'off']),
+  mode: (value = 'watch', name) => validate.oneOf(value, name, ['watch', 'enforce', 'off']),
   maxRate: validate.optional((value, name) => (value === 'auto' ? value : readRate(value, name))),
-  ceiling: (value, name) => readRate(value ?? '50/second', name),
+  ceiling: (value = '50/second', name) => readRate(value, name),
   regulars: nested<Regulars>({
-    after: (value, name) => readTime(value ?? '45 seconds', name, DAY_MS),
-    requests: (value, name) => validate.integer(value ?? 12, name, 1, 100_000),
+    after: (value = '45 seconds', name) => readTime(value, name, DAY_MS),
+    requests: (value = 12, name) => validate.integer(value, name, 1, 100_000),
   }),
   newcomers: nested<Newcomers>({
-    rate: (value, name) => readRate(value ?? '45/minute', name),
-    burst: (value, name) => validate.integer(value ?? 20, name, 1, 100_000),
+    rate: (value = '45/minute', name) => readRate(value, name),
+    burst: (value = 20, name) => validate.integer(value, name, 1, 100_000),
   }),
   insistence: nested<Insistence>({
-    strikes: (value, name) => validate.integer(value ?? 8, name, 1, 255),
-    within: (value, name) => readTime(value ?? '1 minute', name, DAY_MS),
-    block: (value, name) => readBlocks(value ?? ['2 minutes', '10 minutes', '1 hour'], name),
+    strikes: (value = 8, name) => validate.integer(value, name, 1, 255),
+    within: (value = '1 minute', name) => readTime(value, name, DAY_MS),
+    block: (value = ['2 minutes', '10 minutes', '1 hour'], name) => readBlocks(value, name),
   }),
   failures: nested<Failures>({
-    min: (value, name) => validate.integer(value ?? 15, name, 1, 2_000),
+    min: (value = 15, name) => validate.integer(value, name, 1, 2_000),
     share: (value = 0.8, name) => readShare(value, name),
-    distinctPaths: (value, name) => validate.integer(value ?? 16, name, 1, 64),
-    block: (value, name) => readBlocks(value ?? ['10 minutes', '1 hour'], name),
+    distinctPaths: (value = 16, name) => validate.integer(value, name, 1, 64),
+    block: (value = ['10 minutes', '1 hour'], name) => readBlocks(value, name),
   }),
   prefixes: nested<Prefixes>({
-    ipv4: (value, name) => validate.integer(value ?? 24, name, 8, 32),
-    ipv6: (value, name) => validate.integer(value ?? 48, name, 16, 64),
+    ipv4: (value = 24, name) => validate.integer(value, name, 8, 32),
+    ipv6: (value = 48, name) => validate.integer(value, name, 16, 64),
     share: (value = 0.05, name) => readShare(value, name),
   }),
   allow: validate.optional(readRanges),
-  sources: (value, name) => validate.integer(value ?? 65_536, name, 64, MAX_SOURCES),
+  sources: (value = 65_536, name) => validate.integer(value, name, 64, MAX_SOURCES),
   ...SHARING,
   ...REQUEST_READERS,
 }

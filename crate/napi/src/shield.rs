@@ -7,7 +7,7 @@ use crate::callbacks::{Admission, Answer, blocked, close, exports, renew};
 use crate::details::Details;
 use crate::external_memory::{MemoryUse, measure_others};
 use crate::handle::{Handle, number};
-use crate::key::{KeyError, read_utf8};
+use crate::key::{self, HashKey, KeyError, read_utf8};
 use crate::open::{bound, whole};
 use crate::registry;
 use crate::throw::{CallError, refused, report};
@@ -18,7 +18,7 @@ use napi_derive::napi;
 use ratethrottle_core::shield::{
     Blocks, MAX_BLOCKS, Outcome, Shield, ShieldConfig, Source, Verdict,
 };
-use ratethrottle_core::{COARSE_MS, Clock, Nanos, coarse_now};
+use ratethrottle_core::{COARSE_MS, Clock, Encoding, Key, Nanos, coarse_now};
 use std::fmt::Write;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -151,7 +151,18 @@ fn source(call: &This<'_>) -> Result<Source, CallError> {
     let [text, ..] = call.arguments.values;
     let mut stack = [MaybeUninit::<u8>::uninit(); LONGEST];
     let bytes = read_utf8(call.env, text, &mut stack).ok_or(CallError::Key(KeyError::Type))?;
-    Ok(Source::parse(bytes))
+    // An address is short, and ASCII.
+    if bytes.len() < LONGEST - 4 && bytes.is_ascii() {
+        return Ok(Source::parse(bytes));
+    }
+    let hash = call.handle.with(|shield| key::read(shield, call.env, text));
+    Ok(Source::of_text(hash.ok_or(CallError::Closed)?.map_err(CallError::Key)?))
+}
+
+impl HashKey for Shield {
+    fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        self.key(bytes, encoding)
+    }
 }
 
 /// The time in the third argument, or now; and by how much the latter may be late.

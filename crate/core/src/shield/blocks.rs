@@ -9,27 +9,36 @@ use crate::nanos::Nanos;
 
 /// How often to start over while another thread claims or forgets the same source.
 const TRIES: u32 = 64;
+/// The reason of a block that a program asked for: none of the bits.
+const BY_HAND: u64 = 0xf;
 
 impl Shield {
-    /// Blocks a source for this long. `false` if there is no room for it.
+    /// Blocks a source for this long, or until its block ends if that is later. `false` if there is no room for it.
     pub fn block(&self, source: Source, ms: u64, at: Nanos) -> bool {
         let now = Now::from_us(at.whole_us());
-        let block = record::Block { until_ms: now.ms.saturating_add(ms), level: 1, reason: 0xf };
-        self.note_block(source, block, now)
+        self.note_block(source, now.ms.saturating_add(ms), now)
     }
 
     /// Writes a block wherever the source is; where it is not yet, or no longer, another thread is at it.
-    fn note_block(&self, source: Source, block: record::Block, now: Now) -> bool {
+    fn note_block(&self, source: Source, until_ms: u64, now: Now) -> bool {
         for _ in 0..TRIES {
             if matches!(self.sources().find_or_claim(source, self.worth(), now), Found::Untracked) {
                 std::thread::yield_now();
                 continue;
             }
             for record in self.sources().find_all(source) {
-                record.step_own(BLOCK, |_| record::block_word(block, record.owner));
+                record.step_own(BLOCK, |word| {
+                    let before = record::block(word, record.owner);
+                    let level = if before.is_forgiven(now) { 1 } else { before.level };
+                    let until_ms = before.until_ms.max(until_ms);
+                    let block = record::Block { until_ms, level, reason: BY_HAND };
+                    record::block_word(block, record.owner)
+                });
+                // The block's end is what it is told now.
+                record.word(TOLD).set(0);
             }
             let found = self.sources().find(source);
-            if found.is_some_and(|found| found.block().until_ms >= block.until_ms) {
+            if found.is_some_and(|found| found.block().until_ms >= until_ms) {
                 return true;
             }
         }

@@ -23,6 +23,9 @@ pub(super) const KEEPS_PLACE_MS: u64 = 20_000;
 const IMPATIENT: u64 = 2;
 
 const HOUR_MS: u64 = 3_600_000;
+/// What a regular of more than an hour may send: so many times its habit, and at most so many ceilings.
+const HABITS: f64 = 8.0;
+const MOST_CEILINGS: f64 = 16.0;
 
 /// A request on its way through the rules.
 pub(super) struct Request<'a> {
@@ -104,7 +107,7 @@ impl Shield {
                 }
             }
             let Some(record) = self.claim(source, now) else { return WATCHED };
-            self.note(&record, now);
+            self.note(&record, false, now);
             self.grant(&record);
             return WATCHED;
         }
@@ -159,15 +162,15 @@ impl Shield {
     ) -> Verdict {
         let meter = self.meter();
         let last_tick = record::last_tick(record.word(RECENT).get());
-        let over = self.note(&record, now);
         let block = record::block(record.word(BLOCK).get(), record.owner);
+        let told = record::told(record.word(TOLD).get(), record.owner);
         let left_ms = block.left_ms(now);
+        let over = self.note(&record, left_ms > 0 || told.until_ms > now.ms, now);
         if left_ms > 0 {
             meter.count(Field::Blocked);
             return Verdict::blocked(block, left_ms);
         }
         meter.arrive(self.capacity(), now);
-        let told = record::told(record.word(TOLD).get(), record.owner);
         let requests = record::requests(record.word(PACE).get());
         let is_calm = over == 0 && told.until_ms <= now.ms && meter.since() == 0;
         if is_calm && !is_sensitive && requests > FIRST_REQUESTS && block.level == 0 {
@@ -197,25 +200,31 @@ impl Shield {
     }
 
     /// Counts the request in the source's record. Returns by how much it is over the ceiling, in microseconds.
+    ///
+    /// `is_refused`: whether it is refused whatever the ceiling says.
     #[inline(always)]
-    fn note(&self, record: &Record<'_>, now: Now) -> u64 {
+    fn note(&self, record: &Record<'_>, is_refused: bool, now: Now) -> u64 {
         let (recent, _) = record.word(RECENT).step(|word| record::recent_after(word, now));
         let last = record::last_tick(recent);
-        let (_, habit) = record.word(HABIT).step(|word| record::habit_after(word, last, now));
+        let habit = record.word(HABIT).get();
         let (_, pace) = record.word(PACE).step(|word| record::pace_after(word, now, self.pace));
         let mut ceiling = self.ceiling;
         if now.since(record::first_tick(habit)) > HOUR_MS
             && record::requests(pace) >= self.config.regular_requests
         {
-            let habit = 8.0 * record::habit_rate(habit);
-            if habit > self.config.ceiling {
-                ceiling = self.config.ceiling_bucket(habit);
+            let most = MOST_CEILINGS * self.config.ceiling;
+            let usual = (HABITS * record::habit_rate(habit)).min(most);
+            if usual > self.config.ceiling {
+                ceiling = self.config.ceiling_bucket(usual);
             }
         }
         let super::config::Bucket { interval, burst } = ceiling;
         let fill = |word| record::fill(word, now.us, interval, burst, burst);
         let (_, filled) = record.word(CEILING).step(|word| fill(word).0);
-        filled.saturating_sub(now.us.saturating_add(interval.saturating_mul(burst)))
+        let over = filled.saturating_sub(now.us.saturating_add(interval.saturating_mul(burst)));
+        let is_refused = is_refused || over > 0;
+        record.word(HABIT).step(|word| record::habit_after(word, last, is_refused, now));
+        over
     }
 
     #[cold]

@@ -3,7 +3,7 @@
 //! Requests count themselves, each in one class. Every 250 ms one of them takes a look at the sums:
 //!
 //! ```text
-//! pressure begins   a bucket that leaks at capacity holds 0.15 s of it: a crowd's ripples do not fill it
+//! pressure begins   a bucket that leaks at 0.95 of capacity holds 0.08 s of it: a crowd's ripples do not fill it
 //! pressure ends     two seconds below 0.85 of capacity
 //! meanwhile         regulars first; then those let in before; then those who waited as told; then the others:
 //!                   each class gets what the ones before it leave of 0.9 of capacity
@@ -22,16 +22,20 @@ const EXPECTED: usize = 64;
 const TICK_MS: u64 = 250;
 /// After a longer pause the past says nothing.
 const PAUSE_MS: u64 = 10_000;
-const ONSET_SECONDS: f64 = 0.15;
+const ONSET_SECONDS: f64 = 0.08;
 const LEAVE: f64 = 0.85;
 const LEAVE_MS: u64 = 2_000;
-const TARGET: f64 = 0.9;
+const TARGET: f64 = 0.87;
+/// The most that is let in, whoever asks.
+const MOST: f64 = 0.91;
+/// Offered more than so much of capacity, it begins.
+const ENTER: f64 = 0.95;
 /// What is kept for newcomers while some of them are refused.
 const RESERVE: f64 = 0.08;
 /// The share of those who come as told, before any could.
 const SHOW_UP: f64 = 0.2;
 /// The longest queue of those who are told to wait.
-const LONGEST_QUEUE_MS: f64 = 54_000.0;
+const LONGEST_QUEUE_MS: f64 = 45_000.0;
 /// Seconds for which is counted who is expected: a power of two.
 const SECONDS: u64 = 64;
 
@@ -166,7 +170,7 @@ impl<'a> Meter<'a> {
 
     /// Most of a newcomer's pace: people send less.
     fn least_threshold(&self) -> f64 {
-        self.number(Field::Pace) * 0.8
+        self.number(Field::Pace) * 0.9
     }
 
     /// Whether there is pressure.
@@ -235,7 +239,7 @@ impl<'a> Meter<'a> {
     /// Whether pressure begins or ends.
     fn detect(&self, capacity: f64, offered: f64, seconds: f64, now: Now) {
         let excess = self.word(Field::Excess);
-        excess.set_number((excess.number() + (offered - capacity) * seconds).max(0.0));
+        excess.set_number((excess.number() + (offered - ENTER * capacity) * seconds).max(0.0));
         if self.since() == 0 {
             if excess.number() > ONSET_SECONDS * capacity {
                 self.begin(capacity, offered, now);
@@ -259,7 +263,9 @@ impl<'a> Meter<'a> {
         self.count(Field::Episodes);
         let before = self.number(Field::RegularRate).min(offered);
         let left = (TARGET * capacity - before).max(0.0);
-        self.word(Field::GrantRate).set_number(left * 0.25);
+        // A little too much may be a ripple: then all go on until it is known.
+        let rate = if offered < 1.5 * capacity { 0.1 * capacity } else { left * 0.25 };
+        self.word(Field::GrantRate).set_number(rate);
         self.word(Field::GrantedShare).set_number(1.0);
         self.word(Field::Threshold).set_number(4.0);
         self.word(Field::RegularThreshold).set_number(capacity);
@@ -273,7 +279,7 @@ impl<'a> Meter<'a> {
         let over = (admitted - goal) / capacity;
         let grants = self.word(Field::GrantRate);
         let rate = if over > 0.0 {
-            grants.number() * (-seconds * 12.0 * over).exp()
+            grants.number() * (-seconds * 20.0 * over).exp()
         } else {
             grants.number() + (goal - admitted) * seconds * 0.35
         };
@@ -288,14 +294,14 @@ impl<'a> Meter<'a> {
         let set = |field, value| self.word(field).set_number(value);
         let regular = number(Field::RegularRate);
         let granted = number(Field::GrantedRate);
-        set(Field::GrantedShare, share(0.97 * capacity - regular, granted));
+        set(Field::GrantedShare, share(MOST * capacity - regular, granted));
         set(Field::PatientShare, share(rate, patient));
         set(Field::FreshShare, share(rate - patient, fresh));
         set(Field::ImpatientShare, share(rate - patient - fresh, impatient));
         let reserve = if rate < patient + fresh { RESERVE * capacity } else { 0.0 };
         let is_over = granted > goal - regular - reserve;
         self.move_threshold(Field::Threshold, is_over, seconds, 4.0);
-        self.move_threshold(Field::RegularThreshold, regular > 0.97 * capacity, seconds, capacity);
+        self.move_threshold(Field::RegularThreshold, regular > MOST * capacity, seconds, capacity);
     }
 
     /// Lower while too much is asked for, higher when not.

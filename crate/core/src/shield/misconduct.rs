@@ -18,13 +18,11 @@ const PROBATION_SHARE: f64 = 0.05;
 /// With fewer requests a source has no pace yet.
 const FEW_REQUESTS: u64 = 6;
 /// A gap of at most so many usual ones is no slowing down.
-const UNDETERRED: f64 = 1.2;
+const UNDETERRED: f64 = 1.5;
 /// Requests at once that a shared budget allows.
 const BUDGET_BURST: u64 = 5;
 /// So much of the named number of paths is enough: it is an estimate.
-const PATHS_TOLERANCE: f64 = 0.9;
-/// How many times a newcomer's pace those of a prefix have who waited.
-const WAITED_SHARE: f64 = 4.0;
+const PATHS_TOLERANCE: f64 = 0.75;
 
 impl Shield {
     /// Tells the source to wait, and counts a strike if it was told before and did not.
@@ -110,18 +108,15 @@ impl Shield {
             return !self.has_place(&record, has_waited, now);
         }
         let last = record::last_tick(before);
-        record.word(HABIT).step(|word| record::habit_after(word, last, now));
+        record.word(HABIT).step(|word| record::habit_after(word, last, false, now));
         false
     }
 
-    /// Whether the prefix, as one newcomer, may send one more. Those who waited have a budget of their own.
+    /// Whether the prefix, as one newcomer, may send one more: one that waited as told, as the many that are never
+    /// seen again do not.
     fn has_place(&self, prefix: &Record<'_>, has_waited: bool, now: Now) -> bool {
-        let rate = self.config.newcomer_rate;
         let burst = to_count(self.config.newcomer_burst).max(1);
-        if has_waited {
-            return takes(prefix.word(FAILURES), rate * WAITED_SHARE, burst, now);
-        }
-        takes(prefix.word(CEILING), rate, burst, now)
+        has_waited && takes(prefix.word(CEILING), self.config.newcomer_rate, burst, now)
     }
 
     /// Whether newcomers at sensitive routes, together, may try once more while most tries fail.

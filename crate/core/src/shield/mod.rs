@@ -33,7 +33,7 @@ pub use verdict::{Outcome, Verdict, reason};
 
 use crate::atomic::AtomicU64;
 use crate::error::Error;
-use crate::key::Secret;
+use crate::key::{Encoding, Key, Secret};
 use crate::nanos::Nanos;
 use crate::shared::{Attachment, Memory};
 use crate::table::Heap;
@@ -142,6 +142,12 @@ impl Shield {
     #[must_use]
     pub const fn config(&self) -> &ShieldConfig {
         &self.config
+    }
+
+    /// The source of a text that is no address, from its hash.
+    #[must_use]
+    pub fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
+        self.secret.key(bytes, encoding)
     }
 
     /// Bytes in use once every page has been touched.

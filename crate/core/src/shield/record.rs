@@ -99,10 +99,11 @@ pub(super) fn recent_rate(word: u64, now: Now) -> f64 {
     f64::from(float(word) * decay(elapsed / RECENT_SECONDS) / RECENT_SECONDS)
 }
 
-/// The same, as if the source had always been there: one of a few seconds has its true rate, too.
+/// Requests before this one a second, as if the source had always been there: one of a few seconds has its true rate.
 pub(super) fn mean_rate(recent: u64, habit: u64, now: Now) -> f64 {
     let age = seconds_between(habit & LOW, now.tick).max(1.0);
-    recent_rate(recent, now) / f64::from(1.0 - decay(age / RECENT_SECONDS))
+    let before = recent_rate(recent, now) - 1.0 / f64::from(RECENT_SECONDS);
+    before.max(0.0) / f64::from(1.0 - decay(age / RECENT_SECONDS))
 }
 
 /// The tick of the last request.
@@ -126,14 +127,15 @@ pub(super) fn burst_rate(word: u64, now: Now) -> f64 {
     f64::from(float(word) * decay(elapsed / BURST_SECONDS) / BURST_SECONDS)
 }
 
-/// One more request in `habit`, when the one before was at tick `last`.
+/// The habit now, when the last request was at tick `last`; with one more, unless it is refused.
 ///
-/// Learned by time, not by request: a flooder is at a tenth of its rate after a minute.
+/// Learned by time, not by request: a flooder is at a tenth of its rate after a minute. And not from what is
+/// refused: what a source is not used to get is no habit.
 #[inline(always)]
-pub(super) fn habit_after(word: u64, last: u64, now: Now) -> u64 {
+pub(super) fn habit_after(word: u64, last: u64, is_refused: bool, now: Now) -> u64 {
     let elapsed = seconds_between(last, now.tick);
-    let habit = float(word) * decay(elapsed / HABIT_SECONDS) + 1.0 / HABIT_SECONDS;
-    pack(habit, word & LOW)
+    let one = if is_refused { 0.0 } else { 1.0 / HABIT_SECONDS };
+    pack(float(word) * decay(elapsed / HABIT_SECONDS) + one, word & LOW)
 }
 
 /// Requests a second that the source has been used to.

@@ -3,6 +3,7 @@
 //! The word is the address itself, not a hash of it: two sources never meet in one word, so no client can act
 //! under another's, and the biggest sources can be named.
 
+use crate::key::Key;
 use crate::siphash::hash;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -46,6 +47,12 @@ impl Source {
         Self(TEXT | (word >> 16))
     }
 
+    /// The source of a text that is no address, by a hash of it.
+    #[must_use]
+    pub fn of_text(hash: Key) -> Self {
+        Self(TEXT | (hash.fingerprint() >> 8))
+    }
+
     const fn network(word: u64) -> Self {
         Self(if word == 0 { ZERO } else { word })
     }
@@ -69,11 +76,6 @@ impl Source {
             TEXT | ZERO => None,
             _ => Some(Self::network(self.0 & mask(u32::from(v6_bits)))),
         }
-    }
-
-    /// Whether it is a network of IPv6.
-    pub(super) const fn is_v6(self) -> bool {
-        !matches!(self.0 & KIND, V4 | TEXT)
     }
 }
 

@@ -10,7 +10,7 @@
 //! claim that was taken over, fails at the next exchange: what it expects there is the old record's.
 //!
 //! When both sets are full, the source whose loss costs least makes room: one seen once before one seen often, and
-//! never a blocked one or a regular of this hour.
+//! a regular last. A blocked one never does.
 
 use super::record::{self, BLOCK, HABIT, Now, PACE, RECENT, RECORD};
 use super::source::Source;
@@ -26,7 +26,7 @@ const CLAIMED: u64 = 0xff0f << 48;
 const CLAIMED_MS: u64 = (1 << 40) - 1;
 const KIND: u64 = 0xffff << 48;
 const ABANDONED_MS: u64 = 1_000;
-const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 86_400_000;
 const IDLE_MS: u64 = 600_000;
 
 /// What tells a source that matters from one that does not.
@@ -251,8 +251,7 @@ impl<'a> Table<'a> {
         let is_regular = requests >= worth.regular_requests && age >= worth.regular_after_ms;
         let rank = match () {
             () if !block.is_forgiven(now) => 4,
-            () if is_regular && idle < HOUR_MS => return None,
-            () if is_regular && idle < HOUR_MS.saturating_mul(24) => 5,
+            () if is_regular && idle < DAY_MS => 5,
             () if idle > IDLE_MS => FREE,
             () if requests <= 1 => 2,
             () => 3,
