@@ -335,7 +335,7 @@ impl<'a> Meter<'a> {
         self.words.get(index).map(|word| Word::new(word, self.is_alone))
     }
 
-    fn show_up(&self) -> f64 {
+    pub(super) fn show_up(&self) -> f64 {
         let known = self.number(Field::ShowUp);
         if known > 0.0 { known } else { SHOW_UP }
     }

@@ -15,6 +15,11 @@ use crate::nanos::Nanos;
 
 /// Share of the capacity that those have who were blocked not long ago.
 const PROBATION_SHARE: f64 = 0.05;
+/// From this share of those who wait as told on, it is a crowd, and takes so many times the strikes.
+const CROWD_SHOW_UP: f64 = 0.25;
+const CROWD_STRIKES: u64 = 3;
+/// The most that are counted.
+const MOST_STRIKES: u64 = 255;
 /// With fewer requests a source has no pace yet.
 const FEW_REQUESTS: u64 = 6;
 /// A gap of at most so many usual ones is no slowing down.
@@ -43,7 +48,7 @@ impl Shield {
             let within = self.config.strikes_within_ms;
             let next = |word| record::strike(word, now, within, record.owner);
             let (_, strikes) = record.word(STRIKES).step(next);
-            if record::strikes(strikes) >= self.config.strikes {
+            if record::strikes(strikes) >= self.strikes_for_block() {
                 return self.block_for(
                     &record,
                     &self.config.insistence_blocks,
@@ -59,6 +64,14 @@ impl Shield {
         record.word(TOLD).set(record::told_word(next, record.owner));
         verdict.retry_ms = until_ms.saturating_sub(now.ms);
         verdict
+    }
+
+    /// Behind the address of a company some come too early while others wait. So it takes more where most of those
+    /// who are told to wait do: that is a crowd, not an attack.
+    fn strikes_for_block(&self) -> u64 {
+        let is_crowd = self.meter().show_up() > CROWD_SHOW_UP;
+        let strikes = self.config.strikes;
+        if is_crowd { strikes.saturating_mul(CROWD_STRIKES).min(MOST_STRIKES) } else { strikes }
     }
 
     /// Whether the source goes on at the pace that it had. Behind an address of many people, some of whom are told to
