@@ -58,7 +58,10 @@ impl<'a> Word<'a> {
                     failpoints::after_step();
                     return (seen, value);
                 }
-                Err(now) => seen = now,
+                Err(now) => {
+                    failpoints::lost_exchange();
+                    seen = now;
+                }
             }
         }
     }
@@ -68,6 +71,9 @@ impl<'a> Word<'a> {
     pub(super) fn exchange(self, seen: u64, value: u64) -> bool {
         let outcome = self.word.compare_exchange(seen, value, Ordering::AcqRel, Ordering::Acquire);
         failpoints::after_step();
+        if outcome.is_err() {
+            failpoints::lost_exchange();
+        }
         outcome.is_ok()
     }
 
