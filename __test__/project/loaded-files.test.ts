@@ -80,6 +80,26 @@ it.each(['memory:', 'redis://127.0.0.1:1/0'])('Redis is loaded for its storage: 
   expect(inAdapter.files.some(talksToRedis)).toBe(isRedis)
 })
 
+it.each(['fastify', 'express', 'http', 'hono'])(
+  'ratethrottle/%s loads the shield for its option alone',
+  (subpath) => {
+    const adapter = `require('ratethrottle/${subpath}')`
+    const loads = (options: string): boolean => {
+      const open =
+        subpath === 'fastify'
+          ? `${adapter}(require('fastify')(), ${options}, () => {})`
+          : `${adapter}.rateThrottle(${options})`
+      return loadedBy(open).files.some(isOfShield)
+    }
+    expect(loads("{ limits: '1/minute' }")).toBe(false)
+    expect(loads("{ limits: '1/minute', shield: {} }")).toBe(true)
+  },
+)
+
+function isOfShield(file: string): boolean {
+  return /^dist\/(?:shield|adapters\/fastify\/shield)/.test(file)
+}
+
 function codeOf(files: readonly string[]): readonly string[] {
   return files.filter((file) => /\.c?js$/.test(file))
 }
