@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
+import { AT_EASE, step } from '../../ts/overload/load.ts'
 import { LoadMeter, type LoadReading } from '../../ts/overload/load-meter.ts'
 import { run, type Traffic } from './virtual-server.ts'
 
@@ -129,6 +130,29 @@ it('a pool that more and more requests wait for is pressure, and what it has don
   expect(seenAt).toBeGreaterThan(30_000)
   expect(seenAt).toBeLessThan(36_000)
   expect(meter.reading.baselineMs).toBeLessThan(60)
+})
+
+it('a process that others keep from computing has to be late for longer', () => {
+  const ticksUntilPressure = (computing: number): number => {
+    let state = AT_EASE
+    for (let ticks = 1; ticks < 1_000; ticks++) {
+      const isEarly = ticks < 20
+      state = step(state, {
+        elapsedMs: 250,
+        utilization: isEarly ? 0.5 : 1,
+        computing: isEarly ? 0.5 : computing,
+        delayMs: isEarly ? 0 : 150,
+        started: 100,
+        ended: 100,
+        inFlight: 1,
+        latencyMs: 1,
+      })
+      if (state.capacity < Number.POSITIVE_INFINITY) return ticks - 19
+    }
+    return Number.POSITIVE_INFINITY
+  }
+  expect(ticksUntilPressure(1)).toBe(4)
+  expect(ticksUntilPressure(0.45)).toBe(8)
 })
 
 it('the event loop of this process: real work, and a queue that grows', async () => {

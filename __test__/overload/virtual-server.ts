@@ -49,7 +49,11 @@ export function run(traffic: Traffic): Seen {
       stop: () => {},
       read: () => {
         const spent = busy + (now - busySince)
-        const reading = { utilization: spent / Math.max(1, now - readAt), delayMs: least }
+        const reading = {
+          utilization: spent / Math.max(1, now - readAt),
+          delayMs: least,
+          computing: 1,
+        }
         busy = 0
         busySince = now
         readAt = now

@@ -14,16 +14,22 @@ export interface LoopReading {
   readonly utilization: number
   /** How late it was, at the least late moment; `undefined` if it has not come round since. */
   readonly delayMs: number | undefined
+  /** Share of the time in which the process had a processor, more than 1 with several threads. */
+  readonly computing: number
 }
 
 /** Node looks at the clock this often. It does not run JavaScript for it. */
 const RESOLUTION_MS = 20
 const NS_PER_MS = 1e6
+const NO_USAGE: NodeJS.CpuUsage = { user: 0, system: 0 }
+const NO_READING: LoopReading = { utilization: 0, delayMs: 0, computing: 1 }
 
 /** The event loop of this thread. */
 export class EventLoop implements LoopProbe {
   #histogram: IntervalHistogram | undefined
   #utilization: EventLoopUtilization | undefined
+  #usage = NO_USAGE
+  #readAt = 0
 
   start(): void {
     const { monitorEventLoopDelay } = process.getBuiltinModule('node:perf_hooks')
@@ -31,6 +37,8 @@ export class EventLoop implements LoopProbe {
     this.#histogram.reset()
     this.#histogram.enable()
     this.#utilization = performance.eventLoopUtilization()
+    this.#usage = process.cpuUsage()
+    this.#readAt = performance.now()
   }
 
   stop(): void {
@@ -39,14 +47,23 @@ export class EventLoop implements LoopProbe {
 
   read(): LoopReading {
     const histogram = this.#histogram
-    if (histogram === undefined) return { utilization: 0, delayMs: 0 }
+    if (histogram === undefined) return NO_READING
     const now = performance.eventLoopUtilization()
     const { utilization } = performance.eventLoopUtilization(now, this.#utilization)
     this.#utilization = now
     const hasCome = histogram.count > 0
     const delayMs = hasCome ? Math.max(0, histogram.min / NS_PER_MS - RESOLUTION_MS) : undefined
     histogram.reset()
-    return { utilization, delayMs }
+    return { utilization, delayMs, computing: this.#computing() }
+  }
+
+  #computing(): number {
+    const { user, system } = process.cpuUsage(this.#usage)
+    const now = performance.now()
+    const elapsedUs = (now - this.#readAt) * 1_000
+    this.#usage = process.cpuUsage()
+    this.#readAt = now
+    return elapsedUs > 0 ? (user + system) / elapsedUs : 1
   }
 }
 
@@ -54,5 +71,5 @@ export class EventLoop implements LoopProbe {
 export const NO_LOOP: LoopProbe = {
   start: () => {},
   stop: () => {},
-  read: () => ({ utilization: 0, delayMs: 0 }),
+  read: () => NO_READING,
 }

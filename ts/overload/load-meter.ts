@@ -126,12 +126,13 @@ export class LoadMeter {
 
   #tick(now: number): void {
     if (this.#started + this.#ended > 0) this.#lastRequest = now
-    const { utilization, delayMs } = this.#loop.read()
+    const { utilization, delayMs, computing } = this.#loop.read()
     // While the loop has not come round, it is at least as late as its timer.
     this.#delayMs = delayMs ?? Math.max(this.#delayMs, now - this.#timerDue)
     this.#state = step(this.#state, {
       elapsedMs: Math.max(0, now - this.#lastTick),
       utilization,
+      computing,
       delayMs: this.#delayMs,
       started: this.#started,
       ended: this.#ended,

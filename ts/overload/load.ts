@@ -13,6 +13,8 @@ export interface LoadSample {
   readonly elapsedMs: number
   /** Share of the time in which the event loop had work, 0 to 1. */
   readonly utilization: number
+  /** Share of the time in which the process had a processor. */
+  readonly computing: number
   /** How late the event loop was, at the least late moment: a pause between two punctual moments is not in it. */
   readonly delayMs: number
   /** Requests that began and ended in this time, and that are being served. */
@@ -102,6 +104,8 @@ const COLD_MS = 3_000
 const ENOUGH_COLD_MS = 2_000
 /** One tick counts for at most this long, however long it was: it may be one pause. */
 const MOST_OF_ONE_TICK_MS = 400
+/** A process with this share of a processor is not kept from computing. */
+const COMPUTING = 0.9
 
 /** The queue of requests outside of this event loop: how much slower than at ease, and by how much in ms. */
 const SLOW_AND_GROWING = 4
@@ -140,7 +144,7 @@ export function step(before: LoadState, sample: LoadSample): LoadState {
     endedRate: rateOf(before.endedRate, sample.ended, elapsedMs, ageMs),
   }
   const known = { ...measured, load: loadOf(measured) }
-  const decided = hasPressure(before) ? control(known, elapsedMs) : watch(known, elapsedMs)
+  const decided = hasPressure(before) ? control(known, elapsedMs) : watch(known, sample)
   const isFrozen = hasPressure(decided) || decided.evidenceMs > 0 || decided.load >= RELAXED
   return {
     ...decided,
@@ -174,21 +178,23 @@ function loadOf(state: LoadState): number {
 }
 
 /** Looks for overload while there is no pressure. */
-function watch(state: LoadState, elapsedMs: number): LoadState {
+function watch(state: LoadState, sample: LoadSample): LoadState {
   const isCold = state.ageMs < COLD_MS
-  const evidenceMs = evidenceOf(state, elapsedMs, isCold ? 1 : 2)
+  const evidenceMs = evidenceOf(state, sample, isCold ? 1 : 2)
   if (evidenceMs < (isCold ? ENOUGH_COLD_MS : ENOUGH_MS)) return { ...state, evidenceMs }
   // What was served while the process had no time left is what it can serve.
   const capacity = Math.max(1, state.endedRate)
   return { ...state, evidenceMs: 0, calmMs: 0, capacity, floor: Math.max(1, capacity * FLOOR) }
 }
 
-function evidenceOf(state: LoadState, elapsedMs: number, heaviest: number): number {
+function evidenceOf(state: LoadState, sample: LoadSample, heaviest: number): number {
   const { evidenceMs, delayMs } = state
-  const countedMs = Math.min(elapsedMs, MOST_OF_ONE_TICK_MS)
+  const countedMs = Math.min(sample.elapsedMs, MOST_OF_ONE_TICK_MS)
   if (isWorkingOff(state)) return Math.max(0, evidenceMs - countedMs / 2)
   if (isLate(state)) {
-    return evidenceMs + countedMs * Math.max(LIGHTEST, Math.min(heaviest, delayMs / HEAVY_MS))
+    const weight = Math.max(LIGHTEST, Math.min(heaviest, delayMs / HEAVY_MS))
+    // A process that others keep from computing is late as well, while they do: that has to last longer.
+    return evidenceMs + countedMs * weight * Math.min(1, sample.computing / COMPUTING)
   }
   return isQueued(state) ? evidenceMs + countedMs / 2 : Math.max(0, evidenceMs - 2 * countedMs)
 }
