@@ -21,11 +21,14 @@ class Bot {
   #nextMs = 0
   #left
   #seen = 0
+  /** Behind the others, where they come in pulses. */
+  #lateMs
 
   constructor(world, random, rented) {
     this.#world = world
     this.#random = random
     this.#rented = rented
+    this.#lateMs = random.between(0, (world.scenario.pulse?.spread ?? 0) * 1_000)
     this.#move()
   }
 
@@ -62,8 +65,10 @@ class Bot {
   /** For its next time; a bot of pulses sleeps until the next pulse. */
   #enter() {
     const { calendar, attackMs, attackEndMs, scenario } = this.#world
-    if (scenario.pulse !== null)
-      this.#nextMs = inPulse(this.#nextMs - attackMs, scenario.pulse) + attackMs
+    if (scenario.pulse !== null) {
+      const zero = attackMs + this.#lateMs
+      this.#nextMs = zero + inPulse(this.#nextMs - zero, scenario.pulse)
+    }
     if (this.#nextMs < attackEndMs) calendar.at(this.#nextMs, this)
   }
 

@@ -56,32 +56,40 @@ class Session {
   #page
   #size = 0
   #sent = 0
+  #tries = 0
   #isLogin = false
+  #countedSinceMs
 
   constructor(world, random, ip, now) {
     this.#world = world
     this.#random = random
     this.ip = ip
     this.bornMs = now
+    this.#countedSinceMs = now
     this.#pages = random.tries(world.scenario.people.pages)
   }
 
   /** Sends the next request of the page, or the first of the next page. */
   act(now) {
-    const { people } = this.#world.scenario
-    if (this.#page === undefined) {
-      this.#size = this.#random.whole(...people.requests)
-      this.#isLogin = people.login > 0 && this.#random.chance(people.login)
-      this.#page = { session: this, at: now, tries: 0, isServed: false, isWhole: true, doneAt: now }
-      this.#sent = 0
-    }
-    const isFirst = this.#sent === 0
-    if (isFirst) this.#page.tries++
-    this.#world.send(this.#request(now, isFirst))
+    if (this.#page === undefined) this.#open(now)
+    this.#world.send(this.#request(now))
   }
 
-  #request(at, isFirst) {
+  #open(now) {
     const { people } = this.#world.scenario
+    const isRetry = this.#tries > 0
+    if (isRetry) this.#countedSinceMs = now
+    else {
+      this.#size = this.#random.whole(...people.requests)
+      this.#isLogin = people.login > 0 && this.#random.chance(people.login)
+    }
+    this.#sent = 0
+    this.#page = { bornMs: this.#countedSinceMs, at: now, isWhole: !isRetry, doneAt: now }
+  }
+
+  #request(at) {
+    const { people } = this.#world.scenario
+    const isFirst = this.#sent === 0
     const sensitive = isFirst && this.#isLogin
     const path = sensitive ? '/login' : `/page/${this.#random.whole(1, people.paths)}`
     const isBad = this.#random.chance(sensitive ? people.loginFails : people.fail)
@@ -90,15 +98,16 @@ class Session {
   }
 
   ended(request, how, waitMs, now) {
-    const page = this.#page
+    if (how !== 'served') this.#page.isWhole = false
     if (request.isFirst && how !== 'served') return this.#turnedAway(waitMs, now)
-    if (request.isFirst) page.isServed = true
-    if (how !== 'served') page.isWhole = false
     const { calendar, scenario } = this.#world
     const { between, think } = scenario.people
     this.#sent++
-    if (this.#sent < this.#size) return calendar.at(request.at + between * 1_000, this)
+    // An error page brings nothing else with it.
+    const isOver = request.isFirst && request.status >= 400
+    if (!isOver && this.#sent < this.#size) return calendar.at(request.at + between * 1_000, this)
     this.#close(now)
+    this.#tries = 0
     if (--this.#pages > 0) calendar.at(request.at + this.#random.gap(think * 1_000), this)
   }
 
@@ -106,9 +115,10 @@ class Session {
   #turnedAway(waitMs, now) {
     const { scenario, calendar } = this.#world
     const { patient, leaves, reload, tries, afterLoss } = scenario.people
+    this.#close(now)
     const mood = this.#random.next()
-    if (mood >= patient && mood < patient + leaves) return this.#close(now)
-    if (this.#page.tries > tries) return this.#close(now)
+    if (mood >= patient && mood < patient + leaves) return
+    if (++this.#tries > tries) return
     const toldMs = waitMs ?? afterLoss * 1_000
     const wait = mood < patient ? toldMs : this.#random.between(...reload) * 1_000
     calendar.at(now + wait, this)

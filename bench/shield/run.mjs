@@ -36,11 +36,9 @@ class World {
     this.tally = new Tally(this)
     this.#contender = contender
     const { capacity } = scenario
-    this.#service = new Service({ capacity, turnMs: TURN_MS, random: new Random(seed, 'service') })
+    this.#service = new Service({ capacity, random: new Random(seed, 'service') })
     const { arrivals } = scenario.people
-    const rateAt = (time) =>
-      time >= 0 && time < scenario.attack ? arrivals * scenario.crowd : arrivals
-    new People(this, seed, rateAt, arrivals * Math.max(1, scenario.crowd))
+    new People(this, seed, (time) => arrivals * crowdAt(scenario, time), arrivals * scenario.crowd)
     new Carrier(this, seed)
     enterBots(this, seed)
   }
@@ -75,4 +73,10 @@ class World {
     })
     this.tally.turn(this.nowMs, this.#contender)
   }
+}
+
+/** How many times as many people as usual arrive: a crowd gathers over `crowdRamp` seconds, and leaves at once. */
+function crowdAt({ crowd, crowdRamp, attack }, time) {
+  if (time < 0 || time >= attack) return 1
+  return 1 + (crowd - 1) * Math.min(1, crowdRamp === 0 ? 1 : time / crowdRamp)
 }

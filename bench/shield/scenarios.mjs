@@ -27,6 +27,8 @@ export const BASE = {
   },
   /** How many times as many people arrive during the attack. */
   crowd: 1,
+  /** Seconds over which a crowd gathers. */
+  crowdRamp: 60,
   bots: 0,
   /** Of one bot. */
   rate: 1,
@@ -36,7 +38,7 @@ export const BASE = {
   ramp: 0,
   /** Bots that wait as long as they are told. */
   obey: false,
-  /** `{ every, on, from }` seconds: they send only in pulses. */
+  /** `{ every, on, from, spread }` seconds: they send only in pulses; each bot begins up to `spread` later. */
   pulse: null,
   /** Where they come from: 'random' IPv4, or /48s of IPv6, of which they use a new /64 every `perSource` requests. */
   from: 'random',
@@ -95,7 +97,7 @@ export const SCENARIOS = {
     says: 'pulses, 2,000 × 5/s in 10 of 60 s',
     bots: 2_000,
     rate: 5,
-    pulse: { every: 60, on: 10, from: 0 },
+    pulse: { every: 60, on: 10, from: 5, spread: 3 },
   },
   S9: {
     says: '10,000 fresh sources/s from four /48s',

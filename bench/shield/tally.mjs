@@ -138,13 +138,14 @@ export class Tally {
 
   #pageFigures() {
     const { attackMs, attackEndMs } = this.#world
-    const isWhole = ({ isWhole: whole, isServed, doneAt }) =>
-      whole && isServed && doneAt <= attackEndMs
-    const share = (pages) => percent(pages.filter(isWhole).length, pages.length)
-    const regular = this.#pages.filter(({ session }) => this.#isRegular(session))
-    const newer = this.#pages.filter(({ session }) => !this.#isRegular(session))
+    const share = (pages) =>
+      percent(
+        pages.filter(({ isWhole, doneAt }) => isWhole && doneAt <= attackEndMs).length,
+        pages.length,
+      )
+    const newer = this.#pages.filter((page) => !this.#isRegular(page))
     return {
-      regulars: share(regular),
+      regulars: share(this.#pages.filter((page) => this.#isRegular(page))),
       newcomers: share(newer),
       newcomersLater: share(newer.filter(({ at }) => at >= attackMs + FIRST_MINUTE_MS)),
     }
@@ -163,10 +164,6 @@ export class Tally {
     const { attackMs, attackEndMs } = this.#world
     if (time < attackMs) return 'peace'
     return time < attackEndMs ? 'attack' : 'after'
-  }
-
-  get pages() {
-    return this.#pages
   }
 }
 
