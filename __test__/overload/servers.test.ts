@@ -1,5 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -147,6 +149,32 @@ describe.each(names)('%s', (framework) => {
     await delay(10)
     expect(valve.state().inFlight).toBe(0)
   })
+})
+
+it('HTTP/2: a stream that its client resets gives its place back, and so does a lost connection', async () => {
+  const valve = overload({ maxInFlight: 2 })
+  const app = Fastify({ http2: true })
+  app.addHook('onRequest', valve.hook)
+  app.get('/now', () => 'now')
+  app.get('/hangs', () => new Promise(() => {}))
+  const client = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
+  const ask = (path: string) =>
+    client
+      .request({ ':path': path })
+      .on('error', () => {})
+      .resume()
+  const statusOf = async (path: string) => (await once(ask(path), 'response'))[0][':status']
+  expect(await statusOf('/now')).toBe(200)
+  const streams = [ask('/hangs'), ask('/hangs')]
+  await until(() => valve.state().inFlight === 2)
+  expect(await statusOf('/now')).toBe(503)
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL)
+  await until(() => valve.state().inFlight === 0)
+  ask('/hangs')
+  await until(() => valve.state().inFlight === 1)
+  client.destroy()
+  await until(() => valve.state().inFlight === 0)
+  await app.close()
 })
 
 it('a handler that fails gives the place back: Fastify and Express', async () => {
