@@ -3,7 +3,7 @@
 //! Requests count themselves, each in one class. Every 250 ms one of them takes a look at the sums:
 //!
 //! ```text
-//! pressure begins   a bucket that leaks at 0.95 of capacity holds 0.08 s of it: a crowd's ripples do not fill it
+//! pressure begins   a bucket that leaks at 0.95 of capacity holds 0.15 s of it: a crowd's ripples do not fill it
 //! pressure ends     two seconds below 0.85 of capacity
 //! meanwhile         regulars first; then those let in before; then those who waited as told; then the others:
 //!                   each class gets what the ones before it leave of 0.9 of capacity
@@ -22,7 +22,7 @@ const EXPECTED: usize = 64;
 const TICK_MS: u64 = 250;
 /// After a longer pause the past says nothing.
 const PAUSE_MS: u64 = 10_000;
-const ONSET_SECONDS: f64 = 0.08;
+const ONSET_SECONDS: f64 = 0.15;
 const LEAVE: f64 = 0.85;
 const LEAVE_MS: u64 = 2_000;
 const TARGET: f64 = 0.87;
