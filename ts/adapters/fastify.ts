@@ -131,7 +131,7 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   })
   const handOn = handOnRefusals(adapter)
   const shield = openShield(options, adapter, warnings)
-  if (shield !== undefined) {
+  if (shield?.isOn === true) {
     const loaded = require('./fastify/shield.js') as typeof import('./fastify/shield.ts')
     loaded.putBefore(app, shield, handOn)
   }

@@ -1,5 +1,5 @@
 import type { Guard } from '../shield/guard.ts'
-import type { HttpShield } from '../shield/http-shield.ts'
+import type { AnyHttpShield as HttpShield } from '../shield/http-shield.ts'
 import type { ShieldOptions } from '../shield/options.ts'
 import { invalid, withCode } from '../validate.ts'
 import type { HttpAdapter } from './adapter.ts'
@@ -20,7 +20,7 @@ export type ShieldInput<Request> = ShieldOptions<Request> | Guard
 /**
  * Opens the shield that the options ask for.
  *
- * @returns `undefined` if they ask for none, or for one that is off
+ * @returns `undefined` if they ask for none, or for one that is off and have limits
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
 export function openShield<Request, Response>(

@@ -14,8 +14,13 @@ import type { ShieldOptions } from './options.ts'
 import { type Judge, RequestAsker } from './requests.ts'
 import { settingsOf } from './settings.ts'
 
+/** What adapters need of a shield. */
+export type AnyHttpShield = Pick<HttpShield, keyof HttpShield>
+
 /** The shield before the limits of a server. */
 export class HttpShield {
+  /** Whether it asks about any request. */
+  readonly isOn: boolean = true
   readonly #adapter: HttpAdapter
   readonly #client: ClientResolver
   readonly #events: Events
@@ -122,13 +127,24 @@ export class HttpShield {
   }
 }
 
-/** @returns `undefined` for a shield that is off */
+/** Stands where a middleware has nothing but a shield, and that is off. */
+const OFF: AnyHttpShield = {
+  isOn: false,
+  decide: () => undefined,
+  stand: (_request, _response, _next, _handOn, pass) => pass(),
+  prepare: () => {},
+  headersOf: () => ({}),
+  release: () => {},
+  close: () => {},
+}
+
+/** @returns `undefined` for a shield that is off, before limits: they cost what they cost without one */
 export function openHttpShield(
   given: ShieldOptions<never> | Guard,
   own: AnyHttpOptions,
   adapter: HttpAdapter,
   warnings: Warnings,
-): HttpShield | undefined {
+): AnyHttpShield | undefined {
   const isOwn = !isGuard(given)
   const guard = isOwn ? shield(given) : given
   const close = (): void => {
@@ -136,7 +152,7 @@ export function openHttpShield(
   }
   if (guard.mode !== 'off') return new HttpShield(guard, close, own, adapter, warnings)
   close()
-  return undefined
+  return own.limits === undefined ? OFF : undefined
 }
 
 /** Also one of another copy of this package. */

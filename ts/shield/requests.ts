@@ -181,11 +181,12 @@ export class RequestAsker {
     }
   }
 
-  /** Of a client that has left its address is not known: nobody waits for an answer. */
+  /** The request is not asked about. */
   #withoutAddress(request: object): Outcome {
     const { client, warnings } = this.#asker
-    if (client.client(request) === undefined && this.#guard.mode === 'enforce') {
-      return new RequestRefused('KEY_MISSING')
+    // The client has left, and nothing waits for an answer.
+    if (client.client(request) === undefined) {
+      return this.#guard.mode === 'enforce' ? new RequestRefused('KEY_MISSING') : undefined
     }
     warnings.warnOnce(
       'RATETHROTTLE_SHIELD_NO_ADDRESS',

@@ -11,6 +11,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { stream } from '../../fixtures/http2.ts'
 import { pipeline, repeat, text, times } from '../../http/client.ts'
 import { ADAPTERS, type Framework, type Options, serve } from '../../http/serve.ts'
+import { ScriptedGuard } from './scripted.ts'
 
 const each = it.each(ADAPTERS)
 const [ATTACKER, VICTIM] = ['127.0.0.66', '127.0.0.10']
@@ -124,7 +125,11 @@ it('a client that leaves before it is answered has not failed', async () => {
   const guard = guardOf({ sensitive })
   const limiter = forHttp({ shield: guard })
   const held: ServerResponse[] = []
-  const server = createServer(limiter.wrap((_: IncomingMessage, response) => held.push(response)))
+  const hold = (_: IncomingMessage, response: ServerResponse): void => {
+    response.statusCode = 401
+    held.push(response)
+  }
+  const server = createServer(limiter.wrap(hold))
   onTestFinished(() => void server.close())
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -134,7 +139,7 @@ it('a client that leaves before it is answered has not failed', async () => {
     await vi.waitFor(() => expect(held.length).toBe(i + 1), SOON)
     socket.destroy()
     await vi.waitFor(() => expect(held[i]?.destroyed).toBe(true), SOON)
-    held[i]?.writeHead(401).end()
+    held[i]?.end()
   }
   expect(guard.isBlocked(ATTACKER)).toBe(0)
 })
@@ -215,4 +220,21 @@ it('an application that answers a failed login with 200 says so itself', async (
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/login`
   for (let i = 0; i < 20; i++) await fetch(url, { method: 'POST' })
   expect((await fetch(url, { method: 'POST' })).status).toBe(429)
+})
+
+it('of requests that wait behind another on a connection the guard hears too when it closes', async () => {
+  const guard = new ScriptedGuard()
+  const limiter = forHttp({ shield: guard as never })
+  const server = createServer(limiter.wrap(() => {}))
+  onTestFinished(() => void server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const socket = connect({ host: '127.0.0.1', port })
+  socket.write(repeat(5, (i) => text(`/${i}`)).join(''))
+  await vi.waitFor(() => expect(guard.asked.length).toBe(5), SOON)
+  socket.destroy()
+  await vi.waitFor(() => expect(guard.settled.length).toBe(5), SOON)
+  expect(guard.settled.map(([, path, outcome]) => [path, outcome])).toEqual(
+    repeat(5, (i) => [`/${i}`, 'dropped']),
+  )
 })

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { Guard } from '../../../dist/shield/guard.js'
 import { ADAPTERS, serve } from '../../http/serve.ts'
 import { CALM, refuse, ScriptedGuard } from './scripted.ts'
 
@@ -86,10 +87,47 @@ each('%s: a guard that fails lets requests pass, and is reported', async (framew
 each(
   '%s: a guard that was passed in stays open, one that was made is closed',
   async (framework) => {
+    const close = vi.spyOn(Guard.prototype, 'close')
     const guard = new ScriptedGuard()
-    const site = await serve(framework, { shield: guard, limits: '1/minute' })
-    await site.ask()
-    await site.close()
-    expect(guard.closed).toBe(0)
+    for (const shield of [guard, {}]) {
+      const site = await serve(framework, { shield, limits: '1/minute' })
+      await site.ask()
+      await site.close()
+    }
+    expect([guard.closed, close.mock.calls.length]).toEqual([0, 1])
+    close.mockRestore()
   },
 )
+
+each(
+  '%s: a shield that is off and has no limits beside it lets all requests pass',
+  async (framework) => {
+    const site = await serve(framework, { shield: { mode: 'off' } }, (path) =>
+      path === '/' ? 200 : 404,
+    )
+    expect(await site.statuses(2)).toEqual([200, 200])
+    expect((await site.ask('/other')).status).toBe(404)
+  },
+)
+
+each('%s: options of a shield are checked, and a limit of a route has none', async (framework) => {
+  const wrong = [
+    { mode: 'on' },
+    { tarpit: { ms: 0 } },
+    { tarpit: { max: -1 } },
+    { sensitive: '/login' },
+  ]
+  for (const shield of [...wrong, true, 'watch', [], { trust: true }, { nonsense: 1 }]) {
+    await expect(serve(framework, { shield, limits: '1/minute' })).rejects.toThrow(
+      /must be|unknown|would accept/,
+    )
+  }
+  if (framework === 'node:http') return
+  const limits = { limits: '1/minute', shield: { mode: 'watch' } }
+  const site = serve(
+    framework,
+    { shield: {}, limits: '1/minute' },
+    { routes: [{ path: '/a', limits }] },
+  )
+  await expect(site).rejects.toThrow('shield must be an option of the whole server')
+})

@@ -22,6 +22,9 @@ function ask(port, localAddress, agent) {
 /** Addresses of the loopback network, one for each number. */
 const address = (net, i) => `127.${net}.${1 + Math.floor(i / 250)}.${1 + (i % 250)}`
 
+/** No group's requests come before another's. */
+const SPREAD_MS = 20
+
 /** Sends requests evenly, each client in its turn, until it is stopped. */
 function evenly(perSecond, send) {
   const start = performance.now()
@@ -30,7 +33,7 @@ function evenly(perSecond, send) {
     const due = ((performance.now() - start) / 1_000) * perSecond
     // After a pause no more than a tenth of a second is made up for.
     sent = Math.max(sent, Math.floor(due - perSecond / 10))
-    while (sent < due) send(sent++)
+    while (sent < due) setTimeout(send, Math.random() * SPREAD_MS, sent++)
   }, 5)
   return () => clearInterval(timer)
 }
