@@ -19,6 +19,11 @@ export interface LimiterStats {
   readonly evictions: number
   /** Decisions on the overflow bucket, which keys share when every slot they may use holds a blocked key. */
   readonly overflows: number
+  /**
+   * Keys that gave their slots to new keys, because all slots were taken. What they owe and how long they are denied
+   * is remembered beside the slots.
+   */
+  readonly moved: number
   /** The most memory this limiter can ever occupy, in bytes. */
   readonly bytes: number
 }
@@ -167,8 +172,8 @@ export abstract class NativeLimiter implements Limiter {
 /** Counts since the limiter was made, of all threads and processes that share it together. */
 export function readStats(native: { stats(): undefined; wide: Float64Array }): LimiterStats {
   native.stats()
-  const [evictions = 0, overflows = 0, bytes = 0] = native.wide
-  return { evictions, overflows, bytes }
+  const [evictions = 0, overflows = 0, bytes = 0, , , moved = 0] = native.wide
+  return { evictions, overflows, moved, bytes }
 }
 
 /** Counters on this host for limits that change from call to call. */

@@ -17,7 +17,7 @@ async function used(): Promise<[Act, string]> {
 const TAMPERED: readonly [string, string, (file: string) => void][] = [
   ['truncated', 'it is 4096 bytes long', (file) => fs.truncateSync(file, 4096)],
   ['of no length', 'it is 0 bytes long', (file) => fs.truncateSync(file, 0)],
-  ['of another length', 'it is 3440641 bytes long', (file) => fs.appendFileSync(file, 'x')],
+  ['of another length', 'it is 6639617 bytes long', (file) => fs.appendFileSync(file, 'x')],
   [
     'of random bytes',
     "it is no file of ratethrottle's",
@@ -104,7 +104,7 @@ describe.skipIf(!mayUnshare())('in a namespace with another system state', () =>
   it('a /dev/shm with too little space is an error, not a signal', () => {
     const refused = actWhere('-m', SMALL('1m'), what)
     expect(refused).toMatchObject({ code: 'SHARED_NO_SPACE', name: 'Error' })
-    expect(refused.message).toContain('no room for 3440640 bytes')
+    expect(refused.message).toContain('no room for 6639616 bytes')
     const small = { ...what, options: { ...what.options, capacity: 1_000 } }
     expect(actWhere('-m', SMALL('1m'), small)).toMatchObject({ admitted: 5 })
     const options = { ...what.options, onMismatch: 'private' }
@@ -112,10 +112,10 @@ describe.skipIf(!mayUnshare())('in a namespace with another system state', () =>
   })
 
   it('an existing limiter works while the rest of /dev/shm fills up', () => {
-    const fill = `${SMALL('4m')}
+    const fill = `${SMALL('8m')}
       mkdir -m 700 /dev/shm/ratethrottle-0
       "$0" "$1" '${JSON.stringify({ ...what, checks: 1 })}' > /dev/null
-      head -c 8m /dev/zero > /dev/shm/rest 2> /dev/null || true`
+      head -c 16m /dev/zero > /dev/shm/rest 2> /dev/null || true`
     expect(actWhere('-m', fill, what)).toMatchObject({ admitted: 4 })
   })
 

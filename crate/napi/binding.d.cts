@@ -119,6 +119,7 @@ export interface SharedTable {
   sources?: SharedSources
   evictions: number
   overflows: number
+  moved: number
 }
 
 /** What a shield is made from. The TypeScript layer has checked and filled in everything. */

@@ -152,7 +152,7 @@ function settingsOf({ sources, capacity, bytes, algorithm, blockForMs }: Table):
   ]
 }
 
-function occupancyOf({ sources, limits, overflows }: Table): string[][] {
+function occupancyOf({ sources, limits, overflows, moved }: Table): string[][] {
   if (sources !== undefined) {
     const { known, told, blocked, gone, claimed, slots } = sources
     const states =
@@ -162,6 +162,7 @@ function occupancyOf({ sources, limits, overflows }: Table): string[][] {
   }
   return [
     ['overflows', `${overflows}`],
+    ['moved', `${moved}`],
     ...limits.map((limit) => [
       `${limit.count} per ${limit.windowMs} ms`,
       (limit.burst === limit.count ? '' : `burst ${limit.burst}, `) +

@@ -105,6 +105,12 @@ impl<C: Clock> Limiter<C> {
         self.raw.overflows()
     }
 
+    /// Denied keys that gave their slots to new keys, because the table was full. They stay denied.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.raw.moves()
+    }
+
     /// The most bytes the limiter can ever occupy. Memory that was never touched costs nothing.
     #[must_use]
     pub fn bytes(&self) -> u64 {

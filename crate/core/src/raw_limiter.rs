@@ -197,6 +197,12 @@ impl RawLimiter {
         self.tables.iter().map(|(_, table)| table.overflows()).sum()
     }
 
+    /// Keys that were moved out of their slots for a new key, and are remembered beside them.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.tables.iter().map(|(_, table)| table.moves()).sum()
+    }
+
     /// Bytes in use once every page has been touched: the most this limiter can ever occupy.
     #[must_use]
     pub fn bytes(&self) -> u64 {

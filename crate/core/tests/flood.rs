@@ -31,7 +31,8 @@ fn a_key_blocked_by_hand_is_denied_after_the_flood() {
     flood(&limiter);
     assert!(limiter.evictions() > 0);
     assert!(!limiter.allow(key, 1, &NOW));
-    assert_eq!(limiter.peek(key, 1, &NOW).retry_ms, 60_000);
+    // The end of a key that was moved out of its slot is rounded up.
+    assert!((60_000..=60_500).contains(&limiter.peek(key, 1, &NOW).retry_ms));
 }
 
 #[test]
@@ -61,8 +62,9 @@ fn with_nothing_but_blocked_keys_new_keys_share_a_bucket_and_it_is_counted() {
     let admitted = flood(&limiter);
     assert_eq!(limiter.evictions(), 0);
     assert!(limiter.overflows() > 0);
-    // 2,000 slots, and at most one unit on each of the 4,096 shared words.
-    assert!((2_000..=2_000 + 4_096).contains(&admitted), "{admitted}");
+    // 2,000 slots and 7,000 entries, and at most one unit on each of the 4,096 shared words.
+    assert!((8_900..=2_000 + 7_000 + 4_096).contains(&admitted), "{admitted}");
+    assert!((6_900..=7_000).contains(&limiter.moves()), "{}", limiter.moves());
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub struct SharedTable {
     pub sources: Option<SharedSources>,
     pub evictions: f64,
     pub overflows: f64,
+    pub moved: f64,
 }
 
 /// A file in the place where shared tables live: a table, or why it is none.
@@ -114,6 +115,7 @@ fn table(info: TableInfo) -> SharedTable {
         sources: None,
         evictions: info.evictions as f64,
         overflows: info.overflows as f64,
+        moved: info.moves as f64,
     };
     match info.purpose {
         Purpose::Limiter(config) | Purpose::Varying(config) => {

@@ -23,8 +23,8 @@ pub(crate) trait Registered: Named + Sized + 'static {
     fn in_file(name: &str, config: Self::Config, generation: u64) -> Result<Self, Error>;
     fn generation(&self) -> u64;
     fn config_copy(&self) -> Self::Config;
-    /// Evictions, overflows, bytes, and shared tables of the name with another configuration.
-    fn counts(&self) -> [u64; 4];
+    /// Evictions, overflows, bytes, shared tables of the name with another configuration, and moved keys.
+    fn counts(&self) -> [u64; 5];
 }
 
 static OWN: Registry = Registry::new();
@@ -58,8 +58,9 @@ impl Registered for RawLimiter {
         self.config().clone()
     }
 
-    fn counts(&self) -> [u64; 4] {
-        [self.evictions(), self.overflows(), self.bytes(), self.conflicting() as u64]
+    fn counts(&self) -> [u64; 5] {
+        let conflicting = self.conflicting() as u64;
+        [self.evictions(), self.overflows(), self.bytes(), conflicting, self.moves()]
     }
 }
 
@@ -83,8 +84,9 @@ impl Registered for VariableLimiter {
         *self.config()
     }
 
-    fn counts(&self) -> [u64; 4] {
-        [self.evictions(), self.overflows(), self.bytes(), self.conflicting() as u64]
+    fn counts(&self) -> [u64; 5] {
+        let conflicting = self.conflicting() as u64;
+        [self.evictions(), self.overflows(), self.bytes(), conflicting, self.moves()]
     }
 }
 
@@ -112,8 +114,8 @@ impl Registered for Shield {
         self.config().clone()
     }
 
-    fn counts(&self) -> [u64; 4] {
-        [self.evictions(), 0, self.bytes(), self.conflicting() as u64]
+    fn counts(&self) -> [u64; 5] {
+        [self.evictions(), 0, self.bytes(), self.conflicting() as u64, 0]
     }
 }
 
@@ -150,8 +152,8 @@ pub(crate) fn reattach<L: Registered>(
     }
 }
 
-/// The numbers of `stats`: the counts, and how many files there were before.
-pub(crate) fn stats<L: Registered>(limiter: &L) -> [u64; 5] {
-    let [evictions, overflows, bytes, conflicting] = limiter.counts();
-    [evictions, overflows, bytes, conflicting, limiter.generation()]
+/// The numbers of `stats`: the counts, with how many files there were before as the last but one.
+pub(crate) fn stats<L: Registered>(limiter: &L) -> [u64; 6] {
+    let [evictions, overflows, bytes, conflicting, moved] = limiter.counts();
+    [evictions, overflows, bytes, conflicting, limiter.generation(), moved]
 }

@@ -271,7 +271,7 @@ fn capacity(call: &This<'_>) -> Admission {
 /// The numbers of `stats`, and behind them the seed for hashes of paths.
 fn stats(call: &This<'_>) -> Admission {
     let counts = call.handle.with(|shield| {
-        let [evictions, overflows, bytes, conflicting, generation] = registry::stats(shield);
+        let [evictions, overflows, bytes, conflicting, generation, _] = registry::stats(shield);
         [evictions, overflows, bytes, conflicting, generation, shield.seed()]
     });
     call.handle.write_counts(counts.ok_or(CallError::Closed)?);

@@ -52,6 +52,8 @@ macro_rules! forward_algorithm {
             fn log_times(state: State<'_>, now: Nanos) -> Vec<u64>;
             fn log_value(units: u64) -> u64;
             fn debt(state: State<'_>, now: Nanos) -> Debt;
+            fn lasting_us(state: State<'_>, now: Nanos) -> Option<u64>;
+            fn recalled(now: Nanos, left_us: u64) -> Option<u64>;
             #[inline]
             fn max_cost() -> u64;
             #[inline(always)]

@@ -153,6 +153,14 @@ impl<const VARYING: bool> Algorithm for FixedWindow<VARYING> {
         }
     }
 
+    /// A key that is denied has used up its window: when that ends says all.
+    fn recalled(&self, now: Nanos, left_us: u64) -> Option<u64> {
+        let ticks = now.ticks(self.per_ms.get());
+        let left = left_us.saturating_mul(self.per_ms.get()).div_ceil(1_000).min(self.window);
+        let start = ticks.wrapping_add(left).wrapping_sub(self.window);
+        Some(self.word(start, self.count))
+    }
+
     fn max_cost(&self) -> u64 {
         self.count
     }

@@ -255,6 +255,18 @@ impl<const VARYING: bool> Algorithm for Gcra<VARYING> {
         }
     }
 
+    /// All that is owed: the key is denied, and owes afterwards, as if it had kept its slot.
+    fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
+        let ahead = self.ahead(state.value, now.ticks(self.per_ms.get()));
+        (ahead > 0).then(|| ceil(ahead.saturating_mul(1_000), self.per_ms))
+    }
+
+    fn recalled(&self, now: Nanos, left_us: u64) -> Option<u64> {
+        let max = if VARYING { MAX_OWED } else { self.depth };
+        let ahead = left_us.saturating_mul(self.per_ms.get()).div_ceil(1_000).min(max);
+        Some(Self::word(now.ticks(self.per_ms.get()), ahead))
+    }
+
     #[inline(always)]
     fn max_cost(&self) -> u64 {
         self.burst

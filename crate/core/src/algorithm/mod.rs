@@ -19,6 +19,7 @@ mod step;
 #[cfg(not(loom))]
 mod varying;
 
+pub(crate) use bits::distance;
 #[cfg(not(loom))]
 pub(crate) use bits::mask;
 pub use fixed_window::FixedWindow;

@@ -2,7 +2,7 @@
 
 use super::Ring;
 use crate::clock::TimeRange;
-use crate::decision::Reading;
+use crate::decision::{NEVER, Reading};
 use crate::limit::Limit;
 use crate::nanos::Nanos;
 
@@ -123,6 +123,22 @@ pub trait Algorithm {
 
     /// What forgetting the key would forgive.
     fn debt(&self, state: State<'_>, now: Nanos) -> Debt;
+
+    /// For how many microseconds a key has to be remembered once its slot is given away, so that it is denied
+    /// for as long as the state says, and as far as possible owes afterwards what it owes by the state. `None`
+    /// for a state that this says too little of.
+    ///
+    /// By default the time of the denial: what is owed after it is forgiven.
+    fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
+        let denied_ms = self.read(state, now, 1).retry_ms;
+        (1..NEVER).contains(&denied_ms).then(|| denied_ms.saturating_mul(1_000))
+    }
+
+    /// The value of a key that is remembered for `left_us` more, see [`Self::lasting_us`]. `None`: all that is
+    /// known is that the key is denied for so long.
+    fn recalled(&self, _now: Nanos, _left_us: u64) -> Option<u64> {
+        None
+    }
 
     /// The largest cost that can ever be admitted.
     fn max_cost(&self) -> u64;

@@ -203,6 +203,18 @@ impl Algorithm for Varying {
         if is_blocked { Debt::Blocked } else { Debt::Some(used) }
     }
 
+    /// What buckets owe does not depend on the limit. When a window or a log admits again does, and the caller
+    /// that needs the slot does not know the limit of the key that has it.
+    fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
+        let is_bucket = matches!(self.0, AnyVarying::Gcra(_));
+        is_bucket.then(|| self.0.lasting_us(self.unmarked(state), now))?
+    }
+
+    fn recalled(&self, now: Nanos, left_us: u64) -> Option<u64> {
+        let value = self.0.recalled(now, left_us)?;
+        Some(self.marked(value, now, 0))
+    }
+
     fn max_cost(&self) -> u64 {
         self.0.max_cost()
     }

@@ -13,7 +13,7 @@ use crate::siphash::hash;
 /// Bytes before the first table.
 pub const HEADER_BYTES: usize = 4096;
 /// The layout of header and tables, and the protocol on them. Goes up with any change to one of them.
-pub const LAYOUT_VERSION: u64 = 3;
+pub const LAYOUT_VERSION: u64 = 4;
 /// The longest name, in UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 

@@ -174,4 +174,6 @@ pub struct TableInfo {
     pub evictions: u64,
     /// Decisions made on overflow buckets.
     pub overflows: u64,
+    /// Keys that were moved to the memo for a new key.
+    pub moves: u64,
 }

@@ -2,6 +2,7 @@
 
 use super::claim::{Claim, Content, exchange, store_state};
 use super::layout::HeaderWord;
+use super::memo_entry::Entry;
 use super::slot::SlotState;
 use super::{Receipt, Seen, Table};
 use crate::algorithm::{Algorithm, State};
@@ -38,7 +39,10 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             let now = clock.now();
             self.enter_epoch(key, now);
             let Some(seen) = self.find_held(key) else {
-                return;
+                if self.change_known(key, now, &next) {
+                    return;
+                }
+                continue;
             };
             let state = self.state(seen);
             let value = next(state, now);
@@ -58,26 +62,39 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             while let Some(Seen { slot, s }) = self.find(key) {
                 exchange(slot.s, s, s.freed());
             }
+            self.forget(key.fingerprint());
         }
     }
 
     /// Denies the key until `until_us`. `false` when every slot it may use holds a blocked key.
     pub fn block(&self, key: Key, until_us: u64, clock: &impl Clock) -> bool {
-        let content = Content { kind: SlotState::Blocked, value: until_us };
-        let key = key.block();
+        let content = Content { kind: SlotState::Blocked, value: until_us, known: None };
+        let (key, now) = (key.block(), clock.now());
         if let Some(flag) = self.region.header(HeaderWord::Blocks) {
             // Release: a thread that sees the block's slot sees the flag.
             flag.store(1, Ordering::Release);
         }
+        let longer = self.recollect(key.fingerprint(), now);
+        let left_us = until_us.saturating_sub(now.whole_us());
+        let latest_us = left_us.saturating_add(Entry::latest_us(left_us));
+        let longer = longer.filter(|found| found.left_us > latest_us);
         loop {
             let claim = match self.find(key) {
                 Some(seen) if seen.s.kind() == SlotState::Blocked => store_state(seen, content),
                 Some(seen) => self.promote(key, seen, content),
-                None => self.claim(key, clock.now(), content),
+                None => self.claim(key, now, content),
             };
             match claim {
-                Claim::Done => return true,
-                Claim::Full => return false,
+                Claim::Done => {
+                    // An earlier block, which would outlast this one.
+                    if let Some(longer) = longer {
+                        longer.remove();
+                    }
+                    return true;
+                }
+                Claim::Full => {
+                    return self.remember(key.fingerprint(), (now, left_us)).is_some();
+                }
                 Claim::Lost => {}
             }
         }
@@ -93,6 +110,10 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
 
     /// Microseconds from `now` for which the key is blocked; 0 when it is not.
     pub fn blocked_for_us(&self, key: Key, now: Nanos) -> u64 {
-        self.find_held(key.block()).map_or(0, |seen| seen.s.value().saturating_sub(now.whole_us()))
+        let key = key.block();
+        let Some(seen) = self.find_held(key) else {
+            return self.recollect(key.fingerprint(), now).map_or(0, |found| found.left_us);
+        };
+        seen.s.value().saturating_sub(now.whole_us())
     }
 }

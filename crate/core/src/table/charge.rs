@@ -1,6 +1,7 @@
 //! Charging a key: the way of every request.
 
 use super::claim::{Claim, Content, exchange, exchange_alone};
+use super::recall::Known;
 use super::slot::SlotState;
 use super::{Outcome, Receipt, Seen, Table};
 use crate::algorithm::{Algorithm, AlgorithmTask, State, Verdict};
@@ -39,11 +40,12 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             let now = clock.now();
             self.enter_epoch(key, now);
             let found = self.find(key);
-            if let Some(seen) = found.filter(Seen::is_live) {
-                let reading = self.algorithm.read(self.state(seen), now, cost);
-                if reading.reset_ms > 0 {
-                    return Outcome { receipt: None, reading: reading.paced() };
-                }
+            let reading = match found.filter(Seen::is_live) {
+                Some(seen) => Some(self.algorithm.read(self.state(seen), now, cost)),
+                None => self.peek_known(key, now, cost),
+            };
+            if let Some(reading) = reading.filter(|reading| reading.reset_ms > 0) {
+                return Outcome { receipt: None, reading: reading.paced() };
             }
             let attempt = Attempt { now, cost, detail: true };
             if let Some(outcome) = self.charge_found(&self.algorithm, key, found, attempt) {
@@ -124,18 +126,30 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
     #[cold]
     fn charge_new(&self, key: Key, found: Option<Seen<'_>>, attempt: Attempt) -> Option<Outcome> {
         let Attempt { now, cost, detail } = attempt;
-        let Some(value) = self.algorithm.admit(State::NEW, now, cost) else {
-            let reading = read_if(detail, || self.algorithm.read(State::NEW, now, cost));
+        let known = self.known(key, now);
+        let before = match known {
+            Known::New => State::NEW,
+            Known::Owes(_, value) => State::without_ring(value),
+            Known::Denied(left_us) => {
+                return Some(Outcome { receipt: None, reading: self.read_denied(left_us, cost) });
+            }
+        };
+        let Some(value) = self.algorithm.admit(before, now, cost) else {
+            let reading = read_if(detail, || self.algorithm.read(before, now, cost));
             return Some(Outcome { receipt: None, reading });
         };
-        let content = Content::live(value);
+        let content = Content { known: Some((now, known.entry())), ..Content::live(value) };
         let claim = match found {
             Some(seen) => self.promote(key, seen, content),
             None => self.claim(key, now, content),
         };
         match claim {
             Claim::Done => {
-                let read = || self.algorithm.read_admitted(State::NEW, value, now, cost);
+                if let Known::Owes(found, _) = known {
+                    // Its slot says it now. Lost: then the entry ends by itself.
+                    found.remove();
+                }
+                let read = || self.algorithm.read_admitted(before, value, now, cost);
                 let reading = read_if(detail, read);
                 Some(Outcome { receipt: Some(Receipt::Slot(value)), reading })
             }

@@ -20,6 +20,8 @@
 
 use super::evict::{Loss, Victim};
 use super::layout::{HeaderWord, Slot};
+use super::memo::Placed;
+use super::memo_entry::Entry;
 use super::slot::{SlotState, StateWord, tag};
 use super::{Seen, Table};
 use crate::algorithm::Algorithm;
@@ -45,12 +47,14 @@ pub(super) enum Claim {
 pub(super) struct Content {
     pub(super) kind: SlotState,
     pub(super) value: u64,
+    /// When the memo was asked about the key, and what it knew, if the value depends on that.
+    pub(super) known: Option<(Nanos, Entry)>,
 }
 
 impl Content {
     /// A key's state.
     pub(super) const fn live(value: u64) -> Self {
-        Self { kind: SlotState::Live, value }
+        Self { kind: SlotState::Live, value, known: None }
     }
 }
 
@@ -86,12 +90,19 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
     /// Steps a and b, then c and d.
     #[cold]
     pub(super) fn claim(&self, key: Key, now: Nanos, content: Content) -> Claim {
-        let Some(Victim { seen, f, loss, .. }) = self.victim(key, now) else { return Claim::Full };
+        let Some((victim, moved)) = self.vacate(key, now) else { return Claim::Full };
+        let Victim { seen, f, loss, .. } = victim;
         let claimed = seen.s.claimed(now.whole_ms());
         if !exchange(seen.slot.s, seen.s, claimed) {
+            if let Some(placed) = moved {
+                Self::withdraw(&victim, placed);
+            }
             return Claim::Lost;
         }
-        if matches!(loss, Loss::Debt(_)) {
+        if let Some(placed) = moved {
+            self.confirm(&victim, placed, now);
+            self.count(HeaderWord::Moves);
+        } else if matches!(loss, Loss::Debt(_)) {
             self.count(HeaderWord::Evictions);
         }
         let ours = tag(key.fingerprint(), claimed.generation());
@@ -106,15 +117,34 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
         self.promote(key, Seen { s: claimed, ..seen }, content)
     }
 
+    /// The slot to take: where nothing is lost, else that of a denied key that can be moved to the memo. A debt is
+    /// forgiven only where there is no such key.
+    fn vacate(&self, key: Key, now: Nanos) -> Option<(Victim<'_>, Option<Placed<'_>>)> {
+        let victim = self.victim(key, now);
+        if victim.as_ref().is_some_and(|victim| !matches!(victim.loss, Loss::Debt(_))) {
+            return victim.map(|victim| (victim, None));
+        }
+        let moved = self.move_denied(key, now).map(|(victim, placed)| (victim, Some(placed)));
+        moved.or_else(|| victim.map(|victim| (victim, None)))
+    }
+
     /// Steps c and d, for this thread's own claim or another thread's claim of the same key.
     #[cold]
     pub(super) fn promote(&self, key: Key, mine: Seen<'_>, content: Content) -> Claim {
         fence(Ordering::SeqCst);
-        if !self.has_no_rival(key, mine.slot) {
+        if !self.has_no_rival(key, mine.slot) || !self.is_known(key, content) {
             exchange(mine.slot.s, mine.s, mine.s.freed());
             return Claim::Lost;
         }
         store_state(mine, content)
+    }
+
+    /// Whether the memo still knows of the key what it did. Asked after the slots: a key that was moved meanwhile
+    /// was in the memo before it left its slot.
+    fn is_known(&self, key: Key, content: Content) -> bool {
+        content.known.is_none_or(|(now, entry)| {
+            self.recollect(key.fingerprint(), now).map_or(Entry::NONE, |found| found.entry) == entry
+        })
     }
 
     /// Step c: whether no other slot has a better right to the key.

@@ -27,6 +27,13 @@ pub(super) struct Victim<'a> {
     occupied: usize,
 }
 
+impl<'a> Victim<'a> {
+    /// The slot of a denied key that the memo remembers.
+    pub(super) const fn moved(seen: Seen<'a>, f: u64) -> Self {
+        Self { seen, f, loss: Loss::Nothing, occupied: WAYS }
+    }
+}
+
 impl Victim<'_> {
     /// Nothing is lost, and its set is not about to fill up.
     fn is_free(&self) -> bool {
@@ -71,7 +78,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
 
     /// Whether the key has a slot or could be given one.
     pub(super) fn has_room(&self, key: Key, now: Nanos) -> bool {
-        self.victim(key, now).is_some()
+        self.victim(key, now).is_some() || self.can_move(key, now)
     }
 
     fn victim_in(&self, set: usize, now: Nanos) -> Option<Victim<'_>> {

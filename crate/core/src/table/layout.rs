@@ -1,7 +1,7 @@
 //! How a table lies in its memory: a run of `AtomicU64`, borrowed from the owner of the bytes.
 //!
 //! ```text
-//! header 32 | slots: sets * WAYS * 2 | epochs: sets | overflow 4096 | rings: slots * N
+//! header 32 | slots: sets * WAYS * 2 | epochs: sets | overflow 4096 | rings: slots * N | memo: lines * 8
 //! ```
 //!
 //! No pointers, and all zero is an empty table: the same bytes work in the heap, in an anonymous
@@ -19,6 +19,10 @@ pub const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
 pub const OVERFLOW: usize = if cfg!(loom) { 1 } else { 4096 };
 /// Slots per expected key. At half load and two choices every live key finds a slot.
 const SLOTS_PER_KEY: usize = 2;
+/// Words to a line of the memo: a cache line. (Two under loom.)
+pub(super) const LINE: usize = if cfg!(loom) { 2 } else { 8 };
+/// Lines of the memo to a set, which make the memo as large as the slots.
+const LINES_PER_SET: usize = if cfg!(loom) { 1 } else { 2 };
 const HEADER: usize = 32;
 const SLOT: usize = 2;
 
@@ -30,10 +34,14 @@ pub(crate) enum HeaderWord {
     Blocks = 0,
     /// The epoch up to which the whole table has been cleared, plus one.
     Epoch = 1,
+    /// The microsecond at which the last entry of the memo ends; 0 while there was none.
+    Remembered = 2,
     /// Keys with debt that were evicted for a new key.
     Evictions = 16,
     /// Decisions made on overflow buckets.
     Overflows = 17,
+    /// Keys that were moved to the memo for a new key.
+    Moves = 18,
 }
 
 /// Where things lie in a region.
@@ -60,7 +68,7 @@ impl Layout {
     /// Words the region needs.
     #[must_use]
     pub const fn words(&self) -> usize {
-        self.ring_start().saturating_add(self.slots().saturating_mul(self.ring))
+        self.memo_start().saturating_add(self.lines().saturating_mul(LINE))
     }
 
     /// Slots in all.
@@ -73,6 +81,11 @@ impl Layout {
         self.sets
     }
 
+    /// Lines of the memo.
+    pub(crate) const fn lines(&self) -> usize {
+        self.sets.saturating_mul(LINES_PER_SET)
+    }
+
     const fn epoch_start(&self) -> usize {
         HEADER.saturating_add(self.slots().saturating_mul(SLOT))
     }
@@ -83,6 +96,12 @@ impl Layout {
 
     const fn ring_start(&self) -> usize {
         self.overflow_start().saturating_add(OVERFLOW)
+    }
+
+    /// At the beginning of a cache line.
+    const fn memo_start(&self) -> usize {
+        let end = self.ring_start().saturating_add(self.slots().saturating_mul(self.ring));
+        end.div_ceil(LINE).saturating_mul(LINE)
     }
 }
 
@@ -178,6 +197,13 @@ impl<M: Deref<Target = [AtomicU64]>> Region<M> {
 
     pub(crate) fn epoch(&self, set: usize) -> Option<&AtomicU64> {
         self.memory.get(self.layout.epoch_start().wrapping_add(set))
+    }
+
+    /// A line of the memo: a word that says when it was last written, then the words of entries.
+    pub(crate) fn line(&self, line: usize) -> Option<(&AtomicU64, &[AtomicU64; LINE - 1])> {
+        let start = self.layout.memo_start().wrapping_add(line.wrapping_mul(LINE));
+        let (written, entries) = self.memory.get(start..)?.split_first()?;
+        Some((written, entries.first_chunk()?))
     }
 
     pub(crate) fn overflow(&self, index: usize) -> Option<&AtomicU64> {

@@ -7,6 +7,7 @@
 //!       denied   -> answer                             nothing written
 //!       admitted -> exchange the word; lost? start over with a fresh clock reading
 //!     no slot? claim one (see claim.rs), with the value after the first charge
+//!     no slot? what the memo knows of the key counts (see recall.rs), and keys move there to make room
 //!     no slot to claim? the overflow bucket (see overflow.rs)
 //! ```
 
@@ -19,8 +20,11 @@ mod evict;
 mod heap;
 mod layout;
 mod lookup;
+mod memo;
+mod memo_entry;
 mod occupancy;
 mod overflow;
+mod recall;
 #[cfg(not(loom))]
 mod resident_memory;
 mod slot;
@@ -120,6 +124,13 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             let now = clock.now();
             self.enter_epoch(key, now);
             let Some(seen) = self.find_held(key) else {
+                if let Some(reading) = self.peek_known(key, now, cost) {
+                    return reading;
+                }
+                if self.find_held(key).is_some() {
+                    // It has just returned from the memo.
+                    continue;
+                }
                 return self.peek_new(key, now, cost);
             };
             let reading = self.algorithm.read(self.state(seen), now, cost);

@@ -64,6 +64,11 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
         self.counted(HeaderWord::Overflows)
     }
 
+    /// Keys that were moved to the memo for a new key, since the table was made.
+    pub fn moves(&self) -> u64 {
+        self.counted(HeaderWord::Moves)
+    }
+
     /// Bytes the table occupies if every page of it is used.
     pub const fn bytes(&self) -> usize {
         self.region.layout().words().saturating_mul(size_of::<u64>())

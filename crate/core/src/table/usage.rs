@@ -2,8 +2,9 @@
 //! date in those where it has one.
 
 use super::claim::{Claim, Content, store_state};
+use super::recall::Known;
 use super::{Seen, Table};
-use crate::algorithm::Varying;
+use crate::algorithm::{State, Varying};
 use crate::atomic::AtomicU64;
 use crate::clock::Clock;
 use crate::key::Key;
@@ -25,7 +26,10 @@ impl<M: Deref<Target = [AtomicU64]>> Table<M, Varying> {
     pub fn used(&self, key: Key, clock: &impl Clock) -> Option<u64> {
         let now = clock.now();
         self.enter_epoch(key, now);
-        let seen = self.find_held(key)?;
+        let Some(seen) = self.find_held(key) else {
+            let Known::Owes(_, value) = self.known(key, now) else { return None };
+            return Some(self.algorithm.used(State::without_ring(value), now));
+        };
         Some(self.algorithm.used(self.state(seen), now))
     }
 

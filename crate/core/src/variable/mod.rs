@@ -126,6 +126,13 @@ impl VariableLimiter {
         self.sum(|table| table.overflows())
     }
 
+    /// Keys that were moved out of their slots for a new key, and are remembered beside them.
+    #[must_use]
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "as a path it has one lifetime")]
+    pub fn moves(&self) -> u64 {
+        self.sum(|table| table.moves())
+    }
+
     /// Bytes in use once every page of every table there is has been touched.
     #[must_use]
     pub fn bytes(&self) -> u64 {

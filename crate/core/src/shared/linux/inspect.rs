@@ -80,6 +80,7 @@ fn describe(header: FileHeader, foreign: Option<String>, inode: u64) -> TableInf
         tables: Vec::new(),
         evictions: 0,
         overflows: 0,
+        moves: 0,
     }
 }
 
@@ -108,6 +109,7 @@ fn add<A: Algorithm>(
     info.tables.push(table.occupancy(now));
     info.evictions = info.evictions.saturating_add(table.evictions());
     info.overflows = info.overflows.saturating_add(table.overflows());
+    info.moves = info.moves.saturating_add(table.moves());
     Ok(())
 }
 
