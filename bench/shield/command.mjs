@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { CommandError } from '../command.mjs'
 import { CONTENDERS, NAMES } from './contenders.mjs'
-import { SCENARIOS, toScenario } from './scenarios.mjs'
+import { ALL_SCENARIOS, SCENARIOS, toScenario } from './scenarios.mjs'
 
 const FLAGS = {
   scenario: { type: 'string' },
@@ -34,11 +34,11 @@ export const HELP = `npm run --silent range -- [flags]
   --help             this text
 
 scenarios
-${Object.entries(SCENARIOS)
+${Object.entries(ALL_SCENARIOS)
   .map(([name, { says }]) => `  ${name.padEnd(5)} ${says}`)
   .join('\n')}
-  S10 is measured in all of them: the two minutes after. S11, a forged header that names a victim, takes a real
-  server: __test__/ proves it.
+  'day' runs only when it is named. S10, the two minutes after, is measured in
+  all the others. S11, a forged header that names a victim, takes a real server: __test__/shield/http proves it.
 contenders
 ${Object.entries(NAMES)
   .map(([name, words]) => `  ${name.padEnd(8)} ${words}`)
@@ -78,19 +78,21 @@ function parse(words) {
 
 function readScenarios(text) {
   if (text?.trim().startsWith('{')) return [readOwn(text)]
-  const names = readNames('scenario', text, Object.keys(SCENARIOS))
-  return names.map((name) => toScenario({ name, ...SCENARIOS[name] }))
+  const names = text === undefined ? Object.keys(SCENARIOS) : readKnown(text)
+  return names.map((name) => toScenario({ name, ...ALL_SCENARIOS[name] }))
 }
 
 function readOwn(text) {
   try {
     const { like, ...given } = JSON.parse(text)
-    const [base] = like === undefined ? [] : readNames('scenario', like, Object.keys(SCENARIOS))
-    return toScenario({ ...SCENARIOS[base], says: text, ...given })
+    const [base] = like === undefined ? [] : readKnown(like)
+    return toScenario({ name: base ?? 'own', ...ALL_SCENARIOS[base], says: text, ...given })
   } catch (error) {
     throw new CommandError(`--scenario: ${error.message}`)
   }
 }
+
+const readKnown = (text) => readNames('scenario', text, Object.keys(ALL_SCENARIOS))
 
 function readNames(kind, text, known) {
   const names = text?.split(',').map((name) => name.trim()) ?? known

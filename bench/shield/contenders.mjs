@@ -69,7 +69,11 @@ class Ours extends Contender {
 }
 
 class PerAddress extends Contender {
-  #limiter = new RateLimiter('100/minute', { clock: this.clock, capacity: 4_000_000 })
+  #limiter = new RateLimiter('100/minute', {
+    algorithm: 'sliding-window',
+    clock: this.clock,
+    capacity: 2_000_000,
+  })
 
   decide({ ip }) {
     const { allowed, retryAfterMs } = this.#limiter.check(ip)

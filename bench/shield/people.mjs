@@ -9,18 +9,12 @@ export class People {
   #world
   #random
   #shared
-  #rateAt
-  #most
+  #arrivals
 
-  /**
-   * @param rateAt (seconds from the start of the attack) => sessions a second
-   * @param most the greatest of them
-   */
-  constructor(world, seed, rateAt, most) {
+  constructor(world, seed, arrivals) {
     this.#world = world
     this.#random = new Random(seed, 'people')
-    this.#rateAt = rateAt
-    this.#most = most
+    this.#arrivals = arrivals
     const { addresses } = world.scenario.people.shared
     this.#shared = Array.from({ length: addresses }, () => personal(this.#random))
     this.#enterNext(0)
@@ -37,12 +31,14 @@ export class People {
 
   /** Arrivals are drawn at the greatest rate; those that are too many at their moment are passed over. */
   #enterNext(now) {
-    const { calendar, endMs, attackMs } = this.#world
+    const { calendar, endMs, attackMs, scenario } = this.#world
+    const { most } = this.#arrivals
+    const meanMs = 1_000 / (scenario.people.arrivals * most)
     let time = now
     do {
-      time += this.#random.gap(1_000 / this.#most)
+      time += this.#random.gap(meanMs)
       if (time >= endMs) return
-    } while (!this.#random.chance(this.#rateAt((time - attackMs) / 1_000) / this.#most))
+    } while (!this.#random.chance(this.#arrivals.at((time - attackMs) / 1_000) / most))
     calendar.at(time, this)
   }
 }

@@ -1,5 +1,6 @@
 import { enterBots } from './bots.mjs'
 import { Calendar } from './calendar.mjs'
+import { Arrivals, enterCrawlers } from './day.mjs'
 import { Carrier, People } from './people.mjs'
 import { Random } from './random.mjs'
 import { Service } from './service.mjs'
@@ -37,9 +38,9 @@ class World {
     this.#contender = contender
     const { capacity } = scenario
     this.#service = new Service({ capacity, random: new Random(seed, 'service') })
-    const { arrivals } = scenario.people
-    new People(this, seed, (time) => arrivals * crowdAt(scenario, time), arrivals * scenario.crowd)
+    new People(this, seed, new Arrivals(scenario, seed))
     new Carrier(this, seed)
+    enterCrawlers(this, seed)
     enterBots(this, seed)
   }
 
@@ -73,10 +74,4 @@ class World {
     })
     this.tally.turn(this.nowMs, this.#contender)
   }
-}
-
-/** How many times as many people as usual arrive: a crowd gathers over `crowdRamp` seconds, and leaves at once. */
-function crowdAt({ crowd, crowdRamp, attack }, time) {
-  if (time < 0 || time >= attack) return 1
-  return 1 + (crowd - 1) * Math.min(1, crowdRamp === 0 ? 1 : time / crowdRamp)
 }

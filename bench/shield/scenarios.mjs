@@ -29,6 +29,12 @@ export const BASE = {
   crowd: 1,
   /** Seconds over which a crowd gathers. */
   crowdRamp: 60,
+  /** How much fewer people arrive at night than at noon, from 0 to 1. */
+  rhythm: 0,
+  /** Crowds in peace, at any time, and how long they last. */
+  crowds: { count: 0, times: 4, lasts: 600 },
+  /** Crawlers that obey: pages a second of each, and the share that is not found. */
+  crawlers: { count: 0, rate: 1, fail: 0.05 },
   bots: 0,
   /** Of one bot. */
   rate: 1,
@@ -115,6 +121,20 @@ export const SCENARIOS = {
   },
 }
 
+/** Takes a minute for a seed, so it runs only when it is named. */
+const DAY = {
+  says: 'a benign day: rhythm, three crowds × 4 that fit, a carrier address, crawlers that obey',
+  peace: 86_400,
+  attack: 0,
+  after: 0,
+  rhythm: 0.7,
+  crowds: { count: 3, times: 4, lasts: 600 },
+  crawlers: { count: 5, rate: 1, fail: 0.1 },
+}
+
+/** By name, those included that run only when they are named. */
+export const ALL_SCENARIOS = { ...SCENARIOS, day: DAY }
+
 /** A scenario with all that it leaves out; one that is unknown, or has a field that is unknown, throws. */
 export function toScenario(given) {
   const fields = Object.keys({ name: '', says: '', ...BASE })
@@ -123,5 +143,7 @@ export function toScenario(given) {
     throw new RangeError(`a scenario has no '${unknown}'; it has ${fields.join(', ')}`)
   }
   const people = { ...BASE.people, ...given.people }
-  return { name: 'own', says: JSON.stringify(given), ...BASE, ...given, people }
+  const crowds = { ...BASE.crowds, ...given.crowds }
+  const crawlers = { ...BASE.crawlers, ...given.crawlers }
+  return { name: 'own', says: '', ...BASE, ...given, people, crowds, crawlers }
 }

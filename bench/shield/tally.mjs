@@ -1,8 +1,6 @@
 /** A regular was born at least so long before the attack. */
 const REGULAR_MS = 30_000
 const FIRST_MINUTE_MS = 60_000
-/** So much of the capacity, asked for in one second, is pressure. */
-const PRESSURE_SHARE = 0.95
 const PHASES = ['peace', 'attack', 'after']
 
 /** Counts what happens in a run, and answers with its figures. */
@@ -66,7 +64,7 @@ export class Tally {
     const { asked, served } = this.#second
     this.#mostServed = Math.max(this.#mostServed, served)
     const { attackMs, attackEndMs, scenario } = this.#world
-    const isPressure = asked > PRESSURE_SHARE * scenario.capacity
+    const isPressure = asked > scenario.capacity
     if (isPressure && now > attackMs) this.#pressureMs ??= now - 1_000
     this.#second = { asked: 0, served: 0 }
     if (now < attackEndMs) return
