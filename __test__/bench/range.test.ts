@@ -1,27 +1,10 @@
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ROOT, run } from '../fixtures/child.ts'
-
-const load = (name: string) => import(join(ROOT, 'bench/shield', `${name}.mjs`))
-const { SCENARIOS, toScenario } = await load('scenarios')
-const { CONTENDERS } = await load('contenders')
-const { runOnce } = await load('run')
-const { Service } = await load('service')
-const { Random } = await load('random')
+import { run } from '../fixtures/child.ts'
+import { figuresOf, figuresOfScenario, load } from './range-modules.ts'
 
 /** Two million requests of bots take their time, and next to no page is whole. */
 const BIG = ['S2', 'S2c', 'S9']
 const seedsOf = (name: string) => (BIG.includes(name) ? [1] : [1, 2, 3, 4, 5])
-
-function figuresOf(name: string, contender: string, seed = 1) {
-  const scenario = toScenario({ name, ...SCENARIOS[name] })
-  const made = CONTENDERS[contender](scenario)
-  try {
-    return runOnce(scenario, seed, made).figures()
-  } finally {
-    made.close()
-  }
-}
 
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] as number
 
@@ -41,71 +24,90 @@ const NOTHING: Record<string, [number, number]> = {
 }
 
 describe('the generator of traffic', () => {
-  it.each(Object.entries(NOTHING))('%s with nothing is as the reference says', (name, known) => {
-    const found = seedsOf(name).map((seed) => figuresOf(name, 'nothing', seed))
-    const regulars = median(found.map((figures) => figures.regulars))
-    const newcomers = median(found.map((figures) => figures.newcomers))
-    expect(Math.abs(regulars - known[0]), `regulars ${regulars}`).toBeLessThanOrEqual(3)
-    expect(Math.abs(newcomers - known[1]), `newcomers ${newcomers}`).toBeLessThanOrEqual(3)
-    for (const { mostServed } of found) expect(mostServed).toBeLessThanOrEqual(1_000)
-  })
+  it.each(Object.entries(NOTHING))(
+    '%s with nothing is as the reference says',
+    async (name, known) => {
+      const found = await Promise.all(seedsOf(name).map((seed) => figuresOf(name, 'nothing', seed)))
+      const regulars = median(found.map((figures) => figures.regulars))
+      const newcomers = median(found.map((figures) => figures.newcomers))
+      expect(Math.abs(regulars - known[0]), `regulars ${regulars}`).toBeLessThanOrEqual(3)
+      expect(Math.abs(newcomers - known[1]), `newcomers ${newcomers}`).toBeLessThanOrEqual(3)
+      for (const { mostServed } of found) expect(mostServed).toBeLessThanOrEqual(1_000)
+    },
+  )
 
-  it('brings 200 requests a second of people, and 30 of a carrier, in peace', () => {
-    const calm = { bots: 0, peace: 600, attack: 1, after: 0 }
-    const sent: number[] = []
-    const scenario = toScenario({ ...calm })
+  it('brings 200 requests a second of people, and 30 of a carrier, in peace', async () => {
+    const { toScenario } = await load('scenarios')
+    const { runOnce } = await load('run')
+    let now = 0
+    let late = 0
     const counter = {
-      advance: () => sent.push(0),
-      decide: () => void sent[sent.length - 1]++,
+      advance: (ms: number) => {
+        now += ms
+      },
+      decide: () => {
+        if (now >= 300_000) late++
+      },
       settle: () => {},
       state: () => ({}),
     }
-    runOnce(scenario, 1, counter)
-    const late = sent.slice(-30_000).reduce((sum, count) => sum + count, 0) / 300
-    expect(late).toBeGreaterThan(215)
-    expect(late).toBeLessThan(245)
+    runOnce(toScenario({ peace: 900, attack: 1, after: 0 }), 1, counter)
+    expect(late / 601).toBeGreaterThan(215)
+    expect(late / 601).toBeLessThan(245)
   })
 
-  it('gives the same figures for the same seed, and others for another', () => {
-    const [first, again, other] = [1, 1, 2].map((seed) => figuresOf('S4', 'nothing', seed))
+  it('gives the same figures for the same seed, and others for another', async () => {
+    const [first, again, other] = await Promise.all(
+      [1, 1, 2].map((seed) => figuresOf('S4', 'nothing', seed)),
+    )
     expect(again).toEqual(first)
     expect(other).not.toEqual(first)
   })
 
-  it('refuses a scenario with a field that it does not know', () => {
+  it('refuses a scenario with a field that it does not know', async () => {
+    const { toScenario } = await load('scenarios')
     expect(() => toScenario({ bot: 3 })).toThrow(/a scenario has no 'bot'; it has .*bots/)
   })
 })
 
+it('two hours of the benign day: ours refuses no one and blocks no one', async () => {
+  const { ALL_SCENARIOS, toScenario } = await load('scenarios')
+  const day = { ...ALL_SCENARIOS.day, peace: 7_200, rhythm: 0, crowds: { count: 1, times: 3.5 } }
+  const { refusedPeace, innocentsBlocked } = await figuresOfScenario(toScenario(day), 'ours', 1)
+  expect({ refusedPeace, innocentsBlocked }).toEqual({ refusedPeace: 0, innocentsBlocked: 0 })
+})
+
 describe('the service', () => {
   /** Served in each full second, if so many come in each turn. */
-  function served(turns: number[], capacity = 1_000) {
+  async function served(turns: number[], capacity = 1_000) {
+    const { Service } = await load('service')
+    const { Random } = await load('random')
     const service = new Service({ capacity, random: new Random(7) })
-    const seconds: number[] = []
+    const seconds = new Array<number>(Math.ceil(turns.length / 10)).fill(0)
     turns.forEach((count, turn) => {
-      if (turn % 10 === 0) seconds.push(0)
       for (let i = 0; i < count; i++) service.take(i)
       service.finish((_request: number, isServed: boolean) => {
-        if (isServed) seconds[seconds.length - 1]++
+        if (isServed) seconds[Math.floor(turn / 10)] = (seconds[Math.floor(turn / 10)] ?? 0) + 1
       })
     })
     return seconds
   }
 
-  it('never serves more than its capacity in a second, whatever comes', () => {
+  it('never serves more than its capacity in a second, whatever comes', async () => {
+    const { Random } = await load('random')
     const random = new Random(3)
     const turns = Array.from({ length: 5_000 }, () =>
       random.chance(0.5) ? random.whole(0, 2_000) : random.whole(0, 100),
     )
-    const seconds = served(turns)
+    const seconds = await served(turns)
     expect(Math.max(...seconds)).toBe(1_000)
-    const odd = served(turns, 333)
+    const odd = await served(turns, 333)
     expect(Math.max(...odd)).toBe(333)
   })
 
-  it('loses nothing below its capacity, and the excess above it', () => {
-    expect(served(new Array(50).fill(99))).toEqual(new Array(5).fill(990))
-    expect(served(new Array(50).fill(300)).slice(1)).toEqual(new Array(4).fill(1_000))
+  it('loses nothing below its capacity, and the excess above it', async () => {
+    expect(await served(new Array(50).fill(99))).toEqual(new Array(5).fill(990))
+    expect((await served(new Array(50).fill(300))).slice(1)).toEqual(new Array(4).fill(1_000))
   })
 })
 

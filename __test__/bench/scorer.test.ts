@@ -1,21 +1,16 @@
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ROOT } from '../fixtures/child.ts'
+import { figuresOf, load } from './range-modules.ts'
 
-const load = (name: string) => import(join(ROOT, 'bench/shield', `${name}.mjs`))
-const { SCENARIOS, toScenario } = await load('scenarios')
-const { CONTENDERS } = await load('contenders')
-const { runOnce } = await load('run')
-const { Scorer } = await load('scorer')
-
-function figuresOf(name: string, contender: string) {
-  const scenario = toScenario({ name, ...SCENARIOS[name] })
-  return runOnce(scenario, 1, CONTENDERS[contender](scenario)).figures()
+/** RateThrottle's scorer, as it is rebuilt for the range. */
+interface Scored {
+  check(ip: string, path: string, now: number): number
 }
 
+const made = async (): Promise<Scored> => new (await load('scorer')).Scorer()
+
 /** Which request of a steady caller is the first that is refused, and for how long the third refusal lasts. */
-function firstRefused(perSecond: number, most: number) {
-  const scorer = new Scorer()
+async function firstRefused(perSecond: number, most: number) {
+  const scorer = await made()
   const refusals: { request: number; ms: number }[] = []
   for (let request = 1; request <= most; request++) {
     const ms = scorer.check('a', '/', (request * 1_000) / perSecond)
@@ -25,11 +20,7 @@ function firstRefused(perSecond: number, most: number) {
 }
 
 /** What a steady caller of one path is told to wait, request by request. */
-function waits(
-  scorer: { check(ip: string, path: string, now: number): number },
-  ip: string,
-  steady: Steady,
-) {
+function waits(scorer: Scored, ip: string, steady: Steady) {
   const { count, gapMs, fromMs = 0 } = steady
   return Array.from({ length: count }, (_, i) => scorer.check(ip, '/', fromMs + i * gapMs))
 }
@@ -41,21 +32,21 @@ interface Steady {
 }
 
 describe("RateThrottle's scorer, as it is known to behave", () => {
-  it('flags 20 requests/s at request 200, and blocks at 202 for an hour', () => {
-    const refusals = firstRefused(20, 210)
+  it('flags 20 requests/s at request 200, and blocks at 202 for an hour', async () => {
+    const refusals = await firstRefused(20, 210)
     expect(refusals[0]?.request).toBe(200)
     expect(refusals[2]).toEqual({ request: 202, ms: 3_600_000 })
   })
 
-  it('trusts for ever who was polite a thousand times', () => {
-    const scorer = new Scorer()
+  it('trusts for ever who was polite a thousand times', async () => {
+    const scorer = await made()
     const polite = waits(scorer, 'a', { count: 1_000, gapMs: 1_000 })
     const rude = waits(scorer, 'a', { count: 20_000, gapMs: 0.2, fromMs: 1_000_000 })
     expect(Math.max(...polite, ...rude)).toBe(0)
   })
 
-  it('never forgets a path: one a day makes a page of thirty requests suspicious in the end', () => {
-    const scorer = new Scorer()
+  it('never forgets a path: one a day makes a page of thirty requests suspicious in the end', async () => {
+    const scorer = await made()
     const dayMs = 86_400_000
     for (let day = 0; day < 120; day++) scorer.check('a', `/${day}`, day * dayMs)
     const page = { count: 30, gapMs: 50, fromMs: 120 * dayMs }
@@ -65,8 +56,8 @@ describe("RateThrottle's scorer, as it is known to behave", () => {
 })
 
 describe('what is known of the others', () => {
-  it.each(['S2', 'S3'])('the scorer refuses no attacker in %s', (name) => {
-    expect(figuresOf(name, 'scorer').attackRefused).toBe(0)
+  it.each(['S2', 'S3'])('the scorer refuses no attacker in %s', async (name) => {
+    expect((await figuresOf(name, 'scorer')).attackRefused).toBe(0)
   })
 
   it.each([
@@ -79,8 +70,8 @@ describe('what is known of the others', () => {
     ['S6', 'address', 17],
     ['S7', 'address', 92],
     ['S8', 'scorer', 0],
-  ])('%s, %s refuses a share of %d in a hundred', (name, contender, share) => {
-    const { attackRefused, carrierRefused } = figuresOf(name, contender)
+  ])('%s, %s refuses a share of %d in a hundred', async (name, contender, share) => {
+    const { attackRefused, carrierRefused } = await figuresOf(name, contender)
     expect(Math.abs(attackRefused - share)).toBeLessThan(1.5)
     expect(carrierRefused).toBeGreaterThan(93)
   })

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { CommandError } from '../command.mjs'
 import { CONTENDERS, NAMES } from './contenders.mjs'
 import { ALL_SCENARIOS, SCENARIOS, toScenario } from './scenarios.mjs'
+import { readTarget } from './target.mjs'
 
 const FLAGS = {
   scenario: { type: 'string' },
@@ -29,8 +30,9 @@ export const HELP = `npm run --silent range -- [flags]
   --workers N        processes, 1 or 2; by default 2
   --json             a JSON line per scenario, contender and seed instead of tables
   --record           also writes the table and a picture to bench/record/
-  --url URL          sends real requests to a server of this machine instead; loopback addresses only
-  --seconds N        with --url: how long, by default 20
+  --url URL          sends real requests to a server of this machine instead, and no other: fifty regulars, and the bots
+                     of the scenario from addresses of 127.0.0.0/8; by default S2, at most 3,000 requests/s
+  --seconds N        with --url: how long, from 1 to 120, by default 20; the bots come after a quarter of it
   --help             this text
 
 scenarios
@@ -55,11 +57,12 @@ export function readRange(words) {
   const jobs = scenarios.flatMap((scenario) =>
     contenders.flatMap((contender) => jobsOf(scenario, contender, seeds, from)),
   )
-  const { json, record, url } = values
+  const { json, record } = values
+  const target = values.url === undefined ? undefined : readTarget(values.url)
   const seconds = readCount('seconds', values.seconds, 120)
-  if (seconds !== undefined && url === undefined) throw new CommandError('--seconds takes --url')
+  if (seconds !== undefined && target === undefined) throw new CommandError('--seconds takes --url')
   const workers = readCount('workers', values.workers, 2) ?? 2
-  return { jobs, scenarios, contenders, workers, json, record, url, seconds: seconds ?? 20 }
+  return { jobs, scenarios, contenders, workers, json, record, target, seconds: seconds ?? 20 }
 }
 
 function jobsOf(scenario, contender, seeds, from) {

@@ -3,6 +3,7 @@ import { toText } from '../table.mjs'
 import { HELP, readRange } from './command.mjs'
 import { runJobs } from './pool.mjs'
 import { toTables } from './tables.mjs'
+import { tryTarget } from './target.mjs'
 
 try {
   await main(readRange(process.argv.slice(2)))
@@ -13,6 +14,7 @@ try {
 
 async function main(command) {
   if (command.help) return console.log(HELP)
+  if (command.target !== undefined) return live(command)
   const started = Date.now()
   const results = await runJobs(command.jobs, command.workers, (result, done) => {
     if (command.json) console.log(JSON.stringify(result))
@@ -20,6 +22,16 @@ async function main(command) {
   })
   if (!command.json) for (const table of toTables(command, results)) console.log(toText(table))
   process.stderr.write(`range: done in ${Math.round((Date.now() - started) / 1_000)} s\n`)
+}
+
+/** One botnet at a time: the scenario that was named, or S2. */
+async function live({ target, scenarios, seconds, json }) {
+  const scenario =
+    scenarios.length === 1 ? scenarios[0] : scenarios.find(({ name }) => name === 'S2')
+  if (scenario === undefined) throw new CommandError('--url takes one scenario')
+  process.stderr.write(`range: ${scenario.name} for ${seconds} s\n`)
+  const table = await tryTarget(target, scenario, seconds)
+  console.log(json ? JSON.stringify(table) : toText(table))
 }
 
 /** One line that is drawn over itself on a terminal, and a line for each scenario elsewhere. */

@@ -123,12 +123,12 @@ export const SCENARIOS = {
 
 /** Takes a minute for a seed, so it runs only when it is named. */
 const DAY = {
-  says: 'a benign day: rhythm, three crowds × 4 that fit, a carrier address, crawlers that obey',
+  says: 'a benign day: rhythm, three crowds × 3.5 that fit, a carrier address, crawlers that obey',
   peace: 86_400,
   attack: 0,
   after: 0,
   rhythm: 0.7,
-  crowds: { count: 3, times: 4, lasts: 600 },
+  crowds: { count: 3, times: 3.5, lasts: 600 },
   crawlers: { count: 5, rate: 1, fail: 0.1 },
 }
 
