@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
 /** Bytes by which a process may grow that holds on to nothing. */
-const NOISE = 8 * 2 ** 20
+const NOISE = 16 * 2 ** 20
 /** The space of young objects is of one size from the start. */
 const FLAGS = ['--expose-gc', '--max-semi-space-size=2']
 
@@ -18,9 +18,11 @@ function flood(...rate) {
   const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr)
   const { before, halfway, after, ...said } = JSON.parse(stdout)
-  const sizes = [before, halfway, after].map(({ rss }) => mebibytes(rss)).join(', ')
-  console.log(`${count} distinct sources${rate.map((one) => ` at ${one}`)}: RSS ${sizes}`, said)
-  return after.rss - halfway.rss
+  const sizes = [before, halfway, after]
+    .map(({ native, heapUsed }) => mebibytes(native + heapUsed))
+    .join(', ')
+  console.log(`${count} distinct sources${rate.map((one) => ` at ${one}`)}: memory ${sizes}`, said)
+  return Math.max(after.native - halfway.native, after.heapUsed - halfway.heapUsed)
 }
 
 const grown = Math.max(flood(), flood('1000/second'))

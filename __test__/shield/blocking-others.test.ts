@@ -108,6 +108,27 @@ describe('good behaviour', () => {
   })
 })
 
+it('no one can fill the table for good, so that the shield is blind for what is new', () => {
+  const sent = enforcing({ sources: 1_024 })
+  const { guard, clock } = sent
+  // Twelve requests a minute from each of ever new networks of one /48: regulars, all of them.
+  for (let group = 0; group < 14; group++) {
+    for (let round = 0; round < 13; round++) {
+      for (let i = 0; i < 200; i++) {
+        guard.decide({ ip: `2001:db8:1:${(group * 200 + i).toString(16)}::1` })
+        clock.advance(25)
+      }
+    }
+  }
+  let seen = 0
+  for (let k = 0; k < 100; k++) {
+    const [flood] = run(sent, 2, [{ ip: `198.51.${k}.7`, perSecond: 500 }])
+    if ((flood?.refused ?? 0) > 0) seen++
+  }
+  expect(seen).toBe(100)
+  expect(guard.block('192.0.2.1', MINUTE)).toBe(true)
+})
+
 describe('texts that parse oddly', () => {
   /** Each is another source than all others here. */
   const ODD = [
@@ -174,6 +195,26 @@ describe('texts that parse oddly', () => {
         expect(sent.guard.isBlocked(ip)).toBe(0)
       }
       sent.guard.close()
+    }
+  })
+
+  it('differ wherever they differ', () => {
+    const long = 'x'.repeat(255)
+    const texts = [
+      `${long}a`,
+      `${long}b`,
+      `${long}ab`,
+      'x'.repeat(2 ** 20),
+      '\ud800',
+      '\udc00',
+      '\ufffd',
+    ]
+    for (const [i, text] of texts.entries()) {
+      const sent = enforcing()
+      run(sent, 20, [{ ip: text, perSecond: 500 }])
+      const blocked = texts.map((one) => sent.guard.isBlocked(one) > 0)
+      expect(blocked.indexOf(true)).toBe(i)
+      expect(blocked.lastIndexOf(true)).toBe(i)
     }
   })
 

@@ -1,7 +1,7 @@
 import type { Guard } from 'ratethrottle/shield'
 import { describe, expect, it } from 'vitest'
 import { type Random, randomFrom } from '../fixtures/random.ts'
-import { enforcing, MINUTE, run, SECOND, type Sender, sum, users } from './traffic.ts'
+import { enforcing, HOUR, MINUTE, run, SECOND, type Sender, sum, users } from './traffic.ts'
 
 /*
  * The traps of such a shield, one test each. Figures are those that a user is promised, with room for a better
@@ -232,4 +232,13 @@ describe('pressure', () => {
     expect(sum(all)).toMatchObject({ refused: 0, blocked: 0 })
     expect(sent.guard.state().pressure).toBe(false)
   })
+})
+
+it('a flooder that goes on for hours while it is refused stays refused', () => {
+  const sent = enforcing()
+  const flooder = { ip: FLOODER, perSecond: 100 }
+  for (let hour = 0; hour < 4; hour++) {
+    const [flood] = run(sent, HOUR / SECOND, [flooder])
+    expect((flood?.refused ?? 0) / (flood?.asked ?? 1)).toBeGreaterThan(0.99)
+  }
 })

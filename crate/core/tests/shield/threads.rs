@@ -2,6 +2,7 @@
 
 use super::{MINUTE_MS, START_MS, ask, at, config, shared, source};
 use ratethrottle_core::shield::{Outcome, Shield, ShieldConfig};
+use std::collections::HashSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -151,4 +152,18 @@ fn blocks_and_pardons_hold_for_all_threads() {
         assert!(shield.pardon(who, at(START_MS)));
         together(|_| assert_eq!(ask(&shield, who, START_MS).level, 0));
     }
+}
+
+/// Threads that meet a new source at the same instant make one record of it.
+#[test]
+fn a_source_has_one_record_whichever_thread_made_it() {
+    let shield = shared(ShieldConfig { sources: 4_096, ..config() });
+    for round in 0..1_000 {
+        together(|_| {
+            ask(&shield, source(round), START_MS);
+        });
+    }
+    let all = shield.top(10_000, at(START_MS));
+    let names: HashSet<String> = all.iter().map(|one| one.source.to_string()).collect();
+    assert_eq!((all.len(), names.len()), (1_000, 1_000));
 }
