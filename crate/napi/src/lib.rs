@@ -18,6 +18,7 @@ mod open;
 mod policy_args;
 mod registry;
 mod shield;
+mod shield_options;
 mod stored;
 mod throw;
 mod values;

@@ -1,5 +1,6 @@
 //! A shield that processes share, and what others may know of it.
 
+use super::marks::{self};
 use super::record::{self, Now, RECENT, TOLD};
 use super::table::{self, Use};
 use super::{Shield, ShieldConfig};
@@ -71,7 +72,7 @@ impl Shield {
                 counted.claimed = counted.claimed.saturating_add(1);
                 continue;
             };
-            let told = record::told(record.word(TOLD).get(), record.owner);
+            let told = marks::told(record.word(TOLD).get(), record.owner);
             let idle = now.since(record::last_tick(record.word(RECENT).get()));
             let count = match () {
                 () if record.block().left_ms(now) > 0 => &mut counted.blocked,

@@ -2,6 +2,7 @@
 #![expect(clippy::must_use_candidate, reason = "both are asked for what they do")]
 
 use super::Shield;
+use super::marks::{self};
 use super::record::{self, BLOCK, Now, TOLD};
 use super::source::Source;
 use super::table::Found;
@@ -28,11 +29,11 @@ impl Shield {
             }
             for record in self.sources().find_all(source) {
                 record.step_own(BLOCK, |word| {
-                    let before = record::block(word, record.owner);
+                    let before = marks::block(word, record.owner);
                     let level = if before.is_forgiven(now) { 1 } else { before.level };
                     let until_ms = before.until_ms.max(until_ms);
-                    let block = record::Block { until_ms, level, reason: BY_HAND };
-                    record::block_word(block, record.owner)
+                    let block = marks::Block { until_ms, level, reason: BY_HAND };
+                    marks::block_word(block, record.owner)
                 });
                 // The block's end is what it is told now.
                 record.word(TOLD).set(0);
@@ -54,9 +55,9 @@ impl Shield {
             record.word(record::STRIKES).set(0);
             record.word(record::FAILURES).set(0);
             record.word(record::CEILING).set(0);
-            let granted = record::Told { until_ms: 0, is_granted: true, tries: 0 };
-            record.word(TOLD).set(record::told_word(granted, record.owner));
-            was_blocked |= record::block(block, record.owner).left_ms(now) > 0;
+            let granted = marks::Told { until_ms: 0, is_granted: true, tries: 0 };
+            record.word(TOLD).set(marks::told_word(granted, record.owner));
+            was_blocked |= marks::block(block, record.owner).left_ms(now) > 0;
         }
         was_blocked
     }

@@ -70,7 +70,7 @@ pub(super) const CEILING_SECONDS: f64 = 2.4;
 
 impl ShieldConfig {
     /// What one source may send, in microseconds.
-    pub(super) fn ceiling_bucket(&self, per_second: f64) -> Bucket {
+    pub(super) fn ceiling_bucket(per_second: f64) -> Bucket {
         Bucket::new(per_second, per_second * CEILING_SECONDS, 1e6)
     }
 

@@ -1,66 +1,28 @@
 //! One request, from top to bottom: who is it, and is it let in?
 
-use super::Shield;
-use super::config::CEILING_SECONDS;
-use super::meter::{Field, to_count, to_float};
-use super::record::{self, BLOCK, Block, CEILING, HABIT, Now, PACE, RECENT, STRIKES, TOLD, Told};
+use super::class::Request;
+use super::marks::{self, Told};
+use super::meter::{Field, to_float};
+use super::record::{self, BLOCK, CEILING, HABIT, Now, PACE, RECENT, STRIKES, TOLD};
 use super::source::Source;
 use super::table::{Found, Record};
-use super::verdict::{NOTHING, Verdict, WATCHED, reason};
-use crate::key::Key;
+use super::verdict::{NOTHING, Verdict, WATCHED};
+use super::{Shield, ShieldConfig};
 use crate::nanos::Nanos;
 
-/// A source with so much time and so many requests before the pressure was not sent with it.
-const KNOWN_MS: u64 = 5_000;
-const KNOWN_REQUESTS: u64 = 3;
 /// By how many of its first requests a source counts among the new ones of its prefix.
-const FIRST_REQUESTS: u64 = 2;
-/// Under lasting pressure a newcomer is a regular after this many times the usual.
-const PATIENCE: u64 = 8;
-/// A newcomer that comes back up to so much later has waited as told.
-pub(super) const KEEPS_PLACE_MS: u64 = 20_000;
-/// From so many strikes on it has not.
-const IMPATIENT: u64 = 2;
-
+pub(super) const FIRST_REQUESTS: u64 = 2;
 const HOUR_MS: u64 = 3_600_000;
 /// What a regular of more than an hour may send: so many times its habit, and at most so many ceilings.
 const HABITS: f64 = 8.0;
 const MOST_CEILINGS: f64 = 16.0;
-
-/// A request on its way through the rules.
-pub(super) struct Request<'a> {
-    pub(super) record: Record<'a>,
-    pub(super) key: Key,
-    pub(super) source: Source,
-    pub(super) now: Now,
-    pub(super) enforces: bool,
-    pub(super) is_regular: bool,
-    pub(super) requests: u64,
-    pub(super) strikes: u64,
-    pub(super) told: Told,
-    /// Since its last request.
-    pub(super) gap_seconds: f64,
-    first_tick: u64,
-    block: Block,
-}
-
-/// Who comes first under pressure.
-enum Class {
-    Regular,
-    /// Let in before, or here before the pressure began.
-    Granted,
-    /// Waited as told.
-    Patient,
-    Fresh,
-    /// Blocked not long ago, or back too early more than once.
-    Impatient,
-}
 
 impl Shield {
     /// Decides about a request of this source, and counts it.
     ///
     /// `enforces`: whether the source will be told; else nothing is held against it that only one who was told can do.
     #[inline(always)]
+    #[expect(clippy::must_use_candidate, reason = "asked for what it counts, too")]
     pub fn decide(&self, source: Source, is_sensitive: bool, enforces: bool, at: Nanos) -> Verdict {
         let now = Now::from_us(at.whole_us());
         let verdict = match self.sources().find(source) {
@@ -111,13 +73,11 @@ impl Shield {
             self.grant(&record);
             return WATCHED;
         }
-        match self.claim(source, now) {
-            Some(record) => self.judge(source, record, is_sensitive, enforces, now),
-            None => {
-                self.meter().arrive(self.capacity(), now);
-                NOTHING
-            }
+        if let Some(record) = self.claim(source, now) {
+            return self.judge(source, record, is_sensitive, enforces, now);
         }
+        self.meter().arrive(self.capacity(), now);
+        NOTHING
     }
 
     /// A source that was told to wait when it had no record.
@@ -133,7 +93,7 @@ impl Shield {
         };
         let until_ms = now.ms.saturating_add_signed(late_ms.saturating_neg());
         let told = Told { until_ms, is_granted: false, tries: 1 };
-        record.word(TOLD).set(record::told_word(told, record.owner));
+        record.word(TOLD).set(marks::told_word(told, record.owner));
         self.judge(source, record, is_sensitive, true, now)
     }
 
@@ -162,8 +122,8 @@ impl Shield {
     ) -> Verdict {
         let meter = self.meter();
         let last_tick = record::last_tick(record.word(RECENT).get());
-        let block = record::block(record.word(BLOCK).get(), record.owner);
-        let told = record::told(record.word(TOLD).get(), record.owner);
+        let block = marks::block(record.word(BLOCK).get(), record.owner);
+        let told = marks::told(record.word(TOLD).get(), record.owner);
         let left_ms = block.left_ms(now);
         let over = self.note(&record, left_ms > 0 || told.until_ms > now.ms, now);
         if left_ms > 0 {
@@ -185,7 +145,7 @@ impl Shield {
             enforces,
             is_regular: block.is_forgiven(now) && self.is_regular(&record, now),
             requests,
-            strikes: record::strikes_within(
+            strikes: marks::strikes_within(
                 strikes,
                 now,
                 self.config.strikes_within_ms,
@@ -215,7 +175,7 @@ impl Shield {
             let most = MOST_CEILINGS * self.config.ceiling;
             let usual = (HABITS * record::habit_rate(habit)).min(most);
             if usual > self.config.ceiling {
-                ceiling = self.config.ceiling_bucket(usual);
+                ceiling = ShieldConfig::ceiling_bucket(usual);
             }
         }
         let super::config::Bucket { interval, burst } = ceiling;
@@ -225,117 +185,5 @@ impl Shield {
         let is_refused = is_refused || over > 0;
         record.word(HABIT).step(|word| record::habit_after(word, last, is_refused, now));
         over
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn judge_closely(&self, request: &Request<'_>, over: u64, is_sensitive: bool) -> Verdict {
-        let meter = self.meter();
-        let Request { now, told, enforces, key, .. } = *request;
-        let left_ms = told.until_ms.saturating_sub(now.ms);
-        let count = |verdict| {
-            meter.count(Field::Other);
-            verdict
-        };
-        if over > 0 {
-            let drained = (over / 1_000).saturating_add(to_count(CEILING_SECONDS * 500.0));
-            return count(self.turn_away(
-                request,
-                3,
-                reason::CEILING,
-                drained.max(left_ms).max(1_000),
-            ));
-        }
-        if left_ms > 0 && enforces {
-            return count(self.turn_away(request, 3, reason::INSISTENT, left_ms));
-        }
-        if is_sensitive
-            && !request.is_regular
-            && meter.is_alarmed(now)
-            && !self.draws_on_budget(now)
-        {
-            return count(self.turn_away(
-                request,
-                2,
-                reason::FAILURES,
-                super::lot::wait_of(told, key),
-            ));
-        }
-        let is_first =
-            !request.is_regular && request.requests <= FIRST_REQUESTS && !told.is_granted;
-        let has_waited = self.has_waited(request, 1);
-        if is_first && self.is_of_hot_prefix(request.source, has_waited, now) {
-            return count(self.turn_away(
-                request,
-                3,
-                reason::PREFIX,
-                super::lot::wait_of(told, key),
-            ));
-        }
-        if meter.since() == 0 {
-            if !request.block.is_forgiven(now) && !self.is_on_probation_budget(now) {
-                return count(self.turn_away(
-                    request,
-                    3,
-                    reason::INSISTENT,
-                    super::lot::wait_of(told, key),
-                ));
-            }
-            return NOTHING;
-        }
-        self.judge_under_pressure(request)
-    }
-
-    fn judge_under_pressure(&self, request: &Request<'_>) -> Verdict {
-        let meter = self.meter();
-        let (class, share) = match self.class(request) {
-            Class::Regular => return self.judge_regular(request),
-            Class::Granted => {
-                meter.count(Field::Granted);
-                return self.judge_granted(request);
-            }
-            Class::Patient => (Field::Patient, Field::PatientShare),
-            Class::Fresh => (Field::Fresh, Field::FreshShare),
-            Class::Impatient => (Field::Impatient, Field::ImpatientShare),
-        };
-        if self.is_of_hot_prefix(request.source, self.has_waited(request, 1), request.now) {
-            meter.count(Field::Other);
-            return self.turn_away(
-                request,
-                3,
-                reason::PREFIX,
-                super::lot::wait_of(request.told, request.key),
-            );
-        }
-        meter.count(class);
-        self.draw(request, meter.number(share))
-    }
-
-    fn class(&self, request: &Request<'_>) -> Class {
-        let Request { now, told, block, .. } = *request;
-        if !block.is_forgiven(now) || request.strikes >= IMPATIENT {
-            return Class::Impatient;
-        }
-        let since = self.meter().since();
-        let age_before = since.saturating_sub(request.first_tick << 6);
-        let after = self.config.regular_after_ms;
-        let age = now.since(request.first_tick);
-        if request.is_regular && (age_before >= after || age >= after.saturating_mul(PATIENCE)) {
-            return Class::Regular;
-        }
-        if told.is_granted || (age_before >= KNOWN_MS && request.requests >= KNOWN_REQUESTS) {
-            return Class::Granted;
-        }
-        if self.has_waited(request, IMPATIENT) { Class::Patient } else { Class::Fresh }
-    }
-
-    /// Whether it was told to wait and did, with fewer strikes than these.
-    fn has_waited(&self, request: &Request<'_>, strikes: u64) -> bool {
-        let Request { told, now, .. } = *request;
-        let late = now.ms.saturating_sub(told.until_ms);
-        told.until_ms > 0
-            && told.until_ms <= now.ms
-            && late <= KEEPS_PLACE_MS
-            && request.strikes < strikes
     }
 }

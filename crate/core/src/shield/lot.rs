@@ -1,9 +1,10 @@
 //! Under pressure: who is let in, of the regulars and of the others.
 
 use super::Shield;
-use super::judge::Request;
+use super::class::Request;
+use super::marks::{self, Told};
 use super::meter::{Field, to_count, to_float};
-use super::record::{self, HABIT, Now, PACE, RECENT, TOLD, Told};
+use super::record::{self, HABIT, Now, PACE, RECENT, TOLD};
 use super::source::Source;
 use super::table::Record;
 use super::verdict::{NOTHING, Verdict, WATCHED, reason};
@@ -84,7 +85,7 @@ impl Shield {
     pub(super) fn grant(&self, record: &Record<'_>) {
         self.meter().count(Field::Grants);
         let granted = Told { until_ms: 0, is_granted: true, tries: 0 };
-        record.word(TOLD).set(record::told_word(granted, record.owner));
+        record.word(TOLD).set(marks::told_word(granted, record.owner));
     }
 
     /// A source that has no record and was told nothing: refused, or `None`.

@@ -15,8 +15,6 @@ use crate::atomic::AtomicU64;
 
 /// Words of the header.
 pub(super) const HEADER: usize = 128;
-/// Where those are counted who are expected, by seconds.
-const EXPECTED: usize = 64;
 
 /// How often the shares are set.
 const TICK_MS: u64 = 250;
@@ -25,19 +23,10 @@ const PAUSE_MS: u64 = 10_000;
 const ONSET_SECONDS: f64 = 0.15;
 const LEAVE: f64 = 0.85;
 const LEAVE_MS: u64 = 2_000;
-const TARGET: f64 = 0.87;
-/// The most that is let in, whoever asks.
-const MOST: f64 = 0.91;
+/// What is to be let in, of capacity.
+pub(super) const TARGET: f64 = 0.87;
 /// Offered more than so much of capacity, it begins.
 const ENTER: f64 = 0.95;
-/// What is kept for newcomers while some of them are refused.
-const RESERVE: f64 = 0.08;
-/// The share of those who come as told, before any could.
-const SHOW_UP: f64 = 0.2;
-/// The longest queue of those who are told to wait.
-const LONGEST_QUEUE_MS: f64 = 45_000.0;
-/// Seconds for which is counted who is expected: a power of two.
-const SECONDS: u64 = 64;
 
 /// A word of the header.
 #[derive(Clone, Copy)]
@@ -126,8 +115,8 @@ pub(super) enum Field {
 /// The counters, in memory that threads or processes share.
 #[derive(Clone, Copy)]
 pub(super) struct Meter<'a> {
-    words: &'a [AtomicU64],
-    is_alone: bool,
+    pub(super) words: &'a [AtomicU64],
+    pub(super) is_alone: bool,
 }
 
 impl<'a> Meter<'a> {
@@ -166,11 +155,6 @@ impl<'a> Meter<'a> {
         if due || total >= self.get(Field::LookFrom) {
             self.look(capacity, now);
         }
-    }
-
-    /// Most of a newcomer's pace: people send less.
-    fn least_threshold(&self) -> f64 {
-        self.number(Field::Pace) * 0.9
     }
 
     /// Whether there is pressure.
@@ -269,131 +253,6 @@ impl<'a> Meter<'a> {
         self.word(Field::GrantedShare).set_number(1.0);
         self.word(Field::Threshold).set_number(4.0);
         self.word(Field::RegularThreshold).set_number(capacity);
-    }
-
-    /// Sets the shares.
-    fn steer(&self, capacity: f64, seconds: f64) {
-        let number = |field| self.number(field);
-        let admitted = number(Field::Admitted);
-        let goal = TARGET * capacity;
-        let over = (admitted - goal) / capacity;
-        let grants = self.word(Field::GrantRate);
-        let rate = if over > 0.0 {
-            grants.number() * (-seconds * 20.0 * over).exp()
-        } else {
-            grants.number() + (goal - admitted) * seconds * 0.35
-        };
-        let [patient, fresh] = [number(Field::PatientRate), number(Field::FreshRate)];
-        let impatient = number(Field::ImpatientRate);
-        // While all are let in who ask, the rate is not known to be too low.
-        let most = 1.5 * (patient + fresh + impatient) + 0.05 * capacity;
-        let rate = rate.clamp(0.0, most.min(2.0 * capacity));
-        grants.set_number(rate);
-        let share =
-            |budget: f64, asked: f64| if asked <= budget { 1.0 } else { (budget / asked).max(0.0) };
-        let set = |field, value| self.word(field).set_number(value);
-        let regular = number(Field::RegularRate);
-        let granted = number(Field::GrantedRate);
-        set(Field::GrantedShare, share(MOST * capacity - regular, granted));
-        set(Field::PatientShare, share(rate, patient));
-        set(Field::FreshShare, share(rate - patient, fresh));
-        set(Field::ImpatientShare, share(rate - patient - fresh, impatient));
-        let reserve = if rate < patient + fresh { RESERVE * capacity } else { 0.0 };
-        let is_over = granted > goal - regular - reserve;
-        self.move_threshold(Field::Threshold, is_over, seconds, 4.0);
-        self.move_threshold(Field::RegularThreshold, regular > MOST * capacity, seconds, capacity);
-    }
-
-    /// Lower while too much is asked for, higher when not.
-    fn move_threshold(&self, field: Field, is_over: bool, seconds: f64, most: f64) {
-        let word = self.word(field);
-        let factor = if is_over { (-0.4 * seconds).exp() } else { (0.15 * seconds).exp() };
-        let least = self.least_threshold();
-        word.set_number((word.number() * factor).clamp(least, most.max(least)));
-    }
-
-    /// How long those who are told to wait would wait for the others, in milliseconds; one more then does.
-    pub(super) fn queue(&self, now: Now) -> u64 {
-        let end = self.word(Field::QueueEnd);
-        let at = to_float(now.ms);
-        let start = end.number().clamp(at, at + LONGEST_QUEUE_MS);
-        let rate = self.number(Field::GrantRate).max(10.0);
-        end.set_number((start + 1_000.0 * self.show_up() / rate).min(at + LONGEST_QUEUE_MS));
-        to_count(start - at)
-    }
-
-    /// Counts one who is expected then.
-    pub(super) fn expect(&self, at_ms: u64) {
-        if let Some(word) = self.expected(at_ms / 1_000) {
-            word.add(1);
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "below 64")]
-    fn expected(&self, second: u64) -> Option<Word<'a>> {
-        let index = EXPECTED.wrapping_add((second % SECONDS) as usize);
-        self.words.get(index).map(|word| Word::new(word, self.is_alone))
-    }
-
-    pub(super) fn show_up(&self) -> f64 {
-        let known = self.number(Field::ShowUp);
-        if known > 0.0 { known } else { SHOW_UP }
-    }
-
-    /// Compares those who were expected with those who came, and shortens or prolongs the queue accordingly.
-    fn learn_show_up(&self, now: Now) {
-        let second = now.ms / 1_000;
-        let until = self.word(Field::ExpectedUntil);
-        let from = until.get().max(second.saturating_sub(SECONDS));
-        if second <= from {
-            return;
-        }
-        until.set(second);
-        let mut due = 0_u64;
-        for passed in from..second {
-            due = due.saturating_add(self.expected(passed).map_or(0, |word| word.step(|_| 0).0));
-        }
-        let passed = to_float(second.saturating_sub(from));
-        let came = self.number(Field::PatientRate) * passed;
-        let before = self.show_up();
-        let weight = 2.0 + to_float(due);
-        let smoothing = 0.5_f64.powf(passed.min(8.0)) * 100.0;
-        let after = ((came.min(to_float(due)) + before * smoothing) / (weight - 2.0 + smoothing))
-            .clamp(0.001, 1.0);
-        self.word(Field::ShowUp).set_number(after);
-        let end = self.word(Field::QueueEnd);
-        let at = to_float(now.ms);
-        end.set_number(at + (end.number() - at).max(0.0) * (after / before).min(1.0));
-    }
-
-    /// Counts the outcome of a sensitive request, and says whether most of them fail.
-    pub(super) fn sensitive_outcome(&self, has_failed: bool, now: Now) {
-        let elapsed = to_float(now.ms.saturating_sub(self.get(Field::AlarmAt))) / 1_000.0;
-        self.word(Field::AlarmAt).set(now.ms);
-        let kept = (-elapsed / 10.0).exp();
-        let add = |field: Field, one: bool| {
-            let word = self.word(field);
-            word.set_number(word.number() * kept + f64::from(u8::from(one)));
-            word.number()
-        };
-        let all = add(Field::Sensitive, true);
-        let failed = add(Field::SensitiveFailures, has_failed);
-        let alarm = self.word(Field::Alarm);
-        if failed > 0.7 * all && all >= 10.0 {
-            alarm.set(1);
-        } else if failed < 0.5 * all || all < 4.0 {
-            alarm.set(0);
-        }
-        if alarm.get() == 0 && !has_failed {
-            let word = self.word(Field::Successes);
-            word.set_number(word.number() * (-elapsed / 300.0).exp() + 1.0 / 300.0);
-        }
-    }
-
-    /// Whether most sensitive requests fail, as of the last half minute.
-    #[inline(always)]
-    pub(super) fn is_alarmed(&self, now: Now) -> bool {
-        self.get(Field::Alarm) != 0 && now.ms.saturating_sub(self.get(Field::AlarmAt)) < 30_000
     }
 }
 

@@ -1,12 +1,11 @@
 //! What is held against a source: strikes, failures, blocks; and the budgets of those that are suspect.
 
 use super::Shield;
+use super::class::Request;
 use super::config::Blocks;
-use super::judge::Request;
+use super::marks::{self, Block, Told};
 use super::meter::{Field, to_count, to_float};
-use super::record::{
-    self, BLOCK, Block, CEILING, FAILURES, HABIT, Now, PACE, RECENT, STRIKES, TOLD, Told,
-};
+use super::record::{self, BLOCK, CEILING, FAILURES, HABIT, Now, PACE, RECENT, STRIKES, TOLD};
 use super::source::Source;
 use super::table::{Found, Record};
 use super::verdict::{NOTHING, Outcome, Verdict, reason};
@@ -44,24 +43,19 @@ impl Shield {
             return verdict;
         }
         let is_early = told.until_ms > now.ms;
-        if is_early && self.is_undeterred(request) {
+        if is_early && is_undeterred(request) {
             let within = self.config.strikes_within_ms;
-            let next = |word| record::strike(word, now, within, record.owner);
-            let (_, strikes) = record.word(STRIKES).step(next);
-            if record::strikes(strikes) >= self.strikes_for_block() {
-                return self.block_for(
-                    &record,
-                    &self.config.insistence_blocks,
-                    reason::INSISTENT,
-                    now,
-                );
+            let next = |word| marks::strike(word, now, within, record.owner);
+            let (_, strikes) = record.step_own(STRIKES, next);
+            if marks::strikes(strikes) >= self.strikes_for_block() {
+                return block_for(&record, &self.config.insistence_blocks, reason::INSISTENT, now);
             }
             verdict.reasons |= reason::INSISTENT;
         }
         let until_ms = told.until_ms.max(now.ms.saturating_add(wait_ms));
         let tries = if is_early { told.tries } else { told.tries.saturating_add(1) };
         let next = Told { until_ms, is_granted: told.is_granted, tries };
-        record.word(TOLD).set(record::told_word(next, record.owner));
+        record.word(TOLD).set(marks::told_word(next, record.owner));
         verdict.retry_ms = until_ms.saturating_sub(now.ms);
         verdict
     }
@@ -72,35 +66,6 @@ impl Shield {
         let is_crowd = self.meter().show_up() > CROWD_SHOW_UP;
         let strikes = self.config.strikes;
         if is_crowd { strikes.saturating_mul(CROWD_STRIKES).min(MOST_STRIKES) } else { strikes }
-    }
-
-    /// Whether the source goes on at the pace that it had. Behind an address of many people, some of whom are told to
-    /// wait, others still come: but far fewer than before.
-    fn is_undeterred(&self, request: &Request<'_>) -> bool {
-        let Request { record, now, .. } = *request;
-        if request.requests < FEW_REQUESTS {
-            return true;
-        }
-        let rate = record::mean_rate(record.word(RECENT).get(), record.word(HABIT).get(), now);
-        request.gap_seconds * rate <= UNDETERRED
-    }
-
-    fn block_for(&self, record: &Record<'_>, blocks: &Blocks, reason: u8, now: Now) -> Verdict {
-        let next = |word| {
-            let before = record::block(word, record.owner);
-            let level = if before.is_forgiven(now) { 1 } else { before.level.saturating_add(1) };
-            let given = blocks.iter().filter(|&&ms| ms > 0).count().max(1) as u64;
-            let index = usize::try_from(level.min(given).saturating_sub(1)).unwrap_or(0);
-            let until_ms = now.ms.saturating_add(blocks.get(index).copied().unwrap_or(0));
-            let reason = u64::from(reason.trailing_zeros());
-            let until_ms = until_ms.max(before.until_ms);
-            record::block_word(Block { until_ms, level, reason }, record.owner)
-        };
-        let (_, made) = record.step_own(BLOCK, next);
-        record.word(STRIKES).set(0);
-        record.word(TOLD).set(0);
-        let block = record::block(made, record.owner);
-        Verdict { begins_block: true, ..Verdict::blocked(block, block.left_ms(now)) }
     }
 
     /// Whether many new sources of the same network come at once, of which this is one that has no place.
@@ -152,6 +117,7 @@ impl Shield {
     }
 
     /// Takes note of how a request ended. Answers a verdict of level 4 if a block begins with it.
+    #[expect(clippy::must_use_candidate, reason = "asked for what it counts, too")]
     pub fn settle(&self, source: Source, outcome: Outcome, at: Nanos) -> Verdict {
         let now = Now::from_us(at.whole_us());
         if outcome.is_sensitive {
@@ -162,22 +128,22 @@ impl Shield {
         }
         let Some(record) = self.sources().find(source) else { return NOTHING };
         let requests = record::requests(record.word(PACE).get());
-        let step = |word| record::failures_after(word, now, requests, outcome.path);
+        let step = |word| marks::failures_after(word, now, requests, outcome.path);
         let (_, word) = record.word(FAILURES).step(step);
-        let failures = record::failures(word, requests);
+        let failures = marks::failures(word, requests);
         let config = &self.config;
         let is_scan = failures.paths >= config.failure_paths * PATHS_TOLERANCE;
         let made = failures.requests.max(failures.count);
         if failures.count < config.failures
             || to_float(failures.count) < config.failure_share * to_float(made)
             || !(is_scan || outcome.is_sensitive)
-            || record::block(record.word(BLOCK).get(), record.owner).left_ms(now) > 0
+            || marks::block(record.word(BLOCK).get(), record.owner).left_ms(now) > 0
         {
             return NOTHING;
         }
         record.word(FAILURES).set(0);
         let reason = if outcome.is_sensitive { reason::FAILURES } else { reason::SCAN };
-        self.block_for(&record, &config.failure_blocks, reason, now)
+        block_for(&record, &config.failure_blocks, reason, now)
     }
 }
 
@@ -189,4 +155,33 @@ fn takes(word: Word<'_>, rate: f64, burst: u64, now: Now) -> bool {
         word.step(|word| record::fill(word, now.us, interval, burst, 0).0);
     }
     over == 0
+}
+
+/// Whether the source goes on at the pace that it had. Behind an address of many people, some of whom are told to
+/// wait, others still come: but far fewer than before.
+fn is_undeterred(request: &Request<'_>) -> bool {
+    let Request { record, now, .. } = *request;
+    if request.requests < FEW_REQUESTS {
+        return true;
+    }
+    let rate = record::mean_rate(record.word(RECENT).get(), record.word(HABIT).get(), now);
+    request.gap_seconds * rate <= UNDETERRED
+}
+
+fn block_for(record: &Record<'_>, blocks: &Blocks, reason: u8, now: Now) -> Verdict {
+    let next = |word| {
+        let before = marks::block(word, record.owner);
+        let level = if before.is_forgiven(now) { 1 } else { before.level.saturating_add(1) };
+        let given = blocks.iter().filter(|&&ms| ms > 0).count().max(1) as u64;
+        let index = usize::try_from(level.min(given).saturating_sub(1)).unwrap_or(0);
+        let until_ms = now.ms.saturating_add(blocks.get(index).copied().unwrap_or(0));
+        let reason = u64::from(reason.trailing_zeros());
+        let until_ms = until_ms.max(before.until_ms);
+        marks::block_word(Block { until_ms, level, reason }, record.owner)
+    };
+    let (_, made) = record.step_own(BLOCK, next);
+    record.word(STRIKES).set(0);
+    record.word(TOLD).set(0);
+    let block = marks::block(made, record.owner);
+    Verdict { begins_block: true, ..Verdict::blocked(block, block.left_ms(now)) }
 }

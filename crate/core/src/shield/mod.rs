@@ -13,15 +13,21 @@
 //!     failures on many paths, or at logins      blocked
 //! ```
 
+mod alarm;
 mod attach;
 mod blocks;
+mod class;
 mod config;
+mod evict;
 mod judge;
 mod lot;
+mod marks;
 mod meter;
 mod misconduct;
+mod queue;
 mod record;
 mod source;
+mod steer;
 mod table;
 mod verdict;
 mod waiting;
@@ -38,9 +44,10 @@ use crate::nanos::Nanos;
 use crate::shared::{Attachment, Memory};
 use crate::table::Heap;
 use config::Bucket;
+use evict::Worth;
 use meter::{Field, HEADER, Meter};
 use record::{HABIT, Now, PACE, RECENT};
-use table::{Table, Worth};
+use table::Table;
 
 /// Sources for each prefix that is remembered.
 const SOURCES_PER_PREFIX: usize = 16;
@@ -130,7 +137,7 @@ impl Shield {
     }
 
     fn with(config: ShieldConfig, secret: Secret, memory: Memory, is_alone: bool) -> Self {
-        let ceiling = config.ceiling_bucket(config.ceiling);
+        let ceiling = ShieldConfig::ceiling_bucket(config.ceiling);
         let pace = config.pace_bucket();
         let attachment = Attachment::default();
         let shield = Self { config, secret, memory, is_alone, ceiling, pace, attachment };

@@ -87,7 +87,6 @@ const fn mask(bits: u32) -> u64 {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the upper half is what is left")]
 const fn high(address: Ipv6Addr) -> u64 {
     (address.to_bits() >> 64) as u64
 }

@@ -12,7 +12,9 @@
 //! When both sets are full, the source whose loss costs least makes room: one seen once before one seen often, and
 //! a regular last. A blocked one never does.
 
-use super::record::{self, BLOCK, HABIT, Now, PACE, RECENT, RECORD};
+use super::evict::{FREE, Worth};
+use super::marks::{self};
+use super::record::{self, BLOCK, HABIT, Now, RECENT, RECORD};
 use super::source::Source;
 use super::words::Word;
 use crate::atomic::{AtomicU64, Ordering, fence};
@@ -22,26 +24,17 @@ use crate::key::{Encoding, Secret};
 pub(super) const WAYS: usize = 8;
 const SET: usize = WAYS * (1 + RECORD);
 /// Marks a tag that is being claimed: with eight bits of the source, and the millisecond of the claim, below.
-const CLAIMED: u64 = 0xff0f << 48;
-const CLAIMED_MS: u64 = (1 << 40) - 1;
-const KIND: u64 = 0xffff << 48;
-const ABANDONED_MS: u64 = 1_000;
-const DAY_MS: u64 = 86_400_000;
-const IDLE_MS: u64 = 600_000;
-
-/// What tells a source that matters from one that does not.
-#[derive(Clone, Copy)]
-pub(super) struct Worth {
-    pub(super) regular_after_ms: u64,
-    pub(super) regular_requests: u64,
-}
+pub(super) const CLAIMED: u64 = 0xff0f << 48;
+pub(super) const CLAIMED_MS: u64 = (1 << 40) - 1;
+pub(super) const KIND: u64 = 0xffff << 48;
+pub(super) const ABANDONED_MS: u64 = 1_000;
 
 /// Some sets of a shield's memory.
 #[derive(Clone, Copy)]
 pub(super) struct Table<'a> {
     words: &'a [AtomicU64],
     secret: Secret,
-    is_alone: bool,
+    pub(super) is_alone: bool,
 }
 
 /// The record of a source.
@@ -65,14 +58,14 @@ impl<'a> Record<'a> {
     /// on ends no one else's block.
     #[inline(always)]
     pub(super) fn step_own(self, index: usize, next: impl Fn(u64) -> u64) -> (u64, u64) {
-        let is_others = |word: u64| word != 0 && record::owned(word, self.owner) == 0;
+        let is_others = |word: u64| word != 0 && marks::owned(word, self.owner) == 0;
         self.word(index).step(|word| if is_others(word) { word } else { next(word) })
     }
 
     /// Its block, if that is this source's.
     #[inline(always)]
-    pub(super) fn block(self) -> record::Block {
-        record::block(self.word(BLOCK).get(), self.owner)
+    pub(super) fn block(self) -> marks::Block {
+        marks::block(self.word(BLOCK).get(), self.owner)
     }
 }
 
@@ -134,10 +127,10 @@ impl<'a> Table<'a> {
     }
 
     #[inline(always)]
-    fn record(&self, set: &'a [AtomicU64], way: usize, tag: u64) -> Record<'a> {
+    pub(super) fn record(&self, set: &'a [AtomicU64], way: usize, tag: u64) -> Record<'a> {
         let start = WAYS.wrapping_add(way.wrapping_mul(RECORD));
         let words = set.get(start..start.wrapping_add(RECORD)).unwrap_or(&[]);
-        Record { words, tag, owner: record::owner(tag), is_alone: self.is_alone }
+        Record { words, tag, owner: marks::owner(tag), is_alone: self.is_alone }
     }
 
     /// The record, if the source is remembered. Changes nothing.
@@ -230,35 +223,6 @@ impl<'a> Table<'a> {
         rival
     }
 
-    /// What it would cost to forget what is there; `None` if that must not be.
-    fn loss(&self, set: &'a [AtomicU64], way: usize, worth: Worth, now: Now) -> Option<Loss> {
-        let tag = tags(set, self.is_alone).nth(way)?.get();
-        if tag == 0 {
-            return Some(Loss { rank: FREE, stay: 0, tag });
-        }
-        if tag & KIND == CLAIMED {
-            let age = now.ms.abs_diff(tag & CLAIMED_MS);
-            return (age > ABANDONED_MS).then_some(Loss { rank: FREE, stay: 1, tag });
-        }
-        let record = self.record(set, way, tag);
-        let idle = now.since(record::last_tick(record.word(RECENT).get()));
-        let block = record.block();
-        if block.left_ms(now) > 0 {
-            return None;
-        }
-        let requests = record::requests(record.word(PACE).get());
-        let age = now.since(record::first_tick(record.word(HABIT).get()));
-        let is_regular = requests >= worth.regular_requests && age >= worth.regular_after_ms;
-        let rank = match () {
-            () if !block.is_forgiven(now) => 4,
-            () if is_regular && idle < DAY_MS => 5,
-            () if idle > IDLE_MS => FREE,
-            () if requests <= 1 => 2,
-            () => 3,
-        };
-        Some(Loss { rank, stay: u64::MAX.wrapping_sub(idle), tag })
-    }
-
     /// Every slot that is not empty. Takes as long as there are slots.
     pub(super) fn uses(&self) -> impl Iterator<Item = Use<'a>> + use<'a> {
         let table = *self;
@@ -282,7 +246,7 @@ impl<'a> Table<'a> {
 
 /// Eight bits of the source, where a claim has them.
 const fn fingerprint(source: Source) -> u64 {
-    (record::owner(source.word()) & 0xff) << 40
+    (marks::owner(source.word()) & 0xff) << 40
 }
 
 /// Makes the record that of a source seen for the first time. `false` if the claim was taken over meanwhile.
@@ -300,17 +264,6 @@ fn prepare(record: &Record<'_>, tag: Word<'_>, claim: u64, now: Now) -> bool {
 }
 
 #[inline(always)]
-fn tags(set: &[AtomicU64], is_alone: bool) -> impl Iterator<Item = Word<'_>> {
+pub(super) fn tags(set: &[AtomicU64], is_alone: bool) -> impl Iterator<Item = Word<'_>> {
     set.iter().take(WAYS).map(move |word| Word::new(word, is_alone))
-}
-
-/// The rank of what nobody misses.
-const FREE: u8 = 1;
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Loss {
-    rank: u8,
-    /// The higher, the shorter ago it was seen.
-    stay: u64,
-    tag: u64,
 }

@@ -1,6 +1,6 @@
 //! What the shield says about a request.
 
-use super::record::Block;
+use super::marks::Block;
 
 /// Reasons, as bits.
 pub mod reason {
