@@ -219,9 +219,8 @@ export class Guard {
   }
 
   /**
-   * As {@link Guard.decide}, about a request of node:http, Express or Fastify, which is marked as `request.shield`.
-   * Its address is that of its connection, or what option `trust` says. A request that was asked about before,
-   * by an adapter or here, is not counted again.
+   * As {@link Guard.decide}, about a request of node:http, Express or Fastify, by its connection's address or what
+   * option `trust` says. One that has been marked as `request.shield` is not counted again.
    */
   inspect(request: object): RequestVerdict {
     return inspect(this, request)

@@ -4,7 +4,7 @@ import { NODE } from '../http/node.ts'
 import { type Judge, RequestAsker } from './requests.ts'
 import { settingsOf } from './settings.ts'
 import type { ShieldOutcome } from './types.ts'
-import { CLEAR_VERDICT, type RequestVerdict } from './verdict.ts'
+import type { RequestVerdict } from './verdict.ts'
 
 /*
  * A guard that is asked by hand, without an adapter.
@@ -25,20 +25,14 @@ function askerOf(guard: Judge): RequestAsker {
   return asker
 }
 
-/** What the guard says about a request. One whose client has no address is clear: see {@link RequestAsker.ask}. */
-export function inspect(guard: Judge, given: object): RequestVerdict {
-  const request = rawOf(given)
-  const asker = askerOf(guard)
-  return asker.known(request) ?? asker.ask(request) ?? CLEAR_VERDICT
+/** What the guard says about a request. One whose client has no address is clear. */
+export function inspect(guard: Judge, request: object): RequestVerdict {
+  return askerOf(guard).inspect(rawOf(request))
 }
 
-/** How a request ended. One that was not asked about is resolved now. */
-export function tellOutcome(guard: Judge, given: object, outcome: ShieldOutcome): void {
-  const request = rawOf(given)
-  const asker = askerOf(guard)
-  const verdict = asker.known(request)
-  if (verdict !== undefined) asker.settle(request, verdict, outcome)
-  else asker.settleUnasked(request, outcome)
+/** How a request ended. */
+export function tellOutcome(guard: Judge, request: object, outcome: ShieldOutcome): void {
+  askerOf(guard).outcome(rawOf(request), outcome)
 }
 
 /** The request of node:http that a request of Fastify is about. */

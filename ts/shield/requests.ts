@@ -9,7 +9,7 @@ import { tellEnd } from './ending.ts'
 import type { Proxies } from './proxies.ts'
 import { type RequestSettings, settingsOf } from './settings.ts'
 import type { ShieldDecision, ShieldMode, ShieldOutcome, ShieldRequest } from './types.ts'
-import { KnownVerdict, type SuspectAnswer } from './verdict.ts'
+import { CLEAR_VERDICT, KnownVerdict, type RequestVerdict, type SuspectAnswer } from './verdict.ts'
 
 /** What is asked about requests. */
 export interface Judge {
@@ -95,12 +95,31 @@ export class RequestAsker {
 
   /** Asks about a request. `undefined` if its client has no address. */
   ask(request: object): KnownVerdict | undefined {
-    const { client } = this.#asker
-    client.warnOfStrayHeader(request)
     const asked = this.#asked(request)
-    if (asked === undefined) return undefined
+    return asked && this.#keep(request, asked, this.#question(request, asked))
+  }
+
+  /**
+   * Asks about a request by hand. One about which there is nothing to say is not marked: that costs more than all
+   * the rest.
+   */
+  inspect(request: object): RequestVerdict {
+    const known = this.known(request)
+    if (known !== undefined) return known
+    const asked = this.#asked(request)
+    if (asked === undefined) return CLEAR_VERDICT
+    const decision = this.#question(request, asked)
+    if (decision.level === 0 && !asked.sensitive) return CLEAR_VERDICT
+    return this.#keep(request, asked, decision)
+  }
+
+  #question(request: object, asked: Asked): ShieldDecision {
     const decision = this.#guard.decide(asked)
     if (decision.level > 0) this.#notePeer(request, asked.ip)
+    return decision
+  }
+
+  #keep(request: object, asked: Asked, decision: ShieldDecision): KnownVerdict {
     const answer = decision.allowed ? 'default' : this.#answerAbout(request, asked.ip, decision)
     const holder = this.#holderOf(request)
     const previous = KnownVerdict.newest(holder.shield)
@@ -111,6 +130,7 @@ export class RequestAsker {
 
   #asked(request: object): Asked | undefined {
     const { adapter, client } = this.#asker
+    client.warnOfStrayHeader(request)
     const ip = client.client(request)
     if (ip === undefined || ip === UNIX || ip === IN_PROCESS) return undefined
     const peer = adapter.peer(request)
@@ -133,10 +153,19 @@ export class RequestAsker {
     if (asked !== undefined) this.#tell(request, asked, outcome)
   }
 
-  /** The same about a request that was not asked about. */
-  settleUnasked(request: object, outcome: ShieldOutcome): void {
+  /** The same by hand: also about a request that has no mark, or was not asked about. */
+  outcome(request: object, outcome: ShieldOutcome): void {
+    const known = this.known(request)
+    if (known !== undefined) {
+      this.settle(request, known, outcome)
+      return
+    }
+    // The usual case: the guard would not count it.
+    const isFine = outcome === 'dropped' || outcome < 400
+    if (isFine && this.#settings.sensitive === undefined) return
     const asked = this.#asked(request)
-    if (asked !== undefined) this.#tell(request, asked, outcome)
+    if (asked !== undefined)
+      this.settle(request, this.#keep(request, asked, CLEAR_VERDICT), outcome)
   }
 
   #tell(request: object, asked: ShieldRequest, outcome: ShieldOutcome): void {
