@@ -3,6 +3,11 @@
 use super::meter::{Field, Meter, to_float};
 use super::record::Now;
 
+/// An alarm that comes back sooner is the same one: refusals make it pause.
+const FORGOTTEN_MS: u64 = 600_000;
+/// Without an outcome for this long there is no alarm.
+const QUIET_MS: u64 = 30_000;
+
 impl Meter<'_> {
     /// Counts the outcome of a sensitive request, and says whether most of them fail.
     pub(super) fn sensitive_outcome(&self, has_failed: bool, now: Now) {
@@ -18,6 +23,11 @@ impl Meter<'_> {
         let failed = add(Field::SensitiveFailures, has_failed);
         let alarm = self.word(Field::Alarm);
         if failed > 0.7 * all && all >= 10.0 {
+            let last = self.word(Field::LastAlarmed);
+            if alarm.get() == 0 && now.ms.saturating_sub(last.get()) > FORGOTTEN_MS {
+                self.word(Field::AlarmSince).set(now.ms);
+            }
+            last.set(now.ms);
             alarm.set(1);
         } else if failed < 0.5 * all || all < 4.0 {
             alarm.set(0);
@@ -28,9 +38,10 @@ impl Meter<'_> {
         }
     }
 
-    /// Whether most sensitive requests fail, as of the last half minute.
+    /// Since when most sensitive requests fail, as of the last half minute.
     #[inline(always)]
-    pub(super) fn is_alarmed(&self, now: Now) -> bool {
-        self.get(Field::Alarm) != 0 && now.ms.saturating_sub(self.get(Field::AlarmAt)) < 30_000
+    pub(super) fn alarmed_since(&self, now: Now) -> Option<u64> {
+        let is_recent = now.ms.saturating_sub(self.get(Field::AlarmAt)) < QUIET_MS;
+        (is_recent && self.get(Field::Alarm) != 0).then(|| self.get(Field::AlarmSince))
     }
 }

@@ -79,11 +79,8 @@ impl Shield {
         if left_ms > 0 && enforces {
             return count(self.turn_away(request, 3, reason::INSISTENT, left_ms));
         }
-        if is_sensitive
-            && !request.is_regular
-            && meter.is_alarmed(now)
-            && !self.draws_on_budget(now)
-        {
+        let alarm = if is_sensitive { meter.alarmed_since(now) } else { None };
+        if alarm.is_some_and(|since| !request.was_there(since)) && !self.draws_on_budget(now) {
             return count(self.turn_away(request, 2, reason::FAILURES, wait_of(told, key)));
         }
         let is_first =
@@ -127,13 +124,13 @@ impl Shield {
             return Class::Impatient;
         }
         let since = self.meter().since();
-        let age_before = since.saturating_sub(request.first_tick << 6);
+        let age_before = request.age_at(since);
         let after = self.config.regular_after_ms;
         let age = now.since(request.first_tick);
         if request.is_regular && (age_before >= after || age >= after.saturating_mul(PATIENCE)) {
             return Class::Regular;
         }
-        if told.is_granted || (age_before >= KNOWN_MS && request.requests >= KNOWN_REQUESTS) {
+        if told.is_granted || request.was_there(since) {
             return Class::Granted;
         }
         if request.has_waited(IMPATIENT) { Class::Patient } else { Class::Fresh }
@@ -141,6 +138,15 @@ impl Shield {
 }
 
 impl Request<'_> {
+    /// For how long the source had been there at this time.
+    const fn age_at(&self, ms: u64) -> u64 {
+        ms.saturating_sub(self.first_tick << 6)
+    }
+
+    /// Whether it is a regular, or was there before this time and so did not come with what began then.
+    fn was_there(&self, ms: u64) -> bool {
+        self.is_regular || (self.age_at(ms) >= KNOWN_MS && self.requests >= KNOWN_REQUESTS)
+    }
     /// Whether it was told to wait and did, with fewer strikes than these.
     fn has_waited(&self, strikes: u64) -> bool {
         let Self { told, now, .. } = *self;

@@ -64,8 +64,11 @@ pub(super) enum Field {
     Since,
     /// Since when the load is low.
     LowSince,
-    /// Whether the logins mostly fail.
+    /// Whether most sensitive requests fail.
     Alarm,
+    /// Since when, and when it was last so.
+    AlarmSince,
+    LastAlarmed,
     /// When sensitive outcomes were last counted.
     AlarmAt,
     /// When the budget of newcomers under alarm is empty.

@@ -180,7 +180,7 @@ impl Shield {
         let asked = get(Field::Total).saturating_add(get(Field::Blocked));
         ShieldState {
             pressure,
-            alarm: meter.is_alarmed(now),
+            alarm: meter.alarmed_since(now).is_some(),
             admitted: asked.saturating_sub(get(Field::Refused)),
             refused: get(Field::Refused),
             would_refuse: get(Field::WouldRefuse),
