@@ -17,11 +17,17 @@ async function shared(...args: string[]): Promise<string> {
 
 it('shared list and show count the sources of a shield, and name none of them', async () => {
   const name = freshName()
-  const guard = shield({ mode: 'enforce', name, shared: true, sources: 1_000, ceiling: '1/hour' })
+  const guard = shield({
+    mode: 'enforce',
+    name,
+    shared: true,
+    sources: 1_000,
+    ceiling: '10/second',
+  })
   for (let n = 0; n < 100; n++) guard.decide({ ip: `10.${n}.0.1` })
   for (let n = 0; n < 10; n++) guard.block(`10.${n}.0.1`, 60_000)
   // Told to wait.
-  for (let n = 0; n < 4; n++) guard.decide({ ip: '10.50.0.1' })
+  for (let n = 0; n < 60; n++) guard.decide({ ip: '10.50.0.1' })
   const row = (await shared('list')).split('\n').find((line) => line.includes(`"${name}"`))
   expect(row?.trim().split(/ {2,}/)).toEqual([
     `"${name}"`,

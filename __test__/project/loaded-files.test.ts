@@ -96,6 +96,14 @@ it.each(['fastify', 'express', 'http', 'hono'])(
   },
 )
 
+it.each([
+  ['{}', false],
+  ["{ blocks: { storage: 'redis://127.0.0.1:1/0' } }", true],
+])('a shield with the options %s loads Redis: %s', (options, isLoaded) => {
+  const { files } = loadedBy(`require('ratethrottle/shield').shield(${options})`)
+  expect(files.some(talksToRedis)).toBe(isLoaded)
+})
+
 function isOfShield(file: string): boolean {
   return /^dist\/(?:shield|adapters\/fastify\/shield)/.test(file)
 }

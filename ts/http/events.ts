@@ -157,6 +157,7 @@ export type WarningCode =
   | 'RATETHROTTLE_LOOSER_ROUTE'
   | 'RATETHROTTLE_SHIELD_FAILED'
   | 'RATETHROTTLE_SHIELD_NO_ADDRESS'
+  | 'RATETHROTTLE_SHIELD_ENTRIES'
 
 /** Emits each warning once: a server under attack must not spend its time on logging. */
 export class Warnings {

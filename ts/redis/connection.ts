@@ -55,6 +55,11 @@ export class RedisStorage {
     }
   }
 
+  /** One more connection, for what is no limiter. Whoever opens it closes it. */
+  open(): RedisConnection {
+    return this.#open()
+  }
+
   /** The connection, for one more limiter. Opened for the first. */
   acquire(): Connection {
     this.#connection ??= new Connection(this.#open())

@@ -243,7 +243,7 @@ const moved = new WeakSet<RedisConnection>()
  *
  * @throws StoreFailure that names the step
  */
-async function repeatHandshake(connection: RedisConnection): Promise<void> {
+export async function repeatHandshake(connection: RedisConnection): Promise<void> {
   const { db = 0, connectionName = '' } = connection.options
   const attempt = async (step: string, outcome?: Promise<unknown>): Promise<void> => {
     await outcome?.catch((error: unknown) => {

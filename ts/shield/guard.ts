@@ -3,12 +3,15 @@ import { closedError } from '../errors.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import { type NativeShield, openShield, openWatched } from '../native/binding.ts'
 import * as validate from '../validate.ts'
+import type { BlockExchange } from './block-exchange.ts'
 import { type Look, openEvents, type ShieldEvents } from './events.ts'
 import { inspect, tellOutcome } from './inspect.ts'
 import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } from './options.ts'
 import { addressOf, isFailure, pathHash } from './outcome.ts'
 import { type ProtectedServer, type ProtectOptions, protect } from './protect.ts'
+import { NO_STATE, readState, readTop } from './reading.ts'
 import { keepSettings, settingsOf } from './settings.ts'
+import { shareBlocks } from './shared-blocks.ts'
 import type {
   Level,
   Reason,
@@ -64,6 +67,7 @@ export class Guard {
   readonly #clock: Clock | undefined
   readonly #allow: ResolvedShieldOptions['allow']
   readonly #events: ShieldEvents | undefined
+  readonly #exchange: BlockExchange | undefined
   readonly #isEnforcing: boolean
   readonly #endNative: () => void = () => {}
   /** Secret, so that no client can choose paths that look like one. The same for all that share the shield. */
@@ -72,7 +76,7 @@ export class Guard {
 
   /** @throws TypeError or RangeError that names the option, its value and what is accepted */
   constructor(options: ShieldOptions<never> = {}) {
-    const { mode, native, clock, allow, requests, sharing } = resolveShieldOptions(options)
+    const { mode, native, clock, allow, requests, sharing, blocks } = resolveShieldOptions(options)
     this.mode = mode
     keepSettings(this, requests)
     this.#isEnforcing = mode === 'enforce'
@@ -84,6 +88,9 @@ export class Guard {
     this.#native = opened.native
     this.#endNative = opened.close
     this.#readSeed()
+    if (blocks !== undefined) {
+      this.#exchange = shareBlocks(blocks, sharing.name, opened.native, native)
+    }
     const isTimed = clock === undefined
     this.#events = openEvents(requests, this.#isEnforcing, isTimed, this, Guard.#look)
   }
@@ -141,6 +148,7 @@ export class Guard {
   }
 
   #reportBlock(ip: string, reasons: readonly Reason[], ms: number): void {
+    this.#exchange?.began(ip, ms)
     this.#events?.blocked(ip, reasons, ms, this.#clock?.now() ?? performance.now())
   }
 
@@ -163,18 +171,7 @@ export class Guard {
     const native = this.#open()
     if (native === undefined) return NO_STATE
     native.state('', 1, ...this.#now())
-    const [flags = 0, admitted = 0, refused = 0, wouldRefuse = 0, newcomerShare = 1, blocked = 0] =
-      native.wide
-    return {
-      pressure: (flags & 1) !== 0,
-      alarm: (flags & 2) !== 0,
-      admitted,
-      refused,
-      wouldRefuse,
-      newcomerShare,
-      blocked,
-      evictions: native.wide[6] ?? 0,
-    }
+    return readState(native.wide)
   }
 
   /** The sources that sent most in the last minute, the biggest first. Takes about half a millisecond. */
@@ -182,8 +179,7 @@ export class Guard {
     const native = this.#open()
     const most = validate.integer(count, 'count', 1, 1_000, 'INVALID_ARGUMENT')
     if (native === undefined) return []
-    const lines = native.top('', most, ...this.#now()).split('\n')
-    return lines.filter((line) => line !== '').map(readLine)
+    return readTop(native.top('', most, ...this.#now()))
   }
 
   /**
@@ -215,6 +211,7 @@ export class Guard {
   pardon(ip: string): boolean {
     const native = this.#open()
     validate.text(ip, 'ip', 1, MAX_IP, 'INVALID_ARGUMENT')
+    this.#exchange?.pardoned(ip)
     return native !== undefined && native.pardon(ip, 0, ...this.#now()) === undefined
   }
 
@@ -241,10 +238,11 @@ export class Guard {
     return protect(this, server, options)
   }
 
-  /** Frees the memory. Later calls throw. */
+  /** Frees the memory. Later calls throw. What other hosts are to know is told before the connection is closed. */
   close(): void {
     this.#isClosed = true
     this.#events?.close()
+    this.#exchange?.close()
     settingsOf(this).settings.tarpit.close()
     this.#endNative()
   }
@@ -275,26 +273,3 @@ export class Guard {
 
 /** How warnings speak of what is shared. */
 const SUBJECT = { noun: 'shield', settings: 'options' }
-
-const NO_STATE: ShieldState = Object.freeze({
-  pressure: false,
-  alarm: false,
-  admitted: 0,
-  refused: 0,
-  wouldRefuse: 0,
-  newcomerShare: 1,
-  blocked: 0,
-  evictions: 0,
-})
-
-function readLine(line: string): TopSource {
-  const fields = line.split(' ')
-  const [blockedMs, regular, level, rate] = fields.splice(-4).reverse().map(Number)
-  return {
-    source: fields.join(' '),
-    requestsPerMinute: rate as number,
-    level: level as Level,
-    isRegular: regular === 1,
-    blockedMs: blockedMs as number,
-  }
-}

@@ -13,6 +13,7 @@ export type { Guard } from './guard.ts'
 export type { Duration, Rate, ShieldOptions } from './options.ts'
 export type { ProtectedServer, ProtectOptions } from './protect.ts'
 export type { RequestOptions, Suspect } from './settings.ts'
+export type { BlocksOptions } from './shared-blocks.ts'
 export type * from './types.ts'
 export type { RequestVerdict, SuspectAnswer } from './verdict.ts'
 

@@ -7,6 +7,7 @@ import type { openShield } from '../native/binding.ts'
 import { checkSharing, type OnMismatch, SHARING, type Sharing } from '../options.ts'
 import * as validate from '../validate.ts'
 import { REQUEST_READERS, type RequestOptions, type RequestSettings } from './settings.ts'
+import { type BlocksOptions, readBlocks as readSharedBlocks } from './shared-blocks.ts'
 import type { ShieldMode } from './types.ts'
 
 /** A rate, such as `'50/second'`. */
@@ -67,6 +68,11 @@ export interface ShieldOptions<Request = IncomingMessage> extends RequestOptions
    * warning. Only with `shared`. Default: `'error'`.
    */
   readonly onMismatch?: OnMismatch | undefined
+  /**
+   * Shares the blocks and pardons of all hosts of a service, by Redis. No request waits for it. Takes no `clock`.
+   * Default: they are not shared.
+   */
+  readonly blocks?: BlocksOptions | undefined
   /** Time source for tests. With one, nothing runs on timers. */
   readonly clock?: Clock | undefined
 }
@@ -78,6 +84,7 @@ export interface ResolvedShieldOptions {
   readonly allow: AddressRanges | undefined
   readonly clock: Clock | undefined
   readonly requests: RequestSettings
+  readonly blocks: BlocksOptions | undefined
   readonly sharing: Pick<Sharing, 'name' | 'shared'> & { readonly onMismatch: OnMismatch }
   readonly native: Omit<Parameters<typeof openShield>[0], 'name' | 'shared'>
 }
@@ -124,6 +131,7 @@ interface Read extends RequestSettings, Sharing {
   readonly prefixes: Prefixes
   readonly allow: AddressRanges | undefined
   readonly sources: number
+  readonly blocks: BlocksOptions | undefined
 }
 
 const READERS: validate.Readers<Read> = {
@@ -156,6 +164,7 @@ const READERS: validate.Readers<Read> = {
   }),
   allow: validate.optional(readRanges),
   sources: (value = 65_536, name) => validate.integer(value, name, 64, MAX_SOURCES),
+  blocks: validate.optional(readSharedBlocks),
   ...SHARING,
   ...REQUEST_READERS,
 }
@@ -170,6 +179,10 @@ export const SHIELD_OPTIONS: readonly string[] = Object.keys(READERS)
  */
 export function resolveShieldOptions(options: ShieldOptions<never>): ResolvedShieldOptions {
   const read = validate.readOptions<Read>(options, READERS)
+  if (read.blocks !== undefined && read.clock !== undefined) {
+    const message = 'blocks excludes clock: hosts share the time of Redis'
+    throw validate.withCode(new TypeError(message), 'INVALID_OPTION')
+  }
   const { mode, maxRate, regulars, newcomers, insistence, failures, prefixes } = read
   return {
     mode,
@@ -177,6 +190,7 @@ export function resolveShieldOptions(options: ShieldOptions<never>): ResolvedShi
     allow: read.allow,
     clock: read.clock,
     requests: read,
+    blocks: read.blocks,
     sharing: { name: read.name, shared: read.shared, onMismatch: checkSharing(read) },
     native: {
       sources: read.sources,

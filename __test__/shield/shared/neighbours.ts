@@ -16,17 +16,24 @@ export interface Neighbour {
 
 interface Port {
   once(event: 'message', listener: (message: unknown) => void): unknown
-  on(event: 'exit', listener: () => void): unknown
+  onExit(listener: () => void): unknown
   send(message: unknown): void
   end(): Promise<void>
 }
 
 /** Waits until it is ready. Answers come in the order of the calls. */
 async function neighbour(port: Port): Promise<Neighbour> {
+  const waiting = new Set<(error: Error) => void>()
+  port.onExit(() => {
+    for (const reject of waiting) reject(new Error('it has ended'))
+  })
   const next = (): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      port.once('message', resolve)
-      port.on('exit', () => reject(new Error('it has ended')))
+      waiting.add(reject)
+      port.once('message', (message) => {
+        waiting.delete(reject)
+        resolve(message)
+      })
     })
   const first = await next()
   if (first !== 'ready') throw Object.assign(new Error('no shield'), first)
@@ -45,7 +52,7 @@ export async function startProcess(options: object): Promise<Neighbour & { child
   const child = fork(FILE, [JSON.stringify(options)])
   const started = await neighbour({
     once: (event, listener) => child.once(event, listener),
-    on: (event, listener) => child.once(event, listener),
+    onExit: (listener) => child.once('exit', listener),
     send: (message) => child.send(message as object),
     end: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
@@ -61,7 +68,7 @@ export function startThread(options: object): Promise<Neighbour> {
   const worker = new Worker(FILE, { workerData: options })
   return neighbour({
     once: (event, listener) => worker.once(event, listener),
-    on: (event, listener) => worker.once(event, listener),
+    onExit: (listener) => worker.once('exit', listener),
     send: (message) => worker.postMessage(message),
     end: async () => void (await worker.terminate()),
   })
