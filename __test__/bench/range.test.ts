@@ -129,7 +129,10 @@ it.each([
   [['--scenario', '{"bot":1}'], /a scenario has no 'bot'/],
   [['--contenders', 'theirs'], /there is no contender 'theirs'/],
   [['--seeds', '0'], /--seeds takes a whole number from 1/],
-  [['--seconds', '5'], /--seconds takes --url/],
+  [['--seconds', '5'], /--seconds and --calm take --url/],
+  [['--url', 'http://example.com'], /--url takes a server of this machine/],
+  [['--url', 'http://127.0.0.1.example.com'], /--url takes a server of this machine/],
+  [['--url', 'https://localhost'], /--url takes an http URL/],
   [['--fast'], /flags are --scenario/],
 ])('npm run range refuses %j in one line', async (words, message) => {
   const { code, out, err } = await run('../bench/shield/index.mjs', words)

@@ -13,6 +13,7 @@ const FLAGS = {
   json: { type: 'boolean', default: false },
   record: { type: 'boolean', default: false },
   url: { type: 'string' },
+  calm: { type: 'string' },
   seconds: { type: 'string' },
   help: { type: 'boolean', default: false },
 }
@@ -32,7 +33,9 @@ export const HELP = `npm run --silent range -- [flags]
   --record           also writes the table and a picture to bench/record/
   --url URL          sends real requests to a server of this machine instead, and no other: fifty regulars, and the bots
                      of the scenario from addresses of 127.0.0.0/8; by default S2, at most 3,000 requests/s
-  --seconds N        with --url: how long, from 1 to 120, by default 20; the bots come after a quarter of it
+  --seconds N        with --url: how long the bots come, from 1 to 120, by default 20
+  --calm N           with --url: how long the regulars come before them, by default 60; a shield takes them for regulars
+                     after 45 seconds, if its options don't say otherwise
   --help             this text
 
 scenarios
@@ -60,9 +63,22 @@ export function readRange(words) {
   const { json, record } = values
   const target = values.url === undefined ? undefined : readTarget(values.url)
   const seconds = readCount('seconds', values.seconds, 120)
-  if (seconds !== undefined && target === undefined) throw new CommandError('--seconds takes --url')
+  const calm = readCount('calm', values.calm, 120)
+  if (target === undefined && (seconds ?? calm) !== undefined) {
+    throw new CommandError('--seconds and --calm take --url')
+  }
   const workers = readCount('workers', values.workers, 2) ?? 2
-  return { jobs, scenarios, contenders, workers, json, record, target, seconds: seconds ?? 20 }
+  return {
+    jobs,
+    scenarios,
+    contenders,
+    workers,
+    json,
+    record,
+    target,
+    calm: calm ?? 60,
+    seconds: seconds ?? 20,
+  }
 }
 
 function jobsOf(scenario, contender, seeds, from) {

@@ -2,6 +2,7 @@ import { CommandError } from '../command.mjs'
 import { toText } from '../table.mjs'
 import { HELP, readRange } from './command.mjs'
 import { runJobs } from './pool.mjs'
+import { writeRecord } from './record.mjs'
 import { toTables } from './tables.mjs'
 import { tryTarget } from './target.mjs'
 
@@ -21,16 +22,19 @@ async function main(command) {
     progress(result, done, command.jobs.length)
   })
   if (!command.json) for (const table of toTables(command, results)) console.log(toText(table))
+  if (command.record) {
+    process.stderr.write(`range: recorded in ${writeRecord(command, results)}\n`)
+  }
   process.stderr.write(`range: done in ${Math.round((Date.now() - started) / 1_000)} s\n`)
 }
 
 /** One botnet at a time: the scenario that was named, or S2. */
-async function live({ target, scenarios, seconds, json }) {
+async function live({ target, scenarios, calm, seconds, json }) {
   const scenario =
     scenarios.length === 1 ? scenarios[0] : scenarios.find(({ name }) => name === 'S2')
   if (scenario === undefined) throw new CommandError('--url takes one scenario')
-  process.stderr.write(`range: ${scenario.name} for ${seconds} s\n`)
-  const table = await tryTarget(target, scenario, seconds)
+  process.stderr.write(`range: ${calm} s of regulars, then ${seconds} s of ${scenario.name}\n`)
+  const table = await tryTarget(target, scenario, { calm, seconds })
   console.log(json ? JSON.stringify(table) : toText(table))
 }
 

@@ -15,6 +15,8 @@ const BURST = 100
 
 export class Scorer {
   #sources = new Map()
+  /** Goes on where it stopped: a new one would pass over all that was deleted before. */
+  #oldest = this.#sources.keys()
   #trusted = new Set()
   #blockedUntil = new Map()
 
@@ -43,7 +45,7 @@ export class Scorer {
     const source = known ?? new Source()
     this.#sources.set(ip, source)
     if (this.#sources.size > MAX_SOURCES) {
-      this.#sources.delete(this.#sources.keys().next().value)
+      this.#sources.delete(this.#oldest.next().value)
     }
     return source
   }

@@ -43,9 +43,10 @@ function goalCells(found, figure) {
   const ours = found.find(({ contender }) => contender === 'ours')
   const line = ours?.lines.find((known) => known.figure === figure)
   if (line?.goal === undefined) return ['', '']
-  const { least, most } = line.goal
-  return [least === undefined ? `≤ ${most}` : `≥ ${least}`, line.verdict]
+  return [goalText(line.goal), line.verdict]
 }
+
+export const goalText = ({ least, most }) => (least === undefined ? `≤ ${most}` : `≥ ${least}`)
 
 export function toFigure(value) {
   if (!Number.isFinite(value)) return 'never'

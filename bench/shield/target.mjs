@@ -7,8 +7,6 @@ const MAX_RATE = 3_000
 const REGULARS = 50
 const REGULAR_RATE = 1
 const PATIENCE_MS = 5_000
-/** Regulars alone, before the bots come. */
-const CALM_SHARE = 0.25
 
 /** The server to be tried: only one of this machine. */
 export function readTarget(text) {
@@ -23,32 +21,28 @@ export function readTarget(text) {
 }
 
 /**
- * Sends real requests for some seconds: fifty regulars over kept connections, and after a quarter of the time the
- * bots of a scenario, each from an address of its own in 127.0.0.0/8.
+ * Sends real requests: fifty regulars over kept connections for `calm` seconds, and for `seconds` more beside the bots
+ * of a scenario, each from an address of its own in 127.0.0.0/8.
  *
  * @returns a table
  */
-export async function tryTarget({ host, url }, scenario, seconds) {
+export async function tryTarget({ host, url }, scenario, { calm, seconds }) {
   const agents = Array.from({ length: REGULARS }, () => new Agent({ keepAlive: true }))
   const load = new Load({ host, port: url.port || 80, path: url.pathname + url.search })
   const regulars = load.group('regulars', REGULARS * REGULAR_RATE, (i) => ({
     localAddress: address(10, i % REGULARS),
     agent: agents[i % REGULARS],
   }))
-  const calmMs = seconds * 1_000 * CALM_SHARE
-  const calm = await load.run([regulars], calmMs)
+  const before = await load.run([regulars], calm * 1_000)
   const rate = Math.min(scenario.bots * scenario.rate, MAX_RATE)
   const bots = load.group('bots', rate, (i) => ({
     localAddress: address(66, i % Math.min(Math.max(scenario.bots, 1), 62_500)),
     agent: false,
   }))
-  const attacked = await load.run(
-    rate > 0 ? [regulars, bots] : [regulars],
-    seconds * 1_000 - calmMs,
-  )
+  const attacked = await load.run(rate > 0 ? [regulars, bots] : [regulars], seconds * 1_000)
   for (const agent of agents) agent.destroy()
   return toTable(scenario, [
-    ...calm.map((row) => ({ ...row, name: `${row.name}, before` })),
+    ...before.map((row) => ({ ...row, name: `${row.name}, before` })),
     ...attacked,
   ])
 }
