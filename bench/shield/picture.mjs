@@ -59,6 +59,6 @@ function medianOf(scenario, contender, results) {
 function shortened(says) {
   const [head] = says.split(/, | \(/)
   const text = head.length < 12 ? says.replace(/ \(.*/, '') : head
-  const cut = text.length > 30 ? `${text.slice(0, 29)}…` : text
+  const cut = text.length > 26 ? `${text.slice(0, 25)}…` : text
   return cut.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
