@@ -63,8 +63,8 @@ function run(command, args) {
 }
 
 /** Names of the tests that failed; nothing where the mutant survived. */
-function killRust({ name }) {
-  const args = ['test', '-p', 'ratethrottle-core', '--features', 'probe', '--test', 'shared']
+function killRust({ name, tests = 'shared' }) {
+  const args = ['test', '-p', 'ratethrottle-core', '--features', 'probe', '--test', tests]
   const { stdout, status, signal } = run('cargo', args)
   if (status === 0) return []
   const noticed = [...stdout.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map(([, test]) => test)

@@ -1,6 +1,10 @@
 // Lines of the core that are broken on purpose: what is broken, where, and how. Each is a line of `file`.
+// `tests` names the tests that are run: `shared` where it is left out.
+
+import { RUST_SHIELD } from './shield.mjs'
 
 export const MUTANTS = [
+  ...RUST_SHIELD,
   {
     name: 'the exchange is a load and a store',
     file: 'crate/core/src/table/claim.rs',

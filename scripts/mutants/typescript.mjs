@@ -1,6 +1,8 @@
 // Lines of the TypeScript layer that are broken on purpose: what is broken, where, how, and which test files
 // are asked. The first `from` in `file` is replaced. A mutant that changes nothing says in `survives` why.
 
+import { SHIELD } from './shield.mjs'
+
 const paths = (...names) => names.map((name) => `__test__/${name}.test.ts`)
 
 const HTTP = [
@@ -230,4 +232,4 @@ const STORES = [
   },
 ]
 
-export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES]
+export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES, ...SHIELD]
