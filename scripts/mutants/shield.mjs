@@ -6,19 +6,19 @@ const CORE = 'crate/core/src/shield'
 export const RUST_SHIELD = [
   {
     name: 'shield: a mark counts whoever it was made for',
-    file: `${CORE}/record.rs`,
+    file: `${CORE}/marks.rs`,
     from: 'if word & 0xffff == owner { word } else { 0 }',
     to: 'if word & 0xffff == owner || true { word } else { 0 }',
   },
   {
     name: 'shield: a strike for each request',
-    file: `${CORE}/record.rs`,
+    file: `${CORE}/marks.rs`,
     from: 'if last == second || count == 0xff {',
     to: 'if (last == second && false) || count == 0xff {',
   },
   {
     name: 'shield: blocks are never forgotten',
-    file: `${CORE}/record.rs`,
+    file: `${CORE}/marks.rs`,
     from: 'self.level == 0 || now.ms > self.until_ms.saturating_add(FORGIVEN_AFTER_MS)',
     to: 'self.level == 0 || (now.ms > self.until_ms.saturating_add(FORGIVEN_AFTER_MS) && false)',
   },
@@ -30,7 +30,7 @@ export const RUST_SHIELD = [
   },
   {
     name: 'shield: failures are never forgotten',
-    file: `${CORE}/record.rs`,
+    file: `${CORE}/marks.rs`,
     from: 'const FAILURE_WINDOW_MS: u64 = 300_000;',
     to: 'const FAILURE_WINDOW_MS: u64 = 1 << 50;',
   },
@@ -41,10 +41,10 @@ export const RUST_SHIELD = [
     to: '|| to_float(failures.count) < 0.0 * config.failure_share * to_float(made)',
   },
   {
-    name: 'shield: a later refusal shortens the time told',
-    file: `${CORE}/misconduct.rs`,
-    from: 'told.until_ms.max(now.ms.saturating_add(wait_ms))',
-    to: 'now.ms.saturating_add(wait_ms.min(1_000))',
+    name: 'shield: who is back too early is let in',
+    file: `${CORE}/judge.rs`,
+    from: 'if left_ms > 0 && enforces {',
+    to: 'if left_ms > 0 && enforces && false {',
   },
   {
     name: 'shield: who was not told is held to have been told',
