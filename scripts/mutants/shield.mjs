@@ -42,7 +42,7 @@ export const RUST_SHIELD = [
   },
   {
     name: 'shield: who is back too early is let in',
-    file: `${CORE}/judge.rs`,
+    file: `${CORE}/class.rs`,
     from: 'if left_ms > 0 && enforces {',
     to: 'if left_ms > 0 && enforces && false {',
   },
@@ -145,7 +145,7 @@ export const SHIELD = [
   },
   {
     name: 'shield: top takes newcomers for regulars',
-    file: 'ts/shield/guard.ts',
+    file: 'ts/shield/reading.ts',
     from: 'isRegular: regular === 1,',
     to: 'isRegular: regular === 0,',
     tests: of(['guard']),
