@@ -2,13 +2,7 @@
 //!
 //! Never admitted earlier than the model says; later at most by the rounding of each time a key was moved; and
 //! a stranger's denial is taken for a key's own with the probability that the documentation states.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "tests may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
 use ratethrottle_core::{
     AlgorithmKind, Encoding, FixedTime, Key, Limit, LimiterConfig, Nanos, RawLimiter,

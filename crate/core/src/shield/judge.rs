@@ -125,11 +125,12 @@ impl Shield {
         let block = marks::block(record.word(BLOCK).get(), record.owner);
         let told = marks::told(record.word(TOLD).get(), record.owner);
         let left_ms = block.left_ms(now);
-        let over = self.note(&record, left_ms > 0 || told.until_ms > now.ms, now);
         if left_ms > 0 {
-            meter.count(Field::Blocked);
+            self.meter().count(Field::Blocked);
+            self.note_blocked(&record, now);
             return Verdict::blocked(block, left_ms);
         }
+        let over = self.note(&record, told.until_ms > now.ms, now);
         meter.arrive(self.capacity(), now);
         let requests = record::requests(record.word(PACE).get());
         let is_calm = over == 0 && told.until_ms <= now.ms && meter.since() == 0;
@@ -157,6 +158,14 @@ impl Shield {
             gap_seconds: to_float(now.since(last_tick)) / 1_000.0,
         };
         self.judge_closely(&request, over, is_sensitive)
+    }
+
+    /// Counts a request of a blocked source. Its ceiling is left alone: it is told when the block ends, no more.
+    fn note_blocked(&self, record: &Record<'_>, now: Now) {
+        let (recent, _) = record.word(RECENT).step(|word| record::recent_after(word, now));
+        let last = record::last_tick(recent);
+        record.word(HABIT).step(|word| record::habit_after(word, last, true, now));
+        record.word(PACE).step(|word| record::pace_after(word, now, self.pace));
     }
 
     /// Counts the request in the source's record. Returns by how much it is over the ceiling, in microseconds.

@@ -35,6 +35,9 @@ impl Shield {
     /// Who was let in stays in, at a newcomer's pace.
     pub(super) fn judge_granted(&self, request: &Request<'_>) -> Verdict {
         let Request { record, now, key, .. } = *request;
+        if self.meter().get(Field::Scarce) == 0 {
+            return WATCHED;
+        }
         let ahead = record::pace_ahead_ms(record.word(PACE).get(), now, self.pace);
         if ahead > 0 {
             let quarter = (self.pace.interval / 16).saturating_mul(self.pace.burst / 4);

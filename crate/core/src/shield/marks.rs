@@ -1,6 +1,6 @@
 //! What is held against a source: failures, strikes, what it was told, blocks. Words 4 to 7 of a record.
 
-use super::record::{MS, Now, REQUESTS};
+use super::record::{HALF, MS, Now, REQUESTS};
 
 /// Failures are counted in windows of this length; a new window begins with half of what the last one had.
 const FAILURE_WINDOW_MS: u64 = 300_000;
@@ -31,7 +31,7 @@ pub(super) const fn failures_after(word: u64, now: Now, requests: u64, path: u64
     let (count, began, paths) = match age {
         0 if count < COUNT => (count, began, paths),
         0 | 1 => {
-            let made = requests.wrapping_sub(began) & REQUESTS;
+            let made = made_since(began, requests);
             let kept = if age == 0 { paths } else { 0 };
             (count / 2, requests.wrapping_sub(made / 2) & REQUESTS, kept)
         }
@@ -39,6 +39,12 @@ pub(super) const fn failures_after(word: u64, now: Now, requests: u64, path: u64
     };
     let paths = paths | (1 << (path % PATHS));
     (count.wrapping_add(1) << 52) | (current << 44) | (began << 24) | paths
+}
+
+/// Requests since there were `began`. The count steps from its end back to the middle.
+const fn made_since(began: u64, requests: u64) -> u64 {
+    let requests = if requests < began { requests.wrapping_add(HALF) } else { requests };
+    requests.saturating_sub(began)
 }
 
 const fn failure_fields(word: u64) -> (u64, u64, u64, u64) {
@@ -52,7 +58,7 @@ pub(super) fn failures(word: u64, requests: u64) -> Failures {
     let zeros = PATHS.saturating_sub(u64::from(paths.count_ones())).max(1);
     let all = PATHS as f64;
     let paths = -all * (zeros as f64 / all).ln();
-    Failures { count, requests: requests.wrapping_sub(began) & REQUESTS, paths }
+    Failures { count, requests: made_since(began, requests), paths }
 }
 
 /// The part of a word that names the owner of the slot.

@@ -77,9 +77,11 @@ pub(super) enum Field {
     Probation,
     /// The last second whose expected ones were counted.
     ExpectedUntil,
+    /// Whether there is not enough for all who are let in.
+    Scarce,
     /// How often pressure has begun.
     Episodes,
-    SeenTotal = 24,
+    SeenTotal = 25,
     SeenGranted,
     SeenPatient,
     SeenFresh,
@@ -254,6 +256,7 @@ impl<'a> Meter<'a> {
         let rate = if offered < 1.5 * capacity { 0.1 * capacity } else { left * 0.25 };
         self.word(Field::GrantRate).set_number(rate);
         self.word(Field::GrantedShare).set_number(1.0);
+        self.word(Field::Scarce).set(1);
         self.word(Field::Threshold).set_number(4.0);
         self.word(Field::RegularThreshold).set_number(capacity);
     }

@@ -2,7 +2,7 @@
 
 use super::Shield;
 use super::class::Request;
-use super::config::Blocks;
+use super::config::{Blocks, Bucket};
 use super::marks::{self, Block, Told};
 use super::meter::{Field, to_count, to_float};
 use super::record::{self, BLOCK, CEILING, FAILURES, HABIT, Now, PACE, RECENT, STRIKES, TOLD};
@@ -48,7 +48,13 @@ impl Shield {
             let next = |word| marks::strike(word, now, within, record.owner);
             let (_, strikes) = record.step_own(STRIKES, next);
             if marks::strikes(strikes) >= self.strikes_for_block() {
-                return block_for(&record, &self.config.insistence_blocks, reason::INSISTENT, now);
+                return block_for(
+                    &record,
+                    &self.config.insistence_blocks,
+                    self.ceiling,
+                    reason::INSISTENT,
+                    now,
+                );
             }
             verdict.reasons |= reason::INSISTENT;
         }
@@ -143,7 +149,8 @@ impl Shield {
         }
         record.word(FAILURES).set(0);
         let reason = if outcome.is_sensitive { reason::FAILURES } else { reason::SCAN };
-        block_for(&record, &config.failure_blocks, reason, now)
+        let verdict = block_for(&record, &config.failure_blocks, self.ceiling, reason, now);
+        if verdict.begins_block { verdict } else { NOTHING }
     }
 }
 
@@ -168,20 +175,33 @@ fn is_undeterred(request: &Request<'_>) -> bool {
     request.gap_seconds * rate <= UNDETERRED
 }
 
-fn block_for(record: &Record<'_>, blocks: &Blocks, reason: u8, now: Now) -> Verdict {
+fn block_for(
+    record: &Record<'_>,
+    blocks: &Blocks,
+    ceiling: Bucket,
+    reason: u8,
+    now: Now,
+) -> Verdict {
     let next = |word| {
         let before = marks::block(word, record.owner);
+        if before.left_ms(now) > 0 {
+            // Of those that see one offence at once, one blocks.
+            return word;
+        }
         let level = if before.is_forgiven(now) { 1 } else { before.level.saturating_add(1) };
         let given = blocks.iter().filter(|&&ms| ms > 0).count().max(1) as u64;
         let index = usize::try_from(level.min(given).saturating_sub(1)).unwrap_or(0);
         let until_ms = now.ms.saturating_add(blocks.get(index).copied().unwrap_or(0));
         let reason = u64::from(reason.trailing_zeros());
-        let until_ms = until_ms.max(before.until_ms);
         marks::block_word(Block { until_ms, level, reason }, record.owner)
     };
-    let (_, made) = record.step_own(BLOCK, next);
+    let (seen, made) = record.step_own(BLOCK, next);
     record.word(STRIKES).set(0);
     record.word(TOLD).set(0);
     let block = marks::block(made, record.owner);
-    Verdict { begins_block: true, ..Verdict::blocked(block, block.left_ms(now)) }
+    // When it ends, the bucket of the ceiling is nearly full: who goes on as before is soon over it again.
+    let filled = ceiling.interval.saturating_mul(ceiling.burst.saturating_mul(3) / 4);
+    let end_us = now.us.saturating_add(block.left_ms(now).saturating_mul(1_000));
+    record.word(CEILING).set(end_us.saturating_add(filled));
+    Verdict { begins_block: made != seen, ..Verdict::blocked(block, block.left_ms(now)) }
 }

@@ -171,6 +171,8 @@ pub(super) const fn fill(
 }
 
 pub(super) const REQUESTS: u64 = (1 << 20) - 1;
+/// From its end the count of requests steps back by this.
+pub(super) const HALF: u64 = 1 << 19;
 
 /// The number of requests. From 2^20 on it says 2^19 to 2^20.
 #[inline(always)]
@@ -182,7 +184,7 @@ pub(super) const fn requests(pace: u64) -> u64 {
 #[inline(always)]
 pub(super) const fn with_request(pace: u64, empty_at: u64) -> u64 {
     let count = requests(pace).wrapping_add(1);
-    let count = if count > REQUESTS { 1 << 19 } else { count };
+    let count = if count > REQUESTS { HALF } else { count };
     (empty_at << 20) | count
 }
 

@@ -4,6 +4,8 @@ use super::meter::{Field, Meter, TARGET};
 
 /// The most that is let in, whoever asks.
 const MOST: f64 = 0.91;
+/// Below this share of capacity there is enough for all who are let in.
+const AMPLE: f64 = 0.75;
 /// What is kept for newcomers while some of them are refused.
 const RESERVE: f64 = 0.08;
 
@@ -35,6 +37,9 @@ impl Meter<'_> {
         set(Field::PatientShare, share(rate, patient));
         set(Field::FreshShare, share(rate - patient, fresh));
         set(Field::ImpatientShare, share(rate - patient - fresh, impatient));
+        // While all that is not refused for what it does fits easily, no one is paced.
+        let is_scarce = rate < patient + fresh || admitted > AMPLE * capacity;
+        self.word(Field::Scarce).set(u64::from(is_scarce));
         let reserve = if rate < patient + fresh { RESERVE * capacity } else { 0.0 };
         let is_over = granted > goal - regular - reserve;
         self.move_threshold(Field::Threshold, is_over, seconds, 4.0);

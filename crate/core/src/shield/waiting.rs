@@ -10,8 +10,10 @@ use crate::key::Key;
 
 const SET_WORDS: usize = 8;
 const ENTRIES: usize = 2 * SET_WORDS;
-/// A time that is longer ago was never: it would seem to lie ahead when the counter has come round.
-const LONGEST: u16 = 16_384;
+/// A source is early by at most what it can be told, about a minute; and one that is an hour late was told nothing.
+/// Without these bounds a time of hours ago would seem to lie ahead, because the counter comes round.
+const EARLIEST: i16 = 300;
+const LATEST: i16 = 16_384;
 
 /// The waiting room.
 #[derive(Clone, Copy)]
@@ -50,7 +52,7 @@ impl<'a> Waiting<'a> {
         });
         let (_, until) = found?;
         let late = now.wrapping_sub(until).cast_signed();
-        (late.unsigned_abs() < LONGEST).then(|| i64::from(late).saturating_mul(256))
+        (-EARLIEST..LATEST).contains(&late).then(|| i64::from(late).saturating_mul(256))
     }
 
     /// Remembers that the source was told to wait until then.
@@ -60,7 +62,11 @@ impl<'a> Waiting<'a> {
         let at = quarter(now.ms);
         let set = self.set(key);
         let age = |(_, until): (u16, u16)| {
-            if until == 0 { u16::MAX } else { at.wrapping_sub(until).wrapping_add(LONGEST) }
+            if until == 0 {
+                u16::MAX
+            } else {
+                at.wrapping_sub(until).wrapping_add(LATEST.unsigned_abs())
+            }
         };
         let places = (0..ENTRIES).filter_map(|i| {
             let word = set.get(i / 2)?.load(Ordering::Acquire);

@@ -77,9 +77,10 @@ impl<'a> Word<'a> {
         outcome.is_ok()
     }
 
+    /// A number from 0 on: whatever else is there, as in memory that another program has written to, is 0.
     #[inline(always)]
     pub(super) fn number(self) -> f64 {
-        f64::from_bits(self.get())
+        f64::from_bits(self.get()).max(0.0)
     }
 
     #[inline(always)]

@@ -87,12 +87,13 @@ fn what_one_attachment_sees_and_does_the_others_see() {
     assert_eq!(one.seed(), other.seed());
 }
 
+type Change = fn(&mut ShieldConfig);
+
 #[test]
 fn every_setting_is_part_of_the_files_identity() {
     let place = TestDir::new();
     let held = attach(&place.0, &usual()).unwrap();
     assert_eq!(held.conflicting(), 0);
-    type Change = fn(&mut ShieldConfig);
     let changes: [Change; 17] = [
         |c| c.sources = 17,
         |c| c.max_rate = 100.0,
@@ -114,12 +115,12 @@ fn every_setting_is_part_of_the_files_identity() {
     ];
     assert!(held.block(source(1), MINUTE_MS, FIXED));
     for (index, change) in changes.iter().enumerate() {
-        let mut changed = usual();
-        change(&mut changed);
-        let other = attach(&place.0, &changed).unwrap();
+        let mut config = usual();
+        change(&mut config);
+        let other = attach(&place.0, &config).unwrap();
         assert_eq!(other.blocked_ms(source(1), FIXED), 0, "setting {index}");
         assert_eq!(other.conflicting(), 1, "setting {index}");
-        assert_eq!(other.config(), &changed);
+        assert_eq!(other.config(), &config);
     }
     // The same settings again: those of the file, read from its header.
     assert_eq!(attach(&place.0, &usual()).unwrap().blocked_ms(source(1), FIXED), MINUTE_MS);

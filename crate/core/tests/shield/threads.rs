@@ -167,3 +167,22 @@ fn a_source_has_one_record_whichever_thread_made_it() {
     let names: HashSet<String> = all.iter().map(|one| one.source.to_string()).collect();
     assert_eq!((all.len(), names.len()), (1_000, 1_000));
 }
+/// No two blocks for one offence, whichever thread saw it.
+#[test]
+fn threads_do_not_block_twice_for_one_offence() {
+    until_contended(|| {
+        let shield = shared(ShieldConfig { ceiling: 1.0, ..config() });
+        let begun = AtomicU64::new(0);
+        together(|_| {
+            for n in 0..20_000 {
+                let verdict = ask(&shield, source(1), START_MS + n);
+                if verdict.begins_block {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let blocked = shield.blocked_ms(source(1), at(START_MS + 20_000));
+        assert!(blocked > 0 && blocked <= 120_000, "{blocked}");
+        assert!(begun.into_inner() >= 1);
+    });
+}
