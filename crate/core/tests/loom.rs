@@ -156,3 +156,71 @@ fn a_log_gives_back_beside_a_charge_and_forgets_no_unit() {
         assert_eq!(u64::from(sum) + table.peek(key("a"), 1, &NOW).remaining, 1);
     });
 }
+
+/// A table whose two slots hold denied keys.
+fn full_of_denied(count: u64) -> Arc<Real> {
+    let table = bucket(count);
+    for name in ["a", "b"] {
+        assert!(table.allow(key(name), count, &NOW));
+    }
+    table
+}
+
+#[test]
+fn a_denied_key_stays_denied_while_a_newcomer_takes_its_slot() {
+    loom::model(|| {
+        let table = full_of_denied(1);
+        let denied = |t: &Real| admits(t, "a", NOW) + admits(t, "b", NOW);
+        assert_eq!(both(&table, |t| admits(t, "c", NOW), denied), 1);
+        assert_eq!(table.moves(), 1);
+        assert_eq!(denied(&table) + admits(&table, "c", NOW), 0);
+    });
+}
+
+#[test]
+fn a_newcomer_that_two_threads_see_gets_one_slot_of_a_denied_key() {
+    loom::model(|| {
+        let table = full_of_denied(1);
+        let sum = both(&table, |t| admits(t, "c", NOW), |t| admits(t, "c", NOW));
+        assert_eq!((sum, table.overflows()), (1, 0));
+        assert_eq!(admits(&table, "a", NOW) + admits(&table, "b", NOW), 0);
+    });
+}
+
+#[test]
+fn two_newcomers_move_denied_keys_and_free_none() {
+    loom::model(|| {
+        let table = full_of_denied(1);
+        assert_eq!(both(&table, |t| admits(t, "c", NOW), |t| admits(t, "d", NOW)), 2);
+        let denied = ["a", "b", "c", "d"].map(|name| admits(&table, name, NOW));
+        assert_eq!(denied, [0; 4]);
+    });
+}
+
+#[test]
+fn a_moved_key_that_may_have_one_unit_again_gets_one() {
+    /// One of two units of an hour is back.
+    const HALF: FixedTime = FixedTime(Nanos(5_000_000_000_000 + 1_900_000_000_000));
+    loom::model(|| {
+        let table = full_of_denied(2);
+        assert_eq!(admits(&table, "c", NOW), 1);
+        assert_eq!(table.moves(), 1);
+        let sum = both(&table, |t| admits(t, "a", HALF), |t| admits(t, "a", HALF));
+        assert_eq!(sum, 1);
+        assert_eq!(admits(&table, "a", HALF), 0);
+    });
+}
+
+#[test]
+fn a_moved_key_that_is_reset_while_others_move_is_admitted_once() {
+    loom::model(|| {
+        let table = full_of_denied(1);
+        let reset = |t: &Real| {
+            t.reset(key("a"));
+            0
+        };
+        assert_eq!(both(&table, reset, |t| admits(t, "c", NOW)), 1);
+        assert_eq!(admits(&table, "a", NOW), 1);
+        assert_eq!(admits(&table, "a", NOW), 0);
+    });
+}

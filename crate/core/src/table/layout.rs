@@ -19,8 +19,8 @@ pub const WAYS: usize = if cfg!(loom) { 2 } else { 8 };
 pub const OVERFLOW: usize = if cfg!(loom) { 1 } else { 4096 };
 /// Slots per expected key. At half load and two choices every live key finds a slot.
 const SLOTS_PER_KEY: usize = 2;
-/// Words to a line of the memo: a cache line. (Two under loom.)
-pub(super) const LINE: usize = if cfg!(loom) { 2 } else { 8 };
+/// Words to a line of the memo: a cache line. (Three under loom.)
+pub(super) const LINE: usize = if cfg!(loom) { 3 } else { 8 };
 /// Lines of the memo to a set, which make the memo as large as the slots.
 const LINES_PER_SET: usize = if cfg!(loom) { 1 } else { 2 };
 const HEADER: usize = 32;
