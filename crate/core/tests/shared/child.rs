@@ -92,6 +92,8 @@ fn enter() {
         #[cfg(feature = "probe")]
         "dying_in_several" => crate::dying::job_in_several(&job),
         #[cfg(feature = "probe")]
+        "moving" => crate::moving::job(&job),
+        #[cfg(feature = "probe")]
         "stopping" => crate::stopping::job(&job),
         #[cfg(feature = "probe")]
         "chain" => crate::chain::job(&job),

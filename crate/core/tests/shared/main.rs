@@ -21,6 +21,8 @@ mod exact;
 mod hostile;
 mod lifetime;
 mod log;
+#[cfg(feature = "probe")]
+mod moving;
 mod shield;
 #[cfg(feature = "probe")]
 mod stopping;
