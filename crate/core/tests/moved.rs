@@ -185,6 +185,23 @@ fn a_moved_key_that_is_reset_is_as_new_and_one_that_gets_units_back_has_them() {
 }
 
 #[test]
+fn what_was_remembered_of_a_key_that_came_back_counts_no_longer() {
+    let limiter = limiter(AlgorithmKind::TokenBucket, 2, 0, 8);
+    assert_eq!(exhaust(&limiter, 0..26, 2, at_ms(0)), 26);
+    let later = at_ms(HOUR_MS * 2 / 3);
+    for n in 0..26 {
+        let key = numbered(&limiter, n);
+        limiter.allow(key, 1, &later);
+        limiter.refund(key, 2, &later);
+    }
+    // Others take the slots, in which nothing is owed.
+    assert_eq!(exhaust(&limiter, 100..140, 2, later), 40);
+    for n in 0..26 {
+        assert_eq!(limiter.peek(numbered(&limiter, n), 1, &later).remaining, 2, "{n}");
+    }
+}
+
+#[test]
 fn after_the_denials_have_ended_nothing_is_remembered() {
     for &kind in KINDS {
         let limiter = limiter(kind, 2, 0, 100);

@@ -144,7 +144,7 @@ mod tests {
             let entry = Entry::new(1, now, left).unwrap();
             let end = now + entry.left_us(now, now);
             for doubled in 0..45 {
-                let later = end + (1_u64 << doubled);
+                let later = end + (3_u64 << doubled) / 2;
                 assert_eq!(entry.left_us(later, now), 0, "{now} {left} {later}");
             }
         }
