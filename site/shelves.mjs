@@ -20,6 +20,7 @@ export const shelves = [
       'proxies-by-vendor',
       'logins',
       'plans-and-tenants',
+      'shield',
       'overload',
       'cluster-and-redis',
       'when-redis-fails',
@@ -48,7 +49,14 @@ export const shelves = [
   {
     folder: 'concepts',
     title: 'Concepts',
-    first: ['algorithms', 'all-or-nothing', 'guarantees', 'security-model'],
+    first: [
+      'algorithms',
+      'all-or-nothing',
+      'shield',
+      'adaptive-limits',
+      'guarantees',
+      'security-model',
+    ],
   },
   {
     folder: 'reference',
