@@ -84,6 +84,24 @@ describe('after any history', () => {
   })
 })
 
+describe('who was told to wait and went away', () => {
+  const fresh = (network: number) => (n: number) => `172.${network}.${(n >> 8) & 255}.${n & 255}`
+
+  it.each([1, 2, 3.6, 4, 4.4, 4.6, 5, 9.1])('is new under pressure %s hours later', (hours) => {
+    const sent = enforcing({ maxRate: '100/second', prefixes: { share: 1 } })
+    const [first] = run(sent, 5, [{ ip: fresh(16), perSecond: 400 }])
+    expect(first?.refused).toBeGreaterThan(500)
+    sent.clock.advance(hours * 60 * MINUTE)
+    run(sent, 3, [{ ip: fresh(17), perSecond: 400 }])
+    expect(sent.guard.state().pressure).toBe(true)
+    const answers = Array.from({ length: 2_000 }, (_, n) => sent.guard.decide({ ip: fresh(16)(n) }))
+    const longest = Math.max(...answers.map(({ retryAfterMs }) => retryAfterMs))
+    expect(longest).toBeLessThanOrEqual(2 * MINUTE)
+    const early = answers.filter(({ reasons }) => reasons.includes('insistent'))
+    expect(early).toEqual([])
+  })
+})
+
 describe('Retry-After of a 429 is true', () => {
   /** Sends fast until refused, and a little longer; the last answer. */
   function provoke({ guard, clock }: Sent, ip: string, extra: number, gap: number) {
