@@ -152,6 +152,19 @@ describe('Retry-After of a 429 is true', () => {
     expect(fast?.blocked).toBe(0)
   })
 
+  it('holds at the end of a block that was insisted through', () => {
+    const { guard, clock } = enforcing()
+    const ip = '192.0.2.10'
+    let answer = guard.decide({ ip })
+    for (let i = 0; answer.level < 4 || answer.retryAfterMs > 500; i++) {
+      if (i > 100_000) throw new Error('was never blocked, or the block never ends')
+      clock.advance(5)
+      answer = guard.decide({ ip })
+    }
+    clock.advance(answer.retryAfterMs)
+    expect(guard.decide({ ip }).allowed).toBe(true)
+  })
+
   it('holds for failures, which block until the time told', () => {
     const { guard, clock } = enforcing()
     const ip = '192.0.2.9'
