@@ -18,7 +18,7 @@ const CLOCK: FixedTime = FixedTime(FIXED);
 
 #[test]
 fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
-    let mut deaths = 0;
+    let (mut deaths, mut strange) = (0, 0);
     for (name, ..) in KINDS {
         for k in 1.. {
             let place = TestDir::new();
@@ -30,7 +30,7 @@ fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
             let status = child.wait().unwrap();
             let answered = out.matches("hot admitted").count() as u64;
             let when = format!("{name}, k = {k}");
-            check(&held, answered, &when);
+            strange += check(&held, answered, &when);
             assert_eq!(claimed(&place), 0, "{when}: a claim was left");
             if status.success() {
                 assert!(k > 20, "{name}: only {k} exchanges");
@@ -40,6 +40,8 @@ fn whatever_the_exchange_after_which_a_process_dies_the_limit_holds() {
             deaths += 1;
         }
     }
+    // About 20,000 strangers, each taken for the moved hot key with one chance in 2^18.
+    assert!(strange <= 3, "{strange} strangers were refused");
     figure("deaths after the k-th exchange, every k", deaths);
 }
 
@@ -110,7 +112,7 @@ pub(crate) fn job_in_several(job: &Job) {
 }
 
 /// What is left of the hot key's limit, and whether new keys still find a slot.
-fn check(held: &RawLimiter, answered: u64, when: &str) {
+fn check(held: &RawLimiter, answered: u64, when: &str) -> u64 {
     let hot = held.key(b"hot", Encoding::Utf8);
     let left = (0..=COUNT).filter(|_| held.allow(hot, 1, &CLOCK)).count() as u64;
     assert!(answered + left <= COUNT, "{when}: {answered} answered and {left} left");
@@ -119,10 +121,11 @@ fn check(held: &RawLimiter, answered: u64, when: &str) {
     let before = held.overflows();
     // So many that every slot is wanted: one that a dead claim holds is the first to go.
     let new_keys = (1..=64_u64).map(|n| held.key(&(n << 40).to_le_bytes(), Encoding::Utf8));
-    for key in new_keys {
-        assert!(held.allow(key, 1, &later), "{when}: a stranger was refused");
-    }
+    let refused = new_keys.filter(|key| !held.allow(*key, 1, &later)).count() as u64;
     assert_eq!(held.overflows(), before, "{when}: a slot was lost");
+    // A slot that stayed lost would refuse many.
+    assert!(refused <= 1, "{when}: {refused} strangers were refused");
+    refused
 }
 
 fn claimed(place: &TestDir) -> u64 {
