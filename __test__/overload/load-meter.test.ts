@@ -132,6 +132,23 @@ it('a pool that more and more requests wait for is pressure, and what it has don
   expect(meter.reading.baselineMs).toBeLessThan(60)
 })
 
+it('pressure is not over while more requests are refused than it could serve', () => {
+  const ticksUntilCalm = (refused: number): number => {
+    const tick = { elapsedMs: 250, computing: 1, inFlight: 1, latencyMs: 1, refused }
+    let state = AT_EASE
+    while (state.capacity === Number.POSITIVE_INFINITY) {
+      state = step(state, { ...tick, utilization: 1, delayMs: 150, started: 100, ended: 100 })
+    }
+    for (let ticks = 1; ticks < 100; ticks++) {
+      state = step(state, { ...tick, utilization: 0.3, delayMs: 0, started: 30, ended: 30 })
+      if (state.capacity === Number.POSITIVE_INFINITY) return ticks
+    }
+    return Number.POSITIVE_INFINITY
+  }
+  expect(ticksUntilCalm(0)).toBeLessThan(25)
+  expect(ticksUntilCalm(1_000)).toBe(Number.POSITIVE_INFINITY)
+})
+
 it('a process that others keep from computing has to be late for longer', () => {
   const ticksUntilPressure = (computing: number): number => {
     let state = AT_EASE
@@ -144,6 +161,7 @@ it('a process that others keep from computing has to be late for longer', () => 
         delayMs: isEarly ? 0 : 150,
         started: 100,
         ended: 100,
+        refused: 0,
         inFlight: 1,
         latencyMs: 1,
       })

@@ -44,6 +44,7 @@ const UPWARD = [
 const DOWNWARD = [
   ['ts/http/y.ts', '../create.ts'],
   ['ts/shield/y.ts', '../http/node.ts'],
+  ['ts/shield/y.ts', '../overload/load-meter.ts'],
   ['ts/overload/y.ts', '../http/node.ts'],
   ['ts/redis/y.ts', '../remote/guard.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],

@@ -17,6 +17,8 @@ export interface LoadMeterOptions {
   readonly loop?: LoopProbe | undefined
   /** Whether requests that wait outside of the event loop are no pressure. Default: false. */
   readonly onlyLoop?: boolean | undefined
+  /** Whether the caller lets in no more than the capacity. Default: true. */
+  readonly isFollowed?: boolean | undefined
 }
 
 const TICK_MS = 250
@@ -38,6 +40,7 @@ export class LoadMeter {
   #state: LoadState
   #started = 0
   #ended = 0
+  #refused = 0
   #inFlight = 0
   #lastTick = 0
   #lastRequest = 0
@@ -48,9 +51,9 @@ export class LoadMeter {
   #timer: NodeJS.Timeout | undefined
   #phase: 'idle' | 'running' | 'closed' = 'idle'
 
-  constructor({ now, onTick, loop, onlyLoop = false }: LoadMeterOptions = {}) {
+  constructor({ now, onTick, loop, onlyLoop = false, isFollowed = true }: LoadMeterOptions = {}) {
     this.#isTimed = now === undefined
-    this.#state = { ...AT_EASE, onlyLoop }
+    this.#state = { ...AT_EASE, onlyLoop, isFollowed }
     this.#now = now ?? (() => performance.now())
     this.#onTick = onTick
     this.#loop = loop ?? (now === undefined ? new EventLoop() : NO_LOOP)
@@ -61,12 +64,12 @@ export class LoadMeter {
     return this.#state
   }
 
-  /** A request begins to be served. */
-  started(): void {
+  /** A request begins to be served, or as many as that. */
+  started(count = 1): void {
     const now = this.#now()
     if (this.#phase === 'idle') this.#run(now)
-    this.#started++
-    this.#inFlight++
+    this.#started += count
+    this.#inFlight += count
     this.#tickIfDue(now)
   }
 
@@ -74,18 +77,26 @@ export class LoadMeter {
    * A request has ended.
    *
    * @param latencyMs how long it took, `undefined` if that says nothing: its client has left
+   * @param count how many have ended
    */
-  ended(latencyMs: number | undefined): void {
-    this.#ended++
-    if (this.#inFlight > 0) this.#inFlight--
+  ended(latencyMs: number | undefined, count = 1): void {
+    this.#ended += count
+    this.#inFlight = Math.max(0, this.#inFlight - count)
     if (latencyMs !== undefined && latencyMs >= 0) this.#latencies.add(latencyMs)
     if (!this.#isTimed) this.#tickIfDue(this.#now())
+  }
+
+  /** Requests were refused for want of capacity. While there are such, pressure is not over. */
+  refused(count = 1): void {
+    this.#refused += count
+    this.#tickIfDue(this.#now())
   }
 
   /** Stops measuring. */
   close(): void {
     this.#stop('closed')
-    this.#state = { ...AT_EASE, onlyLoop: this.#state.onlyLoop }
+    const { onlyLoop, isFollowed } = this.#state
+    this.#state = { ...AT_EASE, onlyLoop, isFollowed }
   }
 
   #tickIfDue(now: number): void {
@@ -125,7 +136,7 @@ export class LoadMeter {
   }
 
   #tick(now: number): void {
-    if (this.#started + this.#ended > 0) this.#lastRequest = now
+    if (this.#started + this.#ended + this.#refused > 0) this.#lastRequest = now
     const { utilization, delayMs, computing } = this.#loop.read()
     // While the loop has not come round, it is at least as late as its timer.
     this.#delayMs = delayMs ?? Math.max(this.#delayMs, now - this.#timerDue)
@@ -136,12 +147,14 @@ export class LoadMeter {
       delayMs: this.#delayMs,
       started: this.#started,
       ended: this.#ended,
+      refused: this.#refused,
       inFlight: this.#inFlight,
       latencyMs: this.#latencies.takeFastest(),
     })
     this.#lastTick = now
     this.#started = 0
     this.#ended = 0
+    this.#refused = 0
     this.#due = now + TICK_MS
     if (!this.#isTimed && delayMs !== undefined) this.#timerDue = this.#due
     this.#onTick?.(this.#state)

@@ -20,6 +20,8 @@ export interface LoadSample {
   /** Requests that began and ended in this time, and that are being served. */
   readonly started: number
   readonly ended: number
+  /** Requests that were refused for want of capacity. */
+  readonly refused: number
   readonly inFlight: number
   /** What the fastest tenth of the requests that ended took at most; `undefined` if too few ended. */
   readonly latencyMs: number | undefined
@@ -44,6 +46,8 @@ export interface LoadReading {
 export interface LoadState extends LoadReading {
   /** Whether only the event loop counts. */
   readonly onlyLoop: boolean
+  /** Whether no more is let in than the capacity. */
+  readonly isFollowed: boolean
   /** Since the first request. */
   readonly ageMs: number
   /** How long there has been evidence of overload; heavy overload counts more. */
@@ -53,9 +57,13 @@ export interface LoadState extends LoadReading {
   /** The longest delay and latency of late. */
   readonly peakDelayMs: number
   readonly peakLatencyMs: number
+  /** The delay and the utilization of the last second. */
+  readonly meanDelayMs: number
+  readonly meanUtilization: number
   /** Requests a second, of the last second. */
   readonly startedRate: number
   readonly endedRate: number
+  readonly refusedRate: number
   /** Requests a second while there is no pressure, of the last minutes. */
   readonly usualRate: number
   /** Capacity is not cut below this. */
@@ -72,13 +80,17 @@ export const AT_EASE: LoadState = {
   latencyMs: 0,
   baselineMs: 0,
   onlyLoop: false,
+  isFollowed: true,
   ageMs: 0,
   evidenceMs: 0,
   calmMs: 0,
   peakDelayMs: 0,
   peakLatencyMs: 0,
+  meanDelayMs: 0,
+  meanUtilization: 0,
   startedRate: 0,
   endedRate: 0,
+  refusedRate: 0,
   usualRate: 0,
   floor: 0,
 }
@@ -93,8 +105,13 @@ const LIGHTEST = 0.6
 /** A queue is being worked off when it is below this share of its peak, which is forgotten in this time. */
 const FALLING = 0.75
 const PEAK_MS = 1_500
-/** Below these, more requests may come. */
+const MEAN_MS = 1_000
+/** Under pressure also when it is below this share of its mean: what is refused is worked off slowly. */
+const SHRINKING = 0.92
+/** Below this nothing is wrong. */
 const RELAXED = 0.85
+/** Below these, more requests may come. */
+const GOAL = 0.92
 const PUNCTUAL_MS = 25
 
 /** How much evidence makes pressure. */
@@ -112,13 +129,16 @@ const SLOW_AND_GROWING = 4
 const SLOW = 10
 const SLOW_BY_MS = 200
 
-/** What is left after one tick of overload, at least. */
-const CUT = 0.8
-/** Per second, while the capacity is used, and while it is not. */
-const GROWTH = 1.12
+/** What is left after one tick of overload, at least: what is let in follows about a second later. */
+const CUT = 0.92
+/** Per second, for each share of the time that the event loop could work more; and while the capacity is not used. */
+const GROWTH = 0.6
+const MOST_GROWTH = 0.15
 const GROWTH_UNUSED = 1.5
 /** Below this share of the capacity it is not used. */
 const USED = 0.7
+/** Requests refused up to this share of the capacity say nothing. */
+const FEW = 0.02
 /** Pressure is over after this long without a sign of it, once the capacity is this many times what comes. */
 const CALM_MS = 3_000
 const AMPLE = 2
@@ -142,6 +162,9 @@ export function step(before: LoadState, sample: LoadSample): LoadState {
     peakLatencyMs: peakOf(before.peakLatencyMs, latencyMs, elapsedMs),
     startedRate: rateOf(before.startedRate, sample.started, elapsedMs, ageMs),
     endedRate: rateOf(before.endedRate, sample.ended, elapsedMs, ageMs),
+    refusedRate: rateOf(before.refusedRate, sample.refused, elapsedMs, ageMs),
+    meanDelayMs: decayed(before.meanDelayMs, delayMs, elapsedMs, MEAN_MS),
+    meanUtilization: decayed(before.meanUtilization, utilization, elapsedMs, MEAN_MS),
   }
   const known = { ...measured, load: loadOf(measured) }
   const decided = hasPressure(before) ? control(known, elapsedMs) : watch(known, sample)
@@ -182,8 +205,7 @@ function watch(state: LoadState, sample: LoadSample): LoadState {
   const isCold = state.ageMs < COLD_MS
   const evidenceMs = evidenceOf(state, sample, isCold ? 1 : 2)
   if (evidenceMs < (isCold ? ENOUGH_COLD_MS : ENOUGH_MS)) return { ...state, evidenceMs }
-  // What was served while the process had no time left is what it can serve.
-  const capacity = Math.max(1, state.endedRate)
+  const capacity = servedOf(state)
   return { ...state, evidenceMs: 0, calmMs: 0, capacity, floor: Math.max(1, capacity * FLOOR) }
 }
 
@@ -223,16 +245,27 @@ function isQueued(state: LoadState): boolean {
   return isSlower(SLOW) && usualRate > 0 && startedRate > 1.2 * usualRate
 }
 
+function isDelayFalling({ delayMs, meanDelayMs }: LoadState): boolean {
+  return delayMs < SHRINKING * meanDelayMs
+}
+
+/** What was served while the process had no time left is what it can serve. */
+function servedOf({ endedRate }: LoadState): number {
+  return Math.max(1, endedRate)
+}
+
 /** Looks for the capacity while there is pressure. */
 function control(state: LoadState, elapsedMs: number): LoadState {
   const isSlower =
     !state.onlyLoop &&
     state.latencyMs >= Math.max(2 * state.baselineMs, state.baselineMs + SLOW_BY_MS / 2)
-  const isCalm = state.utilization < RELAXED && state.delayMs < PUNCTUAL_MS && !isSlower
+  const isCalm = state.meanUtilization < GOAL && state.delayMs < PUNCTUAL_MS && !isSlower
   if (isCalm) return grown(state, elapsedMs)
   const { capacity, floor, startedRate } = state
-  const isWorse = (isLate(state) || isQueued(state)) && !isWorkingOff(state)
+  const isShrinking = isWorkingOff(state) || (isLate(state) && isDelayFalling(state))
+  const isWorse = (isLate(state) || isQueued(state)) && !isShrinking
   if (!isWorse) return { ...state, calmMs: 0 }
+  if (!state.isFollowed) return { ...state, calmMs: 0, capacity: servedOf(state) }
   const factor = Math.max(CUT, 1 - 0.1 * state.load)
   // A capacity that is not used says nothing: the cut begins at what is.
   const used = Math.max(floor, Math.min(capacity, startedRate * 1.1))
@@ -241,11 +274,17 @@ function control(state: LoadState, elapsedMs: number): LoadState {
 
 function grown(state: LoadState, elapsedMs: number): LoadState {
   const calmMs = state.calmMs + elapsedMs
-  const isUsed = state.startedRate > USED * state.capacity
-  const perSecond = isUsed ? GROWTH : GROWTH_UNUSED
-  const capacity = state.capacity * perSecond ** (Math.min(elapsedMs, 1_000) / 1_000)
-  const isOver = calmMs >= CALM_MS && capacity >= AMPLE * state.startedRate
+  const capacity = state.capacity * growthOf(state) ** (Math.min(elapsedMs, 1_000) / 1_000)
+  const isOver = calmMs >= CALM_MS && capacity >= AMPLE * (state.startedRate + state.refusedRate)
   return { ...state, calmMs, capacity: isOver ? Number.POSITIVE_INFINITY : capacity }
+}
+
+/** By how much the capacity grows in a second. */
+function growthOf({ startedRate, refusedRate, capacity, meanUtilization }: LoadState): number {
+  const isUsed = startedRate > USED * capacity
+  if (isUsed) return 1 + Math.min(MOST_GROWTH, GROWTH * Math.max(0, GOAL - meanUtilization))
+  // Who refuses some and does not use it is about to let more in.
+  return refusedRate > FEW * capacity ? 1 : GROWTH_UNUSED
 }
 
 /** How many ticks of the usual length a tick counts for. */

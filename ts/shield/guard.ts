@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { closedError } from '../errors.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import { type NativeShield, openShield, openWatched } from '../native/binding.ts'
+import type { LoopProbe } from '../overload/event-loop.ts'
 import * as validate from '../validate.ts'
 import type { BlockExchange } from './block-exchange.ts'
 import { type Look, openEvents, type ShieldEvents } from './events.ts'
@@ -10,6 +11,7 @@ import { type ResolvedShieldOptions, resolveShieldOptions, type ShieldOptions } 
 import { addressOf, isFailure, pathHash } from './outcome.ts'
 import { type ProtectedServer, type ProtectOptions, protect } from './protect.ts'
 import { NO_STATE, readState, readTop } from './reading.ts'
+import { ServiceLoad } from './service-load.ts'
 import { keepSettings, settingsOf } from './settings.ts'
 import { shareBlocks } from './shared-blocks.ts'
 import type {
@@ -69,24 +71,36 @@ export class Guard {
   readonly #events: ShieldEvents | undefined
   readonly #exchange: BlockExchange | undefined
   readonly #isEnforcing: boolean
+  /** Only where `maxRate` is `'auto'`. */
+  readonly #load: ServiceLoad | undefined
   readonly #endNative: () => void = () => {}
   /** Secret, so that no client can choose paths that look like one. The same for all that share the shield. */
   #pathSeed = 0
   #isClosed = false
 
-  /** @throws TypeError or RangeError that names the option, its value and what is accepted */
-  constructor(options: ShieldOptions<never> = {}) {
-    const { mode, native, clock, allow, requests, sharing, blocks } = resolveShieldOptions(options)
+  /**
+   * @param loop the event loop that `maxRate: 'auto'` measures, for tests
+   * @throws TypeError or RangeError that names the option, its value and what is accepted
+   */
+  constructor(options: ShieldOptions<never> = {}, loop?: LoopProbe) {
+    const resolved = resolveShieldOptions(options)
+    const { mode, native, clock, allow, requests, sharing, blocks, isAuto } = resolved
     this.mode = mode
-    keepSettings(this, requests)
     this.#isEnforcing = mode === 'enforce'
     this.#clock = clock
     this.#allow = allow
-    if (mode === 'off') return
+    if (mode === 'off') {
+      keepSettings(this, requests)
+      return
+    }
     const attach = { ...sharing, subject: SUBJECT }
     const opened = openWatched(openShield, native, attach, () => this, this.#readSeed.bind(this))
     this.#native = opened.native
     this.#endNative = opened.close
+    this.#load = isAuto
+      ? new ServiceLoad({ native: opened.native, clock, loop, isEnforcing: this.#isEnforcing })
+      : undefined
+    keepSettings(this, requests, this.#load)
     this.#readSeed()
     if (blocks !== undefined) {
       this.#exchange = shareBlocks(blocks, sharing.name, opened.native, native)
@@ -110,7 +124,10 @@ export class Guard {
           : native.decide(ip, flags)
         : native.decide(ip, flags, this.#clock.now())
     if (this.#clock !== undefined) this.#events?.step(this.#clock.now())
-    return answer === undefined ? CLEAR : this.#read(native, ip)
+    const decision = answer === undefined ? CLEAR : this.#read(native, ip)
+    if (decision.allowed) this.#load?.started(request)
+    else if (decision.level < 4) this.#load?.refused()
+    return decision
   }
 
   #read({ small }: NativeShield, ip: string): ShieldDecision {
@@ -137,6 +154,7 @@ export class Guard {
     if (native === undefined) return
     const ip = addressOf(request)
     const isSensitive = request.sensitive === true
+    this.#load?.ended(request, outcome)
     const hasFailed = isFailure(outcome)
     // The usual case takes no call: the request was counted when it came.
     if (!hasFailed && (!isSensitive || outcome === 'dropped')) return
@@ -243,6 +261,7 @@ export class Guard {
     this.#isClosed = true
     this.#events?.close()
     this.#exchange?.close()
+    this.#load?.close()
     settingsOf(this).settings.tarpit.close()
     this.#endNative()
   }

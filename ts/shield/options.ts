@@ -21,8 +21,9 @@ export interface ShieldOptions<Request = IncomingMessage> extends RequestOptions
   /** `'watch'` reports and refuses no request; `'enforce'` refuses; `'off'` does nothing. Default: `'watch'`. */
   readonly mode?: ShieldMode | undefined
   /**
-   * What the service can do, as `'1000/second'`; or `'auto'`: measured. Default: `'auto'` in watch mode. In enforce
-   * mode `'auto'` has to be asked for: without `maxRate` there is never pressure there.
+   * What the service can do, as `'1000/second'`; or `'auto'`: measured in this process, so not with `name`. Default:
+   * `'auto'` in watch mode without `name`. In enforce mode `'auto'` has to be asked for. Without `maxRate` there is
+   * never pressure.
    */
   readonly maxRate?: Rate | 'auto' | undefined
   /** What one source may send, ever; a regular of more than an hour: 8 times its habit. Default: `'50/second'`. */
@@ -184,9 +185,15 @@ export function resolveShieldOptions(options: ShieldOptions<never>): ResolvedShi
     throw validate.withCode(new TypeError(message), 'INVALID_OPTION')
   }
   const { mode, maxRate, regulars, newcomers, insistence, failures, prefixes } = read
+  if (maxRate === 'auto' && read.name !== undefined) {
+    // What this thread can do is not what all can do that share the shield.
+    const accepted = "a rate such as '1000/second' for a shield with a name"
+    throw validate.invalid(TypeError, 'INVALID_OPTION', 'maxRate', accepted, maxRate)
+  }
+  const isMeasured = mode === 'watch' && read.name === undefined
   return {
     mode,
-    isAuto: maxRate === 'auto' || (maxRate === undefined && mode === 'watch'),
+    isAuto: maxRate === 'auto' || (maxRate === undefined && isMeasured),
     allow: read.allow,
     clock: read.clock,
     requests: read,

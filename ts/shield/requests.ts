@@ -7,6 +7,7 @@ import { type Outcome, ShieldRefusal } from '../http/response.ts'
 import { isThenable, type MaybePromise } from '../limiter.ts'
 import { tellEnd } from './ending.ts'
 import type { Proxies } from './proxies.ts'
+import { type ServiceLoad, TimedRequest } from './service-load.ts'
 import { type RequestSettings, settingsOf } from './settings.ts'
 import type { ShieldDecision, ShieldMode, ShieldOutcome, ShieldRequest } from './types.ts'
 import { CLEAR_VERDICT, KnownVerdict, type RequestVerdict, type SuspectAnswer } from './verdict.ts'
@@ -28,12 +29,13 @@ export interface Asker {
 }
 
 /** What the guard is told of a request. The path is read only if it is asked for. */
-class Asked implements ShieldRequest {
+class Asked extends TimedRequest implements ShieldRequest {
   readonly ip: string
   readonly sensitive: boolean
   readonly #target: string
 
   constructor(ip: string, target: string, sensitive: boolean) {
+    super()
     this.ip = ip
     this.sensitive = sensitive
     this.#target = target
@@ -55,14 +57,16 @@ export class RequestAsker {
   readonly #asker: Asker
   readonly #settings: RequestSettings
   readonly #proxies: Proxies
+  readonly #load: ServiceLoad | undefined
   #isReleased = false
 
   constructor(guard: Judge, asker: Asker) {
     this.#guard = guard
     this.#asker = asker
-    const { settings, proxies } = settingsOf(guard)
+    const { settings, proxies, load } = settingsOf(guard)
     this.#settings = settings
     this.#proxies = proxies
+    this.#load = load
   }
 
   /**
@@ -109,7 +113,7 @@ export class RequestAsker {
     const asked = this.#asked(request)
     if (asked === undefined) return CLEAR_VERDICT
     const decision = this.#question(request, asked)
-    if (decision.level === 0 && !asked.sensitive) return CLEAR_VERDICT
+    if (decision.level === 0 && !asked.sensitive && asked.startedAt < 0) return CLEAR_VERDICT
     return this.#keep(request, asked, decision)
   }
 
@@ -121,6 +125,7 @@ export class RequestAsker {
 
   #keep(request: object, asked: Asked, decision: ShieldDecision): KnownVerdict {
     const answer = decision.allowed ? 'default' : this.#answerAbout(request, asked.ip, decision)
+    if (!decision.allowed && answer !== 'default') this.#load?.started(asked)
     const holder = this.#holderOf(request)
     const previous = KnownVerdict.newest(holder.shield)
     const verdict = new KnownVerdict(decision, answer, this.#guard, asked, previous)
@@ -160,6 +165,7 @@ export class RequestAsker {
       this.settle(request, known, outcome)
       return
     }
+    this.#load?.endedUnknown(outcome)
     // The usual case: the guard would not count it.
     const isFine = outcome === 'dropped' || outcome < 400
     if (isFine && this.#settings.sensitive === undefined) return

@@ -4,6 +4,7 @@ import { readDuration } from '../limit/parse.ts'
 import * as validate from '../validate.ts'
 import type { ShieldHooks } from './events.ts'
 import { Proxies } from './proxies.ts'
+import type { ServiceLoad } from './service-load.ts'
 import { Tarpit } from './tarpit.ts'
 import type { Level, Reason } from './types.ts'
 import type { SuspectAnswer } from './verdict.ts'
@@ -77,16 +78,18 @@ interface Kept {
   readonly settings: RequestSettings
   readonly warnings: Warnings
   readonly proxies: Proxies
+  /** Only where `maxRate` is `'auto'`. */
+  readonly load: ServiceLoad | undefined
 }
 
 const KEPT = new WeakMap<object, Kept>()
 const NONE = { sensitive: undefined, onSuspect: undefined, trust: undefined }
 
 /** Keeps the settings of a guard, for all adapters that ask it. */
-export function keepSettings(guard: object, settings: RequestSettings): void {
+export function keepSettings(guard: object, settings: RequestSettings, load?: ServiceLoad): void {
   const proxies = new Proxies()
   if (settings.trust !== undefined) proxies.trust(settings.trust)
-  KEPT.set(guard, { settings, warnings: new Warnings(), proxies })
+  KEPT.set(guard, { settings, warnings: new Warnings(), proxies, load })
 }
 
 export function settingsOf(guard: object): Kept {
