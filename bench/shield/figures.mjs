@@ -58,7 +58,7 @@ function figures(record) {
   const without = WITHOUT.map(([title]) => `${title} without`)
   const head = ['', ...COLUMNS.map(([title]) => title), ...without, 'goals']
   const rows = attacks().map((scenario) => line(rowOf(scenario, tableOf(text, scenario))))
-  return `${intro(record)}
+  return `${intro(record, text)}
 
 ${[line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows].join('\n')}
 ${picture(record)}
@@ -66,10 +66,11 @@ ${missed(text)}
 `
 }
 
-function intro(record) {
-  return `Median of the seeds, and the worst of them in brackets, from [a record](../../${record}); \`npm run range\` repeats it. The service serves
-1,000 requests a second, people send 230, and the attack lasts three minutes. "Whole" are pages that came without one request refused
-or lost. "Without" is the same without a shield.`
+function intro(record, text) {
+  const [, seeds] = /ratethrottle shield (\d+)/.exec(text) ?? []
+  return `Median of ${seeds} seeds, and the worst of them in brackets, from [a record](../../${record}); in a checkout \`npm run range\` repeats
+it. The service serves 1,000 requests a second, people send about 230, and the attack lasts three minutes. "Whole" are pages, in percent,
+that came without one request refused or lost. "Without" is the same without a shield. The last column is how many goals are reached.`
 }
 
 function picture(record) {
@@ -111,6 +112,6 @@ function tableOf(text, scenario) {
 /** What the record lists of goals that are not reached. */
 function missed(text) {
   const [, list = ''] = /## Goals not reached\n\n(.*?)\n(?=\n|###)/s.exec(text) ?? []
-  if (list === '- none' || list === '') return '\nEvery goal is reached.'
-  return `\nGoals that are not reached:\n\n${list}`
+  if (list === '- none' || list === '') return 'Every goal is reached.'
+  return `Goals that are not reached:\n\n${list}`
 }
