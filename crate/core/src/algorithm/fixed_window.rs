@@ -7,6 +7,7 @@
 #[cfg(not(loom))]
 use super::VaryingAlgorithm;
 use super::bits::{bits, ceil_ms, distance, epoch_ms, finest, mask};
+use super::step::denied_us;
 use super::{Algorithm, Debt, Error, Gcra, Limit, Nanos, Reading, State, VALUE_BITS, VARYING_BITS};
 use crate::decision::NEVER;
 use std::num::NonZeroU64;
@@ -151,6 +152,13 @@ impl<const VARYING: bool> Algorithm for FixedWindow<VARYING> {
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }
+    }
+
+    /// Nothing of a window that begins later, by a clock that is ahead: what this one would note is too little for it.
+    fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
+        let start = state.value >> self.count_bits;
+        let is_ahead = distance(start, now.ticks(self.per_ms.get()), self.time_bits()) > 0;
+        if is_ahead { None } else { denied_us(self.read(state, now, 1)) }
     }
 
     /// A key that is denied has used up its window: when that ends says all.

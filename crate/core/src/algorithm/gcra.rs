@@ -257,8 +257,11 @@ impl<const VARYING: bool> Algorithm for Gcra<VARYING> {
 
     /// All that is owed: the key is denied, and owes afterwards, as if it had kept its slot.
     fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
-        let ahead = self.ahead(state.value, now.ticks(self.per_ms.get()));
-        (ahead > 0).then(|| ceil(ahead.saturating_mul(1_000), self.per_ms))
+        let ticks = now.ticks(self.per_ms.get());
+        let ahead = self.ahead(state.value, ticks);
+        // A state further ahead is one of a clock that is: what this one would note is too little for it.
+        let is_whole = distance(state.value, ticks, Self::WIDTH) == ahead.cast_signed();
+        (ahead > 0 && is_whole).then(|| ceil(ahead.saturating_mul(1_000), self.per_ms))
     }
 
     fn recalled(&self, now: Nanos, left_us: u64) -> Option<u64> {

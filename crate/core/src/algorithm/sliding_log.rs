@@ -13,6 +13,7 @@
 use super::bits::{bisect, ceil_ms, distance, epoch_ms, finest};
 use super::log_ring::{cleared_alike, equal};
 use super::log_word::{Batch, LogWord};
+
 use super::{
     Algorithm, Debt, Error, Gcra, Limit, Nanos, Reading, State, TimeRange, VALUE_BITS, Verdict,
 };
@@ -270,6 +271,11 @@ impl<const VARYING: bool> Algorithm for SlidingLog<VARYING> {
             }
             left => Debt::Some(self.max_cost().saturating_sub(left)),
         }
+    }
+
+    /// A log keeps its slot: the time of its oldest unit says nothing of the others, which would be forgiven.
+    fn lasting_us(&self, _: State<'_>, _: Nanos) -> Option<u64> {
+        None
     }
 
     fn max_cost(&self) -> u64 {

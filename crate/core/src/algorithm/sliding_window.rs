@@ -17,6 +17,7 @@
 #[cfg(not(loom))]
 use super::VaryingAlgorithm;
 use super::bits::{bits, ceil, ceil_ms, distance, mask};
+use super::step::denied_us;
 use super::{Algorithm, Debt, Gcra, State, VALUE_BITS, VARYING_BITS};
 use crate::decision::{NEVER, Reading};
 use crate::error::Error;
@@ -218,6 +219,14 @@ impl<const VARYING: bool> Algorithm for SlidingWindow<VARYING> {
             used if used >= self.count => Debt::Blocked,
             used => Debt::Some(used),
         }
+    }
+
+    /// Nothing of buckets that lie later, by a clock that is ahead: what this one would note is too little for it.
+    fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
+        let then = state.value >> self.counts_bits();
+        let index = now.ticks(self.per_ms.get()) / self.window;
+        let is_ahead = distance(then, index & mask(self.index_bits()), self.index_bits()) > 0;
+        if is_ahead { None } else { denied_us(self.read(state, now, 1)) }
     }
 
     #[inline]

@@ -130,8 +130,7 @@ pub trait Algorithm {
     ///
     /// By default the time of the denial: what is owed after it is forgiven.
     fn lasting_us(&self, state: State<'_>, now: Nanos) -> Option<u64> {
-        let denied_ms = self.read(state, now, 1).retry_ms;
-        (1..NEVER).contains(&denied_ms).then(|| denied_ms.saturating_mul(1_000))
+        denied_us(self.read(state, now, 1))
     }
 
     /// The value of a key that is remembered for `left_us` more, see [`Self::lasting_us`]. `None`: all that is
@@ -163,4 +162,9 @@ pub trait Algorithm {
     fn ring_words(&self) -> usize {
         0
     }
+}
+
+/// For how long a reading for one unit denies; `None` if it does not.
+pub(super) fn denied_us(reading: Reading) -> Option<u64> {
+    (1..NEVER).contains(&reading.retry_ms).then(|| reading.retry_ms.saturating_mul(1_000))
 }

@@ -57,6 +57,8 @@ pub struct Table<M, A: Algorithm = AnyAlgorithm> {
     algorithm: A,
     overflow_bucket: A::OverflowBucket,
     scope: Scope,
+    /// No denial of the limit's lasts longer.
+    longest_us: u64,
     /// Whether only one thread uses the table, ever.
     has_one_user: bool,
 }
@@ -100,8 +102,10 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
     pub fn new(memory: M, layout: Layout, algorithm: A, limit: Limit) -> Option<Self> {
         let overflow_bucket = algorithm.overflow_bucket(limit);
         let scope = Scope::of(algorithm.epoch_ms());
+        let windows = limit.burst().div_ceil(limit.count()).saturating_add(1);
+        let longest_us = limit.window_ms().saturating_mul(windows).saturating_mul(1_000);
         let region = Region::new(memory, layout)?;
-        Some(Self { region, algorithm, overflow_bucket, scope, has_one_user: false })
+        Some(Self { region, algorithm, overflow_bucket, scope, longest_us, has_one_user: false })
     }
 
     /// The same, for a caller who promises that one thread alone uses the table: charges then take no locked

@@ -198,7 +198,10 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
             SlotState::Live => {
                 let state = self.state(seen);
                 let is_denied = self.algorithm.debt(state, now) == Debt::Blocked;
-                if is_denied { self.algorithm.lasting_us(state, now) } else { None }
+                let lasting_us =
+                    if is_denied { self.algorithm.lasting_us(state, now) } else { None };
+                // A longer one is seen by a clock that is behind: what it would note is wrong for the others.
+                lasting_us.filter(|lasting_us| *lasting_us <= self.longest_us)
             }
             SlotState::Free | SlotState::Claimed => None,
         };
