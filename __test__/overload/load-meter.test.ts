@@ -132,6 +132,30 @@ it('a pool that more and more requests wait for is pressure, and what it has don
   expect(meter.reading.baselineMs).toBeLessThan(60)
 })
 
+/** Ticks of an event loop that is punctual: when there is pressure, after a minute of 100 requests a second. */
+function punctual(utilization: number, perTick: number): number {
+  const tick = { elapsedMs: 250, computing: 1, delayMs: 0, inFlight: 1, latencyMs: 1, refused: 0 }
+  let state = AT_EASE
+  for (let i = 0; i < 240; i++) {
+    state = step(state, { ...tick, utilization: 0.3, started: 25, ended: 25 })
+  }
+  for (let ticks = 1; ticks < 100; ticks++) {
+    state = step(state, { ...tick, utilization, started: perTick, ended: perTick })
+    if (state.capacity < Number.POSITIVE_INFINITY) return ticks
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+it('an event loop is overloaded though it is punctual, if requests take all of its time', () => {
+  // Node accepts one connection in each turn: more of them wait where they are not seen.
+  expect(punctual(1, 80)).toBeLessThan(14)
+  // Other work takes the rest.
+  expect(punctual(1, 25)).toBe(Number.POSITIVE_INFINITY)
+  expect(punctual(1, 35)).toBe(Number.POSITIVE_INFINITY)
+  // It has time left.
+  expect(punctual(0.95, 80)).toBe(Number.POSITIVE_INFINITY)
+})
+
 it('pressure is not over while more requests are refused than it could serve', () => {
   const ticksUntilCalm = (refused: number): number => {
     const tick = { elapsedMs: 250, computing: 1, inFlight: 1, latencyMs: 1, refused }

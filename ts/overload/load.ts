@@ -1,4 +1,5 @@
 import { decayed, learnBaseline, learnRate } from './learning.ts'
+import { isFull, learnCost } from './saturation.ts'
 
 /*
  * When a process is at its limit, and what it can do then. Everything here is a function of what was known and what
@@ -66,6 +67,8 @@ export interface LoadState extends LoadReading {
   readonly refusedRate: number
   /** Requests a second while there is no pressure, of the last minutes. */
   readonly usualRate: number
+  /** Time of the event loop for each request then. */
+  readonly costMs: number
   /** Capacity is not cut below this. */
   readonly floor: number
 }
@@ -92,6 +95,7 @@ export const AT_EASE: LoadState = {
   endedRate: 0,
   refusedRate: 0,
   usualRate: 0,
+  costMs: 0,
   floor: 0,
 }
 
@@ -168,10 +172,12 @@ export function step(before: LoadState, sample: LoadSample): LoadState {
   }
   const known = { ...measured, load: loadOf(measured) }
   const decided = hasPressure(before) ? control(known, elapsedMs) : watch(known, sample)
+  const cost = { utilization: measured.meanUtilization, endedRate: measured.endedRate }
   const isFrozen = hasPressure(decided) || decided.evidenceMs > 0 || decided.load >= RELAXED
   return {
     ...decided,
     baselineMs: learnBaseline(before.baselineMs, sample.latencyMs, elapsedMs, isFrozen),
+    costMs: isFrozen ? before.costMs : learnCost(before.costMs, cost, elapsedMs),
     usualRate: learnRate(before.usualRate, measured.startedRate, ageMs, elapsedMs, isFrozen),
   }
 }
@@ -218,6 +224,7 @@ function evidenceOf(state: LoadState, sample: LoadSample, heaviest: number): num
     // A process that others keep from computing is late as well, while they do: that has to last longer.
     return evidenceMs + countedMs * weight * Math.min(1, sample.computing / COMPUTING)
   }
+  if (isFull(state)) return evidenceMs + (countedMs / 2) * Math.min(1, sample.computing / COMPUTING)
   return isQueued(state) ? evidenceMs + countedMs / 2 : Math.max(0, evidenceMs - 2 * countedMs)
 }
 
@@ -245,10 +252,6 @@ function isQueued(state: LoadState): boolean {
   return isSlower(SLOW) && usualRate > 0 && startedRate > 1.2 * usualRate
 }
 
-function isDelayFalling({ delayMs, meanDelayMs }: LoadState): boolean {
-  return delayMs < SHRINKING * meanDelayMs
-}
-
 /** What was served while the process had no time left is what it can serve. */
 function servedOf({ endedRate }: LoadState): number {
   return Math.max(1, endedRate)
@@ -262,13 +265,15 @@ function control(state: LoadState, elapsedMs: number): LoadState {
   const isCalm = state.meanUtilization < GOAL && state.delayMs < PUNCTUAL_MS && !isSlower
   if (isCalm) return grown(state, elapsedMs)
   const { capacity, floor, startedRate } = state
-  const isShrinking = isWorkingOff(state) || (isLate(state) && isDelayFalling(state))
-  const isWorse = (isLate(state) || isQueued(state)) && !isShrinking
+  const isShrinking =
+    isWorkingOff(state) || (isLate(state) && state.delayMs < SHRINKING * state.meanDelayMs)
+  const isWorse = (isLate(state) || isFull(state) || isQueued(state)) && !isShrinking
   if (!isWorse) return { ...state, calmMs: 0 }
   if (!state.isFollowed) return { ...state, calmMs: 0, capacity: servedOf(state) }
   const factor = Math.max(CUT, 1 - 0.1 * state.load)
-  // A capacity that is not used says nothing: the cut begins at what is.
-  const used = Math.max(floor, Math.min(capacity, startedRate * 1.1))
+  // A capacity that no one wants says nothing: the cut begins at what is used.
+  const wanted = state.refusedRate > FEW * capacity ? capacity : startedRate * 1.1
+  const used = Math.max(floor, Math.min(capacity, wanted))
   return { ...state, calmMs: 0, capacity: Math.max(floor, used * factor ** share(elapsedMs)) }
 }
 

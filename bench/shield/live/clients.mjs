@@ -20,13 +20,13 @@ function ask(port, localAddress, agent) {
 }
 
 /** Addresses of the loopback network, one for each number. */
-const address = (net, i) => `127.${net}.${1 + Math.floor(i / 250)}.${1 + (i % 250)}`
+export const address = (net, i) => `127.${net}.${1 + Math.floor(i / 250)}.${1 + (i % 250)}`
 
 /** No group's requests come before another's. */
 const SPREAD_MS = 20
 
 /** Sends requests evenly, each client in its turn, until it is stopped. */
-function evenly(perSecond, send) {
+export function evenly(perSecond, send) {
   const start = performance.now()
   let sent = 0
   const timer = setInterval(() => {
@@ -38,11 +38,20 @@ function evenly(perSecond, send) {
   return () => clearInterval(timer)
 }
 
+/** After so long an attack is no news. */
+const SETTLED_MS = 10_000
+
+function p99(times) {
+  times.sort((a, b) => a - b)
+  return Math.round(times[Math.floor(times.length * 0.99)] ?? Number.NaN)
+}
+
 /** People who come back over their open connections. */
 export class Regulars {
   #agents
   #port
-  #counts = { sent: 0, served: 0, times: [] }
+  #counts = { sent: 0, served: 0, times: [], late: [] }
+  #countedFrom = 0
   #isCounting = false
   #inFlight = new Set()
   stop
@@ -56,6 +65,7 @@ export class Regulars {
   /** From now on. */
   count() {
     this.#isCounting = true
+    this.#countedFrom = performance.now()
   }
 
   #send(i) {
@@ -68,6 +78,7 @@ export class Regulars {
       if (status !== 200) return
       this.#counts.served++
       this.#counts.times.push(performance.now() - start)
+      if (start - this.#countedFrom > SETTLED_MS) this.#counts.late.push(performance.now() - start)
     })
     this.#inFlight.add(asked)
   }
@@ -76,10 +87,8 @@ export class Regulars {
     this.stop()
     await Promise.all(this.#inFlight)
     for (const agent of this.#agents) agent.destroy()
-    const { sent, served, times } = this.#counts
-    times.sort((a, b) => a - b)
-    const p99 = times[Math.floor(times.length * 0.99)] ?? Number.NaN
-    return { sent, share: served / sent, p99Ms: Math.round(p99) }
+    const { sent, served, times, late } = this.#counts
+    return { sent, share: served / sent, p99Ms: p99(times), lateP99Ms: p99(late) }
   }
 }
 

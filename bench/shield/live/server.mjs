@@ -1,4 +1,5 @@
-// A service of limited capacity behind a shield, or without: the child of index.mjs.
+// A service of limited capacity behind a shield, or without: the child of index.mjs and of auto.mjs.
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import express from 'express'
 import Fastify from 'fastify'
@@ -6,7 +7,7 @@ import { rateThrottle as forExpress } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { shield } from 'ratethrottle/shield'
 
-const { framework, isShielded, capacity, regulars } = JSON.parse(process.argv[2])
+const { framework, isShielded, capacity, regulars, workMs } = JSON.parse(process.argv[2])
 /** What a request may wait for its turn; one that would wait longer is lost. */
 const LONGEST_WAIT_MS = 1_000
 
@@ -22,7 +23,32 @@ function turn() {
   return new Promise((resolve) => setTimeout(resolve, at - now))
 }
 
+const PAGE = Buffer.alloc(1_024)
+
+/** Computes so many hashes. */
+function work(rounds) {
+  for (let i = 0; i < rounds; i++) createHash('sha256').update(PAGE).digest()
+}
+
+/** How many hashes take so long here: the best of some tries, because others compute too. */
+function roundsOf(ms) {
+  const rounds = 200
+  let best = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 50; i++) {
+    const start = performance.now()
+    work(rounds)
+    best = Math.min(best, performance.now() - start)
+  }
+  return Math.round((rounds * ms) / best)
+}
+
+const rounds = workMs === undefined ? 0 : roundsOf(workMs)
+
 async function answer() {
+  if (rounds > 0) {
+    work(rounds)
+    return { status: 200, body: 'page' }
+  }
   const done = turn()
   if (done === undefined) return { status: 504, body: 'lost' }
   await done
@@ -30,7 +56,13 @@ async function answer() {
 }
 
 const guard = isShielded
-  ? shield({ mode: 'enforce', maxRate: `${capacity}/second`, regulars })
+  ? shield({
+      mode: 'enforce',
+      // What computes shows by itself what it can do.
+      maxRate: workMs === undefined ? `${capacity}/second` : 'auto',
+      regulars,
+      onPressure: ({ active }) => process.send({ pressure: active, at: Date.now() }),
+    })
   : undefined
 
 async function ofFastify() {
