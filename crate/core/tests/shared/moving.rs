@@ -25,7 +25,8 @@ fn numbered(limiter: &RawLimiter, n: u64) -> Key {
 #[test]
 fn whatever_the_exchange_after_which_a_process_dies_no_denied_key_is_set_free() {
     let mut deaths = 0;
-    for (name, ..) in KINDS {
+    // A log keeps its slot.
+    for (name, ..) in KINDS.into_iter().filter(|(name, ..)| *name != "sliding-log") {
         for k in 1.. {
             let place = TestDir::new();
             let held = open(&place.0, &config(kind(name), COUNT, WINDOW_MS, CAPACITY)).unwrap();
