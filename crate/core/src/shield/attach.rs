@@ -1,6 +1,6 @@
 //! A shield that processes share, and what others may know of it.
 
-use super::marks::{self};
+use super::marks;
 use super::record::{self, Now, RECENT, TOLD};
 use super::table::{self, Use};
 use super::{Shield, ShieldConfig};

@@ -2,7 +2,7 @@
 #![expect(clippy::must_use_candidate, reason = "both are asked for what they do")]
 
 use super::Shield;
-use super::marks::{self};
+use super::marks;
 use super::record::{self, BLOCK, Now, TOLD};
 use super::source::Source;
 use super::table::Found;

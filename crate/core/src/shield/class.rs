@@ -83,13 +83,11 @@ impl Shield {
         if alarm.is_some_and(|since| !request.was_there(since)) && !self.draws_on_budget(now) {
             return count(self.turn_away(request, 2, reason::FAILURES, wait_of(told, key)));
         }
-        let is_first =
-            !request.is_regular && request.requests <= FIRST_REQUESTS && !told.is_granted;
-        let has_waited = request.has_waited(1);
-        if is_first && self.is_of_hot_prefix(request.source, has_waited, now) {
-            return count(self.turn_away(request, 3, reason::PREFIX, wait_of(told, key)));
-        }
         if meter.since() == 0 {
+            let is_first = !request.is_regular && request.requests <= FIRST_REQUESTS;
+            if is_first && self.is_of_hot_prefix(request.source, request.has_waited(1), now) {
+                return count(self.turn_away(request, 3, reason::PREFIX, wait_of(told, key)));
+            }
             if !request.block.is_forgiven(now) && !self.is_on_probation_budget(now) {
                 return count(self.turn_away(request, 3, reason::INSISTENT, wait_of(told, key)));
             }

@@ -4,7 +4,7 @@ use crate::error::Error;
 
 /// The longest list of blocks, each longer than the one before.
 pub const MAX_BLOCKS: usize = 8;
-/// The most sources of one shield: about 1.2 GB.
+/// The most sources of one shield: about 1.4 GB.
 pub const MAX_SOURCES: usize = 1 << 24;
 
 /// Durations of the first, second … block in milliseconds; zeros after the last.

@@ -3,16 +3,20 @@
 use super::class::Request;
 use super::marks::{self, Told};
 use super::meter::{Field, to_float};
-use super::record::{self, BLOCK, CEILING, HABIT, Now, PACE, RECENT, STRIKES, TOLD};
+use super::record::{self, BLOCK, CEILING, FAILURES, HABIT, Now, PACE, RECENT, STRIKES, TOLD};
 use super::source::Source;
 use super::table::{Found, Record};
-use super::verdict::{NOTHING, Verdict, WATCHED};
+use super::verdict::{NOTHING, Verdict, WATCHED, reason};
 use super::{Shield, ShieldConfig};
 use crate::nanos::Nanos;
 
 /// By how many of its first requests a source counts among the new ones of its prefix.
 pub(super) const FIRST_REQUESTS: u64 = 2;
 const HOUR_MS: u64 = 3_600_000;
+/// What a source is told that there is no room for.
+const NO_ROOM_WAIT_MS: u64 = 10_000;
+/// After so long without a request a source's failures, and that it was let in under pressure, are forgotten.
+const FORGOTTEN_MS: u64 = 3_600_000;
 /// What a regular of more than an hour may send: so many times its habit, and at most so many ceilings.
 const HABITS: f64 = 8.0;
 const MOST_CEILINGS: f64 = 16.0;
@@ -60,23 +64,28 @@ impl Shield {
     ) -> Verdict {
         if self.meter().since() != 0 && enforces {
             let key = self.sources().key(source);
-            match self.waiting().find(key, now) {
+            match self.waiting(now).find(key, now) {
                 Some(late_ms) => return self.judge_returned(source, late_ms, is_sensitive, now),
                 None => {
-                    if let Some(refusal) = self.judge_newcomer(source, key, now) {
+                    if let Some(refusal) = self.judge_newcomer(source, key, is_sensitive, now) {
                         return refusal;
                     }
                 }
             }
             let Some(record) = self.claim(source, now) else { return WATCHED };
             self.note(&record, false, now);
-            self.grant(&record);
+            super::lot::grant(&record);
             return WATCHED;
         }
         if let Some(record) = self.claim(source, now) {
             return self.judge(source, record, is_sensitive, enforces, now);
         }
+        // Nothing can be held against it; but the budget of the logins is not per source.
         self.meter().arrive(self.capacity(), now);
+        if is_sensitive && self.meter().alarmed_since(now).is_some() && !self.draws_on_budget(now) {
+            self.meter().count(Field::Other);
+            return Verdict::refused(2, reason::FAILURES, NO_ROOM_WAIT_MS);
+        }
         NOTHING
     }
 
@@ -89,7 +98,8 @@ impl Shield {
         now: Now,
     ) -> Verdict {
         let Some(record) = self.claim(source, now) else {
-            return self.judge_newcomer(source, self.sources().key(source), now).unwrap_or(WATCHED);
+            let key = self.sources().key(source);
+            return self.judge_newcomer(source, key, is_sensitive, now).unwrap_or(WATCHED);
         };
         let until_ms = now.ms.saturating_add_signed(late_ms.saturating_neg());
         let told = Told { until_ms, is_granted: false, tries: 1 };
@@ -107,7 +117,10 @@ impl Shield {
                 }
                 Some(record)
             }
-            Found::Untracked => None,
+            Found::Untracked => {
+                self.meter().count(Field::Evictions);
+                None
+            }
         }
     }
 
@@ -134,9 +147,17 @@ impl Shield {
         meter.arrive(self.capacity(), now);
         let requests = record::requests(record.word(PACE).get());
         let is_calm = over == 0 && told.until_ms <= now.ms && meter.since() == 0;
-        if is_calm && !is_sensitive && requests > FIRST_REQUESTS && block.level == 0 {
+        let was_away = now.since(last_tick) > FORGOTTEN_MS;
+        if is_calm && !is_sensitive && requests > FIRST_REQUESTS && block.level == 0 && !was_away {
             return NOTHING;
         }
+        let told = if was_away {
+            record.word(FAILURES).set(0);
+            record.word(TOLD).set(0);
+            marks::told(0, record.owner)
+        } else {
+            told
+        };
         let strikes = record.word(STRIKES).get();
         let request = Request {
             record,

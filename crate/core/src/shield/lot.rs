@@ -29,7 +29,11 @@ impl Shield {
         if rate <= threshold || rate <= usual.max(self.config.newcomer_rate) {
             return NOTHING;
         }
-        Verdict::refused(2, reason::LOT | reason::PRESSURE, REGULAR_WAIT_MS)
+        // Then its rate of the last minute has decayed to what it may.
+        let most = threshold.max(usual).max(self.config.newcomer_rate);
+        let wait = to_count(60_000.0 * (rate / most).ln());
+        let wait = wait.clamp(REGULAR_WAIT_MS, LONGEST_WAIT_MS);
+        Verdict::refused(2, reason::LOT | reason::PRESSURE, wait)
     }
 
     /// Who was let in stays in, at a newcomer's pace.
@@ -72,7 +76,7 @@ impl Shield {
             return self.turn_away(request, 3, reason::LOT | reason::PRESSURE, wait);
         }
         if request.enforces {
-            self.grant(&record);
+            grant(&record);
         }
         WATCHED
     }
@@ -85,32 +89,43 @@ impl Shield {
         wait
     }
 
-    pub(super) fn grant(&self, record: &Record<'_>) {
-        self.meter().count(Field::Grants);
-        let granted = Told { until_ms: 0, is_granted: true, tries: 0 };
-        record.word(TOLD).set(marks::told_word(granted, record.owner));
-    }
-
     /// A source that has no record and was told nothing: refused, or `None`.
-    pub(super) fn judge_newcomer(&self, source: Source, key: Key, now: Now) -> Option<Verdict> {
+    pub(super) fn judge_newcomer(
+        &self,
+        source: Source,
+        key: Key,
+        is_sensitive: bool,
+        now: Now,
+    ) -> Option<Verdict> {
         let meter = self.meter();
         meter.arrive(self.capacity(), now);
-        let wait =
-            self.appointment(wait_of(Told { until_ms: 0, is_granted: false, tries: 0 }, key), now);
-        let reasons = if self.is_of_hot_prefix(source, false, now) {
+        let wait = wait_of(Told { until_ms: 0, is_granted: false, tries: 0 }, key);
+        let is_alarmed = is_sensitive && meter.alarmed_since(now).is_some();
+        let (level, reasons) = if is_alarmed && !self.draws_on_budget(now) {
             meter.count(Field::Other);
-            reason::PREFIX
+            (2, reason::FAILURES)
+        } else if self.is_of_hot_prefix(source, false, now) {
+            meter.count(Field::Other);
+            (3, reason::PREFIX)
         } else {
             meter.count(Field::Fresh);
             let share = meter.number(Field::FreshShare);
             if share >= 1.0 || lot(key, now, NEWCOMER) < share {
                 return None;
             }
-            reason::LOT | reason::PRESSURE
+            (3, reason::LOT | reason::PRESSURE)
         };
-        self.waiting().tell(key, now.ms.saturating_add(wait), now);
-        Some(Verdict::refused(3, reasons, wait))
+        let is_drawn = reasons & reason::LOT != 0;
+        let wait = if is_drawn { self.appointment(wait, now) } else { wait };
+        self.waiting(now).tell(key, now.ms.saturating_add(wait), now);
+        Some(Verdict::refused(level, reasons, wait))
     }
+}
+
+/// Lets a source in for as long as it keeps to its pace.
+pub(super) fn grant(record: &Record<'_>) {
+    let granted = Told { until_ms: 0, is_granted: true, tries: 0 };
+    record.word(TOLD).set(marks::told_word(granted, record.owner));
 }
 
 /// How long a newcomer is told to wait at least: longer each time, and not all for the same time.

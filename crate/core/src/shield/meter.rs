@@ -6,7 +6,7 @@
 //! pressure begins   a bucket that leaks at 0.95 of capacity holds 0.15 s of it: a crowd's ripples do not fill it
 //! pressure ends     two seconds below 0.85 of capacity
 //! meanwhile         regulars first; then those let in before; then those who waited as told; then the others:
-//!                   each class gets what the ones before it leave of 0.9 of capacity
+//!                   each class gets what the ones before it leave of 0.87 of capacity
 //! ```
 
 use super::record::Now;
@@ -52,8 +52,8 @@ pub(super) enum Field {
     Refused,
     /// Requests refused of sources that are not blocked.
     Turned,
-    /// Sources let in under pressure.
-    Grants,
+    /// When the waiting room was last used.
+    WaitedAt,
     /// Requests that would have been refused.
     WouldRefuse,
     /// Sources forgotten for others.

@@ -199,9 +199,12 @@ fn block_for(
     record.word(STRIKES).set(0);
     record.word(TOLD).set(0);
     let block = marks::block(made, record.owner);
+    if made == seen {
+        return Verdict::blocked(block, block.left_ms(now));
+    }
     // When it ends, the bucket of the ceiling is nearly full: who goes on as before is soon over it again.
     let filled = ceiling.interval.saturating_mul(ceiling.burst.saturating_mul(3) / 4);
     let end_us = now.us.saturating_add(block.left_ms(now).saturating_mul(1_000));
     record.word(CEILING).set(end_us.saturating_add(filled));
-    Verdict { begins_block: made != seen, ..Verdict::blocked(block, block.left_ms(now)) }
+    Verdict { begins_block: true, ..Verdict::blocked(block, block.left_ms(now)) }
 }

@@ -255,8 +255,17 @@ impl Shield {
         Table::new(self.part(1), self.secret, self.is_alone)
     }
 
-    fn waiting(&self) -> waiting::Waiting<'_> {
-        waiting::Waiting::new(self.part(2))
+    /// The waiting room; empty, if it was not used for hours.
+    fn waiting(&self, now: Now) -> waiting::Waiting<'_> {
+        let waiting = waiting::Waiting::new(self.part(2));
+        let used_at = self.meter().word(Field::WaitedAt);
+        let seen = used_at.get();
+        let unused_ms = now.ms.saturating_sub(seen);
+        let is_noted = unused_ms > waiting::REFRESH_MS && used_at.exchange(seen, now.ms);
+        if is_noted && unused_ms > waiting::LONGEST_MS {
+            waiting.clear();
+        }
+        waiting
     }
 
     #[inline(always)]

@@ -13,7 +13,7 @@
 //! a regular last. A blocked one never does.
 
 use super::evict::{FREE, Worth};
-use super::marks::{self};
+use super::marks;
 use super::record::{self, BLOCK, HABIT, Now, RECENT, RECORD};
 use super::source::Source;
 use super::words::Word;

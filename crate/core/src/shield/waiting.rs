@@ -15,6 +15,11 @@ const ENTRIES: usize = 2 * SET_WORDS;
 const EARLIEST: i16 = 300;
 const LATEST: i16 = 16_384;
 
+/// Unused for longer, it is cleared.
+pub(super) const LONGEST_MS: u64 = 7_200_000;
+/// How exactly is known when it was used.
+pub(super) const REFRESH_MS: u64 = 60_000;
+
 /// The waiting room.
 #[derive(Clone, Copy)]
 pub(super) struct Waiting<'a>(&'a [AtomicU64]);
@@ -46,13 +51,23 @@ impl<'a> Waiting<'a> {
     pub(super) fn find(&self, key: Key, now: Now) -> Option<i64> {
         let tag = tag(key);
         let now = quarter(now.ms);
+        let late = |until: u16| now.wrapping_sub(until).cast_signed();
         let found = self.set(key).iter().find_map(|word| {
-            let word = word.load(Ordering::Acquire);
-            entries(word).into_iter().find(|entry| entry.0 == tag && entry.1 != 0)
+            let entries = entries(word.load(Ordering::Acquire)).into_iter();
+            entries.filter(|entry| entry.0 == tag && entry.1 != 0).find_map(|(_, until)| {
+                Some(late(until)).filter(|late| (-EARLIEST..LATEST).contains(late))
+            })
         });
-        let (_, until) = found?;
-        let late = now.wrapping_sub(until).cast_signed();
-        (-EARLIEST..LATEST).contains(&late).then(|| i64::from(late).saturating_mul(256))
+        found.map(|late| i64::from(late).saturating_mul(256))
+    }
+
+    /// Forgets all: of entries that are hours old the time can't be told from one to come.
+    pub(super) fn clear(&self) {
+        for word in self.0 {
+            if word.load(Ordering::Relaxed) != 0 {
+                word.store(0, Ordering::Release);
+            }
+        }
     }
 
     /// Remembers that the source was told to wait until then.
