@@ -39,6 +39,7 @@ const PROMISED: Record<string, Subpath> = {
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
   './overload': { names: ['overload'], prints: '200 503 200' },
+  './shield': { names: ['shield'], prints: 'undefined 429 60000 true' },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
   './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },

@@ -224,7 +224,8 @@ function evidenceOf(state: LoadState, sample: LoadSample, heaviest: number): num
     // A process that others keep from computing is late as well, while they do: that has to last longer.
     return evidenceMs + countedMs * weight * Math.min(1, sample.computing / COMPUTING)
   }
-  if (isFull(state)) return evidenceMs + (countedMs / 2) * Math.min(1, sample.computing / COMPUTING)
+  // A loop without time left, of a process that others keep from computing, says nothing.
+  if (isFull(state) && sample.computing >= COMPUTING) return evidenceMs + countedMs / 2
   return isQueued(state) ? evidenceMs + countedMs / 2 : Math.max(0, evidenceMs - 2 * countedMs)
 }
 

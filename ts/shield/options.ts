@@ -3,7 +3,6 @@ import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import type { Clock } from '../clock.ts'
 import { checkLimit } from '../limit/limit.ts'
 import { readDuration, readLimits } from '../limit/parse.ts'
-import type { openShield } from '../native/binding.ts'
 import { checkSharing, type OnMismatch, SHARING, type Sharing } from '../options.ts'
 import * as validate from '../validate.ts'
 import { REQUEST_READERS, type RequestOptions, type RequestSettings } from './settings.ts'
@@ -78,6 +77,27 @@ export interface ShieldOptions<Request = IncomingMessage> extends RequestOptions
   readonly clock?: Clock | undefined
 }
 
+/** What the core is made from: numbers in its units. */
+interface CoreOptions {
+  sources: number
+  maxRate: number
+  ceiling: number
+  regularAfterMs: number
+  regularRequests: number
+  newcomerRate: number
+  newcomerBurst: number
+  strikes: number
+  strikesWithinMs: number
+  insistenceBlocks: number[]
+  failures: number
+  failureShare: number
+  failurePaths: number
+  failureBlocks: number[]
+  v4Prefix: number
+  v6Prefix: number
+  prefixShare: number
+}
+
 /** Options that have been checked, with every default filled in. */
 export interface ResolvedShieldOptions {
   readonly mode: ShieldMode
@@ -87,7 +107,7 @@ export interface ResolvedShieldOptions {
   readonly requests: RequestSettings
   readonly blocks: BlocksOptions | undefined
   readonly sharing: Pick<Sharing, 'name' | 'shared'> & { readonly onMismatch: OnMismatch }
-  readonly native: Omit<Parameters<typeof openShield>[0], 'name' | 'shared'>
+  readonly native: CoreOptions
 }
 
 /** The longest list of blocks. */

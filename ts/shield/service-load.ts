@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import type { NativeShield } from '../native/binding.ts'
 import type { LoopProbe } from '../overload/event-loop.ts'
 import { LoadMeter, type LoadReading } from '../overload/load-meter.ts'
 import type { ShieldOutcome, ShieldRequest } from './types.ts'
@@ -7,7 +6,7 @@ import type { ShieldOutcome, ShieldRequest } from './types.ts'
 /** How a guard measures what its service can do. */
 export interface ServiceLoadOptions {
   /** Told at every tick what the service can do. */
-  readonly native: Pick<NativeShield, 'capacity'>
+  readonly native: { capacity(nothing: string, perSecond: number, now?: number): undefined }
   readonly clock: Clock | undefined
   /** Whether requests above that are refused. */
   readonly isEnforcing: boolean

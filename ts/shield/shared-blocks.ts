@@ -1,5 +1,4 @@
 import { Warnings } from '../http/events.ts'
-import type { NativeShield } from '../native/binding.ts'
 import { isRedisStorage } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import { BlockExchange, type OwnBlocks } from './block-exchange.ts'
@@ -35,11 +34,19 @@ interface Settings {
   readonly failureBlocks: readonly number[]
 }
 
+/** What is needed of the native shield. Written out: a public type must not name the addon. */
+interface NativeBlocks {
+  blocked_ms(ip: string): false | undefined
+  block(ip: string, ms: number): undefined
+  pardon(ip: string): false | undefined
+  readonly wide: Float64Array
+}
+
 /** Shares the blocks of a shield from now on. The only way from the shield to Redis, which is loaded on demand. */
 export function shareBlocks(
   { storage, keyPrefix }: BlocksOptions,
   name: string | undefined,
-  native: NativeShield,
+  native: NativeBlocks,
   { sources, insistenceBlocks, failureBlocks }: Settings,
 ): BlockExchange {
   const redis = require('../redis/block-list.js') as typeof import('../redis/block-list.ts')
@@ -48,7 +55,7 @@ export function shareBlocks(
   return new BlockExchange(list, ownBlocks(native), { longestMs, sources }, new Warnings())
 }
 
-function ownBlocks(native: NativeShield): OwnBlocks {
+function ownBlocks(native: NativeBlocks): OwnBlocks {
   return {
     left: (source) => (native.blocked_ms(source) === undefined ? 0 : (native.wide[0] as number)),
     block: (source, ms) => {
