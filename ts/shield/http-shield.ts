@@ -147,6 +147,7 @@ export function openHttpShield(
 ): AnyHttpShield | undefined {
   const isOwn = !isGuard(given)
   const guard = isOwn ? shield(given) : given
+  settingsOf(guard)
   const close = (): void => {
     if (isOwn) guard.close()
   }

@@ -79,11 +79,11 @@ export class RequestAsker {
   decide(request: object, response: object): MaybePromise<Outcome> {
     const { adapter, events } = this.#asker
     try {
-      const known = this.known(request)
-      const verdict = known ?? this.ask(request)
+      const verdict = this.known(request) ?? this.ask(request)
       if (verdict === undefined) return this.#withoutAddress(request)
       if (!verdict.allowed) return this.#refuse(verdict, response)
-      if (known === undefined) {
+      // The program may have asked by hand, which does not watch the end.
+      if (verdict.watch()) {
         tellEnd(adapter, response, (ending) => this.settle(request, verdict, ending ?? 'dropped'))
       }
     } catch (error) {

@@ -83,7 +83,6 @@ interface Kept {
 }
 
 const KEPT = new WeakMap<object, Kept>()
-const NONE = { sensitive: undefined, onSuspect: undefined, trust: undefined }
 
 /** Keeps the settings of a guard, for all adapters that ask it. */
 export function keepSettings(guard: object, settings: RequestSettings, load?: ServiceLoad): void {
@@ -92,9 +91,10 @@ export function keepSettings(guard: object, settings: RequestSettings, load?: Se
   KEPT.set(guard, { settings, warnings: new Warnings(), proxies, load })
 }
 
+/** @throws TypeError for what looks like a guard and is none of this copy of the package: its settings are not known */
 export function settingsOf(guard: object): Kept {
   const known = KEPT.get(guard)
   if (known !== undefined) return known
-  keepSettings(guard, { ...NONE, tarpit: new Tarpit(0, 0) })
-  return settingsOf(guard)
+  const accepted = 'options of a shield, or a guard that shield() of this copy of the package made'
+  throw validate.invalid(TypeError, 'INVALID_OPTION', 'shield', accepted, guard)
 }

@@ -23,6 +23,7 @@ export class KnownVerdict implements RequestVerdict {
   readonly #guard: object
   readonly #asked: ShieldRequest
   readonly #previous: KnownVerdict | undefined
+  #isWatched = false
   #isSettled = false
 
   /** @param previous what another guard said about the request */
@@ -56,6 +57,13 @@ export class KnownVerdict implements RequestVerdict {
   static newest(shown: unknown): KnownVerdict | undefined {
     const isOurs = typeof shown === 'object' && shown !== null && #guard in shown
     return isOurs ? (shown as KnownVerdict) : undefined
+  }
+
+  /** Whether its caller is the first that has the end of the request told: false from then on. */
+  watch(): boolean {
+    if (this.#isWatched) return false
+    this.#isWatched = true
+    return true
   }
 
   /** What the guard was asked, the first time; `undefined` from then on. How a request ended is told once. */

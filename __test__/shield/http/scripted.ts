@@ -41,6 +41,7 @@ export class ScriptedGuard {
   constructor(say: (asked: Asked) => Said = () => CALM, mode: ScriptedGuard['mode'] = 'enforce') {
     this.say = say
     this.mode = mode
+    withRequestOptions(this, {})
   }
 
   decide({ ip, path, sensitive }: Asked): Said {
