@@ -19,7 +19,7 @@ export interface ProtectOptions {
 }
 
 /** A server of `node:http`, `node:https` or `node:http2`. */
-export type ProtectedServer = Pick<Server, 'listeners' | 'on' | 'off'>
+export type ProtectedServer = Pick<Server, 'rawListeners' | 'on' | 'off'>
 
 /** What is asked about connections. It counts nothing. */
 export interface Blocks {
@@ -100,8 +100,9 @@ class Gate {
 
   #admitHandle(client: Handle, address: string): boolean {
     if (this.#isLater) return true
-    this.#seen = client
     const ms = this.#msLeft(socketAddress(address))
+    // One that can't be ended here is looked at again once it has a socket.
+    this.#seen = ms === 0 ? client : undefined
     if (ms === 0) return true
     return !endHandle(client, this.#resets ? undefined : this.#texts.for(ms))
   }
@@ -166,18 +167,25 @@ function intercept(
   event: string,
   admit: (socket: Socket) => boolean,
 ): () => void {
-  const listeners = server.listeners(event) as ((socket: Socket) => void)[]
+  let listeners = server.rawListeners(event) as ((socket: Socket) => void)[]
   for (const listener of listeners) server.off(event, listener)
   const gate = function (this: unknown, socket: Socket): void {
     if (!admit(socket)) return
-    for (const listener of listeners) listener.call(server, socket)
+    const called = listeners
+    if (called.some(isOnce)) listeners = called.filter((listener) => !isOnce(listener))
+    for (const listener of called) listener.call(server, socket)
   }
   server.on(event, gate)
   return () => {
-    if (!server.listeners(event).includes(gate)) return
+    if (!server.rawListeners(event).includes(gate)) return
     server.off(event, gate)
     for (const listener of listeners) server.on(event, listener)
   }
+}
+
+/** Whether it was added by `once`: Node wraps such a listener, and has no other mark. */
+function isOnce(listener: object): boolean {
+  return 'listener' in listener
 }
 
 /** Answers by their seconds are kept up to so many. */
