@@ -144,9 +144,18 @@ export class BlockExchange {
 
   #plan(ms: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#look(), ms)
     // A program that pardons a source and ends has still to tell.
-    if (!this.#isClosing) this.#timer.unref()
+    if (this.#isClosing) this.#timer = setTimeout(() => void this.#look(), ms)
+    else this.#timer = BlockExchange.#lookLater(new WeakRef(this), this.#list, ms).unref()
+  }
+
+  /** Does not keep the exchange of a guard that the program has dropped without closing it: the list is closed. */
+  static #lookLater(held: WeakRef<BlockExchange>, list: BlockList, ms: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      const exchange = held.deref()
+      if (exchange === undefined) list.close()
+      else void exchange.#look()
+    }, ms)
   }
 
   async #look(): Promise<void> {

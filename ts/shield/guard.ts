@@ -123,8 +123,9 @@ export class Guard {
           ? native.decide(ip)
           : native.decide(ip, flags)
         : native.decide(ip, flags, this.#clock.now())
-    if (this.#clock !== undefined) this.#events?.step(this.#clock.now())
     const decision = answer === undefined ? CLEAR : this.#read(native, ip)
+    // Hooks may ask the guard, whose next answer takes the place of this one.
+    if (this.#clock !== undefined) this.#events?.step(this.#clock.now())
     if (decision.allowed) this.#load?.started(request)
     else if (decision.level < 4) this.#load?.refused()
     return decision

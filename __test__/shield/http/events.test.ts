@@ -125,3 +125,23 @@ it('a hook that throws or rejects changes nothing, and is warned about once', as
   expect(codes).toHaveLength(2)
   expect(codes[0]).toMatch(/^onBlock or onPressure threw: Error: on purpose$/)
 })
+
+it('a hook that asks the guard changes no decision', () => {
+  const clock = new FakeClock()
+  let asked = 0
+  const onPressure = (): void => {
+    asked++
+    guard.block('192.0.2.9', 1_000)
+    guard.decide({ ip: '192.0.2.9' })
+  }
+  const guard = guardOf({ mode: 'enforce', maxRate: '20/second', clock, onPressure })
+  guard.block('192.0.2.1', 3_600_000)
+  for (let i = 1; i <= 100; i++) {
+    // Hooks are called when time has passed: in the call about the blocked source.
+    clock.advance(300)
+    const { level, reasons, retryAfterMs } = guard.decide({ ip: '192.0.2.1' })
+    expect([level, reasons, retryAfterMs]).toEqual([4, [], 3_600_000 - 300 * i])
+    for (let n = 0; n < 100; n++) guard.decide({ ip: `10.0.${i}.${n}` })
+  }
+  expect(asked).toBeGreaterThan(0)
+})

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Warnings } from '../../../ts/http/events.ts'
 import { BlockExchange, type BlockList } from '../../../ts/shield/block-exchange.ts'
@@ -261,4 +263,24 @@ it('a shield that closes tells what it has not told yet, and learns nothing more
   await until(() => list.isClosed)
   expect(list.told.map(({ source }) => source)).toEqual(['203.0.113.7'])
   expect(own.ends.size).toBe(0)
+})
+
+it('a shield that is dropped without being closed is collected, and its list is closed', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const dropped = new FakeList()
+  const make = (): WeakRef<object> => {
+    const blocks = new FakeBlocks()
+    void new BlockExchange(dropped, blocks, { longestMs: HOUR, sources: 64 }, new Warnings())
+    return new WeakRef(blocks)
+  }
+  const blocks = make()
+  await until(() => dropped.asked.length > 0)
+  await until(() => {
+    collect()
+    return dropped.isClosed && blocks.deref() === undefined
+  })
+  // The one that is held goes on.
+  const before = list.asked.length
+  await until(() => list.asked.length > before)
 })
