@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { between, type Crowd, type Service, serve } from './service.ts'
 
 /** Services, with what each can do in a second and in how many at a time it does that. */
@@ -15,7 +16,7 @@ const SERVICES: readonly (readonly [string, Service, perSecond: number, together
     20,
   ],
 ]
-const SEEDS = [1, 2]
+const SEEDS = byLength([1], [1, 2])
 
 describe.each(SERVICES)('%s', (_, service, perSecond, together) => {
   it.each([1.5, 3, 10])('%d times as much as it can do: it does nearly all it can', (times) => {
@@ -44,10 +45,11 @@ describe.each(SERVICES)('%s', (_, service, perSecond, together) => {
   })
 })
 
-/** A dependency that is so many times slower for most of an hour; it can do any number of requests at once. */
-function slowHour(times: number, seed: number, perSecond = 100) {
-  const needMs = (ms: number) => (ms < 60_000 || ms > 3_500_000 ? 20 : 20 * times)
-  const crowd: Crowd = { seed, seconds: 3_600, rate: () => perSecond }
+/** A dependency that is so many times slower for most of an hour, or of so many seconds; it can do any number of requests at once. */
+function slowHour(times: number, seed: number, perSecond = 100, seconds = 3_600) {
+  const isSlow = (ms: number) => ms >= 60_000 && ms <= (seconds - 100) * 1_000
+  const needMs = (ms: number) => (isSlow(ms) ? 20 * times : 20)
+  const crowd: Crowd = { seed, seconds, rate: () => perSecond }
   return serve({ needMs, speed: () => 1 }, crowd)
 }
 
@@ -59,8 +61,9 @@ it('a dependency of twice the latency for an hour refuses nothing and does not b
 })
 
 it('one of six times the latency: a lower limit does not help, so it is given up', () => {
-  const run = slowHour(6, 1, 400)
-  expect(between(run, 60, 3_600).share).toBeLessThan(0.01)
+  const seconds = byLength(1_200, 3_600)
+  const run = slowHour(6, 1, 400, seconds)
+  expect(between(run, 60, seconds).share).toBeLessThan(0.01)
   for (const { baselineMs } of run.states.slice(60)) expect(baselineMs).toBeLessThan(15)
   // And the latency that was accepted is forgotten with it: overload is seen as before.
   expect(run.states.at(-1)?.latencyMs).toBeLessThan(20)

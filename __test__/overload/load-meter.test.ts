@@ -3,10 +3,12 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { AT_EASE, step } from '../../ts/overload/load.ts'
 import { LoadMeter, type LoadReading } from '../../ts/overload/load-meter.ts'
+import { byLength } from '../fixtures/long.ts'
 import { run, type Traffic } from './virtual-server.ts'
 
 // The server can do 500 requests a second: each takes 2 ms, give or take half.
-const SEEDS = Array.from({ length: 10 }, (_, i) => i + 1)
+const SEEDS = Array.from({ length: byLength(3, 10) }, (_, i) => i + 1)
+const PAUSES = Array.from({ length: 10 }, (_, i) => [(i + 1) * 5_000, 80] as const)
 const CAPACITY = 500
 const minute = { seconds: 60, costMs: () => 2 }
 
@@ -25,10 +27,7 @@ it.each<[string, Omit<Traffic, 'seed'>]>([
   ['80 %', { ...minute, rate: at(0.8) }],
   ['a pause of 300 ms', { ...minute, rate: at(0.7), pauses: [[20_000, 300]] }],
   ['a pause of 500 ms', { ...minute, rate: at(0.7), pauses: [[20_000, 500]] }],
-  [
-    'a pause every five seconds',
-    { ...minute, rate: at(0.7), pauses: SEEDS.map((i) => [i * 5000, 80]) },
-  ],
+  ['a pause every five seconds', { ...minute, rate: at(0.7), pauses: PAUSES }],
   ['code that is compiled first', { ...minute, rate: at(0.7), costMs: (ms) => (ms < 500 ? 8 : 2) }],
   [
     'no more than it can do for a moment',

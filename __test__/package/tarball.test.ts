@@ -20,7 +20,8 @@ const EXPECTED = [
 
 it('the package has no file that users do not need', () => {
   const { size, unpackedSize } = tarball
-  expect(unpackedSize, 'bytes on the disk of each user').toBeLessThan(2_200_000)
+  // 2,707,302 on 2026-11-30, with the shield, the overload valve and their documentation; and 5 % more.
+  expect(unpackedSize, 'bytes on the disk of each user').toBeLessThan(2_840_000)
   console.log(`${files.length} files, ${kilo(size)} packed, ${kilo(unpackedSize)} unpacked`)
   const unexpected = files.filter((file) => !EXPECTED.some((pattern) => pattern.test(file)))
   expect(unexpected, '"files" in package.json takes in too much').toEqual([])

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
+import { byLength } from '../fixtures/long.ts'
 
 /** A start of Node under callgrind is a quarter of a minute's work, on a machine that may be busy. */
 const LIMIT_MS = 280_000
@@ -53,7 +54,8 @@ it('bench redis measures a bare script beside ours', async () => {
 }, 120_000)
 
 it('bench start tells what each package loads and what it weighs', async () => {
-  const rows = await rowsOf('start', '--rounds', '1')
+  const picked = byLength(['--case', 'require,size'], [])
+  const rows = await rowsOf('start', '--rounds', '1', ...picked)
   const loads = rows.filter((row) => row.case === 'require' && row.subject !== 'empty')
   expect(loads).toHaveLength(8)
   for (const row of loads) {

@@ -153,7 +153,8 @@ it('a million keys stay within the memory that stats() states', async () => {
   const { code, out } = await run('fixtures/million.mjs', [], {}, ['--expose-gc'])
   expect(code).toBe(0)
   const { grown, bytes } = JSON.parse(out)
-  expect(bytes).toBeLessThan(48_000_000)
+  // A table of 33 MB, and as much again that remembers the keys that are denied: twice the table is the most.
+  expect(bytes).toBeLessThan(67_000_000)
   expect(grown).toBeLessThan(bytes + 8_000_000)
 })
 

@@ -66,7 +66,8 @@ const STORAGES: [string, () => Flooded & { close(): void }][] = [
     'a file that processes share',
     () => new RateLimiter(LIMIT, { ...OPTIONS, capacity: 10_000, shared: true, name: freshName() }),
   ],
-  ...(['sliding-window', 'fixed-window', 'sliding-log'] as const).map(
+  // Not of 'sliding-log': what a log has admitted cannot be told from less than all of it, so it keeps its slot.
+  ...(['sliding-window', 'fixed-window'] as const).map(
     (algorithm): [string, () => Flooded & { close(): void }] => [
       algorithm,
       () => new RateLimiter(LIMIT, { ...OPTIONS, algorithm, capacity: 10_000 }),

@@ -61,6 +61,9 @@ class FakeBlocks {
   }
 }
 
+const exchangeOf = (from: FakeList, to: FakeBlocks): BlockExchange =>
+  new BlockExchange(from, to, { longestMs: HOUR, sources: 64 }, new Warnings())
+
 let list: FakeList
 let own: FakeBlocks
 let exchange: BlockExchange
@@ -72,8 +75,7 @@ beforeEach(() => {
   process.on('warning', hear)
   list = new FakeList()
   own = new FakeBlocks()
-  const settings = { longestMs: HOUR, sources: 64 }
-  exchange = new BlockExchange(list, own, settings, new Warnings())
+  exchange = exchangeOf(list, own)
 })
 afterEach(() => {
   exchange.close()
@@ -162,23 +164,29 @@ it('a store that blocks the world blocks half of what the table holds, and for a
   expect(warnings).toEqual(['RATETHROTTLE_SHIELD_ENTRIES'])
 })
 
-it.each([
-  ['numbers that do not grow', 2, (news: News) => ({ ...news, top: 9, entries: [['b 1 2 3', 0]] })],
-  [
-    'numbers that are none',
-    2,
-    (news: News) => ({ ...news, top: 9, entries: [['b 1 2 3', Number.NaN]] }),
-  ],
-  ['no end', 2, (news: News) => ({ ...news, top: Number.MAX_SAFE_INTEGER })],
+/** Stores that would keep a process busy: after how many looks, and what they answer. */
+const BUSY: readonly (readonly [string, number, FakeList['answer']])[] = [
+  ['numbers that do not grow', 2, (news) => ({ ...news, top: 9, entries: [['b 1 2 3', 0]] })],
+  ['numbers that are none', 2, (news) => ({ ...news, top: 9, entries: [['b 1 2 3', Number.NaN]] })],
+  ['no end', 2, (news) => ({ ...news, top: Number.MAX_SAFE_INTEGER })],
   // As many looks in a row as there may be.
-  ['always more', 257, (news: News) => more(news)],
-])('a store with %s does not keep the process busy', async (_, looks, answer) => {
-  list.answer = answer
-  await until(() => list.asked.length > looks, 30_000)
-  await sleep(500)
-  const before = list.asked.length
-  await sleep(1_000)
-  expect(list.asked.length - before).toBeLessThan(10)
+  ['always more', 257, more],
+]
+
+it('a store with odd numbers, or with always more, does not keep the process busy', async () => {
+  // All at once: each is waited for.
+  const looksLater = BUSY.map(async ([name, looks, answer]) => {
+    const busy = new FakeList()
+    busy.answer = answer
+    const asking = exchangeOf(busy, new FakeBlocks())
+    await until(() => busy.asked.length > looks, 30_000, name)
+    await sleep(500)
+    const before = busy.asked.length
+    await sleep(1_000)
+    asking.close()
+    return busy.asked.length - before
+  })
+  for (const later of await Promise.all(looksLater)) expect(later).toBeLessThan(10)
 })
 
 it('a block that ends later here stays, and one that ends later there is taken over', async () => {

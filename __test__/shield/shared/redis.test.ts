@@ -40,7 +40,9 @@ it('a scan that one host blocks is blocked by all, and ends there no later; a pa
   console.log(`a block reached all hosts after ${(performance.now() - began).toFixed(0)} ms`)
   for (const other of [second, third]) {
     const there = performance.now() + ((await other.call('isBlocked', IP)) as number)
-    const here = performance.now() + ((await first.call('isBlocked', IP)) as number)
+    // The end there at the earliest, and here at the latest: the calls take time.
+    const left = (await first.call('isBlocked', IP)) as number
+    const here = performance.now() + left
     expect(there).toBeLessThanOrEqual(here + COARSE_MS)
     expect(there).toBeGreaterThan(here - 1_000)
   }
@@ -131,7 +133,7 @@ it('a frozen Redis holds up no request; afterwards all is told', async () => {
   await sleep(600)
   server.signal('SIGSTOP')
   let longest = 0
-  const end = performance.now() + 3_000
+  const end = performance.now() + 1_500
   while (performance.now() < end) {
     const before = performance.now()
     one.decide({ ip: IP })
