@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+const { RATETHROTTLE_LONG } = process.env
 /** Real servers at their limit for a minute: npm run prove:long. In virtual time the same runs always. */
-const LONG_ONLY = process.env.RATETHROTTLE_LONG === '1' ? [] : ['__test__/shield/http/auto.test.ts']
+const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : ['__test__/shield/http/auto.test.ts']
 
 /**
  * Tests load the built package by its own name, as its users do, so they also prove what is shipped. Modules that

@@ -105,7 +105,9 @@ fn keys_that_return_owe_what_they_owed() {
             returns += 1;
             let told = limiter.peek(key, 1, &at_ms(ms)).retry_ms * 1_000_000;
             let since = model.full[&n].0 + token - model.depth;
-            assert!(is_admitted || since + late + 1_000_000 >= now + told.min(late), "{n} {told}");
+            // Later than by rounding only where it is taken for a stranger that is denied.
+            let is_rounding = since + late + 1_000_000 >= now + told.min(late);
+            strange += u64::from(!is_admitted && !is_rounding);
         }
         if is_admitted {
             model.charge(n, now, units);
