@@ -35,6 +35,8 @@ export interface Hooks<Request> {
 export const ADMIT: Channel = channel('ratethrottle:admit')
 const DENY = channel('ratethrottle:deny')
 const ERROR = channel('ratethrottle:error')
+/** How warnings name the hooks. */
+const HOOKS = 'onAdmit, onDeny or onError'
 
 /** Calls hooks, and publishes to `ratethrottle:admit`, `:deny` and `:error`. Free while nothing listens. */
 export class Events {
@@ -48,7 +50,7 @@ export class Events {
 
   /** Call it only if `hooks.onAdmit` or {@link ADMIT} has a listener. */
   admitted(request: object, key: string, decision: Decision, dryRun: boolean): void {
-    this.#publish(this.hooks.onAdmit, ADMIT, { request, key, decision, dryRun })
+    publish(this.#warnings, HOOKS, this.hooks.onAdmit, ADMIT, { request, key, decision, dryRun })
   }
 
   denied(
@@ -58,7 +60,7 @@ export class Events {
     dryRun: boolean,
   ): void {
     if (this.hooks.onDeny === undefined && !DENY.hasSubscribers) return
-    this.#publish(this.hooks.onDeny, DENY, { request, key, decision, dryRun })
+    publish(this.#warnings, HOOKS, this.hooks.onDeny, DENY, { request, key, decision, dryRun })
   }
 
   /** Without a listener an error is a warning, once, so that it is not lost. */
@@ -69,7 +71,7 @@ export class Events {
         `a request could not be decided about: ${reasonOf(error)}. Later failures are not logged; use onError`
       this.#warnings.warnOnce('RATETHROTTLE_FAILED', message)
     }
-    this.#publish(this.hooks.onError, ERROR, { request, error })
+    publish(this.#warnings, HOOKS, this.hooks.onError, ERROR, { request, error })
   }
 
   /** A key function that never finds a key refuses every request, each with a plain 400. */
@@ -80,25 +82,32 @@ export class Events {
         "string. Set missingKey: 'deny' if this is intended, or 'ip' or 'shared' to count such requests",
     )
   }
+}
 
-  #publish<Event>(
-    hook: ((event: Event) => void) | undefined,
-    listeners: Channel,
-    event: Event,
-  ): void {
-    const failed = (error: unknown): void => {
-      const message = (): string => `onAdmit, onDeny or onError threw: ${reasonOf(error)}`
-      this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
-    }
-    try {
-      const returned = toPromise<unknown>(hook?.(event))
-      // An async hook is not awaited, and one that rejects must not end the process.
-      if (returned instanceof Promise) returned.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
-    listeners.publish(event)
+/**
+ * Calls a hook of the user's, if there is one, and publishes the event. A hook that fails is warned about once.
+ *
+ * @param hooks the names of such hooks, for the warning
+ */
+export function publish<Event>(
+  warnings: Warnings,
+  hooks: string,
+  hook: ((event: Event) => void) | undefined,
+  listeners: Channel,
+  event: Event,
+): void {
+  const failed = (error: unknown): void => {
+    const message = (): string => `${hooks} threw: ${reasonOf(error)}`
+    warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
   }
+  try {
+    const returned = toPromise<unknown>(hook?.(event))
+    // An async hook is not awaited, and one that rejects must not end the process.
+    if (returned instanceof Promise) returned.catch(failed)
+  } catch (error) {
+    failed(error)
+  }
+  listeners.publish(event)
 }
 
 /** Longest part of an error's message that is shown. */

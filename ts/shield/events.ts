@@ -1,7 +1,6 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import { addressKey, canonical } from '../client-ip/ip.ts'
-import { reasonOf, Warnings } from '../http/events.ts'
-import { toPromise } from '../limiter.ts'
+import { publish, Warnings } from '../http/events.ts'
 import type { Reason } from './types.ts'
 
 /** A source was blocked. */
@@ -144,17 +143,7 @@ export class ShieldEvents {
     hook: ((event: Event) => void) | undefined,
     event: Event,
   ): void {
-    const failed = (error: unknown): void => {
-      const message = (): string => `onBlock or onPressure threw: ${reasonOf(error)}`
-      this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
-    }
-    try {
-      const returned = toPromise<unknown>(hook?.(event))
-      if (returned instanceof Promise) returned.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
-    SHIELD.publish(event)
+    publish(this.#warnings, 'onBlock or onPressure', hook, SHIELD, event)
   }
 }
 

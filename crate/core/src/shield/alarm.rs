@@ -1,4 +1,4 @@
-//! Whether most tries at sensitive routes fail, whoever they come from.
+//! Whether most requests to sensitive routes fail, over all sources.
 
 use super::meter::{Field, Meter, to_float};
 use super::record::Now;

@@ -66,7 +66,8 @@ impl Shield {
     #[must_use]
     pub fn occupancy(&self, at: Nanos) -> Occupancy {
         let now = Now::from_us(at.whole_us());
-        let mut counted = Occupancy { slots: table::slots(self.part(0)), ..Default::default() };
+        let mut counted =
+            Occupancy { slots: table::slots(self.part(&self.parts[0])), ..Default::default() };
         for slot in self.sources().uses() {
             let Use::Source(record) = slot else {
                 counted.claimed = counted.claimed.saturating_add(1);

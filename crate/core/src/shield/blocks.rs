@@ -17,11 +17,8 @@ impl Shield {
     /// Blocks a source for this long, or until its block ends if that is later. `false` if there is no room for it.
     pub fn block(&self, source: Source, ms: u64, at: Nanos) -> bool {
         let now = Now::from_us(at.whole_us());
-        self.note_block(source, now.ms.saturating_add(ms), now)
-    }
-
-    /// Writes a block wherever the source is; where it is not yet, or no longer, another thread is at it.
-    fn note_block(&self, source: Source, until_ms: u64, now: Now) -> bool {
+        let until_ms = now.ms.saturating_add(ms);
+        // Wherever the source is. Where it is not yet, or no longer, another thread claims or forgets it.
         for _ in 0..TRIES {
             if matches!(self.sources().find_or_claim(source, self.worth(), now), Found::Untracked) {
                 std::thread::yield_now();

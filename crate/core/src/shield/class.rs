@@ -12,14 +12,14 @@ use super::table::Record;
 use super::verdict::{NOTHING, Verdict, reason};
 use crate::key::Key;
 
-/// A source with so much time and so many requests before the pressure was not sent with it.
+/// A source that sent this many requests, the first of them this long before the pressure, is not part of it.
 const KNOWN_MS: u64 = 5_000;
 const KNOWN_REQUESTS: u64 = 3;
 /// Under lasting pressure a newcomer is a regular after this many times the usual.
 const PATIENCE: u64 = 8;
-/// A newcomer that comes back up to so much later has waited as told.
+/// A newcomer that returns at most this long after the time it was told has waited.
 const KEEPS_PLACE_MS: u64 = 20_000;
-/// From so many strikes on it has not.
+/// A source with this many strikes has not waited.
 const IMPATIENT: u64 = 2;
 
 /// A request on its way through the rules.
@@ -145,6 +145,7 @@ impl Request<'_> {
     fn was_there(&self, ms: u64) -> bool {
         self.is_regular || (self.age_at(ms) >= KNOWN_MS && self.requests >= KNOWN_REQUESTS)
     }
+
     /// Whether it was told to wait and did, with fewer strikes than these.
     fn has_waited(&self, strikes: u64) -> bool {
         let Self { told, now, .. } = *self;

@@ -57,7 +57,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// Of so many units a second, in a clock of so many ticks a second.
+    /// A bucket from which `per_second` units leak; its times are counted in `ticks` a second.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
     pub(super) fn new(per_second: f64, burst: f64, ticks: f64) -> Self {
         let interval = ((ticks / per_second) as u64).max(1);
@@ -65,7 +65,7 @@ impl Bucket {
     }
 }
 
-/// A source may send so many seconds' worth of its ceiling at once.
+/// A source may send what its ceiling allows in this many seconds at once.
 pub(super) const CEILING_SECONDS: f64 = 2.4;
 
 impl ShieldConfig {

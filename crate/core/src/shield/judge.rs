@@ -17,7 +17,7 @@ const HOUR_MS: u64 = 3_600_000;
 const NO_ROOM_WAIT_MS: u64 = 10_000;
 /// After so long without a request a source's failures, and that it was let in under pressure, are forgotten.
 const FORGOTTEN_MS: u64 = 3_600_000;
-/// What a regular of more than an hour may send: so many times its habit, and at most so many ceilings.
+/// A regular of more than an hour may send 8 times its habit, and at most 16 times the ceiling.
 const HABITS: f64 = 8.0;
 const MOST_CEILINGS: f64 = 16.0;
 

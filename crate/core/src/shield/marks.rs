@@ -101,7 +101,7 @@ pub(super) const fn strikes_within(word: u64, now: Now, within_ms: u64, owner: u
 }
 
 /// Let in under pressure.
-pub(super) const GRANTED: u64 = 1;
+const GRANTED: u64 = 1;
 /// How often it was told to wait since it was last let in: three bits.
 const TRIES: u64 = 0b1110;
 
@@ -130,7 +130,7 @@ pub(super) const fn told_word(told: Told, owner: u64) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) until_ms: u64,
-    /// The how manieth it is, unless forgiven.
+    /// 1 for the first block, 2 for the second one, …; a forgiven one does not count.
     pub(super) level: u64,
     pub(super) reason: u64,
 }

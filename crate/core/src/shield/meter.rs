@@ -25,7 +25,7 @@ const LEAVE: f64 = 0.85;
 const LEAVE_MS: u64 = 2_000;
 /// What is to be let in, of capacity.
 pub(super) const TARGET: f64 = 0.87;
-/// Offered more than so much of capacity, it begins.
+/// Pressure begins when more than this share of capacity is offered.
 const ENTER: f64 = 0.95;
 
 /// A word of the header.
@@ -79,8 +79,6 @@ pub(super) enum Field {
     ExpectedUntil,
     /// Whether there is not enough for all who are let in.
     Scarce,
-    /// How often pressure has begun.
-    Episodes,
     SeenTotal = 25,
     SeenGranted,
     SeenPatient,
@@ -249,7 +247,6 @@ impl<'a> Meter<'a> {
     fn begin(&self, capacity: f64, offered: f64, now: Now) {
         self.word(Field::Since).set(now.ms);
         self.word(Field::LowSince).set(now.ms);
-        self.count(Field::Episodes);
         let before = self.number(Field::RegularRate).min(offered);
         let left = (TARGET * capacity - before).max(0.0);
         // A little too much may be a ripple: then all go on until it is known.

@@ -14,18 +14,18 @@ use crate::nanos::Nanos;
 
 /// Share of the capacity that those have who were blocked not long ago.
 const PROBATION_SHARE: f64 = 0.05;
-/// From this share of those who wait as told on, it is a crowd, and takes so many times the strikes.
+/// If more than this share of the sources wait as told, they are a crowd, and a block takes three times the strikes.
 const CROWD_SHOW_UP: f64 = 0.25;
 const CROWD_STRIKES: u64 = 3;
 /// The most that are counted.
 const MOST_STRIKES: u64 = 255;
 /// With fewer requests a source has no pace yet.
 const FEW_REQUESTS: u64 = 6;
-/// A gap of at most so many usual ones is no slowing down.
+/// A source whose gap is at most this many times its usual one has not slowed down.
 const UNDETERRED: f64 = 1.5;
 /// Requests at once that a shared budget allows.
 const BUDGET_BURST: u64 = 5;
-/// So much of the named number of paths is enough: it is an estimate.
+/// A block takes this share of the configured number of paths, because the number is estimated.
 const PATHS_TOLERANCE: f64 = 0.75;
 
 impl Shield {

@@ -47,6 +47,7 @@ use config::Bucket;
 use evict::Worth;
 use meter::{Field, HEADER, Meter};
 use record::{HABIT, Now, PACE, RECENT};
+use std::ops::Range;
 use table::Table;
 
 /// Sources for each prefix that is remembered.
@@ -58,6 +59,7 @@ pub struct Shield {
     config: ShieldConfig,
     secret: Secret,
     memory: Memory,
+    parts: [Range<usize>; 3],
     is_alone: bool,
     ceiling: Bucket,
     pace: Bucket,
@@ -83,8 +85,6 @@ pub struct ShieldState {
     pub blocked: u64,
     /// Sources forgotten for others.
     pub evictions: u64,
-    /// How often pressure has begun.
-    pub episodes: u64,
 }
 
 /// What is known of one source.
@@ -105,16 +105,23 @@ pub struct SourceStatus {
 /// Words of a shield's memory.
 #[must_use]
 pub fn words(config: &ShieldConfig) -> usize {
-    parts(config).iter().fold(HEADER, |sum, part| sum.saturating_add(*part))
+    let [.., last] = parts(config);
+    last.end
 }
 
-/// Words of the sources, of the prefixes, and of those who wait.
-fn parts(config: &ShieldConfig) -> [usize; 3] {
-    [
+/// Where in the memory the sources are, the prefixes, and those who wait.
+fn parts(config: &ShieldConfig) -> [Range<usize>; 3] {
+    let lengths = [
         table::words(config.sources),
         table::words(config.sources.div_ceil(SOURCES_PER_PREFIX)),
         waiting::words(config.sources),
-    ]
+    ];
+    let mut start = HEADER;
+    lengths.map(|length| {
+        let part = start..start.saturating_add(length);
+        start = part.end;
+        part
+    })
 }
 
 impl Shield {
@@ -140,7 +147,8 @@ impl Shield {
         let ceiling = ShieldConfig::ceiling_bucket(config.ceiling);
         let pace = config.pace_bucket();
         let attachment = Attachment::default();
-        let shield = Self { config, secret, memory, is_alone, ceiling, pace, attachment };
+        let parts = parts(&config);
+        let shield = Self { config, secret, memory, parts, is_alone, ceiling, pace, attachment };
         shield.meter().word(Field::Pace).set_number(shield.config.newcomer_rate);
         shield
     }
@@ -187,7 +195,6 @@ impl Shield {
             newcomer_share: if pressure { meter.number(Field::FreshShare) } else { 1.0 },
             blocked: blocked as u64,
             evictions: get(Field::Evictions),
-            episodes: get(Field::Episodes),
         }
     }
 
@@ -239,25 +246,22 @@ impl Shield {
 
     /// The words of one part of the memory.
     #[inline(always)]
-    fn part(&self, index: usize) -> &[AtomicU64] {
-        let parts = parts(&self.config);
-        let start = parts.iter().take(index).fold(HEADER, |sum, part| sum.saturating_add(*part));
-        let length = parts.get(index).copied().unwrap_or(0);
-        self.memory.get(start..start.saturating_add(length)).unwrap_or(&[])
+    fn part(&self, part: &Range<usize>) -> &[AtomicU64] {
+        self.memory.get(part.clone()).unwrap_or(&[])
     }
 
     #[inline(always)]
     fn sources(&self) -> Table<'_> {
-        Table::new(self.part(0), self.secret, self.is_alone)
+        Table::new(self.part(&self.parts[0]), self.secret, self.is_alone)
     }
 
     fn prefixes(&self) -> Table<'_> {
-        Table::new(self.part(1), self.secret, self.is_alone)
+        Table::new(self.part(&self.parts[1]), self.secret, self.is_alone)
     }
 
     /// The waiting room; empty, if it was not used for hours.
     fn waiting(&self, now: Now) -> waiting::Waiting<'_> {
-        let waiting = waiting::Waiting::new(self.part(2));
+        let waiting = waiting::Waiting::new(self.part(&self.parts[2]));
         let used_at = self.meter().word(Field::WaitedAt);
         let seen = used_at.get();
         let unused_ms = now.ms.saturating_sub(seen);

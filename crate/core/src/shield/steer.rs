@@ -2,7 +2,7 @@
 
 use super::meter::{Field, Meter, TARGET};
 
-/// The most that is let in, whoever asks.
+/// The most that is let in of all classes, as a share of capacity.
 const MOST: f64 = 0.91;
 /// Below this share of capacity there is enough for all who are let in.
 const AMPLE: f64 = 0.75;

@@ -91,12 +91,12 @@ pub(super) enum Use<'a> {
     Claim,
 }
 
-/// Slots in so many words.
+/// How many slots these words hold.
 pub(super) fn slots(words: &[AtomicU64]) -> u64 {
     (words.len() / SET).saturating_mul(WAYS) as u64
 }
 
-/// Words of a table for so many sources.
+/// How many words a table takes that holds `sources`.
 pub(super) fn words(sources: usize) -> usize {
     sources.div_ceil(WAYS).max(2).saturating_mul(SET)
 }

@@ -21,7 +21,7 @@ const SCALES: u32 = 1 << SCALE_BITS;
 /// The finest unit is 2^12 microseconds, and each scale has eight times the unit of the one before.
 const UNIT_SHIFT: u32 = 12;
 const SCALE_SHIFT: u32 = 3;
-/// An entry lasts for at most so many units. 24 fewer than the distance that can be told from a past one: two
+/// An entry lasts for at most this many units. 24 fewer than the distance that can be told from a past one: two
 /// threads' clocks may differ.
 const LONGEST: u64 = 1_000;
 /// What tells the mark of a key's block from that of the key.

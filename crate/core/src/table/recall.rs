@@ -25,7 +25,7 @@ use crate::key::Key;
 use crate::nanos::Nanos;
 use std::ops::Deref;
 
-/// So many of the keys that hold a newcomer's slots are tried to be moved.
+/// How many of the keys in a newcomer's slots the table tries to move.
 const TRIES: usize = 4;
 
 /// A key that could give up its slot, and for how long it would have to be remembered.
@@ -43,7 +43,7 @@ pub(super) enum Known<'a> {
     New,
     /// What it owes, in a word.
     Owes(Found<'a>, u64),
-    /// That it is denied for so many microseconds.
+    /// It is denied for this many microseconds.
     Denied(u64),
 }
 
