@@ -241,6 +241,23 @@ it('hook and channel hear of each refusal', async () => {
 describe('functions that fail', () => {
   expectWarnings('RATETHROTTLE_HOOK_FAILED')
 
+  it('end no process where a hook is asynchronous and rejects', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => unhandled.push(error)
+    process.on('unhandledRejection', note)
+    const valve = overload({
+      maxInFlight: 1,
+      onReject: (() => Promise.reject(new Error('broken'))) as () => void,
+    })
+    const permit = valve.enter()
+    expect(valve.enter()).toBeUndefined()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    process.off('unhandledRejection', note)
+    permit?.done()
+    valve.close()
+    expect(unhandled).toEqual([])
+  })
+
   it('change nothing: the request is normal, and refused or served as any other', async () => {
     const fail = (): never => {
       throw new Error('broken')

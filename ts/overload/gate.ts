@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { reasonOf, Warnings } from '../http/events.ts'
+import { publish, reasonOf, Warnings } from '../http/events.ts'
 import { isFinished, onEnd } from '../http/node.ts'
 import { invalid, oneOf } from '../validate.ts'
 import { Answers } from './answer.ts'
@@ -93,23 +93,16 @@ export class Gate {
     try {
       return oneOf(this.#priority(request), 'what priority returns', PRIORITIES)
     } catch (error) {
-      this.#failed('priority', error)
+      this.#warnings.warnOnce(
+        'RATETHROTTLE_HOOK_FAILED',
+        () => `priority of overload failed: ${reasonOf(error)}`,
+      )
       return 'normal'
     }
   }
 
   #rejected(event: RejectEvent): void {
-    try {
-      this.#onReject?.(event)
-    } catch (error) {
-      this.#failed('onReject', error)
-    }
-    if (OVERLOAD.hasSubscribers) OVERLOAD.publish(event)
-  }
-
-  #failed(name: string, error: unknown): void {
-    const message = (): string => `${name} of overload failed: ${reasonOf(error)}`
-    this.#warnings.warnOnce('RATETHROTTLE_HOOK_FAILED', message)
+    publish(this.#warnings, 'onReject', this.#onReject, OVERLOAD, event)
   }
 }
 
