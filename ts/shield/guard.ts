@@ -117,15 +117,13 @@ export class Guard {
     const isSensitive = request.sensitive === true
     const flags = (isSensitive ? SENSITIVE : 0) | (this.#isEnforcing ? 0 : WATCHING)
     if (this.#allow?.has(ip)) return CLEAR
-    const answer =
-      this.#clock === undefined
-        ? flags === 0
-          ? native.decide(ip)
-          : native.decide(ip, flags)
-        : native.decide(ip, flags, this.#clock.now())
+    const now = this.#clock?.now()
+    let answer: false | undefined
+    if (now !== undefined) answer = native.decide(ip, flags, now)
+    else answer = flags === 0 ? native.decide(ip) : native.decide(ip, flags)
     const decision = answer === undefined ? CLEAR : this.#read(native, ip)
     // Hooks may ask the guard, whose next answer takes the place of this one.
-    if (this.#clock !== undefined) this.#events?.step(this.#clock.now())
+    if (now !== undefined) this.#events?.step(now)
     if (decision.allowed) this.#load?.started(request)
     else if (decision.level < 4) this.#load?.refused()
     return decision
@@ -178,10 +176,7 @@ export class Guard {
       throw validate.invalid(TypeError, 'INVALID_ARGUMENT', 'ip', 'a string', ip)
     }
     if (native === undefined || this.#allow?.has(ip)) return 0
-    const answer =
-      this.#clock === undefined
-        ? native.blocked_ms(ip)
-        : native.blocked_ms(ip, 0, this.#clock.now())
+    const answer = native.blocked_ms(ip, 0, ...this.#now())
     return answer === undefined ? 0 : (native.wide[0] as number)
   }
 
