@@ -14,8 +14,11 @@ use crate::key::Key;
 /// wait for as long as told.
 const WAIT_MS: u64 = 6_000;
 const LONGEST_WAIT_MS: u64 = 60_000;
-/// What regulars are told.
+/// What regulars are told, at least and at most.
 const REGULAR_WAIT_MS: u64 = 2_000;
+const LONGEST_REGULAR_WAIT_MS: u64 = 300_000;
+/// What one request adds to a rate of the last minute, after a wait in which the habit has decayed too.
+const ONE_REQUEST: f64 = 0.03;
 /// The lots are drawn again after this time.
 const EPOCH_MS: u64 = 300_000;
 
@@ -29,10 +32,11 @@ impl Shield {
         if rate <= threshold || rate <= usual.max(self.config.newcomer_rate) {
             return NOTHING;
         }
-        // Then its rate of the last minute has decayed to what it may.
-        let most = threshold.max(usual).max(self.config.newcomer_rate);
-        let wait = to_count(60_000.0 * (rate / most).ln());
-        let wait = wait.clamp(REGULAR_WAIT_MS, LONGEST_WAIT_MS);
+        // Then its rate of the last minute has decayed to what it may send, with room for one request. Its habit decays
+        // a tenth as fast.
+        let most = threshold.max(usual).max(self.config.newcomer_rate) - ONE_REQUEST;
+        let wait = to_count(60_000.0 / 0.9 * (rate / most.max(ONE_REQUEST)).ln());
+        let wait = wait.saturating_add(128).clamp(REGULAR_WAIT_MS, LONGEST_REGULAR_WAIT_MS);
         Verdict::refused(2, reason::LOT | reason::PRESSURE, wait)
     }
 
