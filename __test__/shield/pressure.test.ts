@@ -110,3 +110,43 @@ it('a regular above its share is told how long it takes until it is let in', () 
   stage.run(told.retryAfterMs / 1_000, 0, everyOne(3, others))
   expect(stage.guard.decide({ ip: one }).allowed).toBe(true)
 })
+
+it('paces no one while all who may come in fit', () => {
+  const stage = new Stage()
+  let next = 0
+  // Two requests of each /64 of one network: its places are few, and the service has nothing to do.
+  const rotate = (): void => {
+    for (let i = 0; i < 5; i++) {
+      const ip = `2001:db8:2:${(next++ % 65_536).toString(16)}::1`
+      stage.guard.decide({ ip })
+      stage.guard.decide({ ip })
+    }
+  }
+  stage.run(5, 0, rotate)
+  expect(stage.guard.state()).toMatchObject({ pressure: true, newcomerShare: 1 })
+  const visitor = { ip: stage.fresh() }
+  let refused = 0
+  // Four requests a second for 20 seconds: five times a newcomer's pace.
+  stage.run(20, 0, (step) => {
+    rotate()
+    if (step % 25 === 0 && !stage.guard.decide(visitor).allowed) refused++
+  })
+  expect(stage.guard.state().pressure).toBe(true)
+  expect(refused).toBe(0)
+})
+
+it('forgets within hours who was told to wait: a time that has come round is none to come', () => {
+  const stage = new Stage()
+  const told: string[] = []
+  stage.run(3, 3_000, () => {
+    const ip = stage.fresh()
+    if (!stage.guard.decide({ ip }).allowed) told.push(ip)
+  })
+  expect(told.length).toBeGreaterThan(100)
+  // Half a minute before 16 bits of quarter seconds come round.
+  stage.clock.advance(65_536 * 256 - 30_000)
+  stage.run(3, 3_000)
+  expect(stage.guard.state().pressure).toBe(true)
+  const reasons = told.map((ip) => stage.guard.decide({ ip }).reasons)
+  expect(reasons.filter((found) => found.includes('insistent'))).toEqual([])
+})
