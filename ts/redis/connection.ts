@@ -55,7 +55,7 @@ export class RedisStorage {
     }
   }
 
-  /** One more connection, for what is no limiter. Whoever opens it closes it. */
+  /** One more connection, for what is no limiter. The caller closes it. */
   open(): RedisConnection {
     return this.#open()
   }

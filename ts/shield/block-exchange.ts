@@ -8,7 +8,7 @@ const NEWS = 512
 const NOTES = 128
 /** Between two looks while there is more, and while the store is away. */
 const [MORE_MS, RETRY_MS] = [10, 200]
-/** So many looks in a row find more at most: a store must not keep this process busy. */
+/** The most looks in a row that find more: a store must not keep this process busy. */
 const MAX_IN_A_ROW = 256
 /** What waits for a store that is away. The oldest make room. */
 const MAX_WAITING = 10_000

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 
 /** Between two looks at connections that are open. */
 const LOOK_MS = 100
-/** So many are looked at. */
+/** How many are looked at. */
 const LOOK_AT = 1_000
 /** More are not watched: they are refused when their next request comes. */
 const MAX_WATCHED = 65_536

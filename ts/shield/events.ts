@@ -43,7 +43,7 @@ export interface ShieldHooks {
 
 const SHIELD: Channel = channel('ratethrottle:shield')
 
-/** So many blocks are reported one by one at once, and then one each second: an operator may log each. */
+/** How many blocks are reported one by one at once; then one each second is: an operator may log each. */
 const AT_ONCE = 60
 const EVERY_MS = 1_000
 /** Between two looks at pressure and alarm. */

@@ -188,7 +188,7 @@ function isOnce(listener: object): boolean {
   return 'listener' in listener
 }
 
-/** Answers by their seconds are kept up to so many. */
+/** How many answers are kept, one for each number of seconds. */
 const MAX_TEXTS = 1_024
 
 /** The 429 for connections that no parser has, by the seconds to wait. */

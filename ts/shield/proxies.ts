@@ -1,7 +1,7 @@
 import type { AddressRanges } from '../client-ip/cidr.ts'
 import type { Trust } from '../client-ip/trust-proxy.ts'
 
-/** So many proxies that have forwarded requests are remembered. No service has as many. */
+/** How many proxies that have forwarded requests are remembered. No service has as many. */
 const MAX_SEEN = 4_096
 
 /**

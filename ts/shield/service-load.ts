@@ -23,14 +23,14 @@ export class TimedRequest {
   startedAt: number = OUT
 }
 
-/** So many requests of a tick are timed, each; the others are counted a few at a time, which costs a tenth. */
+/** How many requests of a tick are timed, each; the others are counted a few at a time, which costs a tenth. */
 const TIMED = 64
 const AT_ONCE = 16
 /** Above this load nothing is learned of a program. */
 const AT_EASE = 0.85
-/** As if the ends of so many requests had been told, before any was. */
+/** The share of ends that are told begins as if this many requests had been seen, and the ends of all told. */
 const PRIOR = 50
-/** After so many requests the older ones count half. */
+/** After this many requests the older ones count half. */
 const KNOWN = 1_000
 
 /** What the service can do, for `maxRate: 'auto'`: measured by the requests that the shield lets in. */

@@ -4,6 +4,9 @@
 #![cfg_attr(feature = "probe", expect(clippy::panic, reason = "tests may panic"))]
 #![expect(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "tests may panic")]
 
+mod contended;
+
+use contended::until_contended;
 use ratethrottle_core::{
     AlgorithmKind, Encoding, FixedTime, Limit, LimiterConfig, Nanos, RawLimiter,
 };
@@ -52,23 +55,6 @@ fn admitted(limiter: &RawLimiter, checks: u64, beside: impl Fn(u64) + Sync) -> u
         }
     });
     total.load(Ordering::Relaxed)
-}
-
-/// Repeats until the threads have been seen to collide, where the build can tell.
-fn until_contended(run: impl Fn()) {
-    #[cfg(feature = "probe")]
-    {
-        let before = ratethrottle_core::lost_exchanges();
-        for _ in 0..50 {
-            run();
-            if ratethrottle_core::lost_exchanges() > before {
-                return;
-            }
-        }
-        panic!("the threads never met: nothing has been proved");
-    }
-    #[cfg(not(feature = "probe"))]
-    run();
 }
 
 #[test]

@@ -10,6 +10,8 @@
     reason = "tests may panic, and count in small numbers"
 )]
 
+#[path = "../contended/mod.rs"]
+mod contended;
 mod failures;
 mod hostile;
 mod misconduct;

@@ -1,5 +1,6 @@
 //! Threads on one shield, as processes are.
 
+use super::contended::until_contended;
 use super::{MINUTE_MS, START_MS, ask, at, config, shared, source};
 use ratethrottle_core::shield::{Outcome, Shield, ShieldConfig};
 use std::collections::HashSet;
@@ -21,23 +22,6 @@ fn together(act: impl Fn(u64) + Sync) {
             });
         }
     });
-}
-
-/// Repeats until the threads have been seen to collide, where the build can tell.
-fn until_contended(run: impl Fn()) {
-    #[cfg(feature = "probe")]
-    {
-        let before = ratethrottle_core::lost_exchanges();
-        for _ in 0..50 {
-            run();
-            if ratethrottle_core::lost_exchanges() > before {
-                return;
-            }
-        }
-        panic!("the threads never met: nothing has been proved");
-    }
-    #[cfg(not(feature = "probe"))]
-    run();
 }
 
 /// No request is lost or counted twice.
