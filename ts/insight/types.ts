@@ -34,6 +34,8 @@ export interface LimitReport extends LimitCounts {
   /** Of limiters of this process in memory or shared memory. */
   readonly evictions: number | undefined
   readonly liveKeys: number | undefined
+  /** Callers that wait for their turn now, in this process. Missing where it is not known. */
+  readonly waiting?: number | undefined
 }
 
 /** The requests of one route under one limiter, of this process and those that share the insight's memory. */
