@@ -1,0 +1,127 @@
+import { expect, it } from 'vitest'
+import { toHTML } from '../../../ts/insight/formats/html.ts'
+import { readHtml } from './html-reader.ts'
+import { HOSTILE, report, reportOf, series, shield } from './reports.ts'
+
+const TAGS =
+  'bdi body dd div dl dt figcaption figure h1 h2 head header html main meta p path section span style svg table tbody td th thead time title tr'.split(
+    ' ',
+  )
+const ATTRIBUTES =
+  'aria-label charset class content d http-equiv lang name preserveAspectRatio role scope tabindex viewBox'.split(
+    ' ',
+  )
+
+const page = (names: readonly string[]) => toHTML(reportOf(names), names.map(series))
+const textOf = (html: string) =>
+  readHtml(html)
+    .flatMap(({ tag, text }) => (tag === undefined ? text : []))
+    .join('\n')
+
+/** A name as the page shows it: what is not seen, or turns text around, as its number. */
+const visible = (name: string) =>
+  name.replace(
+    /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu,
+    (char) => `\\u${char.codePointAt(0)?.toString(16).padStart(4, '0')}`,
+  )
+
+it('has tags and attributes of its own alone, whatever the names are', () => {
+  const html = page(HOSTILE)
+  const pieces = readHtml(html)
+  const tags = new Set(pieces.flatMap(({ tag }) => tag ?? []))
+  const attributes = new Set(pieces.flatMap((piece) => [...piece.attributes.keys()]))
+  expect([...tags].sort()).toEqual(TAGS)
+  expect([...attributes].sort()).toEqual(ATTRIBUTES)
+  expect(pieces.filter(({ tag }) => tag === 'style')).toHaveLength(1)
+})
+
+it('shows each name as text, in the page and in the names of pictures', () => {
+  const html = page(HOSTILE)
+  const text = textOf(html)
+  const labels = readHtml(html).flatMap(({ tag, attributes }) =>
+    tag === 'svg' ? (attributes.get('aria-label') ?? '') : [],
+  )
+  for (const [place, name] of HOSTILE.entries()) {
+    expect(text.split('\n'), JSON.stringify(name)).toContain(visible(name))
+    expect(labels[place]).toMatch(/, 60 minutes: /)
+    expect(labels[place]?.startsWith(visible(name))).toBe(true)
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that there are none is the point
+  expect(html).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/)
+})
+
+it('asks no server for anything, and forbids scripts', () => {
+  const html = page(HOSTILE)
+  const policy = readHtml(html).find(({ attributes }) => attributes.has('http-equiv'))
+  expect(policy?.attributes.get('content')).toBe(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+  )
+  const style = /<style>([\s\S]*?)<\/style>/.exec(html)?.[1] ?? ''
+  expect(style.length).toBeGreaterThan(1000)
+  expect(style).not.toMatch(/url\(|@import|expression|[<>&]/i)
+})
+
+it('can be read without a picture: each chart and each table has a name', () => {
+  const pieces = readHtml(page(['api', 'mail']))
+  const pictures = pieces.filter(({ tag }) => tag === 'svg')
+  expect(pictures).toHaveLength(2)
+  for (const { attributes } of pictures) {
+    expect(attributes.get('role')).toBe('img')
+    expect(attributes.get('aria-label')).toMatch(
+      /^(api|mail), 60 minutes: [\d,]+ admitted, [\d,]+ denied/,
+    )
+  }
+  const frames = pieces.filter(({ attributes }) => attributes.get('class') === 'frame')
+  expect(frames.map(({ attributes }) => attributes.get('aria-label'))).toEqual([
+    'Limits',
+    'Routes',
+    'Keys that were denied most',
+    'Keys that asked most',
+    'Times',
+    'Shields',
+    'Biggest sources',
+    'Stores',
+  ])
+})
+
+it('shows an empty report, and one about a time', () => {
+  const empty = textOf(toHTML(report(), []))
+  expect(empty).toContain('everything until 2026-11-30 12:34:56 UTC, 1 process')
+  expect(empty).toContain('None.')
+  const hour = textOf(toHTML(report({ sinceMs: 5_400_000, processes: 4 }), []))
+  expect(hour).toContain('1.5 hours until 2026-11-30 12:34:56 UTC, 4 processes')
+})
+
+it('draws what happened: no column where nothing did, and denied on top of admitted', () => {
+  const points = [0, 1, 2].map((step) => ({
+    at: step * 1000,
+    admitted: [10, 0, 5][step] ?? 0,
+    denied: [0, 0, 5][step] ?? 0,
+    dry: 0,
+    waited: 0,
+  }))
+  const html = toHTML(report({ shields: [shield('front')] }), [
+    { limit: 'api', unit: 'second', points },
+  ])
+  const drawn = readHtml(html).flatMap(({ attributes }) => attributes.get('d') ?? [])
+  expect(drawn).toEqual([
+    'M0 120v-116h160v116zM400 120v-58h160v58z',
+    'M400 62v-58h160v58z',
+    'M0 120H600',
+  ])
+})
+
+it('is judged by a reader that finds what is wrong', () => {
+  const good = '<!doctype html><p class="a">a &amp; b</p>'
+  expect(() => readHtml(good)).not.toThrow()
+  for (const wrong of [
+    good.replace('</p>', ''),
+    good.replace('&amp;', '&'),
+    good.replace('&amp;', '"'),
+    good.replace('&amp;', '<'),
+    good.replace('"a"', 'a'),
+    good.replace('"a"', '"a" class="b"'),
+  ]) {
+    expect(() => readHtml(wrong), wrong).toThrow()
+  }
+})
