@@ -28,6 +28,7 @@ export const shelves = [
       'custom-errors-and-headers',
       'cors',
       'logging-and-metrics',
+      'alerts',
       'docker-and-serverless',
       'decorators',
       'websocket',

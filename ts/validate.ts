@@ -167,7 +167,7 @@ function hint(key: string | symbol, known: readonly string[]): string {
 }
 
 /** The known name that a misspelt one is closest to, if one is close. */
-function closestTo(name: string, known: readonly string[]): string | undefined {
+export function closestTo(name: string, known: readonly string[]): string | undefined {
   // No option is close to a long text, and comparing takes time.
   if (name.length > 40) return undefined
   const folded = fold(name)
