@@ -1,8 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
 const { RATETHROTTLE_LONG } = process.env
-/** Real servers at their limit for a minute: npm run prove:long. In virtual time the same runs always. */
-const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : ['__test__/shield/http/auto.test.ts']
+/**
+ * Real servers at their limit for a minute: npm run prove:long. In virtual time the same runs always. And what asks
+ * Prometheus, which is large: npm run prove:prometheus.
+ */
+const LONG = [
+  '__test__/shield/http/auto.test.ts',
+  '__test__/insight/formats/prometheus-server.test.ts',
+]
+const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : LONG
 
 /**
  * Tests load the built package by its own name, as its users do, so they also prove what is shipped. Modules that
