@@ -54,7 +54,7 @@ function duration(ms: number): string {
 
 function tiles({ totals, config }: Report): Markup {
   const asked = totals.admitted + totals.denied
-  const share = asked === 0 ? '–' : `${grouped((totals.denied / asked) * 100)} %`
+  const share = asked === 0 ? '–' : `${((totals.denied / asked) * 100).toPrecision(3)} %`
   const shown = [
     ['Admitted', grouped(totals.admitted)],
     ['Denied', grouped(totals.denied)],

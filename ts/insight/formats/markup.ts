@@ -59,7 +59,10 @@ export function table<Row>(
 ): Markup {
   if (rows.length === 0)
     return html`<section><h2>${title}</h2><p class="none">None.</p></section>\n`
-  const head = columns.map((column) => html`<th scope="col">${column.title}</th>`)
+  const head = columns.map(({ title: name, cell }) => {
+    const isNumber = rows.some((row) => typeof cell(row) === 'number')
+    return html`<th scope="col" class="${isNumber ? 'number' : 'words'}">${name}</th>`
+  })
   const body = rows.map((row) => html`<tr>${columns.map(({ cell }) => cellOf(cell(row)))}</tr>\n`)
   // On a narrow screen the table scrolls in a frame of its own, which the keyboard reaches.
   return html`<section><h2>${title}</h2>

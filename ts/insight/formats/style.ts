@@ -19,7 +19,9 @@ dd{margin:0;font-size:1.35rem;font-variant-numeric:tabular-nums;overflow-wrap:an
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top}
 td bdi{overflow-wrap:anywhere}
-td:first-child{min-width:7rem}
+td{min-width:5rem}
+td:first-child{min-width:8rem}
+td.number{min-width:0}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 figure{margin:0 0 1rem;break-inside:avoid}
 figcaption{font-size:.9rem;overflow-wrap:anywhere}
@@ -31,5 +33,5 @@ svg{display:block;width:100%;height:7rem}
 .key{display:inline-block;width:.8em;height:.8em;margin:0 .3em 0 .8em}
 .key.admitted{background:var(--admitted)}
 .key.denied{background:var(--denied)}
-@media print{body{max-width:none;padding:0;font-size:10pt}.frame{overflow:visible}section{break-inside:auto}tr{break-inside:avoid}*{print-color-adjust:exact}}
+@media print{body{max-width:none;padding:0;font-size:10pt}.frame{overflow:visible}table{font-size:8pt}td,td:first-child{min-width:0}section{break-inside:auto}tr{break-inside:avoid}*{print-color-adjust:exact}}
 `
