@@ -97,6 +97,12 @@ impl Key {
         self.sets & n.wrapping_sub(1)
     }
 
+    /// A number for this key under something else that is counted, never 0.
+    #[inline(always)]
+    pub(crate) const fn mixed(self, what: u64) -> u64 {
+        (self.tag ^ what.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
+    }
+
     /// The index of the key's overflow bucket, of `n`.
     #[inline]
     pub(crate) const fn among(self, n: u64) -> u64 {

@@ -26,6 +26,9 @@ mod config;
 mod decision;
 mod error;
 mod failpoints;
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod insight;
 mod key;
 mod limit;
 #[cfg(not(loom))]

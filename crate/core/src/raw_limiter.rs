@@ -100,6 +100,13 @@ impl RawLimiter {
         self.secret.key(bytes, encoding)
     }
 
+    /// Whether there is one limit, which then decides.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_one_limit(&self) -> bool {
+        self.tables.len() == 1
+    }
+
     /// Charges `cost` to every limit, or to none. A cost of 0 only asks whether 1 would be admitted.
     #[inline(always)]
     pub fn allow(&self, key: Key, cost: u64, clock: &impl Clock) -> bool {
@@ -201,6 +208,13 @@ impl RawLimiter {
     #[must_use]
     pub fn moves(&self) -> u64 {
         self.tables.iter().map(|(_, table)| table.moves()).sum()
+    }
+
+    /// Keys that owe something, are denied or blocked: of the limit that has most. An estimate for large tables.
+    #[must_use]
+    pub fn live_keys(&self, clock: &impl Clock) -> u64 {
+        let now = clock.now();
+        self.tables.iter().map(|(_, table)| table.live_keys(now)).max().unwrap_or_default()
     }
 
     /// Bytes in use once every page has been touched: the most this limiter can ever occupy.

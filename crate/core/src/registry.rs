@@ -2,6 +2,7 @@
 
 use crate::config::LimiterConfig;
 use crate::error::Error;
+use crate::insight::{Insight, InsightConfig};
 use crate::raw_limiter::RawLimiter;
 use crate::shield::{Shield, ShieldConfig};
 use crate::variable::{VariableConfig, VariableLimiter};
@@ -47,6 +48,18 @@ impl Named for Shield {
     type Config = ShieldConfig;
 
     fn config(&self) -> &ShieldConfig {
+        Self::config(self)
+    }
+
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+}
+
+impl Named for Insight {
+    type Config = InsightConfig;
+
+    fn config(&self) -> &InsightConfig {
         Self::config(self)
     }
 

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
 
 use crate::arguments::{Arguments, Call, Time};
+use crate::counting::Counts;
 use crate::handle::Handle;
 use crate::registry;
 use crate::throw::{CallError, ErrorClass, raise, throw};
@@ -28,20 +29,53 @@ fn allow(call: &Call<'_>) -> Admission {
     if !call.is_plain() {
         return allow_with(call);
     }
-    call.run_plain(|limiter, key| Ok(Some(limiter.allow(key, 1, call.handle.native_clock()))))
+    call.run_plain(|limiter, key| {
+        let clock = call.handle.native_clock();
+        if call.handle.counter().is_some() {
+            return Ok(Some(allow_counted(call, limiter, key)));
+        }
+        let allowed = limiter.allow(key, 1, clock);
+        call.handle.tally().add(allowed);
+        Ok(Some(allowed))
+    })
+}
+
+/// For an insight, which wants to know by which limit a key was denied.
+#[inline(never)]
+fn allow_counted(call: &Call<'_>, limiter: &RawLimiter, key: Key) -> bool {
+    let clock = call.handle.native_clock();
+    if limiter.has_one_limit() {
+        let allow = || limiter.allow(key, 1, clock);
+        return call.counted(Counts::All, key, None, allow, |&allowed| Some((allowed, 0)));
+    }
+    let check = || limiter.check(key, 1, clock);
+    call.counted(Counts::All, key, None, check, outcome).allowed
 }
 
 /// With a cost or a time.
 #[inline(never)]
 fn allow_with(call: &Call<'_>) -> Admission {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        let allowed = match time {
-            Time::Native => limiter.allow(key, cost, call.handle.native_clock()),
-            Time::Injected(at) => limiter.allow(key, cost, at),
+        let decide = || match time {
+            Time::Native if call.handle.counter().is_none() => {
+                Some((limiter.allow(key, cost, call.handle.native_clock()), 0))
+            }
+            time => outcome(&limiter.check(key, cost, time)),
         };
+        let decided = call.counted(of_cost(cost), key, Some(time), decide, |&found| found);
         call.handle.remember_key(key);
-        Ok(Some(allowed))
+        Ok(decided.map(|(allowed, _)| allowed))
     })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "calls that can fail have none")]
+const fn outcome(decision: &Decision) -> Option<(bool, usize)> {
+    Some((decision.allowed, decision.policy))
+}
+
+/// A cost of 0 only asks.
+const fn of_cost(cost: u64) -> Counts {
+    if cost == 0 { Counts::None } else { Counts::All }
 }
 
 #[inline(always)]
@@ -50,7 +84,8 @@ fn check(call: &Call<'_>) -> Admission {
         return check_with(call);
     }
     call.run_plain(|limiter, key| {
-        let decision = limiter.check(key, 1, &Monotonic);
+        let check = || limiter.check(key, 1, &Monotonic);
+        let decision = call.counted(Counts::All, key, None, check, outcome);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
@@ -60,31 +95,38 @@ fn check(call: &Call<'_>) -> Admission {
 #[inline(never)]
 fn check_with(call: &Call<'_>) -> Admission {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        let decision = limiter.check(key, cost, time);
+        let check = || limiter.check(key, cost, time);
+        let decision = call.counted(of_cost(cost), key, Some(time), check, outcome);
         call.handle.remember_key(key);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
 }
 
-fn decide(call: &Call<'_>, act: fn(&RawLimiter, Key, u64, &Time) -> Decision) -> Admission {
+fn decide(
+    call: &Call<'_>,
+    counts: Counts,
+    act: fn(&RawLimiter, Key, u64, &Time) -> Decision,
+) -> Admission {
     call.run(("cost", 1), |limiter, key, cost, time| {
-        let decision = act(limiter, key, cost, time);
+        let counts = if cost == 0 { Counts::None } else { counts };
+        let act = || act(limiter, key, cost, time);
+        let decision = call.counted(counts, key, Some(time), act, outcome);
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
 }
 
 fn take(call: &Call<'_>) -> Admission {
-    decide(call, RawLimiter::take)
+    decide(call, Counts::Admissions, RawLimiter::take)
 }
 
 fn pace(call: &Call<'_>) -> Admission {
-    decide(call, RawLimiter::pace)
+    decide(call, Counts::Admissions, RawLimiter::pace)
 }
 
 fn peek(call: &Call<'_>) -> Admission {
-    decide(call, RawLimiter::peek)
+    decide(call, Counts::None, RawLimiter::peek)
 }
 
 fn standing(call: &Call<'_>) -> Admission {
@@ -99,6 +141,9 @@ fn standing(call: &Call<'_>) -> Admission {
 fn refund(call: &Call<'_>) -> Admission {
     call.run(("units", 1), |limiter, key, units, time| {
         limiter.refund(key, units, time);
+        if let Some(counter) = call.handle.counter() {
+            counter.refunded();
+        }
         Ok(None)
     })
 }
@@ -125,6 +170,19 @@ pub(crate) fn blocked(ms: u64, block: impl FnOnce() -> bool) -> Admission {
 fn stats(call: &Call<'_>) -> Admission {
     let counts = call.handle.with(registry::stats);
     call.handle.write_counts(counts.ok_or(CallError::Closed)?);
+    Ok(None)
+}
+
+fn live(call: &Call<'_>) -> Admission {
+    let live = call.run(("nothing", 0), |limiter, _, _, time| Ok(limiter.live_keys(time)))?;
+    call.handle.write_counts([live]);
+    Ok(None)
+}
+
+/// How often this object has admitted and denied.
+#[expect(clippy::unnecessary_wraps, reason = "all callbacks have one shape")]
+pub(crate) fn tally<L>(call: &Call<'_, L>) -> Admission {
+    call.handle.write_counts(call.handle.tally().counts());
     Ok(None)
 }
 
@@ -168,7 +226,8 @@ macro_rules! exports {
 pub(crate) use exports;
 
 exports!(
-    RawLimiter: allow, check, take, pace, peek, standing, refund, reset, block, stats, renew, close
+    RawLimiter:
+    allow, check, take, pace, peek, standing, refund, reset, block, live, stats, tally, renew, close
 );
 
 /// What a function answers, as a value of JavaScript.

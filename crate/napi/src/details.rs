@@ -85,6 +85,15 @@ impl<T> Buffer<T> {
         // SAFETY: the buffer holds a `T`, and JavaScript of this thread does not run meanwhile.
         unsafe { self.data.read() }
     }
+
+    /// Changes them in place. `act` must not call JavaScript.
+    pub(crate) fn change<R>(&self, act: impl FnOnce(&mut T) -> R) -> R
+    where
+        T: PlainNumbers,
+    {
+        // SAFETY: the buffer holds a `T`, this thread alone reaches it, and JavaScript does not run meanwhile.
+        act(unsafe { &mut *self.data.as_ptr() })
+    }
 }
 
 /// Numbers and nothing else.

@@ -1,5 +1,6 @@
 //! What the functions of one limiter share: the limiter, its clock, and where details are written.
 
+use crate::counting::{Counter, Tally};
 use crate::details::{DETAILS, Details};
 use crate::external_memory::{ExternalMemory, MemoryUse, Remeasure};
 use crate::registry::{Registered, reattach};
@@ -31,6 +32,8 @@ pub(crate) struct Handle<L = RawLimiter> {
     last_key: Cell<Option<Key>>,
     memory: ExternalMemory,
     details: Details,
+    tally: Tally,
+    counter: Option<Counter>,
 }
 
 impl<L> Handle<L> {
@@ -43,7 +46,24 @@ impl<L> Handle<L> {
             last_key: Cell::new(None),
             memory: ExternalMemory::new(details.env()),
             details,
+            tally: Tally::default(),
+            counter: None,
         }
+    }
+
+    /// With an insight to count in, if there is one.
+    pub(crate) fn counting(self, counter: Option<Counter>) -> Self {
+        Self { counter, ..self }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    #[inline(always)]
+    pub(crate) const fn counter(&self) -> Option<&Counter> {
+        self.counter.as_ref()
     }
 
     /// The key of the last `allow` or `check`, hashed.

@@ -128,6 +128,9 @@ fn table(info: TableInfo) -> SharedTable {
                 ..common
             }
         }
+        Purpose::Insight(config) => {
+            SharedTable { kind: "insight".to_owned(), capacity: config.top as f64, ..common }
+        }
         Purpose::Shield(config) => SharedTable {
             kind: "shield".to_owned(),
             capacity: config.sources as f64,

@@ -108,6 +108,17 @@ pub(crate) fn read_utf8(
     Some(unsafe { std::slice::from_raw_parts(written.as_ptr().cast(), length) })
 }
 
+/// Longest part of a text that is read to be shown.
+const SHOWN: usize = 1024;
+
+/// The beginning of a text, for what shows it. `None` if it is no string.
+#[cold]
+pub(crate) fn read_text(env: sys::napi_env, text: sys::napi_value) -> Option<String> {
+    let mut stack = [MaybeUninit::<u8>::uninit(); SHOWN];
+    let bytes = read_utf8(env, text, &mut stack)?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
 fn units(env: sys::napi_env, text: sys::napi_value) -> Option<usize> {
     let mut length = 0;
     // SAFETY: as above; without a buffer only the length is written.

@@ -8,14 +8,17 @@
 
 mod arguments;
 mod callbacks;
+mod counting;
 mod details;
 mod external_memory;
 mod failpoints;
 mod handle;
+mod insight;
 mod inspect;
 mod key;
 mod open;
 mod policy_args;
+mod recorder;
 mod registry;
 mod shield;
 mod shield_options;

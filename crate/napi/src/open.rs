@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::callbacks::{Callback, FUNCTIONS, bind, empty};
+use crate::counting::Counter;
 use crate::details::Details;
 use crate::external_memory::measure_others;
 use crate::handle::Handle;
@@ -34,12 +35,17 @@ pub struct OpenOptions {
     pub name: Option<String>,
     /// Also by all processes of this user.
     pub shared: Option<bool>,
+    /// The number of an insight of this thread, and the row in it.
+    pub insight: Option<u32>,
+    pub row: Option<u32>,
+    /// Whether denials are only reported.
+    pub dry: Option<bool>,
 }
 
 /// Makes a limiter, or joins the one of the same name, and binds its functions.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
+    ts_return_type = "{ allow(key?: string, cost?: number, now?: number): false | undefined, check(key?: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, live(nothing: string, nothing2: number, now?: number): undefined, stats(): undefined, tally(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
 )]
 pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Error<&'static str>> {
     crate::failpoints::panic_if_armed();
@@ -48,9 +54,10 @@ pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Err
     let limiter = registry::open::<RawLimiter>(options.name.as_deref(), is_shared, config);
     let limiter = limiter.map_err(report)?;
     let shared = options.name.filter(|_| is_shared);
+    let counter = Counter::find(options.insight, options.row, options.dry == Some(true));
     let make = || {
         let (details, arrays) = Details::new(env.raw())?;
-        let handle = Rc::new(Handle::new(limiter, shared, details));
+        let handle = Rc::new(Handle::new(limiter, shared, details).counting(counter));
         measure_others(&handle);
         bound(env, FUNCTIONS, &handle, arrays)
     };

@@ -2,6 +2,7 @@
 //!
 //! Never torn down: threads come and go, the process owns the registries.
 
+use ratethrottle_core::insight::{Insight, InsightConfig};
 use ratethrottle_core::shield::{Shield, ShieldConfig};
 use ratethrottle_core::{
     Error, LimiterConfig, Named, RawLimiter, Registry, VariableConfig, VariableLimiter,
@@ -33,6 +34,8 @@ static OWN_VARIABLE: Registry<VariableLimiter> = Registry::new();
 static SHARED_VARIABLE: Registry<VariableLimiter> = Registry::new();
 static OWN_SHIELDS: Registry<Shield> = Registry::new();
 static SHARED_SHIELDS: Registry<Shield> = Registry::new();
+static OWN_INSIGHTS: Registry<Insight> = Registry::new();
+static SHARED_INSIGHTS: Registry<Insight> = Registry::new();
 
 impl Registered for RawLimiter {
     const OWN: &'static Registry<Self> = &OWN;
@@ -116,6 +119,31 @@ impl Registered for Shield {
 
     fn counts(&self) -> [u64; 5] {
         [self.evictions(), 0, self.bytes(), self.conflicting() as u64, 0]
+    }
+}
+
+impl Registered for Insight {
+    const OWN: &'static Registry<Self> = &OWN_INSIGHTS;
+    const SHARED: &'static Registry<Self> = &SHARED_INSIGHTS;
+
+    fn in_memory(config: InsightConfig) -> Result<Self, Error> {
+        Self::new(config)
+    }
+
+    fn in_file(name: &str, config: InsightConfig, generation: u64) -> Result<Self, Error> {
+        Self::shared(name, &config, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+
+    fn config_copy(&self) -> InsightConfig {
+        self.config().clone()
+    }
+
+    fn counts(&self) -> [u64; 5] {
+        [0, 0, self.bytes(), self.conflicting() as u64, 0]
     }
 }
 

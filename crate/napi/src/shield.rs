@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::Call;
-use crate::callbacks::{Admission, Answer, blocked, close, exports, renew};
+use crate::callbacks::{Admission, blocked, close, exports, renew};
 use crate::details::Details;
 use crate::external_memory::{MemoryUse, measure_others};
 use crate::handle::{Handle, number};
@@ -12,15 +12,13 @@ use crate::open::bound;
 use crate::registry;
 use crate::shield_options::{ShieldOptions, config};
 use crate::throw::{CallError, refused, report};
-use crate::values::double;
+use crate::values::{Text, double};
 use napi::bindgen_prelude::{Env, Object};
-use napi::sys;
 use napi_derive::napi;
 use ratethrottle_core::shield::{Outcome, Shield, Source, Verdict};
 use ratethrottle_core::{COARSE_MS, Clock, Encoding, Key, Nanos, coarse_now};
 use std::fmt::Write;
 use std::mem::MaybeUninit;
-use std::ptr;
 use std::rc::Rc;
 
 /// Makes a shield, or joins the one of the same name, and binds its functions.
@@ -237,21 +235,6 @@ fn top(call: &This<'_>) -> Result<Text, CallError> {
 
 /// The most sources that `top` names.
 const MOST: usize = 1_000;
-
-/// Text that becomes a string of JavaScript.
-struct Text(String);
-
-impl Answer for Text {
-    fn value(self, env: sys::napi_env) -> sys::napi_value {
-        let mut value = ptr::null_mut();
-        let length = self.0.len().cast_signed();
-        // SAFETY: env is the running callback's, and the text lives until it has been copied.
-        let status = unsafe {
-            sys::napi_create_string_utf8(env, self.0.as_ptr().cast(), length, &raw mut value)
-        };
-        if status == sys::Status::napi_ok { value } else { ptr::null_mut() }
-    }
-}
 
 exports!(
     Shield: decide, settle, blocked_ms, block, pardon, capacity, state, top, stats, renew, close

@@ -4,7 +4,8 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::{Call, Time};
-use crate::callbacks::{Admission, blocked, close, exports};
+use crate::callbacks::{Admission, blocked, close, exports, tally};
+use crate::counting::{Counter, Counts};
 use crate::details::{Buffer, Details, PlainNumbers, view};
 use crate::external_memory::{MemoryUse, measure_others};
 use crate::handle::{Attachment, Handle};
@@ -36,13 +37,18 @@ pub struct VariableOptions {
     pub name: Option<String>,
     /// Also by all processes of this user.
     pub shared: Option<bool>,
+    /// The number of an insight of this thread, and the row in it.
+    pub insight: Option<u32>,
+    pub row: Option<u32>,
+    /// Whether denials are only reported.
+    pub dry: Option<bool>,
 }
 
 /// Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
 /// call stand in `limits`: how many there are, then for each its count, window and burst.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
+    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, tally(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
 )]
 pub fn open_variable(
     env: Env,
@@ -57,7 +63,8 @@ pub fn open_variable(
     let is_shared = options.shared == Some(true);
     let limiter = registry::open::<VariableLimiter>(options.name.as_deref(), is_shared, config);
     let shared = options.name.filter(|_| is_shared);
-    functions(env, limiter.map_err(report)?, shared).ok_or_else(refused)
+    let counter = Counter::find(options.insight, options.row, options.dry == Some(true));
+    functions(env, limiter.map_err(report)?, shared, counter).ok_or_else(refused)
 }
 
 /// How many limits, and what each is.
@@ -157,10 +164,16 @@ type This<'a> = Call<'a, Variable>;
 
 fn decide(
     call: &This<'_>,
+    counts: Counts,
     act: impl Fn(&VariableCall<'_, FixedTime>, u64) -> Decision,
 ) -> Admission {
     call.run(("cost", 1), |variable, key, cost, time| {
-        let decision = variable.call(key, time, |limits| act(limits, cost))?;
+        let decide = || variable.call(key, time, |limits| act(limits, cost));
+        let counts = if cost == 0 { Counts::None } else { counts };
+        let outcome = |decided: &Result<Decision, CallError>| {
+            decided.as_ref().ok().map(|decision| (decision.allowed, decision.policy))
+        };
+        let decision = call.counted(counts, key, Some(time), decide, outcome)?;
         call.handle.write_decision(&decision);
         Ok(Some(decision.allowed))
     })
@@ -168,20 +181,20 @@ fn decide(
 
 #[expect(clippy::redundant_closure_for_method_calls, reason = "as a path it has one lifetime")]
 fn check(call: &This<'_>) -> Admission {
-    decide(call, |limits, cost| limits.check(cost))
+    decide(call, Counts::All, |limits, cost| limits.check(cost))
 }
 
 fn take(call: &This<'_>) -> Admission {
-    decide(call, |limits, cost| limits.take(false, cost))
+    decide(call, Counts::Admissions, |limits, cost| limits.take(false, cost))
 }
 
 fn pace(call: &This<'_>) -> Admission {
-    decide(call, |limits, cost| limits.take(true, cost))
+    decide(call, Counts::Admissions, |limits, cost| limits.take(true, cost))
 }
 
 #[expect(clippy::redundant_closure_for_method_calls, reason = "as a path it has one lifetime")]
 fn peek(call: &This<'_>) -> Admission {
-    decide(call, |limits, cost| limits.peek(cost))
+    decide(call, Counts::None, |limits, cost| limits.peek(cost))
 }
 
 fn standing(call: &This<'_>) -> Admission {
@@ -196,6 +209,9 @@ fn standing(call: &This<'_>) -> Admission {
 fn refund(call: &This<'_>) -> Admission {
     call.run(("units", 1), |variable, key, units, time| {
         variable.call(key, time, |limits| limits.refund(units))?;
+        if let Some(counter) = call.handle.counter() {
+            counter.refunded();
+        }
         Ok(None)
     })
 }
@@ -225,12 +241,13 @@ fn renew(call: &This<'_>) -> Admission {
     Ok(None)
 }
 
-exports!(Variable: check, take, pace, peek, standing, refund, reset, block, stats, renew, close);
+exports!(Variable: check, take, pace, peek, standing, refund, reset, block, stats, tally, renew, close);
 
 fn functions(
     env: Env,
     limiter: Arc<VariableLimiter>,
     shared: Option<String>,
+    counter: Option<Counter>,
 ) -> Option<Object<'static>> {
     let raw = env.raw();
     let (details, arrays) = Details::new(raw)?;
@@ -239,7 +256,7 @@ fn functions(
         clippy::arc_with_non_send_sync,
         reason = "a handle holds one, and stays on its thread"
     )]
-    let handle = Rc::new(Handle::new(Arc::new(variable), None, details));
+    let handle = Rc::new(Handle::new(Arc::new(variable), None, details).counting(counter));
     measure_others(&handle);
     let mut object = bound(env, FUNCTIONS, &handle, arrays)?;
     set(&mut object, raw, "limits", limits)?;

@@ -3,6 +3,7 @@
 use super::{HEADER_BYTES, MAX_NAME_BYTES, Mapping, Memory, Purpose};
 use crate::config::LimiterConfig;
 use crate::error::{Error, SharedError, SharedErrorKind};
+use crate::insight::InsightConfig;
 use crate::key::Secret;
 use crate::nanos::Nanos;
 use crate::shield::ShieldConfig;
@@ -48,6 +49,11 @@ impl AttachRequest {
     /// The memory of a shield.
     pub fn shield(name: &str, config: &ShieldConfig) -> Result<Self, Error> {
         Self::with(name, Purpose::Shield(config.clone()))
+    }
+
+    /// The memory of an insight.
+    pub fn insight(name: &str, config: &InsightConfig) -> Result<Self, Error> {
+        Self::with(name, Purpose::Insight(config.clone()))
     }
 
     /// Checks name and configuration.
@@ -122,6 +128,24 @@ impl Attachment {
     /// Whether other processes would attach to the same file now; always true in memory.
     pub(crate) fn is_current(&self) -> bool {
         self.0.as_ref().is_none_or(|segment| segment.mapping.is_current())
+    }
+
+    /// Takes a lane of memory that processes share, unless another process has it; the kernel frees it at any
+    /// death. Memory of this process has no other users.
+    pub(crate) fn hold(&self, lane: usize) -> bool {
+        self.0.as_ref().is_none_or(|segment| segment.mapping.hold(lane))
+    }
+
+    /// Gives a lane back.
+    pub(crate) fn release(&self, lane: usize) {
+        if let Some(segment) = &self.0 {
+            segment.mapping.release(lane);
+        }
+    }
+
+    /// Whether another process holds the lane.
+    pub(crate) fn is_held(&self, lane: usize) -> bool {
+        self.0.as_ref().is_some_and(|segment| segment.mapping.is_held(lane))
     }
 
     pub(crate) fn conflicting(&self) -> usize {

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! limiter, varying   algorithm | block | capacity | limits | count, window and burst of each limit
+//! insight            style of keys | keys
 //! shield             sources | rates and times | blocks 8 | failures | blocks 8 | prefixes
 //! ```
 
 use crate::algorithm::AlgorithmKind;
 use crate::config::{LimiterConfig, MAX_LIMITS};
 use crate::error::Error;
+use crate::insight::{self, InsightConfig, KeyStyle};
 use crate::limit::Limit;
 use crate::shield::{self, MAX_BLOCKS, ShieldConfig};
 
@@ -24,6 +26,8 @@ pub enum Purpose {
     Varying(LimiterConfig),
     /// A shield.
     Shield(ShieldConfig),
+    /// An insight.
+    Insight(InsightConfig),
 }
 
 impl Purpose {
@@ -33,6 +37,7 @@ impl Purpose {
             Self::Limiter(_) => 0,
             Self::Varying(_) => 1,
             Self::Shield(_) => 2,
+            Self::Insight(_) => 3,
         }
     }
 
@@ -41,6 +46,7 @@ impl Purpose {
         match self {
             Self::Limiter(config) | Self::Varying(config) => of_limiter(config),
             Self::Shield(config) => Some(of_shield(config)),
+            Self::Insight(config) => Some(of_insight(config)),
         }
     }
 
@@ -50,6 +56,7 @@ impl Purpose {
             0 => read_limiter(settings).map(Self::Limiter),
             1 => read_limiter(settings).map(Self::Varying),
             2 => read_shield(settings).map(Self::Shield),
+            3 => read_insight(settings).map(Self::Insight),
             _ => None,
         }
     }
@@ -64,6 +71,10 @@ impl Purpose {
                 config.check()?;
                 Ok(vec![shield::words(config)])
             }
+            Self::Insight(config) => {
+                config.check()?;
+                Ok(vec![insight::words(config)])
+            }
         }
     }
 
@@ -72,7 +83,7 @@ impl Purpose {
     pub const fn limiter(&self) -> Option<&LimiterConfig> {
         match self {
             Self::Limiter(config) | Self::Varying(config) => Some(config),
-            Self::Shield(_) => None,
+            Self::Shield(_) | Self::Insight(_) => None,
         }
     }
 
@@ -80,8 +91,17 @@ impl Purpose {
     #[must_use]
     pub const fn shield(&self) -> Option<&ShieldConfig> {
         match self {
-            Self::Limiter(_) | Self::Varying(_) => None,
             Self::Shield(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// Of an insight, what it was made from.
+    #[must_use]
+    pub const fn insight(&self) -> Option<&InsightConfig> {
+        match self {
+            Self::Insight(config) => Some(config),
+            _ => None,
         }
     }
 }
@@ -175,5 +195,21 @@ fn read_shield(settings: &[u64]) -> Option<ShieldConfig> {
         v6_prefix: u8::try_from(v6_prefix).ok()?,
         prefix_share: f64::from_bits(prefix_share),
     };
+    config.check().is_ok().then_some(config)
+}
+
+fn of_insight(config: &InsightConfig) -> [u64; SETTINGS] {
+    padded([config.keys as u64, config.top as u64])
+}
+
+fn read_insight(settings: &[u64; SETTINGS]) -> Option<InsightConfig> {
+    let &[keys, top, ..] = settings;
+    let keys = match keys {
+        0 => KeyStyle::Hash,
+        1 => KeyStyle::Mask,
+        2 => KeyStyle::Plain,
+        _ => return None,
+    };
+    let config = InsightConfig { keys, top: usize::try_from(top).ok()? };
     config.check().is_ok().then_some(config)
 }

@@ -51,6 +51,7 @@ impl Directory {
         let copies = copies.collect::<Result<Vec<Heap>, Error>>()?;
         match &request.purpose {
             Purpose::Shield(config) => count_sources(&mut info, config, secret, copies, now)?,
+            Purpose::Insight(_) => {}
             Purpose::Limiter(config) => {
                 for ((limit, algorithm, layout), words) in config.tables()?.into_iter().zip(copies)
                 {

@@ -10,7 +10,7 @@ use rustix::fs::fstat;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::ops::Deref;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 
 const WORD: usize = size_of::<AtomicU64>();
@@ -58,9 +58,44 @@ impl Mapping {
         is_whole && !self.guard.is_replaced()
     }
 
+    /// Takes a lane, unless another process has it. The kernel frees it when this one ends, however it does.
+    pub(crate) fn hold(&self, lane: usize) -> bool {
+        lock_lane(&self.file, libc::F_OFD_SETLK, libc::F_WRLCK, lane).is_some()
+    }
+
+    /// Gives a lane back.
+    pub(crate) fn release(&self, lane: usize) {
+        let _ = lock_lane(&self.file, libc::F_OFD_SETLK, libc::F_UNLCK, lane);
+    }
+
+    /// Whether another process holds the lane.
+    pub(crate) fn is_held(&self, lane: usize) -> bool {
+        let found = lock_lane(&self.file, libc::F_OFD_GETLK, libc::F_WRLCK, lane);
+        found.is_some_and(|kind| kind != libc::F_UNLCK)
+    }
+
     const fn bytes(&self) -> usize {
         self.words.saturating_mul(WORD)
     }
+}
+
+/// Sets or asks for the lock of one byte, which stands for a lane: locks of an open file, which belong to no
+/// process id and so hold in every container. Answers the kind of lock that was found.
+fn lock_lane(
+    file: &OwnedFd,
+    command: libc::c_int,
+    kind: libc::c_int,
+    lane: usize,
+) -> Option<libc::c_int> {
+    // SAFETY: a plain structure of numbers, for which zeros are a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::c_short::try_from(kind).ok()?;
+    lock.l_whence = libc::c_short::try_from(libc::SEEK_SET).ok()?;
+    lock.l_start = libc::off_t::try_from(lane).ok()?;
+    lock.l_len = 1;
+    // SAFETY: the file is open, and the kernel reads and writes the structure during the call alone.
+    let failed = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw mut lock) };
+    (failed == 0).then(|| libc::c_int::from(lock.l_type))
 }
 
 impl Deref for Mapping {
