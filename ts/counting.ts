@@ -1,7 +1,8 @@
 import type { Decision } from './decision.ts'
 import type { Limit } from './limit/limit.ts'
 import type { Limiter } from './limiter.ts'
-import type { Algorithm } from './options.ts'
+import type { LimiterStats } from './limiter-stats.ts'
+import { invalid } from './validate.ts'
 
 /*
  * What limiters, adapters and shields know of an insight, which stands above them: where to count what they do.
@@ -42,7 +43,7 @@ export interface CountedLimiter {
   readonly name: string
   /** `undefined` where they depend on the request. */
   readonly limits: readonly Limit[] | undefined
-  readonly algorithm: Algorithm
+  readonly algorithm: string
   readonly tier: 'memory' | 'shared' | 'redis' | 'store'
   /** Whether its denials are only reported. */
   readonly dryRun?: boolean
@@ -53,6 +54,14 @@ export interface CounterPlace {
   readonly insight: number
   readonly row: number
   readonly dry: boolean
+}
+
+/** A limiter that counts, and what it says about itself at once. */
+export interface Served extends Limiter {
+  stats?(): Pick<LimiterStats, 'evictions'> | object
+  liveKeys?(): number
+  /** Of a store: whether it answers, and if not, why. Takes no round trip. */
+  storeStatus?(): { readonly available: boolean; readonly reason: string | undefined }
 }
 
 /** Where one limiter counts. */
@@ -74,7 +83,7 @@ export interface LimitCounter {
   /** The route is a pattern of the program's, such as `GET /users/:id`; never the path of a request. */
   route(route: string): RouteCounter
   /** What can be asked and changed by key, for the command line and the page. Held weakly. */
-  serves(limiter: Limiter): void
+  serves(limiter: Served): void
   /** The limiter was closed. What it has counted stays. */
   close(): void
 }
@@ -94,4 +103,33 @@ export interface InsightInput {
   counter(about: CountedLimiter): LimitCounter
   /** For this package's own use: a shield that stands before limits, which it names. */
   shielded(name: string, shield: CountedShield): void
+  /** For this package's own use: limiters come from a file, and this is its state. */
+  configured?(state: () => ConfigStatus): void
+}
+
+/** Whether the last change of a configuration file could be taken, and when the one in use was. */
+export interface ConfigStatus {
+  readonly stale: boolean
+  readonly loadedAt: number
+}
+
+const COUNTERS = new WeakMap<object, LimitCounter>()
+
+/** A limiter counts there by itself: an adapter that is given it needs no other row. */
+export function keepCounter(limiter: object, counter: LimitCounter | undefined): void {
+  if (counter !== undefined) COUNTERS.set(limiter, counter)
+}
+
+/** Where a limiter counts by itself. */
+export function counterOf(limiter: object): LimitCounter | undefined {
+  return COUNTERS.get(limiter)
+}
+
+/** Reads option `insight`. What it takes is known by what it does: adapters pass on one that leads to their own row. */
+export function readInsight(value: unknown, name: string): InsightInput {
+  const isObject = typeof value === 'object' && value !== null
+  const { counter, shielded } = isObject ? (value as Partial<InsightInput>) : {}
+  if (typeof counter === 'function' && typeof shielded === 'function') return value as InsightInput
+  const accepted = 'what insight() of ratethrottle/insight returns'
+  throw invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
 }

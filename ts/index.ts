@@ -10,7 +10,7 @@ export { allOf, byHeader, byIp, byUser, firstOf, type KeyFunction } from './http
 export type { CheckedLimits, Limit, LimitInput } from './limit/limit.ts'
 export { parseLimits } from './limit/parse.ts'
 export type { AsyncLimiter, StoreStatus } from './limiter.ts'
-export type { LimiterStats } from './native-limiter.ts'
+export type { LimiterStats } from './limiter-stats.ts'
 export type { Algorithm, AlgorithmInput, OnMismatch, RateLimiterOptions } from './options.ts'
 export { type Charge, RateLimiter } from './rate-limiter.ts'
 export type { NothingStored, Store, StoredValue } from './remote/store.ts'

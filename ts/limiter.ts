@@ -1,7 +1,7 @@
 import type { Decision } from './decision.ts'
 import { isClosed } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
-import type { LimiterStats } from './native-limiter.ts'
+import type { LimiterStats } from './limiter-stats.ts'
 import type { Algorithm } from './options.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 // biome-ignore lint/style/noRestrictedImports: a type only, of what AsyncLimiter says about its storage

@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts'
 import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, MaybePromise, VariableLimiter } from './limiter.ts'
+import { type LimiterStats, openCounter, placeOf, readStats } from './limiter-stats.ts'
 import { type NativeVariable, openVariable, openWatched } from './native/binding.ts'
 import {
   type RateLimiterOptions,
@@ -12,21 +13,6 @@ import {
 import { printable } from './validate.ts'
 import { LimiterQueues, readWaitOptions, type WaitOptions } from './wait.ts'
 import type { Caller, WaitResult } from './wait-queue/line.ts'
-
-/** Counts of a limiter since it was made. */
-export interface LimiterStats {
-  /** Keys that were evicted while they still owed something. Raise `capacity` if it grows. */
-  readonly evictions: number
-  /** Decisions on the overflow bucket, which keys share when every slot they may use holds a blocked key. */
-  readonly overflows: number
-  /**
-   * Keys that gave their slots to new keys, because all slots were taken. What they owe and how long they are denied
-   * is remembered beside the slots.
-   */
-  readonly moved: number
-  /** The most memory this limiter can ever occupy, in bytes. */
-  readonly bytes: number
-}
 
 type NativeCall = (key: string, cost?: number, now?: number) => false | undefined
 type NativeChange = (key: string, units?: number, now?: number) => undefined
@@ -169,13 +155,6 @@ export abstract class NativeLimiter implements Limiter {
   }
 }
 
-/** Counts since the limiter was made, of all threads and processes that share it together. */
-export function readStats(native: { stats(): undefined; wide: Float64Array }): LimiterStats {
-  native.stats()
-  const [evictions = 0, overflows = 0, bytes = 0, , , moved = 0] = native.wide
-  return { evictions, overflows, moved, bytes }
-}
-
 /** Counters on this host for limits that change from call to call. */
 export interface NativeVariableLimiter extends VariableLimiter {
   with(limits: readonly Limit[]): NativeLimiter
@@ -193,9 +172,15 @@ export interface NativeVariableLimiter extends VariableLimiter {
 export function openVariableLimiter(options: RateLimiterOptions): NativeVariableLimiter {
   const resolved = resolveOptions(options)
   const { algorithm, blockForMs, capacity, clock } = resolved
+  const counter = openCounter(resolved, undefined)
   const { native, close } = openWatched(
     openVariable,
-    { algorithm, blockForMs, ...(capacity === undefined ? {} : { capacity }) },
+    {
+      algorithm,
+      blockForMs,
+      ...(capacity === undefined ? {} : { capacity }),
+      ...placeOf(counter),
+    },
     resolved,
     ({ check }) => check,
     () => {},
@@ -224,6 +209,7 @@ export function openVariableLimiter(options: RateLimiterOptions): NativeVariable
     close: () => {
       close()
       queues.close()
+      counter?.close()
     },
   }
 }

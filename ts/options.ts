@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { type InsightInput, readInsight } from './counting.ts'
 import { type Limit, ownBurst } from './limit/limit.ts'
 import { readDuration } from './limit/parse.ts'
 import * as validate from './validate.ts'
@@ -67,6 +68,8 @@ export interface RateLimiterOptions {
   readonly maxWaitersPerKey?: number | undefined
   /** The same for all keys of the limiter together. From 1 on. Default: 10,000. */
   readonly maxWaiters?: number | undefined
+  /** Counts what the limiter does: what `insight()` of ratethrottle/insight returns. Default: off. */
+  readonly insight?: InsightInput | undefined
 }
 
 /** Options with every default filled in. */
@@ -116,6 +119,7 @@ const READERS: validate.Readers<ReadOptions> = {
   ...SHARING,
   maxWaitersPerKey: (value, name) => validate.integer(value ?? 1_000, name, 1, MAX_WAITERS),
   maxWaiters: (value, name) => validate.integer(value ?? 10_000, name, 1, MAX_WAITERS),
+  insight: validate.optional(readInsight),
 }
 
 /** Names of the options of every limiter. */

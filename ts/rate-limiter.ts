@@ -1,12 +1,14 @@
 import { setTimeout as setNodeTimeout } from 'node:timers'
 import type { Clock } from './clock.ts'
+import { keepCounter, type LimitCounter } from './counting.ts'
 import { type Decision, readDecision } from './decision.ts'
 import { RateLimitExceeded } from './errors.ts'
 import { SHORTEST_SLICE } from './key-hash.ts'
 import { type CheckedLimits, columnsOf, type Limit, type LimitInput } from './limit/limit.ts'
 import { readLimits } from './limit/parse.ts'
+import { type LimiterStats, openCounter, placeOf, readStats } from './limiter-stats.ts'
 import { type Native, open, openWatched } from './native/binding.ts'
-import { type LimiterStats, NativeLimiter, readStats } from './native-limiter.ts'
+import { NativeLimiter } from './native-limiter.ts'
 import { type Algorithm, type RateLimiterOptions, resolveOptions, withBurst } from './options.ts'
 import { LimiterQueues } from './wait.ts'
 
@@ -44,6 +46,8 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
   readonly #check: Charge
   readonly #queues: LimiterQueues
   readonly #close: () => void
+  readonly #clock: Clock | undefined
+  readonly #counter: LimitCounter | undefined
 
   /**
    * @param limits one or several limits, such as `'100/minute'` or `['10/second', '1000/hour']`
@@ -59,9 +63,10 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     const capacity = resolved.capacity ?? defaultCapacity(all, algorithm)
     // One for `allow` and `check`: both make the native side remember a key.
     const last: LastKey = { text: NONE, isHeld: false }
+    const counter = openCounter(resolved, all)
     const { native, close } = openWatched(
       open,
-      { ...columnsOf(all), algorithm, blockForMs, capacity },
+      { ...columnsOf(all), algorithm, blockForMs, capacity, ...placeOf(counter) },
       resolved,
       ({ allow }) => allow,
       () => {
@@ -75,6 +80,10 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     this.#native = native
     this.#queues = queues
     this.#close = close
+    this.#clock = clock
+    this.#counter = counter
+    keepCounter(this, counter)
+    counter?.serves(this)
     const { allow, check } = native
     this.allow = clock === undefined ? skipRehash(allow, last) : withClock(allow, clock)
     this.#check = clock === undefined ? skipRehash(check, last) : withClock(check, clock)
@@ -96,9 +105,19 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     return decision
   }
 
-  /** Counts since the limiter was made, of all threads and processes that share it together. */
+  /**
+   * Counts since the limiter was made, of all threads and processes that share it together; `admitted` and `denied` of
+   * this object alone.
+   */
   stats(): LimiterStats {
     return readStats(this.#native)
+  }
+
+  /** About how many keys owe something, are denied or blocked now. Takes a tenth of a millisecond. */
+  liveKeys(): number {
+    const now: [] | [number] = this.#clock === undefined ? [] : [this.#clock.now()]
+    this.#native.live('', 0, ...now)
+    return this.#native.wide[0] ?? 0
   }
 
   /**
@@ -108,6 +127,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
   override close(): void {
     this.#close()
     this.#queues.close()
+    this.#counter?.close()
   }
 }
 

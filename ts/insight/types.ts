@@ -1,18 +1,18 @@
-import type { RouteOutcome } from '../counting.ts'
+import type { ConfigStatus, RouteOutcome, Served } from '../counting.ts'
 import type { ShieldState, TopSource } from '../shield/types.ts'
 
 /** How keys are shown: 8 hex digits of a keyed hash, an address without its end, or as they are. */
 export type KeyStyle = 'hash' | 'mask' | 'plain'
 
-/** What a limiter has done. All are counts of calls. */
+/** What a limiter has done. All are counts of calls: the first four of the report's time, the others of all time. */
 export interface LimitCounts {
   readonly admitted: number
   readonly denied: number
   /** Denials that were only reported. */
   readonly dry: number
-  readonly refunded: number
   /** Callers that waited for their turn and were admitted. */
   readonly waited: number
+  readonly refunded: number
   /** Callers that waited, or asked to, in vain. */
   readonly turnedAway: number
   /** Decisions made in place of a store that did not answer. */
@@ -27,7 +27,7 @@ export interface LimitReport extends LimitCounts {
   readonly name: string
   /** Such as `100/minute`; empty where they depend on the request, or only another process has this limiter. */
   readonly limits: readonly string[]
-  /** Denials by each limit, in the order of `limits`: which one binds. */
+  /** Denials by each limit, in the order of `limits`: which one binds. Since the insight was made. */
   readonly deniedBy: readonly number[]
   readonly algorithm: string | undefined
   readonly tier: 'memory' | 'shared' | 'redis' | 'store' | undefined
@@ -102,7 +102,7 @@ export interface Report {
   readonly shields: readonly ShieldReport[]
   readonly stores: readonly StoreReport[]
   /** Of limiters that come from a configuration file: whether the last reload failed. */
-  readonly config: { readonly stale: boolean; readonly loadedAt: number } | undefined
+  readonly config: ConfigStatus | undefined
 }
 
 /** The steps of a series, and how far back each goes: 10 minutes, 24 hours, 30 days. */
@@ -138,10 +138,10 @@ export interface Figures {
 
 /** What can be done to keys and sources, for the page and the command line. */
 export interface Controls {
-  /** Whether any shield knew it as blocked. */
+  /** Ends a block. Takes an address, or a source as a report shows it. Whether any shield blocked it. */
   pardon(ip: string): boolean
   /** Whether any shield blocks it now. */
   blockSource(ip: string, ms: number): boolean
   /** The limiters that can be asked about a key, by name. */
-  limiters(): ReadonlyMap<string, import('../limiter.ts').Limiter>
+  limiters(): ReadonlyMap<string, Served>
 }

@@ -124,6 +124,21 @@ export function unitMs(word: string): number | undefined {
   return msByName.get(word.toLowerCase())
 }
 
+/** Limits as an operator reads them, such as `100/minute, 10/15 minutes burst 3`. */
+export function limitsInWords(limits: readonly Limit[]): string {
+  return limits.map(limitInWords).join(', ')
+}
+
+/** One of them. Without a burst it is a limit string. */
+export function limitInWords(limit: Limit): string {
+  const { count, windowMs } = limit
+  const burst = burstOf(limit) === count ? '' : ` burst ${burstOf(limit)}`
+  const [ms, ...names] = UNITS.findLast(([unit]) => windowMs % unit === 0) ?? UNITS[0]
+  const [one, many] = names.slice(-2)
+  const window = windowMs === ms ? one : `${windowMs / ms} ${many}`
+  return `${count}/${window}${burst}`
+}
+
 /*
  * The limit-string grammar as a type, so that `new RateLimiter('10/fortnight')` does not compile.
  *

@@ -54,6 +54,16 @@ export type NativeShield = ReturnType<typeof binding.openShield>
  */
 export const openShield: typeof binding.openShield = withPublicErrors(binding.openShield)
 
+/** The functions of an insight, and the buffers for what is added and read. */
+export type NativeInsight = ReturnType<typeof binding.openInsight>
+
+/**
+ * Makes the memory of an insight and the functions on it.
+ *
+ * @throws RangeError with the core's code if there is no memory for it
+ */
+export const openInsight: typeof binding.openInsight = withPublicErrors(binding.openInsight)
+
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {
     try {

@@ -85,7 +85,8 @@ impl Recorder {
     pub(crate) fn limit_row(&self, name: &str) -> usize {
         let row = self.insight().limit_row(name);
         let mut rows = self.rows.borrow_mut();
-        if !rows.iter().any(|(known, _)| known == name) {
+        // The names that share the last row have one cell.
+        if !rows.iter().any(|(known, cell)| known == name || cell.get() == row) {
             rows.push((name.to_owned(), Rc::new(Cell::new(row))));
         }
         row

@@ -18,6 +18,7 @@ pub struct Lane {
     start: usize,
     /// Whether no other thread counts here. If all lanes are taken, threads have one in common, which has no keys.
     is_alone: bool,
+    has_keys: bool,
     asked: RefCell<SpaceSaving>,
     denied: RefCell<SpaceSaving>,
 }
@@ -45,6 +46,7 @@ impl Insight {
         Lane {
             start: self.layout.counts_start(index),
             is_alone: index < LANES - 1,
+            has_keys: index < LANES - 1 && self.layout.entries > 0,
             asked: table(0),
             denied: table(1),
             insight: Arc::clone(self),
@@ -109,7 +111,7 @@ impl Lane {
             Counted::Denied(limit) => limit.min(FIELDS / 2 - 1).wrapping_add(FIELDS / 2),
         };
         self.add(limit_count(row, field), 1);
-        if !self.is_alone {
+        if !self.has_keys {
             return;
         }
         let hash = key.mixed(row as u64);

@@ -62,16 +62,20 @@ impl Insight {
         let all = STEPS.get(ring).copied().unwrap_or_default();
         let count = count.min(all.saturating_sub(1));
         let newest = self.step_at(limit, ring, second).0;
-        let oldest = newest.saturating_sub(count as u64);
+        // A clock that began lately has fewer steps behind it.
+        let back = count as u64;
         let known: Vec<(u64, Step)> = (0..all)
             .filter_map(|place| read(self.words_at(limit, ring, place)))
             .filter(|&(step, _)| step < newest)
             .collect();
-        let before =
-            known.iter().filter(|&&(step, _)| step <= oldest).max_by_key(|&&(step, _)| step);
+        let before = known
+            .iter()
+            .filter(|&&(step, _)| step.saturating_add(back) <= newest)
+            .max_by_key(|&&(step, _)| step);
         let mut series = vec![None; count.saturating_add(1)];
         for &(step, counts) in &known {
-            let place = step.checked_sub(oldest).and_then(|place| usize::try_from(place).ok());
+            let place = step.saturating_add(back).checked_sub(newest);
+            let place = place.and_then(|place| usize::try_from(place).ok());
             if let Some(slot) = place.and_then(|place| series.get_mut(place)) {
                 *slot = Some(counts);
             }

@@ -19,7 +19,7 @@ pub(super) trait Shown {
 }
 
 /// Places in the index for each entry: few keys collide.
-const INDEX_PER_ENTRY: usize = 2;
+const INDEX_PER_ENTRY: usize = 8;
 const FREE: u16 = 0;
 
 /// One table, of one thread.

@@ -25,9 +25,9 @@ pub struct Occupancy {
     pub claimed: u64,
 }
 
-/// Sets that are looked at where the keys of a table are estimated: 32,768 slots, a tenth of a millisecond.
+/// Sets that are looked at where the keys of a table are estimated: as many as the default capacity has.
 #[cfg(not(loom))]
-const SAMPLED_SETS: usize = 4096;
+const SAMPLED_SETS: usize = 25_000;
 
 impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
     /// Counts every slot. Takes as long as reading the whole table does.

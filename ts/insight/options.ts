@@ -1,0 +1,48 @@
+import type { Clock } from '../clock.ts'
+import { checkSharing, type OnMismatch, SHARING } from '../options.ts'
+import * as validate from '../validate.ts'
+import type { KeyStyle } from './types.ts'
+
+/** Options of {@link insight}. */
+export interface InsightOptions {
+  /**
+   * How keys are shown: `'hash'`, 8 hex digits of a keyed hash; `'mask'`, an address without its end and the beginning
+   * of other keys; `'plain'`, up to 64 characters as they are. Default: `'hash'`.
+   */
+  readonly keys?: KeyStyle | undefined
+  /** Keys that are known of those that ask most, and of those that are denied most, up to 1,000. Default: 100. */
+  readonly top?: number | undefined
+  /** One insight for all worker_threads of the process that use this name. Default: one that no other shares. */
+  readonly name?: string | undefined
+  /** One insight for all processes of this user on this host that use the same `name`. Default: false. */
+  readonly shared?: boolean | undefined
+  /** When there is no shared memory to be had: fail, or count in this process alone. Default: `'error'`. */
+  readonly onMismatch?: OnMismatch | undefined
+  /** Where the time comes from. Default: the system's clocks. */
+  readonly clock?: Clock | undefined
+}
+
+/** Options with every default filled in. */
+export interface ResolvedInsightOptions {
+  readonly keys: KeyStyle
+  readonly top: number
+  readonly name: string | undefined
+  readonly shared: boolean
+  readonly onMismatch: OnMismatch | undefined
+  readonly clock: Clock | undefined
+}
+
+/** Each option with its reader: the only list of their names. */
+const READERS: validate.Readers<ResolvedInsightOptions> = {
+  keys: (value, name) => validate.oneOf(value ?? 'hash', name, ['hash', 'mask', 'plain']),
+  top: (value, name) => validate.integer(value ?? 100, name, 0, 1_000),
+  ...SHARING,
+}
+
+/** @throws TypeError or RangeError that names the option, its value and what is accepted */
+export function readInsightOptions(options: InsightOptions): ResolvedInsightOptions & {
+  readonly onMismatch: OnMismatch
+} {
+  const read = validate.readOptions<ResolvedInsightOptions>(options, READERS)
+  return { ...read, onMismatch: checkSharing(read) }
+}

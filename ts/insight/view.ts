@@ -1,0 +1,159 @@
+import type {
+  ConfigStatus,
+  CountedLimiter,
+  CountedShield,
+  InsightInput,
+  LimitCounter,
+  Served,
+} from '../counting.ts'
+import { readDuration } from '../limit/parse.ts'
+import { type NativeInsight, openInsight, openWatched } from '../native/binding.ts'
+import { invalid } from '../validate.ts'
+import { Counter } from './counter.ts'
+import { type InsightOptions, type ResolvedInsightOptions, readInsightOptions } from './options.ts'
+import { makeReport } from './report.ts'
+import { readSeries, STEPS } from './series.ts'
+import { ShieldList } from './shields.ts'
+import type { Controls, Figures, Report, Series, SeriesUnit } from './types.ts'
+
+const FLUSH_MS = 1_000
+const SUBJECT = { noun: 'insight', settings: 'keys or top' }
+
+/**
+ * Sees what limiters do: how often they admit and deny, by which limit, on which route, and which keys.
+ *
+ * Give it to limiters and adapters as option `insight`; ask it for a {@link report}.
+ */
+export class Insight implements InsightInput, Figures, Controls {
+  readonly #options: ResolvedInsightOptions
+  readonly #native: NativeInsight
+  readonly #counters = new Map<string, Counter>()
+  readonly #shields: ShieldList
+  readonly #close: () => void
+  #config: (() => ConfigStatus) | undefined
+
+  /** @throws TypeError or RangeError that names the option, its value and what is accepted */
+  constructor(options: InsightOptions = {}) {
+    const resolved = readInsightOptions(options)
+    const { keys, top, clock } = resolved
+    const watched = openWatched(
+      openInsight,
+      { keys, top, hasClock: clock !== undefined },
+      { ...resolved, subject: SUBJECT },
+      () => this,
+      () => this.#renew(),
+    )
+    this.#options = resolved
+    this.#native = watched.native
+    this.#shields = new ShieldList((source) => this.#nameOf(source))
+    const timer = clock === undefined ? flushSoon(this) : undefined
+    this.#close = () => {
+      clearInterval(timer)
+      this.flush()
+      watched.close()
+    }
+  }
+
+  /** For limiters: where one counts. */
+  counter(about: CountedLimiter): LimitCounter {
+    const known = this.#counters.get(about.name)
+    // A limiter that is made again, as after a reload, goes on where the one before has counted.
+    const counter = new Counter(about, this.#native)
+    if (known !== undefined || this.#counters.size < MAX_LIMITERS) {
+      this.#counters.set(about.name, counter)
+    }
+    return counter
+  }
+
+  /** For adapters: a shield that stands before limits. */
+  shielded(name: string, shield: CountedShield): void {
+    this.#shields.add(name, shield)
+  }
+
+  /** For configuration files: their state. */
+  configured(state: () => ConfigStatus): void {
+    this.#config = state
+  }
+
+  /** What is known now, or of the last time. */
+  report({ since }: { readonly since?: string | number | undefined } = {}): Report {
+    this.flush()
+    const sinceMs = since === undefined ? undefined : readDuration(since, 'since')
+    return makeReport({
+      native: this.#native,
+      clock: this.#options.clock,
+      sinceMs,
+      counters: this.#counters,
+      shields: this.#shields.reports(),
+      config: this.#config?.(),
+    })
+  }
+
+  /** Each limit over time. */
+  series({ unit, steps = 60 }: Parameters<Figures['series']>[0]): readonly Series[] {
+    this.flush()
+    const count = Math.max(1, Math.min(Math.floor(steps), STEPS[readUnit(unit)].most))
+    return readSeries(this.#native, this.#options.clock, unit, count)
+  }
+
+  /** Ends a block by a shield. Takes an address, or a source as a report shows it. */
+  pardon(ip: string): boolean {
+    return this.#shields.pardon(ip)
+  }
+
+  /** Has every shield block an address, for `ms` milliseconds. */
+  blockSource(ip: string, ms: number): boolean {
+    return this.#shields.block(ip, ms)
+  }
+
+  /** The limiters that the program still uses, by name. */
+  limiters(): ReadonlyMap<string, Served> {
+    const found = [...this.#counters].map(([name, { limiter }]) => [name, limiter] as const)
+    return new Map(found.filter((one): one is [string, Served] => one[1] !== undefined))
+  }
+
+  /** How a key is shown in reports. */
+  keyName(key: string): string {
+    return this.#native.key_name(key)
+  }
+
+  /** Adds what was counted in TypeScript to the sums. A timer does it once a second. */
+  flush(): void {
+    const { clock } = this.#options
+    if (clock === undefined) this.#native.flush('', 0)
+    else this.#native.flush('', 0, clock.now())
+  }
+
+  /** Stops counting. Limiters that count in it go on without. */
+  close(): void {
+    this.#close()
+  }
+
+  #nameOf(source: string): string {
+    return this.#options.keys === 'plain' ? source : this.keyName(source)
+  }
+
+  /** The file that processes share is another. */
+  #renew(): void {
+    for (const counter of this.#counters.values()) counter.renew()
+  }
+}
+
+/** Limiters that an insight knows by name, and can be asked about a key. Further ones are counted as `other`. */
+const MAX_LIMITERS = 1_000
+
+function readUnit(unit: unknown): SeriesUnit {
+  if (typeof unit === 'string' && Object.hasOwn(STEPS, unit)) return unit as SeriesUnit
+  throw invalid('string', 'INVALID_ARGUMENT', 'unit', 'second, minute or hour', unit)
+}
+
+/** Keeps neither the process nor the insight alive. */
+function flushSoon(insight: Insight): NodeJS.Timeout {
+  const weak = new WeakRef(insight)
+  const timer = setInterval(() => {
+    const found = weak.deref()
+    if (found === undefined) clearInterval(timer)
+    else found.flush()
+  }, FLUSH_MS)
+  return timer.unref()
+}
