@@ -5,7 +5,7 @@ import type { LimitCounts, LimitReport, Times } from '../types.ts'
  * The figures of each part of a report, in the order in which every format shows them.
  */
 
-export const COUNTS = [
+export const COUNTS: readonly (keyof LimitCounts)[] = [
   'admitted',
   'denied',
   'dry',
@@ -13,25 +13,19 @@ export const COUNTS = [
   'waited',
   'turnedAway',
   'withoutStore',
-] as const satisfies readonly (keyof LimitCounts)[]
+]
 
-export const LIMIT_STATE = [
+export const LIMIT_STATE: readonly (keyof LimitReport)[] = [
   'algorithm',
   'tier',
   'evictions',
   'liveKeys',
   'waiting',
-] as const satisfies readonly (keyof LimitReport)[]
+]
 
-export const TIMES = [
-  'count',
-  'sumMs',
-  'p50Ms',
-  'p95Ms',
-  'p99Ms',
-] as const satisfies readonly (keyof Times)[]
+export const TIMES: readonly (keyof Times)[] = ['count', 'sumMs', 'p50Ms', 'p95Ms', 'p99Ms']
 
-export const SHIELD_STATE = [
+export const SHIELD_STATE: readonly (keyof ShieldState)[] = [
   'pressure',
   'alarm',
   'admitted',
@@ -40,12 +34,12 @@ export const SHIELD_STATE = [
   'newcomerShare',
   'blocked',
   'evictions',
-] as const satisfies readonly (keyof ShieldState)[]
+]
 
 /** What is known of a source, beside its address. */
-export const SOURCE = [
+export const SOURCE: readonly (keyof TopSource)[] = [
   'requestsPerMinute',
   'level',
   'isRegular',
   'blockedMs',
-] as const satisfies readonly (keyof TopSource)[]
+]
