@@ -47,7 +47,7 @@ export class KeyTable {
     this.#shift = 32 - Math.log2(slots / WAYS)
   }
 
-  /** The place of a key, which it is given now if it is new. */
+  /** The place of a key, which it is given now if it is new; -1 if no place is free. */
   find(bytes: Buffer, from: number, to: number): number {
     const hash = this.#hash(bytes, from, to)
     const first = (hash >>> this.#shift) * WAYS
@@ -56,16 +56,20 @@ export class KeyTable {
       if (there === hash && isSame(this.keys[slot] as string, bytes, from, to)) return slot
       if (there === 0) return this.#settle(slot, hash, bytes.toString('latin1', from, to))
     }
-    const slot = this.#leastOf(first)
-    this.#forget(slot)
-    return this.#settle(slot, hash, bytes.toString('latin1', from, to))
+    return -1
   }
 
-  /** The place of a key that was at `slot`, unless another has taken its place since. */
+  /** The place of a key that was at `slot` when it was found; if it has none, it takes that of another. */
   again(slot: number, key: string): number {
     if (this.keys[slot] === key) return slot
     if (key.length > this.#scratch.length) this.#scratch = Buffer.allocUnsafe(key.length)
-    return this.find(this.#scratch, 0, this.#scratch.write(key, 0, 'latin1'))
+    const length = this.#scratch.write(key, 0, 'latin1')
+    const found = this.find(this.#scratch, 0, length)
+    if (found >= 0) return found
+    const hash = this.#hash(this.#scratch, 0, length)
+    const least = this.#leastOf((hash >>> this.#shift) * WAYS)
+    this.#forget(least)
+    return this.#settle(least, hash, key)
   }
 
   /** Counts a request, and how many there were in its minute. */
@@ -113,8 +117,10 @@ export class KeyTable {
   }
 
   #forget(slot: number): void {
-    this.forgotten++
-    this.#onForget(this.peak[slot] as number)
+    if (this.requests[slot] !== 0) {
+      this.forgotten++
+      this.#onForget(this.peak[slot] as number)
+    }
     this.requests[slot] = this.minute[slot] = this.inMinute[slot] = this.peak[slot] = 0
     for (let trial = 0; trial < this.#trials; trial++) this.refused[trial * this.slots + slot] = 0
   }

@@ -4,7 +4,7 @@ import type { InOrder } from './in-order.ts'
 import { JsonReader } from './json-line.ts'
 import type { KeyTable } from './key-table.ts'
 import { LineCutter, type LineSink } from './lines.ts'
-import type { RequestKeys } from './request-keys.ts'
+import type { Place, RequestKeys } from './request-keys.ts'
 import type { Settings } from './settings.ts'
 
 /** Lines of one flaw: how many, and where the first ones stand. */
@@ -135,10 +135,10 @@ export class LogReader implements LineSink {
       return
     }
     const slot = clients.find(key.bytes, key.from, key.to)
+    const keyText = textOf(clients, slot, key)
     const route = keys.route(entry)
     const routeSlot = routes.find(route.bytes, route.from, route.to)
-    const routeText = routes.keys[routeSlot] as string
-    inOrder.push(entry.timeMs, slot, clients.keys[slot] as string, routeSlot, routeText)
+    inOrder.push(entry.timeMs, slot, keyText, routeSlot, textOf(routes, routeSlot, route))
   }
 
   #isAsked(entry: Entry): boolean {
@@ -157,6 +157,11 @@ export class LogReader implements LineSink {
     if (end > to || prefix.compare(bytes, from, end) !== 0) return false
     return end === to || bytes[end] === 0x2f || prefix[prefix.length - 1] === 0x2f
   }
+}
+
+/** The key at a slot; of one that has none, the text itself. */
+function textOf(table: KeyTable, slot: number, { bytes, from, to }: Place): string {
+  return table.keys[slot] ?? bytes.toString('latin1', from, to)
 }
 
 /** The time of the first request in a chunk; 0 if there is none. */

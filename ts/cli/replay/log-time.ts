@@ -37,7 +37,7 @@ export function readClfTime(bytes: Buffer, at: number): number {
  * the T or no zone), seconds to nanoseconds since 1970, that of combined logs, and `Tue, 10 Oct 2000 13:55:36 GMT`.
  */
 export function readTime(bytes: Buffer, from: number, to: number): number {
-  if (to - from > 40) return Number.NaN
+  if (to === from || to - from > 40) return Number.NaN
   if (!isDigit(bytes[from])) return readWebDate(bytes, from, to)
   if (bytes[from + 4] === DASH && to - from >= 19) return readIsoTime(bytes, from, to)
   if (bytes[from + 2] === 0x2f) {

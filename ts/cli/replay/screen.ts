@@ -24,6 +24,7 @@ export function screenOf(report: Report, settings: Settings, isColored: boolean)
 function overview(report: Report): string {
   const logs = report.logs.length === 1 ? (report.logs[0] ?? '') : `${report.logs.length} logs`
   const { lines, requests, clients, from = '', to = '' } = report
+  const few = report.forgottenClients > 0 ? 'at most ' : ''
   const unreadable = report.unreadable.reduce((sum, flaw) => sum + flaw.lines, 0)
   const rest = [
     [unreadable, 'not readable'],
@@ -34,7 +35,7 @@ function overview(report: Report): string {
     .filter(([count]) => count > 0)
     .map(([count, what]) => `${figure(count)} ${what}`)
   return [
-    `${logs}: ${figure(lines)} lines, ${figure(requests)} requests of ${figure(clients)} clients`,
+    `${logs}: ${figure(lines)} lines, ${figure(requests)} requests of ${few}${figure(clients)} clients`,
     `from ${moment(from)} to ${moment(to)} UTC${report.isComplete ? '' : ' (not read to the end)'}`,
     ...(others.length === 0 ? [] : [`lines not counted: ${others.join(', ')}`]),
   ].join('\n')
