@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { checkSharing, type OnMismatch, SHARING } from '../options.ts'
 import * as validate from '../validate.ts'
+import type { Alerts } from './alerts/types.ts'
 import type { KeyStyle } from './types.ts'
 
 /** Options of {@link insight}. */
@@ -20,6 +21,8 @@ export interface InsightOptions {
   readonly onMismatch?: OnMismatch | undefined
   /** Where the time comes from. Default: the system's clocks. */
   readonly clock?: Clock | undefined
+  /** Rules that are watched: what `alerts()` returns. The insight closes it. */
+  readonly alerts?: Alerts | undefined
 }
 
 /** Options with every default filled in. */
@@ -30,6 +33,7 @@ export interface ResolvedInsightOptions {
   readonly shared: boolean
   readonly onMismatch: OnMismatch | undefined
   readonly clock: Clock | undefined
+  readonly alerts: Alerts | undefined
 }
 
 /** Each option with its reader: the only list of their names. */
@@ -37,6 +41,7 @@ const READERS: validate.Readers<ResolvedInsightOptions> = {
   keys: (value, name) => validate.oneOf(value ?? 'hash', name, ['hash', 'mask', 'plain']),
   top: (value, name) => validate.integer(value ?? 100, name, 0, 1_000),
   ...SHARING,
+  alerts: validate.optional(readAlerts),
 }
 
 /** @throws TypeError or RangeError that names the option, its value and what is accepted */
@@ -45,4 +50,10 @@ export function readInsightOptions(options: InsightOptions): ResolvedInsightOpti
 } {
   const read = validate.readOptions<ResolvedInsightOptions>(options, READERS)
   return { ...read, onMismatch: checkSharing(read) }
+}
+
+function readAlerts(value: unknown, name: string): Alerts {
+  const { watch } = (value ?? {}) as Partial<Alerts>
+  if (typeof watch === 'function') return value as Alerts
+  throw validate.invalid(TypeError, 'INVALID_OPTION', name, 'what alerts() returns', value)
 }

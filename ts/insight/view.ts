@@ -10,11 +10,22 @@ import { readDuration } from '../limit/parse.ts'
 import { type NativeInsight, openInsight, openWatched } from '../native/binding.ts'
 import { invalid } from '../validate.ts'
 import { Counter } from './counter.ts'
+import { toCSV } from './formats/csv.ts'
+import { toHTML } from './formats/html.ts'
+import { toJSON } from './formats/json.ts'
+import { type MetricsOptions, prometheus } from './formats/prometheus.ts'
+import { type MetricRegistry, register } from './formats/register.ts'
+import { type OtelMeter, openTelemetry } from './open-telemetry.ts'
 import { type InsightOptions, type ResolvedInsightOptions, readInsightOptions } from './options.ts'
 import { makeReport } from './report.ts'
 import { readSeries, STEPS } from './series.ts'
 import { ShieldList } from './shields.ts'
 import type { Controls, Figures, Report, Series, SeriesUnit } from './types.ts'
+
+/** Of what time a report is: such as `'1 hour'`, or milliseconds. Default: since the insight was made. */
+export interface ReportOptions {
+  readonly since?: string | number | undefined
+}
 
 const FLUSH_MS = 1_000
 const SUBJECT = { noun: 'insight', settings: 'keys or top' }
@@ -47,8 +58,11 @@ export class Insight implements InsightInput, Figures, Controls {
     this.#native = watched.native
     this.#shields = new ShieldList((source) => this.#nameOf(source))
     const timer = clock === undefined ? flushSoon(this) : undefined
+    const { alerts } = resolved
+    alerts?.watch(this)
     this.#close = () => {
       clearInterval(timer)
+      alerts?.close()
       this.flush()
       watched.close()
     }
@@ -76,7 +90,7 @@ export class Insight implements InsightInput, Figures, Controls {
   }
 
   /** What is known now, or of the last time. */
-  report({ since }: { readonly since?: string | number | undefined } = {}): Report {
+  report({ since }: ReportOptions = {}): Report {
     this.flush()
     const sinceMs = since === undefined ? undefined : readDuration(since, 'since')
     return makeReport({
@@ -94,6 +108,44 @@ export class Insight implements InsightInput, Figures, Controls {
     this.flush()
     const count = Math.max(1, Math.min(Math.floor(steps), STEPS[readUnit(unit)].most))
     return readSeries(this.#native, this.#options.clock, unit, count)
+  }
+
+  /** The report, for `JSON.stringify`. */
+  toJSON(): object {
+    return toJSON(this.report())
+  }
+
+  /** The report as a table for spreadsheets. No cell is a formula. */
+  toCSV(options: ReportOptions = {}): string {
+    return toCSV(this.report(options))
+  }
+
+  /** The report as one page without scripts, with the last hour as charts. */
+  toHTML(options: ReportOptions = {}): string {
+    return toHTML(this.report(options), this.series({ unit: 'minute' }))
+  }
+
+  /** Metrics as Prometheus reads them. Needs no prom-client; if you have it, see {@link register}. */
+  prometheus(options: MetricsOptions = {}): string {
+    return prometheus(this.report(), options)
+  }
+
+  /**
+   * Adds the metrics to a registry of prom-client.
+   *
+   * @returns removes them
+   */
+  register(registry: MetricRegistry): () => void {
+    return register(this, registry)
+  }
+
+  /**
+   * Observes the counts with a meter of OpenTelemetry.
+   *
+   * @returns ends that
+   */
+  openTelemetry(meter: OtelMeter): () => void {
+    return openTelemetry(this, meter)
   }
 
   /** Ends a block by a shield. Takes an address, or a source as a report shows it. */
