@@ -40,6 +40,7 @@ const PROMISED: Record<string, Subpath> = {
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
   './overload': { names: ['overload'], prints: '200 503 200' },
   './shield': { names: ['shield'], prints: 'undefined 429 60000 true' },
+  './insight': { names: ['insight', 'alerts', 'webhook', 'slack'], prints: 'api 2 1 1' },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },
   './redis': { names: ['RedisLimiter'], peer: 'ioredis', loads: true, prints: 'function' },
