@@ -37,7 +37,7 @@ export const SHIELD_STATE: readonly (keyof ShieldState)[] = [
 ]
 
 /** What is known of a source, beside its address. */
-export const SOURCE: readonly (keyof TopSource)[] = [
+export const SOURCE: readonly Exclude<keyof TopSource, 'source'>[] = [
   'requestsPerMinute',
   'level',
   'isRegular',
