@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { contentTypeOf, formatFor, prometheus } from '../../../ts/insight/formats/prometheus.ts'
+import { upperBound } from '../../../ts/insight/layout.ts'
 import { readMetrics } from './metrics-reader.ts'
 import { HOSTILE, limit, report, reportOf, route, shield, times } from './reports.ts'
 
@@ -67,25 +68,26 @@ it.each([
 
 it('has the same bounds in each scrape, in seconds, and counts what lies below them', () => {
   const taken = times([
-    [0.001, 5],
-    [0.003, 3],
-    [2, 2],
-    [60_000, 1],
+    [upperBound(1), 4],
+    [upperBound(2), 1],
+    [upperBound(3), 3],
+    [upperBound(40), 2],
+    [Number.POSITIVE_INFINITY, 1],
   ])
   const lines = samples(report({ times: { decision: taken, store: times(), wait: times() } }))
-  const below = (bound: string, kind = 'decision') =>
-    lines.find((line) => line.startsWith(`ratethrottle_${kind}_seconds_bucket{le=${bound}} `))
-  expect(below('0.000001')).toMatch(/ 5$/)
-  expect(below('0.0000025')).toMatch(/ 5$/)
-  expect(below('0.000005')).toMatch(/ 8$/)
-  expect(below('0.001')).toMatch(/ 8$/)
-  expect(below('0.0025')).toMatch(/ 10$/)
-  expect(below('5.0')).toMatch(/ 10$/)
-  expect(below('+Inf')).toMatch(/ 11$/)
+  const bucketsOf = (kind: string) =>
+    lines.flatMap((line) => {
+      const [, of, bound = '', count] =
+        /^ratethrottle_(\w+)_seconds_bucket\{le=(.+)\} (.+)$/.exec(line) ?? []
+      return of === kind ? [[bound, Number(count)] as const] : []
+    })
+  const decision = new Map(bucketsOf('decision'))
+  const bound = (cell: number) => String(Number((upperBound(cell) / 1000).toPrecision(12)))
+  expect([2, 4, 38, 40, 58].map((cell) => decision.get(bound(cell)))).toEqual([5, 8, 8, 10, 10])
+  expect(decision.get('+Inf')).toBe(11)
   expect(lines).toContain('ratethrottle_decision_seconds_count{} 11')
-  const bounds = (kind: string) =>
-    lines.filter((line) => line.startsWith(`ratethrottle_${kind}_seconds_bucket`)).length
-  expect(bounds('store')).toBe(bounds('decision'))
+  expect(bucketsOf('store').map(([name]) => name)).toEqual([...decision.keys()])
+  expect([...decision.keys()][0]).toBe('1.28e-7')
 })
 
 it.each(FORMATS)('is read by a strict reader with every hostile name: %s', (format) => {

@@ -1,4 +1,5 @@
 import { ROUTE_OUTCOMES } from '../../counting.ts'
+import { upperBound } from '../layout.ts'
 import type { Report, ShieldReport, Times } from '../types.ts'
 import { capped, type Labels, labelValue, limitLabels, routeLabels } from './labels.ts'
 
@@ -27,9 +28,12 @@ export interface Family extends FamilyHead {
   readonly samples: readonly Sample[]
 }
 
-/** Upper bounds in seconds, the same in every scrape and every process, so that histograms can be added up. */
-export const BOUNDS: readonly number[] = [-6, -5, -4, -3, -2, -1, 0].flatMap((power) =>
-  [1, 2.5, 5].map((first) => Number(`${first}e${power}`)),
+/**
+ * Upper bounds in milliseconds: those of every second cell, from 128 ns to 34 s, each twice the one before. They are
+ * the same in every scrape and every process, so that histograms can be added up.
+ */
+const BOUNDS: readonly number[] = Array.from({ length: 29 }, (_, place) =>
+  upperBound(2 + 2 * place),
 )
 
 /** How two numbers become one, where they are about things that have the same labels. */
@@ -236,15 +240,10 @@ function histogram({ cells, count, sumMs }: Times): readonly Sample[] {
   let below = 0
   let cell = 0
   const buckets = BOUNDS.map((bound): Sample => {
-    // A bound in milliseconds and the same in seconds differ in their last digit.
-    for (
-      ;
-      (cells[cell]?.belowMs ?? Number.POSITIVE_INFINITY) <= bound * 1000 * (1 + 1e-9);
-      cell++
-    ) {
+    for (; (cells[cell]?.belowMs ?? Number.POSITIVE_INFINITY) <= bound; cell++) {
       below = cells[cell]?.count ?? below
     }
-    return { suffix: '_bucket', labels: { le: decimal(bound) }, value: below }
+    return { suffix: '_bucket', labels: { le: inSeconds(bound) }, value: below }
   })
   return [
     ...buckets,
@@ -254,7 +253,7 @@ function histogram({ cells, count, sumMs }: Times): readonly Sample[] {
   ]
 }
 
-/** A bound as OpenMetrics writes it: with a decimal point. */
-function decimal(bound: number): string {
-  return Number.isInteger(bound) ? `${bound}.0` : String(bound)
+/** A bound in seconds, without the last digits that dividing has put there. */
+function inSeconds(ms: number): string {
+  return String(Number((ms / 1000).toPrecision(12)))
 }
