@@ -73,8 +73,8 @@ export class Browser {
     const { browserContextId } = await this.send('Target.createBrowserContext')
     const params = { url: 'about:blank', browserContextId }
     const { targetId } = await this.send('Target.createTarget', params)
-    const attached = await this.send('Target.attachToTarget', { targetId, flatten: true })
-    const tab = new Tab(this, attached['sessionId'] as string)
+    const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
+    const tab = new Tab(this, sessionId as string)
     this.#listeners.set(tab.session, tab.listener)
     await tab.prepare()
     return tab
@@ -142,12 +142,14 @@ export class Tab {
   }
 
   readonly listener: Listener = (method, params) => {
-    const { request, exceptionDetails, entry } = params as Record<string, Record<string, unknown>>
-    if (method === 'Network.requestWillBeSent') this.requests.push(`${request?.['url']}`)
-    if (method === 'Runtime.exceptionThrown') this.errors.push(JSON.stringify(exceptionDetails))
-    if (method === 'Log.entryAdded' && entry?.['level'] === 'error') {
-      this.errors.push(`${entry['text']}`)
+    const { request, exceptionDetails, entry } = params as {
+      readonly request?: { readonly url: string }
+      readonly exceptionDetails?: unknown
+      readonly entry?: { readonly level: string; readonly text: string }
     }
+    if (method === 'Network.requestWillBeSent') this.requests.push(request?.url ?? '')
+    if (method === 'Runtime.exceptionThrown') this.errors.push(JSON.stringify(exceptionDetails))
+    if (entry?.level === 'error') this.errors.push(entry.text)
   }
 
   async prepare(): Promise<void> {
@@ -200,8 +202,9 @@ export class Tab {
     await this.send('Input.dispatchKeyEvent', { type: 'keyUp', ...params })
   }
 
-  async screenshot(file: string): Promise<void> {
-    const params = { format: 'png', captureBeyondViewport: true }
+  /** @param clip a part of the page, which may be higher than what is legible at once */
+  async screenshot(file: string, clip?: Params): Promise<void> {
+    const params = { format: 'png', captureBeyondViewport: true, clip }
     const { data } = await this.send('Page.captureScreenshot', params)
     writeFileSync(file, Buffer.from(data as string, 'base64'))
   }

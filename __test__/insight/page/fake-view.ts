@@ -174,7 +174,7 @@ export class FakeView {
     return true
   }
 
-  limiters(): ReadonlyMap<string, never> {
+  limiters(): Map<string, never> {
     return new Map()
   }
 }

@@ -39,6 +39,7 @@ button:hover { background: var(--blue-wash); }
 button[disabled] { color: var(--soft); cursor: default; background: var(--page); }
 button[aria-pressed="true"] { background: var(--ink); color: var(--card); border-color: var(--ink); }
 button.name { all: unset; cursor: pointer; color: var(--blue); font-weight: 600; text-decoration: underline; text-underline-offset: 3px; text-decoration-thickness: 1px; padding: 4px 0; }
+button.name bdi { text-decoration: inherit; }
 button.name:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; border-radius: 4px; }
 button.small { min-height: 28px; padding: 1px 10px; font-size: 13px; }
 .ranges { border: 0; margin: 0; padding: 0; display: flex; }
@@ -64,7 +65,7 @@ button.small { min-height: 28px; padding: 1px 10px; font-size: 13px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px 16px; margin-top: 16px; min-width: 0; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 0 16px; }
 .head { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; justify-content: space-between; margin-bottom: 6px; }
-.head select { max-width: 100%; width: auto; }
+.head label { min-width: 0; max-width: 100%; } .head select { max-width: min(100%, 360px); text-overflow: ellipsis; }
 .hint { color: var(--soft); font-size: 13.5px; }
 .empty { color: var(--soft); padding: 6px 0 2px; }
 code { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; background: var(--page); border-radius: 4px; padding: 1px 5px; }
@@ -78,6 +79,8 @@ code { font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; 
 .denied-bars { stroke: var(--orange); stroke-width: .75; }
 .stripe-back { fill: var(--orange-wash); } .stripe { stroke: var(--orange); stroke-width: 2; }
 .cursor { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 3 3; }
+.nothing { position: absolute; inset: 34% 12px auto 60px; text-align: center; color: var(--soft); }
+.nothing span { background: var(--card); padding: 2px 10px; }
 .reading { min-height: 1.5em; font-size: 13.5px; color: var(--soft); font-variant-numeric: tabular-nums; }
 .spark { display: block; width: 120px; height: 26px; }
 .table { overflow-x: auto; }
@@ -86,11 +89,13 @@ caption { text-align: left; color: var(--soft); font-size: 13.5px; padding: 0 0 
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; color: var(--soft); font-size: 13px; }
 tbody th { color: var(--ink); font-size: 14px; font-weight: 500; min-width: 9em; }
+thead th { overflow-wrap: normal; white-space: nowrap; }
 th.number, td.number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
 th:last-child, td:last-child { padding-right: 0; }
 tbody tr:last-child > * { border-bottom: 0; }
 td small, th small { display: block; color: var(--soft); font-size: 12.5px; font-weight: 400; }
-bdi { unicode-bidi: isolate; }
+/* A box of its own ends what a name has opened: an isolate of the name's own would end ours in its place. */
+bdi { unicode-bidi: isolate; display: inline-block; max-width: 100%; vertical-align: top; }
 .key { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: 13px; }
 .tag { display: inline-block; border: 1px solid var(--field); border-radius: 10px; padding: 0 8px; font-size: 12px; color: var(--soft); margin-left: 6px; font-family: system-ui, sans-serif; }
 .state { font-weight: 600; } .state.good { color: var(--good); } .state.bad { color: var(--bad); }
@@ -99,7 +104,8 @@ bdi { unicode-bidi: isolate; }
 form { display: flex; flex-wrap: wrap; gap: 8px; align-items: end; margin-top: 12px; }
 form label { display: block; font-size: 13px; color: var(--soft); }
 form input { display: block; width: 240px; max-width: 100%; }
-.said { min-height: 1.5em; }
+.said { font-weight: 600; }
+.said:empty { display: none; }
 details { margin-top: 8px; } summary { cursor: pointer; color: var(--blue); font-size: 13.5px; width: max-content; max-width: 100%; }
 footer { color: var(--soft); font-size: 13px; margin-top: 18px; }
 [hidden] { display: none !important; }
@@ -108,12 +114,14 @@ footer { color: var(--soft); font-size: 13px; margin-top: 18px; }
   section { padding: 12px 12px 14px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; } .tiles dd { font-size: 20px; }
   .chart { height: 190px; }
-  .table table, .table tbody, .table tr, .table td, .table tbody th { display: block; }
+  .table table, .table caption, .table tbody, .table tr, .table td, .table tbody th { display: block; }
   .table thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   .table tr { padding: 8px 0; border-bottom: 1px solid var(--line); }
   .table tbody tr:last-child { border-bottom: 0; }
-  .table td, .table tbody th, .table td.number { border: 0; padding: 1px 0; text-align: left; white-space: normal; display: flex; flex-wrap: wrap; gap: 0 10px; }
-  .table td[data-name]::before { content: attr(data-name); color: var(--soft); font-size: 13px; min-width: 92px; }
+  .table td, .table tbody th, .table td.number { border: 0; padding: 1px 0; text-align: left; white-space: normal; }
+  .table td[data-name] { display: grid; grid-template-columns: 108px minmax(0, 1fr); gap: 0 8px; }
+  .table td[data-name] > * { grid-column: 2; }
+  .table td[data-name]::before { content: attr(data-name); color: var(--soft); font-size: 13px; }
   .table td:empty { display: none; }
   form input { width: 100%; } form > div { flex: 1 1 100%; }
 }

@@ -22,7 +22,16 @@ export class Chart {
   readonly #denied = draw('path', { class: 'denied-bars', fill: 'url(#hatch)' })
   readonly #cursor = draw('path', { class: 'cursor' })
   readonly #reading = make('p', { class: 'reading' })
-  readonly #frame = make('div', { class: 'chart' }, this.#svg)
+  readonly #nothing = make(
+    'p',
+    { class: 'nothing' },
+    make(
+      'span',
+      {},
+      'No request has been limited yet. Send one, and it appears here within a second.',
+    ),
+  )
+  readonly #frame = make('div', { class: 'chart' }, this.#svg, this.#nothing)
   readonly #table: Table<Column>
   #columns: Column[] = []
   #columnMs = 1000
@@ -95,6 +104,7 @@ export class Chart {
     if (width === 0 || this.#columns.length === 0) return
     const most = Math.max(...this.#columns.map(({ admitted, denied }) => admitted + denied))
     const top = ceilingOf(most)
+    this.#nothing.hidden = most > 0
     const room = { width: width - LEFT - RIGHT, height: height - TOP - BOTTOM }
     setAttributes(this.#svg, { viewBox: `0 0 ${width} ${height}` })
     this.#bars(room, top)

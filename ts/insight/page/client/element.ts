@@ -10,6 +10,10 @@ const SVG = 'http://www.w3.org/2000/svg'
 /** Characters that cannot be seen, or that turn others around. Two keys that look the same may differ by them. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u3164\u115f\u1160\uffa0\u2800]/u
 
+/** What joins emoji to one, as in a family: it is no disguise. */
+const JOINED =
+  /(?<=\p{Extended_Pictographic}|\p{Emoji_Modifier}|\ufe0f)\u200d(?=\p{Extended_Pictographic})/gu
+
 /** An element with its attributes and what is in it. */
 export function make<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
@@ -58,7 +62,7 @@ export function setName(cell: Element, text: string, kind = ''): void {
   if (cell.getAttribute('data-text') === text) return
   cell.setAttribute('data-text', text)
   const name = make('bdi', { class: kind }, text)
-  const isOdd = HIDDEN.test(text)
+  const isOdd = HIDDEN.test(text.replace(JOINED, ''))
   const tag = make('span', { class: 'tag', title: codesOf(text) }, 'hidden characters')
   cell.replaceChildren(name, ...(isOdd ? [tag] : []))
 }

@@ -25,7 +25,12 @@ export class Totals {
       count === 0 ? undefined : shortNumber(count)
     const part = `${share(denied, asked)} of ${shortNumber(asked)}`
     this.#facts.show('Admitted', shortNumber(admitted), 'passed their limit', 'admitted')
-    this.#facts.show('Denied', shortNumber(denied), asked === 0 ? 'of none' : part, 'denied')
+    this.#facts.show(
+      'Denied',
+      shortNumber(denied),
+      asked === 0 ? 'no request in this time' : part,
+      'denied',
+    )
     this.#facts.show('Dry-run denials', some(dry), 'reported, not refused')
     this.#facts.show('Waited', some(waited), 'for their turn, then admitted')
     this.#facts.show('Turned away', some(turnedAway), 'waited in vain')

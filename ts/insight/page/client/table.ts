@@ -36,11 +36,16 @@ export function twoLines<Row>(
   return { title, isNumber, fill }
 }
 
+function kindOf(isNumber: boolean): { readonly class: string | undefined } {
+  return { class: isNumber ? 'number' : undefined }
+}
+
+/** A table. Its roles are written out: on a phone its rows are cards, and some readers go by what they look like. */
 export class Table<Row> {
   readonly element: HTMLElement
   readonly #columns: readonly TableColumn<Row>[]
   readonly #idOf: (row: Row) => string
-  readonly #body = make('tbody')
+  readonly #body = make('tbody', { role: 'rowgroup' })
   readonly #frame: HTMLElement
   readonly #empty: HTMLElement
   readonly #rows = new Map<string, HTMLTableRowElement>()
@@ -60,10 +65,10 @@ export class Table<Row> {
     this.#idOf = idOf
     this.#empty = empty
     const heads = columns.map(({ title, isNumber = false }) =>
-      make('th', { scope: 'col', class: isNumber ? 'number' : undefined }, title),
+      make('th', { ...kindOf(isNumber), scope: 'col', role: 'columnheader' }, title),
     )
-    const head = make('thead', {}, make('tr', {}, ...heads))
-    const table = make('table', {}, make('caption', {}, caption), head, this.#body)
+    const head = make('thead', { role: 'rowgroup' }, make('tr', { role: 'row' }, ...heads))
+    const table = make('table', { role: 'table' }, make('caption', {}, caption), head, this.#body)
     this.#frame = make('div', { class: 'table' }, table)
     this.element = make('div', {}, this.#frame, empty)
   }
@@ -91,11 +96,11 @@ export class Table<Row> {
 
   #add(id: string): HTMLTableRowElement {
     const cells = this.#columns.map(({ title, isNumber = false }, index) => {
-      const kind = isNumber ? 'number' : undefined
-      if (index === 0) return make('th', { scope: 'row', class: kind })
-      return make('td', { class: kind, 'data-name': title === '' ? undefined : title })
+      const kind = kindOf(isNumber)
+      if (index === 0) return make('th', { ...kind, scope: 'row', role: 'rowheader' })
+      return make('td', { ...kind, role: 'cell', 'data-name': title === '' ? undefined : title })
     })
-    const row = make('tr', {}, ...cells)
+    const row = make('tr', { role: 'row' }, ...cells)
     this.#rows.set(id, row)
     return row
   }
