@@ -1,4 +1,11 @@
-import type { LimitCounts, Report, Series, SeriesPoint } from '../../../ts/insight/types.ts'
+import type {
+  Controls,
+  Figures,
+  LimitCounts,
+  Report,
+  Series,
+  SeriesPoint,
+} from '../../../ts/insight/types.ts'
 
 const STEPS = { second: 1_000, minute: 60_000, hour: 3_600_000 } as const
 const NO_TIMES = { count: 0, sumMs: 0, p50Ms: 0, p95Ms: 0, p99Ms: 0, cells: [] }
@@ -139,7 +146,7 @@ export class FakeView {
     return { ...this.figures, at: Date.now() }
   }
 
-  series({ unit, steps = 60 }: { unit: keyof typeof STEPS; steps?: number }): Series[] {
+  series({ unit, steps = 60 }: Parameters<Figures['series']>[0]): Series[] {
     const step = STEPS[unit]
     const end = Math.floor(Date.now() / step) * step
     return this.figures.limits.map(({ name, admitted, denied }, limit) => {
@@ -174,7 +181,7 @@ export class FakeView {
     return true
   }
 
-  limiters(): Map<string, never> {
+  limiters(): ReturnType<Controls['limiters']> {
     return new Map()
   }
 }

@@ -1,15 +1,18 @@
 import { createServer } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2, type Http2Server } from 'node:http2'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import express from 'express'
-import express4 from 'express-4'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { insightPage, type PageOptions } from '../../../dist/insight/page/index.js'
 import { busyReport, FakeView } from './fake-view.ts'
 import { ask, later, listen, openSession, openStream } from './serve.ts'
+
+/** Its types are those of Express 5. */
+const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
 
 /** A page for those who send the key, mounted at /limits. @returns the address of the server */
 type Mount = (view: FakeView) => Promise<string>

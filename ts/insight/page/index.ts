@@ -8,33 +8,18 @@ import { answerWeb } from './web.ts'
 
 export type { PageOptions, PageQuestion } from './options.ts'
 
-/** What the page needs of a Fastify instance. */
-export interface PageHost {
-  removeAllContentTypeParsers(): unknown
-  addContentTypeParser(
-    type: string,
-    parse: (request: never, payload: never, done: (error: null) => void) => void,
-  ): unknown
-  addHook(name: 'preClose', hook: (done: () => void) => void): unknown
-  route(route: {
-    method: string[]
-    url: string
-    handler: (request: never, reply: never) => void
-  }): unknown
-}
-
 /**
  * The page, as middleware of Express and Connect and as a listener of `node:http`. It answers every request that
  * it is called for, but for those below its own path in Express.
  */
 export interface InsightPage<Request = IncomingMessage> {
   (
-    request: (Request & IncomingMessage) | Http2ServerRequest,
+    request: Request | IncomingMessage | Http2ServerRequest,
     response: ServerResponse | Http2ServerResponse,
     next?: (error?: unknown) => void,
   ): void
   /** For Fastify: `app.register(page.fastify, { prefix: '/limits' })`. `authorize` gets Fastify's request. */
-  readonly fastify: (app: PageHost) => Promise<void>
+  readonly fastify: (app: object) => Promise<void>
   /** For Hono: `app.mount('/limits', page.fetch)`. `authorize` gets the web's `Request`. */
   readonly fetch: (request: globalThis.Request) => Promise<Response>
   /** Ends the live pages. A server that closes ends its own. */
@@ -57,17 +42,32 @@ export function insightPage<Request = IncomingMessage>(
     answerNode(site, asked, open, subject as Request).catch(() => open.destroy())
   }
   const middleware: InsightPage<Request> = Object.assign(
-    (request: object, response: object, next?: (error?: unknown) => void) => {
-      if (next !== undefined && isBelow(request)) next()
-      else answer(request, response, request)
+    (request: unknown, response: object, next?: (error?: unknown) => void) => {
+      if (next !== undefined && isBelow(request as object)) next()
+      else answer(request as object, response, request as object)
     },
     {
-      fastify: (app: PageHost) => mount(app, answer, () => site.close()),
+      fastify: (app: object) => mount(app as PageHost, answer, () => site.close()),
       fetch: (request: globalThis.Request) => answerWeb(site as Site<unknown> as never, request),
       close: () => site.close(),
     },
   )
   return middleware
+}
+
+/** What the page needs of a Fastify instance. */
+interface PageHost {
+  removeAllContentTypeParsers(): unknown
+  addContentTypeParser(
+    type: string,
+    parse: (request: unknown, payload: unknown, done: (error: null) => void) => void,
+  ): unknown
+  addHook(name: 'preClose', hook: (done: () => void) => void): unknown
+  route(route: {
+    method: string[]
+    url: string
+    handler: (request: { raw: object }, reply: { raw: object; hijack(): void }) => void
+  }): unknown
 }
 
 /** Whether Express asks for something below the path that the page is mounted at. */
