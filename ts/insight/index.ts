@@ -8,6 +8,7 @@ export type { MetricsFormat, MetricsOptions } from './formats/prometheus.ts'
 export type { MetricRegistry } from './formats/register.ts'
 export type { OtelMeter } from './open-telemetry.ts'
 export type { InsightOptions } from './options.ts'
+export type { InsightPage, PageOptions, PageQuestion } from './page/index.ts'
 export type * from './types.ts'
 export type { Insight, ReportOptions } from './view.ts'
 

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type {
   ConfigStatus,
   CountedLimiter,
@@ -17,6 +18,7 @@ import { type MetricsOptions, prometheus } from './formats/prometheus.ts'
 import { type MetricRegistry, register } from './formats/register.ts'
 import { type OtelMeter, openTelemetry } from './open-telemetry.ts'
 import { type InsightOptions, type ResolvedInsightOptions, readInsightOptions } from './options.ts'
+import { type InsightPage, insightPage, type PageOptions } from './page/index.ts'
 import { makeReport } from './report.ts'
 import { readSeries, STEPS } from './series.ts'
 import { ShieldList } from './shields.ts'
@@ -146,6 +148,14 @@ export class Insight implements InsightInput, Figures, Controls {
    */
   openTelemetry(meter: OtelMeter): () => void {
     return openTelemetry(this, meter)
+  }
+
+  /**
+   * A page that shows all of this, live: middleware of Express, a listener of `node:http`, and with `fastify` and
+   * `fetch` for Fastify and Hono. Without `authorize` it answers 404.
+   */
+  page<Request = IncomingMessage>(options: PageOptions<Request> = {}): InsightPage<Request> {
+    return insightPage(this, options)
   }
 
   /** Ends a block by a shield. Takes an address, or a source as a report shows it. */
