@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { contentTypeOf, formatFor, prometheus } from '../../../ts/insight/formats/prometheus.ts'
+import { prometheus } from '../../../ts/insight/formats/prometheus.ts'
 import { register } from '../../../ts/insight/formats/register.ts'
 import { grafanaBoard } from '../../../ts/insight/grafana.ts'
 import type { Report, Times } from '../../../ts/insight/types.ts'
@@ -57,6 +57,8 @@ function growing(scrape: number): Report {
 let server: PrometheusServer
 let service: Server | undefined
 const asked = new Set<string>()
+const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
+const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
 const PATHS = ['/text', '/negotiated', '/plain-as-openmetrics', '/prom-client']
 
 beforeAll(async () => {
@@ -65,10 +67,11 @@ beforeAll(async () => {
   const registry = new Registry()
   register(figures, registry)
   service = createServer(async (request, response) => {
-    const format = request.url === '/negotiated' ? formatFor(request.headers.accept) : 'text'
+    const asksForOpen = request.headers.accept?.includes('application/openmetrics-text') === true
+    const format = request.url === '/negotiated' && asksForOpen ? 'openmetrics' : 'text'
     asked.add(`${request.url} ${format}`)
-    const type = request.url === '/plain-as-openmetrics' ? 'openmetrics' : format
-    response.setHeader('content-type', contentTypeOf(type))
+    const isOpen = request.url === '/plain-as-openmetrics' || format === 'openmetrics'
+    response.setHeader('content-type', isOpen ? OPENMETRICS : TEXT)
     response.end(
       request.url === '/prom-client'
         ? await registry.metrics()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { contentTypeOf, formatFor, prometheus } from '../../../ts/insight/formats/prometheus.ts'
+import { prometheus } from '../../../ts/insight/formats/prometheus.ts'
 import { upperBound } from '../../../ts/insight/layout.ts'
 import { readMetrics } from './metrics-reader.ts'
 import { HOSTILE, limit, report, reportOf, route, shield, times } from './reports.ts'
@@ -147,23 +147,7 @@ it('names a policy by its place where the limits depend on the request', () => {
   expect(lines).toContain('ratethrottle_denied_total{limit=whole,policy=} 9')
 })
 
-it('gives a scraper the format that it asks for', () => {
-  const prometheusAsks =
-    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'
-  expect(formatFor(prometheusAsks)).toBe('openmetrics')
-  for (const other of [
-    undefined,
-    '',
-    '*/*',
-    'text/plain;version=0.0.4',
-    'application/openmetrics-textual',
-  ]) {
-    expect(formatFor(other)).toBe('text')
-  }
-  expect(contentTypeOf('text')).toBe('text/plain; version=0.0.4; charset=utf-8')
-  expect(contentTypeOf('openmetrics')).toBe(
-    'application/openmetrics-text; version=1.0.0; charset=utf-8',
-  )
+it('refuses a format that there is not', () => {
   const unknown = { format: 'xml' as 'text' }
   expect(() => prometheus(report(), unknown)).toThrow(
     'format must be "text" or "openmetrics", got "xml"',

@@ -4,25 +4,16 @@ import { type Family, families, type Sample } from './families.ts'
 
 const FORMATS = ['text', 'openmetrics'] as const
 
-/** Which of the two formats of the same metrics: the text format 0.0.4 of Prometheus, or OpenMetrics 1.0. */
+/**
+ * Which of the two formats of the same metrics: the text format of Prometheus, or OpenMetrics 1.0, of type
+ * `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+ */
 export type MetricsFormat = (typeof FORMATS)[number]
 
 /** Options of `prometheus`. */
 export interface MetricsOptions {
-  /** Default: 'text', which every Prometheus reads. */
+  /** Default: `'text'`, of type `text/plain; version=0.0.4`, which every Prometheus reads. */
   readonly format?: MetricsFormat | undefined
-}
-
-/** The format that a scraper asks for with its header `Accept`. */
-export function formatFor(accept: string | undefined): MetricsFormat {
-  return /\bapplication\/openmetrics-text\b/i.test(accept ?? '') ? 'openmetrics' : 'text'
-}
-
-/** The header `Content-Type` of the format. */
-export function contentTypeOf(format: MetricsFormat): string {
-  return format === 'text'
-    ? 'text/plain; version=0.0.4; charset=utf-8'
-    : 'application/openmetrics-text; version=1.0.0; charset=utf-8'
 }
 
 /**
