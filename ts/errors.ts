@@ -74,6 +74,13 @@ export type ErrorCode =
   | 'LIMITS_DEPEND_ON_REQUEST'
   /** Fastify: another plugin has decorated the instance with the same name. */
   | 'DECORATOR_TAKEN'
+  // Of the control socket.
+  /** The socket's directory is not this user's alone. */
+  | 'CONTROL_UNTRUSTED'
+  /** The system refused the socket. */
+  | 'CONTROL_FAILED'
+  /** The command line: no process answers. */
+  | 'CONTROL_GONE'
 
 /**
  * A limit string that the grammar does not accept.

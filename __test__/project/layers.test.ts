@@ -35,6 +35,9 @@ const UPWARD = [
   ['ts/insight/x.ts', 'fastify'],
   ['ts/decorators/x.ts', '../http/events.ts'],
   ['ts/cli/x.ts', '../adapters/hono.ts'],
+  ['ts/control/x.ts', '../redis/url.ts'],
+  ['ts/control/x.ts', '../cli/main.ts'],
+  ['ts/control/x.ts', 'fastify'],
   ['ts/adapters/fastify/x.ts', 'express'],
   ['ts/adapters/express.ts', './hono.ts'],
   ['ts/adapters/hono.ts', '../redis/url.ts'],
@@ -50,6 +53,7 @@ const DOWNWARD = [
   ['ts/shield/y.ts', '../overload/load-meter.ts'],
   ['ts/overload/y.ts', '../http/node.ts'],
   ['ts/redis/y.ts', '../remote/guard.ts'],
+  ['ts/cli/y.ts', '../control/client.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],
   ['ts/native/binding.ts', '#binding'],
 ] as const

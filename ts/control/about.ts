@@ -1,0 +1,37 @@
+import cluster from 'node:cluster'
+import type { Controls, Figures } from '../insight/types.ts'
+
+/** A process, as `doctor` looks at it. No value of a setting is in it: a URL may hold a password. */
+export interface About {
+  readonly version: 1
+  readonly pid: number
+  readonly node: string
+  readonly uptimeMs: number
+  /** Whether a process manager runs several of it. */
+  readonly cluster: 'cluster' | 'pm2' | undefined
+  /** Names of variables of the environment. */
+  readonly settings: readonly string[]
+  readonly limiters: readonly string[]
+  readonly reloads: boolean
+}
+
+/** What this process is. */
+export function aboutProcess(view: Figures & Controls, reloads: boolean): About {
+  const names = Object.keys(process.env)
+  return {
+    version: 1,
+    pid: process.pid,
+    node: process.versions.node,
+    uptimeMs: Math.round(process.uptime() * 1000),
+    cluster: clusterOf(),
+    settings: names.filter((name) => name.startsWith('RATELIMIT_')).slice(0, 64),
+    limiters: [...view.limiters().keys()],
+    reloads,
+  }
+}
+
+function clusterOf(): About['cluster'] {
+  const { NODE_APP_INSTANCE } = process.env
+  if (NODE_APP_INSTANCE !== undefined) return 'pm2'
+  return cluster.isWorker ? 'cluster' : undefined
+}

@@ -1,0 +1,76 @@
+import type { Decision } from '../decision.ts'
+import { burstOf, type Limit } from '../limit/limit.ts'
+import type { Limiter, LimitStatus } from '../limiter.ts'
+
+/** A key under one limiter. Times are in milliseconds; `null` stands for "never". */
+export interface KeyState {
+  readonly limit: string
+  readonly key: string
+  readonly allowed: boolean
+  readonly remaining: number
+  readonly resetMs: number | null
+  readonly retryAfterMs: number | null
+  /** `null` where a block looks as a window that is used up does: one limit by windows, denied for less than one. */
+  readonly blocked: boolean | null
+  /** Each limit by itself. */
+  readonly each: readonly {
+    readonly count: number
+    readonly windowMs: number
+    readonly remaining: number
+  }[]
+  readonly error?: string
+}
+
+/** What a limiter says about a key, without a charge. */
+export async function stateOf(
+  limiter: Limiter,
+  key: string,
+): Promise<Omit<KeyState, 'limit' | 'key'>> {
+  const decision = await limiter.peek(key)
+  const standings = await limiter.standings(key, decision)
+  const { allowed, remaining, resetMs, retryAfterMs } = decision
+  return {
+    allowed,
+    remaining,
+    resetMs: finite(resetMs),
+    retryAfterMs: finite(retryAfterMs),
+    blocked: allowed ? false : isBlocked(limiter, decision, standings),
+    each: limiter.limits.map(({ count, windowMs }, i) => ({
+      count,
+      windowMs,
+      remaining: standings[i]?.remaining ?? remaining,
+    })),
+  }
+}
+
+/**
+ * Whether it is a block that denies. A limiter does not say; but a block denies under each limit at once and for
+ * one time, and a limit by itself never for longer than its window, nor a bucket for longer than one unit takes.
+ */
+function isBlocked(
+  limiter: Limiter,
+  { retryAfterMs, limitResetMs }: Decision,
+  standings: readonly LimitStatus[],
+): boolean | null {
+  const isOneTime = standings.every(
+    ({ remaining, moreMs }) => remaining === 0 && moreMs === retryAfterMs,
+  )
+  if (!isOneTime) return false
+  const [limit] = limiter.limits
+  if (limit === undefined || limiter.limits.length > 1) return true
+  const { algorithm } = limiter as { readonly algorithm?: string }
+  const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
+  if (retryAfterMs > longestWait(limit, isBucket)) return true
+  // A bucket that is empty takes longer to fill than to hold one unit again.
+  if (isBucket) return burstOf(limit) > 1 ? limitResetMs === retryAfterMs : null
+  return null
+}
+
+function longestWait({ count, windowMs }: Limit, isBucket: boolean): number {
+  // A window that slides may count the one before it, too.
+  return isBucket ? Math.ceil(windowMs / count) : 2 * windowMs
+}
+
+function finite(ms: number): number | null {
+  return Number.isFinite(ms) ? ms : null
+}
