@@ -1,4 +1,4 @@
-import cluster from 'node:cluster'
+import type { Cluster } from 'node:cluster'
 import type { Controls, Figures } from '../insight/types.ts'
 
 /** A process, as `doctor` looks at it. No value of a setting is in it: a URL may hold a password. */
@@ -13,10 +13,16 @@ export interface About {
   readonly settings: readonly string[]
   readonly limiters: readonly string[]
   readonly reloads: boolean
+  /** The name under which processes share their figures. */
+  readonly shared: string | undefined
 }
 
 /** What this process is. */
-export function aboutProcess(view: Figures & Controls, reloads: boolean): About {
+export function aboutProcess(
+  view: Figures & Controls,
+  reloads: boolean,
+  shared: string | undefined,
+): About {
   const names = Object.keys(process.env)
   return {
     version: 1,
@@ -27,11 +33,13 @@ export function aboutProcess(view: Figures & Controls, reloads: boolean): About 
     settings: names.filter((name) => name.startsWith('RATELIMIT_')).slice(0, 64),
     limiters: [...view.limiters().keys()],
     reloads,
+    shared,
   }
 }
 
 function clusterOf(): About['cluster'] {
   const { NODE_APP_INSTANCE } = process.env
   if (NODE_APP_INSTANCE !== undefined) return 'pm2'
+  const cluster = process.getBuiltinModule('node:cluster') as unknown as Cluster
   return cluster.isWorker ? 'cluster' : undefined
 }

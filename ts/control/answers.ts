@@ -15,6 +15,7 @@ export interface Answering {
   readonly view: Figures & Controls
   /** `undefined` where limits do not come from a file. */
   readonly reload: Reload | undefined
+  readonly shared: string | undefined
 }
 
 /** What a command did to a key under one limiter. */
@@ -57,7 +58,7 @@ interface Given {
 
 /** Each command: the only list of them. */
 const COMMANDS: { readonly [Name in Command]: (to: Answering, given: Given) => unknown } = {
-  about: ({ view, reload }) => aboutProcess(view, reload !== undefined),
+  about: ({ view, reload, shared }) => aboutProcess(view, reload !== undefined, shared),
   report: ({ view }, { since }) => view.report({ since: readSince(since) }),
   show: async (to, given) => ({ limits: await onKeys(to, given, showKey) }),
   block: async (to, given) => {

@@ -1,7 +1,15 @@
-import { createServer, type Server } from 'node:net'
+import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Controls, Figures } from '../insight/types.ts'
-import { invalid, optional, optionalFunction, printable, readOptions, text } from '../validate.ts'
+import {
+  integer,
+  invalid,
+  optional,
+  optionalFunction,
+  printable,
+  readOptions,
+  text,
+} from '../validate.ts'
 import { type Answering, answer, type Reload } from './answers.ts'
 import { Clients, errorLine } from './clients.ts'
 import * as place from './directory.ts'
@@ -44,12 +52,20 @@ let closesAtExit = false
  * Opens a socket on which the command line asks about this process, and changes it. Only processes of the same
  * user can reach it. It does not keep the process alive.
  *
+ * @param shared the name under which processes share the figures, if they do
  * @throws Error with code CONTROL_UNTRUSTED or CONTROL_FAILED; TypeError or RangeError for an option
  */
-export function openControl(view: Figures & Controls, input: ControlInput): Control {
+export function openControl(
+  view: Figures & Controls,
+  input: ControlInput,
+  shared?: string | undefined,
+): Control {
   const { path, reload, idleMs } = readControl(input)
-  const clients = new Clients(answersFrom({ view, reload }), idleMs ?? IDLE_MS)
-  const server = createServer({ allowHalfOpen: true }, (socket) => clients.welcome(socket))
+  const clients = new Clients(answersFrom({ view, reload, shared }), idleMs ?? IDLE_MS)
+  // Loaded here: it takes milliseconds, and most programs have no control socket.
+  const server = process
+    .getBuiltinModule('node:net')
+    .createServer({ allowHalfOpen: true }, (socket) => clients.welcome(socket))
   server.on('error', warn)
   server.unref()
   const at = place.usesPipes ? listenOnPipe(server, path) : listenOnFile(server, path)
@@ -72,15 +88,16 @@ export function openControl(view: Figures & Controls, input: ControlInput): Cont
   return control
 }
 
-function readControl(input: ControlInput): ControlOptions {
+/** @throws TypeError or RangeError that names the option, its value and what is accepted */
+export function readControl(input: unknown): ControlOptions {
   if (input === true) return {}
   if (typeof input !== 'object' || input === null) {
     throw invalid(TypeError, 'INVALID_OPTION', 'control', 'true or { path }', input)
   }
-  return readOptions<ControlOptions>(input, {
+  return readOptions<ControlOptions>(input as ControlOptions, {
     path: optional((value, name) => text(value, `control.${name}`, 1, 1_000)),
     reload: optionalFunction<Reload>,
-    idleMs: (value) => value as number | undefined,
+    idleMs: optional((value, name) => integer(value, `control.${name}`, 1, 3_600_000)),
   })
 }
 

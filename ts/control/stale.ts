@@ -1,4 +1,3 @@
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { flawOfSocket, look, socketsIn } from './directory.ts'
 import { removeSocket } from './socket-file.ts'
@@ -30,7 +29,7 @@ export async function sweep(directory: string): Promise<void> {
 /** Whether a connection is refused: then the process that listened has ended. */
 function isDeserted(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(path)
+    const socket = process.getBuiltinModule('node:net').connect(path)
     socket.unref()
     const end = (isRefused: boolean): void => {
       socket.destroy()

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { type ControlInput, readControl } from '../control/server.ts'
 import { checkSharing, type OnMismatch, SHARING } from '../options.ts'
 import * as validate from '../validate.ts'
 import type { Alerts } from './alerts/types.ts'
@@ -23,6 +24,8 @@ export interface InsightOptions {
   readonly clock?: Clock | undefined
   /** Rules that are watched: what `alerts()` returns. The insight closes it. */
   readonly alerts?: Alerts | undefined
+  /** A socket on which `npx ratethrottle` asks about this process, and changes it. Default: off. */
+  readonly control?: ControlInput | false | undefined
 }
 
 /** Options with every default filled in. */
@@ -34,6 +37,7 @@ export interface ResolvedInsightOptions {
   readonly onMismatch: OnMismatch | undefined
   readonly clock: Clock | undefined
   readonly alerts: Alerts | undefined
+  readonly control: ControlInput | undefined
 }
 
 /** Each option with its reader: the only list of their names. */
@@ -42,6 +46,8 @@ const READERS: validate.Readers<ResolvedInsightOptions> = {
   top: (value, name) => validate.integer(value ?? 100, name, 0, 1_000),
   ...SHARING,
   alerts: validate.optional(readAlerts),
+  // `false` as `control: process.env.CONTROL === '1'` gives it.
+  control: (value) => (value === undefined || value === false ? undefined : readControl(value)),
 }
 
 /** @throws TypeError or RangeError that names the option, its value and what is accepted */

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { openControl } from '../control/server.ts'
 import type {
   ConfigStatus,
   CountedLimiter,
@@ -62,7 +63,10 @@ export class Insight implements InsightInput, Figures, Controls {
     const timer = clock === undefined ? flushSoon(this) : undefined
     const { alerts } = resolved
     alerts?.watch(this)
+    const { control, shared, name } = resolved
+    const socket = control && openControl(this, control, shared ? name : undefined)
     this.#close = () => {
+      socket?.close()
       clearInterval(timer)
       alerts?.close()
       this.flush()
