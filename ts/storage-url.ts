@@ -94,6 +94,24 @@ export function qualifiedName(shared: string, name: string | undefined): string 
   return whole.length <= MAX_NAME_LENGTH ? whole : `${shared} ${hashText(name)}`
 }
 
+const MAX_PLACE_LENGTH = 100
+let unnamedLimiters = 0
+
+/** The name of a limiter that belongs to one place in the program, such as a route: the same in each process. */
+export function limiterNameOf(place: string): string {
+  const fits = place.length <= MAX_PLACE_LENGTH && place.isWellFormed()
+  return fits ? place : hashText(place)
+}
+
+/**
+ * The name of a limiter that has none. The processes of a program give the same names if they make their limiters
+ * in the same order; a `scope` or a `name` does not depend on that.
+ */
+export function nextLimiterName(): string {
+  unnamedLimiters++
+  return `limiter ${unnamedLimiters}`
+}
+
 function checkSharedName(rest: string, name: string): false {
   const shared = withoutSlashes(rest)
   if (shared !== '' && shared.length <= MAX_SHARED_NAME_LENGTH && shared.isWellFormed())

@@ -47,7 +47,7 @@ it.each(RATE_LIMITER)(
 )
 
 it.each([
-  ['fastify', 50],
+  ['fastify', 52],
   ['express', 50],
   ['http', 50],
   ['hono', 50],

@@ -17,6 +17,7 @@ import { errorOf, isOpen, type Refusal, sendRefusal } from '../http/response.ts'
 import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
+import { routeOf } from './express/patterns.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'
@@ -91,7 +92,7 @@ function wrap(
     else proceed(limiter, outcome, request, response, next, handOn)
   }
   // The one that the app has in its stack.
-  const middleware = shield === undefined ? limited : behind(shield, limited, () => handOn)
+  const middleware = shield === undefined ? limited : behind(shield, limited, limiter, () => handOn)
   const handOn = handOnFrom(middleware)
   return middleware
 }
@@ -100,15 +101,18 @@ function wrap(
 function behind(
   shield: HttpShield,
   inner: RequestHandler,
+  limiter: HttpLimiter | undefined,
   handOn: () => HandOn<Request, Response>,
 ): RequestHandler {
   let isFirst = true
+  const limiterOf = (): HttpLimiter | undefined => limiter
   return (request, response, next) => {
     if (isFirst) {
       watchErrors(request.app)
       isFirst = false
     }
-    shield.stand(request, response, next, handOn(), () => inner(request, response, next))
+    const pass = (): unknown => inner(request, response, next)
+    shield.stand(request, response, next, handOn(), pass, limiterOf)
   }
 }
 
@@ -161,6 +165,7 @@ function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
   }
   return {
     ...NODE,
+    route: routeOf,
     forwarded: (request, peer) => {
       const { app } = request
       // A request that did not come through an Express app: from connect, or from a plain server.

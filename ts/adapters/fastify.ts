@@ -16,10 +16,11 @@ import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
 import type { CheckedOptions } from '../http/options.ts'
-import { type LimitsFunction, limiterNameOf } from '../http/request-limits.ts'
+import type { LimitsFunction } from '../http/request-limits.ts'
 import { openShield, type RequestVerdict, withoutShield } from '../http/shield.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { withTimeout } from '../limiter.ts'
+import { limiterNameOf } from '../storage-url.ts'
 import { invalid, oneOf } from '../validate.ts'
 import {
   fastifyAdapter,
@@ -127,13 +128,14 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   const ofLimits = withoutShield(options)
   const limiters = new RouteLimiters(ofLimits, warnings, hasEarlyRoutes, (own, place) => {
     const name = limiterNameOf(prefix + place)
-    return new HttpLimiter(withReplies(own), adapter, warnings, name)
+    const shown = place === 'global' ? app.prefix || place : place
+    return new HttpLimiter(withReplies(own), adapter, warnings, name, shown)
   })
   const handOn = handOnRefusals(adapter)
   const shield = openShield(options, adapter, warnings)
   if (shield?.isOn === true) {
     const loaded = require('./fastify/shield.js') as typeof import('./fastify/shield.ts')
-    loaded.putBefore(app, shield, handOn)
+    loaded.putBefore(app, shield, handOn, limiters)
   }
   register(app, limiters)
   decorate(app, decoratorOf(limiters, handOn))

@@ -18,6 +18,7 @@ import type { Refusal } from '../http/response.ts'
 import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { corrected, correctLater, exceptionOf, nodeOf } from './hono/answers.ts'
+import { routeOf } from './hono/patterns.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'
@@ -82,15 +83,20 @@ function wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined):
     for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
     return
   }
-  return shield === undefined ? limited : behind(shield, limiter && limited)
+  return shield === undefined ? limited : behind(shield, limiter && limited, limiter)
 }
 
 /** A middleware that only sees the requests that the shield lets pass. */
-function behind(shield: HttpShield, inner: MiddlewareHandler | undefined): MiddlewareHandler {
+function behind(
+  shield: HttpShield,
+  inner: MiddlewareHandler | undefined,
+  limiter: HttpLimiter | undefined,
+): MiddlewareHandler {
   return async (c, next) => {
     const refusal = await shield.decide(c, c)
     c.set('shield', ((nodeOf(c).incoming ?? c) as { shield?: RequestVerdict | null }).shield)
     if (refusal !== undefined) {
+      shield.count(refusal, c, limiter)
       shield.prepare(refusal, c, c)
       const headers = shield.headersOf(refusal, c)
       correctLater(c, headers, refusal.statusCode)
@@ -152,6 +158,7 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
   method: (c) => c.req.method,
   target: (c) => c.req.path,
+  route: routeOf,
   forwarded: () => undefined,
   isProxy: () => false,
   setHeader: (c, name, value) => {

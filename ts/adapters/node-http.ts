@@ -113,13 +113,14 @@ function shielded(
   warnings: Warnings,
 ): RateThrottle {
   const inner = limiter && limiting(limiter, warnings)
+  const limiterOf = (): HttpLimiter | undefined => limiter
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const pass = inner === undefined ? next : () => inner.middleware(request, response, next)
-    shield.stand(request, response, next, answer, pass)
+    shield.stand(request, response, next, answer, pass, limiterOf)
   }
   const { close, ...controls } = controlsOf(limiter)
   return {
-    admit: shieldedAdmitter(shield, inner, warnings),
+    admit: shieldedAdmitter(shield, inner, limiter, warnings),
     middleware,
     wrap: (listener) => (request: AnyRequest, response: AnyResponse) => {
       const pass = listener as (request: AnyRequest, response: AnyResponse) => void
@@ -136,10 +137,12 @@ function shielded(
 function shieldedAdmitter(
   shield: HttpShield,
   inner: RateThrottle | undefined,
+  limiter: HttpLimiter | undefined,
   warnings: Warnings,
 ): RateThrottle['admit'] {
   const conclude = (refusal: Outcome, request: AnyRequest, response: AnyResponse) => {
     if (refusal === undefined) return inner?.admit(request, response) ?? true
+    shield.count(refusal, request, limiter)
     shield.prepare(refusal, request, response)
     answer(refusal, request, response)
     return false

@@ -40,6 +40,12 @@ export interface HttpAdapter<Request = object, Response = object> {
   /** The path as it was asked for, with its query. */
   target(request: Request): string
   /**
+   * The route that the framework knows a request by when it is decided about, as the program has written it: such as
+   * `GET /users/:id`. Never what a client sent. Called for each request where there is an insight, so it is a text that
+   * was made before. `undefined` if none is known.
+   */
+  route(request: Request): string | undefined
+  /**
    * The peer and the hops outward of it, as the framework's own proxy setting follows them. `undefined` unless that
    * setting lists proxies that it trusts. Not optional: a polluted prototype would stand in for a missing one.
    */

@@ -29,6 +29,8 @@ export interface ChargeRecord {
   readonly decision: Decision
   /** For a charge that is refunded unless the request turns out to count. */
   readonly settle: Settle | undefined
+  /** Whether the request waited for its turn, or for the outcome of others. */
+  readonly hasWaited: boolean
   readonly previous: ChargeRecord | undefined
 }
 
@@ -41,7 +43,7 @@ export function chargeOf(
   cost: number | undefined,
   decision: Decision,
 ): ChargeRecord {
-  return { owner, limits, key, cost, decision, settle: undefined, previous }
+  return { owner, limits, key, cost, decision, settle: undefined, hasWaited: false, previous }
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { InsightInput, LimitCounter } from '../counting.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { resolveOptions } from '../options.ts'
@@ -9,6 +10,7 @@ import { settleOnResponseEnd } from './counted-requests.ts'
 import { Events, type Warnings } from './events.ts'
 import { type AnyHttpOptions, type ResolvedHttpOptions, resolveHttpOptions } from './options.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
+import type { RequestCounts } from './request-counts.ts'
 import {
   type Counting,
   type LimitsSource,
@@ -31,21 +33,26 @@ export interface LimiterContext {
   readonly waiting: WaitingRequests
   /** For option `countWhen`. */
   readonly provisional: ProvisionalCharges | undefined
+  /** For option `insight`. */
+  readonly counts: RequestCounts | undefined
 }
 
 /**
  * Reads the options, opens the counters, and makes what the parts of a limiter share.
  *
  * @param name of the counters in the store, if the options give none
+ * @param place what an insight calls a limiter without a name
  */
 export function openContext(
   given: AnyHttpOptions,
   adapter: HttpAdapter,
   warnings: Warnings,
   name: string,
+  place: string,
 ): LimiterContext {
   const options = resolveHttpOptions(given)
   const { scope, headers, dryRun, status, message } = options
+  const source = openLimits(options, warnings, name, place)
   return {
     options,
     adapter,
@@ -58,10 +65,22 @@ export function openContext(
     },
     template: denialTemplate(status, message),
     expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
-    source: openLimits(options, warnings, name),
+    source,
     waiting: new WaitingRequests(),
     provisional: provisionalCharges(options),
+    counts: openCounts(options.insight, source.counter, adapter),
   }
+}
+
+/** Loaded on demand, as most programs have no insight. */
+function openCounts(
+  insight: InsightInput | undefined,
+  row: LimitCounter | undefined,
+  adapter: HttpAdapter,
+): RequestCounts | undefined {
+  if (insight === undefined || row === undefined) return undefined
+  const loaded = require('./request-counts.js') as typeof import('./request-counts.ts')
+  return new loaded.RequestCounts(insight, row, adapter)
 }
 
 /** Whether a charge is one call of the limiter, which {@link charge} is not needed for. */
@@ -87,8 +106,8 @@ export function charge(
   return andThen(source.of(request), (limits) => {
     if (limits === undefined) return undefined
     return andThen(costOf(context.options, request), (cost) =>
-      andThen(chargeCost(context, exchange, limits, key, cost), ({ decision, settle }) => {
-        return { owner, limits, key, cost, decision, settle, previous }
+      andThen(chargeCost(context, exchange, limits, key, cost), (charged) => {
+        return { owner, limits, key, cost, ...charged, previous }
       }),
     )
   })
@@ -109,25 +128,26 @@ function chargeCost(
   limits: RequestLimits,
   key: string,
   cost: number | undefined,
-): MaybePromise<Charged> {
+): MaybePromise<Charged & Pick<ChargeRecord, 'hasWaited'>> {
   const { adapter, provisional, waiting } = context
-  const { response } = exchange
   const { countWhen, slowDown, dryRun } = context.options
+  const client = waiting.clientOf(adapter, exchange.response)
   if (provisional !== undefined && countWhen !== undefined) {
     const charged = dryRun
       ? provisional.chargeAtOnce(limits, key, cost)
-      : provisional.charge(limits, key, cost, waiting.clientOf(adapter, response))
-    return andThen(charged, (found) => {
-      const { settle } = found
+      : provisional.charge(limits, key, cost, client)
+    return andThen(charged, ({ decision, settle }) => {
       if (settle !== undefined) settleOnResponseEnd(context, settle, countWhen, exchange)
-      return found
+      return { decision, settle, hasWaited: client.hasWaited }
     })
   }
   const decided =
     slowDown === undefined || dryRun
       ? limits.limiter.check(key, cost)
-      : chargeWithDelay(limits.limiter, key, cost, slowDown, waiting.clientOf(adapter, response))
-  return andThen(decided, (decision) => ({ decision, settle: undefined }))
+      : chargeWithDelay(limits.limiter, key, cost, slowDown, client)
+  return andThen(decided, (decision) => {
+    return { decision, settle: undefined, hasWaited: client.hasWaited }
+  })
 }
 
 /**
@@ -165,6 +185,12 @@ function provisionalCharges({
   return new ProvisionalCharges({ maxWaitersPerKey, maxWaiters, now, maxWaitMs: outcomeTimeoutMs })
 }
 
+/** The client of a request that may have to wait. */
+interface WaitingClient extends Caller {
+  /** Whether it got a place in a queue. */
+  hasWaited: boolean
+}
+
 /**
  * The requests of a limiter that wait: delayed, or for the outcome of others.
  *
@@ -176,12 +202,14 @@ class WaitingRequests {
   #isReleased = false
 
   /** The client of a response, for a wait queue. Once released, it counts as gone. */
-  clientOf(adapter: HttpAdapter, response: object): Caller {
-    return {
+  clientOf(adapter: HttpAdapter, response: object): WaitingClient {
+    const client: WaitingClient = {
+      hasWaited: false,
       get isGone() {
         return adapter.isFinished(response)
       },
       watch: (gone) => {
+        client.hasWaited = true
         const stop = adapter.onEnd(response, gone)
         this.#leave.add(gone)
         if (this.#isReleased) queueMicrotask(gone)
@@ -191,6 +219,7 @@ class WaitingRequests {
         }
       },
     }
+    return client
   }
 
   /** Ends all waits, also those of later requests. */

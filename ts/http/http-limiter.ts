@@ -1,7 +1,7 @@
 import type { Decision } from '../decision.ts'
-import { closedError, RateLimitExceeded, RequestRefused } from '../errors.ts'
+import { closedError, RequestRefused } from '../errors.ts'
 import { andThen, type MaybePromise, type StoreStatus } from '../limiter.ts'
-import { isRemote } from '../storage-url.ts'
+import { isRemote, nextLimiterName } from '../storage-url.ts'
 import { withCode } from '../validate.ts'
 import type { Controls, HttpAdapter } from './adapter.ts'
 import { charge, isPlainCharge, type LimiterContext, openContext } from './charge.ts'
@@ -22,8 +22,10 @@ import type { Key } from './key-functions.ts'
 import { LIMIT } from './legacy-headers.ts'
 import { isGone } from './node.ts'
 import type { AnyHttpOptions } from './options.ts'
-import { nextLimiterName, type RequestLimits } from './request-limits.ts'
-import { answer, deny, headersOf, notOpen, type Outcome, type Refusal } from './response.ts'
+import { refuse } from './refuse.ts'
+import type { RequestCounts } from './request-counts.ts'
+import type { RequestLimits } from './request-limits.ts'
+import { deny, headersOf, notOpen, type Outcome, type Refusal } from './response.ts'
 
 /**
  * Limits the requests of a server. It knows no framework.
@@ -39,6 +41,8 @@ export class HttpLimiter implements Controls {
   readonly holdsConnection: boolean
   /** Whether no option answers denials. */
   readonly handsOn: boolean
+  /** For option `insight`. */
+  readonly counts: RequestCounts | undefined
   /** Until the first request. */
   #noteFirst: ReturnType<typeof limiterMade> | undefined
   #isClosed = false
@@ -47,6 +51,7 @@ export class HttpLimiter implements Controls {
 
   /**
    * @param name of its counters in the store, if the options give none. Default: from the order of making
+   * @param place what an insight calls it then
    * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
    */
   constructor(
@@ -54,9 +59,11 @@ export class HttpLimiter implements Controls {
     adapter: HttpAdapter,
     warnings: Warnings,
     name: string = nextLimiterName(),
+    place: string = name,
   ) {
-    this.#context = openContext(given, adapter, warnings, name)
+    this.#context = openContext(given, adapter, warnings, name, place)
     const { options } = this.#context
+    this.counts = this.#context.counts
     this.#isPlain = isPlainCharge(this.#context)
     this.#hasExemptions = hasExemptions(options)
     this.#countsAbsent =
@@ -78,8 +85,11 @@ export class HttpLimiter implements Controls {
    */
   decide(request: object, response: object): MaybePromise<Outcome> {
     try {
-      const outcome = this.#decide({ request, response, previous: newestCharge(request) })
-      return outcome instanceof Promise ? this.#decideLater(request, outcome) : outcome
+      const previous = newestCharge(request)
+      const outcome = this.#decide({ request, response, previous })
+      if (outcome instanceof Promise) return this.#decideLater(request, previous, outcome)
+      this.counts?.decided(request, previous)
+      return outcome
     } catch (error) {
       return this.#failed(request, error)
     }
@@ -120,7 +130,11 @@ export class HttpLimiter implements Controls {
     }
     if (!this.#isPlain) {
       const charged = charge(this.#context, exchange, key)
-      return andThen(charged, (record) => record && this.#conclude(exchange, record))
+      return andThen(charged, (record) =>
+        record === undefined
+          ? this.#withoutCounting(exchange.request, 'exempt')
+          : this.#conclude(exchange, record),
+      )
     }
     const limits = source.fixed as RequestLimits
     const cost = options.cost as number | undefined
@@ -181,8 +195,9 @@ export class HttpLimiter implements Controls {
 
   /** The request is exempt, or option `deny` forbids it. */
   #withoutCounting(request: object, verdict: Exclude<Verdict, 'limit'>): Outcome {
-    if (verdict === 'exempt') return undefined
     const { events, owner } = this.#context
+    this.counts?.withoutDecision(request, verdict, owner.isDryRun)
+    if (verdict === 'exempt') return undefined
     events.denied(request, undefined, undefined, owner.isDryRun)
     return owner.isDryRun ? undefined : new RequestRefused('ADDRESS_DENIED')
   }
@@ -191,6 +206,7 @@ export class HttpLimiter implements Controls {
   #failed(request: object, error: unknown): Outcome {
     const { events, owner } = this.#context
     const isRefusal = error instanceof RequestRefused && !owner.isDryRun
+    this.counts?.withoutDecision(request, error, owner.isDryRun)
     if (!isRefusal) events.failed(request, error)
     if (owner.isDryRun) return undefined
     return isRefusal ? error : new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
@@ -208,10 +224,16 @@ export class HttpLimiter implements Controls {
   }
 
   /** Counters that are closed meanwhile stay open until the decision is made. */
-  async #decideLater(request: object, outcome: Promise<Outcome>): Promise<Outcome> {
+  async #decideLater(
+    request: object,
+    previous: ChargeRecord | undefined,
+    outcome: Promise<Outcome>,
+  ): Promise<Outcome> {
     this.#pending++
     try {
-      return notOpen(await outcome)
+      const found = notOpen(await outcome)
+      this.counts?.decided(request, previous)
+      return found
     } catch (error) {
       return this.#failed(request, error)
     } finally {
@@ -220,36 +242,13 @@ export class HttpLimiter implements Controls {
     }
   }
 
-  /**
-   * Answers a refused request as the options say, else has it handed on: once, in either case. A handler of the
-   * user's that fails has not answered; its error goes to `onError`, not to the client.
-   *
-   * @param handOn passes the refusal to the framework's error handling, or answers it
-   */
+  /** Answers a refused request as the options say, else has it handed on: see {@link refuse}. */
   refuse(
     refusal: Refusal,
-    { request, response }: Pick<Exchange, 'request' | 'response'>,
+    exchange: Pick<Exchange, 'request' | 'response'>,
     handOn: () => void,
   ): MaybePromise<void> {
-    notOpen(refusal)
-    const { adapter, events } = this.#context
-    const answered = (isAnswered: boolean): void => {
-      if (!isAnswered) handOn()
-    }
-    const failed = (error: unknown): void => {
-      // A handler that throws the error it was given does not want to answer.
-      if (!(error instanceof RateLimitExceeded)) events.failed(request, error)
-      if (adapter.isFinished(response)) adapter.cut(response)
-      else handOn()
-    }
-    try {
-      const isAnswered = answer(this.#context, refusal, request, response)
-      if (isAnswered instanceof Promise) return isAnswered.then(answered, failed)
-      if (isAnswered) return
-    } catch (error) {
-      return failed(error)
-    }
-    return handOn()
+    return refuse(this.#context, refusal, exchange, handOn)
   }
 
   /** A header that every limited response has, if any: a response without it was made without its headers. */

@@ -279,6 +279,7 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   headers: (request) => request.headers,
   method: (request) => request.method ?? '',
   target: targetOf,
+  route: () => undefined,
   forwarded: () => undefined,
   isProxy: () => false,
   setHeader: (response, name, value) => {

@@ -1,5 +1,6 @@
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
+import { type InsightInput, readInsight } from '../counting.ts'
 import { checkRedisOptions, REDIS_OPTIONS, type RedisOptions, readOnError } from '../create.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { readDuration } from '../limit/parse.ts'
@@ -135,6 +136,7 @@ interface Read extends Required<Hooks<object>> {
   readonly status: number
   readonly problem: boolean
   readonly dryRun: boolean
+  readonly insight: InsightInput | undefined
 }
 
 type ReadOptions = Required<Omit<Own, keyof Read>> & Read
@@ -184,9 +186,14 @@ const READERS: validate.Readers<ReadOptions> = {
   storage: (value) => value as ReadOptions['storage'],
   // Read where the shield is opened.
   shield: (value) => value as ReadOptions['shield'],
+  insight: validate.optional(readInsight),
 }
-/** Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. */
-const OF_LIMITER = LIMITER_OPTIONS.filter((name) => name !== 'shared' && name !== 'onMismatch')
+/**
+ * Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. It counts in
+ * the adapter's row of an `insight`.
+ */
+const NOT_PASSED_ON = ['shared', 'onMismatch', 'insight']
+const OF_LIMITER = LIMITER_OPTIONS.filter((name) => !NOT_PASSED_ON.includes(name))
 const OWN_OPTIONS = [...Object.keys(READERS), ...OF_LIMITER, 'onMismatch']
 const KNOWN = [...new Set([...OWN_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS])]
 

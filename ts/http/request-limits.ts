@@ -1,3 +1,4 @@
+import type { LimitCounter } from '../counting.ts'
 import { type AdapterLimiterOptions, createForAdapter, createVariable } from '../create.ts'
 import { hashText } from '../key-hash.ts'
 import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
@@ -14,6 +15,7 @@ import {
 import type { Algorithm } from '../options.ts'
 import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
 import { invalid } from '../validate.ts'
+import type { OpenedRow } from './counted-limits.ts'
 import { EscalatingBlock, withBlocks } from './escalating-block.ts'
 import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { policyHeader, policyNames } from './headers.ts'
@@ -54,13 +56,20 @@ export interface LimitsSource {
   reset(key: string): MaybePromise<void>
   ready(): Promise<StoreStatus>
   close(): void
+  /** Where an insight counts what these counters decide. */
+  readonly counter: LimitCounter | undefined
 }
 
-/** Opens the counters that the options ask for, under `identity` if the options have no name. */
+/**
+ * Opens the counters that the options ask for, under `identity` if the options have no name.
+ *
+ * @param place what an insight calls them then
+ */
 export function openLimits(
   options: ResolvedHttpOptions,
   warnings: Warnings,
   identity: string,
+  place: string,
 ): LimitsSource {
   const { limits, policy, storage, limiter, dryRun, blockFor, keyTimeoutMs } = options
   warnOfSeveralProcesses(storage, warnings)
@@ -68,7 +77,9 @@ export function openLimits(
   const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
-  const opened = parsed === undefined ? createVariable(toOpen) : openFixed(parsed, toOpen)
+  const make = (own: AdapterLimiterOptions): Counters =>
+    parsed === undefined ? createVariable(own) : openFixed(parsed, own)
+  const { counter, counters: opened } = openCounted(options, parsed, place, toOpen, make)
   const commonName = commonNameOf(options, identity, parsed)
   const open = companionsOf(options, commonName)
   const counters =
@@ -89,7 +100,9 @@ export function openLimits(
     close: () => {
       void counters.close()
       void held.close()
+      counter?.end()
     },
+    counter: counter?.row,
   }
 }
 
@@ -216,6 +229,21 @@ function commonNameOf(
   return `${base} ${algorithm} ${burst}${figures}`
 }
 
+/** Where an insight is among the options, the counters count in a row of it. */
+function openCounted(
+  options: ResolvedHttpOptions,
+  limits: readonly Limit[] | undefined,
+  place: string,
+  toOpen: AdapterLimiterOptions,
+  make: (toOpen: AdapterLimiterOptions) => Counters,
+): { readonly counters: Counters; readonly counter: OpenedRow | undefined } {
+  if (options.insight === undefined) return { counters: make(toOpen), counter: undefined }
+  // Loaded on demand, as most programs have none.
+  const loaded = require('./counted-limits.js') as typeof import('./counted-limits.ts')
+  const counter = loaded.openRow(options.insight, options, limits, place)
+  return { counters: loaded.makeCounted(counter, options.storage, toOpen, make), counter }
+}
+
 /** Opens further counters in the same place: processes that share a limit share its companions too. */
 export type OpenCompanion = (what: string, limit: Limit, algorithm: Algorithm) => Limiter
 
@@ -267,22 +295,4 @@ function heldUnitsOf(
   const place = typeof storage === 'string' ? storage : ''
   const name = `${place} ${forRedis.keyPrefix ?? ''}${commonName}`
   return new HeldUnits(name, new Marks(open, now, isFar, outcomeTimeoutMs))
-}
-
-const MAX_NAME_LENGTH = 100
-let unnamedLimiters = 0
-
-/** The name of a limiter that belongs to one place in the program, such as a route: the same in each process. */
-export function limiterNameOf(place: string): string {
-  const fits = place.length <= MAX_NAME_LENGTH && place.isWellFormed()
-  return fits ? place : hashText(place)
-}
-
-/**
- * The name of a limiter that has none. The processes of a program give the same names if they make their limiters
- * in the same order; a `scope` or a `name` does not depend on that.
- */
-export function nextLimiterName(): string {
-  unnamedLimiters++
-  return `limiter ${unnamedLimiters}`
 }

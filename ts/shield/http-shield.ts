@@ -4,10 +4,13 @@ import { RequestRefused } from '../errors.ts'
 import type { HandOn, HttpAdapter } from '../http/adapter.ts'
 import { ClientResolver } from '../http/client.ts'
 import { Events, type Warnings } from '../http/events.ts'
+import type { HttpLimiter } from '../http/http-limiter.ts'
 import { discardBody, mustClose } from '../http/node.ts'
 import type { AnyHttpOptions } from '../http/options.ts'
+import type { RequestCounts } from '../http/request-counts.ts'
 import { type Outcome, type Refusal, ShieldRefusal } from '../http/response.ts'
 import type { MaybePromise } from '../limiter.ts'
+import { openShieldCounts } from './counts.ts'
 import type { Guard } from './guard.ts'
 import { shield } from './index.ts'
 import type { ShieldOptions } from './options.ts'
@@ -31,6 +34,8 @@ export class HttpShield {
   readonly #isDryRun: boolean
   /** Closes the guard, if it belongs to this server. */
   readonly #closeGuard: () => void
+  /** For option `insight`. */
+  readonly #counts: (() => RequestCounts) | undefined
 
   constructor(
     guard: Judge,
@@ -58,6 +63,7 @@ export class HttpShield {
     this.#deny = deny === undefined ? undefined : readRanges(deny, 'deny')
     this.#isDryRun = dryRun === true
     this.#closeGuard = closeGuard
+    this.#counts = openShieldCounts(own, guard, adapter)
   }
 
   /** Decides about a request: `undefined` if it may pass to the limits. Never throws. */
@@ -79,6 +85,7 @@ export class HttpShield {
    *
    * @param next of the framework, for refusals
    * @param pass goes on with a request that may pass
+   * @param limiterOf the limiter behind it, in whose row refusals are counted
    */
   stand<Request extends object, Response extends object>(
     request: Request,
@@ -86,8 +93,10 @@ export class HttpShield {
     next: (error?: Error) => void,
     handOn: HandOn<Request, Response>,
     pass: () => void,
+    limiterOf: (request: Request) => HttpLimiter | undefined,
   ): void {
     const refuse = (refusal: Refusal): void => {
+      if (this.#counts !== undefined) this.count(refusal, request, limiterOf(request))
       this.prepare(refusal, request, response)
       handOn(refusal, request, response, next)
     }
@@ -95,6 +104,15 @@ export class HttpShield {
     if (outcome === undefined) pass()
     else if (!(outcome instanceof Promise)) refuse(outcome)
     else void outcome.then((refusal) => (refusal === undefined ? pass() : refuse(refusal)))
+  }
+
+  /**
+   * Counts a refusal, for option `insight`: where the limiter behind the shield counts its requests, or in a row of the
+   * shield's own if there is none.
+   */
+  count(refusal: Refusal, request: object, limiter: HttpLimiter | undefined): void {
+    const counts = limiter?.counts ?? this.#counts?.()
+    counts?.count(request, refusal instanceof ShieldRefusal ? 'shield' : 'refused')
   }
 
   /** Sets the headers of the answer to a request that is refused. */
@@ -132,6 +150,7 @@ const OFF: AnyHttpShield = {
   isOn: false,
   decide: () => undefined,
   stand: (_request, _response, _next, _handOn, pass) => pass(),
+  count: () => {},
   prepare: () => {},
   headersOf: () => ({}),
   release: () => {},

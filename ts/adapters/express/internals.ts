@@ -7,7 +7,7 @@ import type { Warnings } from '../../http/events.ts'
  */
 
 /** A middleware, a route or a router. */
-interface Layer {
+export interface Layer {
   readonly handle?: ((...args: never[]) => unknown) & { readonly stack?: readonly Layer[] }
   readonly route?: { readonly path?: unknown; readonly stack?: readonly Layer[] }
   /** Express 5: the path as it was given. */
@@ -23,10 +23,10 @@ interface Stacked {
 }
 
 /** Routers within routers are looked at to this depth. */
-const MAX_DEPTH = 16
+export const MAX_DEPTH = 16
 
 /** The layers of an app in their order: none if this Express keeps them elsewhere. */
-function layersOf(app: Application): readonly Layer[] {
+export function layersOf(app: Application): readonly Layer[] {
   const kept = app as unknown as { _router?: Stacked; readonly router?: Stacked }
   // Express 4 throws when `router` is read, but has `_router` by the time it serves a request.
   return (kept._router ?? kept.router)?.stack ?? []
@@ -39,7 +39,7 @@ export function isApp(app: unknown): app is Application {
 }
 
 /** Paths of a layer as they were given; `undefined` for one that is not known. */
-type Paths = readonly (string | undefined)[]
+export type Paths = readonly (string | undefined)[]
 
 /** How many routes a warning names. */
 const MAX_NAMED = 3
@@ -91,20 +91,20 @@ function visit(layers: readonly Layer[], at: Paths, walk: Walk, depth: number): 
   return false
 }
 
-function join(mounts: Paths, paths: Paths): Paths {
+export function join(mounts: Paths, paths: Paths): Paths {
   const both = (mount?: string, path?: string): string | undefined =>
     mount === undefined || path === undefined ? undefined : `${mount}/${path}`.replace(/\/+/g, '/')
   return mounts.flatMap((mount) => paths.map((path) => both(mount, path)))
 }
 
-function pathsOf({ rawPath, slash, regexp }: Layer): Paths {
+export function pathsOf({ rawPath, slash, regexp }: Layer): Paths {
   if (rawPath !== undefined) return asPaths(rawPath)
   if (slash === true || regexp?.fast_slash === true) return ['/']
   return regexp === undefined ? [undefined] : pathsIn(regexp)
 }
 
 /** One path or several. That of a regular expression is not known. */
-function asPaths(path: unknown): Paths {
+export function asPaths(path: unknown): Paths {
   return [path].flat().map((one: unknown) => (typeof one === 'string' ? one : undefined))
 }
 
@@ -116,7 +116,7 @@ function isUnder(path: string | undefined, places: readonly string[]): boolean {
 }
 
 /** Parameters are the same whatever their names: both take every segment. */
-function isSame(one: string, other: string | undefined): boolean {
+export function isSame(one: string, other: string | undefined): boolean {
   if (other === undefined) return false
   const isParameter = one.startsWith(':') && other.startsWith(':')
   return isParameter || one.toLowerCase() === other.toLowerCase()

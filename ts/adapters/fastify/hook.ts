@@ -14,6 +14,7 @@ import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
 import { Denial, errorOf, ShieldRefusal, sendRefusal } from '../../http/response.ts'
 import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
+import { routeOf } from './patterns.ts'
 
 /**
  * A hook for any stage before the handler, of any kind of server: it asks little of the requests, because
@@ -209,6 +210,7 @@ export function fastifyAdapter(
     headers: (request) => request.headers,
     method: (request) => request.raw.method ?? '',
     target: (request) => targetOf(request.raw),
+    route: routeOf,
     forwarded: (request) => {
       isExplicit ??= isProxyExplicit(app, request, warnings)
       return isExplicit ? request.ips : undefined

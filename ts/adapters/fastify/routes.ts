@@ -9,10 +9,11 @@ import {
   resolveHttpOptions,
   withLimits,
 } from '../../http/options.ts'
-import { type LimitsFunction, nextLimiterName } from '../../http/request-limits.ts'
+import type { LimitsFunction } from '../../http/request-limits.ts'
 import { refuseShield } from '../../http/shield.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { andThen, toPromise } from '../../limiter.ts'
+import { nextLimiterName } from '../../storage-url.ts'
 import { withCode } from '../../validate.ts'
 import { ownersOf, printed, type Route, warnAboutRoutes, withoutReplace } from './internals.ts'
 
@@ -271,7 +272,7 @@ export function withReplies({ handler, ...options }: Options): Options {
 }
 
 /** The methods that share a limit: HEAD counts as GET, and comes by itself with every route that has GET. */
-function countedMethods(method: RouteOptions['method'] | undefined): string {
+export function countedMethods(method: RouteOptions['method'] | undefined): string {
   const methods = [method ?? []].flat()
   return methods.some((name) => name === 'GET' || name === 'HEAD') ? 'GET' : methods.join()
 }

@@ -1,0 +1,83 @@
+import type { InsightInput, LimitCounter, RouteCounter, RouteOutcome } from '../counting.ts'
+import { RequestRefused } from '../errors.ts'
+import type { HttpAdapter } from './adapter.ts'
+import { type ChargeRecord, newestCharge } from './charge-record.ts'
+
+/*
+ * Option `insight`: what becomes of the requests of one limiter, by route. The decisions themselves are counted where
+ * they are made, in the same row of the insight.
+ */
+
+/** Routes of one limiter that have rows of their own, for all limiters of an insight in this process together. */
+const MAX_ROUTES = 255
+/** Requests of further routes. */
+const OTHER = 'other'
+/** Requests of which the framework knows no route when they are decided about. */
+const UNKNOWN = '*'
+
+/** How many routes have a row. */
+const ROWS = new WeakMap<InsightInput, { opened: number }>()
+
+/** Counts the requests of one limiter. Where it decides at once, counting one allocates nothing. */
+export class RequestCounts {
+  readonly #counter: LimitCounter
+  readonly #adapter: HttpAdapter
+  readonly #rows: { opened: number }
+  readonly #routes = new Map<string, RouteCounter>()
+  #other: RouteCounter | undefined
+
+  constructor(insight: InsightInput, counter: LimitCounter, adapter: HttpAdapter) {
+    this.#counter = counter
+    this.#adapter = adapter
+    this.#rows = ROWS.get(insight) ?? { opened: 0 }
+    ROWS.set(insight, this.#rows)
+  }
+
+  count(request: object, outcome: RouteOutcome): void {
+    const route = this.#adapter.route(request) ?? UNKNOWN
+    const counter = this.#routes.get(route) ?? this.#open(route)
+    counter.count(outcome)
+  }
+
+  /**
+   * A decision about a request stands: it passes, or is refused.
+   *
+   * @param previous the newest charge of the request before
+   */
+  decided(request: object, previous: ChargeRecord | undefined): void {
+    const record = newestCharge(request)
+    // A request that comes past again was counted the first time.
+    if (record !== undefined && record !== previous) this.count(request, outcomeOf(record))
+  }
+
+  /**
+   * A request was not charged.
+   *
+   * @param why it is exempt, option `deny` forbids it, or the error that kept it from being decided about
+   */
+  withoutDecision(request: object, why: unknown, isDryRun: boolean): void {
+    const isRefusal =
+      why === 'forbid' || (why instanceof RequestRefused && why.code !== 'RATE_LIMITER_FAILED')
+    if (why === 'exempt') this.count(request, 'exempt')
+    else if (isRefusal) this.count(request, isDryRun ? 'dry' : 'refused')
+    else this.count(request, 'failed')
+  }
+
+  /** Whatever an adapter takes for a route: the rows are bounded, and so is what is kept here. */
+  #open(route: string): RouteCounter {
+    if (this.#rows.opened >= MAX_ROUTES) {
+      this.#other ??= this.#counter.route(OTHER)
+      return this.#other
+    }
+    this.#rows.opened++
+    const opened = this.#counter.route(route)
+    this.#routes.set(route, opened)
+    return opened
+  }
+}
+
+function outcomeOf({ hasWaited, decision, owner }: ChargeRecord): RouteOutcome {
+  if (hasWaited) return 'waited'
+  if (decision.allowed) return 'admitted'
+  return owner.isDryRun ? 'dry' : 'denied'
+}
