@@ -28,11 +28,14 @@ const SHIELD = {
   prefixShare: 0.05,
 }
 
+const INSIGHT = { keys: 'hash', top: 10, hasClock: false }
+
 const EXPORTS = {
   open: [LIMITS],
   openVariable: [SETTINGS],
   openStored: [LIMITS],
   openShield: [SHIELD],
+  openInsight: [INSIGHT],
   policyArgs: [LIMITS, false],
   sharedList: [],
   sharedRemove: ['no such file'],
@@ -48,6 +51,7 @@ const LIMITER = {
   block: ['other', 1],
   reset: ['key'],
   stats: [],
+  tally: [],
   renew: [],
   // Last: the others refuse after it.
   close: [],
@@ -68,6 +72,21 @@ const GUARD = {
   close: [],
 }
 
+const VIEW = {
+  row: ['api', 0],
+  count: ['key', 0],
+  flush: ['', 0],
+  read: [],
+  series: ['', 1],
+  names: ['', 0],
+  top: ['', 0],
+  key_name: ['key'],
+  state: [],
+  stats: [],
+  renew: [],
+  close: [],
+}
+
 const STEPS = ['check', 'take', 'pace', 'peek', 'refund', 'reset', 'block']
 const STORED = Object.fromEntries(STEPS.map((name) => [name, [undefined, 1, 1]]))
 
@@ -76,9 +95,10 @@ variable.limits.set([1, 100, 60_000, 100])
 
 const reports = [
   ...provokeAll('', binding, EXPORTS),
-  ...provokeAll('open().', binding.open(LIMITS), { allow: ['key'], ...LIMITER }),
+  ...provokeAll('open().', binding.open(LIMITS), { allow: ['key'], live: ['', 0], ...LIMITER }),
   ...provokeAll('openVariable().', variable, LIMITER),
   ...provokeAll('openShield().', binding.openShield(SHIELD), GUARD),
+  ...provokeAll('openInsight().', binding.openInsight(INSIGHT), VIEW),
   ...provokeAll('openStored().', binding.openStored(LIMITS), STORED),
 ]
 console.log(JSON.stringify(reports))

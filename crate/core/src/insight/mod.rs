@@ -61,11 +61,7 @@ pub const MAX_TOP: usize = 1_000;
 impl InsightConfig {
     /// Whether the numbers are in their ranges.
     pub const fn check(&self) -> Result<(), Error> {
-        if self.top <= MAX_TOP {
-            Ok(())
-        } else {
-            Err(Error::Capacity(self.top as u64))
-        }
+        if self.top <= MAX_TOP { Ok(()) } else { Err(Error::Capacity(self.top as u64)) }
     }
 }
 

@@ -41,9 +41,14 @@ impl Insight {
             if sums.iter().all(|&count| count == 0) {
                 continue;
             }
-            for ring in 0..STEPS.len() {
-                let (step, words) = self.step_at(limit, ring, ended);
-                write(words, step, *sums);
+            for (ring, (&length, &seconds)) in STEPS.iter().zip(&STEP_SECONDS).enumerate() {
+                let last = now.saturating_sub(2).checked_div(seconds).unwrap_or_default();
+                let first = ended.checked_div(seconds).unwrap_or_default();
+                // After a pause also the steps in which nothing happened: a ring that has them all needs to know
+                // nothing of what was before it.
+                for step in first.max(last.saturating_sub(length as u64))..=last {
+                    write(self.step_words(limit, ring, step), step, *sums);
+                }
             }
         }
     }
@@ -61,7 +66,8 @@ impl Insight {
     pub fn series(&self, limit: usize, ring: usize, count: usize, second: u64) -> Vec<Step> {
         let all = STEPS.get(ring).copied().unwrap_or_default();
         let count = count.min(all.saturating_sub(1));
-        let newest = self.step_at(limit, ring, second).0;
+        let seconds = STEP_SECONDS.get(ring).copied().unwrap_or(1);
+        let newest = second.checked_div(seconds).unwrap_or_default();
         // A clock that began lately has fewer steps behind it.
         let back = count as u64;
         let known: Vec<(u64, Step)> = (0..all)
@@ -95,13 +101,10 @@ impl Insight {
             .collect()
     }
 
-    /// The step of a ring that a second lies in, and its words.
-    fn step_at(&self, limit: usize, ring: usize, second: u64) -> (u64, &[AtomicU64]) {
-        let step = STEP_SECONDS.get(ring).and_then(|&seconds| second.checked_div(seconds));
-        let step = step.unwrap_or_default();
+    fn step_words(&self, limit: usize, ring: usize, step: u64) -> &[AtomicU64] {
         let steps = STEPS.get(ring).copied().unwrap_or(1) as u64;
         let place = step.checked_rem(steps).and_then(|place| usize::try_from(place).ok());
-        (step, self.words_at(limit, ring, place.unwrap_or_default()))
+        self.words_at(limit, ring, place.unwrap_or_default())
     }
 
     fn words_at(&self, limit: usize, ring: usize, place: usize) -> &[AtomicU64] {
