@@ -1,13 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { AlertNotification, Alerts, AlertsOptions } from 'ratethrottle/insight'
+import { alerts } from 'ratethrottle/insight'
 import { onTestFinished } from 'vitest'
-import type {
-  AlertNotification,
-  Alerts,
-  AlertsOptions,
-} from '../../../dist/insight/alerts/index.js'
-import { alerts } from '../../../dist/insight/alerts/index.js'
 import { FakeFigures } from './fake-figures.ts'
 
 /** Alerts over figures and time of the test's, and what was told. */

@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { inspect } from 'node:util'
+import { alerts, slack, webhook } from 'ratethrottle/insight'
 import { expect, it, onTestFinished } from 'vitest'
-import { alerts, slack, webhook } from '../../../dist/insight/alerts/index.js'
 import { Outbox } from '../../../ts/insight/alerts/outbox.ts'
 import { NOTIFICATION, receiver } from './alerts.ts'
 
@@ -153,7 +153,7 @@ it.each([
   ['secret-path', {}, 'a URL of at most'],
   [`https://hooks.example.com/secret-path${'x'.repeat(2_048)}`, {}, 'a URL of at most'],
   [undefined, {}, 'a URL'],
-  [{ toString: () => 'https://hooks.example.com/secret-path' }, {}, 'a URL'],
+  [{ toString: (): string => 'https://hooks.example.com/secret-path' }, {}, 'a URL'],
   ['https://hooks.example.com', { timeoutMs: 5 }, 'timeoutMs must be an integer from 10 to 10000'],
   ['https://hooks.example.com', { headers: { Host: 'secret-path' } }, 'headers must be names'],
   ['https://hooks.example.com', { headers: { 'X-RateThrottle-Signature': 'x' } }, 'headers must'],

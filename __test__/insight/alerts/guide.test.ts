@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
+import { webhook } from 'ratethrottle/insight'
 import { expect, it, onTestFinished } from 'vitest'
-import { webhook } from '../../../dist/insight/alerts/index.js'
 import { pageAt } from '../../docs/pages.ts'
 import { freePort, untilListening } from '../../redis/server.ts'
 import { NOTIFICATION } from './alerts.ts'

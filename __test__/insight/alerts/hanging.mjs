@@ -1,7 +1,6 @@
 // A server whose alerts go to a webhook that hangs. Prints what its requests cost the event loop, then ends by itself.
-import { createRequire } from 'node:module'
+import { alerts, webhook } from 'ratethrottle/insight'
 
-const { alerts, webhook } = createRequire(import.meta.url)('../../../dist/insight/alerts/index.js')
 const [url, requests] = [process.argv[2], Number(process.argv[3])]
 let isDenied = true
 const point = () => ({ at: 0, admitted: 100, denied: isDenied ? 100 : 0, dry: 0, waited: 0 })

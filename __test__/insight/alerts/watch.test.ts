@@ -1,5 +1,5 @@
+import { alerts, insight, slack, webhook } from 'ratethrottle/insight'
 import { expect, it } from 'vitest'
-import { alerts, slack, webhook } from '../../../dist/insight/alerts/index.js'
 import { warnings } from '../../fixtures/warned.ts'
 import { receiver, watching } from './alerts.ts'
 import { FakeFigures } from './fake-figures.ts'
@@ -141,12 +141,40 @@ it('warns once where it is blind: figures that fail, a limiter that is not there
   })
   await failing.step()
   await failing.step()
+  const view = insight()
+  const late = alerts({ rules: [RULE], notify: () => {}, clock: figures.clock, insight: view })
+  view.close()
+  await late.step()
   const found = await of('RATETHROTTLE_ALERT_BLIND')
   expect(found.map(({ message }) => message)).toEqual([
     expect.stringContaining('names a limiter'),
     expect.stringContaining('could not be read'),
   ])
   expect(watch.state().rules[0]?.value).toBeUndefined()
+})
+
+it('makes few reports, which take long: ten in a window, and one in ten seconds', async () => {
+  const { figures, seconds } = watching({ rules: [{ when: 'config.stale == 1', for: '1 hour' }] })
+  let reports = 0
+  const report = figures.report.bind(figures)
+  figures.report = () => {
+    reports++
+    return report()
+  }
+  await seconds(100)
+  expect(reports).toBe(10)
+})
+
+it('a time that is beyond all cells is a value that is not there', async () => {
+  const { figures, told, seconds } = watching({
+    rules: [{ when: 'store.p99 > 50', for: '5 seconds', min: 1 }],
+  })
+  const cells = [{ belowMs: Number.POSITIVE_INFINITY, count: 0 }]
+  figures.report_.times.store = { cells }
+  await seconds(1)
+  figures.report_.times.store = { cells: [{ belowMs: Number.POSITIVE_INFINITY, count: 9 }] }
+  await seconds(1)
+  expect(told).toEqual([expect.objectContaining({ status: 'fired', value: null })])
 })
 
 it('a failed delivery is a warning once, and counted', async () => {

@@ -1,7 +1,6 @@
 // One of several processes that watch: its parent says what is denied, and when to look.
-import { createRequire } from 'node:module'
+import { alerts } from 'ratethrottle/insight'
 
-const { alerts } = createRequire(import.meta.url)('../../../dist/insight/alerts/index.js')
 const options = JSON.parse(process.argv[2])
 let denied = 0
 let isHanging = false

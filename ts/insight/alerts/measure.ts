@@ -15,6 +15,9 @@ const READINGS = 60
 /** A share of a single request says nothing, whatever `min` is. */
 const LEAST_FOR_SHARE = 2
 
+/** A report is made ten times in the shortest window of rules that need one, and every ten seconds at least. */
+const [REPORTS, MOST_BETWEEN_MS] = [10, 10_000]
+
 /** What was measured for a rule. */
 export interface Measured {
   /** `undefined` where there is none, as without enough requests. */
@@ -27,14 +30,19 @@ export interface Measured {
 export class Measurement {
   readonly #rules: readonly Rule[]
   readonly #histories: readonly (History | undefined)[]
-  readonly #needsReport: boolean
+  /** How old a report may be: it takes much longer than series do. `undefined` if none is needed. */
+  readonly #freshMs: number | undefined
+  #report: Report | undefined
+  #reportAt = 0
 
   constructor(rules: readonly Rule[]) {
     this.#rules = rules
     this.#histories = rules.map(({ figure, windowMs }) =>
       figure in COUNTERS ? new History(windowMs) : undefined,
     )
-    this.#needsReport = rules.some(({ figure }) => FIGURES[figure].from === 'report')
+    const ofReports = rules.filter(({ figure }) => FIGURES[figure].from === 'report')
+    const windows = ofReports.map(({ windowMs }) => windowMs / REPORTS)
+    this.#freshMs = windows.length === 0 ? undefined : Math.min(MOST_BETWEEN_MS, ...windows)
   }
 
   /** @param now when, for figures that are differences of readings */
@@ -43,12 +51,22 @@ export class Measurement {
       second: this.#series(figures, 'second'),
       minute: this.#series(figures, 'minute'),
     }
-    const report = this.#needsReport ? figures.report() : undefined
+    const report = this.#recentReport(figures, now)
     return this.#rules.map((rule, i) => {
       if (FIGURES[rule.figure].from === 'points') return measurePoints(rule, series[rule.step])
       if (report === undefined) return { value: undefined, isKnown: true }
       return measureReport(rule, report, this.#histories[i], now)
     })
+  }
+
+  #recentReport(figures: Figures, now: number): Report | undefined {
+    if (this.#freshMs === undefined) return undefined
+    const age = now - this.#reportAt
+    if (this.#report === undefined || age >= this.#freshMs || age < 0) {
+      this.#report = figures.report()
+      this.#reportAt = now
+    }
+    return this.#report
   }
 
   #series(figures: Figures, unit: Rule['step']): readonly Series[] {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isClosed } from '../../errors.ts'
 import { withCode } from '../../validate.ts'
 import type { Figures } from '../types.ts'
 import { type Claims, OwnClaims, openClaims } from './claims.ts'
@@ -102,8 +103,10 @@ export class Watch implements Alerts {
   #measure(figures: Figures, now: number): readonly Measured[] | undefined {
     try {
       return this.#measurement.read(figures, now)
-    } catch {
-      this.#warn('the figures could not be read; rules are looked at again every second')
+    } catch (error) {
+      // The program ends, and has closed what is watched first.
+      if (!isClosed(error))
+        this.#warn('the figures could not be read; rules are looked at again every second')
       return undefined
     }
   }
