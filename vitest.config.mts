@@ -3,11 +3,12 @@ import { defineConfig } from 'vitest/config'
 const { RATETHROTTLE_LONG } = process.env
 /**
  * Real servers at their limit for a minute: npm run prove:long. In virtual time the same runs always. And what asks
- * Prometheus, which is large: npm run prove:prometheus.
+ * Prometheus or drives Chromium, which are large: npm run prove:prometheus, npm run prove:page.
  */
 const LONG = [
   '__test__/shield/http/auto.test.ts',
   '__test__/insight/formats/prometheus-server.test.ts',
+  '__test__/insight/page/in-browser.test.ts',
 ]
 const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : LONG
 

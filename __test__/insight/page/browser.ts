@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream'
  * package is needed.
  */
 
+const { CHROMIUM = 'chromium' } = process.env
 const FLAGS = [
   '--headless=new',
   '--remote-debugging-pipe',
@@ -56,9 +57,8 @@ export class Browser {
     const output = process.stdio[4] as Readable
     output.setEncoding('utf8')
     output.on('data', (text: string) => this.#read(text))
-    process.once('exit', () => {
-      for (const { reject } of this.#waiting.values()) reject(new Error('the browser has ended'))
-    })
+    process.once('error', (error) => this.#fail(new Error(`${CHROMIUM} is needed: ${error.message}`)))
+    process.once('exit', () => this.#fail(new Error('the browser has ended')))
   }
 
   static start(): Browser {
@@ -66,7 +66,7 @@ export class Browser {
     const stdio = ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] as const
     const env = { ...process.env, HOME: folder }
     const flags = [...FLAGS, `--user-data-dir=${folder}`, 'about:blank']
-    return new Browser(spawn('chromium', flags, { stdio: [...stdio], env }), folder)
+    return new Browser(spawn(CHROMIUM, flags, { stdio: [...stdio], env }), folder)
   }
 
   async open(): Promise<Tab> {
@@ -74,7 +74,7 @@ export class Browser {
     const params = { url: 'about:blank', browserContextId }
     const { targetId } = await this.send('Target.createTarget', params)
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true })
-    const tab = new Tab(this, sessionId as string)
+    const tab = new Tab(this, sessionId as string, browserContextId as string)
     this.#listeners.set(tab.session, tab.listener)
     await tab.prepare()
     return tab
@@ -110,6 +110,10 @@ export class Browser {
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error)
+  }
+
   #read(text: string): void {
     const parts = (this.#rest + text).split('\0')
     this.#rest = parts.pop() ?? ''
@@ -136,9 +140,12 @@ export class Tab {
   readonly errors: string[] = []
   readonly #browser: Browser
 
-  constructor(browser: Browser, session: string) {
+  readonly #context: string
+
+  constructor(browser: Browser, session: string, context: string) {
     this.#browser = browser
     this.session = session
+    this.#context = context
   }
 
   readonly listener: Listener = (method, params) => {
@@ -163,6 +170,11 @@ export class Tab {
 
   async visit(url: string): Promise<void> {
     await this.send('Page.navigate', { url })
+  }
+
+  /** Ends the page with its context. */
+  async close(): Promise<void> {
+    await this.#browser.send('Target.disposeBrowserContext', { browserContextId: this.#context })
   }
 
   /** What an expression gives, by value. The protocol runs it beside the page's own policy. */

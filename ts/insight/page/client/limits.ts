@@ -185,7 +185,8 @@ export class Routes {
       ],
       (row) => JSON.stringify([row.limit, row.route]),
       empty(
-        'No request has been limited yet. Send one, and its route appears here within a second.',
+        'No route has been counted. Adapters count the requests of each route; a limiter that your code ' +
+          'calls by itself has none.',
       ),
     )
     this.element = section('routes', 'Top routes', this.#table.element, this.#more).element
