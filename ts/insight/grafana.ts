@@ -87,7 +87,7 @@ const PANELS: readonly Shown[] = [
     unit: 'percentunit',
     queries: [
       [
-        `${requestRate('limit', 'outcome="denied"')} / ${requestRate('limit', 'outcome=~"admitted|denied"')}`,
+        `${requestRate('limit', 'outcome="denied"')} / ${requestRate('limit', 'outcome=~"admitted|denied|waited"')}`,
         '{{limit}}',
       ],
     ],
@@ -103,8 +103,8 @@ const PANELS: readonly Shown[] = [
     ],
   },
   {
-    title: 'Outcomes other than admitted and denied',
-    about: 'Dry runs, exempt requests, refusals without counting, failures, the shield.',
+    title: 'Other outcomes',
+    about: 'Waits, dry runs, exempt requests, refusals without counting, failures, the shield.',
     queries: [[requestRate('outcome', 'outcome!~"admitted|denied"'), '{{outcome}}']],
   },
   {

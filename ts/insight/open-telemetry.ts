@@ -1,5 +1,5 @@
 import { capped, limitLabels } from './formats/labels.ts'
-import type { Figures, LimitReport, Report, RouteReport, Times } from './types.ts'
+import type { Figures, LimitReport, Report, Times } from './types.ts'
 
 /*
  * There is no general convention for rate limiters yet. The names mirror those of ASP.NET Core, the only ones that
@@ -79,15 +79,18 @@ export function openTelemetry(figures: Pick<Figures, 'report'>, meter: OtelMeter
 
 type Measurement = readonly [attributes: Attributes, value: number]
 
-/** The requests by policy and result; each of them has one result. */
+/**
+ * What limits decided, and what kept a request from being decided about, which is known by route alone. A request
+ * that passes two limits has a result of each.
+ */
 function results(report: Report): readonly Measurement[] {
   const label = limitLabels(report)
-  const routed = new Set(report.routes.map(({ limit }) => limit))
-  const direct = report.limits.filter(({ name }) => !routed.has(name))
   const counts = [
-    ...report.routes.flatMap((route) => resultsOfRoute(label(route.limit), route)),
-    ...direct.flatMap((limit) => resultsOfLimit(label(limit.name), limit)),
-    ...report.limits.map((limit): Count => [label(limit.name), 'canceled', limit.turnedAway]),
+    ...report.limits.flatMap((limit) => resultsOfLimit(label(limit.name), limit)),
+    ...report.routes.flatMap(({ limit, shield, failed }): readonly Count[] => [
+      [label(limit), 'shield', shield],
+      [label(limit), 'store_error', failed],
+    ]),
   ]
   return summed(counts, ([policy, result]) => ({
     'ratethrottle.policy': policy,
@@ -97,20 +100,12 @@ function results(report: Report): readonly Measurement[] {
 
 type Count = readonly [policy: string, result: string, count: number]
 
-function resultsOfRoute(policy: string, counts: RouteReport): readonly Count[] {
+/** A dry run lets pass what it would have denied. */
+function resultsOfLimit(policy: string, counts: LimitReport): readonly Count[] {
   return [
     [policy, 'acquired', counts.admitted + counts.dry],
-    [policy, 'limit', counts.denied + counts.refused],
-    [policy, 'shield', counts.shield],
-    [policy, 'store_error', counts.failed],
-  ]
-}
-
-/** A dry run lets pass what it would have denied. */
-function resultsOfLimit(policy: string, { admitted, dry, denied }: LimitReport): readonly Count[] {
-  return [
-    [policy, 'acquired', admitted + dry],
-    [policy, 'limit', denied],
+    [policy, 'limit', counts.denied],
+    [policy, 'canceled', counts.turnedAway],
   ]
 }
 
