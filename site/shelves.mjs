@@ -28,6 +28,8 @@ export const shelves = [
       'custom-errors-and-headers',
       'cors',
       'logging-and-metrics',
+      'prometheus-and-grafana',
+      'opentelemetry',
       'alerts',
       'docker-and-serverless',
       'decorators',
