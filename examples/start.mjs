@@ -1,7 +1,11 @@
-// npm start, in a checkout: serves the example, sends itself a burst of real requests and shows what came of it.
+// npm start, in a checkout: serves the example, sends itself a burst of real requests and shows what came of it:
+// in a table, and on a page that goes on while clients keep asking.
+import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { RateLimiter } from 'ratethrottle'
+import { insight } from 'ratethrottle/insight'
 import { buildService } from './dist/fastify.js'
 
 /** The limits of examples/fastify.ts. */
@@ -21,6 +25,13 @@ const BURSTS = [
   { method: 'POST', path: '/api/report', client: 'ip:127.0.0.3', sent: 12, admitted: 10 },
 ]
 const IN_FLIGHT = 20
+/** Clients that keep asking while the page is looked at, and how many of their requests come in ten seconds. */
+const VISITORS = [
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 25 },
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.2', sent: 9 },
+  { method: 'GET', path: '/api/protected', client: 'user:bob', sent: 40 },
+  { method: 'POST', path: '/api/report', client: 'user:ada', sent: 3 },
+]
 
 function readArguments() {
   try {
@@ -65,6 +76,28 @@ async function sendBurst(port, burst) {
     for (const answer of await Promise.all(batch)) count(answer)
   }
   return { ...burst, ...seen, expected: burst.admitted }
+}
+
+/** The example with the page beside it. Who has the token sees the page. */
+async function serve(token) {
+  // These clients are made up. A real service keeps the default, which shows a hash in place of each key.
+  const view = insight({ keys: 'plain' })
+  const app = await buildService({ insight: view })
+  const page = view.page({
+    title: 'Rate limits of the example',
+    authorize: (req) => req.query.token === token,
+  })
+  await app.register(page.fastify, { prefix: '/limits' })
+  await app.listen({ host: '127.0.0.1', port: readPort() })
+  return app
+}
+
+/** Sends the visitors' requests, spread over time, until the process ends. */
+async function keepAsking(port) {
+  for (let tenth = 0; ; tenth++) {
+    const now = VISITORS.filter(({ sent }) => (tenth * sent) % 100 < sent)
+    await Promise.all([pause(100), ...now.map((visitor) => send(port, visitor).catch(() => {}))])
+  }
 }
 
 function printTable(rows) {
@@ -118,9 +151,11 @@ if (help) {
   )
   process.exit(0)
 }
-const app = await buildService()
-await app.listen({ host: '127.0.0.1', port: readPort() })
+const token = randomBytes(16).toString('hex')
+const app = await serve(token)
 const { port } = app.server.address()
+const page = `http://127.0.0.1:${port}/limits?token=${token}`
+if (!once) console.log(`Watch it being limited, in a browser:\n  ${page}\n`)
 const start = performance.now()
 const rows = []
 for (const burst of BURSTS) rows.push(await sendBurst(port, burst))
@@ -148,4 +183,8 @@ if (once || wrong.length > 0) {
   console.log(`\nServing on http://127.0.0.1:${port} until Ctrl-C. Try:`)
   console.log(`  curl -i http://127.0.0.1:${port}/api/public`)
   console.log(`  curl -i -X POST -H 'x-user: eve' http://127.0.0.1:${port}/api/report`)
+  console.log(
+    `\nSome clients keep asking, 127.0.0.1 more than its limit admits. Watch it:\n  ${page}`,
+  )
+  await keepAsking(port)
 }

@@ -57,7 +57,9 @@ export class Browser {
     const output = process.stdio[4] as Readable
     output.setEncoding('utf8')
     output.on('data', (text: string) => this.#read(text))
-    process.once('error', (error) => this.#fail(new Error(`${CHROMIUM} is needed: ${error.message}`)))
+    process.once('error', (error) =>
+      this.#fail(new Error(`${CHROMIUM} is needed: ${error.message}`)),
+    )
     process.once('exit', () => this.#fail(new Error('the browser has ended')))
   }
 
