@@ -41,6 +41,15 @@ impl Purpose {
         }
     }
 
+    /// Whether they count the same thing, so that with other settings they count it separately: limits that are
+    /// fixed or vary, the sources of shields, or decisions.
+    pub(super) const fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Shield(_), Self::Shield(_)) | (Self::Insight(_), Self::Insight(_)) => true,
+            _ => self.limiter().is_some() && other.limiter().is_some(),
+        }
+    }
+
     /// The settings as a header has them. `None` for a configuration that nothing can have.
     pub(super) fn settings(&self) -> Option<[u64; SETTINGS]> {
         match self {

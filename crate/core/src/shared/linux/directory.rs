@@ -115,22 +115,25 @@ impl Directory {
         }
     }
 
-    /// How many other files of this name are in use, for another purpose. With `clean`, those that
+    /// How many other files of this name and kind are in use, with other settings. With `clean`, those that
     /// no process uses are removed: a deployment with a new configuration leaves them behind.
     pub(super) fn conflicting(&self, request: &AttachRequest, own: &str, clean: bool) -> usize {
         let prefix = file_prefix(self.host.layout, &request.name);
         let names = self.names().unwrap_or_default();
         let others = names.iter().filter(|name| name.starts_with(&prefix) && *name != own);
-        others.filter(|name| self.is_conflicting(name, &request.name, clean)).count()
+        others.filter(|name| self.is_conflicting(name, request, clean)).count()
     }
 
-    fn is_conflicting(&self, file: &str, name: &str, clean: bool) -> bool {
+    fn is_conflicting(&self, file: &str, request: &AttachRequest, clean: bool) -> bool {
         let path = self.path_of(file);
         let Ok(Some(found)) = open(self.fd.as_fd(), &path, OFlags::RDWR) else { return false };
         let is_valid = check(&found, &path, self.host.uid).is_ok_and(|(_, is_there)| is_there);
         let header = read_header(&found, &path).ok().filter(|_| is_valid);
         // An invalid file stays, so that its owner can look at it.
-        if header.is_none_or(|header| header.name != name) {
+        let is_same = |header: FileHeader| {
+            header.name == request.name && header.purpose.is_like(&request.purpose)
+        };
+        if !header.is_some_and(is_same) {
             return false;
         }
         if clean {
