@@ -62,7 +62,7 @@ export class Insight implements InsightInput, Figures, Controls {
     this.#shields = new ShieldList((source) => this.#nameOf(source))
     const timer = clock === undefined ? flushSoon(this) : undefined
     const { alerts } = resolved
-    alerts?.watch(this)
+    alerts?.watch(this, { storage: resolved.shared ? `shared:${resolved.name}` : undefined })
     const { control, shared, name } = resolved
     const socket = control && openControl(this, control, shared ? name : undefined)
     this.#close = () => {

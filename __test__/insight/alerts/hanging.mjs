@@ -43,5 +43,7 @@ for (let i = 0; i < 4; i++) {
 }
 const { waiting } = watch.state().deliveries[0]
 isDenied = false
+// What keeps this process alive.
+const alive = process.getActiveResourcesInfo()
 const middle = (list) => list.sort((a, b) => a - b)[2] / requests
-console.log(JSON.stringify({ waiting, without: middle(without), withIt: middle(withIt) }))
+console.log(JSON.stringify({ waiting, alive, without: middle(without), withIt: middle(withIt) }))

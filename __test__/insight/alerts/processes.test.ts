@@ -22,7 +22,7 @@ const TRIED = byLength<readonly [Storage, readonly (keyof typeof SCENARIOS)[]][]
   ],
 )
 
-it('of several processes one tells, whichever of them die', async () => {
+it('of several processes one tells, whichever of them die', { timeout: 280_000 }, async () => {
   const storages = { shared: `shared:${freshName()}`, Redis: (await serverForTest()).url }
   const runs = TRIED.flatMap(([storage, names]) =>
     names.map((name) => SCENARIOS[name]({ storage: storages[storage], name })),
@@ -34,7 +34,7 @@ it('of several processes one tells, whichever of them die', async () => {
 async function oneTells(options: object): Promise<void> {
   const watchers = await Watchers.start(4, { ...options, cooldown: 0 })
   const expected: string[] = []
-  for (let round = 0; round < byLength(2, 30); round++) {
+  for (let round = 0; round < byLength(2, 20); round++) {
     watchers.denied(true)
     await watchers.lookUntil(() => watchers.all.every(({ status }) => status === 'fired'))
     expected.push('fired')

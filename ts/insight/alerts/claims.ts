@@ -6,6 +6,7 @@ import * as validate from '../../validate.ts'
 /** A process that holds a claim and dies keeps the others out for this long. Claims are renewed every second. */
 export const LEASE_MS = 3_000
 const LEASE = '1/3 seconds'
+const DEADLINE_MS = 1_000
 /** Five keys for each of 100 rules, with room. */
 const CAPACITY = 2_000
 
@@ -134,8 +135,8 @@ export function openClaims(
     name: `alerts ${name}`,
     identity: 'alerts',
     capacity: CAPACITY,
-    // A failed call is a denial: it is tried again a second later, by when the failure is known.
-    forRedis: { onError: 'closed', localDenials: false, keyPrefix },
+    // No request waits for these calls. A failed call is a denial: it is tried again a second later, by when the failure is known.
+    forRedis: { onError: 'closed', localDenials: false, deadlineMs: DEADLINE_MS, keyPrefix },
   })
   return new SharedClaims(limiter, now)
 }

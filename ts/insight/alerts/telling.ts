@@ -35,7 +35,7 @@ export interface TellingTimes {
  */
 export class Telling {
   readonly #key: string
-  readonly #claims: Claims
+  readonly #claims: () => Claims
   readonly #tell: (status: RuleEvent) => Promise<void>
   readonly #times: TellingTimes
   readonly #clock: () => number
@@ -48,7 +48,7 @@ export class Telling {
 
   constructor(
     key: string,
-    claims: Claims,
+    claims: () => Claims,
     tell: (status: RuleEvent) => Promise<void>,
     times: TellingTimes,
     clock: () => number,
@@ -109,7 +109,7 @@ export class Telling {
       const begun = this.#clock()
       await this.#tell('fired')
       this.#isTold = true
-      await this.#claims.keep(`${this.#key} open`, OPEN_MS)
+      await this.#claims().keep(`${this.#key} open`, OPEN_MS)
       await this.#cool('cool', begun)
     })
   }
@@ -126,7 +126,7 @@ export class Telling {
         if (await this.#isCooling('rest')) return
         const begun = this.#clock()
         await this.#tell('resolved')
-        await this.#claims.release(`${this.#key} open`)
+        await this.#claims().release(`${this.#key} open`)
         await this.#cool('rest', begun)
       }
       this.#isTold = false
@@ -135,14 +135,14 @@ export class Telling {
 
   /** Only one process at a time. One whose turn it is not tries again at its next look. */
   async #inTurn(act: () => Promise<void>): Promise<void> {
-    if (!(await this.#claims.take(`${this.#key} claim`))) return
+    if (!(await this.#claims().take(`${this.#key} claim`))) return
     this.#claimedAt = this.#clock()
     try {
       await act()
     } finally {
       const isOurs = this.#isClaimOurs()
       this.#claimedAt = undefined
-      if (isOurs) await this.#claims.release(`${this.#key} claim`)
+      if (isOurs) await this.#claims().release(`${this.#key} claim`)
     }
   }
 
@@ -150,11 +150,11 @@ export class Telling {
     await this.#hold(seen)
     if (!this.#isClaimOurs()) return
     this.#claimedAt = this.#clock()
-    await this.#claims.keep(`${this.#key} claim`, LEASE_MS)
+    await this.#claims().keep(`${this.#key} claim`, LEASE_MS)
   }
 
   async #hold({ holds }: Seen): Promise<void> {
-    if (holds && !this.#claims.isAlone) await this.#claims.keep(`${this.#key} hold`, LEASE_MS)
+    if (holds && !this.#claims().isAlone) await this.#claims().keep(`${this.#key} hold`, LEASE_MS)
   }
 
   /** After a pause of the process the claim may be another's, and must be left alone. */
@@ -163,18 +163,18 @@ export class Telling {
   }
 
   #isKept(what: 'open' | 'hold'): Promise<boolean> {
-    return this.#claims.isKept(`${this.#key} ${what}`)
+    return this.#claims().isKept(`${this.#key} ${what}`)
   }
 
   /** Also by what this process knows: a storage may have lost its data. */
   async #isCooling(what: 'cool' | 'rest'): Promise<boolean> {
     if (this.#clock() < this.#ownUntil[what]) return true
-    return this.#claims.isKept(`${this.#key} ${what}`)
+    return this.#claims().isKept(`${this.#key} ${what}`)
   }
 
   async #cool(what: 'cool' | 'rest', begun: number): Promise<void> {
     this.#ownUntil[what] = begun + this.#times.cooldownMs
     const left = this.#ownUntil[what] - this.#clock()
-    if (left > 0) await this.#claims.keep(`${this.#key} ${what}`, left)
+    if (left > 0) await this.#claims().keep(`${this.#key} ${what}`, left)
   }
 }

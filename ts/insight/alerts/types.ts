@@ -71,7 +71,7 @@ export interface AlertsOptions {
   readonly name?: string | undefined
   /**
    * Through what processes agree which of them notifies: as `storage` of `createLimiter`, such as `'shared:api'` or
-   * a URL of Redis. Default: each process notifies for itself
+   * a URL of Redis. Default: the shared memory of an insight with `shared: true`; else each process notifies for itself
    */
   readonly storage?: unknown
   /** Begins every key in Redis. */
@@ -122,8 +122,12 @@ export interface AlertsState {
 
 /** What `alerts()` returns, and option `alerts` of `insight()` takes. */
 export interface Alerts {
-  /** Looks at these figures every second from now on, until `close()`. */
-  watch(figures: Figures): void
+  /**
+   * Looks at these figures every second from now on, until `close()`.
+   *
+   * @param sharing.storage where the processes agree which of them tells, if option `storage` does not say it
+   */
+  watch(figures: Figures, sharing?: { readonly storage?: string | undefined }): void
   /** Looks at the rules now. Resolves when all that was to be told by it is told, or given up. Never rejects. */
   step(): Promise<void>
   /** What holds, and how deliveries ended. */

@@ -35,7 +35,7 @@ export class Watch implements Alerts {
   readonly #settings: Settings
   readonly #outboxes: readonly Outbox[]
   readonly #measurement: Measurement
-  readonly #claims: Claims
+  #claims: Claims
   readonly #watched: readonly Watched[]
   #figures: Figures | undefined
   #timer: NodeJS.Timeout | undefined
@@ -53,12 +53,13 @@ export class Watch implements Alerts {
     if (settings.insight !== undefined) this.watch(settings.insight)
   }
 
-  watch(figures: Figures): void {
+  watch(figures: Figures, { storage }: { readonly storage?: string | undefined } = {}): void {
     if (this.#figures !== undefined || this.#isClosed) {
       const message = `watch must be called once, got a call after ${this.#isClosed ? 'close' : 'another'}`
       throw withCode(new TypeError(message), 'INVALID_ARGUMENT')
     }
     this.#figures = readFigures(figures, 'figures')
+    if (this.#settings.storage === undefined && storage !== undefined) this.#share(storage)
     if (this.#settings.clock !== undefined) return
     this.#timer = setInterval(() => void this.step(), EVERY_MS).unref()
   }
@@ -92,6 +93,15 @@ export class Watch implements Alerts {
     )
   }
 
+  /** Through what the processes share that count together. If it cannot be had, the insight has said so. */
+  #share(storage: string): void {
+    try {
+      this.#claims = openClaims({ ...this.#settings, storage }, () => this.#now())
+    } catch {
+      // Then each process tells for itself.
+    }
+  }
+
   #now(): number {
     return this.#settings.clock?.now() ?? performance.now()
   }
@@ -118,7 +128,7 @@ export class Watch implements Alerts {
     const dedupKey = `${name}/${rule.hash}`
     const telling = new Telling(
       rule.hash,
-      this.#claims,
+      () => this.#claims,
       (status) => this.#tell(watched, status),
       { cooldownMs: cooldown, adoptMs: rule.windowMs + clearMs },
       () => this.#now(),
