@@ -17,7 +17,12 @@ export function promtoolSays(text: string): string {
 
 /** A series that a query found, with its labels and its value. */
 interface Found {
-  readonly metric: { readonly job?: string; readonly limit?: string }
+  readonly metric: {
+    readonly job?: string
+    readonly limit?: string
+    readonly route?: string
+    readonly policy?: string
+  }
   readonly value: readonly [at: number, value: string]
 }
 

@@ -7,6 +7,7 @@ import { prometheus } from '../../../ts/insight/formats/prometheus.ts'
 import { register } from '../../../ts/insight/formats/register.ts'
 import { grafanaBoard } from '../../../ts/insight/grafana.ts'
 import type { Report, Times } from '../../../ts/insight/types.ts'
+import { type LimitedService, startLimitedService } from './limited-service.ts'
 import { PrometheusServer, promtoolSays, until } from './prometheus-program.ts'
 import { HOSTILE, limit, report, reportOf, times } from './reports.ts'
 
@@ -59,38 +60,44 @@ let service: Server | undefined
 const asked = new Set<string>()
 const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
-const PATHS = ['/text', '/negotiated', '/plain-as-openmetrics', '/prom-client']
+/** Each shows the same made-up figures in another way. */
+const WAYS = ['/text', '/negotiated', '/plain-as-openmetrics', '/prom-client']
+/** What a service shows that is really limited. */
+const PATHS = [...WAYS, '/limited']
+let limited: LimitedService | undefined
 
 beforeAll(async () => {
   let scrape = 0
   const figures = { report: () => growing(++scrape) }
   const registry = new Registry()
   register(figures, registry)
+  const real = await startLimitedService()
+  limited = real
   service = createServer(async (request, response) => {
+    if (request.url === '/limited') await real.ask()
     const asksForOpen = request.headers.accept?.includes('application/openmetrics-text') === true
     const format = request.url === '/negotiated' && asksForOpen ? 'openmetrics' : 'text'
     asked.add(`${request.url} ${format}`)
     const isOpen = request.url === '/plain-as-openmetrics' || format === 'openmetrics'
     response.setHeader('content-type', isOpen ? OPENMETRICS : TEXT)
-    response.end(
-      request.url === '/prom-client'
-        ? await registry.metrics()
-        : prometheus(figures.report(), { format }),
-    )
+    if (request.url === '/limited') response.end(real.view.prometheus())
+    else if (request.url === '/prom-client') response.end(await registry.metrics())
+    else response.end(prometheus(figures.report(), { format }))
   }).listen(0, '127.0.0.1')
   await once(service, 'listening')
   server = await PrometheusServer.start((service.address() as AddressInfo).port, PATHS)
   await until(async () => {
     const { data } = await server.query(
-      'count_over_time(ratethrottle_live_keys{limit="api",job="prom-client"}[1m]) > 3',
+      'min by (limit) (count_over_time(ratethrottle_live_keys{limit=~"api|global"}[1m])) > 3',
     )
-    return (data?.result.length ?? 0) > 0
+    return data?.result.length === 2
   })
 })
 
 afterAll(async () => {
   await server.stop()
   service?.close().closeAllConnections()
+  await limited?.close()
 })
 
 it('Prometheus scrapes both formats, and prom-client', async () => {
@@ -102,13 +109,15 @@ it('Prometheus scrapes both formats, and prom-client', async () => {
 })
 
 it('every job has the same series, hostile names included', async () => {
-  const { data } = await server.query('count by (job) ({__name__=~"ratethrottle_.+"})')
+  const { data } = await server.query(
+    'count by (job) ({__name__=~"ratethrottle_.+",job!="limited"})',
+  )
   const counts = data?.result.map(({ value }) => value[1])
-  expect(counts).toHaveLength(PATHS.length)
+  expect(counts).toHaveLength(WAYS.length)
   expect(new Set(counts).size).toBe(1)
   for (const name of ['GET /users/:id', 'a\\"b\\nc', 'line\nbreak', '\u202eevil\u202c']) {
     const found = await server.query(`ratethrottle_live_keys{limit=${JSON.stringify(name)}}`)
-    expect(found.data?.result, name).toHaveLength(PATHS.length)
+    expect(found.data?.result, name).toHaveLength(WAYS.length)
   }
 })
 
@@ -116,15 +125,48 @@ const QUERIES = grafanaBoard().panels.flatMap(({ title, targets }) =>
   targets.map(({ expr }) => [title, expr] as const),
 )
 
-it.each(QUERIES)('the board gets data: %s, %s', async (_, expr) => {
+/** What the query of a panel finds. */
+async function found(expr: string, job: string) {
   const filled = expr
     .replaceAll('$__rate_interval', '10s')
-    .replaceAll('$job', 'text')
+    .replaceAll('$job', job)
     .replaceAll('$limit', '.*')
   expect(filled).not.toContain('$')
   const { status, error, data } = await server.query(filled)
   expect([status, error]).toEqual(['success', undefined])
-  expect(data?.result.length).toBeGreaterThan(0)
+  return data?.result ?? []
+}
+
+it.each(QUERIES)('the board gets data: %s, %s', async (_, expr) => {
+  expect((await found(expr, 'text')).length).toBeGreaterThan(0)
+})
+
+/** What this service has not: a store, and callers in a queue. */
+const NOT_THERE = ['ratethrottle_store_available', 'ratethrottle_waiting']
+
+it.each(QUERIES)('the board gets data of a limited service: %s, %s', async (_, expr) => {
+  const isThere = NOT_THERE.every((name) => !expr.includes(name))
+  expect((await found(expr, 'limited')).length > 0).toBe(isThere)
+})
+
+it('the board shows of it what is so', async () => {
+  const panel = (title: string, place = 0) => {
+    const expr = grafanaBoard().panels.find((one) => one.title === title)?.targets[place]?.expr
+    return found(expr ?? '', 'limited')
+  }
+  const [top] = (await panel('Top denied routes')).filter(({ value }) => Number(value[1]) > 0)
+  expect(['GET /users/:id', '404']).toContain(top?.metric.route)
+  const binding = await panel('Which limit binds')
+  const [most] = binding.filter(
+    ({ metric }) => metric.limit === 'mail' && metric.policy === '20/minute',
+  )
+  expect(Number(most?.value[1])).toBeGreaterThan(1)
+  const [median] = await panel('Decision time')
+  expect(Number(median?.value[1])).toBeLessThan(0.01)
+  const shares = await panel('Share denied')
+  expect(shares.map(({ metric }) => metric.limit).sort()).toEqual(
+    expect.arrayContaining(['global', 'mail']),
+  )
 })
 
 it('its variables find jobs and limits', async () => {
