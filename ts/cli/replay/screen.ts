@@ -35,7 +35,7 @@ function overview(report: Report): string {
     .filter(([count]) => count > 0)
     .map(([count, what]) => `${figure(count)} ${what}`)
   return [
-    `${logs}: ${figure(lines)} lines, ${figure(requests)} requests of ${few}${figure(clients)} clients`,
+    `${logs}: ${counted(lines, 'line')}, ${counted(requests, 'request')} of ${few}${counted(clients, 'client')}`,
     `from ${moment(from)} to ${moment(to)} UTC${report.isComplete ? '' : ' (not read to the end)'}`,
     ...(others.length === 0 ? [] : [`lines not counted: ${others.join(', ')}`]),
   ].join('\n')
@@ -179,6 +179,10 @@ function table(
 /** `1234567` as `1,234,567`. */
 export function figure(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+}
+
+function counted(count: number, noun: string): string {
+  return `${figure(count)} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** Two digits behind the point; what is more than nothing is not shown as nothing. */
