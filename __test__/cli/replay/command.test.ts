@@ -205,7 +205,7 @@ it('progress is shown on a terminal only, and tells how much is left', async () 
   const clear = '\r\u001b[K'
   expect(shown.startsWith(clear) && shown.endsWith(clear)).toBe(true)
   expect(shown.slice(clear.length, -clear.length)).toMatch(
-    /^100 % of 0\.\d MiB, [\d,]+ lines, [\d,]+ lines\/s, 0 s left$/,
+    /^\d+ % of 0\.\d MiB, [\d,]+ lines, [\d,]+ lines\/s, \d+ s left$/,
   )
   const half = { sources: [{ read: 2 ** 20, size: 2 ** 21 }], counts: { lines: 5_000 } }
   expect(progressText(half as unknown as Run, 2)).toBe(

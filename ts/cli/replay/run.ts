@@ -84,13 +84,13 @@ export async function readLogs(run: Run, onChunk: () => void): Promise<void> {
     const log = open.reduce((first, other) => (other.nextMs < first.nextMs ? other : first))
     if (log.chunk !== undefined) log.reader.push(log.chunk)
     log.nextMs = Math.max(log.nextMs, log.reader.lastMs)
+    onChunk()
     log.chunk = await nextOf(log.source, run)
     if (log.chunk === undefined) {
       // What is left of a log that breaks off is half a line.
       if (!run.isCancelled && !log.source.hasFailed) log.reader.end()
       open = open.filter((other) => other !== log)
     }
-    onChunk()
   }
   run.inOrder.end()
   run.trials.end()
