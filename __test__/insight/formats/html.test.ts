@@ -125,3 +125,33 @@ it('is judged by a reader that finds what is wrong', () => {
     expect(() => readHtml(wrong), wrong).toThrow()
   }
 })
+
+/** The contrast of two colours, as WCAG 2 has it. */
+function contrast(one: string, other: string): number {
+  const luminance = (colour: string) => {
+    const hex = colour.length === 4 ? colour.replace(/[0-9a-f]/g, '$&$&') : colour
+    const [red = 0, green = 0, blue = 0] = [1, 3, 5].map((at) => {
+      const part = Number.parseInt(hex.slice(at, at + 2), 16) / 255
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4
+    })
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+  }
+  const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b)
+  return (light + 0.05) / (dark + 0.05)
+}
+
+it('has the contrast of WCAG AA in light, in the dark and on paper', () => {
+  const grounds = [...toHTML(report(), []).matchAll(/:root\{([^}]*)\}/g)]
+  expect(grounds).toHaveLength(3)
+  for (const [, properties = ''] of grounds) {
+    const colours = new Map(
+      [...properties.matchAll(/--(\w+):(#\w+)/g)].map(([, name, hex]) => [name, hex]),
+    )
+    const against = (name: string) => contrast(colours.get(name) ?? '', colours.get('ground') ?? '')
+    expect(against('text')).toBeGreaterThan(7)
+    expect(against('quiet')).toBeGreaterThan(4.5)
+    expect(against('admitted')).toBeGreaterThan(3)
+    expect(against('denied')).toBeGreaterThan(3)
+  }
+  expect(contrast('#fff', '#777777')).toBeCloseTo(4.48, 1)
+})
