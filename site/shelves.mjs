@@ -20,6 +20,7 @@ export const shelves = [
       'proxies-by-vendor',
       'logins',
       'plans-and-tenants',
+      'replay-before-the-first-limit',
       'shield',
       'overload',
       'cluster-and-redis',

@@ -111,7 +111,7 @@ export function wrongCommands(text: string, scripts: readonly string[]): readonl
   })
 }
 
-const COMMANDS = ['shared', '--help']
+const COMMANDS = ['shared', 'replay', '--help']
 
 const OPTIONS = {
   strict: true,
