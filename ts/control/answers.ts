@@ -1,8 +1,8 @@
 import { addressKey, canonical } from '../client-ip/ip.ts'
-import type { Controls, Figures, Report } from '../insight/types.ts'
+import type { Controls, Figures, Report, Series, SeriesUnit } from '../insight/types.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import type { Limiter } from '../limiter.ts'
-import { integer, invalid, ownOptions, text, withCode } from '../validate.ts'
+import { integer, invalid, oneOf, ownOptions, text, withCode } from '../validate.ts'
 import { type About, aboutProcess } from './about.ts'
 import { type KeyState, stateOf } from './key-state.ts'
 import { MAX_REQUEST } from './lines.ts'
@@ -38,6 +38,7 @@ export interface ActionAnswer {
 export interface Answers {
   readonly about: About
   readonly report: Report
+  readonly series: readonly Series[]
   readonly show: { readonly limits: readonly KeyState[] }
   readonly block: ActionAnswer
   readonly pardon: ActionAnswer
@@ -54,12 +55,19 @@ interface Given {
   readonly limit?: unknown
   readonly ms?: unknown
   readonly since?: unknown
+  readonly unit?: unknown
+  readonly steps?: unknown
 }
 
 /** Each command: the only list of them. */
 const COMMANDS: { readonly [Name in Command]: (to: Answering, given: Given) => unknown } = {
   about: ({ view, reload, shared }) => aboutProcess(view, reload !== undefined, shared),
   report: ({ view }, { since }) => view.report({ since: readSince(since) }),
+  series: ({ view }, { unit, steps = 60 }) =>
+    view.series({
+      unit: oneOf(unit, 'unit', UNITS),
+      steps: integer(steps, 'steps', 1, 1_440, 'INVALID_ARGUMENT'),
+    }),
   show: async (to, given) => ({ limits: await onKeys(to, given, showKey) }),
   block: async (to, given) => {
     const ms = integer(given.ms, 'ms', 1, MAX_WINDOW_MS, 'INVALID_ARGUMENT')
@@ -80,7 +88,8 @@ const COMMANDS: { readonly [Name in Command]: (to: Answering, given: Given) => u
   },
 }
 
-const KNOWN = ['command', 'key', 'limit', 'ms', 'since']
+const KNOWN = ['command', 'key', 'limit', 'ms', 'since', 'unit', 'steps']
+const UNITS: readonly SeriesUnit[] = ['second', 'minute', 'hour']
 
 /**
  * What a request's line is answered with.

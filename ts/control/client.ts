@@ -11,6 +11,8 @@ export interface ControlRequest {
   readonly limit?: string | undefined
   readonly ms?: number | undefined
   readonly since?: string | undefined
+  readonly unit?: 'second' | 'minute' | 'hour' | undefined
+  readonly steps?: number | undefined
 }
 
 interface Reply {

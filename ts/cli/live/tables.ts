@@ -1,0 +1,48 @@
+import type { LimitReport, TopKey } from '../../insight/types.ts'
+import { cell, percent } from '../text.ts'
+
+/** The limiters, those that deny most first. */
+export function limitTable(limits: readonly LimitReport[], seconds?: number): string[][] {
+  const sorted = limits.toSorted((a, b) => b.denied - a.denied || b.admitted - a.admitted)
+  const count = (n: number): string => (seconds === undefined ? `${n}` : (n / seconds).toFixed(1))
+  const unit = seconds === undefined ? '' : '/s'
+  const head = [
+    'limit',
+    'tier',
+    'limits',
+    `admitted${unit}`,
+    `denied${unit}`,
+    'share',
+    'binds',
+    'keys',
+  ]
+  const rows = sorted.map((each) => [
+    cell(each.name),
+    each.tier ?? '-',
+    cell(each.limits.join(', ') || 'by request'),
+    count(each.admitted),
+    count(each.denied + each.dry),
+    percent(each.denied + each.dry, each.admitted + each.denied + each.dry),
+    binding(each),
+    `${each.liveKeys ?? '-'}`,
+  ])
+  return [head, ...rows]
+}
+
+/** The limit that denied most. */
+function binding({ limits, deniedBy }: LimitReport): string {
+  const most = Math.max(0, ...deniedBy)
+  return most === 0 ? '-' : cell(limits[deniedBy.indexOf(most)] ?? '-')
+}
+
+/** Keys, as the process shows them. */
+export function keyTable(keys: readonly TopKey[], most: number): string[][] {
+  const rows = keys
+    .slice(0, most)
+    .map(({ key, limit, count, error }) => [
+      cell(key),
+      cell(limit),
+      error === 0 ? `${count}` : `${count - error} to ${count}`,
+    ])
+  return [['key', 'limit', 'times'], ...rows]
+}
