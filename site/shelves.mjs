@@ -29,6 +29,7 @@ export const shelves = [
       'custom-errors-and-headers',
       'cors',
       'logging-and-metrics',
+      'insight-page',
       'prometheus-and-grafana',
       'opentelemetry',
       'alerts',
