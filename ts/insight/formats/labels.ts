@@ -28,12 +28,12 @@ export function capped(
   names: Iterable<string>,
   max: number = MAX_LIMITS,
 ): (name: string) => string {
-  const kept = new Set<string>()
+  const kept = new Map<string, string>()
   for (const name of names) {
     if (kept.size === max) break
-    kept.add(name)
+    kept.set(name, labelValue(name))
   }
-  return (name) => (kept.has(name) ? labelValue(name) : OTHER)
+  return (name) => kept.get(name) ?? OTHER
 }
 
 /** The labels of the limits of a report: those that are listed come first. */

@@ -80,7 +80,9 @@ function cellOf(value: Markup | string | number | undefined): Markup {
   return html`<td><bdi>${value ?? '–'}</bdi></td>`
 }
 
+const NUMBERS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 })
+
 /** A number as people read it: `12,345`, or `0.5`. */
 export function grouped(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: 3 })
+  return NUMBERS.format(value)
 }

@@ -43,6 +43,7 @@ function lineOf(name: string, { suffix, labels, value }: Sample): string {
 }
 
 function escaped(text: string): string {
+  if (!/[\\"\n]/.test(text)) return text
   return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }
 
