@@ -33,6 +33,8 @@ export const shelves = [
       'prometheus-and-grafana',
       'opentelemetry',
       'alerts',
+      'configuration-files',
+      'kubernetes-reload',
       'docker-and-serverless',
       'decorators',
       'websocket',

@@ -12,6 +12,8 @@ export type ErrorCode =
   | 'INVALID_LIMIT'
   /** An option or a setting is unknown, or has a value that is not accepted. */
   | 'INVALID_OPTION'
+  /** A configuration file is not accepted, with all that is wrong with it. */
+  | 'INVALID_CONFIG'
   /** An argument of a call is not accepted, such as a key that is no string. */
   | 'INVALID_ARGUMENT'
   /** `storage` or `url` is no URL of a store that is known. */

@@ -38,6 +38,10 @@ const PROMISED: Record<string, Subpath> = {
   },
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
+  './config': {
+    names: ['loadConfig', 'defineConfig', 'checkConfig', 'schema', 'Config', 'ConfigError'],
+    prints: '200 200 429',
+  },
   './overload': { names: ['overload'], prints: '200 503 200' },
   './shield': { names: ['shield'], prints: 'undefined 429 60000 true' },
   './insight': { names: ['insight', 'alerts', 'webhook', 'slack'], prints: 'api 2 1 1' },

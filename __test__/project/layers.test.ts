@@ -36,6 +36,9 @@ const UPWARD = [
   ['ts/insight/page/client/x.ts', '../snapshot.ts'],
   ['ts/insight/page/client/x.ts', 'node:fs'],
   ['ts/insight/page/client/x.ts', 'react'],
+  ['ts/config/x.ts', '../adapters/express.ts'],
+  ['ts/config/x.ts', '../redis/url.ts'],
+  ['ts/config/x.ts', 'fastify'],
   ['ts/decorators/x.ts', '../http/events.ts'],
   ['ts/cli/x.ts', '../adapters/hono.ts'],
   ['ts/control/x.ts', '../redis/url.ts'],
@@ -52,6 +55,7 @@ const UPWARD = [
 /** Imports that a layer may have. */
 const DOWNWARD = [
   ['ts/http/y.ts', '../create.ts'],
+  ['ts/config/y.ts', '../http/options.ts'],
   ['ts/shield/y.ts', '../http/node.ts'],
   ['ts/shield/y.ts', '../overload/load-meter.ts'],
   ['ts/overload/y.ts', '../http/node.ts'],

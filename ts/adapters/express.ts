@@ -9,6 +9,7 @@ import {
   proceed,
 } from '../http/adapter.ts'
 import { isExplicitTrust, type TrustFn } from '../http/client.ts'
+import type { RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { isFinished, NODE } from '../http/node.ts'
@@ -64,6 +65,7 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const warnings = new Warnings()
   const middleware = makeMiddleware(options as RateThrottleOptions, {
+    reader: NODE,
     open: (own) => new HttpLimiter(own, expressAdapter(warnings), warnings),
     wrap: (limiter, shield) => wrap(limiter, warnings, shield),
     shield: (own) => openShield(own, expressAdapter(warnings), warnings),
@@ -72,7 +74,7 @@ export function rateThrottle<const L extends LimitInput>(
 }
 
 function wrap(
-  limiter: HttpLimiter | undefined,
+  limiter: RequestLimiter | undefined,
   warnings: Warnings,
   shield: HttpShield | undefined,
 ): RequestHandler {
@@ -101,11 +103,11 @@ function wrap(
 function behind(
   shield: HttpShield,
   inner: RequestHandler,
-  limiter: HttpLimiter | undefined,
+  limiter: RequestLimiter | undefined,
   handOn: () => HandOn<Request, Response>,
 ): RequestHandler {
   let isFirst = true
-  const limiterOf = (): HttpLimiter | undefined => limiter
+  const limiterOf = (): RequestLimiter | undefined => limiter
   return (request, response, next) => {
     if (isFirst) {
       watchErrors(request.app)

@@ -12,10 +12,11 @@ import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
 import { type Controls, controlsOf, type HandOn } from '../http/adapter.ts'
+import { type ConfigOpener, openConfigured, withoutConfig } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { allOf, byHeader, byIp, byUser, firstOf, type KeyMakers } from '../http/key-functions.ts'
-import type { CheckedOptions } from '../http/options.ts'
+import { type CheckedOptions, ownHttpOptions } from '../http/options.ts'
 import type { LimitsFunction } from '../http/request-limits.ts'
 import { openShield, type RequestVerdict, withoutShield } from '../http/shield.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
@@ -126,13 +127,18 @@ function attach(app: FastifyInstance, { hook, replace, ...options }: PluginOptio
   const adapter = fastifyAdapter(app, warnings)
   const prefix = instancePrefix(app)
   const ofLimits = withoutShield(options)
-  const limiters = new RouteLimiters(ofLimits, warnings, hasEarlyRoutes, (own, place) => {
+  const open = (own: Options, place: string): HttpLimiter => {
     const name = limiterNameOf(prefix + place)
     const shown = place === 'global' ? app.prefix || place : place
     return new HttpLimiter(withReplies(own), adapter, warnings, name, shown)
-  })
+  }
+  const openShieldOf = (own: Options) => openShield(own, adapter, warnings)
+  const opener = { reader: adapter, open: (own: Options) => open(own, ''), shield: openShieldOf }
+  const configured = openConfigured(ownHttpOptions(options), opener as ConfigOpener)
+  const routes = configured === undefined ? ofLimits : withoutConfig(ofLimits)
+  const limiters = new RouteLimiters(routes, warnings, hasEarlyRoutes, open, configured?.limiter)
   const handOn = handOnRefusals(adapter)
-  const shield = openShield(options, adapter, warnings)
+  const shield = configured?.shield ?? openShieldOf(options)
   if (shield?.isOn === true) {
     const loaded = require('./fastify/shield.js') as typeof import('./fastify/shield.ts')
     loaded.putBefore(app, shield, handOn, limiters)

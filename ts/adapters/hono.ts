@@ -9,6 +9,7 @@ import {
   noLimits,
 } from '../http/adapter.ts'
 import { IN_PROCESS } from '../http/client.ts'
+import type { RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { setEach } from '../http/legacy-headers.ts'
@@ -58,6 +59,7 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const warnings = new Warnings()
   const middleware = makeMiddleware(options as RateThrottleOptions, {
+    reader: HONO as HttpAdapter,
     open: (own) => new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings),
     wrap,
     shield: (own) => openShield(own, honoAdapter(warnings), warnings),
@@ -65,8 +67,10 @@ export function rateThrottle<const L extends LimitInput>(
   return middleware as RateThrottle
 }
 
-function wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined): MiddlewareHandler {
-  const mark = limiter?.mark
+function wrap(
+  limiter: RequestLimiter | undefined,
+  shield: HttpShield | undefined,
+): MiddlewareHandler {
   const limited: MiddlewareHandler = async (c, next) => {
     if (limiter === undefined) throw noLimits()
     const refusal = await limiter.decide(c, c)
@@ -77,6 +81,7 @@ function wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined):
     }
     await next()
     // A Response that a handler has made itself has none of the headers that were set before it.
+    const mark = limiter.markOf(c)
     if (mark !== undefined && !c.res.headers.has(mark)) {
       c.res = corrected(c.res, await limiter.headersOf(c, undefined))
     }
@@ -90,7 +95,7 @@ function wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined):
 function behind(
   shield: HttpShield,
   inner: MiddlewareHandler | undefined,
-  limiter: HttpLimiter | undefined,
+  limiter: RequestLimiter | undefined,
 ): MiddlewareHandler {
   return async (c, next) => {
     const refusal = await shield.decide(c, c)
@@ -107,7 +112,7 @@ function behind(
 }
 
 /** Answers a refused request, or throws what the app's error handler is to see. */
-async function refuse(limiter: HttpLimiter, refusal: Refusal, c: Context): Promise<void> {
+async function refuse(limiter: RequestLimiter, refusal: Refusal, c: Context): Promise<void> {
   const headers = await limiter.headersOf(c, refusal)
   let isHandedOn = false
   const handOn = (): void => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { type Controls, controlsOf, proceed } from '../http/adapter.ts'
+import { openConfigured, type RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { NODE } from '../http/node.ts'
@@ -69,6 +70,12 @@ export function rateThrottle<const L extends LimitInput>(
 ): RateThrottle {
   const own = ownHttpOptions(options as RateThrottleOptions)
   const warnings = new Warnings()
+  const configured = openConfigured(own, {
+    reader: NODE,
+    open: (options) => new HttpLimiter(options, NODE, warnings),
+    shield: (options) => openShield(options, NODE, warnings),
+  })
+  if (configured !== undefined) return shielded(configured.shield, configured.limiter, warnings)
   const shield = openShield(own, NODE, warnings)
   // The classes of HTTP/2 have the same methods.
   const limiter = orClose(shield, () => openLimiter(withoutShield(own), shield, warnings))
@@ -81,13 +88,13 @@ function openLimiter(
   own: RateThrottleOptions,
   shield: HttpShield | undefined,
   warnings: Warnings,
-): HttpLimiter | undefined {
+): RequestLimiter | undefined {
   if (shield === undefined || own.limits !== undefined) return new HttpLimiter(own, NODE, warnings)
   resolveHttpOptions(own)
   return undefined
 }
 
-function limiting(limiter: HttpLimiter, warnings: Warnings): RateThrottle {
+function limiting(limiter: RequestLimiter, warnings: Warnings): RateThrottle {
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const outcome = limiter.decide(request, response)
     if (outcome === undefined) next()
@@ -109,11 +116,11 @@ function limiting(limiter: HttpLimiter, warnings: Warnings): RateThrottle {
 /** The same behind a shield. */
 function shielded(
   shield: HttpShield,
-  limiter: HttpLimiter | undefined,
+  limiter: RequestLimiter | undefined,
   warnings: Warnings,
 ): RateThrottle {
   const inner = limiter && limiting(limiter, warnings)
-  const limiterOf = (): HttpLimiter | undefined => limiter
+  const limiterOf = (): RequestLimiter | undefined => limiter
   const middleware: RateThrottle['middleware'] = (request, response, next) => {
     const pass = inner === undefined ? next : () => inner.middleware(request, response, next)
     shield.stand(request, response, next, answer, pass, limiterOf)
@@ -137,7 +144,7 @@ function shielded(
 function shieldedAdmitter(
   shield: HttpShield,
   inner: RateThrottle | undefined,
-  limiter: HttpLimiter | undefined,
+  limiter: RequestLimiter | undefined,
   warnings: Warnings,
 ): RateThrottle['admit'] {
   const conclude = (refusal: Outcome, request: AnyRequest, response: AnyResponse) => {
@@ -163,7 +170,7 @@ function answer(refusal: Refusal, _request: object, response: object): void {
 }
 
 function admitter(
-  limiter: HttpLimiter,
+  limiter: RequestLimiter,
   warnings: Warnings,
 ): (request: object, response: ServerResponse) => MaybePromise<boolean> {
   const refuse = (refusal: Refusal, request: object, response: ServerResponse) => {

@@ -3,9 +3,11 @@ import type { Decision } from '../decision.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import type { MaybePromise, StoreStatus } from '../limiter.ts'
 import { withCode } from '../validate.ts'
+import { openConfigured, type RequestLimiter } from './config.ts'
 import { warnOfLimitersPerRequest, wasAnyAsked } from './events.ts'
 import type { HttpLimiter } from './http-limiter.ts'
 import type { Key } from './key-functions.ts'
+import { besideConfig } from './lasting.ts'
 import {
   type AnyHttpOptions,
   type CheckedOptions,
@@ -186,7 +188,7 @@ export type HandOn<Request, Response> = (
  * @param next called if it may pass
  */
 export function proceed<Request extends object, Response extends object>(
-  limiter: HttpLimiter,
+  limiter: RequestLimiter,
   outcome: MaybePromise<Outcome>,
   request: Request,
   response: Response,
@@ -218,12 +220,14 @@ export interface MiddlewareFamily<Request, Response, Self> extends Controls {
 
 /** How an adapter makes its middleware. */
 export interface MiddlewareMaker<Options extends AnyHttpOptions, Middleware extends object> {
+  /** How requests say what they are, for the routes of a file. */
+  readonly reader: Pick<HttpAdapter, 'method' | 'target'>
   open(options: Options): HttpLimiter
   /**
    * @param limiter `undefined` for a middleware without limits, which only makes others
    * @param shield before the limits of all of them
    */
-  wrap(limiter: HttpLimiter | undefined, shield: HttpShield | undefined): Middleware
+  wrap(limiter: RequestLimiter | undefined, shield: HttpShield | undefined): Middleware
   /** The shield that the options ask for. */
   shield(options: Options): HttpShield | undefined
 }
@@ -234,6 +238,14 @@ export function makeMiddleware<Options extends AnyHttpOptions, Middleware extend
   maker: MiddlewareMaker<Options, Middleware>,
 ): Middleware & Controls & { readonly limit: object } {
   const own = ownHttpOptions(options)
+  const configured = openConfigured(own, maker as MiddlewareMaker<AnyHttpOptions, Middleware>)
+  if (configured !== undefined) {
+    const { limiter, shield, close } = configured
+    const limit = (): never => {
+      throw besideConfig('limit(...)')
+    }
+    return Object.assign(maker.wrap(limiter, shield), { limit }, controlsOf(limiter), { close })
+  }
   const shield = maker.shield(own)
   if (shield === undefined) return makeOne(withoutShield(own), maker, shield, [])
   const made = orClose(shield, () => makeOne(withoutShield(own), maker, shield, []))

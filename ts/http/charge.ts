@@ -51,7 +51,7 @@ export function openContext(
   place: string,
 ): LimiterContext {
   const options = resolveHttpOptions(given)
-  const { scope, headers, dryRun, status, message } = options
+  const { scope, headers, dryRun, status, message, lasting } = options
   const source = openLimits(options, warnings, name, place)
   return {
     options,
@@ -59,7 +59,7 @@ export function openContext(
     client: new ClientResolver(adapter, options.trust, warnings),
     events: new Events(options, warnings),
     owner: {
-      id: scope ?? Symbol('ratethrottle.limiter'),
+      id: lasting?.owner ?? scope ?? Symbol('ratethrottle.limiter'),
       isShown: headers !== false && !dryRun,
       isDryRun: dryRun,
     },

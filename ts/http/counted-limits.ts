@@ -30,13 +30,13 @@ export interface OpenedRow {
  */
 export function openRow(
   insight: InsightInput,
-  { scope, limiter, dryRun, storage }: ResolvedHttpOptions,
+  { scope, limiter, dryRun, storage, lasting }: ResolvedHttpOptions,
   limits: readonly Limit[] | undefined,
   place: string,
 ): OpenedRow {
   const own = isLimiter(storage) ? counterOf(storage) : undefined
   if (own !== undefined) return { row: own, end: () => {} }
-  const name = scope ?? limiter.name ?? place
+  const name = lasting?.shown ?? scope ?? limiter.name ?? place
   const algorithm = algorithmOf(storage, limiter.algorithm)
   const row = insight.counter({ name, limits, algorithm, tier: tierOf(storage), dryRun })
   return { row, end: () => row.close() }

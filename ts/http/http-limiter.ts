@@ -47,7 +47,7 @@ export class HttpLimiter implements Controls {
   #noteFirst: ReturnType<typeof limiterMade> | undefined
   #isClosed = false
   /** Decisions that wait for the store, for functions of the user's, or for their turn. */
-  #pending = 0
+  pending = 0
 
   /**
    * @param name of its counters in the store, if the options give none. Default: from the order of making
@@ -229,7 +229,7 @@ export class HttpLimiter implements Controls {
     previous: ChargeRecord | undefined,
     outcome: Promise<Outcome>,
   ): Promise<Outcome> {
-    this.#pending++
+    this.pending++
     try {
       const found = notOpen(await outcome)
       this.counts?.decided(request, previous)
@@ -237,7 +237,7 @@ export class HttpLimiter implements Controls {
     } catch (error) {
       return this.#failed(request, error)
     } finally {
-      this.#pending--
+      this.pending--
       this.#closeIfIdle()
     }
   }
@@ -252,7 +252,7 @@ export class HttpLimiter implements Controls {
   }
 
   /** A header that every limited response has, if any: a response without it was made without its headers. */
-  get mark(): string | undefined {
+  markOf(_request: object): string | undefined {
     const { headers, dryRun } = this.#context.options
     if (headers === false || dryRun) return undefined
     return headers === 'draft' ? 'ratelimit' : LIMIT
@@ -295,6 +295,6 @@ export class HttpLimiter implements Controls {
   }
 
   #closeIfIdle(): void {
-    if (this.#isClosed && this.#pending === 0) this.#context.source.close()
+    if (this.#isClosed && this.pending === 0) this.#context.source.close()
   }
 }

@@ -8,6 +8,7 @@ import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../opt
 import { isLimiter, SETTINGS, type Settings, withSettings } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import type { KeyErrorPolicy, MissingKey } from './client.ts'
+import type { ConfigInput } from './config.ts'
 import {
   type Counts,
   type CountWhen,
@@ -19,6 +20,7 @@ import { readSteps } from './escalating-block.ts'
 import type { Hooks } from './events.ts'
 import { type HeaderStyle, readHeaderStyle } from './headers.ts'
 import { byIp, type KeyFunction } from './key-functions.ts'
+import { LASTING, type Lasting } from './lasting.ts'
 import { type LimitsFunction, readPolicyNames } from './request-limits.ts'
 import type { Handler } from './response.ts'
 import type { ShieldInput } from './shield.ts'
@@ -90,6 +92,8 @@ export interface HttpOptions<Request, Response = never>
    * several servers share. Default: off.
    */
   readonly shield?: ShieldInput<Request> | undefined
+  /** Limiters and routes of a file, in place of `limits`. Options beside it hold for all of them. */
+  readonly config?: ConfigInput | undefined
 }
 
 /** The options of any framework: what a request is only its adapter knows. */
@@ -143,6 +147,7 @@ type ReadOptions = Required<Omit<Own, keyof Read>> & Read
 
 /** Options that have been checked, with every default filled in. */
 export type ResolvedHttpOptions = ReadOptions & {
+  readonly lasting: Lasting | undefined
   /** For the limiter itself. */
   readonly limiter: RateLimiterOptions
   /** For a limiter in Redis. */
@@ -150,7 +155,7 @@ export type ResolvedHttpOptions = ReadOptions & {
 }
 
 /** Each option with its reader: the only list of their names. */
-const READERS: validate.Readers<ReadOptions> = {
+export const READERS: validate.Readers<ReadOptions> = {
   limits: (value) => value as ReadOptions['limits'],
   key: (value, name) => validate.optionalFunction<KeyFunction<object>>(value, name) ?? byIp(),
   cost: (value, name) =>
@@ -184,9 +189,10 @@ const READERS: validate.Readers<ReadOptions> = {
     typeof value === 'string' ? undefined : validate.optionalFunction(value, name),
   onStoreError: validate.optional(readOnError),
   storage: (value) => value as ReadOptions['storage'],
-  // Read where the shield is opened.
+  // Read where the shield and a file's limiters are opened.
   shield: (value) => value as ReadOptions['shield'],
   insight: validate.optional(readInsight),
+  config: (value) => value as ReadOptions['config'],
 }
 /**
  * Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. It counts in
@@ -259,7 +265,8 @@ export function resolveHttpOptions(own: AnyHttpOptions): ResolvedHttpOptions {
     const accepted = 'left out beside countWhen or a blockFor with steps'
     throw validate.invalid(TypeError, 'INVALID_OPTION', 'slowDown', accepted, own.slowDown)
   }
-  return { ...read, limiter: readLimiter(given), forRedis: readForRedis(given) }
+  const { [LASTING]: lasting } = given as { readonly [LASTING]?: Lasting }
+  return { ...read, lasting, limiter: readLimiter(given), forRedis: readForRedis(given) }
 }
 
 function readLimiter(own: AnyHttpOptions): RateLimiterOptions {

@@ -71,16 +71,18 @@ export function openLimits(
   identity: string,
   place: string,
 ): LimitsSource {
-  const { limits, policy, storage, limiter, dryRun, blockFor, keyTimeoutMs } = options
+  const { limits, policy, storage, limiter, dryRun, blockFor, keyTimeoutMs, lasting } = options
   warnOfSeveralProcesses(storage, warnings)
   const parsed = typeof limits === 'function' ? undefined : readFixed(limits, options)
   const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
+  // Counters that outlive their limits.
+  const isVariable = parsed === undefined || lasting !== undefined
   const make = (own: AdapterLimiterOptions): Counters =>
-    parsed === undefined ? createVariable(own) : openFixed(parsed, own)
+    isVariable ? createVariable(own) : openFixed(parsed, own)
   const { counter, counters: opened } = openCounted(options, parsed, place, toOpen, make)
-  const commonName = commonNameOf(options, identity, parsed)
+  const commonName = commonNameOf(options, identity, isVariable ? undefined : parsed)
   const open = companionsOf(options, commonName)
   const counters =
     blockFor === undefined

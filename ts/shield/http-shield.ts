@@ -3,8 +3,8 @@ import { readTrust } from '../client-ip/trust-proxy.ts'
 import { RequestRefused } from '../errors.ts'
 import type { HandOn, HttpAdapter } from '../http/adapter.ts'
 import { ClientResolver } from '../http/client.ts'
+import type { RequestLimiter } from '../http/config.ts'
 import { Events, type Warnings } from '../http/events.ts'
-import type { HttpLimiter } from '../http/http-limiter.ts'
 import { discardBody, mustClose } from '../http/node.ts'
 import type { AnyHttpOptions } from '../http/options.ts'
 import type { RequestCounts } from '../http/request-counts.ts'
@@ -93,7 +93,7 @@ export class HttpShield {
     next: (error?: Error) => void,
     handOn: HandOn<Request, Response>,
     pass: () => void,
-    limiterOf: (request: Request) => HttpLimiter | undefined,
+    limiterOf: (request: Request) => RequestLimiter | undefined,
   ): void {
     const refuse = (refusal: Refusal): void => {
       if (this.#counts !== undefined) this.count(refusal, request, limiterOf(request))
@@ -110,7 +110,7 @@ export class HttpShield {
    * Counts a refusal, for option `insight`: where the limiter behind the shield counts its requests, or in a row of the
    * shield's own if there is none.
    */
-  count(refusal: Refusal, request: object, limiter: HttpLimiter | undefined): void {
+  count(refusal: Refusal, request: object, limiter: RequestLimiter | undefined): void {
     const counts = limiter?.counts ?? this.#counts?.()
     counts?.count(request, refusal instanceof ShieldRefusal ? 'shield' : 'refused')
   }

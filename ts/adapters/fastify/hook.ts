@@ -7,8 +7,8 @@ import type {
 } from 'fastify'
 import { type HandOn, type HttpAdapter, proceed } from '../../http/adapter.ts'
 import { isExplicitTrust, targetOf } from '../../http/client.ts'
+import type { RequestLimiter } from '../../http/config.ts'
 import type { Warnings } from '../../http/events.ts'
-import type { HttpLimiter } from '../../http/http-limiter.ts'
 import { LIMIT, REMAINING, RESET, RETRY_AFTER } from '../../http/legacy-headers.ts'
 import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
 import { Denial, errorOf, ShieldRefusal, sendRefusal } from '../../http/response.ts'
@@ -39,8 +39,8 @@ interface AnyExchange {
 /** Where a hook gets the limiter of a request. */
 interface LimiterSource {
   /** That of all requests, while all have the same. */
-  readonly uniform: HttpLimiter | undefined
-  of(request: FastifyRequest): HttpLimiter | undefined
+  readonly uniform: RequestLimiter | undefined
+  of(request: FastifyRequest): RequestLimiter | undefined
 }
 
 /** Makes a hook for any stage: that of `preParsing` gets the payload before the callback. */
@@ -56,7 +56,7 @@ export function hookOf(
   ): unknown => {
     const next = (typeof fourth === 'function' ? fourth : third) as HookHandlerDoneFunction
     if (typeof next !== 'function') return byHand(source, request, reply)
-    let limiter: HttpLimiter | undefined
+    let limiter: RequestLimiter | undefined
     try {
       limiter = source.uniform ?? source.of(request)
     } catch (error) {

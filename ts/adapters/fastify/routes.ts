@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { RateLimitExceeded } from '../../errors.ts'
 import { Children } from '../../http/adapter.ts'
+import type { RequestLimiter } from '../../http/config.ts'
 import { type Warnings, warnOfLimitersPerRequest, wasAnyAsked } from '../../http/events.ts'
 import type { HttpLimiter } from '../../http/http-limiter.ts'
+import { besideConfig } from '../../http/lasting.ts'
 import {
   type HttpOptions,
   ownHttpOptions,
@@ -32,7 +34,7 @@ type OpenLimiter = (options: Options, place: string) => HttpLimiter
 
 /** Where a registration keeps the limiter of a route: in its configuration, which Fastify copies. */
 interface Slot {
-  limiter: HttpLimiter | undefined
+  limiter: RequestLimiter | undefined
 }
 
 /** A route's configuration, with each registration's slot under its own symbol. */
@@ -56,16 +58,18 @@ interface Seen {
 interface Declared {
   readonly rateLimit: RouteLimit
   readonly constraints: unknown
-  readonly limiter: HttpLimiter | undefined
+  readonly limiter: RequestLimiter | undefined
 }
 
 /** The limiters of one registration: the plugin's own, and those of routes with their own limits. */
 export class RouteLimiters {
   /** The limiter of all routes without their own limits, if there is one. */
-  readonly global: HttpLimiter | undefined
+  readonly global: RequestLimiter | undefined
   readonly #options: Options
   readonly #warnings: Warnings
   readonly #open: OpenLimiter
+  /** That of a configuration file, which has all limits. */
+  readonly #configured: RequestLimiter | undefined
   /** A GET route and the HEAD route that comes with it are declared apart, with the same settings. */
   readonly #declared = new Map<string, Declared[]>()
   readonly #early = new WeakMap<object, Slot>()
@@ -76,13 +80,20 @@ export class RouteLimiters {
   readonly #hooks = new Children()
   #isStarted = false
   /** That of all requests, while no route has its own limits and no inner instance has registered the plugin. */
-  uniform: HttpLimiter | undefined
+  uniform: RequestLimiter | undefined
   readonly #slotSymbol = Symbol('ratethrottle.limiter')
 
-  constructor(options: Options, warnings: Warnings, hasEarlyRoutes: boolean, open: OpenLimiter) {
+  constructor(
+    options: Options,
+    warnings: Warnings,
+    hasEarlyRoutes: boolean,
+    open: OpenLimiter,
+    configured?: RequestLimiter,
+  ) {
     this.#options = ownHttpOptions(options)
     this.#warnings = warnings
     this.#open = open
+    this.#configured = configured
     this.global = this.#makeGlobal()
     this.uniform = hasEarlyRoutes ? undefined : this.global
   }
@@ -124,7 +135,7 @@ export class RouteLimiters {
   }
 
   /** The limiter for a request: that of its route, the plugin's, or none of this registration. */
-  of(request: FastifyRequest): HttpLimiter | undefined {
+  of(request: FastifyRequest): RequestLimiter | undefined {
     const config = request.routeOptions.config as unknown as Config | undefined
     if (config === undefined) return this.#owns(request.server, {}) ? this.global : undefined
     const slot = config[this.#slotSymbol] ?? this.#early.get(config)
@@ -141,7 +152,7 @@ export class RouteLimiters {
   }
 
   /** All limiters but `global`: those there are whenever it is iterated. */
-  readonly others: Iterable<HttpLimiter> = {
+  readonly others: Iterable<RequestLimiter> = {
     [Symbol.iterator]: () => {
       const routes = [...this.#declared.values()].flat()
       return [...routes.flatMap(({ limiter }) => limiter ?? []), ...this.#hooks].values()
@@ -155,7 +166,7 @@ export class RouteLimiters {
   }
 
   /** Of a route from before the plugin, of one whose configuration was replaced, or of no route at all. */
-  #limiterOfEarly(app: FastifyInstance, config: Config): HttpLimiter | undefined {
+  #limiterOfEarly(app: FastifyInstance, config: Config): RequestLimiter | undefined {
     const name = `${countedMethods(config.method)} ${config.url}`
     const same = (one: Declared): boolean => one.rateLimit === config.rateLimit
     const known = this.#replaced.has(name) ? this.#declared.get(name)?.find(same) : undefined
@@ -168,7 +179,7 @@ export class RouteLimiters {
     return limiter
   }
 
-  #limiterOf({ app, route, name }: Seen): HttpLimiter | undefined {
+  #limiterOf({ app, route, name }: Seen): RequestLimiter | undefined {
     return this.#declare(app, configOf(route), name, route.constraints)
   }
 
@@ -177,7 +188,7 @@ export class RouteLimiters {
     config: Config,
     name: string,
     constraints: unknown,
-  ): HttpLimiter | undefined {
+  ): RequestLimiter | undefined {
     if (!this.#owns(app, config)) return undefined
     const rateLimit = limitOf(config)
     if (rateLimit === undefined) return this.global
@@ -188,9 +199,10 @@ export class RouteLimiters {
     )
     if (known !== undefined) return known.limiter
     const place = routes.length === 0 ? name : `${name} ${routes.length}`
-    const limiter = inRoute(name, () =>
-      rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), place),
-    )
+    const limiter = inRoute(name, () => {
+      this.#refuseBesideConfig()
+      return rateLimit === false ? undefined : this.#make(withoutReplace(rateLimit), place)
+    })
     this.#declared.set(name, [...routes, { rateLimit, constraints, limiter }])
     return limiter
   }
@@ -200,7 +212,7 @@ export class RouteLimiters {
   }
 
   /** Closes limiters of routes that turned out to belong to another registration, or to have other limits. */
-  #closeUnused(used: ReadonlySet<HttpLimiter | undefined>): void {
+  #closeUnused(used: ReadonlySet<RequestLimiter | undefined>): void {
     for (const [name, routes] of this.#declared) {
       const isUsed = ({ limiter }: Declared): boolean => limiter === undefined || used.has(limiter)
       for (const one of routes) if (!isUsed(one)) one.limiter?.close()
@@ -208,7 +220,8 @@ export class RouteLimiters {
     }
   }
 
-  #makeGlobal(): HttpLimiter | undefined {
+  #makeGlobal(): RequestLimiter | undefined {
+    if (this.#configured !== undefined) return this.#configured
     const { limits, burst, name, scope, policy } = this.#options
     if (limits !== undefined) return this.#open(this.#options, 'global')
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
@@ -219,7 +232,13 @@ export class RouteLimiters {
     return undefined
   }
 
+  /** The routes of a file would not be what they say. */
+  #refuseBesideConfig(): void {
+    if (this.#configured !== undefined) throw besideConfig('a limit of its own')
+  }
+
   #make(rateLimit: Exclude<RouteLimit, false>, place: string): HttpLimiter {
+    this.#refuseBesideConfig()
     refuseShield(rateLimit)
     return this.#open(withLimits(this.#options, rateLimit, 'limits'), place)
   }

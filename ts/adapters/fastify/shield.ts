@@ -6,7 +6,7 @@ import type {
   onRequestHookHandler,
 } from 'fastify'
 import type { HandOn } from '../../http/adapter.ts'
-import type { HttpLimiter } from '../../http/http-limiter.ts'
+import type { RequestLimiter } from '../../http/config.ts'
 import type { HttpShield, RequestVerdict } from '../../http/shield.ts'
 import { chainOf, isPolluted, taken } from './internals.ts'
 import type { RouteLimiters } from './routes.ts'
@@ -28,7 +28,7 @@ export function putBefore(
   limiters: Pick<RouteLimiters, 'of'>,
 ): void {
   decorate(app)
-  const limiterOf = (request: FastifyRequest): HttpLimiter | undefined => {
+  const limiterOf = (request: FastifyRequest): RequestLimiter | undefined => {
     try {
       return limiters.of(request)
     } catch {

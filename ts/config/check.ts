@@ -1,0 +1,251 @@
+import { printable } from '../validate.ts'
+import { joined, shown } from './fits.ts'
+import { type Environment, interpolated, withoutValues } from './interpolate.ts'
+import { checkLimiter } from './option.ts'
+import { type Options, PARTS, readOptions } from './options.ts'
+import { ALL, type Route, readRoutes, type Target } from './routes.ts'
+import {
+  LIMITER_KEYS,
+  LIMITER_NAME,
+  MAX_LIMITERS,
+  OF_LIMITS,
+  ONLY_LIMITER,
+  RESERVED,
+  TOP_KEYS,
+} from './table.ts'
+import {
+  type ConfigProblem,
+  eachScalar,
+  type Mapping,
+  Problems,
+  type Tree,
+  writtenOf,
+} from './tree.ts'
+
+/** A configuration that has been checked. */
+export interface Checked {
+  /** The options of each limiter, those of the whole file included. */
+  readonly limiters: ReadonlyMap<string, Options>
+  readonly routes: readonly Route[]
+  /** For the requests that no route names. */
+  readonly rest: Target
+  readonly shield: Options | undefined
+  readonly insight: Options | undefined
+  /** Options of the whole file, for the shield: `trust`, `allow`, `deny`, `dryRun`. */
+  readonly common: Options
+  /** As it was written: what may be printed. */
+  readonly written: unknown
+  readonly warnings: readonly ConfigProblem[]
+  /** No message may show what these variables say. */
+  readonly variables: ReadonlySet<string>
+}
+
+/** What a configuration is checked with. */
+export interface CheckContext {
+  readonly file: string
+  readonly text: string
+  /** What variables mean; without it there are none, as in a program. */
+  readonly environment?: Environment | undefined
+  /** Options that the program gives beside the file. */
+  readonly base?: Options
+}
+
+/** @returns the configuration, or all that is wrong with it */
+export function check(
+  tree: Tree,
+  { file, text, environment, base = {} }: CheckContext,
+): Checked | readonly ConfigProblem[] {
+  const problems = new Problems(file, text)
+  const whole = environment === undefined ? tree : interpolated(tree, environment, problems)
+  if (whole.kind !== 'map') {
+    return [problems.at(tree.at, '', `a configuration must be an object, got ${shown(tree)}`)]
+  }
+  const variables = variablesIn(whole)
+  const reader = new Reader(whole, problems, base)
+  const warnings = new Problems(file, text)
+  const checked = reader.read(warnings)
+  if (problems.found.length > 0) {
+    return problems.found.map((one) => safe(one, variables, environment ?? {}))
+  }
+  return { ...checked, written: writtenOf(whole), warnings: warnings.found, variables }
+}
+
+function safe(
+  problem: ConfigProblem,
+  variables: Iterable<string>,
+  environment: Environment,
+): ConfigProblem {
+  const message = withoutValues(problem.message, variables, environment)
+  const place = problem.text.slice(0, problem.text.length - problem.message.length)
+  return { ...problem, message, text: `${place}${message}` }
+}
+
+function variablesIn(tree: Tree): ReadonlySet<string> {
+  const names = new Set<string>()
+  eachScalar(tree, ({ from = [] }) => {
+    for (const name of from) names.add(name)
+  })
+  return names
+}
+
+/** Reads one configuration, and reports all that is wrong with it. */
+class Reader {
+  readonly #whole: Mapping
+  readonly #problems: Problems
+  readonly #base: Options
+
+  constructor(whole: Mapping, problems: Problems, base: Options) {
+    this.#whole = whole
+    this.#problems = problems
+    this.#base = base
+  }
+
+  read(warnings: Problems): Omit<Checked, 'written' | 'warnings' | 'variables'> {
+    const { entries } = this.#whole
+    const known = [...Object.keys(TOP_KEYS), ...PARTS]
+    const common = readOptions(this.#whole, known, '', this.#problems)
+    const { shield, insight, $schema: _schema, ...all } = common
+    const named = entries.get('limiters')
+    const limiters = named === undefined ? this.#only(all) : this.#limiters(named.tree, all)
+    const names = [...limiters.keys()]
+    const given = entries.get('routes')
+    const routes = given === undefined ? [] : readRoutes(given.tree, names, this.#problems)
+    const isBroken = this.#problems.found.length > 0
+    const rest = this.#rest(routes, names, isBroken)
+    if (!isBroken) this.#warnOfUnused(routes, rest, names, warnings)
+    return {
+      limiters,
+      routes: routes.filter((route) => route.text !== ALL),
+      rest,
+      shield: shield as Options | undefined,
+      insight: insight as Options | undefined,
+      common: all,
+    }
+  }
+
+  /** A file without `limiters` is one limiter, if it has limits. */
+  #only(all: Options): ReadonlyMap<string, Options> {
+    if (all.limits === undefined) {
+      const hasOther = this.#whole.entries.has('shield')
+      for (const key of Object.keys(OF_LIMITS)) {
+        const at = this.#whole.entries.get(key)?.at
+        if (at !== undefined && key !== 'limits')
+          this.#problems.add(at, key, `${key} needs limits beside it`)
+      }
+      if (!hasOther) {
+        const message =
+          "a configuration must have limiters, such as { 'limiters': { 'api': { 'limits': '100/minute' } } }"
+        this.#problems.add(this.#whole.at, 'limiters', message)
+      }
+      return new Map()
+    }
+    const limiters = new Map([[ONLY_LIMITER, { ...this.#base, ...all }]])
+    for (const [name, options] of limiters) {
+      checkLimiter(name, options, this.#whole, '', this.#problems)
+    }
+    return limiters
+  }
+
+  #limiters(tree: Tree, all: Options): ReadonlyMap<string, Options> {
+    const problems = this.#problems
+    for (const key of Object.keys(OF_LIMITS)) {
+      const at = this.#whole.entries.get(key)?.at
+      if (at !== undefined)
+        problems.add(
+          at,
+          key,
+          `${key} must be in one of limiters: at the top it would hold for none of them`,
+        )
+    }
+    if (tree.kind !== 'map') {
+      problems.add(
+        tree.at,
+        'limiters',
+        `limiters must be an object of limiters by name, got ${shown(tree)}`,
+      )
+      return new Map()
+    }
+    const count = tree.entries.size
+    if (count === 0 || count > MAX_LIMITERS) {
+      problems.add(
+        tree.at,
+        'limiters',
+        `limiters must have 1 to ${MAX_LIMITERS} entries, got ${count}`,
+      )
+      return new Map()
+    }
+    const limiters = new Map<string, Options>()
+    for (const [name, { at, tree: inner }] of tree.entries) {
+      const path = joined('limiters', name)
+      const options = this.#limiter(name, inner, at, path, all)
+      if (options !== undefined) limiters.set(name, options)
+    }
+    return limiters
+  }
+
+  #limiter(name: string, tree: Tree, at: number, path: string, all: Options): Options | undefined {
+    const problems = this.#problems
+    if (!new RegExp(LIMITER_NAME).test(name) || RESERVED.includes(name)) {
+      const accepted =
+        'a letter, then up to 63 letters, digits, - _ and ., and no word that every object has'
+      problems.add(at, path, `the name of a limiter must be ${accepted}, got ${printable(name)}`)
+      return undefined
+    }
+    if (tree.kind !== 'map') {
+      problems.add(
+        tree.at,
+        path,
+        `${path} must be an object such as { 'limits': '100/minute' }, got ${shown(tree)}`,
+      )
+      return undefined
+    }
+    const own = readOptions(tree, Object.keys(LIMITER_KEYS), path, problems)
+    if (!tree.entries.has('limits')) {
+      problems.add(
+        at,
+        path,
+        `${path} must have the key limits: without it the limiter would refuse no request`,
+      )
+      return undefined
+    }
+    const options = { ...this.#base, ...all, ...own }
+    checkLimiter(name, options, tree, path, problems)
+    return options
+  }
+
+  /** What becomes of requests that no route names: never silently no limit. */
+  #rest(routes: readonly Route[], names: readonly string[], isBroken: boolean): Target {
+    const all = routes.find((route) => route.text === ALL)
+    if (all !== undefined) return all.target
+    const [only] = names
+    if (only === undefined) return false
+    if (names.length === 1 && routes.length === 0) return only
+    if (isBroken) return false
+    const at = this.#whole.entries.get('routes')?.at ?? this.#whole.at
+    const say = `write '${ALL}': '${only}' for a limit, or '${ALL}': false for none`
+    this.#problems.add(
+      at,
+      'routes',
+      `routes must have '${ALL}', for the requests that no route names: ${say}`,
+    )
+    return false
+  }
+
+  #warnOfUnused(
+    routes: readonly Route[],
+    rest: Target,
+    names: readonly string[],
+    warnings: Problems,
+  ): void {
+    // Then the limiters are for a program, without HTTP.
+    if (rest === false && routes.every(({ target }) => target === false)) return
+    const used = new Set([rest, ...routes.map(({ target }) => target)])
+    for (const name of names) {
+      if (used.has(name)) continue
+      const limiters = this.#whole.entries.get('limiters')?.tree
+      const at = limiters?.kind === 'map' ? (limiters.entries.get(name)?.at ?? -1) : -1
+      const path = joined('limiters', name)
+      warnings.add(at, path, `${path} counts no request: no route names it`)
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import { checkRedisOptions, REDIS_OPTIONS } from '../create.ts'
+import { type AnyHttpOptions, READERS, resolveHttpOptions } from '../http/options.ts'
+import type { Limit } from '../limit/limit.ts'
+import { readLimits } from '../limit/parse.ts'
+import { type RateLimiterOptions, resolveOptions, withBurst } from '../options.ts'
+import { isLimiter, isRedisStorage, isStore } from '../storage-url.ts'
+import { namesOf } from './fits.ts'
+import type { Options } from './options.ts'
+import { eachScalar, type Mapping, type Problems, type Tree } from './tree.ts'
+
+/*
+ * What the readers of the adapters' options say about the values of a file. Each option is read alone first, so that
+ * all mistakes are found at once and each has its line.
+ */
+
+/** Reports what the option's own reader says about a value. */
+export function checkOption(
+  key: string,
+  value: unknown,
+  tree: Tree,
+  path: string,
+  problems: Problems,
+): void {
+  attempt(tree, path, problems, () => {
+    if (key === 'limits' && typeof value !== 'function') readLimits(value as string, 'limits')
+    else if (key === 'storage') checkStorage(value)
+    else if (key === 'blockFor' && !Array.isArray(value))
+      resolveOptions({ blockFor: value as string })
+    else if (Object.hasOwn(READERS, key)) (READERS as Readers)[key]?.(value, key)
+    else if (REDIS_OPTIONS.includes(key)) checkRedisOptions({ [key]: value })
+    // Has a meaning beside others only: they are read together.
+    else if (key !== 'onMismatch') resolveOptions({ [key]: value })
+  })
+}
+
+type Readers = Readonly<Record<string, (value: unknown, name: string) => unknown>>
+
+function checkStorage(value: unknown): void {
+  if (isStore(value) || isLimiter(value)) {
+    throw new TypeError(
+      'storage must be a URL or a client of ioredis: what a key has used in another store would be lost with a reload',
+    )
+  }
+  isRedisStorage(value)
+}
+
+/** Reports what is wrong with the options of a limiter together. */
+export function checkLimiter(
+  name: string,
+  options: Options,
+  tree: Mapping,
+  path: string,
+  problems: Problems,
+): void {
+  // What is wrong alone is reported already.
+  if (problems.found.some((one) => one.path === path || one.path.startsWith(`${path}.`))) return
+  const before = path === '' ? name : path
+  attempt(tree, before, problems, () => {
+    const resolved = resolveHttpOptions(options as AnyHttpOptions)
+    const { limits } = options
+    if (typeof limits === 'function') return
+    const parsed = readLimits(limits as string, 'limits')
+    checkCounting(parsed, resolved.limiter)
+    if (resolved.policy.length > parsed.length) {
+      throw new RangeError(
+        `policy must be at most one name per limit (${parsed.length}), got ${resolved.policy.length}`,
+      )
+    }
+  })
+}
+
+function checkCounting(limits: readonly Limit[], options: RateLimiterOptions): void {
+  const { onMismatch: _, ...rest } = options
+  withBurst(limits, resolveOptions(rest))
+}
+
+/** Reports what is wrong with the options of a shield. The shield is loaded for those who have one only. */
+export function checkShield(options: Options, tree: Tree, path: string, problems: Problems): void {
+  attempt(tree, path, problems, () => {
+    const loaded = require('../shield/options.js') as typeof import('../shield/options.ts')
+    loaded.resolveShieldOptions(options as object)
+  })
+}
+
+/** Reports an error with its place: of the part that it names, if it names one. */
+function attempt(tree: Tree, path: string, problems: Problems, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    const said = error instanceof Error ? error.message : 'is not accepted'
+    problems.add(placeIn(tree, said), path, messageOf(said, tree, path))
+  }
+}
+
+/** `burst must be ...` is about the key burst, and `failures.min must be` about one within it. */
+function placeIn(tree: Tree, said: string): number {
+  if (tree.kind !== 'map') return tree.at
+  const [words = ''] = said.split(/[ :]/, 1)
+  let at: Tree = tree
+  for (const word of words.split('.')) {
+    if (at.kind !== 'map') break
+    const entry = at.entries.get(word.replace(/\[\d+\]$/, ''))
+    if (entry === undefined) break
+    at = entry.tree
+  }
+  return at.at
+}
+
+/** The message with the path before it, and without what the environment says. */
+function messageOf(said: string, tree: Tree, path: string): string {
+  const key = path.slice(path.lastIndexOf('.') + 1)
+  const own =
+    said.startsWith(`${key} `) || said.startsWith(`${key}[`) ? said.slice(key.length) : `: ${said}`
+  const names = new Set<string>()
+  eachScalar(tree, ({ from = [] }) => {
+    for (const name of from) names.add(name)
+  })
+  if (names.size === 0) return `${path}${own}`
+  // What was given is a value of the environment.
+  const [start = ''] = own.split(', got ', 1)
+  const isQuoted = start.startsWith(': Invalid')
+  const shown = isQuoted ? ' must be a limit or a duration that can be read' : start
+  return `${path}${shown}, got what ${namesOf([...names])} says`
+}
