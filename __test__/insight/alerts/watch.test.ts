@@ -40,6 +40,21 @@ it('tells once that a rule has fired, and once that it is resolved', async () =>
   expect(resolved?.id).not.toBe(fired?.id)
 })
 
+it('is resolved a window after it has last held, however long it was quiet before', async () => {
+  for (const quiet of [0, 1, 5, 6, 7, 8, 9, 10]) {
+    const rule = { when: 'store.available == 0', for: '3 seconds' }
+    const { figures, told, seconds } = watching({ rules: [rule] })
+    const store = { limit: 'api', available: true, reason: undefined }
+    figures.report_.stores = [store]
+    await seconds(quiet)
+    store.available = false
+    await seconds(4)
+    store.available = true
+    await seconds(10)
+    expect(told.map(({ at }) => at - (told[0]?.at ?? 0))).toEqual([0, 4_000])
+  }
+})
+
 it('an input that flaps gives one of each in five minutes at most', async () => {
   const { figures, told, seconds } = watching({ rules: [{ ...RULE, for: '2 seconds' }] })
   await seconds(3_600, (second) => {

@@ -95,7 +95,8 @@ export class Telling {
     }
     if (this.#isTold) return this.#resolve(seen)
     if (this.#looks++ % LOOKS_BETWEEN !== 0) return
-    this.#isTold = await this.#isKept('open')
+    if (!(await this.#isKept('open'))) return
+    this.#isTold = true
     this.#adoptedAt = seen.now
   }
 
