@@ -1,4 +1,4 @@
-import type { CounterPlace, LimitCounter } from './counting.ts'
+import type { CountedLimiter, CounterPlace, LimitCounter } from './counting.ts'
 import { type Limit, limitsInWords } from './limit/limit.ts'
 import type { ResolvedOptions } from './options.ts'
 
@@ -37,12 +37,12 @@ export function readStats(native: {
   return { evictions, overflows, moved, bytes, admitted, denied }
 }
 
-/** Where a limiter of this host counts, if it has an insight. */
+/** Where a limiter counts, if it has an insight. */
 export function openCounter(
   { insight, name, algorithm, shared }: ResolvedOptions,
   limits: readonly Limit[] | undefined,
+  tier: CountedLimiter['tier'] = shared ? 'shared' : 'memory',
 ): LimitCounter | undefined {
-  const tier = shared ? 'shared' : 'memory'
   const shown = name ?? (limits === undefined ? 'limits of the request' : limitsInWords(limits))
   return insight?.counter({ name: shown, limits, algorithm, tier })
 }

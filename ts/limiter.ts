@@ -1,3 +1,4 @@
+import { counterOf, keepCounter } from './counting.ts'
 import type { Decision } from './decision.ts'
 import { isClosed } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
@@ -154,6 +155,7 @@ export function toAsync(limiter: RateLimiter): AsyncLimiter<LimiterStats> {
     },
   }
   refuseAllow(methods)
+  keepCounter(methods, counterOf(limiter))
   return methods
 }
 

@@ -185,7 +185,7 @@ export function openVariableLimiter(options: RateLimiterOptions): NativeVariable
     ({ check }) => check,
     () => {},
   )
-  const queues = new LimiterQueues(algorithm, resolved)
+  const queues = new LimiterQueues(algorithm, { ...resolved, counter })
   const windows = new Set<string>()
   /** The figures that are in the buffer. */
   let selected: readonly number[] | undefined

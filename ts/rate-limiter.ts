@@ -73,7 +73,7 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
         last.text = NONE
       },
     )
-    const queues = new LimiterQueues(algorithm, resolved)
+    const queues = new LimiterQueues(algorithm, { ...resolved, counter })
     super(all, { native: () => native, clock, queues })
     this.algorithm = algorithm
     this.storage = shared ? `shared:${name}` : 'memory:'

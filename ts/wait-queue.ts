@@ -92,8 +92,10 @@ export class WaitQueue<T, Limits> {
   /** Rejects all waiters with the reason. */
   close(reason: unknown): void {
     for (const line of [...this.#lines.values()]) {
-      for (let { head } = line; head !== undefined; head = line.head)
+      for (let { head } = line; head !== undefined; head = line.head) {
+        this.#options.counter?.turnedAway(line.key)
         this.#remove(head).reject(reason)
+      }
     }
   }
 
@@ -107,7 +109,7 @@ export class WaitQueue<T, Limits> {
     return asked.then((answer) => {
       if (answer instanceof Later) return this.#parkFirst(request, answer)
       if (caller?.isGone !== true) return answer
-      return new Refused(this.#source.giveBack(limits, key, cost, answer), 'gone')
+      return this.#refused(key, this.#source.giveBack(limits, key, cost, answer), 'gone')
     })
   }
 
@@ -120,7 +122,9 @@ export class WaitQueue<T, Limits> {
 
   /** It costs more than the head of the line: it waits longer, or for ever. */
   #parkDearer(request: Request<Limits>, seen: Decision): Outcome<T> {
-    if (seen.retryAfterMs === Number.POSITIVE_INFINITY) return new Refused(seen, 'late')
+    if (seen.retryAfterMs === Number.POSITIVE_INFINITY) {
+      return this.#refused(request.key, seen, 'late')
+    }
     const line = this.#lines.get(request.key)
     if (line === undefined) return this.#ask(request)
     const { pauseMs, minMs, placeMs } = line.later
@@ -140,10 +144,10 @@ export class WaitQueue<T, Limits> {
     if (reason !== undefined) {
       const denial =
         later === line.later ? this.#lastDenial(line) : this.#source.aged(limits, later.denial, 0)
-      return new Refused(denial, reason)
+      return this.#refused(line.key, denial, reason)
     }
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter<T, Limits>(line, cost, deadline, resolve, reject)
+      const waiter = new Waiter<T, Limits>(line, cost, now, deadline, resolve, reject)
       if (line.head === undefined) {
         this.#lines.set(line.key, line)
         this.#turns.put(line, now + later.pauseMs)
@@ -223,15 +227,18 @@ export class WaitQueue<T, Limits> {
     const now = this.#clock.now()
     if (!(asked instanceof Later)) {
       line.noteAdmission(now)
-      if (head.isWaiting) this.#remove(head).resolve(asked)
-      else this.#source.giveBack(limits, line.key, head.cost, asked)
+      if (head.isWaiting) {
+        const isAdmitted = this.#source.isAdmitted?.(asked) ?? true
+        if (isAdmitted) this.#options.counter?.waited(now - head.since)
+        this.#remove(head).resolve(asked)
+      } else this.#source.giveBack(limits, line.key, head.cost, asked)
       return true
     }
     line.noteDenial(asked, now, limits)
     if (!head.isWaiting) return true
     const deadline = head.extendedDeadline
     if (deadline <= now || !isInTime(now + asked.minMs, deadline)) {
-      this.#remove(head).resolve(new Refused(asked.denial, 'late'))
+      this.#remove(head).resolve(this.#refused(line.key, asked.denial, 'late'))
       return true
     }
     this.#turns.put(line, now + asked.pauseMs)
@@ -254,9 +261,14 @@ export class WaitQueue<T, Limits> {
   #refuse(waiter: Waiter<T, Limits>, reason: Reason): void {
     const { line, cost } = waiter
     const wasHead = line.head === waiter
-    this.#remove(waiter).resolve(new Refused(this.#lastDenial(line), reason))
+    this.#remove(waiter).resolve(this.#refused(line.key, this.#lastDenial(line), reason))
     // The next one may cost less.
     if (wasHead && line.head !== undefined && line.head.cost < cost) this.#serve(line)
+  }
+
+  #refused(key: string, denial: Decision, reason: Reason): Refused {
+    this.#options.counter?.turnedAway(key)
+    return new Refused(denial, reason)
   }
 
   /** The head's last denial as it reads now. */

@@ -61,11 +61,13 @@ export interface QueuedLimiter extends Pick<Limiter, 'limits' | 'peek' | 'refund
  */
 export class LimiterQueues {
   readonly #open: (isPaced: boolean) => LimiterQueue
+  readonly #counter: QueueOptions['counter']
   #waiting: LimiterQueue | undefined
   #delayed: LimiterQueue | undefined
 
   constructor(algorithm: Algorithm, options: QueueOptions) {
     this.#open = (isPaced) => queueBefore(algorithm, options, isPaced)
+    this.#counter = options.counter
   }
 
   /**
@@ -83,7 +85,7 @@ export class LimiterQueues {
     this.#waiting ??= this.#open(true)
     const outcome = await this.#waiting.join(limiter, key, cost, maxWaitMs, caller)
     if (outcome instanceof Refused) throw refusalError(outcome, signal)
-    if (!outcome.allowed) throw new RateLimitExceeded(outcome)
+    if (!this.#noted(key, outcome).allowed) throw new RateLimitExceeded(outcome)
     return outcome
   }
 
@@ -96,7 +98,16 @@ export class LimiterQueues {
     caller: Caller,
   ): MaybePromise<WaitResult<Decision>> {
     this.#delayed ??= this.#open(false)
-    return this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
+    const joined = this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
+    return andThen(joined, (outcome) => {
+      return outcome instanceof Refused ? outcome : this.#noted(key, outcome)
+    })
+  }
+
+  /** Of a cost that no wait would admit. Those whom a queue refuses it counts itself. */
+  #noted(key: string, decision: Decision): Decision {
+    if (!decision.allowed) this.#counter?.turnedAway(key)
+    return decision
   }
 
   wake(key: string): void {
@@ -130,6 +141,7 @@ function queueBefore(algorithm: Algorithm, options: QueueOptions, isPaced: boole
       if (refunded instanceof Promise) refunded.catch(() => {})
       return decision
     },
+    isAdmitted: ({ allowed }) => allowed,
   }
   return new WaitQueue(source, options)
 }

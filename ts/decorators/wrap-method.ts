@@ -1,4 +1,5 @@
 import { types } from 'node:util'
+import type { InsightInput } from '../counting.ts'
 import type { Decision } from '../decision.ts'
 import type { CallOptions, MethodLimiter } from '../decorators.ts'
 import { RateLimitExceeded } from '../errors.ts'
@@ -57,7 +58,19 @@ function readOwn(limits: unknown, options: RateLimiterOptions & AnyCallOptions =
   // A method without a key function has one key. A name keeps its capacity: it must be the same everywhere.
   const isSingle = key === undefined && rest.name === undefined && rest.capacity === undefined
   const settings = isSingle ? { ...rest, capacity: 1 } : rest
-  return (name) => ({ limiter: new RateLimiter(parsed, settings), isOwn: true, name, key, cost })
+  return (name) => {
+    const limiter = new RateLimiter(parsed, { ...settings, insight: namedRow(settings, name) })
+    return { limiter, isOwn: true, name, key, cost }
+  }
+}
+
+/** In an insight a limiter without a name is called by its method. */
+function namedRow(
+  { insight, name: own }: RateLimiterOptions,
+  name: string,
+): InsightInput | undefined {
+  if (insight === undefined || own !== undefined) return insight
+  return { counter: (about) => insight.counter({ ...about, name }), shielded: () => {} }
 }
 
 function readGiven(first: object, second: unknown): RuleMaker {

@@ -67,7 +67,7 @@ export function openContext(
     expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
     source,
     waiting: new WaitingRequests(),
-    provisional: provisionalCharges(options),
+    provisional: provisionalCharges(options, source.counter),
     counts: openCounts(options.insight, source.counter, adapter),
   }
 }
@@ -172,17 +172,16 @@ function chargeWithDelay(
 }
 
 /** For option `countWhen`. */
-function provisionalCharges({
-  countWhen,
-  limiter,
-  outcomeTimeoutMs,
-}: ResolvedHttpOptions): ProvisionalCharges | undefined {
+function provisionalCharges(
+  { countWhen, limiter, outcomeTimeoutMs: maxWaitMs }: ResolvedHttpOptions,
+  counter: LimitCounter | undefined,
+): ProvisionalCharges | undefined {
   if (countWhen === undefined) return undefined
   // Which concerns shared counters alone, and is refused without them.
   const ofQueue = { ...limiter, onMismatch: undefined }
   const { clock, maxWaitersPerKey, maxWaiters } = resolveOptions(ofQueue)
   const now = (): number => clock?.now() ?? performance.now()
-  return new ProvisionalCharges({ maxWaitersPerKey, maxWaiters, now, maxWaitMs: outcomeTimeoutMs })
+  return new ProvisionalCharges({ maxWaitersPerKey, maxWaiters, counter, now, maxWaitMs })
 }
 
 /** The client of a request that may have to wait. */

@@ -17,6 +17,7 @@ export interface Charged {
 export interface ProvisionalOptions {
   readonly maxWaitersPerKey: number
   readonly maxWaiters: number
+  readonly counter?: line.QueueOptions['counter']
   /** The limiter's clock, in milliseconds. */
   readonly now: () => number
   /** A request that has waited this long is refused: some handler hangs. */
@@ -66,6 +67,7 @@ export class ProvisionalCharges {
       ignoreFailure(settle?.(false))
       return decision
     },
+    isAdmitted: ({ decision }) => decision.allowed,
   }
 
   constructor(options: ProvisionalOptions) {

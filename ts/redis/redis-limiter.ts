@@ -149,6 +149,12 @@ class RedisBackend implements Backend {
     this.#connection.join(this.#user)
   }
 
+  readonly tier = 'redis'
+
+  get status(): StoreStatus {
+    return this.#connection.nodes.status
+  }
+
   get outages(): number {
     return this.#connection.nodes.outages
   }

@@ -62,6 +62,10 @@ export interface Backend {
   readonly sharing: Sharing
   /** How often the store, or a server of a cluster, stopped answering. */
   readonly outages: number
+  /** Whether the store decides, as far as this process knows: takes no round trip. Default: it does. */
+  readonly status?: StoreStatus
+  /** What an insight calls it. Default: `'store'`. */
+  readonly tier?: 'redis' | 'store'
   /** The store's counters as these limits see them. Keeps nothing that would have to be closed. */
   counters(limits: readonly Limit[]): Counters
   /** Waits for the first connection, and says whether the store decides. Never rejects. */

@@ -99,6 +99,11 @@ export class Guard implements BreakerOwner {
   /** Waits for the first connection, and says whether the store decides. */
   async ready(): Promise<StoreStatus> {
     await this.#started
+    return this.status
+  }
+
+  /** Whether the store decides now, as far as that is known. */
+  get status(): StoreStatus {
     if (this.#breaker.isAvailable) return { available: true, reason: undefined }
     return { available: false, reason: this.#failure?.reason ?? 'disconnected' }
   }

@@ -24,6 +24,8 @@ export interface LeaseSource {
   check(key: string, cost: number, since: number): Promise<Decision>
   /** Decides about one caller without the store. */
   decideAlone(key: string, cost: number, kind: FailureKind): Decision
+  /** A caller gets a decision that came of units in a batch. */
+  note(key: string, decision: Decision): Decision
   /** Gives back units that were charged and not served. */
   giveBack(key: string, units: number): Promise<void>
 }
@@ -189,14 +191,27 @@ export class Leases {
       lease.until = now + this.options.ttlMs
     } else this.#beside(lease, decision)
     const min = Math.min(...claims.map(({ cost }) => cost))
-    const isForeseen = this.isForeseeable && granted > 0 && decision.remaining === 0
     for (const { cost, since, resolve } of claims) {
-      if (lease.units >= cost && lease.decision !== undefined) resolve(this.#use(lease, cost, now))
-      else if (granted === 0 && cost === min) resolve(this.#beside(lease, decision))
-      else if (isForeseen && cost === 1) resolve(StoreDecision.deniedNext(decision))
+      const known = this.#foreseen(lease, decision, cost, min, now)
+      if (known !== undefined) resolve(this.source.note(lease.key, known))
       // What the store has said is about another cost.
       else resolve(this.source.check(lease.key, cost, since))
     }
+  }
+
+  /** What a caller gets of a batch, if its decision says that. */
+  #foreseen(
+    lease: Lease,
+    decision: Decision,
+    cost: number,
+    min: number,
+    now: number,
+  ): Decision | undefined {
+    const granted = StoreDecision.charged(decision)
+    if (lease.units >= cost && lease.decision !== undefined) return this.#use(lease, cost, now)
+    if (granted === 0 && cost === min) return this.#beside(lease, decision)
+    const isForeseen = this.isForeseeable && granted > 0 && decision.remaining === 0
+    return isForeseen && cost === 1 ? StoreDecision.deniedNext(decision) : undefined
   }
 
   /** Units at hand count as left, unless the key is blocked: then none may be served. */

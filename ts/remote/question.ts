@@ -11,6 +11,7 @@ import type { RemoteState } from './remote-limiter.ts'
 export class Question implements Asker {
   /** When the store was asked, in the time of remembered denials. */
   readonly #askedAt: number
+  readonly #begunAt: number
   #isOver = false
 
   constructor(
@@ -22,6 +23,7 @@ export class Question implements Asker {
     private readonly resolve: (decision: Decision | Promise<Decision>) => void,
   ) {
     this.#askedAt = state.denials.now()
+    this.#begunAt = state.tally.begin()
   }
 
   /**
@@ -60,7 +62,8 @@ export class Question implements Asker {
       return
     }
     this.#isOver = true
-    this.resolve(decision)
+    this.state.tally.took(this.#begunAt)
+    this.resolve(this.state.tally.note(mode, key, decision))
   }
 
   failed(error: unknown): void {
@@ -71,8 +74,8 @@ export class Question implements Asker {
 
   /** Decides without the store. */
   async #decideWithout(error: unknown): Promise<Decision> {
-    const { limits, mode, key, cost } = this
-    await this.state.recordFailure(error)
-    return this.state.fallback.decide(limits, mode, key, cost)
+    const { state, limits, mode, key, cost } = this
+    await state.recordFailure(error)
+    return state.tally.noteWithout(mode, key, state.fallback.decide(limits, mode, key, cost))
   }
 }

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { keepCounter } from '../counting.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
@@ -9,6 +10,7 @@ import {
   type StoreStatus,
   type VariableLimiter,
 } from '../limiter.ts'
+import { openCounter } from '../limiter-stats.ts'
 import { openVariableLimiter } from '../native-limiter.ts'
 import { type Algorithm, withBurst } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
@@ -20,6 +22,7 @@ import { Fallback } from './fallback.ts'
 import type { Leases } from './leases.ts'
 import type { ResolvedRemoteOptions } from './options.ts'
 import { RemoteView } from './remote-view.ts'
+import { Tally } from './tally.ts'
 
 /**
  * The limits with the bursts that each of them has.
@@ -59,6 +62,9 @@ export class RemoteLimiter
   constructor(limits: readonly Limit[], options: ResolvedRemoteOptions, backend: Backend) {
     super(limits, new RemoteState(limits, options, backend))
     this.algorithm = options.algorithm
+    const { counter } = this.state.tally
+    keepCounter(this, counter)
+    counter?.serves(this)
   }
 
   /**
@@ -74,8 +80,10 @@ export class RemoteLimiter
 
   /** What this limiter has been through, in this process. */
   stats(): RemoteLimiterStats {
-    const { asked, denials, leases, failures, backend, options } = this.state
+    const { asked, denials, leases, failures, backend, options, tally } = this.state
     return {
+      admitted: tally.admitted,
+      denied: tally.denied,
       asked,
       deniedLocally: denials.served,
       leased: leases?.served ?? 0,
@@ -83,6 +91,13 @@ export class RemoteLimiter
       outages: backend.outages,
       processes: options.processes ?? Math.max(1, backend.sharing.processes),
     }
+  }
+
+  /** Whether the store decides, as far as this process knows. Takes no round trip. */
+  storeStatus(): StoreStatus {
+    const { isClosed, backend } = this.state
+    if (isClosed) return { available: false, reason: 'closed' }
+    return backend.status ?? { available: true, reason: undefined }
   }
 
   /**
@@ -140,6 +155,13 @@ const TURN_MS = 10
 
 /** What a limiter in a store has been through in this process. */
 export interface RemoteLimiterStats {
+  /**
+   * Calls of `check`, `consume` and `wait`, and requests of adapters, of this object that were admitted and charged at
+   * least one unit.
+   */
+  readonly admitted: number
+  /** The same that were denied. */
+  readonly denied: number
   /** Calls that were sent to the store. */
   readonly asked: number
   /** Denials for which the store did not have to be asked. */
@@ -161,6 +183,8 @@ export class RemoteState {
   /** Callers of `wait`, and requests that an adapter delays. */
   readonly queues: LimiterQueues
   leases: Leases | undefined
+  /** What callers were told. */
+  readonly tally: Tally
   isClosed = false
   asked = 0
   readonly failures: Record<FailureKind, number> = {
@@ -179,7 +203,9 @@ export class RemoteState {
     readonly options: ResolvedRemoteOptions,
     readonly backend: Backend,
   ) {
-    this.queues = new LimiterQueues(options.algorithm, options)
+    this.tally = new Tally(openCounter(options, limits, backend.tier ?? 'store'))
+    const { counter } = this.tally
+    this.queues = new LimiterQueues(options.algorithm, { ...options, counter })
     this.fallback = new Fallback(limits, options, backend.sharing)
     this.denials = new DenialCache(options)
   }
@@ -201,6 +227,7 @@ export class RemoteState {
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
+    this.tally.counter?.close()
     try {
       await this.leases?.close()
       this.fallback.close()

@@ -45,9 +45,9 @@ export class RemoteView implements Limiter, QueuedLimiter {
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.peek(key)
-      const { leases, denials } = this.#state
+      const { leases, denials, tally } = this.#state
       const known = leases?.serve(key, cost) ?? denials.find(this.limits, key, cost)
-      if (known !== undefined) return Promise.resolve(known)
+      if (known !== undefined) return Promise.resolve(tally.note('check', key, known))
       if (leases?.covers(key, cost)) return leases.take(key, cost)
       leases?.yield(key)
       return this.#decide('check', key, cost)
@@ -78,12 +78,12 @@ export class RemoteView implements Limiter, QueuedLimiter {
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.#decide('peek', key, 1)
-      const { leases, denials, options } = this.#state
+      const { leases, denials, options, tally } = this.#state
       const mode = isPaced && options.algorithm === 'leaky-bucket' ? 'paced' : 'take'
       const denial = isPaced ? denials.find(this.limits, key, cost) : undefined
       // Units at hand were charged already, but not evenly paced.
       const known = denial ?? (mode === 'take' ? leases?.serve(key, cost) : undefined)
-      if (known !== undefined) return Promise.resolve(known)
+      if (known !== undefined) return Promise.resolve(tally.note(mode, key, known))
       leases?.yield(key)
       return this.#decide(mode, key, cost)
     } catch (error) {
@@ -132,6 +132,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     // To what has charged them: to the store while it answers, else to what decides in its place.
     const isDone = await this.#send((store) => store.refund(key, units))
     if (!isDone) this.#state.fallback.counters?.refund(this.limits, key, units)
+    this.#state.tally.counter?.refunded()
     this.#state.queues.wake(key)
   }
 
@@ -223,9 +224,10 @@ export class RemoteView implements Limiter, QueuedLimiter {
     const state = this.#state
     return {
       acquire: async (key, least, most, since) => {
-        const askedAt = state.denials.now()
+        const [askedAt, begunAt] = [state.denials.now(), state.tally.begin()]
         try {
           const decision = await this.#store().acquire(key, least, most, since)
+          state.tally.took(begunAt)
           state.denials.learn(this.limits, key, least, decision, askedAt)
           return decision
         } catch (error) {
@@ -236,8 +238,10 @@ export class RemoteView implements Limiter, QueuedLimiter {
       check: (key, cost, since) => this.#decide('check', key, cost, since),
       decideAlone: (key, cost, kind) => {
         state.failures[kind]++
-        return state.fallback.decide(this.limits, 'check', key, cost)
+        const decision = state.fallback.decide(this.limits, 'check', key, cost)
+        return state.tally.noteWithout('check', key, decision)
       },
+      note: (key, decision) => state.tally.note('check', key, decision),
       giveBack: async (key, units) => {
         state.denials.forget(key)
         // What the store has charged is given back to the store or not at all.

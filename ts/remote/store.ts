@@ -181,6 +181,10 @@ class StoreBackend implements Backend {
     return this.#guard.outages
   }
 
+  get status(): StoreStatus {
+    return this.#guard.status
+  }
+
   counters(): Counters {
     return this.#counters
   }

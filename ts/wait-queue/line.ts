@@ -1,28 +1,12 @@
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { MaybePromise } from '../limiter.ts'
-import type { ResolvedOptions } from '../options.ts'
+import type { Reason } from './types.ts'
+
+export type { Caller, QueueOptions, Reason } from './types.ts'
 
 /** Lateness of timers that is forgiven to a waiter, at most. */
 const MAX_GRACE_MS = 100
-
-/** Whether the client or function that waits is still there. */
-export interface Caller {
-  readonly isGone: boolean
-  /** Calls `gone` once when the caller goes, unless the function that it returns has been called. */
-  watch(gone: () => void): () => void
-}
-
-/** Why a queue refused a caller. */
-export type Reason =
-  /** Its turn would come after its deadline, or has not come by then. */
-  | 'late'
-  /** As many callers wait for the key as may. */
-  | 'crowded-key'
-  /** As many callers wait for the limiter as may. */
-  | 'crowded'
-  /** The caller has gone. */
-  | 'gone'
 
 /** The queue refused a caller whom the limits might have admitted in time. */
 export class Refused {
@@ -51,11 +35,6 @@ export class Later {
   ) {}
 }
 
-/** How many callers may wait, and by which clock. Queues with one `room` have `maxWaiters` in common. */
-export type QueueOptions = Pick<ResolvedOptions, 'clock' | 'maxWaitersPerKey' | 'maxWaiters'> & {
-  readonly room?: { taken: number } | undefined
-}
-
 /**
  * What a queue asks for its callers. Answers at once where the counters are in this process.
  *
@@ -75,6 +54,8 @@ export interface Source<T, Limits> {
   aged(limits: Limits, denial: Decision, ms: number): Decision
   /** Refunds a charge that came after its caller had gone. Returns what had been decided. */
   giveBack(limits: Limits, key: string, cost: number, answer: T): Decision
+  /** Whether an answer that came after a wait admits the caller. Default: each does. */
+  isAdmitted?(answer: T): boolean
 }
 
 /** A caller who waits, linked to both neighbours: any of ten thousand may leave at any time. */
@@ -91,6 +72,7 @@ export class Waiter<T, Limits> implements Entry {
   constructor(
     readonly line: Line<T, Limits>,
     readonly cost: number,
+    readonly since: number,
     readonly deadline: number,
     readonly resolve: (outcome: WaitResult<T>) => void,
     readonly reject: (reason: unknown) => void,
