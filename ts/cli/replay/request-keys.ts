@@ -52,14 +52,14 @@ export class RequestKeys {
   route(entry: Entry): Place {
     const { bytes, methodFrom, methodTo, pathFrom } = entry
     const out = this.#scratch
-    let length = bytes.copy(out, 0, methodFrom, Math.min(methodTo, methodFrom + 32))
+    let length = copied(bytes, methodFrom, Math.min(methodTo, methodFrom + 32), out, 0)
     if (length > 0) out[length++] = SPACE
     const pathTo = Math.min(entry.pathTo, pathFrom + 1024)
     let segment = pathFrom
     for (let at = pathFrom; at <= pathTo; at++) {
       if (at < pathTo && bytes[at] !== SLASH) continue
       const isCollapsed = isId(bytes, segment, at)
-      length += isCollapsed ? ID.copy(out, length) : bytes.copy(out, length, segment, at)
+      length += isCollapsed ? ID.copy(out, length) : copied(bytes, segment, at, out, length)
       if (at < pathTo) out[length++] = SLASH
       segment = at + 1
     }
@@ -142,6 +142,12 @@ function keyOfClient(spelling: string): string {
 function withoutPort(text: string): string {
   if (text.startsWith('[')) return text.slice(1, Math.max(1, text.indexOf(']')))
   return text.slice(0, Math.max(0, text.lastIndexOf(':')))
+}
+
+/** `Buffer.copy` without its checks: these are a few bytes. */
+function copied(bytes: Buffer, from: number, to: number, out: Buffer, at: number): number {
+  for (let i = from; i < to; i++) out[at + i - from] = bytes[i] as number
+  return to - from
 }
 
 function isId(bytes: Buffer, from: number, to: number): boolean {

@@ -20,7 +20,7 @@ turn it on. Nothing is limited, and nothing leaves this machine.
   --method <method>    only requests of this method
   --since, --until     only requests from then on, or before: 2026-11-30T12:00Z, or 24h for a time ago
   --top <count>        rows of each table. Default: 20
-  --clients <count>    clients that are told apart at once. Default: 262144, in about 50 MB
+  --clients <count>    clients that are told apart at once. Default: 262144
   --json               prints everything as JSON
   --help               prints this text
 `
