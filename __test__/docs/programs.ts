@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { COMMANDS as commands } from '../../ts/cli/commands.ts'
 import { ROOT } from '../fixtures/child.ts'
 import type { Block, Page } from './pages.ts'
 
@@ -111,7 +112,7 @@ export function wrongCommands(text: string, scripts: readonly string[]): readonl
   })
 }
 
-const COMMANDS = ['shared', 'replay', '--help']
+const COMMANDS: readonly string[] = [...commands.keys(), '--help']
 
 const OPTIONS = {
   strict: true,
