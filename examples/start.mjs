@@ -25,12 +25,15 @@ const BURSTS = [
   { method: 'POST', path: '/api/report', client: 'ip:127.0.0.3', sent: 12, admitted: 10 },
 ]
 const IN_FLIGHT = 20
-/** Clients that keep asking while the page is looked at, and how many of their requests come in ten seconds. */
+/** Clients that keep asking while the page is looked at, and how many requests each sends in ten seconds: up to 100. */
 const VISITORS = [
-  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 25 },
-  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.2', sent: 9 },
-  { method: 'GET', path: '/api/protected', client: 'user:bob', sent: 40 },
-  { method: 'POST', path: '/api/report', client: 'user:ada', sent: 3 },
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.1', sent: 60 },
+  { method: 'GET', path: '/api/public', client: 'ip:127.0.0.2', sent: 12 },
+  { method: 'GET', path: '/api/public', client: 'user:eve', sent: 15 },
+  { method: 'GET', path: '/api/protected', client: 'user:ada', sent: 90 },
+  { method: 'GET', path: '/api/protected', client: 'user:bob', sent: 70 },
+  { method: 'GET', path: '/api/protected', client: 'user:eve', sent: 90 },
+  { method: 'POST', path: '/api/report', client: 'user:ada', sent: 5 },
 ]
 
 function readArguments() {

@@ -84,6 +84,18 @@ it('warns once of an authorize that fails, without what it threw', async () => {
   )
 })
 
+it('warns of an authorize that returns no boolean, and not of one that returns nothing', async () => {
+  const before = warned.all.length
+  const quiet = await servePage({ authorize: (() => undefined) as never })
+  await ask(quiet.url)
+  const { url } = await servePage({ authorize: (() => ({ admin: true })) as never })
+  await ask(url)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(warned.all.slice(before).map(({ message }) => message)).toEqual([
+    "option authorize of the insight's page returned something else than true or false; the request was refused",
+  ])
+})
+
 it('without authorize all are refused, and a warning says why at start', async () => {
   const { url } = await servePage({})
   const [first] = await warned.of('RATETHROTTLE_PAGE_UNGUARDED')

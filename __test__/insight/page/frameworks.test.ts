@@ -9,7 +9,7 @@ import { Hono } from 'hono'
 import { describe, expect, it } from 'vitest'
 import { insightPage, type PageOptions } from '../../../dist/insight/page/index.js'
 import { busyReport, FakeView } from './fake-view.ts'
-import { ask, later, listen, openSession, openStream } from './serve.ts'
+import { ask, later, listen, openSession, openStream, until } from './serve.ts'
 
 /** Its types are those of Express 5. */
 const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
@@ -124,8 +124,8 @@ describe.each(Object.entries(MOUNTS))('in %s', (_name, mount) => {
     expect([400, 413]).toContain(refused.status)
     const { 'x-ratethrottle-token': _, ...without } = headers
     expect((await ask(url, { method: 'POST', headers: without, body })).status).toBe(403)
-    const { 'x-key': __, ...nobody } = headers
-    expect((await ask(url, { method: 'POST', headers: nobody, body })).status).toBe(404)
+    const { 'x-key': __, ...withoutKey } = headers
+    expect((await ask(url, { method: 'POST', headers: withoutKey, body })).status).toBe(404)
     expect(view.calls).toEqual(['pardon 203.0.113.9'])
   })
 })
@@ -210,6 +210,31 @@ it('is served over HTTP/2', async () => {
     })
   expect(await read('/limits')).toContain('<title>Rate limits</title>')
   expect(await read('/limits?figures=live', true)).toContain('data: {')
+})
+
+it('over HTTP/2 nothing piles up for a client that takes nothing, and its end ends no process', async () => {
+  const view = new FakeView()
+  const { limits } = busyReport()
+  const name = 'n'.repeat(2 ** 20)
+  view.figures = { ...busyReport(), limits: limits.slice(0, 1).map((one) => ({ ...one, name })) }
+  const server: Http2Server = createHttp2(page(view, { authorize: () => true }))
+  const streams: { readonly writableLength: number; readonly destroyed: boolean }[] = []
+  server.on('stream', (stream) => streams.push(stream))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  later(() => new Promise((resolve) => server.close(resolve)))
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  session.on('error', () => undefined)
+  const stream = session.request({ ':path': '/?figures=live' }).on('error', () => undefined)
+  await new Promise((resolve) => stream.once('response', resolve))
+  await until(() => (streams[0]?.writableLength ?? 0) > 2 ** 19)
+  const waiting = streams[0]?.writableLength ?? 0
+  const { reports } = view
+  await new Promise((resolve) => setTimeout(resolve, 2_200))
+  expect([streams[0]?.writableLength, view.reports]).toEqual([waiting, reports])
+  session.destroy()
+  await until(() => streams[0]?.destroyed === true)
+  await new Promise((resolve) => setTimeout(resolve, 1_100))
+  expect(view.reports).toBe(reports)
 })
 
 it('works behind a proxy that takes its prefix away', async () => {

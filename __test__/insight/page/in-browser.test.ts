@@ -330,6 +330,20 @@ describe('what it is like to use', () => {
     await isClean(tab, url)
   })
 
+  it('says what stands below the pointer', async () => {
+    const { tab } = await showBusy()
+    const { left, top, width } = await tab.evaluate<Record<'left' | 'top' | 'width', number>>(
+      "document.querySelector('.chart').getBoundingClientRect().toJSON()",
+    )
+    const at = { type: 'mouseMoved', x: left + width / 2, y: top + 40 }
+    await tab.send('Input.dispatchMouseEvent', at)
+    const reading = "document.querySelector('.reading').textContent"
+    const words = /^\d\d:\d\d:\d\d, 5 seconds: \d+ admitted, \d+ denied$/
+    await tab.until(`${words}.test(${reading})`)
+    await tab.send('Input.dispatchMouseEvent', { ...at, y: 5 })
+    await tab.until(`${reading} === 'Requests per 5 seconds'`)
+  })
+
   it('pauses', async () => {
     const { tab, view } = await showBusy()
     await tab.evaluate("document.getElementById('pause').click()")

@@ -6,6 +6,8 @@ import type { Sink } from './streams.ts'
 
 /** A body that comes more slowly than this is not waited for. */
 const BODY_MS = 5_000
+/** Bytes that may wait in this process for a client; then no more are written. */
+const MAX_WAITING = 16_384
 
 /** Answers a request of `node:http`, or of a framework on it. @param subject what `authorize` is asked about */
 export async function answerNode<Request>(
@@ -96,17 +98,19 @@ function stream<Request>(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  // HTTP/2 has no `writableNeedDrain`.
+  const isClogged = (): boolean => response.writableLength > MAX_WAITING
   const sink: Sink = {
     get isOver() {
       return response.destroyed || response.writableEnded || isClosing(request)
     },
     get isClogged() {
-      return response.writableNeedDrain
+      return isClogged()
     },
     write: (text) => void response.write(text),
     end: () => {
       // A client that takes nothing would never read the end.
-      if (response.writableNeedDrain) response.destroy()
+      if (isClogged()) response.destroy()
       else response.end()
     },
   }

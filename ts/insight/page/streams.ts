@@ -72,8 +72,18 @@ export class Streams {
     const now = performance.now()
     for (const stream of this.#open) {
       const isOld = now - stream.openedAt > LIFE_MS || stream.cloggedTicks > MAX_CLOGGED_TICKS
-      if (isOld || stream.sink.isOver) this.#drop(stream)
-      else this.#send(stream)
+      if (isOld || !this.#goesOn(stream)) this.#drop(stream)
+    }
+  }
+
+  /** A response whose connection has just ended may throw, in HTTP/2 even when it is asked. */
+  #goesOn(stream: Stream): boolean {
+    try {
+      if (stream.sink.isOver) return false
+      this.#send(stream)
+      return true
+    } catch {
+      return false
     }
   }
 
@@ -101,9 +111,14 @@ export class Streams {
 
   #drop(stream: Stream): void {
     if (!this.#open.delete(stream)) return
-    stream.sink.end()
-    if (this.#open.size > 0) return
-    clearInterval(this.#timer)
-    this.#timer = undefined
+    if (this.#open.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+    try {
+      stream.sink.end()
+    } catch {
+      // It has ended.
+    }
   }
 }

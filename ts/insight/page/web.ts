@@ -4,6 +4,8 @@ import type { Sink } from './streams.ts'
 
 /** Figures that wait for a client, in chunks; then the page waits until they have left. */
 const MAX_QUEUED = 1
+/** A body that comes more slowly than this is not waited for. */
+const BODY_MS = 5_000
 
 /** Answers a `Request` of the web's own kind, as Hono and others have it. */
 export async function answerWeb(site: Site<Request>, request: Request): Promise<Response> {
@@ -44,6 +46,17 @@ function headerOf({ headers }: Request, name: string): string | undefined {
 }
 
 async function readBody(request: Request, maxBytes: number): Promise<string | 'too large' | 'cut'> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'cut'>((resolve) => {
+    timer = setTimeout(resolve, BODY_MS, 'cut')
+    timer.unref()
+  })
+  const body = await Promise.race([late, collect(request, maxBytes)])
+  clearTimeout(timer)
+  return body
+}
+
+async function collect(request: Request, maxBytes: number): Promise<string | 'too large' | 'cut'> {
   const chunks: Uint8Array[] = []
   let size = 0
   try {
