@@ -48,8 +48,6 @@ export function openCounter(
 }
 
 /** The same, for the addon. */
-export function placeOf(counter: LimitCounter | undefined): Partial<CounterPlace> {
-  if (counter === undefined) return {}
-  const { insight, row, dry } = counter.place
-  return { insight, row, dry }
+export function placeOf(counter: LimitCounter | undefined): { readonly place?: CounterPlace } {
+  return counter === undefined ? {} : { place: counter.place }
 }

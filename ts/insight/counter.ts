@@ -7,6 +7,7 @@ import type {
   Served,
 } from '../counting.ts'
 import type { Decision } from '../decision.ts'
+import { hashText } from '../key-hash.ts'
 import { cellOf, DENIED, FIELD, limitStart, routeCount, TIMES, timesStart } from './layout.ts'
 
 /** The addon's functions that count. Listed, because its own types are no part of the public declarations. */
@@ -28,9 +29,9 @@ export class Counter implements LimitCounter {
   #isClosed = false
 
   constructor(about: CountedLimiter, counts: Counts) {
-    this.about = about
+    this.about = { ...about, name: rowName(about.name) }
     this.#counts = counts
-    this.#row = rowOf(counts, about.name, LIMIT)
+    this.#row = rowOf(counts, this.about.name, LIMIT)
   }
 
   get place(): CounterPlace {
@@ -73,7 +74,7 @@ export class Counter implements LimitCounter {
     const known = this.#routes.get(route)
     if (known !== undefined) return known
     // Those beyond the rows that there are share the last one: they need no entries of their own.
-    const name = this.#routes.size < MAX_ROUTES ? `${this.about.name}\t${route}` : OTHER
+    const name = this.#routes.size < MAX_ROUTES ? `${this.about.name}\t${rowName(route)}` : OTHER
     const made = new Route(name, this.#counts)
     if (this.#routes.size <= MAX_ROUTES) this.#routes.set(name === OTHER ? OTHER : route, made)
     return name === OTHER ? (this.#routes.get(OTHER) ?? made) : made
@@ -104,6 +105,16 @@ export class Counter implements LimitCounter {
     const { added } = this.#counts
     added[place] = (added[place] ?? 0) + 1
   }
+}
+
+/** The longest name of a row, in UTF-16 units: a limit's and a route's fit a row of the addon, which has 256 bytes. */
+const MAX_NAME = 80
+
+/** A name as rows have it: without what separates rows in texts, and short; different names stay different. */
+export function rowName(name: string): string {
+  const clean = name.toWellFormed().replace(/\p{Cc}/gu, '\ufffd')
+  if (clean === name && Buffer.byteLength(name) <= 1.5 * MAX_NAME) return name
+  return `${clean.slice(0, MAX_NAME / 2).toWellFormed()}…${hashText(name).slice(0, 8)}`
 }
 
 const LIMIT = 0

@@ -76,11 +76,11 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** For limiters: where one counts. */
   counter(about: CountedLimiter): LimitCounter {
-    const known = this.#counters.get(about.name)
     // A limiter that is made again, as after a reload, goes on where the one before has counted.
     const counter = new Counter(about, this.#native)
-    if (known !== undefined || this.#counters.size < MAX_LIMITERS) {
-      this.#counters.set(about.name, counter)
+    const { name } = counter.about
+    if (this.#counters.has(name) || this.#counters.size < MAX_LIMITERS) {
+      this.#counters.set(name, counter)
     }
     return counter
   }

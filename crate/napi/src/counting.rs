@@ -1,9 +1,12 @@
 //! What a limiter has done: always how often it admitted and denied, and for an insight by which limit, which keys
 //! and when.
 
+#![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
+
 use crate::arguments::{Call, Time};
 use crate::key::read_text;
 use crate::recorder::Recorder;
+use napi_derive::napi;
 use ratethrottle_core::insight::{Counted, limit_count};
 use ratethrottle_core::{Clock, Key, Monotonic, coarse_now};
 use std::cell::Cell;
@@ -14,6 +17,17 @@ use std::sync::Arc;
 const TIMED: u32 = 256;
 /// Of a limit's counts, that of refunds.
 const REFUNDED: usize = 2;
+
+/// Where a limiter counts.
+#[napi(object)]
+pub struct CounterPlace {
+    /// The number of an insight of this thread.
+    pub insight: u32,
+    /// The row in it.
+    pub row: u32,
+    /// Whether denials are only reported.
+    pub dry: bool,
+}
 
 /// Where a limiter counts, if it has an insight.
 pub(crate) struct Counter {
@@ -44,10 +58,10 @@ impl Tally {
 
 impl Counter {
     /// `None` for an insight that this thread does not have.
-    pub(crate) fn find(insight: Option<u32>, row: Option<u32>, is_dry: bool) -> Option<Self> {
-        let recorder = Recorder::find(insight?)?;
-        let row = recorder.row_cell(usize::try_from(row?).ok()?)?;
-        Some(Self { recorder, row, is_dry, calls: Cell::new(0) })
+    pub(crate) fn find(place: &CounterPlace) -> Option<Self> {
+        let recorder = Recorder::find(place.insight)?;
+        let row = recorder.row_cell(usize::try_from(place.row).ok()?)?;
+        Some(Self { recorder, row, is_dry: place.dry, calls: Cell::new(0) })
     }
 
     pub(crate) fn refunded(&self) {

@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::callbacks::{Callback, FUNCTIONS, bind, empty};
-use crate::counting::Counter;
+use crate::counting::{Counter, CounterPlace};
 use crate::details::Details;
 use crate::external_memory::measure_others;
 use crate::handle::Handle;
@@ -35,11 +35,8 @@ pub struct OpenOptions {
     pub name: Option<String>,
     /// Also by all processes of this user.
     pub shared: Option<bool>,
-    /// The number of an insight of this thread, and the row in it.
-    pub insight: Option<u32>,
-    pub row: Option<u32>,
-    /// Whether denials are only reported.
-    pub dry: Option<bool>,
+    /// Where it counts, if it has an insight.
+    pub place: Option<CounterPlace>,
 }
 
 /// Makes a limiter, or joins the one of the same name, and binds its functions.
@@ -54,7 +51,7 @@ pub fn open(env: Env, options: OpenOptions) -> Result<Object<'static>, napi::Err
     let limiter = registry::open::<RawLimiter>(options.name.as_deref(), is_shared, config);
     let limiter = limiter.map_err(report)?;
     let shared = options.name.filter(|_| is_shared);
-    let counter = Counter::find(options.insight, options.row, options.dry == Some(true));
+    let counter = options.place.as_ref().and_then(Counter::find);
     let make = || {
         let (details, arrays) = Details::new(env.raw())?;
         let handle = Rc::new(Handle::new(limiter, shared, details).counting(counter));

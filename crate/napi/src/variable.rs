@@ -5,7 +5,7 @@
 
 use crate::arguments::{Call, Time};
 use crate::callbacks::{Admission, blocked, close, exports, tally};
-use crate::counting::{Counter, Counts};
+use crate::counting::{Counter, CounterPlace, Counts};
 use crate::details::{Buffer, Details, PlainNumbers, view};
 use crate::external_memory::{MemoryUse, measure_others};
 use crate::handle::{Attachment, Handle};
@@ -37,11 +37,8 @@ pub struct VariableOptions {
     pub name: Option<String>,
     /// Also by all processes of this user.
     pub shared: Option<bool>,
-    /// The number of an insight of this thread, and the row in it.
-    pub insight: Option<u32>,
-    pub row: Option<u32>,
-    /// Whether denials are only reported.
-    pub dry: Option<bool>,
+    /// Where it counts, if it has an insight.
+    pub place: Option<CounterPlace>,
 }
 
 /// Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a
@@ -63,7 +60,7 @@ pub fn open_variable(
     let is_shared = options.shared == Some(true);
     let limiter = registry::open::<VariableLimiter>(options.name.as_deref(), is_shared, config);
     let shared = options.name.filter(|_| is_shared);
-    let counter = Counter::find(options.insight, options.row, options.dry == Some(true));
+    let counter = options.place.as_ref().and_then(Counter::find);
     functions(env, limiter.map_err(report)?, shared, counter).ok_or_else(refused)
 }
 

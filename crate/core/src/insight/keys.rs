@@ -112,6 +112,7 @@ impl Insight {
     /// A key that is not in the full table of a lane may have come there as often as the least of that table.
     #[must_use]
     pub fn top(&self, table: usize) -> Vec<TopKey> {
+        let other_names = self.names_by_hash(1_usize.wrapping_sub(table));
         let mut keys: HashMap<u64, (TopKey, u64)> = HashMap::new();
         let mut all_least = 0_u64;
         for lane in 0..self.used().min(LANES - 1) {
@@ -131,15 +132,17 @@ impl Insight {
                 }
             }
         }
-        let mut top: Vec<TopKey> = keys
-            .into_values()
-            .map(|(key, counted)| {
-                let missing = all_least.saturating_sub(counted);
-                let (count, error) =
-                    (key.count.saturating_add(missing), key.error.saturating_add(missing));
-                TopKey { count, error, ..key }
-            })
-            .collect();
+        let complete = |(hash, (key, counted)): (u64, (TopKey, u64))| {
+            let missing = all_least.saturating_sub(counted);
+            let known = other_names.get(&hash).filter(|_| key.name.is_empty());
+            TopKey {
+                count: key.count.saturating_add(missing),
+                error: key.error.saturating_add(missing),
+                name: known.cloned().unwrap_or(key.name),
+                row: key.row,
+            }
+        };
+        let mut top: Vec<TopKey> = keys.into_iter().map(complete).collect();
         top.sort_by(|a, b| {
             b.count
                 .cmp(&a.count)
@@ -148,6 +151,19 @@ impl Insight {
         });
         top.truncate(self.config.top);
         top
+    }
+
+    /// The names in a table. A key that calls twice in a row is named in one of them alone.
+    fn names_by_hash(&self, table: usize) -> HashMap<u64, String> {
+        let lanes = 0..self.used().min(LANES - 1);
+        let entries = lanes.flat_map(|lane| {
+            let shown = ShownKeys::new(self, lane, table);
+            shown.read().collect::<Vec<Entry>>()
+        });
+        entries
+            .map(|Entry { hash, key }| (hash, key.name))
+            .filter(|(_, name)| !name.is_empty())
+            .collect()
     }
 
     /// A lane's table, as the thread before has left it.

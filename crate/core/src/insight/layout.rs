@@ -36,7 +36,7 @@ pub(super) const STEP: usize = 5;
 const RING: usize = STEP * (STEPS[0] + STEPS[1] + STEPS[2]);
 
 /// Bytes of a row's name.
-pub(super) const NAME_BYTES: usize = 128;
+pub(super) const NAME_BYTES: usize = 256;
 /// Words of a row's name: its hash, its length plus one, and the text.
 pub(super) const NAME: usize = 2 + NAME_BYTES / 8;
 

@@ -125,12 +125,6 @@ impl Insight {
         self.attachment.is_current()
     }
 
-    /// How many shared files of the same name are in use with another configuration.
-    #[must_use]
-    pub fn conflicting(&self) -> usize {
-        self.attachment.conflicting()
-    }
-
     /// How many shared files of this name and configuration there were before, if known.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -141,6 +135,12 @@ impl Insight {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         (self.memory.len() as u64).saturating_mul(8)
+    }
+
+    /// How many shared files of the same name are in use with another configuration.
+    #[must_use]
+    pub fn conflicting(&self) -> usize {
+        self.attachment.conflicting()
     }
 
     /// All counts of all lanes, added up.

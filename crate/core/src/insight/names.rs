@@ -51,6 +51,9 @@ fn masked_address(text: &str) -> Option<String> {
             let [a, b, c, _] = address.octets();
             Some(format!("{a}.{b}.{c}.xxx"))
         }
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => {
+            masked_address(&address.to_ipv4_mapped()?.to_string())
+        }
         IpAddr::V6(address) => {
             let network = address.to_bits() >> 80 << 80;
             Some(format!("{}/48", Ipv6Addr::from_bits(network)))
@@ -79,6 +82,7 @@ mod tests {
         assert_eq!(named(KeyStyle::Mask, "203.0.113.77"), "203.0.113.xxx");
         assert_eq!(named(KeyStyle::Mask, "2001:db8:1:2::/64"), "2001:db8:1::/48");
         assert_eq!(named(KeyStyle::Mask, "fe80::1%eth0"), "fe80::/48");
+        assert_eq!(named(KeyStyle::Mask, "::ffff:203.0.113.77"), "203.0.113.xxx");
     }
 
     #[test]
