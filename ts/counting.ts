@@ -74,6 +74,8 @@ export interface LimitCounter {
   refunded(): void
   /** In every tier: a caller waited for its turn, in milliseconds. */
   waited(ms: number): void
+  /** In every tier: a caller begins to wait (1), or does so no more (-1). */
+  queued?(change: 1 | -1): void
   /** In every tier: a caller gave up its place, or was refused one. */
   turnedAway(key: string): void
   /** How long the store took to answer, in milliseconds. */

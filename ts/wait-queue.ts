@@ -155,6 +155,7 @@ export class WaitQueue<T, Limits> {
       line.limits = limits
       line.push(waiter)
       this.#room.taken++
+      this.#options.counter?.queued?.(1)
       this.#deadlines.put(waiter, waiter.deadline)
       waiter.stopWatching = caller?.watch(() => {
         if (waiter.isWaiting) this.#refuse(waiter, 'gone')
@@ -281,6 +282,7 @@ export class WaitQueue<T, Limits> {
     const { line } = waiter
     line.drop(waiter)
     this.#room.taken--
+    this.#options.counter?.queued?.(-1)
     this.#deadlines.remove(waiter)
     waiter.stopWatching?.()
     if (line.head === undefined) {

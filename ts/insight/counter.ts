@@ -26,6 +26,7 @@ export class Counter implements LimitCounter {
   readonly #routes = new Map<string, Route>()
   #row: number
   #limiter: WeakRef<Served> | undefined
+  #waiting = 0
   #isClosed = false
 
   constructor(about: CountedLimiter, counts: Counts) {
@@ -43,6 +44,11 @@ export class Counter implements LimitCounter {
     return this.#isClosed ? undefined : this.#limiter?.deref()
   }
 
+  /** Callers of this process that wait for their turn now. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
   decided(key: string, decision: Decision): void {
     const denied = this.about.dryRun === true ? FIELD.dry : DENIED + Math.min(decision.policy, 15)
     const field = decision.allowed ? FIELD.admitted : denied
@@ -56,6 +62,10 @@ export class Counter implements LimitCounter {
   waited(ms: number): void {
     this.#add(FIELD.waited)
     this.#took(TIMES.wait, ms)
+  }
+
+  queued(change: 1 | -1): void {
+    this.#waiting += change
   }
 
   turnedAway(_key: string): void {

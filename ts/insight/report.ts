@@ -98,6 +98,7 @@ function limitReport(
     algorithm: about?.algorithm,
     tier: about?.tier,
     ...tableOf(counter?.limiter),
+    waiting: counter?.waiting,
   }
 }
 

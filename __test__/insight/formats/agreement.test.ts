@@ -133,3 +133,39 @@ it('a service with an adapter, a shield and calls by hand has figures of each in
   expect(value('ratethrottle_config_stale', {})).toBe(0)
   expect(service.view.prometheus()).not.toMatch(/user:|127\.0\.0\.1|missing|users\/\d/)
 })
+
+it('callers that wait are seen while they wait, and afterwards as waits', async () => {
+  const view = insight()
+  const limiter = new RateLimiter('1/second', { name: 'calls', insight: view })
+  const registry = new Registry()
+  view.register(registry)
+  const gone = new AbortController()
+  onTestFinished(() => view.close())
+  const value = async (line: string) =>
+    Number(
+      (await registry.metrics())
+        .split('\n')
+        .find((one) => one.startsWith(`${line} `))
+        ?.split(' ')
+        .at(-1),
+    )
+  const waiting = () => value('ratethrottle_waiting{limit="calls"}')
+
+  limiter.check('user:1')
+  expect(await waiting()).toBe(0)
+  const first = limiter.wait('user:1')
+  const second = limiter.wait('user:1', { signal: gone.signal }).catch(() => 'gone')
+  const third = limiter.wait('user:1').catch(() => 'closed')
+  expect(await waiting()).toBe(3)
+  gone.abort()
+  expect(await second).toBe('gone')
+  expect(await waiting()).toBe(2)
+  await first
+  expect(await waiting()).toBe(1)
+  limiter.close()
+  expect(await third).toBe('closed')
+  expect(await waiting()).toBe(0)
+  expect(await value('ratethrottle_waits_total{limit="calls",outcome="admitted"}')).toBe(1)
+  expect(await value('ratethrottle_waits_total{limit="calls",outcome="turned_away"}')).toBe(2)
+  expect(await value('ratethrottle_wait_seconds_count')).toBe(1)
+})
