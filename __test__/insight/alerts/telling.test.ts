@@ -9,7 +9,7 @@ import { type Random, randomFor } from '../../fixtures/random.ts'
  * once in a million times happens here in each round.
  */
 
-const ROUNDS = byLength(150, 20_000)
+const ROUNDS = byLength(150, 5_000)
 
 /** Between a call and its effect, and between its effect and its answer, others make theirs. */
 class SlowClaims implements Claims {
@@ -18,6 +18,8 @@ class SlowClaims implements Claims {
   readonly #random: Random
   /** A process that was killed gets no answer, and what it asks has no effect any more. */
   isDead = false
+  /** One that stands still goes on when this resolves. */
+  still: Promise<void> | undefined
 
   constructor(claims: Claims, random: Random) {
     this.#claims = claims
@@ -51,6 +53,7 @@ class SlowClaims implements Claims {
 
   async #pause(): Promise<void> {
     for (let i = this.#random.integer(0, 12); i > 0; i--) await null
+    await this.still
     if (this.isDead) await new Promise(() => {})
   }
 }
@@ -79,6 +82,7 @@ class World {
     const tell = async (status: string) => {
       this.told.push(status)
       for (let i = this.#random.integer(0, 12); i > 0; i--) await null
+      await claims.still
       if (claims.isDead) await new Promise(() => {})
     }
     const times = { cooldownMs: this.#cooldownMs, adoptMs: 2_000 }
@@ -99,7 +103,7 @@ class World {
       telling.look({ isFired, holds: isFired, now: this.now }),
     )
     if (kill) {
-      for (let i = this.#random.integer(0, 60); i > 0; i--) await null
+      for (let i = this.#random.integer(0, 200); i > 0; i--) await null
       const [dead] = this.processes.splice(this.#random.integer(0, this.processes.length - 1), 1)
       if (dead !== undefined) dead.claims.isDead = true
       const alive = this.processes.map(({ telling }) => telling.over)
@@ -107,6 +111,23 @@ class World {
       return
     }
     await Promise.all(looks)
+  }
+
+  /** One stands still in the middle of its look, for some seconds, and then goes on. */
+  async stall(isFired: boolean, seconds: number): Promise<void> {
+    const [one, ...others] = this.processes as [Process, ...Process[]]
+    let goOn = () => {}
+    const look = this.look(isFired)
+    for (let i = this.#random.integer(0, 200); i > 0; i--) await null
+    one.claims.still = new Promise((resolve) => {
+      goOn = resolve
+    })
+    this.processes = others
+    for (let i = 0; i < seconds; i++) await this.look(isFired)
+    one.claims.still = undefined
+    goOn()
+    await look
+    this.processes = [...others, one]
   }
 
   async looks(count: number, isFired: boolean): Promise<void> {
@@ -152,6 +173,53 @@ it('whenever one is killed, all is told, and once more at most', async () => {
   }
   // One that has told, and dies before the others know.
   expect(twice).toBeGreaterThan(0)
+})
+
+it('whenever one stands still, all is told, and once more at most', async () => {
+  const random = randomFor('telling and still')
+  let twice = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const world = new World(random, 0)
+    for (let i = 0; i < 3; i++) world.add()
+    for (const isFired of [true, false, true, false]) {
+      const before = world.told.length
+      await world.stall(isFired, random.integer(1, 12))
+      await world.looks(20, isFired)
+      const status = isFired ? 'fired' : 'resolved'
+      const told = world.told.slice(before)
+      expect([[status], [status, status]]).toContainEqual(told)
+      twice += told.length - 1
+    }
+  }
+  expect(twice).toBeGreaterThan(0)
+})
+
+it('one that has just come does not tell that it is over before it has seen enough', async () => {
+  const world = new World(randomFor('telling and new'), 0)
+  world.add()
+  await world.looks(3, true)
+  world.processes = []
+  world.now += 60_000
+  world.add()
+  await world.looks(2, false)
+  expect(world.processes[0]?.telling.isTold).toBe(true)
+  expect(world.told).toEqual(['fired'])
+  await world.looks(2, false)
+  expect(world.told).toEqual(['fired', 'resolved'])
+})
+
+it('a process in which it still holds tells it again, if another has told that it is over', async () => {
+  const world = new World(randomFor('telling and apart'), 0)
+  world.add()
+  world.add()
+  await world.looks(3, true)
+  const [one, other] = world.processes.map(({ telling }) => telling)
+  // The other stands still for longer than what it holds is kept.
+  world.now += 4_000
+  await one?.look({ isFired: false, holds: false, now: world.now })
+  expect(world.told).toEqual(['fired', 'resolved'])
+  for (let i = 0; i < 2; i++) await other?.look({ isFired: true, holds: true, now: world.now })
+  expect(world.told).toEqual(['fired', 'resolved', 'fired'])
 })
 
 it('within the cooldown one of each is told, whoever comes and goes', async () => {

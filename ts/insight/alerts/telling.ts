@@ -3,6 +3,8 @@ import type { RuleEvent } from './machine.ts'
 
 /** A rule that has fired stays open for so long at most, if no process is there that could resolve it. */
 const OPEN_MS = 7 * 86_400_000
+/** What is asked of a storage may take effect so much later. */
+const ON_ITS_WAY_MS = 500
 /** A process that has not fired looks so rarely whether another has, and has died. */
 const LOOKS_BETWEEN = 10
 
@@ -160,7 +162,9 @@ export class Telling {
 
   /** After a pause of the process the claim may be another's, and must be left alone. */
   #isClaimOurs(): boolean {
-    return this.#claimedAt !== undefined && this.#clock() - this.#claimedAt < LEASE_MS / 2
+    return (
+      this.#claimedAt !== undefined && this.#clock() - this.#claimedAt < LEASE_MS - ON_ITS_WAY_MS
+    )
   }
 
   #isKept(what: 'open' | 'hold'): Promise<boolean> {
