@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'TABLE_FULL'
   /** The storage is in Redis, and the package ioredis is not installed. */
   | 'MISSING_IOREDIS'
+  /** A configuration file is YAML, and the package yaml is not installed. */
+  | 'MISSING_YAML'
   /** The native addon for this platform is not installed. */
   | 'ADDON_MISSING'
   /** Node runs with a flag that forbids native addons. */

@@ -52,7 +52,7 @@ function parseText(text: string, file: string): Parsed {
   }
 }
 
-const STRAY = /(?![\t\n\r])[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/u
+const STRAY = /[^\P{Cc}\t\n\r]|[\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/u
 
 /** A character that no editor shows: what the file says would not be what its reader sees. */
 function strayCharacter(text: string): Misplaced | undefined {

@@ -1,5 +1,216 @@
-import type { Tree } from './tree.ts'
+import type * as Yaml from 'yaml'
+import { withCode } from '../validate.ts'
+import {
+  type Entry,
+  MAX_DEPTH,
+  MAX_KEY,
+  MAX_NODES,
+  MAX_TEXT,
+  Misplaced,
+  type Scalar,
+  type Tree,
+} from './tree.ts'
 
-export function parseYaml(_text: string): Tree {
-  throw new Error('soon')
+/*
+ * YAML 1.2 by the optional peer `yaml`, as far as it is data: no tags, no merge keys, no key twice, aliases that do not
+ * multiply. What YAML would silently make another value of is refused.
+ */
+
+/** More words than this have not the values that are accepted. To read them all would take longer than a moment. */
+const MAX_WORDS = 40_000
+/** So many openings without an end are no configuration. The parser would go as deep. */
+const MAX_OPENINGS = 2 * MAX_DEPTH
+const DEEPEST_INDENT = 200
+/** A text with its escapes and line ends, and the spaces before each line. */
+const LONGEST = 4 * MAX_TEXT
+
+/** @throws Misplaced where it is no YAML, or more than data; Error with code MISSING_YAML without the package */
+export function parseYaml(text: string): Tree {
+  const yaml = load()
+  checkSize(yaml, text)
+  const document = yaml.parseDocument(text, {
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    uniqueKeys: true,
+    strict: true,
+    prettyErrors: false,
+    // With 'silent', further documents in the file would not be told.
+    logLevel: 'error',
+  })
+  // Such as a tag that is not known.
+  const [wrong] = [...document.errors, ...document.warnings]
+  if (wrong !== undefined) throw new Misplaced(wrong.pos[0], inOneLine(wrong.message))
+  const { contents } = document
+  if (contents === null)
+    throw new Misplaced(0, 'a configuration must be an object, got an empty file')
+  return new Reader(yaml).read(contents, 0)
+}
+
+function load(): typeof Yaml {
+  try {
+    return require('yaml') as typeof Yaml
+  } catch {
+    const message =
+      'a YAML file must have the package yaml beside it: npm install yaml, or write the file as JSON'
+    throw withCode(new Error(message), 'MISSING_YAML')
+  }
+}
+
+function inOneLine(message: string): string {
+  return `YAML: ${message.split('\n', 1)[0] ?? ''}`
+}
+
+/** Looks at the words alone, which takes no depth: the parser would go as deep as the text. */
+function checkSize(yaml: typeof Yaml, text: string): void {
+  const limits = new WordLimits()
+  for (const word of new yaml.Lexer().lex(text)) limits.add(word)
+}
+
+/** What the lexer puts before a text, and other marks of its own that are not in the file. */
+const SCALAR = '\u001f'
+const MARKS: readonly string[] = [SCALAR, '\u0002', '\u0018']
+
+class WordLimits {
+  #at = 0
+  #words = 0
+  #openings = 0
+  #inARow = 0
+  #previous = ''
+
+  add(word: string): void {
+    this.#words++
+    if (this.#words > MAX_WORDS)
+      this.#refuse(`a configuration must have at most ${MAX_NODES} values`)
+    if (MARKS.includes(word)) {
+      this.#previous = word
+      return
+    }
+    if (word.length > LONGEST && word[0] !== '#' && word.trim() !== '') {
+      this.#refuse(`a text must have at most ${MAX_TEXT} characters`)
+    }
+    if (this.#previous !== SCALAR) this.#sign(word)
+    this.#previous = word
+    this.#at += word.length
+  }
+
+  #sign(word: string): void {
+    if (word[0] === '!')
+      this.#refuse(
+        'a value must have no tag: it is text, a number, true, false, a list or an object',
+      )
+    if (word[0] === '%') this.#refuse('YAML must have no directives (%): leave the line out')
+    if (word === '[' || word === '{') this.#openings++
+    else if (word === ']' || word === '}') this.#openings--
+    // `- - - x` is three levels.
+    if (word === '-' || word === '?') this.#inARow++
+    else if (word.trim() !== '') this.#inARow = 0
+    const isIndent = this.#previous.endsWith('\n') && word.length > DEEPEST_INDENT
+    if (
+      this.#openings > MAX_OPENINGS ||
+      this.#inARow > MAX_OPENINGS ||
+      (isIndent && word.trim() === '')
+    ) {
+      this.#refuse(`values must not be nested deeper than ${MAX_DEPTH}`)
+    }
+  }
+
+  #refuse(message: string): never {
+    throw new Misplaced(this.#at, message)
+  }
+}
+
+/** Makes a tree of what the parser has found. */
+class Reader {
+  readonly #yaml: typeof Yaml
+  readonly #anchors = new Map<string, Yaml.Node>()
+  #nodes = 0
+
+  constructor(yaml: typeof Yaml) {
+    this.#yaml = yaml
+  }
+
+  read(node: unknown, depth: number, place?: number): Tree {
+    const { isAlias, isMap, isScalar, isSeq } = this.#yaml
+    const at = place ?? startOf(node)
+    this.#nodes++
+    if (depth > MAX_DEPTH)
+      throw new Misplaced(at, `values must not be nested deeper than ${MAX_DEPTH}`)
+    if (this.#nodes > MAX_NODES) {
+      throw new Misplaced(
+        at,
+        `a configuration must have at most ${MAX_NODES} values, those of aliases included`,
+      )
+    }
+    if (isAlias(node)) return this.read(this.#anchorOf(node.source, at), depth, at)
+    let tree: Tree
+    if (isMap(node)) tree = this.#map(node, depth, at)
+    else if (isSeq(node))
+      tree = { kind: 'list', at, items: node.items.map((item) => this.read(item, depth + 1)) }
+    else tree = isScalar(node) ? scalarOf(node, at) : { kind: 'scalar', at, value: null }
+    const { anchor } = node as { readonly anchor?: string }
+    // Once it is complete: one within itself has no end.
+    if (anchor !== undefined) this.#anchors.set(anchor, node as Yaml.Node)
+    return tree
+  }
+
+  #anchorOf(name: string, at: number): Yaml.Node {
+    const node = this.#anchors.get(name)
+    if (node !== undefined) return node
+    throw new Misplaced(at, 'an alias must stand after its anchor is complete')
+  }
+
+  #map(node: Yaml.YAMLMap, depth: number, at: number): Tree {
+    const entries = new Map<string, Entry>()
+    for (const { key, value } of node.items) {
+      const keyAt = startOf(key)
+      const name = this.#keyOf(key, keyAt)
+      if (entries.has(name))
+        throw new Misplaced(keyAt, 'a key must stand once: one of the two would be lost')
+      const tree: Tree =
+        value === null ? { kind: 'scalar', at: keyAt, value: null } : this.read(value, depth + 1)
+      entries.set(name, { at: keyAt, tree })
+    }
+    return { kind: 'map', at, entries }
+  }
+
+  #keyOf(key: unknown, at: number): string {
+    const { isScalar } = this.#yaml
+    const name = isScalar(key) ? key.value : undefined
+    if (typeof name !== 'string') {
+      throw new Misplaced(
+        at,
+        'a key must be a text; put it into quotes if it looks like a number, true or false',
+      )
+    }
+    if (name === '<<')
+      throw new Misplaced(at, 'YAML must have no merge keys (<<): write the keys where they belong')
+    if (name.length > MAX_KEY)
+      throw new Misplaced(at, `a key must have at most ${MAX_KEY} characters`)
+    return name
+  }
+}
+
+function startOf(node: unknown): number {
+  const { range } = (node ?? {}) as { readonly range?: readonly number[] | null }
+  return range?.[0] ?? 0
+}
+
+const PLAIN_NUMBER = /^(?:0|-?[1-9]\d{0,15})(?:\.\d{1,16})?$/
+
+function scalarOf(node: Yaml.Scalar, at: number): Scalar {
+  const { value, source = '' } = node
+  if (typeof value === 'string') {
+    if (value.length <= MAX_TEXT) return { kind: 'scalar', at, value }
+    throw new Misplaced(at, `a text must have at most ${MAX_TEXT} characters`)
+  }
+  if (typeof value === 'number') {
+    if (PLAIN_NUMBER.test(source)) return { kind: 'scalar', at, value }
+    throw new Misplaced(
+      at,
+      'a number must be written in plain digits, such as 1000; put it into quotes if it is a text',
+    )
+  }
+  if (typeof value === 'boolean' || value === null) return { kind: 'scalar', at, value }
+  throw new Misplaced(at, 'a value must be text, a number, true, false, a list or an object')
 }
