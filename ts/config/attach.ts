@@ -26,13 +26,14 @@ export interface AttachedConfig {
  * @throws ConfigError, TypeError or RangeError
  */
 export function attach(given: object, base: object, opener: ConfigOpener): AttachedConfig {
-  for (const name of [...Object.keys(OF_LIMITS), 'shield', 'storage']) {
-    const isGiven = (base as Options)[name] !== undefined
-    // The setting of the environment holds where the file says nothing.
-    if (isGiven && name !== 'storage') throw besideConfig(name)
+  for (const name of [...Object.keys(OF_LIMITS), 'shield']) {
+    if ((base as Options)[name] !== undefined) throw besideConfig(name)
   }
   const isOwn = !(given instanceof Config)
   const config = given instanceof Config ? given : openConfig(given)
+  if (config.insight !== undefined && (base as Options).insight !== undefined) {
+    throw besideConfig('insight')
+  }
   const attachment: Attachment = { base: { ...base }, opener }
   let current: () => Serving | undefined
   try {

@@ -1,4 +1,5 @@
 import { closedError } from '../errors.ts'
+import type { Insight } from '../insight/view.ts'
 import { printable, withCode } from '../validate.ts'
 import { type CheckContext, type Checked, check } from './check.ts'
 import type { Options } from './options.ts'
@@ -6,7 +7,8 @@ import { type ConfigLimiter, facadeOf, PlainLimiter } from './plain.ts'
 import { isWrong } from './read.ts'
 import { Retired } from './retired.ts'
 import { type Opened, openEach, openServing, type Serving } from './serving.ts'
-import { ConfigError, type ConfigProblem, IN_PROGRAM, Problems } from './tree.ts'
+import { openInsight, showState } from './shown.ts'
+import { ConfigError, type ConfigProblem, IN_PROGRAM } from './tree.ts'
 import type { ConfigState, ReloadResult } from './types.ts'
 import {
   type Attachment,
@@ -17,6 +19,7 @@ import {
   closeServing,
   newHome,
   openProblem,
+  refuseLosses,
   retire,
   type Version,
 } from './version.ts'
@@ -48,7 +51,7 @@ export class Config {
   #errors: readonly ConfigProblem[] = []
   #reloads = 0
   #failures = 0
-  #isClosed = false
+  #insight: Insight | undefined
   #running: Promise<unknown> = Promise.resolve()
   #stop: () => void = () => {}
 
@@ -61,6 +64,11 @@ export class Config {
     this.#source = source
     this.#onReload = onReload
     this.#live = this.#prepare(content)
+    const { insight } = this.#live.checked
+    if (insight !== undefined) {
+      this.#insight = openInsight(insight, this)
+      this.#live = this.#prepare(content)
+    }
   }
 
   /** Not for users: what ends with the configuration. */
@@ -100,9 +108,13 @@ export class Config {
     return result
   }
 
-  /** Not for users: notes that what is live is not what the file says, without reading it. */
-  failed(errors: readonly ConfigProblem[]): ReloadResult {
-    return this.#fail(errors, performance.now())
+  get isClosed(): boolean {
+    return this.#live === undefined
+  }
+
+  /** What the file's `insight` counts, to be shown; `undefined` if the file has none. */
+  get insight(): Insight | undefined {
+    return this.#insight
   }
 
   state(): ConfigState {
@@ -127,13 +139,13 @@ export class Config {
 
   /** Ends the watching, and closes all limiters: later requests are refused (500). */
   close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#stop()
     const live = this.#live
+    if (live === undefined) return
     this.#live = undefined
+    this.#stop()
     this.#retired.close()
-    if (live !== undefined) closeAll(live, undefined)
+    closeAll(live, undefined)
+    this.#insight?.close()
   }
 
   /** Not for users: an adapter begins to serve what is live. @throws ConfigError */
@@ -141,6 +153,7 @@ export class Config {
     const live = this.#version()
     live.servings.set(attachment, this.#serve(live, attachment, undefined))
     this.#attachments.add(attachment)
+    showState(attachment.base.insight, this)
     return () => this.#live?.servings.get(attachment)
   }
 
@@ -179,7 +192,7 @@ export class Config {
   #prepare(content: Version['content'], before?: Version): Version {
     const environment = this.#source.environment()
     const checked = this.#check(content, environment, {})
-    this.#refuseRemoval(checked)
+    if (before !== undefined) refuseLosses(checked, before.checked, this.#asked, this.#source.file)
     const plain = new Map<string, Opened<PlainLimiter>>()
     const version = {
       content,
@@ -199,7 +212,8 @@ export class Config {
     base: Options,
   ): Checked {
     const file = this.#source.file ?? IN_PROGRAM
-    const checked = check(tree, { file, text, environment, base })
+    const shown = this.#insight === undefined ? base : { ...base, insight: this.#insight }
+    const checked = check(tree, { file, text, environment, base: shown })
     if (isWrong(checked)) throw new ConfigError(checked)
     return checked
   }
@@ -225,18 +239,6 @@ export class Config {
   #serve(version: Version, { base, opener }: Attachment, before: Serving | undefined): Serving {
     const checked = this.#check(version.content, version.environment, base)
     return openServing(checked, opener, before, this.#home)
-  }
-
-  /** A program that holds a limiter would have none. */
-  #refuseRemoval({ limiters }: Checked): void {
-    const gone = [...this.#asked].filter((name) => !limiters.has(name))
-    if (gone.length === 0) return
-    const problems = new Problems(this.#source.file ?? IN_PROGRAM, '')
-    for (const name of gone) {
-      const message = `limiters must have ${printable(name)}: the program uses config.limiter(${printable(name)})`
-      problems.add(-1, `limiters.${name}`, message)
-    }
-    throw new ConfigError(problems.found)
   }
 
   /** The new takes the place of the old: from here on each request is under it. */

@@ -1,8 +1,9 @@
 import { checkRedisOptions, REDIS_OPTIONS } from '../create.ts'
 import { type AnyHttpOptions, READERS, resolveHttpOptions } from '../http/options.ts'
-import type { Limit } from '../limit/limit.ts'
+import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import { type RateLimiterOptions, resolveOptions, withBurst } from '../options.ts'
+import { RateLimiter } from '../rate-limiter.ts'
 import { isLimiter, isRedisStorage, isStore } from '../storage-url.ts'
 import { namesOf } from './fits.ts'
 import type { Options } from './options.ts'
@@ -71,8 +72,20 @@ export function checkLimiter(
 
 function checkCounting(limits: readonly Limit[], options: RateLimiterOptions): void {
   const { onMismatch: _, ...rest } = options
-  withBurst(limits, resolveOptions(rest))
+  const resolved = resolveOptions(rest)
+  const all = withBurst(limits, resolved)
+  const { algorithm } = resolved
+  const known = `${algorithm} ${figuresOf(all)}`
+  if (TRIED.has(known)) return
+  // Only the core knows which limits an algorithm counts exactly.
+  new RateLimiter(all as LimitInput, { algorithm, capacity: 1 }).close()
+  if (TRIED.size >= MAX_TRIED) TRIED.clear()
+  TRIED.add(known)
 }
+
+/** Limits that the core has accepted: most are the same in each version of a file. */
+const TRIED = new Set<string>()
+const MAX_TRIED = 1_000
 
 /** Reports what is wrong with the options of a shield. The shield is loaded for those who have one only. */
 export function checkShield(options: Options, tree: Tree, path: string, problems: Problems): void {

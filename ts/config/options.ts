@@ -9,6 +9,7 @@ export interface Options {
   readonly limits?: unknown
   readonly storage?: unknown
   readonly scope?: unknown
+  readonly insight?: unknown
 }
 
 /** The keys that a file has beside options. */

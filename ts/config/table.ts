@@ -145,7 +145,11 @@ const SHIELD: ObjectShape = object({
 
 const INSIGHT: ObjectShape = object({
   keys: words('hash', 'mask', 'plain'),
-  top: integer(1, 1_000),
+  top: integer(0, 1_000),
+  name: text(1, 128),
+  shared: BOOLEAN,
+  onMismatch: words('error', 'private'),
+  control: any('true, false or { path }', BOOLEAN, object({ path: text(1, 1_000) })),
 })
 
 /** The keys of a limiter. */

@@ -3,13 +3,14 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ConfigOpener } from '../http/config.ts'
 import { readDuration } from '../limit/parse.ts'
 import { withTimeout } from '../limiter.ts'
+import { printable } from '../validate.ts'
 import type { CheckContext, Checked } from './check.ts'
 import { type Environment, withoutValues } from './interpolate.ts'
 import type { Options } from './options.ts'
 import type { PlainLimiter } from './plain.ts'
 import type { Retired, Retiring } from './retired.ts'
 import { type Home, LimiterFailure, type Opened, type Serving } from './serving.ts'
-import { type ConfigProblem, Problems, type Tree } from './tree.ts'
+import { ConfigError, type ConfigProblem, IN_PROGRAM, Problems, type Tree } from './tree.ts'
 
 /** What a source says, or what is wrong with it. */
 export type Content = { readonly tree: Tree; readonly text: string } | readonly ConfigProblem[]
@@ -47,6 +48,32 @@ export function newHome(): Home & { keep(names: readonly string[]): void } {
       for (const name of owners.keys()) if (!names.includes(name)) owners.delete(name)
     },
   }
+}
+
+/**
+ * Refuses a version that takes away what the program goes on to hold.
+ *
+ * @param asked names of limiters that it holds
+ * @throws ConfigError
+ */
+export function refuseLosses(
+  { limiters, insight }: Checked,
+  live: Checked,
+  asked: Iterable<string>,
+  file: string = IN_PROGRAM,
+): void {
+  const problems = new Problems(file, '')
+  for (const name of asked) {
+    if (limiters.has(name)) continue
+    const shown = printable(name)
+    const message = `limiters must have ${shown}: the program uses config.limiter(${shown})`
+    problems.add(-1, `limiters.${name}`, message)
+  }
+  if (!isDeepStrictEqual(insight, live.insight)) {
+    const message = 'insight must stay as it is while the server runs: start it again to change it'
+    problems.add(-1, 'insight', message)
+  }
+  if (problems.found.length > 0) throw new ConfigError(problems.found)
 }
 
 /** How long a reload waits for a store that no limiter has asked before. */
