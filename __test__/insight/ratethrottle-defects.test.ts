@@ -108,6 +108,15 @@ it('D57: what a limiter does is counted by itself, with times in UTC', () => {
   expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 })
 
+it('D57: a single client that asks without a pause is seen, in every export', () => {
+  const { view, limiter } = watched({ keys: 'plain' })
+  for (let i = 0; i < 28; i++) limiter.allow('203.0.113.77')
+  expect(view.report().top.denied).toEqual([
+    { key: '203.0.113.77', limit: 'api', count: 26, error: 0 },
+  ])
+  expect(view.toCSV()).toContain('"top denied","api","","","203.0.113.77","count",26\r\n')
+})
+
 it('D57: 800 short keys have 800 names', () => {
   for (const keys of ['hash', 'plain'] as const) {
     const { view, limiter } = watched({ keys, top: 1000 })

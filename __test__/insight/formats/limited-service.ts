@@ -17,7 +17,7 @@ export async function startLimitedService(): Promise<LimitedService> {
   const view = insight({ top: 10 })
   view.configured(() => ({ stale: false, loadedAt: Date.now() }))
   const guard = shield({ mode: 'watch' })
-  const byHand = new RateLimiter(['5/second', '20/minute'], { name: 'mail', insight: view })
+  const byHand = new RateLimiter(['5/second', '6/minute'], { name: 'mail', insight: view })
   const app = Fastify()
   await app.register(rateThrottle, { limits: '10/second', insight: view, shield: guard })
   app.get('/users/:id', async () => 'hello')

@@ -156,7 +156,7 @@ it('the board shows of it what is so', async () => {
   expect(['GET /users/:id', '404']).toContain(top?.metric.route)
   const binding = await panel('Which limit binds')
   const [most] = binding.filter(
-    ({ metric }) => metric.limit === 'mail' && metric.policy === '20/minute',
+    ({ metric }) => metric.limit === 'mail' && metric.policy === '6/minute',
   )
   expect(Number(most?.value[1])).toBeGreaterThan(1)
   const [median] = await panel('Decision time')
