@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import { InOrder } from '../../../dist/cli/replay/in-order.js'
 import { KeyTable } from '../../../dist/cli/replay/key-table.js'
 import { LineCutter } from '../../../dist/cli/replay/lines.js'
 import { byLength } from '../../fixtures/long.ts'
@@ -136,11 +137,25 @@ it('a table of keys never grows, and keeps those that were refused', () => {
     for (let i = 0; i < 5; i++) table.refuse(add(key), key === 'bad' ? 1 : 0)
   }
   for (let i = 0; i < 10_000; i++) table.count(add(`k${i}`), i)
+  const slot = add('k9999')
+  expect(table.keys[slot]).toBe('k9999')
+  expect(table.keys[table.again(slot, 'another')]).toBe('another')
   expect(table.refusedOf(add('worst'), 0)).toBe(5)
   expect(table.refusedOf(add('bad'), 1)).toBe(5)
   expect(table.keys.length).toBe(64)
   expect(table.forgotten).toBe(forgotten)
   expect(forgotten).toBeGreaterThanOrEqual(10_000 - 64)
+})
+
+it('requests of one time keep their order, however far apart others are', () => {
+  for (const far of [1_000, 2 ** 40]) {
+    const given: number[] = []
+    const inOrder = new InOrder({ request: (_, slot) => given.push(slot) })
+    const times = [far, 5, 5, 1, 5, far, 1]
+    for (const [at, time] of times.entries()) inOrder.push(time, at, '', 0, '')
+    inOrder.end()
+    expect(given).toEqual([3, 6, 1, 2, 4, 0, 5])
+  }
 })
 
 it('keys and routes of any length take bounded room, and different ones stay different', async () => {
