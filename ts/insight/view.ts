@@ -8,6 +8,7 @@ import type {
   LimitCounter,
   Served,
 } from '../counting.ts'
+import { closedError } from '../errors.ts'
 import { readDuration } from '../limit/parse.ts'
 import { type NativeInsight, openInsight, openWatched } from '../native/binding.ts'
 import { invalid } from '../validate.ts'
@@ -44,6 +45,7 @@ export class Insight implements InsightInput, Figures, Controls {
   readonly #counters = new Map<string, Counter>()
   readonly #shields: ShieldList
   readonly #close: () => void
+  #isClosed = false
   #config: (() => ConfigStatus) | undefined
 
   /** @throws TypeError or RangeError that names the option, its value and what is accepted */
@@ -118,7 +120,8 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** The report, for `JSON.stringify`. */
   toJSON(): object {
-    return toJSON(this.report())
+    // Loggers print what they are given, also later.
+    return this.#isClosed ? { closed: true } : toJSON(this.report())
   }
 
   /** The report as a table for spreadsheets. No cell is a formula. */
@@ -185,6 +188,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** Adds what was counted in TypeScript to the sums. A timer does it once a second. */
   flush(): void {
+    if (this.#isClosed) throw closedError('the insight is closed; make a new one')
     const { clock } = this.#options
     if (clock === undefined) this.#native.flush('', 0)
     else this.#native.flush('', 0, clock.now())
@@ -192,7 +196,9 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** Stops counting. Limiters that count in it go on without. */
   close(): void {
+    if (this.#isClosed) return
     this.#close()
+    this.#isClosed = true
   }
 
   #nameOf(source: string): string {

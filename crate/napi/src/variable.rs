@@ -33,12 +33,12 @@ pub struct VariableOptions {
     pub block_for_ms: f64,
     /// Keys expected to be live at once. Absent: the default.
     pub capacity: Option<f64>,
+    /// Where it counts, if it has an insight.
+    pub place: Option<CounterPlace>,
     /// Shared by all threads that ask for the same name.
     pub name: Option<String>,
     /// Also by all processes of this user.
     pub shared: Option<bool>,
-    /// Where it counts, if it has an insight.
-    pub place: Option<CounterPlace>,
 }
 
 /// Makes a limiter whose limits come with each call, or joins the one of the same name. The limits of a

@@ -125,12 +125,6 @@ impl Insight {
         self.attachment.is_current()
     }
 
-    /// How many shared files of this name and configuration there were before, if known.
-    #[must_use]
-    pub fn generation(&self) -> u64 {
-        self.attachment.generation()
-    }
-
     /// The most memory that it can occupy.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -155,6 +149,12 @@ impl Insight {
             }
         }
         sums
+    }
+
+    /// How many shared files of this name and configuration there were before, if known.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.attachment.generation()
     }
 
     /// The second in which the first user came; `None` before that.
