@@ -35,6 +35,7 @@ export const shelves = [
       'alerts',
       'configuration-files',
       'kubernetes-reload',
+      'live-control',
       'docker-and-serverless',
       'decorators',
       'websocket',

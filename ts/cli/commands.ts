@@ -3,6 +3,8 @@ import type { Command } from './command.ts'
 /** Each command, loaded when it is called: in the order in which someone new would need them. */
 export const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['replay', async () => (await import('./replay-command.ts')).replay],
+  ['doctor', async () => (await import('./doctor/index.ts')).doctor],
+  ['config', async () => (await import('./config.ts')).config],
   ['top', async () => (await import('./live/top.ts')).top],
   ['report', async () => (await import('./live/report.ts')).report],
   ['show', async () => (await import('./live/keys.ts')).show],

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { addLiveConfig } from '../live-configs.ts'
 import * as validate from '../validate.ts'
 import { Config, type Source } from './config.ts'
 import { checkObject } from './define.ts'
@@ -49,7 +50,11 @@ export async function loadConfig(path: string, options: LoadOptions = {}): Promi
   if (isWrong(content)) throw new ConfigError(content)
   const config = new Config(source, content, onReload)
   watcher.begin(config, { watch, signal })
-  config.onClose(() => watcher.end())
+  const forget = addLiveConfig(config)
+  config.onClose(() => {
+    watcher.end()
+    forget()
+  })
   return config
 }
 

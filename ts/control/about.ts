@@ -1,5 +1,6 @@
 import type { Cluster } from 'node:cluster'
 import type { Controls, Figures } from '../insight/types.ts'
+import { liveConfigs } from '../live-configs.ts'
 
 /** A process, as `doctor` looks at it. No value of a setting is in it: a URL may hold a password. */
 export interface About {
@@ -13,6 +14,8 @@ export interface About {
   readonly settings: readonly string[]
   readonly limiters: readonly string[]
   readonly reloads: boolean
+  /** Configuration files, and whether the last reload of each failed. */
+  readonly configs: readonly { readonly file: string | undefined; readonly stale: boolean }[]
   /** The name under which processes share their figures. */
   readonly shared: string | undefined
 }
@@ -32,7 +35,11 @@ export function aboutProcess(
     cluster: clusterOf(),
     settings: names.filter((name) => name.startsWith('RATELIMIT_')).slice(0, 64),
     limiters: [...view.limiters().keys()],
-    reloads,
+    reloads: reloads || liveConfigs().length > 0,
+    configs: liveConfigs().map((config) => {
+      const { file, stale } = config.state()
+      return { file, stale }
+    }),
     shared,
   }
 }

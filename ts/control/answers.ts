@@ -2,6 +2,7 @@ import { addressKey, canonical } from '../client-ip/ip.ts'
 import type { Controls, Figures, Report, Series, SeriesUnit } from '../insight/types.ts'
 import { MAX_WINDOW_MS } from '../limit/limit.ts'
 import type { Limiter } from '../limiter.ts'
+import { liveConfigs } from '../live-configs.ts'
 import { integer, invalid, oneOf, ownOptions, text, withCode } from '../validate.ts'
 import { type About, aboutProcess } from './about.ts'
 import { type KeyState, stateOf } from './key-state.ts'
@@ -81,11 +82,25 @@ const COMMANDS: { readonly [Name in Command]: (to: Answering, given: Given) => u
   reset: async (to, given) => ({
     limits: await onKeys(to, given, (limiter, key) => done(limiter.reset(key))),
   }),
-  reload: ({ reload }) => {
+  reload: async ({ reload }) => {
     if (reload !== undefined) return reload()
+    const configs = liveConfigs()
+    if (configs.length > 0) return oneOfAll(await Promise.all(configs.map((each) => each.reload())))
     const message = 'the limits of this process do not come from a configuration file'
     throw withCode(new Error(message), 'INVALID_ARGUMENT')
   },
+}
+
+/** Of several files that were read again: whether all are right, and all that is wrong. */
+function oneOfAll(
+  results: readonly { readonly ok?: boolean; readonly errors?: readonly object[] }[],
+): object {
+  const [first, ...others] = results
+  if (first !== undefined && others.length === 0) return first
+  return {
+    ok: results.every(({ ok }) => ok),
+    errors: results.flatMap(({ errors = [] }) => errors),
+  }
 }
 
 const KNOWN = ['command', 'key', 'limit', 'ms', 'since', 'unit', 'steps']

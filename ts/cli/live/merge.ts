@@ -1,29 +1,13 @@
 import { ROUTE_OUTCOMES } from '../../counting.ts'
-import type {
-  LimitCounts,
-  LimitReport,
-  Report,
-  RouteReport,
-  Series,
-  SeriesPoint,
-  Times,
-  TopKey,
-} from '../../insight/types.ts'
+import { COUNTS } from '../../insight/formats/properties.ts'
+import type * as figures from '../../insight/types.ts'
 
 /*
  * Several processes as one: sums of their counts. The processes must not share their figures, or each would be
  * counted several times.
  */
 
-const COUNTS: readonly (keyof LimitCounts)[] = [
-  'admitted',
-  'denied',
-  'dry',
-  'refunded',
-  'waited',
-  'turnedAway',
-  'withoutStore',
-]
+type Report = figures.Report
 
 /** The sums of several reports of the same time. Shields and stores are listed one after the other. */
 export function mergeReports(reports: readonly Report[]): Report {
@@ -59,15 +43,15 @@ export function mergeReports(reports: readonly Report[]): Report {
 }
 
 /** The sums of the same series of several processes. */
-export function mergeSeries(series: readonly Series[]): Series[] {
+export function mergeSeries(series: readonly figures.Series[]): figures.Series[] {
   return grouped(series, ({ limit }) => limit).map((same) => {
     const points = same.flatMap((each) => each.points)
     const sums = grouped(points, ({ at }) => `${at}`).map((at) => sum(at, POINT))
-    return { ...(same[0] as Series), points: sums.sort((a, b) => a.at - b.at) }
+    return { ...(same[0] as figures.Series), points: sums.sort((a, b) => a.at - b.at) }
   })
 }
 
-const POINT: readonly (keyof SeriesPoint)[] = ['admitted', 'denied', 'dry', 'waited']
+const POINT: readonly (keyof figures.SeriesPoint)[] = ['admitted', 'denied', 'dry', 'waited']
 
 /** The first of these, with the sums of its counts over all. */
 function sum<T extends object>(all: readonly T[], names: readonly (keyof T)[]): T {
@@ -78,12 +62,12 @@ function sum<T extends object>(all: readonly T[], names: readonly (keyof T)[]): 
   return { ...all[0], ...Object.fromEntries(sums) } as T
 }
 
-function sumOf(counts: readonly LimitCounts[]): LimitCounts {
+function sumOf(counts: readonly figures.LimitCounts[]): figures.LimitCounts {
   return sum(counts, COUNTS)
 }
 
-function mergeLimits(same: readonly LimitReport[]): LimitReport {
-  const [first] = same as readonly [LimitReport]
+function mergeLimits(same: readonly figures.LimitReport[]): figures.LimitReport {
+  const [first] = same as readonly [figures.LimitReport]
   const known = same.filter(({ evictions }) => typeof evictions === 'number')
   const total = (name: 'evictions' | 'liveKeys'): number | undefined =>
     known.length === 0 ? undefined : known.reduce((all, each) => all + (each[name] ?? 0), 0)
@@ -98,18 +82,18 @@ function mergeLimits(same: readonly LimitReport[]): LimitReport {
   }
 }
 
-function mergeRoutes(same: readonly RouteReport[]): RouteReport {
+function mergeRoutes(same: readonly figures.RouteReport[]): figures.RouteReport {
   return sum(same, ROUTE_OUTCOMES)
 }
 
-function mergeTop(all: readonly TopKey[]): TopKey[] {
+function mergeTop(all: readonly figures.TopKey[]): figures.TopKey[] {
   const sums = grouped(all, ({ limit, key }) => `${limit}\n${key}`).map((same) =>
     sum(same, ['count', 'error']),
   )
   return sums.sort((a, b) => b.count - a.count)
 }
 
-function mergeTimes(all: readonly Times[]): Times {
+function mergeTimes(all: readonly figures.Times[]): figures.Times {
   const bounds = new Set(all.flatMap(({ cells }) => cells.map(({ belowMs }) => belowMs)))
   const cells = [...bounds]
     .sort((a, b) => a - b)
@@ -128,7 +112,7 @@ function mergeTimes(all: readonly Times[]): Times {
 }
 
 /** How many lie below a bound: cells are sums, and end with the last that is not empty. */
-function below({ cells }: Times, bound: number): number {
+function below({ cells }: figures.Times, bound: number): number {
   return cells.findLast(({ belowMs }) => belowMs <= bound)?.count ?? 0
 }
 

@@ -23,6 +23,13 @@ export const reload: Command = {
   },
 }
 
+interface Problem {
+  readonly file?: unknown
+  readonly line?: unknown
+  readonly column?: unknown
+  readonly message?: unknown
+}
+
 interface Reloaded {
   readonly answer?: object
   readonly error?: string
@@ -42,6 +49,6 @@ function outcome(each: Reloaded): string {
 
 function textOf(error: unknown): string {
   if (typeof error === 'string') return error
-  const { message } = (error ?? {}) as { readonly message?: unknown }
-  return typeof message === 'string' ? message : JSON.stringify(error)
+  const { file, line, column, message } = (error ?? {}) as Problem
+  return file === undefined ? String(message) : `${file}:${line}:${column}: ${message}`
 }
