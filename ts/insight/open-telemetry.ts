@@ -1,4 +1,5 @@
 import { capped, limitLabels } from './formats/labels.ts'
+import { unlessClosed } from './formats/register.ts'
 import type { Figures, LimitReport, Report, Times } from './types.ts'
 
 /*
@@ -63,7 +64,8 @@ export function openTelemetry(figures: Pick<Figures, 'report'>, meter: OtelMeter
     figures.report().times.wait,
   )
   const observe = (result: OtelResult) => {
-    const report = figures.report()
+    const report = unlessClosed(figures)
+    if (report === undefined) return
     for (const [attributes, value] of results(report)) {
       result.observe(requests as never, value, attributes)
     }

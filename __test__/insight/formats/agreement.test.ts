@@ -4,7 +4,7 @@ import {
   MeterProvider,
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics'
-import { Registry } from 'prom-client'
+import { Counter, Registry } from 'prom-client'
 import { RateLimiter } from 'ratethrottle'
 import { insight } from 'ratethrottle/insight'
 import { expect, it, onTestFinished } from 'vitest'
@@ -168,4 +168,22 @@ it('callers that wait are seen while they wait, and afterwards as waits', async 
   expect(await value('ratethrottle_waits_total{limit="calls",outcome="admitted"}')).toBe(1)
   expect(await value('ratethrottle_waits_total{limit="calls",outcome="turned_away"}')).toBe(2)
   expect(await value('ratethrottle_wait_seconds_count')).toBe(1)
+})
+
+it('an insight that was closed is no reason for a scrape or a collection to fail', async () => {
+  const view = insight()
+  const registry = new Registry()
+  new Counter({ name: 'mine', help: 'x', registers: [registry] }).inc()
+  view.register(registry)
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1e8 })
+  const provider = new MeterProvider({ readers: [reader] })
+  onTestFinished(() => provider.shutdown())
+  view.openTelemetry(provider.getMeter('test'))
+  view.close()
+  const text = await registry.metrics()
+  expect(text).toContain('mine 1\n')
+  expect(text).not.toContain('ratethrottle_decision_seconds_count')
+  const { errors } = await reader.collect()
+  expect(errors).toEqual([])
 })

@@ -84,6 +84,12 @@ it('can be read without a picture: each chart and each table has a name', () => 
   ])
 })
 
+it('has the heading of a column of numbers above the numbers', () => {
+  const heads = readHtml(page(['api'])).filter(({ tag }) => tag === 'th')
+  const classes = heads.map(({ attributes }) => attributes.get('class'))
+  expect(classes.slice(0, 5)).toEqual(['words', 'words', 'number', 'number', 'words'])
+})
+
 it('shows an empty report, and one about a time', () => {
   const empty = textOf(toHTML(report(), []))
   expect(empty).toContain('everything until 2026-11-30 12:34:56 UTC, 1 process')

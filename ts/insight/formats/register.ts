@@ -1,3 +1,4 @@
+import { isClosed } from '../../errors.ts'
 import type { Figures, Report } from '../types.ts'
 import { type Family, type FamilyHead, families, HEADS } from './families.ts'
 
@@ -14,7 +15,7 @@ export interface MetricRegistry {
  * @throws what the registry throws when it has one of the names already; then it has none of the others
  */
 export function register(figures: Pick<Figures, 'report'>, registry: MetricRegistry): () => void {
-  const read = oncePerTurn(() => figures.report())
+  const read = oncePerTurn(() => unlessClosed(figures))
   const names: string[] = []
   const remove = () => {
     for (const name of names.splice(0)) registry.removeSingleMetric(name)
@@ -37,14 +38,25 @@ interface Scrape {
   readonly aggregator: 'max' | 'sum'
 }
 
+/** What there is to show: of an insight that was closed nothing, and the other metrics of the registry go on. */
+export function unlessClosed(figures: Pick<Figures, 'report'>): Report | undefined {
+  try {
+    return figures.report()
+  } catch (error) {
+    if (isClosed(error)) return undefined
+    throw error
+  }
+}
+
 /** prom-client asks each metric on its own, all in one turn: they shall speak of the same moment. */
-function oncePerTurn(take: () => Report): () => Scrape {
+function oncePerTurn(take: () => Report | undefined): () => Scrape {
   let scrape: Scrape | undefined
   return () => {
     if (scrape === undefined) {
       const report = take()
       // Workers that count in the same memory all report the same sums.
-      scrape = { families: families(report), aggregator: report.processes > 1 ? 'max' : 'sum' }
+      const aggregator = (report?.processes ?? 1) > 1 ? 'max' : 'sum'
+      scrape = { families: report === undefined ? [] : families(report), aggregator }
       queueMicrotask(() => {
         scrape = undefined
       })
