@@ -2,11 +2,8 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
 import { expect, it } from 'vitest'
-import { readWords } from '../../dist/cli/command.js'
-import { doctor as command } from '../../dist/cli/doctor/index.js'
-import { type Called, call, folder, serve } from './calls.ts'
+import { type Called, call, callHere, folder, serve } from './calls.ts'
 import { redisWith } from './redis.ts'
 
 interface Found {
@@ -32,17 +29,10 @@ function file(options: unknown, name = 'limits.json'): string {
 async function doctor(args: string[], env?: NodeJS.ProcessEnv): Promise<Found[]> {
   const words = [...args, '--json']
   return findingsIn(
-    env === undefined ? await here(words) : await call(['doctor', ...words], { env }),
+    env === undefined
+      ? await callHere('doctor', ...words)
+      : await call(['doctor', ...words], { env }),
   )
-}
-
-/** In this process, which saves the time that a new one takes. */
-async function here(words: string[]): Promise<Called> {
-  const stdout = new PassThrough()
-  const stderr = new PassThrough()
-  const code = await command.run(readWords(command, words), { stdout, stderr })
-  const [out, err] = [stdout, stderr].map((stream) => String(stream.read() ?? ''))
-  return { code, out: out ?? '', err: err ?? '' }
 }
 
 function findingsIn({ code, out, err }: Called): Found[] {
@@ -109,7 +99,7 @@ const PLANTED: readonly [string, object, string[]][] = [
     ['shadowed-limit'],
   ],
   ['the same limit twice', { limits: ['10/minute', '10/60s'] }, ['shadowed-limit']],
-  ['a log of a million', { limits: '1000000/day', algorithm: 'sliding-log' }, ['huge-log']],
+  ['a log of a million', { limits: '50000/day', algorithm: 'sliding-log' }, ['huge-log']],
   ['few keys', { limits: '10/minute', capacity: 10 }, ['small-capacity']],
   ['no headers', { limits: '10/minute', headers: false }, ['headers-off']],
   ['open without the store', { limits: '10/minute', onError: 'open' }, ['open-without-store']],
@@ -160,6 +150,22 @@ it('counters in memory of two processes that run', async () => {
   const found = await doctor([], env)
   expect(codes(found)).toEqual(['memory-of-several-processes'])
   expect(found[0]?.where).toBe('api')
+})
+
+it('a process that a manager runs several of, with a setting that is not read', async () => {
+  const env = own()
+  await serve({}, { ...env, NODE_APP_INSTANCE: '0', RATELIMITS_STORAGE_URL: 'redis://127.0.0.1' })
+  const found = await doctor([], env)
+  expect(codes(found)).toEqual(['unknown-setting', 'memory-of-several-processes'])
+  expect(found[1]?.what).toBe('api: in memory, and PM2 runs several processes')
+})
+
+it('a storage in Redis without its client', async () => {
+  const redis = await redisWith('noeviction')
+  const env = { ...own(), RATELIMIT_STORAGE_URL: redis.url }
+  expect(await doctor([], env)).toEqual([])
+  const { out } = await call(['doctor', '--json'], { env, cwd: place })
+  expect(JSON.parse(out).findings).toMatchObject([{ code: 'missing-peer' }])
 })
 
 it('a process whose table is too small, and one in which every request is exempt', async () => {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { COMMANDS } from '../../dist/cli/commands.js'
 import type { Report } from '../../dist/insight/types.js'
 import { ROOT } from '../fixtures/child.ts'
-import { ask, call, folder, json, serve } from './calls.ts'
+import { ask, call, callHere, folder, json, serve } from './calls.ts'
 
 // Defects of RateThrottle for Python, which this command line must not have.
 
@@ -57,7 +57,7 @@ it('D79: every command that the documentation calls exists, with every option', 
           .map((name) => join(place, name)),
   )
   const known = new Map<string, string>()
-  for (const name of COMMANDS.keys()) known.set(name, (await call([name, '--help'])).out)
+  for (const name of COMMANDS.keys()) known.set(name, (await callHere(name, '--help')).out)
   const wrong: string[] = []
   let seen = 0
   for (const page of pages) {

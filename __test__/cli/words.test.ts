@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { COMMANDS } from '../../dist/cli/commands.js'
 import { styleOf } from '../../dist/cli/text.js'
 import { ROOT } from '../fixtures/child.ts'
-import { call, folder } from './calls.ts'
+import { call, callHere, folder } from './calls.ts'
 
 const names = [...COMMANDS.keys()]
 
@@ -12,18 +12,18 @@ it('ratethrottle alone teaches: each command stands in its help, with a form tha
   const { code, out, err } = await call([])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   for (const name of names) expect(out).toMatch(new RegExp(`^ +${name} |, ${name} `, 'm'))
-  expect((await call(['--help'])).out).toBe(out)
+  expect((await callHere('--help')).out).toBe(out)
 })
 
 it('each command has help with an example, also as "help COMMAND"', async () => {
   for (const name of names) {
-    const { code, out, err } = await call([name, '--help'])
+    const { code, out, err } = await callHere(name, '--help')
     expect({ code, err }, name).toEqual({ code: 0, err: '' })
     expect(out).toMatch(new RegExp(`ratethrottle ${name}`))
     expect(out, name).toMatch(/Example|npx ratethrottle/)
     expect(out, name).toContain('--json')
   }
-  expect((await call(['help', 'block'])).out).toBe((await call(['block', '--help'])).out)
+  expect((await callHere('help', 'block')).out).toBe((await callHere('block', '--help')).out)
 })
 
 it.each([
@@ -34,7 +34,7 @@ it.each([
   ['conf', 'config'],
   ['docter', 'doctor'],
 ])('a mistyped command gets a suggestion: %s', async (typed, meant) => {
-  const { code, out, err } = await call([typed])
+  const { code, out, err } = await callHere(typed)
   expect({ code, out }).toEqual({ code: 2, out: '' })
   expect(err).toContain(`did you mean ${meant}?`)
 })
@@ -62,7 +62,7 @@ it.each([
   ['grafana', '--uid', 'x'.repeat(41)],
   ['replay', 'a.log'],
 ])('words that make no sense end with 2, and say so on stderr: %s %s %s', async (...words) => {
-  const { code, out, err } = await call(words)
+  const { code, out, err } = await callHere(...words)
   expect({ code, out }).toEqual({ code: 2, out: '' })
   expect(err).not.toBe('')
 })
@@ -86,7 +86,7 @@ it('config check, print and schema read a file, and show no variable', async () 
   const printed = await call(['config', 'print', good], { cwd: place, env })
   expect(JSON.parse(printed.out)).toEqual(JSON.parse(readFileSync(good, 'utf8')))
   expect(printed.out + printed.err).not.toContain('hunter2')
-  expect(JSON.parse((await call(['config', 'schema'])).out)).toHaveProperty('$schema')
+  expect(JSON.parse((await callHere('config', 'schema')).out)).toHaveProperty('$schema')
   const bad = await call(['config', 'check', good], { cwd: place })
   expect(bad).toMatchObject({ code: 1, out: '' })
   expect(bad.err).toMatch(/good\.json:2:\d+: .*SECRET_URL/)

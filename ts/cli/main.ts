@@ -1,76 +1,12 @@
 #!/usr/bin/env node
-import { closestTo } from '../validate.ts'
-import {
-  type Command,
-  DONE,
-  FAILED,
-  helpOf,
-  MISUSED,
-  Misuse,
-  messageOf,
-  quoted,
-  readWords,
-} from './command.ts'
-import { COMMANDS, GUIDE } from './commands.ts'
+import { DONE, FAILED } from './command.ts'
+import { call } from './run.ts'
 
-const io = { stdout: process.stdout, stderr: process.stderr }
-
-/** Who reads the output may have seen enough, as in `| head`: that ends quietly. */
+// Who reads the output may have seen enough, as in `| head`: that ends quietly.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? DONE : FAILED)
 })
 
-async function main([name, ...args]: string[]): Promise<number> {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    const command = args[0] === undefined ? undefined : COMMANDS.get(args[0])
-    if (command !== undefined) return run(await command(), ['--help'])
-    io.stdout.write(GUIDE)
-    return DONE
-  }
-  const load = COMMANDS.get(name)
-  if (load === undefined) return unknown(name)
-  return run(await load(), args)
-}
-
-async function run(command: Command, args: string[]): Promise<number> {
-  try {
-    if (command.raw !== undefined) return await command.raw(args, io)
-    const given = readWords(command, args)
-    if (given.has('help')) {
-      io.stdout.write(helpOf(command))
-      return DONE
-    }
-    return await command.run(given, io)
-  } catch (error) {
-    if (!(error instanceof Misuse)) {
-      io.stderr.write(`${messageOf(error)}\n`)
-      return FAILED
-    }
-    io.stderr.write(`${messageOf(error)}\n\n${helpOf(command)}`)
-    return MISUSED
-  }
-}
-
-function unknown(name: string): number {
-  const closest = nearest(name, [...COMMANDS.keys()])
-  const hint = closest === undefined ? '' : `; did you mean ${closest}?`
-  io.stderr.write(`unknown command ${quoted(name)}${hint}\n\n${GUIDE}`)
-  return MISUSED
-}
-
-/** The command that was meant: also one of which the beginning was written, or two letters were exchanged. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const letters = (text: string): string => [...text].sort().join('')
-  const begun = name.length > 1 ? known.find((one) => one.startsWith(name)) : undefined
-  return begun ?? closestTo(name, known) ?? known.find((one) => letters(one) === letters(name))
-}
-
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code
-  },
-  (error: unknown) => {
-    io.stderr.write(`${messageOf(error)}\n`)
-    process.exitCode = FAILED
-  },
-)
+call(process.argv.slice(2), process).then((code) => {
+  process.exitCode = code
+}, process.abort)

@@ -10,7 +10,7 @@ export interface About {
   readonly uptimeMs: number
   /** Whether a process manager runs several of it. */
   readonly cluster: 'cluster' | 'pm2' | undefined
-  /** Names of variables of the environment. */
+  /** Names of variables of the environment that are settings of this package, or look like one. */
   readonly settings: readonly string[]
   readonly limiters: readonly string[]
   readonly reloads: boolean
@@ -19,6 +19,9 @@ export interface About {
   /** The name under which processes share their figures. */
   readonly shared: string | undefined
 }
+
+/** Also a misspelt one, which would not be read. */
+export const LIKE_A_SETTING: RegExp = /^RATE?_?LIMI?T/i
 
 /** What this process is. */
 export function aboutProcess(
@@ -33,7 +36,7 @@ export function aboutProcess(
     node: process.versions.node,
     uptimeMs: Math.round(process.uptime() * 1000),
     cluster: clusterOf(),
-    settings: names.filter((name) => name.startsWith('RATELIMIT_')).slice(0, 64),
+    settings: names.filter((name) => LIKE_A_SETTING.test(name)).slice(0, 64),
     limiters: [...view.limiters().keys()],
     reloads: reloads || liveConfigs().length > 0,
     configs: liveConfigs().map((config) => {

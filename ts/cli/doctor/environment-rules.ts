@@ -1,4 +1,8 @@
 import { statfsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { LIKE_A_SETTING } from '../../control/about.ts'
+import { isRedisScheme } from '../../redis/url.ts'
 import { SETTINGS, sharedName, withSettings } from '../../storage-url.ts'
 import { closestTo, printable } from '../../validate.ts'
 import { messageOf } from '../command.ts'
@@ -14,7 +18,12 @@ export function environmentDiagnosis(
   environment: NodeJS.ProcessEnv,
 ): Diagnosis {
   const facts = [{ where: 'Node', what: process.versions.node }]
-  const findings = [...settings(environment), ...memoryOfMany(setup, environment), ...room(setup)]
+  const findings = [
+    ...settings(environment),
+    ...memoryOfMany(setup, environment),
+    ...room(setup),
+    ...peers(storageOf(setup, environment)),
+  ]
   const storage = storageOf(setup, environment)
   if (storage !== undefined) facts.push({ where: 'storage', what: tierOf(storage) })
   return { facts, findings }
@@ -45,22 +54,7 @@ function tierOf(storage: string): string {
 
 /** Variables that are not read, or cannot be. */
 function settings(environment: NodeJS.ProcessEnv): Finding[] {
-  const found: Finding[] = []
-  for (const name of Object.keys(environment)) {
-    if (SETTINGS.includes(name) || !/^RATE?_?LIMI?T/i.test(name)) continue
-    const meant = closestTo(name, SETTINGS)
-    if (meant === undefined && !name.startsWith('RATELIMIT_')) continue
-    found.push({
-      code: 'unknown-setting',
-      severity: 'problem',
-      where: `environment: ${printable(name)}`,
-      what: 'there is no such setting',
-      why: name.startsWith('RATELIMIT_')
-        ? 'A service with this variable does not start.'
-        : 'It is not read, so the setting that was meant has its default.',
-      instead: meant ?? SETTINGS.join(', '),
-    })
-  }
+  const found = unknownSettings(Object.keys(environment), 'environment')
   if (found.length > 0) return found
   try {
     withSettings({}, environment)
@@ -77,6 +71,28 @@ function settings(environment: NodeJS.ProcessEnv): Finding[] {
       },
     ]
   }
+}
+
+/** Those of these variables that are no settings, and were meant as one. */
+export function unknownSettings(names: readonly string[], where: string): Finding[] {
+  return names.flatMap((name) => {
+    if (SETTINGS.includes(name) || !LIKE_A_SETTING.test(name)) return []
+    const meant = closestTo(name, SETTINGS)
+    const isOurs = name.startsWith('RATELIMIT_')
+    if (meant === undefined && !isOurs) return []
+    return [
+      {
+        code: 'unknown-setting',
+        severity: 'problem' as const,
+        where: `${where}: ${printable(name)}`,
+        what: 'there is no such setting',
+        why: isOurs
+          ? 'A service with this variable does not start.'
+          : 'It is not read, so the setting that was meant has its default.',
+        instead: meant ?? SETTINGS.join(', '),
+      },
+    ]
+  })
 }
 
 /** Several processes, each with counters of its own. */
@@ -107,6 +123,27 @@ function severalIn(environment: NodeJS.ProcessEnv): string | undefined {
   if (Number(WEB_CONCURRENCY) > 1) return `WEB_CONCURRENCY is ${Number(WEB_CONCURRENCY)}`
   const isSeveral = pm_id !== undefined && instances !== undefined && instances !== '1'
   return isSeveral ? 'PM2 runs several' : undefined
+}
+
+/** Packages that a storage needs. */
+function peers(storage: string | undefined): Finding[] {
+  const [scheme = ''] = storage?.split(':') ?? []
+  if (!isRedisScheme(scheme.toLowerCase())) return []
+  try {
+    createRequire(join(process.cwd(), 'package.json')).resolve('ioredis')
+    return []
+  } catch {
+    return [
+      {
+        code: 'missing-peer',
+        severity: 'problem',
+        where: 'storage',
+        what: 'the package ioredis is not installed in this directory',
+        why: 'A service that counts in Redis does not start without it.',
+        instead: 'npm install ioredis',
+      },
+    ]
+  }
 }
 
 /** Memory that processes share has to be there at the start. */

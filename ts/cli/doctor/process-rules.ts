@@ -2,7 +2,7 @@ import type { LimitReport, Report } from '../../insight/types.ts'
 import type { Given } from '../command.ts'
 import { askEach, type Process, reachable } from '../live/processes.ts'
 import { cell } from '../text.ts'
-import { memoryFinding } from './environment-rules.ts'
+import { memoryFinding, unknownSettings } from './environment-rules.ts'
 import type { Diagnosis, Fact, Finding } from './finding.ts'
 import { limitFindings } from './limit-rules.ts'
 import { limitsOf } from './setup.ts'
@@ -39,6 +39,8 @@ function ofProcess({ pid, about, report }: Running): Diagnosis {
   const findings = [
     ...report.limits.flatMap((each) => ofLimit(where, each)),
     ...exemptions(where, report),
+    ...unknownSettings(about.settings, where),
+    ...memoryOfWorker(where, about, report),
     ...report.stores.flatMap((store) => (store.available ? [] : [noStore(where, store)])),
     ...(report.config?.stale || about.configs.some((config) => config.stale) ? [stale(where)] : []),
   ]
@@ -112,10 +114,29 @@ function stale(where: string): Finding {
   }
 }
 
+/** A process manager runs several of it, though this may be the only one that answers. */
+function memoryOfWorker(
+  where: string,
+  { cluster }: Process['about'],
+  { limits }: Report,
+): Finding[] {
+  const inMemory = limits.filter(({ tier }) => tier === 'memory').map(({ name }) => cell(name))
+  if (cluster === undefined || inMemory.length === 0) return []
+  const manager = cluster === 'pm2' ? 'PM2' : 'node:cluster'
+  return [
+    memoryFinding(
+      where,
+      `${inMemory.join(', ')}: in memory, and ${manager} runs several processes`,
+    ),
+  ]
+}
+
 /** Limiters of one name, in memory, in several processes. */
 function memoryOfSeveral(running: readonly Running[]): Finding[] {
   const pids = new Map<string, number[]>()
-  for (const { pid, report } of running) {
+  for (const { pid, about, report } of running) {
+    // Told already.
+    if (about.cluster !== undefined) continue
     for (const { name, tier } of report.limits) {
       if (tier === 'memory') pids.set(name, [...(pids.get(name) ?? []), pid])
     }
