@@ -6,6 +6,9 @@ import { isRedisScheme } from './redis/url.ts'
 import type { Store } from './remote/store.ts'
 import { invalid, type Reader, withCode } from './validate.ts'
 
+// For layers that know of Redis only through this file.
+export { readUrl as readRedisUrl } from './redis/url.ts'
+
 type Server = 'redis' | 'valkey'
 
 /** A URL of Redis or Valkey: one server, Sentinel, a cluster, each also over TLS, or a Unix socket. */

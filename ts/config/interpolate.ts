@@ -82,7 +82,8 @@ export function withoutValues(
   let safe = message
   for (const name of names) {
     const value = environment[name]
-    if (value === undefined || value.length < 3) continue
+    // A word that options have, or a number, is no secret; and to hide it would hide what is accepted.
+    if (value === undefined || value.length < 3 || /^(?:[a-z_-]{1,24}|\d+)$/.test(value)) continue
     for (const form of [value, printable(value).slice(1, -1)]) {
       safe = safe.replaceAll(form, `\${${name}}`)
     }

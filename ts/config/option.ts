@@ -4,7 +4,7 @@ import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import { type RateLimiterOptions, resolveOptions, withBurst } from '../options.ts'
 import { RateLimiter } from '../rate-limiter.ts'
-import { isLimiter, isRedisStorage, isStore } from '../storage-url.ts'
+import { isLimiter, isRedisStorage, isStore, readRedisUrl } from '../storage-url.ts'
 import { namesOf } from './fits.ts'
 import type { Options } from './options.ts'
 import { eachScalar, type Mapping, type Problems, type Tree } from './tree.ts'
@@ -42,7 +42,8 @@ function checkStorage(value: unknown): void {
       'storage must be a URL or a client of ioredis: what a key has used in another store would be lost with a reload',
     )
   }
-  isRedisStorage(value)
+  // A client of ioredis has read its own.
+  if (isRedisStorage(value) && typeof value === 'string') readRedisUrl(value)
 }
 
 /** Reports what is wrong with the options of a limiter together. */
