@@ -51,7 +51,11 @@ test('no message and no print shows what a variable says', async () => {
   const good = '{"limits":"1/second","message":"${SECRET}","keyPrefix":"${SECRET:-x}"}'
   const config = await loadConfig(file(good).path, { env })
   const { inspect } = await import('node:util')
-  const printed = [JSON.stringify(config), inspect(config, { depth: 9, showHidden: true }), JSON.stringify(config.state())]
+  const printed = [
+    JSON.stringify(config),
+    inspect(config, { depth: 9, showHidden: true }),
+    JSON.stringify(config.state()),
+  ]
   expect(printed.join()).not.toContain(secret)
   expect(config.toJSON()).toMatchObject({ message: '${SECRET}', keyPrefix: '${SECRET:-x}' })
   config.close()
@@ -71,7 +75,9 @@ test('variables: defaults, escapes, numbers and words; nothing is looked into ag
   expect(written('"message":"${M}"', { M: '5' })).toBe('accepted')
   expect(written('"message":"$${M}"', {})).toBe('accepted')
   expect(written('"message":"${M}"', { M: '${N}' })).toBe('accepted')
-  expect(written('"message":"${M}"', {})).toMatch(/must have the variable M; write \$\{M:-default\}/)
+  expect(written('"message":"${M}"', {})).toMatch(
+    /must have the variable M; write \$\{M:-default\}/,
+  )
   expect(written('"message":"${__proto__}"', {})).toMatch(/must have the variable __proto__/)
   expect(written('"message":"${constructor}"', {})).toMatch(/must have the variable constructor/)
 })

@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ReloadResult } from 'ratethrottle/config'
@@ -11,26 +19,23 @@ const limit = (limits: string, more: object = {}): object => ({
   limiters: { api: { limits, algorithm: 'fixed-window', ...more } },
 })
 
-test.each([
-  'token-bucket',
-  'leaky-bucket',
-  'sliding-window',
-  'sliding-log',
-  'fixed-window',
-])('%s: what a key has used stays used when the limit changes', async (algorithm) => {
-  const content = file(limit('10/hour', { algorithm }))
-  const config = await load(content.path)
-  const api = config.limiter('api')
-  for (let i = 0; i < 10; i++) expect((await api.check('key')).allowed).toBe(true)
-  content.write(limit('5/hour', { algorithm }))
-  expect((await config.reload()).ok).toBe(true)
-  expect((await api.check('key')).allowed).toBe(false)
-  expect((await api.check('other')).remaining).toBe(4)
-  // More than one limit, and back: none of them is forgotten.
-  content.write(limit('10/hour; 100/day', { algorithm }))
-  expect((await config.reload()).ok).toBe(true)
-  expect((await api.check('key')).allowed).toBe(false)
-})
+test.each(['token-bucket', 'leaky-bucket', 'sliding-window', 'sliding-log', 'fixed-window'])(
+  '%s: what a key has used stays used when the limit changes',
+  async (algorithm) => {
+    const content = file(limit('10/hour', { algorithm }))
+    const config = await load(content.path)
+    const api = config.limiter('api')
+    for (let i = 0; i < 10; i++) expect((await api.check('key')).allowed).toBe(true)
+    content.write(limit('5/hour', { algorithm }))
+    expect((await config.reload()).ok).toBe(true)
+    expect((await api.check('key')).allowed).toBe(false)
+    expect((await api.check('other')).remaining).toBe(4)
+    // More than one limit, and back: none of them is forgotten.
+    content.write(limit('10/hour; 100/day', { algorithm }))
+    expect((await config.reload()).ok).toBe(true)
+    expect((await api.check('key')).allowed).toBe(false)
+  },
+)
 
 test('blocks outlast a change of the limits', async () => {
   const content = file(limit('1/second', { blockFor: '1 hour' }))
@@ -70,7 +75,10 @@ test('a limit that only the core knows to be impossible is found before anything
 })
 
 test('a limiter that cannot be opened keeps the old one, and what was opened beside it is closed', async () => {
-  const content = file({ limiters: { api: { limits: '2/hour' }, more: { limits: '1/hour' } }, routes: { '*': 'api' } })
+  const content = file({
+    limiters: { api: { limits: '2/hour' }, more: { limits: '1/hour' } },
+    routes: { '*': 'api' },
+  })
   const config = await load(content.path)
   const served = await serve('node:http', { config })
   const more = { limits: '1/hour', storage: 'redis://127.0.0.1:1/0', connectTimeoutMs: 50 }
@@ -94,13 +102,19 @@ test('requests that wait for their turn end under the version that they began wi
 })
 
 test('a limiter that the program holds is not taken away', async () => {
-  const content = file({ limiters: { a: { limits: '1/hour' }, b: { limits: '1/hour' } }, routes: { '*': 'a' } })
+  const content = file({
+    limiters: { a: { limits: '1/hour' }, b: { limits: '1/hour' } },
+    routes: { '*': 'a' },
+  })
   const config = await load(content.path)
   config.limiter('b')
   expect(() => config.limiter('c')).toThrow(/name must be that of a limiter/)
   content.write({ limiters: { a: { limits: '1/hour' } } })
   const { ok, errors } = await config.reload()
-  expect([ok, errors[0]?.message]).toEqual([false, 'limiters must have "b": the program uses config.limiter("b")'])
+  expect([ok, errors[0]?.message]).toEqual([
+    false,
+    'limiters must have "b": the program uses config.limiter("b")',
+  ])
 })
 
 test('onReload is told each result, and its own errors change nothing', async () => {
@@ -163,14 +177,20 @@ test('watch: the swap of a link, as Kubernetes makes it, is one reload', async (
   const mount = folder()
   const version = (name: string, count: number): void => {
     mkdirSync(join(mount, name))
-    writeFileSync(join(mount, name, 'limits.yaml'), `limiters:\n  api:\n    limits: ${count}/hour\n`)
+    writeFileSync(
+      join(mount, name, 'limits.yaml'),
+      `limiters:\n  api:\n    limits: ${count}/hour\n`,
+    )
     symlinkSync(name, join(mount, '..data_tmp'))
     renameSync(join(mount, '..data_tmp'), join(mount, '..data'))
   }
   version('..2026_11_30', 1)
   symlinkSync('..data/limits.yaml', join(mount, 'limits.yaml'))
   const results: ReloadResult[] = []
-  const config = await load(join(mount, 'limits.yaml'), { watch: true, onReload: (one) => results.push(one) })
+  const config = await load(join(mount, 'limits.yaml'), {
+    watch: true,
+    onReload: (one) => results.push(one),
+  })
   for (const count of [2, 3]) {
     version(`..2026_12_0${count}`, count)
     await until(() => config.limiter('api').limits[0]?.count === count)

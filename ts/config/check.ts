@@ -65,7 +65,8 @@ export function check(
   const warnings = new Problems(file, text)
   const checked = reader.read(warnings)
   if (problems.found.length > 0) {
-    return problems.found.map((one) => safe(one, variables, environment ?? {}))
+    const all = problems.found.map((one) => safe(one, variables, environment ?? {}))
+    return all.sort(byPlace)
   }
   return { ...checked, written: writtenOf(whole), warnings: warnings.found, variables }
 }
@@ -78,6 +79,11 @@ function safe(
   const message = withoutValues(problem.message, variables, environment)
   const place = problem.text.slice(0, problem.text.length - problem.message.length)
   return { ...problem, message, text: `${place}${message}` }
+}
+
+function byPlace(one: ConfigProblem, other: ConfigProblem): number {
+  const { line = 0, column = 0 } = one
+  return line - (other.line ?? 0) || column - (other.column ?? 0)
 }
 
 function variablesIn(tree: Tree): ReadonlySet<string> {
@@ -132,7 +138,7 @@ class Reader {
         if (at !== undefined && key !== 'limits')
           this.#problems.add(at, key, `${key} needs limits beside it`)
       }
-      if (!hasOther) {
+      if (!hasOther && this.#problems.found.length === 0) {
         const message =
           "a configuration must have limiters, such as { 'limiters': { 'api': { 'limits': '100/minute' } } }"
         this.#problems.add(this.#whole.at, 'limiters', message)

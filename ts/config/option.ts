@@ -96,6 +96,14 @@ export function checkShield(options: Options, tree: Tree, path: string, problems
   })
 }
 
+/** The same for an insight. */
+export function checkInsight(options: Options, tree: Tree, path: string, problems: Problems): void {
+  attempt(tree, path, problems, () => {
+    const loaded = require('../insight/options.js') as typeof import('../insight/options.ts')
+    loaded.readInsightOptions(options as object)
+  })
+}
+
 /** Reports an error with its place: of the part that it names, if it names one. */
 function attempt(tree: Tree, path: string, problems: Problems, work: () => void): void {
   try {

@@ -1,5 +1,5 @@
 import { joined, knownOnly, readShape } from './fits.ts'
-import { checkOption, checkShield } from './option.ts'
+import { checkInsight, checkOption, checkShield } from './option.ts'
 import { FUNCTIONS, SHIELD_FUNCTIONS, TOP_KEYS } from './table.ts'
 import type { Entry, Mapping, Problems, Tree } from './tree.ts'
 
@@ -15,7 +15,7 @@ export interface Options {
 /** The keys that a file has beside options. */
 export const PARTS: readonly string[] = ['limiters', 'routes']
 /** Keys whose values are no options of a limiter. */
-const OTHERS = ['$schema', 'insight', 'shield']
+const OTHERS = ['$schema', 'shield']
 
 /** Reads the options of one object, each alone. Reports what is wrong with them. */
 export function readOptions(
@@ -48,7 +48,9 @@ function readOption(key: string, { at, tree }: Entry, path: string, problems: Pr
   }
   if (key === 'shield') return readShield(tree, path, problems)
   const read = readShape(tree, shape, path, problems)
-  if (read !== undefined && !OTHERS.includes(key)) {
+  if (read !== undefined && key === 'insight') {
+    checkInsight(read.value as Options, tree, path, problems)
+  } else if (read !== undefined && !OTHERS.includes(key)) {
     checkOption(key, read.value, tree, path, problems)
   }
   return read?.value
