@@ -46,3 +46,24 @@ export async function startLimitedService(): Promise<LimitedService> {
     },
   }
 }
+
+/** The example of this package, as `npm start` runs it, with more requests than it admits. */
+export async function startExample(): Promise<LimitedService> {
+  const view = insight()
+  const { buildService } = await import('../../../examples/fastify.ts')
+  const app = await buildService({ insight: view })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  return {
+    view,
+    async ask() {
+      for (let i = 0; i < 30; i++) {
+        await (await fetch(`${url}/api/public`)).text()
+        await (await fetch(`${url}/api/report`, { method: 'POST' })).text()
+      }
+    },
+    async close() {
+      await app.close()
+      view.close()
+    },
+  }
+}

@@ -7,7 +7,7 @@ import { prometheus } from '../../../ts/insight/formats/prometheus.ts'
 import { register } from '../../../ts/insight/formats/register.ts'
 import { grafanaBoard } from '../../../ts/insight/grafana.ts'
 import type { Report, Times } from '../../../ts/insight/types.ts'
-import { type LimitedService, startLimitedService } from './limited-service.ts'
+import { type LimitedService, startExample, startLimitedService } from './limited-service.ts'
 import { PrometheusServer, promtoolSays, until } from './prometheus-program.ts'
 import { HOSTILE, limit, report, reportOf, times } from './reports.ts'
 
@@ -62,25 +62,25 @@ const TEXT = 'text/plain; version=0.0.4; charset=utf-8'
 const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8'
 /** Each shows the same made-up figures in another way. */
 const WAYS = ['/text', '/negotiated', '/plain-as-openmetrics', '/prom-client']
-/** What a service shows that is really limited. */
-const PATHS = [...WAYS, '/limited']
-let limited: LimitedService | undefined
+/** What services show that are really limited: one with everything, and the example. */
+const SERVICES = new Map<string, LimitedService>()
+const PATHS = [...WAYS, '/limited', '/example']
 
 beforeAll(async () => {
   let scrape = 0
   const figures = { report: () => growing(++scrape) }
   const registry = new Registry()
   register(figures, registry)
-  const real = await startLimitedService()
-  limited = real
+  SERVICES.set('/limited', await startLimitedService()).set('/example', await startExample())
   service = createServer(async (request, response) => {
-    if (request.url === '/limited') await real.ask()
+    const limited = SERVICES.get(request.url ?? '')
+    await limited?.ask()
     const asksForOpen = request.headers.accept?.includes('application/openmetrics-text') === true
     const format = request.url === '/negotiated' && asksForOpen ? 'openmetrics' : 'text'
     asked.add(`${request.url} ${format}`)
     const isOpen = request.url === '/plain-as-openmetrics' || format === 'openmetrics'
     response.setHeader('content-type', isOpen ? OPENMETRICS : TEXT)
-    if (request.url === '/limited') response.end(real.view.prometheus())
+    if (limited !== undefined) response.end(limited.view.prometheus())
     else if (request.url === '/prom-client') response.end(await registry.metrics())
     else response.end(prometheus(figures.report(), { format }))
   }).listen(0, '127.0.0.1')
@@ -88,16 +88,16 @@ beforeAll(async () => {
   server = await PrometheusServer.start((service.address() as AddressInfo).port, PATHS)
   await until(async () => {
     const { data } = await server.query(
-      'min by (limit) (count_over_time(ratethrottle_live_keys{limit=~"api|global"}[1m])) > 3',
+      'min by (limit) (count_over_time(ratethrottle_live_keys{limit=~"api|global|GET /api/public"}[1m])) > 3',
     )
-    return data?.result.length === 2
+    return data?.result.length === 3
   })
 })
 
 afterAll(async () => {
   await server.stop()
   service?.close().closeAllConnections()
-  await limited?.close()
+  for (const limited of SERVICES.values()) await limited.close()
 })
 
 it('Prometheus scrapes both formats, and prom-client', async () => {
@@ -110,7 +110,7 @@ it('Prometheus scrapes both formats, and prom-client', async () => {
 
 it('every job has the same series, hostile names included', async () => {
   const { data } = await server.query(
-    'count by (job) ({__name__=~"ratethrottle_.+",job!="limited"})',
+    'count by (job) ({__name__=~"ratethrottle_.+",job!~"limited|example"})',
   )
   const counts = data?.result.map(({ value }) => value[1])
   expect(counts).toHaveLength(WAYS.length)
@@ -145,6 +145,25 @@ it.each(QUERIES)('the board gets data of a limited service: %s, %s', async (_, e
   // This service has no store.
   const isThere = !expr.includes('ratethrottle_store_available')
   expect((await found(expr, 'limited')).length > 0).toBe(isThere)
+})
+
+it('promtool accepts what the services show', () => {
+  for (const { view } of SERVICES.values()) expect(promtoolSays(view.prometheus())).toBe('')
+})
+
+it.each([
+  'Admitted and denied',
+  'Share denied',
+  'Which limit binds',
+  'Top routes',
+  'Top denied routes',
+  'Live keys',
+])('the board shows the example: %s', async (title) => {
+  const panel = grafanaBoard().panels.find((one) => one.title === title)
+  for (const { expr } of panel?.targets ?? []) {
+    const names = (await found(expr, 'example')).map(({ metric }) => metric.limit ?? metric.route)
+    expect(names).toContain('POST /api/report')
+  }
 })
 
 it('the board shows of it what is so', async () => {
