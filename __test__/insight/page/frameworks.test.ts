@@ -229,12 +229,28 @@ it('over HTTP/2 nothing piles up for a client that takes nothing, and its end en
   await until(() => (streams[0]?.writableLength ?? 0) > 2 ** 19)
   const waiting = streams[0]?.writableLength ?? 0
   const { reports } = view
-  await new Promise((resolve) => setTimeout(resolve, 2_200))
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
   expect([streams[0]?.writableLength, view.reports]).toEqual([waiting, reports])
   session.destroy()
   await until(() => streams[0]?.destroyed === true)
   await new Promise((resolve) => setTimeout(resolve, 1_100))
   expect(view.reports).toBe(reports)
+})
+
+it('a Response that is no longer read is no longer written', async () => {
+  const view = new FakeView()
+  const { fetch: answer } = page<Request>(view, { authorize: () => true, maxStreams: 1 })
+  const live = () => answer(new Request('http://localhost/?figures=live'))
+  const first = await live()
+  expect([first.status, (await live()).status]).toEqual([200, 503])
+  await first.body?.cancel()
+  const second = await live()
+  expect(second.status).toBe(200)
+  // Two events wait for a reader that does not come, and no more.
+  const { reports } = view
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
+  expect(view.reports).toBe(reports)
+  await second.body?.cancel()
 })
 
 it('works behind a proxy that takes its prefix away', async () => {
