@@ -1,5 +1,6 @@
 import { checkConfig, loadConfig } from 'ratethrottle/config'
 import { expect, test } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { file } from './files.ts'
 import { HOSTILE } from './hostile.ts'
 
@@ -8,15 +9,23 @@ const env = { RECURSIVE: '${RECURSIVE}', LONG: 'x'.repeat(100_000), SECRET: 'hun
 test('each of more than 200 hostile files is refused, with a line and what to do', () => {
   expect(HOSTILE.length).toBeGreaterThan(200)
   const wrong: string[] = []
+  const slowest = { ms: 0, name: '' }
   for (const { name, file: path, bytes } of HOSTILE) {
+    const before = process.cpuUsage()
     const { ok, errors } = checkConfig(bytes, path, { env })
+    const { user, system } = process.cpuUsage(before)
+    const tookMs = (user + system) / 1_000
     const [first] = errors
     const isFull = first !== undefined && first.message.length > 15 && first.message.length < 2_500
     const isOneLine = errors.every(({ text }) => /^[\x20-\x7e]*$/.test(text))
     const hasLine = first?.line !== undefined || Buffer.from(bytes).length > 1_048_576
+    if (tookMs > slowest.ms) Object.assign(slowest, { ms: tookMs, name })
     if (ok || !isFull || !isOneLine || !hasLine) wrong.push(`${name}: ${ok} ${first?.text}`)
   }
   expect(wrong).toEqual([])
+  console.log(`${HOSTILE.length} files; the slowest took`, slowest)
+  // A figure of time, of this process alone: not where tests share a machine.
+  expect(slowest.ms).toBeLessThan(byLength(Number.POSITIVE_INFINITY, 100))
   expect(Object.keys(Object.prototype)).toEqual([])
   expect(({} as { limits?: unknown }).limits).toBeUndefined()
 })
