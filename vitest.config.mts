@@ -8,7 +8,7 @@ const { RATETHROTTLE_LONG } = process.env
 const LONG = [
   '__test__/shield/http/auto.test.ts',
   '__test__/insight/formats/prometheus-server.test.ts',
-  '__test__/insight/page/in-browser.test.ts',
+  '__test__/insight/page/in-browser-*.test.ts',
 ]
 const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : LONG
 

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { insightPage, type PageOptions } from '../../../dist/insight/page/index.js'
 import { Browser, type Tab } from './browser.ts'
 import { busyReport, FakeView } from './fake-view.ts'
@@ -27,6 +27,10 @@ export async function visit(url: string): Promise<Tab> {
   return tab
 }
 
+/** What the page says about its connection. */
+export const STATE = "document.getElementById('link').innerText"
+/** What it says about the change that was asked for last. */
+export const SAID = "document.querySelector('#shields .said').innerText"
 export const IS_LIVE = "document.getElementById('link')?.dataset.state === 'live'"
 
 /** A page with figures of an attack, in a browser. */
@@ -41,4 +45,15 @@ export async function showBusy(
   const tab = await visit(url)
   await tab.until(`${IS_LIVE} && document.querySelector('#shields tbody tr') !== null`)
   return { tab, view, url }
+}
+
+/** What no page may do: an error, a refusal by its policy, a request to another origin. */
+export async function isClean(tab: Tab, url: string): Promise<void> {
+  expect(tab.errors).toEqual([])
+  expect(await tab.evaluate('window.violations')).toEqual([])
+  const { origin } = new URL(url)
+  const others = tab.requests.filter(
+    (one) => !one.startsWith(`${origin}/`) && !one.startsWith('data:'),
+  )
+  expect(others).toEqual([])
 }

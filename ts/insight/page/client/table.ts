@@ -78,8 +78,13 @@ export class Table<Row> {
     this.#empty.hidden = rows.length > 0
     const focused = document.activeElement
     const left = new Set(this.#rows.keys())
+    const alike = new Map<string, number>()
     for (const [index, row] of rows.entries()) {
-      const id = this.#idOf(row)
+      const name = this.#idOf(row)
+      const before = alike.get(name) ?? 0
+      alike.set(name, before + 1)
+      // Two keys may look the same: addresses without their ends do.
+      const id = `${before} ${name}`
       left.delete(id)
       const element = this.#rows.get(id) ?? this.#add(id)
       this.#fill(element, row)
