@@ -9,6 +9,7 @@ const LONG = [
   '__test__/shield/http/auto.test.ts',
   '__test__/insight/formats/prometheus-server.test.ts',
   '__test__/insight/page/in-browser-*.test.ts',
+  '__test__/insight/wiring/hosts-cluster.test.ts',
 ]
 const LONG_ONLY = RATETHROTTLE_LONG === '1' ? [] : LONG
 

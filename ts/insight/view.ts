@@ -18,6 +18,7 @@ import { toHTML } from './formats/html.ts'
 import { toJSON } from './formats/json.ts'
 import { type MetricsOptions, prometheus } from './formats/prometheus.ts'
 import { type MetricRegistry, register } from './formats/register.ts'
+import { type Hosts, type OwnFigures, openHosts } from './hosts.ts'
 import { type OtelMeter, openTelemetry } from './open-telemetry.ts'
 import { type InsightOptions, type ResolvedInsightOptions, readInsightOptions } from './options.ts'
 import { type InsightPage, insightPage, type PageOptions } from './page/index.ts'
@@ -44,6 +45,7 @@ export class Insight implements InsightInput, Figures, Controls {
   readonly #native: NativeInsight
   readonly #counters = new Map<string, Counter>()
   readonly #shields: ShieldList
+  readonly #hosts: Hosts | undefined
   readonly #close: () => void
   #isClosed = false
   #config: (() => ConfigStatus) | undefined
@@ -63,8 +65,9 @@ export class Insight implements InsightInput, Figures, Controls {
     this.#native = watched.native
     this.#shields = new ShieldList((source) => this.#nameOf(source))
     const timer = clock === undefined ? flushSoon(this) : undefined
+    this.#hosts = resolved.storage === undefined ? undefined : openHosts(resolved, ownOf(this))
     const { alerts } = resolved
-    alerts?.watch(this, { storage: resolved.shared ? `shared:${resolved.name}` : undefined })
+    alerts?.watch(this.own, { storage: resolved.shared ? `shared:${resolved.name}` : undefined })
     const { control, shared, name } = resolved
     const socket = control && openControl(this, control, shared ? name : undefined)
     this.#close = () => {
@@ -72,6 +75,7 @@ export class Insight implements InsightInput, Figures, Controls {
       clearInterval(timer)
       alerts?.close()
       this.flush()
+      this.#hosts?.close()
       watched.close()
     }
   }
@@ -97,10 +101,18 @@ export class Insight implements InsightInput, Figures, Controls {
     this.#config = state
   }
 
-  /** What is known now, or of the last time. */
+  /**
+   * What is known now, or of the last time. With option `storage` what it says about a time is about all hosts, as far as
+   * it is counted by time: the others are this host's.
+   */
   report({ since }: ReportOptions = {}): Report {
-    this.flush()
     const sinceMs = since === undefined ? undefined : readDuration(since, 'since')
+    const own = this.#report(sinceMs)
+    return sinceMs === undefined ? own : (this.#hosts?.others.addTo(own, sinceMs) ?? own)
+  }
+
+  #report(sinceMs: number | undefined): Report {
+    this.flush()
     return makeReport({
       native: this.#native,
       clock: this.#options.clock,
@@ -111,11 +123,28 @@ export class Insight implements InsightInput, Figures, Controls {
     })
   }
 
-  /** Each limit over time. */
+  /** Each limit over time. With option `storage` minutes and hours are about all hosts. */
   series({ unit, steps = 60 }: Parameters<Figures['series']>[0]): readonly Series[] {
-    this.flush()
     const count = Math.max(1, Math.min(Math.floor(steps), STEPS[readUnit(unit)].most))
+    const own = this.#series(unit, count)
+    if (this.#hosts === undefined || unit === 'second') return own
+    return this.#hosts.others.addToSeries(own, unit, count)
+  }
+
+  #series(unit: SeriesUnit, count: number): readonly Series[] {
+    this.flush()
     return readSeries(this.#native, this.#options.clock, unit, count)
+  }
+
+  /** For this package's own use: the figures of this host alone. */
+  get own(): Figures {
+    return {
+      report: ({ since } = {}) =>
+        this.#report(since === undefined ? undefined : readDuration(since, 'since')),
+      series: ({ unit, steps = 60 }) => {
+        return this.#series(unit, Math.max(1, Math.min(Math.floor(steps), STEPS[unit].most)))
+      },
+    }
   }
 
   /** The report, for `JSON.stringify`. */
@@ -201,6 +230,12 @@ export class Insight implements InsightInput, Figures, Controls {
     this.#isClosed = true
   }
 
+  /** Processes that count in it and are alive. */
+  get processes(): number {
+    this.#native.state()
+    return this.#native.wide[0] ?? 1
+  }
+
   #nameOf(source: string): string {
     return this.#options.keys === 'plain' ? source : this.keyName(source)
   }
@@ -217,6 +252,16 @@ const MAX_LIMITERS = 1_000
 function readUnit(unit: unknown): SeriesUnit {
   if (typeof unit === 'string' && Object.hasOwn(STEPS, unit)) return unit as SeriesUnit
   throw invalid('string', 'INVALID_ARGUMENT', 'unit', 'second, minute or hour', unit)
+}
+
+/** What other hosts are told. Does not keep the insight alive. */
+function ownOf(insight: Insight): OwnFigures {
+  const weak = new WeakRef(insight)
+  return {
+    series: (options) => weak.deref()?.own.series(options) ?? [],
+    processes: () => weak.deref()?.processes ?? 0,
+    isUsed: () => weak.deref() !== undefined,
+  }
 }
 
 /** Keeps neither the process nor the insight alive. */

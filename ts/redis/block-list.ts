@@ -1,17 +1,12 @@
-import { withTimeout } from '../limiter.ts'
 import { StoreFailure } from '../remote/failure.ts'
-import { storageOf } from './connection.ts'
-import { redisFailure, timedOut } from './failure.ts'
-import type { RedisConnection } from './ioredis.ts'
 import { groupOf, readKeyPrefix, serverWideName } from './key.ts'
-import { repeatHandshake } from './nodes.ts'
-import { runScript, type Script, scriptOf } from './script/index.ts'
+import { type Script, scriptOf } from './script/index.ts'
+import { SideConnection } from './side-connection.ts'
 
 /** Entries of the list: the oldest make room. About 20 MB in Redis. */
 const MAX_ENTRIES = 100_000
 /** Longer than any block lasts. */
 const KEPT_MS = 8 * 86_400_000
-const TIMEOUT_MS = 1_000
 
 /*
  * Notes blocks and pardons, and lists what is new.
@@ -99,14 +94,10 @@ export interface BlockNews {
   readonly entries: readonly (readonly [string, number])[]
 }
 
-/** The blocks that the hosts of a service share, in Redis. A connection of its own, which no request waits for. */
+/** The blocks that the hosts of a service share, in Redis. */
 export class RedisBlockList {
-  readonly #connection: RedisConnection
+  readonly #connection: SideConnection
   readonly #name: string
-  /** The last error of the connection. */
-  #heard = new StoreFailure('disconnected')
-  /** The socket over which the last handshake went. */
-  #greeted: unknown
 
   /**
    * @param storage a URL, a client of ioredis or a `RedisStorage`
@@ -115,11 +106,7 @@ export class RedisBlockList {
    */
   constructor(storage: unknown, keyPrefix: string | undefined, name = '') {
     this.#name = serverWideName(readKeyPrefix(keyPrefix), groupOf(name, 'blocks'))
-    this.#connection = storageOf(storage).open()
-    this.#connection.on('error', (error: Error) => {
-      this.#heard = redisFailure(error)
-    })
-    this.#connection.connect().catch(() => {})
+    this.#connection = new SideConnection(storage)
   }
 
   /**
@@ -129,22 +116,6 @@ export class RedisBlockList {
    * @throws StoreFailure after a second at the latest
    */
   async sync(notes: readonly Note[], seen: number, count: number): Promise<BlockNews> {
-    const connection = this.#connection
-    if (connection.status !== 'ready') throw this.#heard
-    try {
-      return await withTimeout(this.#ask(notes, seen, count), TIMEOUT_MS, timedOut)
-    } catch (error) {
-      const failure = redisFailure(error)
-      // A server that is silent, or is a replica by now: another may have taken its place.
-      if (failure.kind === 'timeout' || failure.reason === 'READONLY') connection.disconnect(true)
-      throw failure
-    }
-  }
-
-  async #ask(notes: readonly Note[], seen: number, count: number): Promise<BlockNews> {
-    const { stream } = this.#connection
-    if (this.#greeted !== stream) await repeatHandshake(this.#connection)
-    this.#greeted = stream
     const keys = notes.map(({ source }) => `${this.#name}:${source}`)
     const told = notes.flatMap((note) => [
       note.kind,
@@ -154,12 +125,11 @@ export class RedisBlockList {
       note.source,
     ])
     const args = [1 + keys.length, this.#name, ...keys, seen, count, MAX_ENTRIES, KEPT_MS, ...told]
-    return readNews(await runScript(this.#connection, SYNC_SCRIPT, args))
+    return readNews(await this.#connection.run(SYNC_SCRIPT, args))
   }
 
   close(): void {
-    this.#connection.disconnect()
-    this.#connection.release?.()
+    this.#connection.close()
   }
 }
 
