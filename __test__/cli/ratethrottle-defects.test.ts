@@ -91,3 +91,14 @@ it('D79: the reference has every command and option that exists', async () => {
       expect(page, `${name} --${option}`).toContain(`--${option}`)
   }
 })
+
+it('the reference has every finding of doctor', () => {
+  const page = readFileSync(join(ROOT, 'docs/reference/command-line.md'), 'utf8')
+  const folder = join(ROOT, 'ts/cli/doctor')
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+  const codes = sources.flatMap((text) =>
+    [...text.matchAll(/code: '([a-z-]+)',\s*severity/g)].map(([, code]) => code),
+  )
+  expect(new Set(codes).size).toBeGreaterThan(15)
+  for (const code of codes) expect(page).toContain(`\`${code}\``)
+})
