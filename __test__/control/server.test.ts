@@ -50,6 +50,31 @@ it('pardon leaves what a key has used, unless it is blocked', async () => {
   expect(limiter.allow('user:1')).toBe(false)
 })
 
+it.each(['token-bucket', 'leaky-bucket'] as const)(
+  'a block is told from an empty bucket, whatever was used before: %s',
+  async (algorithm) => {
+    const limiter = new RateLimiter('5/hour', { algorithm })
+    onTestFinished(() => limiter.close())
+    const control = openControl(fakeView(new Map([['api', limiter]])), { path: folder() })
+    controls.push(control)
+    const blocked = async (key: string) =>
+      (await ask(control.path, { command: 'show', key })).limits[0]?.blocked
+    for (let used = 0; used <= 4; used++) {
+      const key = `used ${used}`
+      if (used > 0) limiter.check(key, used)
+      expect(await blocked(key), key).toBe(false)
+      for (const ms of [1_000, 600_000, 1_500_000, 90_000_000]) {
+        limiter.block(key, ms)
+        expect(await blocked(key), `${key}, ${ms}`).toBe(true)
+      }
+    }
+    for (let i = 0; i < 7; i++) limiter.check('empty')
+    expect(await blocked('empty')).toBe(false)
+    limiter.block('empty', 90_000_000)
+    expect(await blocked('empty')).toBe(true)
+  },
+)
+
 it('an address is also blocked and pardoned by shields, and an IPv6 address by its network', async () => {
   const { path, limiter } = open()
   const block = { command: 'block', key: '2001:db8::1:2', ms: 60_000 } as const

@@ -43,6 +43,9 @@ export async function stateOf(
   }
 }
 
+/** Times are whole milliseconds, rounded up. */
+const ROUNDED_MS = 2
+
 /**
  * Whether it is a block that denies. A limiter does not say; but a block denies under each limit at once and for
  * one time, and a limit by itself never for longer than its window, nor a bucket for longer than one unit takes.
@@ -61,9 +64,10 @@ function isBlocked(
   const { algorithm } = limiter as { readonly algorithm?: string }
   const isBucket = algorithm === 'token-bucket' || algorithm === 'leaky-bucket'
   if (retryAfterMs > longestWait(limit, isBucket)) return true
-  // A bucket that is empty takes longer to fill than to hold one unit again.
-  if (isBucket) return burstOf(limit) > 1 ? limitResetMs === retryAfterMs : null
-  return null
+  if (!isBucket || burstOf(limit) === 1) return null
+  // An empty bucket holds one unit again when it still lacks all others: a block ends at another time.
+  const others = ((burstOf(limit) - 1) * limit.windowMs) / limit.count
+  return Math.abs(limitResetMs - retryAfterMs - others) > ROUNDED_MS
 }
 
 function longestWait({ count, windowMs }: Limit, isBucket: boolean): number {
