@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
+import { RateLimiter } from 'ratethrottle'
+import { insight } from 'ratethrottle/insight'
 import { describe, expect, it } from 'vitest'
 import { busyReport, HOSTILE } from './fake-view.ts'
-import { isClean, SAID, showBusy, useBrowser } from './in-browser.ts'
-import { listen } from './serve.ts'
+import { isClean, SAID, showBusy, useBrowser, visit } from './in-browser.ts'
+import { later, listen } from './serve.ts'
 
 useBrowser()
 
@@ -23,6 +25,35 @@ describe('under attack', () => {
     await tab.evaluate("[...document.querySelectorAll('#limits button')].at(-1).click()")
     const chosen = "document.querySelector('#chart-limit').selectedOptions[0].textContent"
     expect(await tab.evaluate(chosen)).toBe(HOSTILE.markup)
+    await isClean(tab, url)
+  })
+
+  it('and so are those that a real limiter was asked with', async () => {
+    const view = insight({ keys: 'plain' })
+    later(() => view.close())
+    const limiter = new RateLimiter('1/minute', { name: HOSTILE.markup, insight: view })
+    later(() => limiter.close())
+    const names = [
+      ...Object.values(HOSTILE),
+      '\ud800',
+      'a\nb\u0000c',
+      '"><svg onload=window.stolen=1>',
+      '',
+    ]
+    for (const name of names) for (let i = 0; i < 3; i++) limiter.check(`key:${name}`)
+    const url = await listen(createServer(view.page({ authorize: () => true })))
+    const tab = await visit(url)
+    await tab.until("document.querySelectorAll('#top-denied tbody tr').length >= 10")
+    const shown = await tab.evaluate<string[]>(
+      "[...document.querySelectorAll('#top-denied tbody bdi.key')].map((one) => one.textContent)",
+    )
+    // The longest has lost its end: 64 characters are kept of each.
+    expect(shown).toContain(`key:${HOSTILE.script}`)
+    expect(shown).toContain(`key:${HOSTILE.rightToLeft}`)
+    expect(shown).toContain('key:"><svg onload=window.stolen=1>')
+    expect(Math.max(...shown.map((text) => [...text].length))).toBeLessThanOrEqual(64)
+    expect(await tab.evaluate('typeof window.stolen')).toBe('undefined')
+    expect(await tab.evaluate("document.querySelectorAll('main img, main script').length")).toBe(0)
     await isClean(tab, url)
   })
 
