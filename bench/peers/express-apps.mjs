@@ -10,6 +10,11 @@ const MIDDLEWARES = {
     const { rateThrottle } = await importOurs('ratethrottle/express')
     return rateThrottle({ limits: limit.text })
   },
+  'ratethrottle.insight': async (limit) => {
+    const { rateThrottle } = await importOurs('ratethrottle/express')
+    const { insight } = await importOurs('ratethrottle/insight')
+    return rateThrottle({ limits: limit.text, insight: insight({ keys: 'plain' }) })
+  },
   // Both styles by name: these are its defaults, and the ones that send what the others send.
   'express-rate-limit': async ({ count, windowMs }) => {
     const { rateLimit } = await import('express-rate-limit')

@@ -16,6 +16,11 @@ const PLUGINS = {
     const { default: rateThrottle } = await importOurs('ratethrottle/fastify')
     await app.register(rateThrottle, { limits: limit.text })
   },
+  'ratethrottle.insight': async (app, limit) => {
+    const { default: rateThrottle } = await importOurs('ratethrottle/fastify')
+    const { insight } = await importOurs('ratethrottle/insight')
+    await app.register(rateThrottle, { limits: limit.text, insight: insight({ keys: 'plain' }) })
+  },
   '@fastify/rate-limit': async (app, { count, windowMs }) => {
     const { default: rateLimit } = await import('@fastify/rate-limit')
     await app.register(rateLimit, { max: count, timeWindow: windowMs })

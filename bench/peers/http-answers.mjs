@@ -1,4 +1,6 @@
 export const OURS = 'ratethrottle'
+/** The same with everything that an insight counts. */
+export const SEEN = 'ratethrottle.insight'
 /** The server without a limiter that sends by hand the bytes that ratethrottle sends. */
 export const BARE = 'bare'
 /** The same without the headers of a limiter. */
