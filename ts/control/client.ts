@@ -15,6 +15,9 @@ export interface ControlRequest {
   readonly steps?: number | undefined
 }
 
+const TRIES = 10
+const PAUSE_MS = 50
+
 interface Reply {
   readonly ok?: unknown
   readonly result?: unknown
@@ -33,11 +36,24 @@ export async function ask<Name extends Command>(
 ): Promise<Answers[Name]> {
   const flaw = usesPipes ? undefined : flawOfSocket(path)
   if (flaw !== undefined) throw gone(path, flaw)
-  const line = await exchange(path, `${JSON.stringify(request)}\n`, timeoutMs)
+  const line = await patiently(() => exchange(path, `${JSON.stringify(request)}\n`, timeoutMs))
   const { ok, result, error } = JSON.parse(line) as Reply
   if (ok === true) return result as Answers[Name]
   const { code = 'CONTROL_FAILED', message = 'it answered with an error' } = error ?? {}
   throw Object.assign(new Error(String(message)), { code: String(code) })
+}
+
+/** Again, where too many clients came at once for the system to take another. */
+async function patiently(call: () => Promise<string>): Promise<string> {
+  for (let left = TRIES; ; left--) {
+    try {
+      return await call()
+    } catch (error) {
+      const { cause } = error as { readonly cause?: unknown }
+      if (cause !== 'EAGAIN' || left === 0) throw error
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
 }
 
 function exchange(path: string, line: string, timeoutMs: number): Promise<string> {
@@ -67,5 +83,5 @@ function exchange(path: string, line: string, timeoutMs: number): Promise<string
 
 function gone(path: string, reason: string): Error {
   const message = `no process answers at ${printable(path)}: ${reason}`
-  return withCode(new Error(message), 'CONTROL_GONE')
+  return withCode(new Error(message, { cause: reason }), 'CONTROL_GONE')
 }

@@ -14,6 +14,11 @@ import { codeOf, failed, look } from './directory.ts'
 
 /** The system's address of a socket has room for 108 bytes, 104 on macOS, with a zero behind them. */
 const MAX_PATH = 103
+/**
+ * Clients that wait to be let in. They are let in all at once, in one turn of the event loop, and requests wait for
+ * the end of it: so the system turns away those beyond it.
+ */
+const BACKLOG = 16
 /** What mkdtemp appends, and the name in that directory. */
 const WORKPLACE = '.new-'
 const ROOM = '.new-XXXXXX/s'
@@ -40,7 +45,7 @@ export function listenBeside(server: Server, path: string): Unnamed {
   const workplace = workplaceIn(directory)
   const unnamed = join(workplace, 's')
   // In a worker of node:cluster the primary would listen otherwise, once for all workers.
-  server.listen({ path: unnamed, exclusive: true })
+  server.listen({ path: unnamed, exclusive: true, backlog: BACKLOG })
   if (!server.listening) {
     rmdirSync(workplace)
     throw failed(path, 'the system refused to listen there')
