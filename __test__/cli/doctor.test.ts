@@ -74,6 +74,7 @@ it('a sound setup has no finding: file, environment, Redis, process and service'
 
 const PLANTED: readonly [string, object, string[]][] = [
   ['a count that no client reaches', { limits: '1000000/second' }, ['never-refuses']],
+  ['a count that one client hardly reaches', { limits: '1000000/minute' }, ['never-refuses']],
   ['a burst of days', { limits: '10/minute', burst: 100_000 }, ['huge-burst']],
   ['a dry run', { limits: '10/minute', dryRun: true }, ['dry-run']],
   ['a free request', { limits: '10/minute', cost: 0 }, ['never-refuses']],

@@ -9,6 +9,8 @@ import type { LimiterSetup, Options } from './setup.ts'
 
 /** More than one process of Node serves in a second, and far more than one client sends. */
 const MOST_PER_SECOND = 50_000
+/** More than one client sends, unless it is a whole service: then the limit is meant for a key of many. */
+const MOST_OF_A_CLIENT = 5_000
 /** A bucket of more than this many windows is no longer a burst. */
 const MOST_WINDOWS = 10
 const LARGE_LOG = 10_000
@@ -29,14 +31,17 @@ export function limitFindings(limiter: LimiterSetup): Finding[] {
 
 function unreachable({ where }: LimiterSetup, { count, windowMs }: Limit): Finding[] {
   const rate = (count * 1_000) / windowMs
-  if (rate <= MOST_PER_SECOND) return []
+  if (rate <= MOST_OF_A_CLIENT) return []
+  const isBeyondAll = rate > MOST_PER_SECOND
   return [
     {
       code: 'never-refuses',
-      severity: 'problem',
+      severity: isBeyondAll ? 'problem' : 'warning',
       where,
       what: `${count} in ${inWords(windowMs)} is ${Math.round(rate)} a second`,
-      why: 'A process of Node serves fewer requests than that from all clients together, so this limit never refuses one.',
+      why: isBeyondAll
+        ? 'A process of Node serves fewer requests than that from all clients together, so this limit never refuses one.'
+        : 'A single client hardly sends that much, so this limit never refuses one. Right only for a key that many share.',
       instead:
         "a count that a client can reach: npx ratethrottle replay access.log --limits '100/minute' shows whom it would refuse",
     },
