@@ -96,6 +96,21 @@ it.each(['fastify', 'express', 'http', 'hono'])(
   },
 )
 
+it.each(['fastify', 'express', 'http', 'hono'])(
+  'ratethrottle/%s loads nothing of configuration files without one',
+  (subpath) => {
+    const { files } = loadedBy(`require('ratethrottle/${subpath}')`)
+    expect(files.filter((file) => file.startsWith('dist/config/'))).toEqual([])
+  },
+)
+
+it('ratethrottle/config loads no framework, no Redis, no YAML, no shield and no insight', () => {
+  const { files } = loadedBy("require('ratethrottle/config').checkConfig('{}', 'x.json')")
+  const extra = /^node_modules\/|^dist\/(?:adapters|shield|insight|redis\/redis|control|cli)\//
+  expect(files.filter((file) => extra.test(file))).toEqual([])
+  expect(files.filter(talksToRedis)).toEqual([])
+})
+
 it.each([
   ['{}', false],
   ["{ blocks: { storage: 'redis://127.0.0.1:1/0' } }", true],

@@ -60,6 +60,7 @@ export function rateThrottle<const L extends LimitInput>(
   const warnings = new Warnings()
   const middleware = makeMiddleware(options as RateThrottleOptions, {
     reader: HONO as HttpAdapter,
+    looksBack: true,
     open: (own) => new HttpLimiter(withResponses(own), honoAdapter(warnings), warnings),
     wrap,
     shield: (own) => openShield(own, honoAdapter(warnings), warnings),

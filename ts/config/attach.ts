@@ -46,7 +46,7 @@ export function attach(given: object, base: object, opener: ConfigOpener): Attac
     config.detach(attachment)
     if (isOwn) config.close()
   }
-  const limiter = new RoutedLimiter(current, opener.reader, detach)
+  const limiter = new RoutedLimiter(current, opener, detach)
   return { limiter, shield: followingShield(current, limiter), close: detach }
 }
 

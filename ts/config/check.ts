@@ -81,6 +81,10 @@ function safe(
   return { ...problem, message, text: `${place}${message}` }
 }
 
+function isLimiterOption(insight: unknown): boolean {
+  return typeof (insight as { counter?: unknown } | undefined)?.counter === 'function'
+}
+
 function byPlace(one: ConfigProblem, other: ConfigProblem): number {
   const { line = 0, column = 0 } = one
   return line - (other.line ?? 0) || column - (other.column ?? 0)
@@ -110,19 +114,23 @@ class Reader {
     const { entries } = this.#whole
     const known = [...Object.keys(TOP_KEYS), ...PARTS]
     const common = readOptions(this.#whole, known, '', this.#problems)
-    const { shield, insight, $schema: _schema, ...all } = common
+    const { shield, insight: shown, $schema: _schema, ...rest } = common
+    // One that a program has made is an option of each limiter.
+    const isMade = isLimiterOption(shown)
+    const all: Options = isMade ? { ...rest, insight: shown } : rest
+    const insight = isMade ? undefined : shown
     const named = entries.get('limiters')
     const limiters = named === undefined ? this.#only(all) : this.#limiters(named.tree, all)
     const names = [...limiters.keys()]
     const given = entries.get('routes')
     const routes = given === undefined ? [] : readRoutes(given.tree, names, this.#problems)
     const isBroken = this.#problems.found.length > 0
-    const rest = this.#rest(routes, names, isBroken)
-    if (!isBroken) this.#warnOfUnused(routes, rest, names, warnings)
+    const target = this.#rest(routes, names, isBroken)
+    if (!isBroken) this.#warnOfUnused(routes, target, names, warnings)
     return {
       limiters,
       routes: routes.filter((route) => route.text !== ALL),
-      rest,
+      rest: target,
       shield: shield as Options | undefined,
       insight: insight as Options | undefined,
       common: all,

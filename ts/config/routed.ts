@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import { closedError, RequestRefused } from '../errors.ts'
 import type { HttpAdapter } from '../http/adapter.ts'
 import type { Exchange } from '../http/charge-record.ts'
-import type { RequestLimiter } from '../http/config.ts'
+import type { ConfigOpener, RequestLimiter } from '../http/config.ts'
 import type { HttpLimiter } from '../http/http-limiter.ts'
 import type { Key } from '../http/key-functions.ts'
 import type { Outcome, Refusal } from '../http/response.ts'
@@ -24,12 +24,18 @@ export class RoutedLimiter implements RequestLimiter {
   readonly #reader: RouteReader
   readonly #detach: () => void
   readonly #refused = new WeakMap<object, HttpLimiter>()
-  readonly #decided = new WeakMap<object, HttpLimiter>()
+  /** Only for adapters that look back: to note each request costs more than to decide. */
+  readonly #decided: WeakMap<object, HttpLimiter> | undefined
 
   /** @param current what is live; `undefined` once it is closed */
-  constructor(current: () => Serving | undefined, reader: RouteReader, detach: () => void) {
+  constructor(
+    current: () => Serving | undefined,
+    { reader, looksBack }: Pick<ConfigOpener, 'reader' | 'looksBack'>,
+    detach: () => void,
+  ) {
     this.#current = current
     this.#reader = reader
+    this.#decided = looksBack === true ? new WeakMap() : undefined
     this.#detach = detach
   }
 
@@ -66,7 +72,7 @@ export class RoutedLimiter implements RequestLimiter {
   }
 
   #ask(limiter: HttpLimiter, request: object, response: object): MaybePromise<Outcome> {
-    this.#decided.set(request, limiter)
+    this.#decided?.set(request, limiter)
     const outcome = limiter.decide(request, response)
     if (outcome === undefined) return undefined
     return andThen(outcome, (found) => {
@@ -85,11 +91,11 @@ export class RoutedLimiter implements RequestLimiter {
   }
 
   markOf(request: object): string | undefined {
-    return this.#decided.get(request)?.markOf(request)
+    return this.#decided?.get(request)?.markOf(request)
   }
 
   headersOf(request: object, outcome: Outcome): MaybePromise<Record<string, string>> {
-    const limiter = (outcome && this.#refused.get(outcome)) ?? this.#decided.get(request)
+    const limiter = (outcome && this.#refused.get(outcome)) ?? this.#decided?.get(request)
     return limiter?.headersOf(request, outcome) ?? {}
   }
 

@@ -222,6 +222,8 @@ export interface MiddlewareFamily<Request, Response, Self> extends Controls {
 export interface MiddlewareMaker<Options extends AnyHttpOptions, Middleware extends object> {
   /** How requests say what they are, for the routes of a file. */
   readonly reader: Pick<HttpAdapter, 'method' | 'target'>
+  /** Whether headers are asked for again once a handler has run. */
+  readonly looksBack?: boolean
   open(options: Options): HttpLimiter
   /**
    * @param limiter `undefined` for a middleware without limits, which only makes others

@@ -21,6 +21,8 @@ export type RequestLimiter = Pick<HttpLimiter, Exclude<keyof HttpLimiter, 'pendi
 export interface ConfigOpener {
   /** How requests say what they are. */
   readonly reader: Pick<HttpAdapter, 'method' | 'target'>
+  /** Whether it asks for the headers of a request again once its handler has run. */
+  readonly looksBack?: boolean
   open(options: AnyHttpOptions): HttpLimiter
   shield(options: AnyHttpOptions): HttpShield | undefined
 }
