@@ -1,15 +1,7 @@
 import type * as Yaml from 'yaml'
 import { withCode } from '../validate.ts'
-import {
-  type Entry,
-  MAX_DEPTH,
-  MAX_KEY,
-  MAX_NODES,
-  MAX_TEXT,
-  Misplaced,
-  type Scalar,
-  type Tree,
-} from './tree.ts'
+import type { Entry, Scalar, Tree } from './tree.ts'
+import { MAX_DEPTH, MAX_KEY, MAX_NODES, MAX_TEXT, Misplaced } from './tree.ts'
 
 /*
  * YAML 1.2 by the optional peer `yaml`, as far as it is data: no tags, no merge keys, no key twice, aliases that do not
