@@ -100,7 +100,12 @@ test.each(ADAPTERS)(
     expect(await served.statuses(1)).toEqual([200])
     content.write({ ...FIRST, deny: '127.0.0.1', shield: { mode: 'enforce' } })
     expect((await config.reload()).ok).toBe(true)
-    expect(await served.statuses(1)).toEqual([403])
+    const denied = await served.ask('/')
+    // The shield's answer, not that of the limiter behind it.
+    expect([denied.status, denied.headers['cache-control']]).toEqual([403, 'no-store'])
+    content.write({ ...FIRST, deny: '127.0.0.1' })
+    await config.reload()
+    expect((await served.ask('/')).headers['cache-control']).toBeUndefined()
     content.write(FIRST)
     expect((await config.reload()).ok).toBe(true)
     expect(await served.statuses(1)).toEqual([200])

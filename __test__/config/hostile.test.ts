@@ -1,6 +1,7 @@
 import { checkConfig, loadConfig } from 'ratethrottle/config'
 import { expect, test } from 'vitest'
 import { byLength } from '../fixtures/long.ts'
+import { serve } from '../http/serve.ts'
 import { file } from './files.ts'
 import { HOSTILE } from './hostile.ts'
 
@@ -89,4 +90,36 @@ test('variables: defaults, escapes, numbers and words; nothing is looked into ag
   )
   expect(written('"message":"${__proto__}"', {})).toMatch(/must have the variable __proto__/)
   expect(written('"message":"${constructor}"', {})).toMatch(/must have the variable constructor/)
+})
+
+test('what would be a good file but for one thing is refused for that', () => {
+  const good = '{"limits":"1/second"}'
+  const said = (bytes: string | Uint8Array, path = 'x.json') =>
+    checkConfig(bytes, path, { env }).errors[0]?.message
+  expect(said(good)).toBeUndefined()
+  expect(said(`\ufeff${good}`)).toMatch(/without a byte order mark: save it as UTF-8 without BOM/)
+  expect(said(`${good}${' '.repeat(1_048_576)}`)).toMatch(/at most 1 MB/)
+  expect(said(Buffer.from(good, 'utf16le'))).toMatch(/no control characters, got U\+0000/)
+  expect(said(Buffer.from(`\ufeff${good}`, 'utf16le'))).toMatch(/must be UTF-8, and it is UTF-16/)
+  expect(said('{"limits":"1/second","message":"a\u202eb"}')).toMatch(
+    /no control characters, got U\+202E/,
+  )
+  expect(said('limits: 1/second\nmessage: a\u2066b', 'x.yaml')).toMatch(
+    /no control characters, got U\+2066/,
+  )
+  expect(said(good, 'x.toml')).toMatch(/must end in \.json, \.yaml or \.yml/)
+  expect(said('limits: 1/second\nstatus: 420', 'x.YML')).toBeUndefined()
+  expect(said('limits: 1/second\r\nstatus: 42\r\n', 'x.yaml')).toMatch(
+    /status must be an integer from 400 to 599, got 42/,
+  )
+})
+
+test('a variable is looked into once', async () => {
+  const config = await loadConfig(file('{"limits":"1/hour","message":"${M}, $${M}"}').path, {
+    env: { M: '${M} ${N}' },
+  })
+  const served = await serve('node:http', { config })
+  await served.ask('/')
+  expect(JSON.parse((await served.ask('/')).body).message).toBe('${M} ${N}, ${M}')
+  config.close()
 })

@@ -101,6 +101,34 @@ test('requests that wait for their turn end under the version that they began wi
   expect(config.state().retiring).toBeGreaterThan(0)
 })
 
+test.each([
+  ['its limits', {}],
+  ['its algorithm', { algorithm: 'sliding-window' }],
+])(
+  'what a request has taken for the time being is given back after a reload that changes %s',
+  async (_, more) => {
+    const counted = { countWhen: 'failure', algorithm: 'fixed-window' }
+    const content = file(limit('1/hour', counted))
+    const config = await load(content.path)
+    let answer = (): void => {}
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    const served = await serve('node:http', { config }, async (path) => {
+      if (path === '/slow') await answered
+      return 200
+    })
+    const slow = served.ask('/slow')
+    await until(() => served.runs() === 1)
+    content.write(limit('2/hour', { ...counted, ...more }))
+    expect((await config.reload()).ok).toBe(true)
+    answer()
+    expect((await slow).status).toBe(200)
+    expect((await config.limiter('api').peek('127.0.0.1')).remaining).toBe(2)
+    expect(await served.statuses(3)).toEqual([200, 200, 200])
+  },
+)
+
 test('a limiter that the program holds is not taken away', async () => {
   const content = file({
     limiters: { a: { limits: '1/hour' }, b: { limits: '1/hour' } },
