@@ -51,11 +51,15 @@ const PATTERNS = new WeakMap<object, Map<string, string>>()
  * such as `/api/*`, because Express looks for the route only then.
  */
 export function routeOf(request: Request): string | undefined {
-  const { route, app, baseUrl } = request as Partial<Request>
+  const { route, baseUrl } = request as Partial<Request>
   if (typeof route === 'object' && route !== null) return patternOf(request, route as Route)
-  if (typeof baseUrl !== 'string' || baseUrl === '' || !isApp(app)) return undefined
-  const { known } = declaredBy(app, false)
-  return known.get(baseUrl) ?? mountOf(app, baseUrl)
+  if (typeof baseUrl !== 'string' || baseUrl === '') return undefined
+  const { app } = request as Partial<Request>
+  // To look whether it is an app costs more than all the rest.
+  const declared = typeof app === 'function' ? DECLARED.get(app) : undefined
+  const mount = declared?.known.get(baseUrl)
+  if (mount !== undefined) return mount
+  return isApp(app) ? mountOf(app, baseUrl) : undefined
 }
 
 function patternOf({ app, method }: Request, route: Route): string {
@@ -108,8 +112,9 @@ function isMount(mount: readonly string[], asked: readonly string[]): boolean {
 /** @param again whether to look again, unless that was done a moment ago */
 function declaredBy(app: Application, again: boolean): Declared {
   const known = DECLARED.get(app)
+  if (known !== undefined && !again) return known
   const now = performance.now()
-  if (known !== undefined && !(again && now - known.at >= LOOK_EVERY_MS)) return known
+  if (known !== undefined && now - known.at < LOOK_EVERY_MS) return known
   const declared = { at: now, routes: new Map(), mounts: new Set<string>(), known: new Map() }
   visit(layersOf(app), [mountPathOf(app)], declared, 0)
   DECLARED.set(app, declared)
