@@ -1,4 +1,4 @@
-import { counterOf, type InsightInput, type LimitCounter } from '../counting.ts'
+import { counterOf, type InsightInput, type LimitCounter, type Served } from '../counting.ts'
 import type { AdapterLimiterOptions } from '../create.ts'
 import type { Decision } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
@@ -19,6 +19,8 @@ import type { Counters, Counting } from './request-limits.ts'
 /** The row of one limiter. */
 export interface OpenedRow {
   readonly row: LimitCounter
+  /** By key it is asked with its blocks in steps, which a reset forgets too. */
+  serve(inner: Counting, withBlocks: Counters): void
   /** The limiter is closed. The row of a limiter that was passed in stays: it belongs to that. */
   end(): void
 }
@@ -35,11 +37,38 @@ export function openRow(
   place: string,
 ): OpenedRow {
   const own = isLimiter(storage) ? counterOf(storage) : undefined
-  if (own !== undefined) return { row: own, end: () => {} }
+  if (own !== undefined) return { row: own, serve: () => {}, end: () => {} }
   const name = lasting?.shown ?? scope ?? limiter.name ?? place
   const algorithm = algorithmOf(storage, limiter.algorithm)
   const row = insight.counter({ name, limits, algorithm, tier: tierOf(storage), dryRun })
-  return { row, end: () => row.close() }
+  let served: Served | undefined
+  return {
+    row,
+    serve: (inner, withBlocks) => {
+      if (isLimiter(storage)) return
+      // The insight holds it weakly.
+      served = servedWith(inner as Served, withBlocks)
+      row.serves(served)
+    },
+    end: () => {
+      served = undefined
+      row.close()
+    },
+  }
+}
+
+function servedWith(inner: Served, counters: Counters): Served {
+  const served: Served = {
+    ...counters.with(inner.limits),
+    reset: (key) => counters.reset(key),
+    wait: (key, options) => inner.wait(key, options),
+    stats: () => inner.stats?.() ?? {},
+    close: () => {},
+  }
+  if (inner.liveKeys !== undefined) served.liveKeys = () => inner.liveKeys?.() ?? 0
+  const status = inner.storeStatus?.bind(inner)
+  if (status !== undefined) served.storeStatus = status
+  return served
 }
 
 function algorithmOf(storage: unknown, given: unknown): Algorithm {

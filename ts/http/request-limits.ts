@@ -94,6 +94,7 @@ export function openLimits(
     return { limiter: counters.with(own), held, names, policyText: policyHeader(own, names) }
   }
   const fixed = parsed && limitsOf(parsed)
+  if (parsed !== undefined && blockFor !== undefined) counter?.serve(opened.with(parsed), counters)
   return {
     fixed,
     of: typeof limits === 'function' ? byRequest(limits, limitsOf, keyTimeoutMs) : () => fixed,
@@ -231,7 +232,7 @@ function commonNameOf(
   return `${base} ${algorithm} ${burst}${figures}`
 }
 
-/** Where an insight is among the options, the counters count in a row of it. */
+/** Where an insight is among the options, the counters count in a row of it. Most programs have none. */
 function openCounted(
   options: ResolvedHttpOptions,
   limits: readonly Limit[] | undefined,
@@ -240,7 +241,6 @@ function openCounted(
   make: (toOpen: AdapterLimiterOptions) => Counters,
 ): { readonly counters: Counters; readonly counter: OpenedRow | undefined } {
   if (options.insight === undefined) return { counters: make(toOpen), counter: undefined }
-  // Loaded on demand, as most programs have none.
   const loaded = require('./counted-limits.js') as typeof import('./counted-limits.ts')
   const counter = loaded.openRow(options.insight, options, limits, place)
   return { counters: loaded.makeCounted(counter, options.storage, toOpen, make), counter }

@@ -108,10 +108,7 @@ export class OtherHosts {
 
   /** Series of this process, with what others have counted. */
   addToSeries(own: readonly Series[], unit: KeptUnit, steps: number): readonly Series[] {
-    const { ms } = UNITS[unit]
-    const times =
-      own[0]?.points.map(({ at }) => at) ??
-      Array.from({ length: steps }, (_, i) => Math.floor(Date.now() / ms - (steps - 1 - i)) * ms)
+    const times = own[0]?.points.map(({ at }) => at) ?? this.#timesOf(unit, steps)
     const at = new Map(times.map((time) => [time, this.#steps[unit].get(this.#stepOf(unit, time))]))
     const known = new Set(own.map(({ limit }) => limit))
     const names = new Set([...at.values()].flatMap((limits) => [...(limits ?? NO_LIMITS).keys()]))
@@ -125,6 +122,16 @@ export class OtherHosts {
       })
       return { limit, unit, points: added }
     })
+  }
+
+  /** When the last steps of the server's clock began, by this process' clock, and no earlier. */
+  #timesOf(unit: KeptUnit, steps: number): readonly number[] {
+    const { ms } = UNITS[unit]
+    const now = Date.now()
+    const begun = Math.floor(now / ms) * ms
+    const isOfNewest = this.#stepOf(unit, begun) === this.#stepOf(unit, now)
+    const newest = isOfNewest ? begun : now
+    return Array.from({ length: steps }, (_, i) => newest - (steps - 1 - i) * ms)
   }
 
   #sumOf(unit: KeptUnit, steps: number): ReadonlyMap<string, StepCounts> {

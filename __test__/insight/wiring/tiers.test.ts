@@ -220,10 +220,16 @@ test('limits that depend on the request, and a limiter that was passed in', asyn
   const sites = [
     await serve('Fastify 5', { ...common, storage: counted }),
     await serve('Fastify 5', { ...common, storage: plain, scope: 'passed in' }),
-    await serve('node:http', { ...common, limits: () => '2/minute', name: 'plans' }),
     await serve('node:http', {
       ...common,
       limits: () => '2/minute',
+      blockFor: ['1 minute', '2 minutes'],
+      name: 'plans',
+    }),
+    await serve('node:http', {
+      ...common,
+      limits: () => '2/minute',
+      blockFor: ['1 minute', '2 minutes'],
       name: 'far plans',
       storage: server.url,
       deadlineMs: 30_000,
@@ -253,4 +259,20 @@ test('a decorated method has a row of its name', async () => {
   expect(send).toThrow(RateLimitExceeded)
   expect(limitersOf(send)[0]).toMatchObject({ limits: [{ count: 2, windowMs: 60_000 }] })
   expect(view.report().limits).toMatchObject([{ name: 'send', admitted: 2, denied: 1 }])
+})
+
+test('who asks the insight for a limiter resets its blocks in steps, too', async () => {
+  const view = insight()
+  onTestFinished(() => view.close())
+  const options = { limits: '1/minute', name: 'steps', blockFor: ['1 minute', '1 day'] }
+  const { statuses } = await serve('node:http', { ...options, insight: view })
+  expect(await statuses(2)).toEqual([200, 429])
+  const steps = view.limiters().get('steps')
+  await steps?.reset('127.0.0.1')
+  expect(await statuses(2)).toEqual([200, 429])
+  const denial = await steps?.peek('127.0.0.1')
+  // The first step again, not the second.
+  expect(denial?.retryAfterMs).toBeGreaterThan(50_000)
+  expect(denial?.retryAfterMs).toBeLessThanOrEqual(60_000)
+  expect(steps?.liveKeys?.()).toBeGreaterThan(0)
 })
