@@ -22,6 +22,11 @@ export function checkOption(
   path: string,
   problems: Problems,
 ): void {
+  // Most values are those of the limiter before, and of the version before. One of the environment is not kept.
+  const isPlain = tree.kind === 'scalar' && tree.from === undefined
+  const known = isPlain ? `${key} ${typeof value} ${value}` : ''
+  if (READ.has(known)) return
+  const count = problems.found.length
   attempt(tree, path, problems, () => {
     if (key === 'limits' && typeof value !== 'function') readLimits(value as string, 'limits')
     else if (key === 'storage') checkStorage(value)
@@ -32,7 +37,13 @@ export function checkOption(
     // Has a meaning beside others only: they are read together.
     else if (key !== 'onMismatch') resolveOptions({ [key]: value })
   })
+  if (!isPlain || problems.found.length > count || problems.isFull) return
+  if (READ.size >= MAX_TRIED) READ.clear()
+  READ.add(known)
 }
+
+/** Values that their readers have accepted. */
+const READ = new Set<string>()
 
 type Readers = Readonly<Record<string, (value: unknown, name: string) => unknown>>
 
