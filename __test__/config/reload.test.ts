@@ -252,3 +252,23 @@ test('SIGHUP reads the file again, and nothing keeps a process alive', async () 
   const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 20_000 })
   expect(stdout).toBe('true\n2\n')
 })
+
+test('the settings of the environment hold with HTTP and without, where the file says nothing', async () => {
+  const env = { RATELIMIT_STRATEGY: 'fixed_window', RATELIMIT_STORAGE_URL: 'redis://127.0.0.1:1/0' }
+  const config = await load(
+    file({ limiters: { api: { limits: '1/hour', connectTimeoutMs: 20 } } }).path,
+    { env },
+  )
+  expect((await config.limiter('api').ready()).available).toBe(false)
+  const own = { limiters: { api: { limits: '1/hour', storage: 'memory:' } } }
+  const other = await load(file(own).path, { env })
+  expect((await other.limiter('api').ready()).available).toBe(true)
+})
+
+test('a configuration that was not awaited is refused by name', async () => {
+  const promise = load(file(limit('1/hour')).path)
+  await expect(serve('node:http', { config: promise })).rejects.toThrow(
+    /config must be what loadConfig resolved to: write await/,
+  )
+  await promise
+})

@@ -2,6 +2,8 @@ import type { ConfigOpener } from '../http/config.ts'
 import { besideConfig } from '../http/lasting.ts'
 
 import type { HttpShield } from '../http/shield.ts'
+import { isThenable } from '../limiter.ts'
+import { invalid } from '../validate.ts'
 import { Config } from './config.ts'
 import { openConfig } from './load.ts'
 import type { Options } from './options.ts'
@@ -26,6 +28,10 @@ export interface AttachedConfig {
  * @throws ConfigError, TypeError or RangeError
  */
 export function attach(given: object, base: object, opener: ConfigOpener): AttachedConfig {
+  if (isThenable(given)) {
+    const accepted = 'what loadConfig resolved to: write await loadConfig(...)'
+    throw invalid(TypeError, 'INVALID_OPTION', 'config', accepted, given)
+  }
   for (const name of [...Object.keys(OF_LIMITS), 'shield']) {
     if ((base as Options)[name] !== undefined) throw besideConfig(name)
   }

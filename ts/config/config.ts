@@ -1,5 +1,6 @@
 import { closedError } from '../errors.ts'
 import type { Insight } from '../insight/view.ts'
+import { withSettings } from '../storage-url.ts'
 import { printable, withCode } from '../validate.ts'
 import { type CheckContext, type Checked, check } from './check.ts'
 import type { Options } from './options.ts'
@@ -212,7 +213,9 @@ export class Config {
     base: Options,
   ): Checked {
     const file = this.#source.file ?? IN_PROGRAM
-    const shown = this.#insight === undefined ? base : { ...base, insight: this.#insight }
+    // The settings of the environment hold where nothing else is said, in adapters as without them.
+    const whole = { ...withSettings({}, environment ?? process.env), ...base }
+    const shown = this.#insight === undefined ? whole : { ...whole, insight: this.#insight }
     const checked = check(tree, { file, text, environment, base: shown })
     if (isWrong(checked)) throw new ConfigError(checked)
     return checked
