@@ -9,7 +9,8 @@
 //! 3. `table`: which word belongs to which key; the only place where threads meet.
 //! 4. `shared`: where processes find the same memory.
 //! 5. `RawLimiter`: several limits at once, blocks; `VariableLimiter`: limits that vary from call to call;
-//!    `Registry`: limiters by name. Beside them [`stored`]: the same steps on bytes that a store keeps.
+//!    `Registry`: limiters by name. Beside them [`stored`]: the same steps on bytes that a store keeps; `shield`: who is
+//!    let in under pressure; `insight`: what was decided.
 //! 6. [`Limiter`]: all of that for Rust programs.
 
 #![deny(missing_docs)]

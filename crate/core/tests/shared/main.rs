@@ -19,6 +19,7 @@ mod contact;
 mod dying;
 mod exact;
 mod hostile;
+mod insight;
 mod lifetime;
 mod log;
 #[cfg(feature = "probe")]
