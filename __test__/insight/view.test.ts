@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { createLimiter, FakeClock, RateLimiter } from 'ratethrottle'
-import { type Insight, type InsightOptions, insight } from 'ratethrottle/insight'
+import { type Insight, type InsightInput, type InsightOptions, insight } from 'ratethrottle/insight'
 import { afterEach, describe, expect, it } from 'vitest'
 import { byLength } from '../fixtures/long.ts'
 
@@ -229,3 +229,42 @@ describe('options', () => {
     },
   )
 })
+
+describe('limiters of one name', () => {
+  it('the one that is left speaks for the name when a newer one is closed', () => {
+    const seen = view()
+    const kept = new RateLimiter('3/minute', { name: 'api', insight: seen })
+    const refused = new RateLimiter(['1/second', '5/minute'], { name: 'other', insight: seen })
+    refused.close()
+    const limits = (): unknown => seen.report().limits.find(({ name }) => name === 'api')?.limits
+    for (let i = 0; i < 3; i++) {
+      // As a reload that opens limiters, and is refused afterwards: under another state.
+      const tried = new RateLimiter('9/hour', { insight: { ...asInput(seen, 'api') } })
+      expect(limits()).toEqual(['9/hour'])
+      tried.close()
+    }
+    expect(limits()).toEqual(['3/minute'])
+    expect(seen.limiters().get('api')).toBe(kept)
+    kept.close()
+    expect(seen.limiters().has('api')).toBe(false)
+    expect(limits()).toEqual(['3/minute'])
+  })
+
+  it('thousands that are made and closed have one row', () => {
+    const seen = view()
+    for (let i = 0; i < 2_000; i++) {
+      const limiter = new RateLimiter('3/minute', { capacity: 1, insight: seen })
+      limiter.allow('k')
+      limiter.close()
+    }
+    expect(seen.report().limits).toMatchObject([{ name: '3/minute', admitted: 2_000 }])
+  })
+})
+
+/** An insight that calls all limiters by one name. */
+function asInput(seen: Insight, name: string): InsightInput {
+  return {
+    counter: (about) => seen.counter({ ...about, name }),
+    shielded: () => {},
+  }
+}

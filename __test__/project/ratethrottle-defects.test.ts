@@ -12,7 +12,7 @@ const ROOT = process.cwd()
 const require = createRequire(join(ROOT, 'package.json'))
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8')
 const MANIFEST = JSON.parse(read('package.json')) as {
-  readonly [field: string]: unknown
+  readonly dependencies?: object
   readonly exports: Record<string, { readonly types: string; readonly default: string }>
   readonly peerDependencies: Record<string, string>
   readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>

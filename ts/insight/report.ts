@@ -2,7 +2,6 @@ import type { Clock } from '../clock.ts'
 import { type ConfigStatus, ROUTE_OUTCOMES, type RouteOutcome, type Served } from '../counting.ts'
 import { limitInWords } from '../limit/limit.ts'
 import type { NativeInsight } from '../native/binding.ts'
-import type { Counter } from './counter.ts'
 import {
   CELLS,
   DENIED,
@@ -14,6 +13,7 @@ import {
   timesStart,
   upperBound,
 } from './layout.ts'
+import type { Rows } from './rows.ts'
 import { countedSince, linesOf, readNames, type Sums } from './series.ts'
 import type {
   LimitCounts,
@@ -32,13 +32,13 @@ export interface Sources {
   readonly native: NativeInsight
   readonly clock: Clock | undefined
   readonly sinceMs: number | undefined
-  readonly counters: ReadonlyMap<string, Counter>
+  readonly rows: Rows
   readonly shields: readonly ShieldReport[]
   readonly config: ConfigStatus | undefined
 }
 
 export function makeReport(sources: Sources): Report {
-  const { native, clock, sinceMs, counters, shields, config } = sources
+  const { native, clock, sinceMs, rows, shields, config } = sources
   native.read()
   const sums = Float64Array.from(native.sums)
   const names = readNames(native, 0)
@@ -60,13 +60,13 @@ export function makeReport(sources: Sources): Report {
       wait: timesOf(sums, TIMES.wait),
     },
     shields,
-    stores: storeReports(counters),
+    stores: storeReports(rows),
     config,
   }
 }
 
 function limitReport(
-  { native, clock, sinceMs, counters }: Sources,
+  { native, clock, sinceMs, rows }: Sources,
   sums: Float64Array,
   row: number,
   name: string,
@@ -75,7 +75,8 @@ function limitReport(
   const of = (field: number): number => counts[field] ?? 0
   const all = Array.from(counts.subarray(DENIED))
   const last = all.findLastIndex((count) => count > 0)
-  const counter = counters.get(name)
+  const limit = rows.get(name)
+  const counter = limit?.newest
   const about = counter?.about
   const limits = about?.limits?.map(limitInWords) ?? []
   const counted: Sums =
@@ -98,7 +99,7 @@ function limitReport(
     algorithm: about?.algorithm,
     tier: about?.tier,
     ...tableOf(counter?.limiter),
-    waiting: counter?.waiting,
+    waiting: limit?.waiting,
   }
 }
 
@@ -173,10 +174,10 @@ function timesOf(sums: Float64Array, times: number): Times {
   return { count, sumMs, p50Ms: of(0.5), p95Ms: of(0.95), p99Ms: of(0.99), cells }
 }
 
-function storeReports(counters: ReadonlyMap<string, Counter>): StoreReport[] {
+function storeReports(rows: Rows): StoreReport[] {
   const reports: StoreReport[] = []
-  for (const [limit, { limiter }] of counters) {
-    const status = limiter?.storeStatus?.()
+  for (const [limit, { newest }] of rows) {
+    const status = newest?.limiter?.storeStatus?.()
     if (status !== undefined) reports.push({ limit, ...status })
   }
   return reports

@@ -23,6 +23,7 @@ import { type OtelMeter, openTelemetry } from './open-telemetry.ts'
 import { type InsightOptions, type ResolvedInsightOptions, readInsightOptions } from './options.ts'
 import { type InsightPage, insightPage, type PageOptions } from './page/index.ts'
 import { makeReport } from './report.ts'
+import { Rows } from './rows.ts'
 import { readSeries, STEPS } from './series.ts'
 import { ShieldList } from './shields.ts'
 import type { Controls, Figures, Report, Series, SeriesUnit } from './types.ts'
@@ -43,7 +44,7 @@ const SUBJECT = { noun: 'insight', settings: 'keys or top' }
 export class Insight implements InsightInput, Figures, Controls {
   readonly #options: ResolvedInsightOptions
   readonly #native: NativeInsight
-  readonly #counters = new Map<string, Counter>()
+  readonly #rows: Rows
   readonly #shields: ShieldList
   readonly #hosts: Hosts | undefined
   readonly #close: () => void
@@ -63,6 +64,7 @@ export class Insight implements InsightInput, Figures, Controls {
     )
     this.#options = resolved
     this.#native = watched.native
+    this.#rows = new Rows(watched.native)
     this.#shields = new ShieldList((source) => this.#nameOf(source))
     const timer = clock === undefined ? flushSoon(this) : undefined
     this.#hosts = resolved.storage === undefined ? undefined : openHosts(resolved, ownOf(this))
@@ -82,13 +84,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** For limiters: where one counts. */
   counter(about: CountedLimiter): LimitCounter {
-    // A limiter that is made again, as after a reload, goes on where the one before has counted.
-    const counter = new Counter(about, this.#native)
-    const { name } = counter.about
-    if (this.#counters.has(name) || this.#counters.size < MAX_LIMITERS) {
-      this.#counters.set(name, counter)
-    }
-    return counter
+    return new Counter(about, this.#rows.of(about.name))
   }
 
   /** For adapters: a shield that stands before limits. */
@@ -117,7 +113,7 @@ export class Insight implements InsightInput, Figures, Controls {
       native: this.#native,
       clock: this.#options.clock,
       sinceMs,
-      counters: this.#counters,
+      rows: this.#rows,
       shields: this.#shields.reports(),
       config: this.#config?.(),
     })
@@ -206,7 +202,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** The limiters that the program still uses, by name. */
   limiters(): ReadonlyMap<string, Served> {
-    const found = [...this.#counters].map(([name, { limiter }]) => [name, limiter] as const)
+    const found = [...this.#rows].map(([name, { newest }]) => [name, newest?.limiter] as const)
     return new Map(found.filter((one): one is [string, Served] => one[1] !== undefined))
   }
 
@@ -242,12 +238,9 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** The file that processes share is another. */
   #renew(): void {
-    for (const counter of this.#counters.values()) counter.renew()
+    this.#rows.renew()
   }
 }
-
-/** Limiters that an insight knows by name, and can be asked about a key. Further ones are counted as `other`. */
-const MAX_LIMITERS = 1_000
 
 function readUnit(unit: unknown): SeriesUnit {
   if (typeof unit === 'string' && Object.hasOwn(STEPS, unit)) return unit as SeriesUnit
