@@ -80,3 +80,32 @@ test('a configuration in a program is checked as a file is', () => {
   ).not.toThrow()
   expect(() => defineConfig({ limits: '1/hour', message: '${NOT_A_VARIABLE}' })).not.toThrow()
 })
+
+test.each(['memory:', `shared:insight of a file ${process.pid}`])(
+  'the limiters of a file can be asked and changed by key, before and after a reload: %s',
+  async (storage) => {
+    const written = (count: number): object => ({
+      ...FIRST,
+      storage,
+      limiters: { ...FIRST.limiters, api: { limits: `${count}/hour` } },
+    })
+    const content = file(written(2))
+    const config = await load(content.path)
+    const served = await serve('Fastify 5', { config })
+    const api = () => config.insight?.limiters().get('api')
+    await served.statuses(1)
+    const key = config.insight?.report().top.asked[0]?.key ?? ''
+    for (const count of [3, 5]) {
+      expect(await api()?.peek(key)).toMatchObject({
+        allowed: true,
+        remaining: count === 3 ? 1 : 4,
+      })
+      await api()?.block(key, 60_000)
+      expect(await served.statuses(1)).toEqual([429])
+      await api()?.reset(key)
+      expect(await served.statuses(1)).toEqual([200])
+      content.write(written(count + 2))
+      await config.reload()
+    }
+  },
+)

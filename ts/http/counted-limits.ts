@@ -58,8 +58,16 @@ export function openRow(
 }
 
 function servedWith(inner: Served, counters: Counters): Served {
+  const limiter = counters.with(inner.limits)
   const served: Served = {
-    ...counters.with(inner.limits),
+    limits: limiter.limits,
+    check: (key, cost) => limiter.check(key, cost),
+    peek: (key, cost) => limiter.peek(key, cost),
+    take: (key, cost) => limiter.take(key, cost),
+    refund: (key, units) => limiter.refund(key, units),
+    block: (key, ms) => limiter.block(key, ms),
+    delay: (...all) => limiter.delay(...all),
+    standings: (key, decision) => limiter.standings(key, decision),
     reset: (key) => counters.reset(key),
     wait: (key, options) => inner.wait(key, options),
     stats: () => inner.stats?.() ?? {},

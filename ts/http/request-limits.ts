@@ -94,7 +94,9 @@ export function openLimits(
     return { limiter: counters.with(own), held, names, policyText: policyHeader(own, names) }
   }
   const fixed = parsed && limitsOf(parsed)
-  if (parsed !== undefined && blockFor !== undefined) counter?.serve(opened.with(parsed), counters)
+  // What is opened inside does not know its limits, or not its blocks: an insight is to ask by both.
+  const isPart = isVariable || blockFor !== undefined
+  if (parsed !== undefined && isPart) counter?.serve(opened.with(parsed), counters)
   return {
     fixed,
     of: typeof limits === 'function' ? byRequest(limits, limitsOf, keyTimeoutMs) : () => fixed,
