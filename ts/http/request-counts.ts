@@ -15,21 +15,21 @@ const OTHER = 'other'
 /** Requests of which the framework knows no route when they are decided about. */
 const UNKNOWN = '*'
 
-/** How many routes have a row. */
-const ROWS = new WeakMap<InsightInput, { opened: number }>()
+/** The routes that have a row, with their limiter's: the next version of a limiter goes on in the same rows. */
+const ROWS = new WeakMap<InsightInput, Set<string>>()
 
 /** Counts the requests of one limiter. Where it decides at once, counting one allocates nothing. */
 export class RequestCounts {
   readonly #counter: LimitCounter
   readonly #adapter: HttpAdapter
-  readonly #rows: { opened: number }
+  readonly #rows: Set<string>
   readonly #routes = new Map<string, RouteCounter>()
   #other: RouteCounter | undefined
 
   constructor(insight: InsightInput, counter: LimitCounter, adapter: HttpAdapter) {
     this.#counter = counter
     this.#adapter = adapter
-    this.#rows = ROWS.get(insight) ?? { opened: 0 }
+    this.#rows = ROWS.get(insight) ?? new Set()
     ROWS.set(insight, this.#rows)
   }
 
@@ -65,11 +65,12 @@ export class RequestCounts {
 
   /** Whatever an adapter takes for a route: the rows are bounded, and so is what is kept here. */
   #open(route: string): RouteCounter {
-    if (this.#rows.opened >= MAX_ROUTES) {
+    const row = `${this.#counter.place.row} ${route}`
+    if (this.#rows.size >= MAX_ROUTES && !this.#rows.has(row)) {
       this.#other ??= this.#counter.route(OTHER)
       return this.#other
     }
-    this.#rows.opened++
+    this.#rows.add(row)
     const opened = this.#counter.route(route)
     this.#routes.set(route, opened)
     return opened

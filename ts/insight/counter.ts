@@ -38,14 +38,22 @@ export class Counter implements LimitCounter {
 
   /** This counter or the newest one before it that is not closed. */
   get open(): Counter | undefined {
-    return this.#isClosed ? this.#before?.deref()?.open : this
+    let one: Counter | undefined = this
+    // As many as were open at once: too many for a function that calls itself.
+    while (one !== undefined && one.#isClosed) one = one.#before?.deref()
+    return one
+  }
+
+  /** Whether its limiter is closed, or collected. One that is being made is neither. */
+  get hasEnded(): boolean {
+    return this.#isClosed || (this.#limiter !== undefined && this.#limiter.deref() === undefined)
   }
 
   decided(key: string, decision: Decision): void {
     const denied = this.about.dryRun === true ? FIELD.dry : DENIED + Math.min(decision.policy, 15)
     const field = decision.allowed ? FIELD.admitted : denied
     const { counts, index } = this.#row
-    counts.count(key, limitStart(index) + field)
+    if (counts.isOver !== true) counts.count(key, limitStart(index) + field)
   }
 
   refunded(): void {

@@ -5,6 +5,8 @@ import { routeCount } from './layout.ts'
 
 /** The addon's functions that count. Listed, because its own types are no part of the public declarations. */
 export interface Counts {
+  /** The insight is closed: these functions throw, and limiters go on without it. */
+  isOver?: boolean
   readonly id: number
   readonly added: Float64Array
   readonly wide: Float64Array
@@ -35,6 +37,7 @@ export class Rows implements Iterable<readonly [string, LimitRow]> {
     const shown = rowName(name)
     const known = this.#rows.get(shown)
     if (known !== undefined) return known
+    if (this.#rows.size >= MAX_ROWS) this.#forgetEnded()
     if (this.#rows.size >= MAX_ROWS && shown !== OTHER) return this.of(OTHER)
     const made = new LimitRow(shown, this.#counts)
     this.#rows.set(shown, made)
@@ -49,9 +52,19 @@ export class Rows implements Iterable<readonly [string, LimitRow]> {
     return this.#rows.entries()
   }
 
+  /** Limits whose limiters have all ended make room for those that come. What they have counted stays. */
+  #forgetEnded(): void {
+    for (const [name, { hasEnded }] of this.#rows) if (hasEnded) this.#rows.delete(name)
+  }
+
   /** The memory is another: the rows may be others. */
   renew(): void {
     for (const row of this.#rows.values()) row.renew()
+  }
+
+  /** The insight is closed. */
+  end(): void {
+    this.#counts.isOver = true
   }
 }
 
@@ -74,6 +87,11 @@ export class LimitRow {
 
   get index(): number {
     return this.#index
+  }
+
+  /** Whether nothing counts here any more. */
+  get hasEnded(): boolean {
+    return this.newest !== undefined && (this.newest.open?.hasEnded ?? true)
   }
 
   route(route: string): RouteCounter {
@@ -115,16 +133,20 @@ class Route implements RouteCounter {
 }
 
 function indexOf(counts: Counts, name: string, kind: number): number {
+  // For a request that comes after the insight was closed: what is added there is not read any more.
+  if (counts.isOver === true) return 0
   counts.row(name, kind)
   return counts.wide[0] ?? 0
 }
 
-/** The longest name of a row, in UTF-16 units: a limit's and a route's fit a row of the addon, which has 256 bytes. */
-const MAX_NAME = 80
+/** The longest name of a row, in bytes: a limit's and a route's fit a row of the addon, which has 256. */
+const MAX_NAME = 120
+/** What is left of a longer one, in UTF-16 units of up to three bytes, before what tells it from others. */
+const SHORTENED = 35
 
 /** A name as rows have it: without what separates rows in texts, and short; different names stay different. */
 export function rowName(name: string): string {
   const clean = name.toWellFormed().replace(/\p{Cc}/gu, '\ufffd')
-  if (clean === name && Buffer.byteLength(name) <= 1.5 * MAX_NAME) return name
-  return `${clean.slice(0, MAX_NAME / 2).toWellFormed()}…${hashText(name).slice(0, 8)}`
+  if (clean === name && Buffer.byteLength(name) <= MAX_NAME) return name
+  return `${clean.slice(0, SHORTENED).toWellFormed()}…${hashText(name).slice(0, 8)}`
 }

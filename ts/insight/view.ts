@@ -84,6 +84,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** For limiters: where one counts. */
   counter(about: CountedLimiter): LimitCounter {
+    this.#checkOpen()
     return new Counter(about, this.#rows.of(about.name))
   }
 
@@ -121,7 +122,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** Each limit over time. With option `storage` minutes and hours are about all hosts. */
   series({ unit, steps = 60 }: Parameters<Figures['series']>[0]): readonly Series[] {
-    const count = Math.max(1, Math.min(Math.floor(steps), STEPS[readUnit(unit)].most))
+    const count = readSteps(steps, STEPS[readUnit(unit)].most)
     const own = this.#series(unit, count)
     if (this.#hosts === undefined || unit === 'second') return own
     return this.#hosts.others.addToSeries(own, unit, count)
@@ -213,7 +214,7 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** Adds what was counted in TypeScript to the sums. A timer does it once a second. */
   flush(): void {
-    if (this.#isClosed) throw closedError('the insight is closed; make a new one')
+    this.#checkOpen()
     const { clock } = this.#options
     if (clock === undefined) this.#native.flush('', 0)
     else this.#native.flush('', 0, clock.now())
@@ -224,12 +225,17 @@ export class Insight implements InsightInput, Figures, Controls {
     if (this.#isClosed) return
     this.#close()
     this.#isClosed = true
+    this.#rows.end()
   }
 
   /** Processes that count in it and are alive. */
   get processes(): number {
     this.#native.state()
     return this.#native.wide[0] ?? 1
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw closedError('the insight is closed; make a new one')
   }
 
   #nameOf(source: string): string {
@@ -245,6 +251,11 @@ export class Insight implements InsightInput, Figures, Controls {
 function readUnit(unit: unknown): SeriesUnit {
   if (typeof unit === 'string' && Object.hasOwn(STEPS, unit)) return unit as SeriesUnit
   throw invalid('string', 'INVALID_ARGUMENT', 'unit', 'second, minute or hour', unit)
+}
+
+function readSteps(steps: unknown, most: number): number {
+  if (typeof steps === 'number' && steps >= 1) return Math.min(Math.floor(steps), most)
+  throw invalid('number', 'INVALID_ARGUMENT', 'steps', 'a number from 1', steps)
 }
 
 /** What other hosts are told. Does not keep the insight alive. */
