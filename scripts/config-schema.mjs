@@ -2,4 +2,4 @@
 import { writeFileSync } from 'node:fs'
 import { schema } from '../dist/config/schema.js'
 
-writeFileSync('dist/config/schema.json', `${JSON.stringify(schema(), undefined, 2)}\n`)
+writeFileSync('dist/config/schema.json', `${JSON.stringify(schema())}\n`)

@@ -56,6 +56,20 @@ it('no framework is resolved where none is installed', async () => {
   expect(await runIn('bare', NODES[0] ?? 0, 'absent.cjs', ...peers), advice).toBe('\n')
 })
 
+it('a YAML file is read where yaml is installed, and elsewhere the error says what to install', async () => {
+  const [node = 0] = NODES
+  const read = async (project: ProjectName) =>
+    JSON.parse(await runIn(project, node, 'yaml.mjs')) as object
+  expect(await read('all')).toMatchObject({ loaded: ['api'], status: 0 })
+  const sentence =
+    /^a YAML file must have the package yaml beside it: npm install yaml, or write the file as JSON$/m
+  expect(await read('bare')).toEqual({
+    loaded: { code: 'MISSING_YAML', message: expect.stringMatching(sentence) },
+    status: expect.any(Number),
+    said: expect.stringMatching(sentence),
+  })
+})
+
 /** A subpath without a peer has nothing to ask for, and must not fail. */
 function tellsWhatToInstall(error: Error, { peer }: Subpath): boolean {
   return peer !== undefined && new RegExp(`npm install.* ${peer}\\b`).test(error.message)

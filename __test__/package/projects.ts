@@ -9,6 +9,7 @@ export const PROJECTS = {
     '@types/express@5',
     'hono@4',
     'ioredis@6',
+    'yaml@2',
     '@types/node@20',
     'typescript@5',
     'jest@30',
