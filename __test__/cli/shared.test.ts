@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { RateLimiter } from 'ratethrottle'
+import { insight } from 'ratethrottle/insight'
 import { afterAll, expect, it } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
 import { actAndStay, DIRECTORY, fileOf, freshName, mayUnshare } from '../shared/place.ts'
@@ -47,6 +48,18 @@ it('shared list prints each table with its processes, load and denied keys', asy
   child.kill('SIGKILL')
   await once(child, 'exit')
   limiter.close()
+})
+
+it('an insight that processes share is shown as what it is', async () => {
+  const name = freshName()
+  const view = insight({ name, shared: true })
+  const line = (await shared('list')).out.split('\n').find((found) => found.includes(name))
+  expect(line?.trim().split(/ {2,}/).slice(0, 3)).toEqual([`"${name}"`, 'insight', '1'])
+  const { out } = await shared('show', name)
+  expect(out).toMatch(/^insight +tables of 100 keys, \d+ bytes$/m)
+  expect(out).not.toContain('undefined')
+  view.close()
+  expect((await shared('remove', name)).code).toBe(0)
 })
 
 it('shared show prints one table; shared remove refuses while a process is attached', async () => {

@@ -40,6 +40,19 @@ it.each([
 })
 
 it.each([
+  ['top', '--wath', '--watch'],
+  ['report', '--sinc', '--since'],
+  ['show', '--Pid', '--pid'],
+  ['grafana', '--titel', '--title'],
+  ['shared', '--jsn', '--json'],
+])('a mistyped option gets a suggestion: %s %s', async (name, typed, meant) => {
+  const { code, out, err } = await callHere(name, typed)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err.split('\n')[0]).toBe(`unknown option "${typed}"; did you mean ${meant}?`)
+  expect(err).not.toContain('positional')
+})
+
+it.each([
   ['frobnicate'],
   ['toString'],
   ['show'],

@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { closestTo } from '../validate.ts'
 import { ascii } from './text.ts'
 
 /** Exit codes: done; it failed, or there is no such thing; the words make no sense. */
@@ -74,8 +75,25 @@ export function readWords(command: Command, args: readonly string[]): Given {
       },
     }
   } catch (error) {
-    throw new Misuse(error instanceof Error ? error.message : String(error))
+    throw new Misuse(misusedOption(error, Object.keys(options)))
   }
+}
+
+/** What is wrong with an option: what `parseArgs` says of a misspelt one does not help. */
+export function misusedOption(error: unknown, known: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const given = /^Unknown option '(-+([^']*))'/.exec(message)
+  if (given === null) return message
+  const closest = nearest(given[2] ?? '', known)
+  const hint = closest === undefined ? '' : `; did you mean --${closest}?`
+  return `unknown option ${quoted(given[1])}${hint}`
+}
+
+/** The name that was meant: also one of which the beginning was written, or two letters were exchanged. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  const letters = (text: string): string => [...text].sort().join('')
+  const begun = name.length > 1 ? known.find((one) => one.startsWith(name)) : undefined
+  return begun ?? closestTo(name, known) ?? known.find((one) => letters(one) === letters(name))
 }
 
 /** The help of one command. */

@@ -1,4 +1,3 @@
-import { closestTo } from '../validate.ts'
 import {
   type Command,
   DONE,
@@ -8,6 +7,7 @@ import {
   MISUSED,
   Misuse,
   messageOf,
+  nearest,
   quoted,
   readWords,
 } from './command.ts'
@@ -63,11 +63,4 @@ function unknown(name: string, io: Io): number {
   const hint = closest === undefined ? '' : `; did you mean ${closest}?`
   io.stderr.write(`unknown command ${quoted(name)}${hint}\n\n${GUIDE}`)
   return MISUSED
-}
-
-/** The command that was meant: also one of which the beginning was written, or two letters were exchanged. */
-function nearest(name: string, known: readonly string[]): string | undefined {
-  const letters = (text: string): string => [...text].sort().join('')
-  const begun = name.length > 1 ? known.find((one) => one.startsWith(name)) : undefined
-  return begun ?? closestTo(name, known) ?? known.find((one) => letters(one) === letters(name))
 }

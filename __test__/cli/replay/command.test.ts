@@ -182,7 +182,8 @@ it.each([
   [['x', '--limits', '1/s', '--since', 'soon'], 2, '--since must be a time such as'],
   [['x', '--limits', '1/s', '--block-for', 'long'], 2, '--block-for'],
   [['x', '--limits', '1/s', '--top', '1.5'], 2, '--top must be a whole number'],
-  [['x', '--limits', '1/s', '--frob'], 2, "Unknown option '--frob'"],
+  [['x', '--limits', '1/s', '--frob'], 2, 'unknown option "--frob"'],
+  [['x', '--limit', '1/s'], 2, 'unknown option "--limit"; did you mean --limits?'],
   [['\u001b[31m', '--limits', '1/s'], 1, '"\\u001b[31m": there is no such file'],
 ])('%j ends with %i: %s', async (args, code, message) => {
   const result = await replayed(args)

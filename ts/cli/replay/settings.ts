@@ -3,6 +3,7 @@ import type { Limit } from '../../limit/limit.ts'
 import { readDuration, readLimits } from '../../limit/parse.ts'
 import { type Algorithm, readAlgorithm } from '../../options.ts'
 import { invalid, oneOf } from '../../validate.ts'
+import { misusedOption } from '../command.ts'
 import type { FieldNames } from './json-fields.ts'
 import type { KeyKind } from './request-keys.ts'
 
@@ -72,7 +73,7 @@ const OPTIONS = {
  * @throws TypeError or RangeError that says what is wrong
  */
 export function readSettings(args: string[], nowMs: number): Settings | undefined {
-  const { values, positionals } = parseArgs({ args, options: OPTIONS, allowPositionals: true })
+  const { values, positionals } = parsed(args)
   if (values.help === true || args.length === 0) return undefined
   const { key = 'ip', format = 'auto' } = values
   const isKind = key === 'ip' || key === 'user' || key === 'ip+path'
@@ -99,6 +100,15 @@ export function readSettings(args: string[], nowMs: number): Settings | undefine
     top: readWhole(values.top, '--top', 1, 1_000) ?? 20,
     clients: readWhole(values.clients, '--clients', 1, 4_194_304) ?? 262_144,
     isJson: values.json === true,
+  }
+}
+
+/** @throws TypeError that names an option that there is not, and the one that was likely meant */
+function parsed(args: string[]) {
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw new TypeError(misusedOption(error, Object.keys(OPTIONS)))
   }
 }
 

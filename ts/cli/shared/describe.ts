@@ -21,10 +21,9 @@ export function row({ file, table, flaw }: SharedEntry): string[] {
   const { sources, limits } = table
   const sum = (count: (limit: Table['limits'][number]) => number): number =>
     limits.reduce((total, limit) => total + count(limit), 0)
-  const policy = limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`)
   return [
     printable(table.name),
-    sources === undefined ? `${policy.join(' ')} ${table.algorithm}` : 'shield',
+    kindOf(table),
     `${attachedTo(table.inode).length}`,
     `${table.capacity}`,
     loadOf(table),
@@ -32,6 +31,13 @@ export function row({ file, table, flaw }: SharedEntry): string[] {
     `${sources?.blocked ?? sum((limit) => limit.blocked)}`,
     `${table.evictions}`,
   ]
+}
+
+/** What a file holds: the limits of a limiter, a shield, or the figures of an insight, which have neither. */
+function kindOf({ sources, limits, algorithm }: Table): string {
+  if (sources !== undefined) return 'shield'
+  if (limits.length === 0) return 'insight'
+  return `${limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${algorithm}`
 }
 
 /** Everything about what is shared: names and values. */
@@ -52,8 +58,16 @@ export function lines({ file, table, flaw }: SharedEntry): string[][] {
   ]
 }
 
-function settingsOf({ sources, capacity, bytes, algorithm, blockForMs }: Table): string[][] {
+function settingsOf({
+  sources,
+  limits,
+  capacity,
+  bytes,
+  algorithm,
+  blockForMs,
+}: Table): string[][] {
   if (sources !== undefined) return [['shield', `of ${capacity} sources, ${bytes} bytes`]]
+  if (limits.length === 0) return [['insight', `tables of ${capacity} keys, ${bytes} bytes`]]
   return [
     ['algorithm', `${algorithm}`],
     ['block for', blockForMs === 0 ? 'off' : `${blockForMs} ms`],
@@ -69,6 +83,7 @@ function occupancyOf({ sources, limits, overflows, moved }: Table): string[][] {
       `${claimed} being claimed, of ${slots} slots`
     return [['sources', states]]
   }
+  if (limits.length === 0) return []
   return [
     ['overflows', `${overflows}`],
     ['moved', `${moved}`],
