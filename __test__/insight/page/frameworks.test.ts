@@ -6,6 +6,7 @@ import { serve } from '@hono/node-server'
 import express from 'express'
 import Fastify, { type FastifyRequest } from 'fastify'
 import { Hono } from 'hono'
+import rateThrottle from 'ratethrottle/fastify'
 import { describe, expect, it } from 'vitest'
 import { insightPage, type PageOptions } from '../../../dist/insight/page/index.js'
 import { busyReport, FakeView } from './fake-view.ts'
@@ -178,6 +179,22 @@ it('Fastify closes with a live page open', async () => {
   expect(stream.status).toBe(200)
   await app.close()
   await stream.ended
+})
+
+it('Fastify: config is that of the route of the page, so it can have a limit of its own, or none', async () => {
+  const served: Record<string, number> = {}
+  const config = { api: {}, own: { rateLimit: '4/minute' }, none: { rateLimit: false } }
+  for (const [name, given] of Object.entries(config)) {
+    const app = Fastify()
+    const show = page<FastifyRequest>(new FakeView(), { authorize: () => true })
+    await app.register(rateThrottle, { limits: '2/minute' })
+    await app.register(show.fastify, { prefix: '/limits', config: given })
+    const answers = []
+    for (let i = 0; i < 6; i++) answers.push(await app.inject('/limits'))
+    served[name] = answers.filter(({ statusCode }) => statusCode === 200).length
+    await app.close()
+  }
+  expect(served).toEqual({ api: 2, own: 4, none: 6 })
 })
 
 it('Fastify asks authorize with its own request', async () => {

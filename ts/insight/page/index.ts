@@ -18,12 +18,20 @@ export interface InsightPage<Request = IncomingMessage> {
     response: ServerResponse | Http2ServerResponse,
     next?: (error?: unknown) => void,
   ): void
-  /** For Fastify: `app.register(page.fastify, { prefix: '/limits' })`. `authorize` gets Fastify's request. */
-  readonly fastify: (app: object) => Promise<void>
+  /**
+   * For Fastify: `app.register(page.fastify, { prefix: '/limits' })`. `authorize` gets Fastify's request. `config` is
+   * that of the page's route, such as `{ rateLimit: '300/minute' }`: the limits of the app count its requests too.
+   */
+  readonly fastify: (app: object, options?: PagePluginOptions) => Promise<void>
   /** For Hono: `app.mount('/limits', page.fetch)`. `authorize` gets the web's `Request`. */
   readonly fetch: (request: globalThis.Request) => Promise<Response>
   /** Ends the live pages. A server that closes ends its own. */
   readonly close: () => void
+}
+
+/** Options of {@link InsightPage.fastify}, besides `prefix`. */
+export interface PagePluginOptions {
+  readonly config?: object
 }
 
 /**
@@ -47,7 +55,8 @@ export function insightPage<Request = IncomingMessage>(
       else answer(request as object, response, request as object)
     },
     {
-      fastify: (app: object) => mount(app as PageHost, answer, () => site.close()),
+      fastify: (app: object, { config = {} }: PagePluginOptions = {}) =>
+        mount(app as PageHost, config, answer, () => site.close()),
       fetch: (request: globalThis.Request) => answerWeb(site as Site<unknown> as never, request),
       close: () => site.close(),
     },
@@ -66,6 +75,7 @@ interface PageHost {
   route(route: {
     method: string[]
     url: string
+    config: object
     handler: (request: { raw: object }, reply: { raw: object; hijack(): void }) => void
   }): unknown
 }
@@ -78,6 +88,7 @@ function isBelow(request: { baseUrl?: unknown; url?: string }): boolean {
 
 async function mount(
   app: PageHost,
+  config: object,
   answer: (request: object, response: object, subject: object) => void,
   close: () => void,
 ): Promise<void> {
@@ -92,5 +103,5 @@ async function mount(
     reply.hijack()
     answer(request.raw, reply.raw, request)
   }
-  app.route({ method: ['GET', 'HEAD', 'POST'], url: '/', handler })
+  app.route({ method: ['GET', 'HEAD', 'POST'], url: '/', config, handler })
 }
