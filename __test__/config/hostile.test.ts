@@ -31,6 +31,14 @@ test('each of more than 200 hostile files is refused, with a line and what to do
   expect(({} as { limits?: unknown }).limits).toBeUndefined()
 })
 
+test('what is wrong once is said once, where it stands', () => {
+  const messages = (text: string) => checkConfig(text, 'x.json').errors.map((one) => one.path)
+  expect(messages('{"limits":"100/minit"}')).toEqual(['limits'])
+  const two = '"limiters":{"a":{"limits":"1/s"},"b":{"limits":"1/s"}},"routes":{"*":"a"}'
+  expect(messages(`{"trust":"all",${two}}`)).toEqual(['trust'])
+  expect(messages(`{"scope":"all",${two}}`)).toEqual(['scope'])
+})
+
 test('no message and no print shows what a variable says', async () => {
   const secret = 'hunter2-hunter2'
   const texts = [

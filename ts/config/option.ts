@@ -66,7 +66,7 @@ export function checkLimiter(
   problems: Problems,
 ): void {
   // What is wrong alone is reported already.
-  if (problems.found.some((one) => one.path === path || one.path.startsWith(`${path}.`))) return
+  if (problems.found.some((one) => isAbout(one.path, path, options))) return
   const before = path === '' ? name : path
   attempt(tree, before, problems, () => {
     const resolved = resolveHttpOptions(options as AnyHttpOptions)
@@ -80,6 +80,12 @@ export function checkLimiter(
       )
     }
   })
+}
+
+/** Whether a path is that of a limiter, of something in it, or of an option that it has from the whole file. */
+function isAbout(path: string, limiter: string, options: Options): boolean {
+  if (limiter !== '' && (path === limiter || path.startsWith(`${limiter}.`))) return true
+  return Object.hasOwn(options, path.split(/[.[]/, 1)[0] as string)
 }
 
 function checkCounting(limits: readonly Limit[], options: RateLimiterOptions): void {

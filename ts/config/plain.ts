@@ -4,7 +4,7 @@ import { Warnings } from '../http/events.ts'
 import { type AnyHttpOptions, resolveHttpOptions } from '../http/options.ts'
 import { type Counting, type LimitsSource, openLimits } from '../http/request-limits.ts'
 import type { Limit } from '../limit/limit.ts'
-import type { AsyncLimiter, Limiter } from '../limiter.ts'
+import type { AsyncLimiter, Limiter, StoreStatus } from '../limiter.ts'
 import type { WaitOptions } from '../wait.ts'
 import type { Options } from './options.ts'
 import { type Home, lastingOptions } from './serving.ts'
@@ -53,6 +53,10 @@ export class PlainLimiter {
     return this.#source
   }
 
+  ready(): Promise<StoreStatus> {
+    return this.#source.ready()
+  }
+
   close(): void {
     this.#source.close()
   }
@@ -78,6 +82,6 @@ export function facadeOf(current: () => PlainLimiter): ConfigLimiter {
     reset: (key) => call(() => current().source.reset(key)),
     block: (key, ms) => call((one) => one.block(key, ms)),
     wait: (key, options?: WaitOptions) => call((one) => one.wait(key, options)),
-    ready: () => call(() => current().source.ready()),
+    ready: () => call(() => current().ready()),
   }
 }

@@ -63,20 +63,32 @@ export function openServing(
   }
 }
 
-/** The limiters of a version: those of the version before where their options are the same. */
-export function openEach<T>(
+/**
+ * The limiters of a version: those of the version before where their options are the same.
+ *
+ * @throws what `open` throws; what was opened until then is closed
+ */
+export function openEach<T extends { close(): void }>(
   { limiters }: Checked,
   before: ReadonlyMap<string, Opened<T>> | undefined,
   open: (name: string, options: Options) => T,
 ): ReadonlyMap<string, Opened<T>> {
   const opened = new Map<string, Opened<T>>()
-  for (const [name, options] of limiters) {
-    const known = before?.get(name)
-    const isSame = known !== undefined && isDeepStrictEqual(known.options, options)
-    opened.set(
-      name,
-      isSame ? known : { options, limiter: atLimiter(name, () => open(name, options)) },
-    )
+  const fresh: T[] = []
+  try {
+    for (const [name, options] of limiters) {
+      const known = before?.get(name)
+      if (known !== undefined && isDeepStrictEqual(known.options, options)) {
+        opened.set(name, known)
+        continue
+      }
+      const limiter = atLimiter(name, () => open(name, options))
+      fresh.push(limiter)
+      opened.set(name, { options, limiter })
+    }
+  } catch (error) {
+    for (const one of fresh) one.close()
+    throw error
   }
   return opened
 }

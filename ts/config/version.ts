@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ConfigOpener } from '../http/config.ts'
 import { readDuration } from '../limit/parse.ts'
 import { withTimeout } from '../limiter.ts'
+import { isRemote } from '../storage-url.ts'
 import { printable } from '../validate.ts'
 import type { CheckContext, Checked } from './check.ts'
 import { type Environment, withoutValues } from './interpolate.ts'
@@ -87,15 +88,14 @@ const MAX_STORE_WAIT_MS = 5_000
 export async function askNewStores(next: Version, live: Version): Promise<void> {
   const storages = [...live.checked.limiters.values()].map((options) => options.storage)
   const known = new Set(storages)
-  for (const { limiters } of next.servings.values()) {
-    for (const [name, { options, limiter }] of limiters) {
-      if (!limiter.holdsConnection || known.has(options.storage)) continue
-      const asked = withTimeout(limiter.ready(), MAX_STORE_WAIT_MS, 'the store')
-      const status = await asked.catch(() => undefined)
-      if (status?.available === true) continue
-      const reason = status?.reason ?? 'timeout'
-      throw new LimiterFailure(name, new Error(`its storage does not answer (${reason})`))
-    }
+  const served = [...next.servings.values()].flatMap(({ limiters }) => [...limiters])
+  for (const [name, { options, limiter }] of [...served, ...next.plain]) {
+    if (!isRemote(options.storage) || known.has(options.storage)) continue
+    const asked = withTimeout(limiter.ready(), MAX_STORE_WAIT_MS, 'the store')
+    const status = await asked.catch(() => undefined)
+    if (status?.available === true) continue
+    const reason = status?.reason ?? 'timeout'
+    throw new LimiterFailure(name, new Error(`its storage does not answer (${reason})`))
   }
 }
 

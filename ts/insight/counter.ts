@@ -36,11 +36,15 @@ export class Counter implements LimitCounter {
     return this.#isClosed ? undefined : this.#limiter?.deref()
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** This counter or the newest one before it that is not closed. */
   get open(): Counter | undefined {
     let one: Counter | undefined = this
     // As many as were open at once: too many for a function that calls itself.
-    while (one !== undefined && one.#isClosed) one = one.#before?.deref()
+    while (one?.isClosed === true) one = one.#before?.deref()
     return one
   }
 
