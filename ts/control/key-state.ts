@@ -29,12 +29,13 @@ export async function stateOf(
   const decision = await limiter.peek(key)
   const standings = await limiter.standings(key, decision)
   const { allowed, remaining, resetMs, retryAfterMs } = decision
+  const blocked = allowed ? false : await isBlocked(limiter, key, decision, standings)
   return {
     allowed,
     remaining,
     resetMs: finite(resetMs),
     retryAfterMs: finite(retryAfterMs),
-    blocked: allowed ? false : isBlocked(limiter, decision, standings),
+    blocked,
     each: limiter.limits.map(({ count, windowMs }, i) => ({
       count,
       windowMs,
@@ -50,15 +51,14 @@ const ROUNDED_MS = 2
  * Whether it is a block that denies. A limiter does not say; but a block denies under each limit at once and for
  * one time, and a limit by itself never for longer than its window, nor a bucket for longer than one unit takes.
  */
-function isBlocked(
+async function isBlocked(
   limiter: Limiter,
-  { retryAfterMs, limitResetMs }: Decision,
+  key: string,
+  decision: Decision,
   standings: readonly LimitStatus[],
-): boolean | null {
-  const isOneTime = standings.every(
-    ({ remaining, moreMs }) => remaining === 0 && moreMs === retryAfterMs,
-  )
-  if (!isOneTime) return false
+): Promise<boolean | null> {
+  if (!(await haveOneEnd(limiter, key, decision, standings))) return false
+  const { retryAfterMs, limitResetMs } = decision
   const [limit] = limiter.limits
   if (limit === undefined || limiter.limits.length > 1) return true
   const { algorithm } = limiter as { readonly algorithm?: string }
@@ -68,6 +68,25 @@ function isBlocked(
   // An empty bucket holds one unit again when it still lacks all others: a block ends at another time.
   const others = ((burstOf(limit) - 1) * limit.windowMs) / limit.count
   return Math.abs(limitResetMs - retryAfterMs - others) > ROUNDED_MS
+}
+
+/**
+ * Whether all limits deny until the same moment. A limiter in memory reads its clock for each of them, so the times
+ * that are left may differ; but all were read between the decision and one that is made now.
+ */
+async function haveOneEnd(
+  limiter: Limiter,
+  key: string,
+  { retryAfterMs }: Decision,
+  standings: readonly LimitStatus[],
+): Promise<boolean> {
+  if (standings.some(({ remaining }) => remaining > 0)) return false
+  if (standings.every(({ moreMs }) => moreMs === retryAfterMs)) return true
+  const now = await limiter.peek(key)
+  return (
+    !now.allowed &&
+    standings.every(({ moreMs }) => moreMs <= retryAfterMs && moreMs >= now.retryAfterMs)
+  )
 }
 
 function longestWait({ count, windowMs }: Limit, isBucket: boolean): number {
