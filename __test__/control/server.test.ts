@@ -75,6 +75,45 @@ it.each(['token-bucket', 'leaky-bucket'] as const)(
   },
 )
 
+it.each([[['5/minute']], [['5/minute', '100/hour']], [['3/second', '5/minute', '100/hour']]])(
+  'a block is told, and pardoned, while the clock goes on between two readings: %j',
+  async (limits) => {
+    let now = 1_700_000_000_000
+    const limiter = new RateLimiter(limits, { clock: { now: () => now++ } })
+    onTestFinished(() => limiter.close())
+    const control = openControl(fakeView(new Map([['api', limiter]])), { path: folder() })
+    controls.push(control)
+    const blocked = async (key: string) =>
+      (await ask(control.path, { command: 'show', key })).limits[0]?.blocked
+    limiter.block('fresh', 600_000)
+    for (let i = 0; i < 20; i++) limiter.check('used')
+    if (limits.length > 1) expect(await blocked('used')).toBe(false)
+    limiter.block('used', 600_000)
+    for (const key of ['fresh', 'used']) {
+      expect(await blocked(key), key).toBe(true)
+      const { limits: done } = await ask(control.path, { command: 'pardon', key })
+      expect(done, key).toMatchObject([{ done: true }])
+      expect(limiter.allow(key), key).toBe(true)
+    }
+  },
+)
+
+it('figures are of this host where the insight also knows those of others', async () => {
+  const { own, ...all } = viewOfHosts()
+  const control = openControl({ ...all, own }, { path: folder() })
+  controls.push(control)
+  expect(await ask(control.path, { command: 'report', since: '1h' })).toMatchObject({ at: 1 })
+  expect(await ask(control.path, { command: 'series', unit: 'minute' })).toMatchObject([{}])
+})
+
+/** All hosts have other figures than this one. */
+function viewOfHosts() {
+  const view = fakeView(new Map())
+  const series = [{ limit: 'api', unit: 'minute', points: [] }] as const
+  const report = (options: object) => ({ ...view.report(options), at: 1 })
+  return { ...view, own: { report, series: () => series } }
+}
+
 it('an address is also blocked and pardoned by shields, and an IPv6 address by its network', async () => {
   const { path, limiter } = open()
   const block = { command: 'block', key: '2001:db8::1:2', ms: 60_000 } as const

@@ -63,9 +63,10 @@ interface Given {
 /** Each command: the only list of them. */
 const COMMANDS: { readonly [Name in Command]: (to: Answering, given: Given) => unknown } = {
   about: ({ view, reload, shared }) => aboutProcess(view, reload !== undefined, shared),
-  report: ({ view }, { since }) => view.report({ since: readSince(since) }),
+  // Of this host alone: who asks adds up what several processes answer, and each would have the sum of all hosts.
+  report: ({ view }, { since }) => (view.own ?? view).report({ since: readSince(since) }),
   series: ({ view }, { unit, steps = 60 }) =>
-    view.series({
+    (view.own ?? view).series({
       unit: oneOf(unit, 'unit', UNITS),
       steps: integer(steps, 'steps', 1, 1_440, 'INVALID_ARGUMENT'),
     }),

@@ -127,6 +127,8 @@ export interface Series {
 
 /** What everything that shows figures reads: the page, the exporters, alerts, the command line. */
 export interface Figures {
+  /** The figures of this host alone, where the others are about several hosts. */
+  readonly own?: Figures | undefined
   /** @param options.since such as `'1 hour'`, or milliseconds. Default: since the insight was made */
   report(options?: { readonly since?: string | number | undefined }): Report
   /** @param options.steps how many, up to those that the unit has. Default: 60 */

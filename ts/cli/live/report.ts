@@ -11,7 +11,7 @@ import { keyTable, limitTable } from './tables.ts'
 export const report: Command = {
   name: 'report',
   forms: ['report [--since TIME] [--csv | --html | --json]'],
-  summary: 'Prints what the running processes have counted, as one sum.',
+  summary: 'Prints what the running processes of this host have counted, as one sum.',
   options: {
     ...PROCESS_OPTIONS,
     since: { type: 'string' },
@@ -29,7 +29,8 @@ ${PROCESS_HELP}`,
     const format = formatOf(given)
     const found = await reportOf(given, since)
     if (format === 'csv') stdout.write(visible(toCSV(found)))
-    else if (format === 'html') stdout.write(visible(toHTML(found, await seriesOf(given))))
+    else if (format === 'html')
+      stdout.write(visible(toHTML(found, await seriesOf(given), 'this host')))
     else if (format === 'json') stdout.write(toJson(found))
     else stdout.write(textOf(found, styleOf(stdout)))
     return DONE
@@ -48,7 +49,7 @@ function textOf(found: Report, style: Style): string {
     sinceMs === undefined || sinceMs === null ? 'since the start' : `last ${duration(sinceMs)}`
   const asked = totals.admitted + totals.denied
   const head =
-    `${new Date(at).toISOString()}, ${time}, processes: ${processes}\n` +
+    `${new Date(at).toISOString()}, ${time}, this host, processes: ${processes}\n` +
     `admitted ${totals.admitted}, denied ${totals.denied} (${percent(totals.denied, asked)}), ` +
     `dry ${totals.dry}, waited ${totals.waited}, without the store ${totals.withoutStore}\n`
   const parts = [

@@ -7,8 +7,10 @@ import { STYLE } from './style.ts'
 /**
  * A report as one HTML file. It has no scripts and asks no server for anything; its policy forbids both, in case
  * it is opened where something else got in.
+ *
+ * @param place where it was counted, in words
  */
-export function toHTML(report: Report, series: readonly Series[]): string {
+export function toHTML(report: Report, series: readonly Series[], place = ''): string {
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -21,7 +23,7 @@ export function toHTML(report: Report, series: readonly Series[]): string {
 </head>
 <body>
 <header><h1>Rate limits</h1>
-<p class="quiet">${period(report)}</p></header>
+<p class="quiet">${period(report)}${place === '' ? '' : `, ${place}`}</p></header>
 <main>
 ${tiles(report)}${charts(series)}${limits(report)}${routes(report)}${top(report)}${times(report)}${shields(report)}${stores(report)}</main>
 </body>
