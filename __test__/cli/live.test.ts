@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
+import type { Recent } from '../../dist/cli/live/recent.js'
 import type { Report } from '../../dist/insight/types.js'
 import { ROOT } from '../fixtures/child.ts'
-import { ask, call, folder, json, RUNTIME, serve } from './calls.ts'
+import { ask, call, folder, json, RUNTIME, type Service, serve } from './calls.ts'
 
 const HOSTILE = '\u001b[31m<img src=x onerror=1>\u202e\u009b'
 
@@ -63,8 +64,15 @@ it('commands act on all processes that run, or on one of them', async () => {
   expect(csv.out).toContain('user:42')
   const html = await call(['report', '--html', '--pid', `${one.pid}`])
   expect(html.out).toMatch(/^<!doctype html>/)
+  await expectNow(two)
   const top = await call(['top'])
-  expect(top.out).toMatch(/^api +memory +5\/hour +\d\.\d +\d\.\d +\S.* +\d$/m)
+  expect(top.out).toContain('this host, processes: 2')
+  // Nothing has happened while it looked.
+  expect(top.out).toMatch(
+    /^No key was denied in the last \d s\.\nkey +limit +in the last \d s +since the start$/m,
+  )
+  expect(top.out).toMatch(/^No key asked in the last \d s\.$/m)
+  expect(top.out).toMatch(/^api +memory +5\/hour +\d+\.\d +\d+\.\d +\S.* +\d$/m)
 
   await expectWatch(one.pid)
   await expectEscaped(one)
@@ -73,6 +81,31 @@ it('commands act on all processes that run, or on one of them', async () => {
   // Of a killed process only its socket is left: the other answers.
   expect((await json<Report>('report')).processes).toBe(1)
 })
+
+/** A key that is denied while `top` looks comes first, however often another one was denied before. */
+async function expectNow(service: Service): Promise<void> {
+  for (let i = 0; i < 150; i++) await ask(service, 'before')
+  let isOver = false
+  const called = Promise.all([json<Report & { recent: Recent }>('top'), call(['top'])])
+  const end = called.finally(() => {
+    isOver = true
+  })
+  let asked = 0
+  // More often than that it is not needed, and less often than the other key.
+  for (; !isOver && asked < 140; asked++) {
+    await ask(service, 'now')
+    await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+  const [{ recent, top }, { out }] = await end
+  expect(top.denied[0]?.key).toBe('before')
+  expect(recent.ms).toBeGreaterThanOrEqual(1_990)
+  expect(recent.denied).toMatchObject([{ key: 'now', limit: 'api' }])
+  expect(recent.asked).toMatchObject([{ key: 'now', limit: 'api' }])
+  expect(recent.asked[0]?.count).toBeLessThanOrEqual(asked)
+  expect(out).toMatch(
+    /^Keys that were denied most in the last \d s\n.*\nnow +api +[1-9]\d* +\d+\nbefore +api +0 +145$/m,
+  )
+}
 
 async function expectWatch(pid: number): Promise<void> {
   const words = ['dist/cli/main.js', 'top', '--watch', '--every', '1', '--json', '--pid', `${pid}`]
@@ -87,7 +120,11 @@ async function expectWatch(pid: number): Promise<void> {
   })
   expect(await once(child, 'close')).toEqual([0, null])
   const frames = out.trim().split('\n')
-  expect(frames.map((line) => (JSON.parse(line) as Report).version)).toEqual([1, 1])
+  const read = frames.map((line) => JSON.parse(line) as Report & { recent: Recent })
+  expect(read.map(({ version, recent }) => [version, recent.denied])).toEqual([
+    [1, []],
+    [1, []],
+  ])
 }
 
 async function expectEscaped(service: Parameters<typeof ask>[0]): Promise<void> {

@@ -4,11 +4,39 @@ import { Failure, type Given, Misuse } from '../command.ts'
 import { mergeReports, mergeSeries } from './merge.ts'
 import { askEach, type Process, processes } from './processes.ts'
 
-/** One report of all processes that are meant: the sums of their figures. */
-export async function reportOf(given: Given, since: string | undefined): Promise<Report> {
+/** A process with what it has counted. */
+export interface ReadProcess {
+  readonly about: Process['about']
+  readonly report: Report
+}
+
+/** What all processes that are meant have counted, at one time. */
+export interface Reading {
+  /** By `performance.now()`. */
+  readonly at: number
+  /** Those that share their figures stand here once. */
+  readonly processes: ReadonlyMap<string, ReadProcess>
+}
+
+export async function readingOf(given: Given, since: string | undefined): Promise<Reading> {
   const counting = distinct(await processes(given))
-  const answers = await askEach(counting, { command: 'report', since })
-  return mergeReports(allOf(answers))
+  const reports = allOf(await askEach(counting, { command: 'report', since }))
+  const at = performance.now()
+  const read = counting.map(({ path, about }, i) => {
+    const id = about.shared === undefined ? `${about.pid} ${path}` : `shared ${about.shared}`
+    return [id, { about, report: reports[i] as Report }] as const
+  })
+  return { at, processes: new Map(read) }
+}
+
+/** One report of all of them: the sums of their figures. */
+export function sumOfReading({ processes: read }: Reading): Report {
+  return mergeReports([...read.values()].map(({ report }) => report))
+}
+
+/** The same, read now. */
+export async function reportOf(given: Given, since: string | undefined): Promise<Report> {
+  return sumOfReading(await readingOf(given, since))
 }
 
 /** The same for the last hour, minute by minute. */

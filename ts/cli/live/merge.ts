@@ -86,7 +86,8 @@ function mergeRoutes(same: readonly figures.RouteReport[]): figures.RouteReport 
   return sum(same, ROUTE_OUTCOMES)
 }
 
-function mergeTop(all: readonly figures.TopKey[]): figures.TopKey[] {
+/** The sums of keys that are shown alike. */
+export function mergeTop(all: readonly figures.TopKey[]): figures.TopKey[] {
   const sums = grouped(all, ({ limit, key }) => `${limit}\n${key}`).map((same) =>
     sum(same, ['count', 'error']),
   )

@@ -1,5 +1,7 @@
+import { idOf, type RecentKey } from '../../insight/recent-keys.ts'
 import type { LimitReport, TopKey } from '../../insight/types.ts'
 import { cell, percent } from '../text.ts'
+import { mergeTop } from './merge.ts'
 
 /** The limiters, those that deny most first. */
 export function limitTable(limits: readonly LimitReport[], seconds?: number): string[][] {
@@ -37,12 +39,26 @@ function binding({ limits, deniedBy }: LimitReport): string {
 
 /** Keys, as the process shows them. */
 export function keyTable(keys: readonly TopKey[], most: number): string[][] {
-  const rows = keys
-    .slice(0, most)
-    .map(({ key, limit, count, error }) => [
-      cell(key),
-      cell(limit),
-      error === 0 ? `${count}` : `${count - error} to ${count}`,
-    ])
+  const rows = keys.slice(0, most).map((each) => [cell(each.key), cell(each.limit), times(each)])
   return [['key', 'limit', 'times'], ...rows]
+}
+
+function times({ count, error }: TopKey): string {
+  return error === 0 ? `${count}` : `${count - error} to ${count}`
+}
+
+/** Keys with how often they came lately, the most first, and since the start. */
+export function recentTable(
+  keys: readonly TopKey[],
+  recent: readonly RecentKey[],
+  lately: string,
+  most: number,
+): string[][] {
+  const counts = new Map(recent.map((one) => [idOf(one), one.count]))
+  const recently = (one: TopKey): number => counts.get(idOf(one)) ?? 0
+  const rows = mergeTop(keys)
+    .sort((a, b) => recently(b) - recently(a) || b.count - a.count)
+    .slice(0, most)
+    .map((each) => [cell(each.key), cell(each.limit), `${recently(each)}`, times(each)])
+  return [['key', 'limit', lately, 'since the start'], ...rows]
 }

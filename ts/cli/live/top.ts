@@ -1,10 +1,11 @@
-import type { Report } from '../../insight/types.ts'
+import type { Report, TopKey } from '../../insight/types.ts'
 import { type Command, DONE, type Given, type Io, Misuse, messageOf, wordsOf } from '../command.ts'
-import { isTerminal, type Style, styleOf, toJson } from '../text.ts'
-import { reportOf } from './figures.ts'
+import { columns, isTerminal, type Style, styleOf, toJson } from '../text.ts'
+import { type Reading, readingOf, sumOfReading } from './figures.ts'
 import { PROCESS_HELP, PROCESS_OPTIONS } from './processes.ts'
+import { type Recent, recentOf } from './recent.ts'
 import { section } from './report.ts'
-import { keyTable, limitTable } from './tables.ts'
+import { limitTable, recentTable } from './tables.ts'
 
 const SECONDS = 10
 const KEYS = 10
@@ -15,7 +16,7 @@ const CLEAR = '\u001b[H\u001b[2J'
 export const top: Command = {
   name: 'top',
   forms: ['top [--watch]'],
-  summary: `Shows each limit over the last ${SECONDS} seconds, and the keys that ask and are denied most.`,
+  summary: `Shows each limit of this host over the last ${SECONDS} seconds, and the keys that ask and are denied most now.`,
   options: {
     ...PROCESS_OPTIONS,
     watch: { type: 'boolean', short: 'w' },
@@ -23,6 +24,9 @@ export const top: Command = {
   },
   help: `  -w, --watch     again every 2 seconds, until Ctrl-C. With --json: one line for each
   --every SECONDS with --watch: the time between, from 1 to 3600
+                  Of keys it takes two readings, ${EVERY_MS / 1_000} seconds apart; with --watch, since the one before. What came
+                  in between is shown first, and is the least that is certain: a key that the tables did not
+                  have before counts from when it came in. Beside it is all since the start
                   Keys are shown as option keys of insight() says: by default as a hash. To act on one, you
                   have to know it: show, block and pardon take the key itself
 ${PROCESS_HELP}`,
@@ -30,11 +34,12 @@ ${PROCESS_HELP}`,
   run: async (given, io) => {
     wordsOf(given, 0, '')
     const everyMs = readEvery(given)
-    if (!given.has('watch')) {
-      io.stdout.write(given.has('json') ? toJson(await latest(given)) : await screen(given, io))
-      return DONE
-    }
-    return watch(given, io, everyMs)
+    if (given.has('watch')) return watch(given, io, everyMs)
+    const earlier = await read(given)
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
+    const later = await read(given)
+    io.stdout.write(given.has('json') ? toJson(asJson(later, earlier)) : screen(later, earlier, io))
+    return DONE
   },
 }
 
@@ -50,46 +55,82 @@ function readEvery(given: Given): number {
 /** Prints until Ctrl-C, or until who reads it has gone. Processes that come and go are no failure. */
 async function watch(given: Given, io: Io, everyMs: number): Promise<number> {
   const interrupted = new Promise<'end'>((resolve) => process.once('SIGINT', () => resolve('end')))
-  for (;;) {
-    io.stdout.write(await frame(given, io))
+  let earlier = await tryToRead(given)
+  for (let pause = Math.min(EVERY_MS, everyMs); ; pause = everyMs) {
     let timer: NodeJS.Timeout | undefined
     const next = new Promise<'next'>((resolve) => {
-      timer = setTimeout(resolve, everyMs, 'next')
+      timer = setTimeout(resolve, pause, 'next')
     })
     if ((await Promise.race([interrupted, next])) === 'end') {
       clearTimeout(timer)
       return DONE
     }
+    const later = await tryToRead(given)
+    io.stdout.write(typeof later === 'string' ? later : frame(later, earlier, given, io))
+    earlier = later
   }
 }
 
-async function frame(given: Given, io: Io): Promise<string> {
+/** A reading, or why there is none. */
+async function tryToRead(given: Given): Promise<Reading | string> {
   try {
-    if (given.has('json'))
-      return `${toJson(await latest(given))
-        .replaceAll(/\n\s*/g, ' ')
-        .trim()}\n`
-    const text = await screen(given, io)
-    return isTerminal(io.stdout) ? `${CLEAR}${text}` : `${text}\n`
+    return await read(given)
   } catch (error) {
     if (error instanceof Misuse) throw error
     return `${messageOf(error)}\n`
   }
 }
 
-function latest(given: Given): Promise<Report> {
-  return reportOf(given, `${SECONDS}s`)
+function frame(later: Reading, before: Reading | string, given: Given, io: Io): string {
+  const earlier = typeof before === 'string' ? undefined : before
+  if (given.has('json')) {
+    const text = toJson(asJson(later, earlier))
+    return `${text.replaceAll(/\n\s*/g, ' ').trim()}\n`
+  }
+  const text = screen(later, earlier, io)
+  return isTerminal(io.stdout) ? `${CLEAR}${text}` : `${text}\n`
 }
 
-async function screen(given: Given, { stdout }: Io): Promise<string> {
+/** Rates are of the last seconds: a shorter time than between two frames would leave requests out. */
+function read(given: Given): Promise<Reading> {
+  return readingOf(given, `${SECONDS}s`)
+}
+
+function asJson(later: Reading, earlier: Reading | undefined): Report & { recent: Recent | null } {
+  return { ...sumOfReading(later), recent: recentOf(earlier, later) }
+}
+
+function screen(later: Reading, earlier: Reading | undefined, { stdout }: Io): string {
   const style: Style = styleOf(stdout)
-  const { limits, top: keys, processes, at, config } = await latest(given)
+  const { limits, top: keys, processes, at, config, recent } = asJson(later, earlier)
   const stale = config?.stale ? style.red(', configuration is stale: the last reload failed') : ''
   const parts = [
-    `${new Date(at).toISOString().slice(11, 19)} UTC, last ${SECONDS} s, processes: ${processes}${stale}\n`,
+    `${new Date(at).toISOString().slice(11, 19)} UTC, last ${SECONDS} s, this host, processes: ${processes}${stale}\n`,
     section(style, 'Limits', limitTable(limits, SECONDS)),
-    section(style, 'Keys that asked most, since the start', keyTable(keys.asked, KEYS)),
-    section(style, 'Keys that were denied most, since the start', keyTable(keys.denied, KEYS)),
+    keysNow(style, 'denied', keys.denied, recent),
+    keysNow(style, 'asked', keys.asked, recent),
   ]
   return parts.filter((part) => part !== '').join('\n')
+}
+
+const KEYS_THAT = { denied: 'Keys that were denied most', asked: 'Keys that asked most' } as const
+const NO_KEY = { denied: 'No key was denied', asked: 'No key asked' } as const
+
+/** The keys of a table, those that came most between the readings first. */
+function keysNow(
+  style: Style,
+  table: 'asked' | 'denied',
+  keys: readonly TopKey[],
+  recent: Recent | null,
+): string {
+  if (recent === null) {
+    const text = 'What came lately is shown with the next reading of the same processes.\n'
+    return `${style.bold(KEYS_THAT[table])}\n${text}${columns(recentTable(keys, [], '-', KEYS))}`
+  }
+  const lately = `in the last ${Math.max(1, Math.round(recent.ms / 1_000))} s`
+  const some = recent[table]
+  const sentence = some.length === 0 ? `${NO_KEY[table]} ${lately}.\n` : ''
+  const rows = recentTable(keys, some, lately, KEYS)
+  const known = rows.length < 2 ? '' : columns(rows)
+  return `${style.bold(`${KEYS_THAT[table]} ${lately}`)}\n${sentence}${known}`
 }
