@@ -63,12 +63,32 @@ export function check(
   const variables = variablesIn(whole)
   const reader = new Reader(whole, problems, base)
   const warnings = new Problems(file, text)
+  const unset = problems.found.map(({ path }) => path)
   const checked = reader.read(warnings)
   if (problems.found.length > 0) {
-    const all = problems.found.map((one) => safe(one, variables, environment ?? {}))
+    const told = problems.found.filter((one, i) => i < unset.length || !isEcho(one, unset))
+    const all = told.map((one) => safe(one, variables, environment ?? {}))
     return all.sort(byPlace)
   }
   return { ...checked, written: writtenOf(whole), warnings: warnings.found, variables }
+}
+
+/** The limiters that a route may name: also those with a mistake, which is reported where they stand. */
+function declaredIn(tree: Tree | undefined, names: readonly string[]): readonly string[] {
+  if (tree?.kind !== 'map' || tree.entries.size > MAX_LIMITERS) return names
+  return [...tree.entries.keys()].filter(isLimiterName)
+}
+
+function isLimiterName(name: string): boolean {
+  return new RegExp(LIMITER_NAME).test(name) && !RESERVED.includes(name)
+}
+
+/** Whether all that is wrong is that there is no such variable, which is reported already. */
+function isEcho({ path, message }: ConfigProblem, unset: readonly string[]): boolean {
+  if (!/, got what \$\{.* says$/.test(message)) return false
+  return unset.some(
+    (one) => one === path || one.startsWith(`${path}.`) || one.startsWith(`${path}[`),
+  )
 }
 
 function safe(
@@ -123,7 +143,10 @@ class Reader {
     const limiters = named === undefined ? this.#only(all) : this.#limiters(named.tree, all)
     const names = [...limiters.keys()]
     const given = entries.get('routes')
-    const routes = given === undefined ? [] : readRoutes(given.tree, names, this.#problems)
+    const routes =
+      given === undefined
+        ? []
+        : readRoutes(given.tree, declaredIn(named?.tree, names), this.#problems)
     const isBroken = this.#problems.found.length > 0
     const target = this.#rest(routes, names, isBroken)
     if (!isBroken) this.#warnOfUnused(routes, target, names, warnings)
@@ -199,7 +222,7 @@ class Reader {
 
   #limiter(name: string, tree: Tree, at: number, path: string, all: Options): Options | undefined {
     const problems = this.#problems
-    if (!new RegExp(LIMITER_NAME).test(name) || RESERVED.includes(name)) {
+    if (!isLimiterName(name)) {
       const accepted =
         'a letter, then up to 63 letters, digits, - _ and ., and no word that every object has'
       problems.add(at, path, `the name of a limiter must be ${accepted}, got ${printable(name)}`)

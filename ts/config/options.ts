@@ -43,7 +43,11 @@ function readOption(key: string, { at, tree }: Entry, path: string, problems: Pr
   }
   const shape = Object.hasOwn(TOP_KEYS, key) ? TOP_KEYS[key] : undefined
   if (shape === undefined) {
-    problems.add(at, path, `${path} must be a function, which only defineConfig can express`)
+    problems.add(
+      at,
+      path,
+      `${path} must be a function: give it beside config in the program, or use defineConfig`,
+    )
     return undefined
   }
   if (key === 'shield') return readShield(tree, path, problems)

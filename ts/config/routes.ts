@@ -1,5 +1,5 @@
 import { readMethods } from '../http/counted-requests.ts'
-import { printable } from '../validate.ts'
+import { closestTo, printable } from '../validate.ts'
 import { joined, shown } from './fits.ts'
 import { MAX_ROUTES } from './table.ts'
 import type { Problems, Tree } from './tree.ts'
@@ -88,7 +88,11 @@ function readTarget(
   }
   const names = limiters.map((name) => `'${name}'`).join(', ')
   const accepted = `the name of a limiter (${names === '' ? 'there is none' : names}), or false for no limit`
-  problems.add(tree.at, path, `${path} must be ${accepted}, got ${shown(tree)}`)
+  // What a variable says is not shown, and neither is what it is like.
+  const isOwn = tree.kind === 'scalar' && typeof tree.value === 'string' && tree.from === undefined
+  const closest = isOwn ? closestTo(`${tree.value}`, limiters) : undefined
+  const hint = closest === undefined ? '' : `; did you mean ${closest}?`
+  problems.add(tree.at, path, `${path} must be ${accepted}, got ${shown(tree)}${hint}`)
   return undefined
 }
 

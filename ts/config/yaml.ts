@@ -32,7 +32,7 @@ export function parseYaml(text: string): Tree {
   })
   // Such as a tag that is not known.
   const [wrong] = [...document.errors, ...document.warnings]
-  if (wrong !== undefined) throw new Misplaced(wrong.pos[0], inOneLine(wrong.message))
+  if (wrong !== undefined) throw new Misplaced(wrong.pos[0], said(wrong, text))
   const { contents } = document
   if (contents === null)
     throw new Misplaced(0, 'a configuration must be an object, got an empty file')
@@ -49,9 +49,18 @@ function load(): typeof Yaml {
   }
 }
 
-function inOneLine(message: string): string {
-  return `YAML: ${message.split('\n', 1)[0] ?? ''}`
+/** What the parser says, in one line. Of `*: api`, the most likely mistake in this file, it says nothing that helps. */
+function said({ message, pos }: Yaml.YAMLParseError | Yaml.YAMLWarning, text: string): string {
+  const [at] = pos
+  const start = text.lastIndexOf('\n', at - 1) + 1
+  // An alias of YAML begins with *.
+  const hint = /(?:^ *|[{,] *)\*[ ]*:/.test(text.slice(start, start + LONGEST_HINTED))
+    ? ": put * into quotes, as in '*': api"
+    : ''
+  return `YAML: ${message.split('\n', 1)[0] ?? ''}${hint}`
 }
+
+const LONGEST_HINTED = 200
 
 /** Looks at the words alone, which takes no depth: the parser would go as deep as the text. */
 function checkSize(yaml: typeof Yaml, text: string): void {

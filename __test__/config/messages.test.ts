@@ -1,0 +1,75 @@
+import { checkConfig } from 'ratethrottle/config'
+import { expect, test } from 'vitest'
+
+/** What is said about a file, without its name. */
+function said(text: string, env: Record<string, string> = {}, path = 'x.yaml'): string[] {
+  return checkConfig(text, path, { env }).errors.map((one) => one.text.replace(/^x\.\w+:/, ''))
+}
+
+test('a missing variable is one mistake, whatever it stands for', () => {
+  const missing = (path: string, name: string): string =>
+    `${path}: the environment must have the variable ${name}; write \${${name}:-default} if it may be missing`
+  expect(said('storage: ${URL}\nlimits: 1/second')).toEqual([`1:10: ${missing('storage', 'URL')}`])
+  expect(said('limits: ${L}')).toEqual([`1:9: ${missing('limits', 'L')}`])
+  expect(said('limits: [1/second, "${L}"]')).toEqual([`1:20: ${missing('limits[1]', 'L')}`])
+  expect(said('limits: 1/second\nburst: ${B}')).toEqual([`2:8: ${missing('burst', 'B')}`])
+  expect(said('limiters: { a: { limits: 1/s } }\nroutes: { "*": "${T}" }')).toEqual([
+    `2:16: ${missing('routes.*', 'T')}`,
+  ])
+  expect(said('limits: 1/second\nshield: { maxRate: "${R}" }')).toEqual([
+    `2:20: ${missing('shield.maxRate', 'R')}`,
+  ])
+})
+
+test('a variable that is there and wrong is still a mistake, beside one that is missing', () => {
+  const found = said('storage: ${URL}\nlimits: ${L}\nburst: 0', { L: 'often' })
+  expect(found.map((one) => one.split(' ')[1])).toEqual(['storage:', 'limits', 'burst'])
+  expect(found[1]).toContain('got what ${L} says')
+})
+
+test('a mistake in an option of all limiters is told once', () => {
+  const limiters = 'limiters: { a: { limits: 1/s }, b: { limits: 2/s } }\nroutes: { "*": a }'
+  for (const [option, value] of Object.entries({
+    trust: '["0.0.0.0/0"]',
+    status: '42',
+    blockFor: '5x',
+  })) {
+    const found = said(`${option}: ${value}\n${limiters}`)
+    expect(found).toHaveLength(1)
+    expect(found[0]).toMatch(new RegExp(`^1:\\d+: ${option}`))
+  }
+  expect(said('limits: 0/minute')).toHaveLength(1)
+  // Another mistake, of one limiter, is told beside it.
+  expect(said(`status: 42\n${limiters.replace('2/s', '2/s, burst: 0')}`)).toHaveLength(2)
+})
+
+test('a shield or an insight with a mistake hides none of a limiter', () => {
+  const text = 'shield: { mode: block }\ninsight: { keys: clear }\nlimits: 1/s\npolicy: [a, b]'
+  expect(said(text)).toHaveLength(3)
+})
+
+test('a misspelt limiter in a route gets a suggestion, also of one that has a mistake itself', () => {
+  const text =
+    'limiters: { api: { limits: 1/s }, search: { limit: 2/s } }\nroutes: { /s: serach, "*": api }'
+  expect(said(text).at(-1)).toBe(
+    "2:15: routes./s must be the name of a limiter ('api', 'search'), or false for no limit, got \"serach\"; did you mean search?",
+  )
+  expect(said(text.replace('serach', 'search')).join()).not.toContain('routes')
+  const variable = text.replace('serach', '"${TARGET}"')
+  expect(said(variable, { TARGET: 'serach' }).join()).not.toMatch(/serach|did you mean search/)
+})
+
+test.each([
+  ['limiters: { a: { limits: 1/s } }\nroutes:\n  *: a'],
+  ['limiters: { a: { limits: 1/s } }\nroutes: { *: a }'],
+  ['limiters: { a: { limits: 1/s } }\nroutes:\n  /x: false\n  * : a'],
+])('an asterisk without quotes is explained: %j', (text) => {
+  expect(said(text)[0]).toMatch(/^[2-4]:\d+: YAML: .*: put \* into quotes, as in '\*': api$/)
+  expect(said(text)[0]).toContain("'*': api")
+})
+
+test('a function is to be given by the program', () => {
+  expect(said('limits: 1/s\nkey: user')).toEqual([
+    '2:1: key must be a function: give it beside config in the program, or use defineConfig',
+  ])
+})
