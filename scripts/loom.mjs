@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 
 const preemptions = process.argv[2] ?? '2'
-const args = ['test', '-p', 'ratethrottle-core', '--test', 'loom', '--release', '--locked']
+const args = ['test', '-p', 'ratethrottle-core', '--test', 'loom', '--profile', 'loom', '--locked']
 const env = {
   ...process.env,
   RUSTFLAGS: `${process.env.RUSTFLAGS ?? ''} --cfg loom`.trim(),

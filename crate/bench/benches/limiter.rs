@@ -1,4 +1,4 @@
-//! `cargo bench -p ratethrottle-core`: one call of each kind, with one hot key and with many keys.
+//! `cargo bench -p ratethrottle-bench`: one call of each kind, with one hot key and with many keys.
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
