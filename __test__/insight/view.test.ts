@@ -133,6 +133,11 @@ describe('over time', () => {
     expect(seen.report({ since: '1 minute' }).totals).toMatchObject({ admitted: 0, denied: 1 })
     expect(seen.report({ since: 601_000 }).totals).toMatchObject({ admitted: 1, denied: 3 })
     expect(() => seen.report({ since: 'yesterday' })).toThrow(/since/)
+    // Else a misspelt one would show all the time that there was.
+    for (const call of ['report', 'toCSV', 'toHTML'] as const)
+      expect(() => seen[call]({ sinse: '1 minute' } as object)).toThrow('unknown option "sinse"')
+    const misspelt = { unit: 'second', step: 5 } as const
+    expect(() => seen.series(misspelt)).toThrow('unknown option "step"')
     limiter.close()
   })
 

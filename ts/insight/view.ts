@@ -11,7 +11,7 @@ import type {
 import { closedError } from '../errors.ts'
 import { readDuration } from '../limit/parse.ts'
 import { type NativeInsight, openInsight, openWatched } from '../native/binding.ts'
-import { invalid } from '../validate.ts'
+import { invalid, ownOptions } from '../validate.ts'
 import { Counter } from './counter.ts'
 import { toCSV } from './formats/csv.ts'
 import { toHTML } from './formats/html.ts'
@@ -102,7 +102,8 @@ export class Insight implements InsightInput, Figures, Controls {
    * What is known now, or of the last time. With option `storage` what it says about a time is about all hosts, as far as
    * it is counted by time: the others are this host's.
    */
-  report({ since }: ReportOptions = {}): Report {
+  report(options: ReportOptions = {}): Report {
+    const { since } = ownOptions(options, ['since'])
     const sinceMs = since === undefined ? undefined : readDuration(since, 'since')
     const own = this.#report(sinceMs)
     return sinceMs === undefined ? own : (this.#hosts?.others.addTo(own, sinceMs) ?? own)
@@ -121,7 +122,8 @@ export class Insight implements InsightInput, Figures, Controls {
   }
 
   /** Each limit over time. With option `storage` minutes and hours are about all hosts. */
-  series({ unit, steps = 60 }: Parameters<Figures['series']>[0]): readonly Series[] {
+  series(options: Parameters<Figures['series']>[0]): readonly Series[] {
+    const { unit, steps = 60 } = ownOptions(options, ['unit', 'steps'])
     const count = readSteps(steps, STEPS[readUnit(unit)].most)
     const own = this.#series(unit, count)
     if (this.#hosts === undefined || unit === 'second') return own
