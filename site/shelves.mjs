@@ -69,7 +69,19 @@ export const shelves = [
   {
     folder: 'reference',
     title: 'Reference',
-    first: ['options', 'limit-strings', 'decision', 'headers', 'errors', 'warnings', 'events'],
+    first: [
+      'options',
+      'limit-strings',
+      'decision',
+      'headers',
+      'errors',
+      'warnings',
+      'events',
+      'insight',
+      'alerts',
+      'configuration',
+      'command-line',
+    ],
   },
   { folder: 'internals', title: 'Internals', first: ['table', 'shared-file', 'proof', 'hazards'] },
 ]
