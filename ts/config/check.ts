@@ -1,7 +1,7 @@
 import { printable } from '../validate.ts'
+import { combined, type WrittenLimiter } from './combine.ts'
 import { joined, shown } from './fits.ts'
 import { type Environment, interpolated, withoutValues } from './interpolate.ts'
-import { checkLimiter } from './option.ts'
 import { type Options, PARTS, readOptions } from './options.ts'
 import { ALL, type Route, readRoutes, type Target } from './routes.ts'
 import {
@@ -34,10 +34,10 @@ export interface Checked {
   /** Options of the whole file, for the shield: `trust`, `allow`, `deny`, `dryRun`. */
   readonly common: Options
   /** As it was written: what may be printed. */
-  readonly written: unknown
+  written(): unknown
   readonly warnings: readonly ConfigProblem[]
-  /** No message may show what these variables say. */
-  readonly variables: ReadonlySet<string>
+  /** The same file beside other options of the program, or what is wrong with them together. */
+  beside(base: Options): Checked | readonly ConfigProblem[]
 }
 
 /** What a configuration is checked with. */
@@ -60,17 +60,38 @@ export function check(
   if (whole.kind !== 'map') {
     return [problems.at(tree.at, '', `a configuration must be an object, got ${shown(tree)}`)]
   }
-  const variables = variablesIn(whole)
-  const reader = new Reader(whole, problems, base)
-  const warnings = new Problems(file, text)
   const unset = problems.found.map(({ path }) => path)
-  const checked = reader.read(warnings)
-  if (problems.found.length > 0) {
-    const told = problems.found.filter((one, i) => i < unset.length || !isEcho(one, unset))
-    const all = told.map((one) => safe(one, variables, environment ?? {}))
-    return all.sort(byPlace)
+  const reader = new Reader(whole, problems)
+  const read = reader.read()
+  const warnings = new Problems(file, text)
+  if (problems.found.length === 0) reader.warnOfUnused(read, warnings)
+  const combine = (beside: Options, wrong: Problems): Checked | readonly ConfigProblem[] => {
+    const { written, common: top, ...rest } = read
+    const isData = environment !== undefined
+    const limiters = combined(written, { base: beside, top, whole, isData }, wrong)
+    if (wrong.found.length > 0) {
+      const told = wrong.found.filter((one, i) => i < unset.length || !isEcho(one, unset))
+      return inOrder(told, whole, environment ?? {})
+    }
+    return {
+      ...rest,
+      common: top,
+      limiters,
+      warnings: warnings.found,
+      written: () => writtenOf(whole),
+      beside: (other) => combine(other, new Problems(file, text)),
+    }
   }
-  return { ...checked, written: writtenOf(whole), warnings: warnings.found, variables }
+  return combine(base, problems)
+}
+
+function inOrder(
+  found: readonly ConfigProblem[],
+  whole: Tree,
+  environment: Environment,
+): readonly ConfigProblem[] {
+  const variables = variablesIn(whole)
+  return found.map((one) => safe(one, variables, environment)).sort(byPlace)
 }
 
 /** The limiters that a route may name: also those with a mistake, which is reported where they stand. */
@@ -79,8 +100,10 @@ function declaredIn(tree: Tree | undefined, names: readonly string[]): readonly 
   return [...tree.entries.keys()].filter(isLimiterName)
 }
 
+const NAME = new RegExp(LIMITER_NAME)
+
 function isLimiterName(name: string): boolean {
-  return new RegExp(LIMITER_NAME).test(name) && !RESERVED.includes(name)
+  return NAME.test(name) && !RESERVED.includes(name)
 }
 
 /** Whether all that is wrong is that there is no such variable, which is reported already. */
@@ -118,19 +141,22 @@ function variablesIn(tree: Tree): ReadonlySet<string> {
   return names
 }
 
+/** What a file says, before the options of its limiters are put together. */
+interface Written extends Pick<Checked, 'routes' | 'rest' | 'shield' | 'insight' | 'common'> {
+  readonly written: ReadonlyMap<string, WrittenLimiter>
+}
+
 /** Reads one configuration, and reports all that is wrong with it. */
 class Reader {
   readonly #whole: Mapping
   readonly #problems: Problems
-  readonly #base: Options
 
-  constructor(whole: Mapping, problems: Problems, base: Options) {
+  constructor(whole: Mapping, problems: Problems) {
     this.#whole = whole
     this.#problems = problems
-    this.#base = base
   }
 
-  read(warnings: Problems): Omit<Checked, 'written' | 'warnings' | 'variables'> {
+  read(): Written {
     const { entries } = this.#whole
     const known = [...Object.keys(TOP_KEYS), ...PARTS]
     const common = readOptions(this.#whole, known, '', this.#problems)
@@ -140,20 +166,15 @@ class Reader {
     const all: Options = isMade ? { ...rest, insight: shown } : rest
     const insight = isMade ? undefined : shown
     const named = entries.get('limiters')
-    const limiters = named === undefined ? this.#only(all) : this.#limiters(named.tree, all)
-    const names = [...limiters.keys()]
+    const written = named === undefined ? this.#only(all) : this.#limiters(named.tree)
+    const names = [...written.keys()]
     const given = entries.get('routes')
-    const routes =
-      given === undefined
-        ? []
-        : readRoutes(given.tree, declaredIn(named?.tree, names), this.#problems)
-    const isBroken = this.#problems.found.length > 0
-    const target = this.#rest(routes, names, isBroken)
-    if (!isBroken) this.#warnOfUnused(routes, target, names, warnings)
+    const declared = declaredIn(named?.tree, names)
+    const routes = given === undefined ? [] : readRoutes(given.tree, declared, this.#problems)
     return {
-      limiters,
+      written,
       routes: routes.filter((route) => route.text !== ALL),
-      rest: target,
+      rest: this.#rest(routes, names),
       shield: shield as Options | undefined,
       insight: insight as Options | undefined,
       common: all,
@@ -161,7 +182,7 @@ class Reader {
   }
 
   /** A file without `limiters` is one limiter, if it has limits. */
-  #only(all: Options): ReadonlyMap<string, Options> {
+  #only(all: Options): Written['written'] {
     if (all.limits === undefined) {
       const hasOther = this.#whole.entries.has('shield')
       for (const key of Object.keys(OF_LIMITS)) {
@@ -176,14 +197,10 @@ class Reader {
       }
       return new Map()
     }
-    const limiters = new Map([[ONLY_LIMITER, { ...this.#base, ...all }]])
-    for (const [name, options] of limiters) {
-      checkLimiter(name, options, this.#whole, '', this.#problems)
-    }
-    return limiters
+    return new Map([[ONLY_LIMITER, { own: {}, tree: this.#whole, path: '' }]])
   }
 
-  #limiters(tree: Tree, all: Options): ReadonlyMap<string, Options> {
+  #limiters(tree: Tree): Written['written'] {
     const problems = this.#problems
     for (const key of Object.keys(OF_LIMITS)) {
       const at = this.#whole.entries.get(key)?.at
@@ -211,16 +228,15 @@ class Reader {
       )
       return new Map()
     }
-    const limiters = new Map<string, Options>()
+    const limiters = new Map<string, WrittenLimiter>()
     for (const [name, { at, tree: inner }] of tree.entries) {
-      const path = joined('limiters', name)
-      const options = this.#limiter(name, inner, at, path, all)
-      if (options !== undefined) limiters.set(name, options)
+      const written = this.#limiter(name, inner, at, joined('limiters', name))
+      if (written !== undefined) limiters.set(name, written)
     }
     return limiters
   }
 
-  #limiter(name: string, tree: Tree, at: number, path: string, all: Options): Options | undefined {
+  #limiter(name: string, tree: Tree, at: number, path: string): WrittenLimiter | undefined {
     const problems = this.#problems
     if (!isLimiterName(name)) {
       const accepted =
@@ -245,19 +261,17 @@ class Reader {
       )
       return undefined
     }
-    const options = { ...this.#base, ...all, ...own }
-    checkLimiter(name, options, tree, path, problems)
-    return options
+    return { own, tree, path }
   }
 
   /** What becomes of requests that no route names: never silently no limit. */
-  #rest(routes: readonly Route[], names: readonly string[], isBroken: boolean): Target {
+  #rest(routes: readonly Route[], names: readonly string[]): Target {
     const all = routes.find((route) => route.text === ALL)
     if (all !== undefined) return all.target
     const [only] = names
     if (only === undefined) return false
     if (names.length === 1 && routes.length === 0) return only
-    if (isBroken) return false
+    if (this.#problems.found.length > 0) return false
     const at = this.#whole.entries.get('routes')?.at ?? this.#whole.at
     const say = `write '${ALL}': '${only}' for a limit, or '${ALL}': false for none`
     this.#problems.add(
@@ -268,16 +282,11 @@ class Reader {
     return false
   }
 
-  #warnOfUnused(
-    routes: readonly Route[],
-    rest: Target,
-    names: readonly string[],
-    warnings: Problems,
-  ): void {
+  warnOfUnused({ routes, rest, written }: Written, warnings: Problems): void {
     // Then the limiters are for a program, without HTTP.
     if (rest === false && routes.every(({ target }) => target === false)) return
     const used = new Set([rest, ...routes.map(({ target }) => target)])
-    for (const name of names) {
+    for (const name of written.keys()) {
       if (used.has(name)) continue
       const limiters = this.#whole.entries.get('limiters')?.tree
       const at = limiters?.kind === 'map' ? (limiters.entries.get(name)?.at ?? -1) : -1

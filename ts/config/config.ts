@@ -20,6 +20,7 @@ import {
   closeServing,
   newHome,
   openProblem,
+  type Readable,
   refuseLosses,
   retire,
   type Version,
@@ -59,16 +60,16 @@ export class Config {
   /** Not for users: `loadConfig` makes it. @throws ConfigError */
   constructor(
     source: Source,
-    content: Version['content'],
+    content: Readable,
     onReload: ((result: ReloadResult) => void) | undefined,
   ) {
     this.#source = source
     this.#onReload = onReload
     this.#live = this.#prepare(content)
-    const { insight } = this.#live.checked
-    if (insight !== undefined) {
-      this.#insight = openInsight(insight, this)
-      this.#live = this.#prepare(content)
+    const { checked, environment } = this.#live
+    if (checked.insight !== undefined) {
+      this.#insight = openInsight(checked.insight, this)
+      this.#live = { ...this.#live, checked: this.#beside(checked, environment, {}) }
     }
   }
 
@@ -135,7 +136,7 @@ export class Config {
 
   /** What is live, with texts as the file has them: no value of the environment is in it. */
   toJSON(): unknown {
-    return this.#version().checked.written
+    return this.#version().checked.written()
   }
 
   /** Ends the watching, and closes all limiters: later requests are refused (500). */
@@ -152,7 +153,7 @@ export class Config {
   /** Not for users: an adapter begins to serve what is live. @throws ConfigError */
   attach(attachment: Attachment): () => Serving | undefined {
     const live = this.#version()
-    live.servings.set(attachment, this.#serve(live, attachment, undefined))
+    live.servings.set(attachment, this.#serve(live, attachment))
     this.#attachments.add(attachment)
     showState(attachment.base.insight, this)
     return () => this.#live?.servings.get(attachment)
@@ -190,13 +191,12 @@ export class Config {
   }
 
   /** Checks a content. @throws ConfigError */
-  #prepare(content: Version['content'], before?: Version): Version {
+  #prepare(content: Readable, before?: Version): Version {
     const environment = this.#source.environment()
-    const checked = this.#check(content, environment, {})
+    const checked = this.#check(content, environment)
     if (before !== undefined) refuseLosses(checked, before.checked, this.#asked, this.#source.file)
     const plain = new Map<string, Opened<PlainLimiter>>()
     const version = {
-      content,
       environment,
       checked,
       servings: new Map(),
@@ -207,18 +207,21 @@ export class Config {
     return version
   }
 
-  #check(
-    { tree, text }: Version['content'],
-    environment: Version['environment'],
-    base: Options,
-  ): Checked {
+  #check({ tree, text }: Readable, environment: Version['environment']): Checked {
     const file = this.#source.file ?? IN_PROGRAM
-    // The settings of the environment hold where nothing else is said, in adapters as without them.
+    const base = this.#baseOf({}, environment)
+    return accepted(check(tree, { file, text, environment, base }))
+  }
+
+  /** @param base the options of an adapter */
+  #beside(checked: Checked, environment: Version['environment'], base: Options): Checked {
+    return accepted(checked.beside(this.#baseOf(base, environment)))
+  }
+
+  /** The settings of the environment hold where nothing else is said, in adapters as without them. */
+  #baseOf(base: Options, environment: Version['environment']): Options {
     const whole = { ...withSettings({}, environment ?? process.env), ...base }
-    const shown = this.#insight === undefined ? whole : { ...whole, insight: this.#insight }
-    const checked = check(tree, { file, text, environment, base: shown })
-    if (isWrong(checked)) throw new ConfigError(checked)
-    return checked
+    return this.#insight === undefined ? whole : { ...whole, insight: this.#insight }
   }
 
   #openPlain(version: Version, before: Version): void {
@@ -234,14 +237,16 @@ export class Config {
   #complete(next: Version, live: Version): void {
     for (const attachment of this.#attachments) {
       if (next.servings.has(attachment)) continue
-      next.servings.set(attachment, this.#serve(next, attachment, live.servings.get(attachment)))
+      next.servings.set(attachment, this.#serve(next, attachment))
     }
     this.#openPlain(next, { ...live, plain: new Map([...live.plain, ...next.plain]) })
   }
 
-  #serve(version: Version, { base, opener }: Attachment, before: Serving | undefined): Serving {
-    const checked = this.#check(version.content, version.environment, base)
-    return openServing(checked, opener, before, this.#home)
+  #serve(version: Version, attachment: Attachment): Serving {
+    const { base, opener } = attachment
+    const checked = this.#beside(version.checked, version.environment, base)
+    const current = (): Serving | undefined => this.#live?.servings.get(attachment)
+    return openServing(checked, opener, current, this.#home)
   }
 
   /** The new takes the place of the old: from here on each request is under it. */
@@ -285,4 +290,10 @@ export class Config {
     if (error instanceof ConfigError) return error.errors
     return [openProblem(error, this.#source.file ?? IN_PROGRAM, this.#source.environment() ?? {})]
   }
+}
+
+/** @throws ConfigError with all that is wrong */
+function accepted(checked: Checked | readonly ConfigProblem[]): Checked {
+  if (isWrong(checked)) throw new ConfigError(checked)
+  return checked
 }

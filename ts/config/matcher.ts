@@ -56,19 +56,32 @@ export class Matcher {
    */
   of(method: string, target: string): readonly Target[] {
     const path = pathOf(target)
-    const counted = method === 'HEAD' ? 'GET' : method
-    const first = this.#find(counted, path, segmentsOf(path))
+    const first = this.#targetOf(this.#find(method, path, segmentsOf(path)))
     if (!DOTS.test(path)) return [first]
     // Some servers go up at `..`, and some do not.
-    const other = this.#find(counted, path, withoutDots(path))
+    const other = this.#targetOf(this.#find(method, path, withoutDots(path)))
     return first === other ? [first] : [first, other]
   }
 
-  #find(method: string, path: string, segments: readonly string[]): Target {
-    const route = find(this.#root, segments, 0, method)
-    if (route === undefined) return this.#rest
-    if (route.target !== false || isLiteral(route, path)) return route.target
-    return this.#rest
+  /**
+   * By which route one of these limiters counts a request, as the file has it: `GET /users/:id`. `undefined` where no
+   * route names the request.
+   */
+  patternOf(method: string, target: string, limiter: string): string | undefined {
+    const path = pathOf(target)
+    const first = this.#find(method, path, segmentsOf(path))
+    if (first?.target === limiter) return first.pattern
+    const other = DOTS.test(path) ? this.#find(method, path, withoutDots(path)) : undefined
+    return other?.target === limiter ? other.pattern : undefined
+  }
+
+  #targetOf(route: Route | undefined): Target {
+    return route === undefined ? this.#rest : route.target
+  }
+
+  #find(method: string, path: string, segments: readonly string[]): Route | undefined {
+    const route = find(this.#root, segments, 0, method === 'HEAD' ? 'GET' : method)
+    return route?.target !== false || isLiteral(route, path) ? route : undefined
   }
 }
 

@@ -1,13 +1,11 @@
 import { checkRedisOptions, REDIS_OPTIONS } from '../create.ts'
-import { type AnyHttpOptions, READERS, resolveHttpOptions } from '../http/options.ts'
-import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
+import { READERS } from '../http/options.ts'
 import { readLimits } from '../limit/parse.ts'
-import { type RateLimiterOptions, resolveOptions, withBurst } from '../options.ts'
-import { RateLimiter } from '../rate-limiter.ts'
+import { resolveOptions } from '../options.ts'
 import { isLimiter, isRedisStorage, isStore, readRedisUrl } from '../storage-url.ts'
 import { namesOf } from './fits.ts'
 import type { Options } from './options.ts'
-import { eachScalar, type Mapping, type Problems, type Tree } from './tree.ts'
+import { eachScalar, type Problems, type Tree } from './tree.ts'
 
 /*
  * What the readers of the adapters' options say about the values of a file. Each option is read alone first, so that
@@ -44,6 +42,7 @@ export function checkOption(
 
 /** Values that their readers have accepted. */
 const READ = new Set<string>()
+const MAX_TRIED = 1_000
 
 type Readers = Readonly<Record<string, (value: unknown, name: string) => unknown>>
 
@@ -57,53 +56,13 @@ function checkStorage(value: unknown): void {
   if (isRedisStorage(value) && typeof value === 'string') readRedisUrl(value)
 }
 
-/** Reports what is wrong with the options of a limiter together. */
-export function checkLimiter(
-  name: string,
-  options: Options,
-  tree: Mapping,
-  path: string,
-  problems: Problems,
-): void {
-  // What is wrong alone is reported already.
-  if (problems.found.some((one) => isAbout(one.path, path, options))) return
-  const before = path === '' ? name : path
-  attempt(tree, before, problems, () => {
-    const resolved = resolveHttpOptions(options as AnyHttpOptions)
-    const { limits } = options
-    if (typeof limits === 'function') return
-    const parsed = readLimits(limits as string, 'limits')
-    checkCounting(parsed, resolved.limiter)
-    if (resolved.policy.length > parsed.length) {
-      throw new RangeError(
-        `policy must be at most one name per limit (${parsed.length}), got ${resolved.policy.length}`,
-      )
-    }
-  })
+/** Whether something is wrong with what stands there. */
+export function hasProblem({ found }: Problems, path: string): boolean {
+  return found.some(
+    (one) =>
+      one.path === path || one.path.startsWith(`${path}.`) || one.path.startsWith(`${path}[`),
+  )
 }
-
-/** Whether a path is that of a limiter, of something in it, or of an option that it has from the whole file. */
-function isAbout(path: string, limiter: string, options: Options): boolean {
-  if (limiter !== '' && (path === limiter || path.startsWith(`${limiter}.`))) return true
-  return Object.hasOwn(options, path.split(/[.[]/, 1)[0] as string)
-}
-
-function checkCounting(limits: readonly Limit[], options: RateLimiterOptions): void {
-  const { onMismatch: _, ...rest } = options
-  const resolved = resolveOptions(rest)
-  const all = withBurst(limits, resolved)
-  const { algorithm } = resolved
-  const known = `${algorithm} ${figuresOf(all)}`
-  if (TRIED.has(known)) return
-  // Only the core knows which limits an algorithm counts exactly.
-  new RateLimiter(all as LimitInput, { algorithm, capacity: 1 }).close()
-  if (TRIED.size >= MAX_TRIED) TRIED.clear()
-  TRIED.add(known)
-}
-
-/** Limits that the core has accepted: most are the same in each version of a file. */
-const TRIED = new Set<string>()
-const MAX_TRIED = 1_000
 
 /** Reports what is wrong with the options of a shield. The shield is loaded for those who have one only. */
 export function checkShield(options: Options, tree: Tree, path: string, problems: Problems): void {
@@ -122,7 +81,7 @@ export function checkInsight(options: Options, tree: Tree, path: string, problem
 }
 
 /** Reports an error with its place: of the part that it names, if it names one. */
-function attempt(tree: Tree, path: string, problems: Problems, work: () => void): void {
+export function attempt(tree: Tree, path: string, problems: Problems, work: () => void): void {
   try {
     work()
   } catch (error) {

@@ -7,6 +7,7 @@ import type { Entry, Mapping, Problems, Tree } from './tree.ts'
 export interface Options {
   readonly [name: string]: unknown
   readonly limits?: unknown
+  readonly policy?: unknown
   readonly storage?: unknown
   readonly scope?: unknown
   readonly insight?: unknown

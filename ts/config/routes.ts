@@ -15,6 +15,8 @@ export type Target = string | false
 export interface Route {
   /** As the file has it: `GET /users/:id`. */
   readonly text: string
+  /** The same in one spelling, for an insight. */
+  readonly pattern: string
   /** `undefined` for every method. HEAD is GET. */
   readonly method: string | undefined
   /** The path's segments: in lower case, a parameter as `undefined`. */
@@ -51,6 +53,7 @@ export function readRoutes(
     )
     return []
   }
+  const known = new Set(limiters)
   const routes: Route[] = []
   const seen = new Map<string, string>()
   for (const [text, { at, tree: target }] of tree.entries) {
@@ -58,7 +61,7 @@ export function readRoutes(
     const parsed = parseRoute(text)
     if (typeof parsed === 'string')
       problems.add(at, path, `${printable(text)} in routes must be ${ACCEPTED}: ${parsed}`)
-    const read = readTarget(target, limiters, path, problems)
+    const read = readTarget(target, known, path, problems)
     if (typeof parsed === 'string' || read === undefined) continue
     const same = `${parsed.method} ${parsed.segments.map((one) => one ?? ':').join('/')}${parsed.isOpen}`
     const other = seen.get(same)
@@ -77,20 +80,21 @@ export function readRoutes(
 
 function readTarget(
   tree: Tree,
-  limiters: readonly string[],
+  limiters: ReadonlySet<string>,
   path: string,
   problems: Problems,
 ): Target | undefined {
   if (tree.kind === 'scalar') {
     const { value, plain } = tree
     if (value === false || plain === false) return false
-    if (typeof value === 'string' && limiters.includes(value)) return value
+    if (typeof value === 'string' && limiters.has(value)) return value
   }
-  const names = limiters.map((name) => `'${name}'`).join(', ')
+  if (problems.isFull) return undefined
+  const names = [...limiters].map((name) => `'${name}'`).join(', ')
   const accepted = `the name of a limiter (${names === '' ? 'there is none' : names}), or false for no limit`
   // What a variable says is not shown, and neither is what it is like.
   const isOwn = tree.kind === 'scalar' && typeof tree.value === 'string' && tree.from === undefined
-  const closest = isOwn ? closestTo(`${tree.value}`, limiters) : undefined
+  const closest = isOwn ? closestTo(`${tree.value}`, [...limiters]) : undefined
   const hint = closest === undefined ? '' : `; did you mean ${closest}?`
   problems.add(tree.at, path, `${path} must be ${accepted}, got ${shown(tree)}${hint}`)
   return undefined
@@ -98,7 +102,7 @@ function readTarget(
 
 /** A route without its target, or what is wrong with it. */
 function parseRoute(text: string): Omit<Route, 'target' | 'text'> | string {
-  if (text === ALL) return { method: undefined, segments: [], isOpen: true }
+  if (text === ALL) return { pattern: ALL, method: undefined, segments: [], isOpen: true }
   const [, method, path] = ROUTE.exec(text) ?? []
   if (path === undefined) return 'a path begins with / and has no query'
   const isOpen = path.endsWith('/*')
@@ -115,7 +119,9 @@ function parseRoute(text: string): Omit<Route, 'target' | 'text'> | string {
   if (method !== undefined && method.toUpperCase() === 'HEAD')
     return 'HEAD counts as GET, so write GET'
   const segments = parts.map((part) => (part.startsWith(':') ? undefined : foldSegment(part)))
-  return { method: method && [...readMethods([method], 'method')][0], segments, isOpen }
+  const counted = method && [...readMethods([method], 'method')][0]
+  const pattern = counted === undefined ? path : `${counted} ${path}`
+  return { pattern, method: counted, segments, isOpen }
 }
 
 /** A segment as paths are compared: decoded once, in lower case. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ConfigOpener } from '../http/config.ts'
 import type { HttpLimiter } from '../http/http-limiter.ts'
-import { LASTING } from '../http/lasting.ts'
+import { LASTING, type Lasting } from '../http/lasting.ts'
 import type { AnyHttpOptions } from '../http/options.ts'
 import type { HttpShield } from '../http/shield.ts'
 import { hashText } from '../key-hash.ts'
@@ -37,18 +37,23 @@ export interface Home {
  * Opens what an adapter serves under a version. What has not changed is taken over from the version before, so that
  * a queue before a limiter goes on as it was.
  *
+ * @param current what the adapter serves now
  * @throws whatever a limiter or the shield throws; what was opened until then is closed
  */
 export function openServing(
   checked: Checked,
-  { open, shield }: Pick<ConfigOpener, 'open' | 'shield'>,
-  before: Serving | undefined,
+  { open, shield, reader }: ConfigOpener,
+  current: () => Serving | undefined,
   home: Home,
 ): Serving {
+  const before = current()
   const fresh: { close(): void }[] = []
   try {
     const limiters = openEach(checked, before?.limiters, (name, options) => {
-      const limiter = open(lastingOptions(name, options, home) as AnyHttpOptions)
+      // A limiter may outlast the routes that it was opened with.
+      const route = (request: object): string | undefined =>
+        current()?.matcher.patternOf(reader.method(request), reader.target(request), name)
+      const limiter = open(lastingOptions(name, options, home, route) as AnyHttpOptions)
       fresh.push(limiter)
       return limiter
     })
@@ -139,7 +144,12 @@ function shieldSettings({ shield, common }: Checked): Options | undefined {
  * Counters of one name on this host have one algorithm, one block and one capacity. So these are in the name: a
  * version that changes them begins with new counters, where otherwise it could not be opened beside the old one.
  */
-export function lastingOptions(name: string, options: Options, home: Home): Options {
+export function lastingOptions(
+  name: string,
+  options: Options,
+  home: Home,
+  route?: Lasting['route'],
+): Options {
   const { scope, name: own, ...rest } = options
   const { storage, algorithm, blockFor, capacity, clock } = options
   const isFar = isRemote(storage)
@@ -152,6 +162,6 @@ export function lastingOptions(name: string, options: Options, home: Home): Opti
   return {
     ...rest,
     name: isAlone ? `${home.id} ${counters}` : counters,
-    [LASTING]: { owner, shown: name },
+    [LASTING]: { owner, shown: name, route },
   } as Options
 }

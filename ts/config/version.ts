@@ -14,7 +14,13 @@ import { type Home, LimiterFailure, type Opened, type Serving } from './serving.
 import { ConfigError, type ConfigProblem, IN_PROGRAM, Problems, type Tree } from './tree.ts'
 
 /** What a source says, or what is wrong with it. */
-export type Content = { readonly tree: Tree; readonly text: string } | readonly ConfigProblem[]
+export type Content = Readable | readonly ConfigProblem[]
+
+/** The text of a source that can be read. */
+export interface Readable {
+  readonly tree: Tree
+  readonly text: string
+}
 
 /** An adapter that serves a configuration. */
 export interface Attachment {
@@ -25,7 +31,6 @@ export interface Attachment {
 
 /** One version of a configuration, with all that it has opened. */
 export interface Version {
-  readonly content: { readonly tree: Tree; readonly text: string }
   readonly environment: CheckContext['environment']
   readonly checked: Checked
   readonly servings: Map<Attachment, Serving>

@@ -19,17 +19,7 @@ const LONGEST = 4 * MAX_TEXT
 /** @throws Misplaced where it is no YAML, or more than data; Error with code MISSING_YAML without the package */
 export function parseYaml(text: string): Tree {
   const yaml = load()
-  checkSize(yaml, text)
-  const document = yaml.parseDocument(text, {
-    version: '1.2',
-    schema: 'core',
-    merge: false,
-    uniqueKeys: true,
-    strict: true,
-    prettyErrors: false,
-    // With 'silent', further documents in the file would not be told.
-    logLevel: 'error',
-  })
+  const document = compose(yaml, wordsOf(yaml, text), text.length)
   // Such as a tag that is not known.
   const [wrong] = [...document.errors, ...document.warnings]
   if (wrong !== undefined) throw new Misplaced(wrong.pos[0], said(wrong, text))
@@ -63,9 +53,39 @@ function said({ message, pos }: Yaml.YAMLParseError | Yaml.YAMLWarning, text: st
 const LONGEST_HINTED = 200
 
 /** Looks at the words alone, which takes no depth: the parser would go as deep as the text. */
-function checkSize(yaml: typeof Yaml, text: string): void {
+function wordsOf(yaml: typeof Yaml, text: string): readonly string[] {
   const limits = new WordLimits()
-  for (const word of new yaml.Lexer().lex(text)) limits.add(word)
+  const words: string[] = []
+  for (const word of new yaml.Lexer().lex(text)) {
+    limits.add(word)
+    words.push(word)
+  }
+  return words
+}
+
+/** What `parseDocument` of the package does, without looking for the words again. */
+function compose(yaml: typeof Yaml, words: readonly string[], length: number): Yaml.Document {
+  const parser = new yaml.Parser()
+  const composer = new yaml.Composer({
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    // The reader below compares them, in less time.
+    uniqueKeys: false,
+    strict: true,
+    prettyErrors: false,
+    logLevel: 'error',
+  })
+  function* tokens(): Generator<Yaml.CST.Token> {
+    for (const word of words) yield* parser.next(word)
+    yield* parser.end()
+  }
+  // With `true` there is always one.
+  const [document, another] = composer.compose(tokens(), true, length)
+  if (another !== undefined && document?.errors.length === 0) {
+    throw new Misplaced(another.range[0], 'a YAML file must have one document, got several')
+  }
+  return document as Yaml.Document
 }
 
 /** What the lexer puts before a text, and other marks of its own that are not in the file. */

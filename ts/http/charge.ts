@@ -1,4 +1,4 @@
-import type { InsightInput, LimitCounter } from '../counting.ts'
+import type { LimitCounter } from '../counting.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { resolveOptions } from '../options.ts'
@@ -68,19 +68,19 @@ export function openContext(
     source,
     waiting: new WaitingRequests(),
     provisional: provisionalCharges(options, source.counter),
-    counts: openCounts(options.insight, source.counter, adapter),
+    counts: openCounts(options, source.counter, adapter),
   }
 }
 
 /** Loaded on demand, as most programs have no insight. */
 function openCounts(
-  insight: InsightInput | undefined,
+  { insight, lasting }: ResolvedHttpOptions,
   row: LimitCounter | undefined,
   adapter: HttpAdapter,
 ): RequestCounts | undefined {
   if (insight === undefined || row === undefined) return undefined
   const loaded = require('./request-counts.js') as typeof import('./request-counts.ts')
-  return new loaded.RequestCounts(insight, row, adapter)
+  return new loaded.RequestCounts(insight, row, adapter, lasting?.route)
 }
 
 /** Whether a charge is one call of the limiter, which {@link charge} is not needed for. */

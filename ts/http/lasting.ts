@@ -6,6 +6,8 @@ export interface Lasting {
   readonly owner: symbol | string
   /** What an insight calls it. */
   readonly shown: string
+  /** By which route of the file it counts a request, for an insight. */
+  readonly route?: ((request: object) => string | undefined) | undefined
 }
 
 /**

@@ -22,21 +22,36 @@ const ROWS = new WeakMap<InsightInput, Set<string>>()
 export class RequestCounts {
   readonly #counter: LimitCounter
   readonly #adapter: HttpAdapter
+  readonly #written: ((request: object) => string | undefined) | undefined
   readonly #rows: Set<string>
   readonly #routes = new Map<string, RouteCounter>()
   #other: RouteCounter | undefined
 
-  constructor(insight: InsightInput, counter: LimitCounter, adapter: HttpAdapter) {
+  /** @param written the route of a configuration file that names the request, if one does */
+  constructor(
+    insight: InsightInput,
+    counter: LimitCounter,
+    adapter: HttpAdapter,
+    written?: (request: object) => string | undefined,
+  ) {
     this.#counter = counter
     this.#adapter = adapter
+    this.#written = written
     this.#rows = ROWS.get(insight) ?? new Set()
     ROWS.set(insight, this.#rows)
   }
 
   count(request: object, outcome: RouteOutcome): void {
-    const route = this.#adapter.route(request) ?? UNKNOWN
+    const route = this.#routeOf(request) ?? UNKNOWN
     const counter = this.#routes.get(route) ?? this.#open(route)
     counter.count(outcome)
+  }
+
+  /** The file knows more than a framework that knows no more than where the limiter stands, such as `/api/*`. */
+  #routeOf(request: object): string | undefined {
+    const known = this.#adapter.route(request)
+    if (this.#written === undefined || (known !== undefined && !isPlace(known))) return known
+    return this.#written(request) ?? known
   }
 
   /**
@@ -75,6 +90,10 @@ export class RequestCounts {
     this.#routes.set(route, opened)
     return opened
   }
+}
+
+function isPlace(route: string): boolean {
+  return (route.startsWith('/') || route.startsWith('*')) && route.endsWith('*')
 }
 
 function outcomeOf({ hasWaited, decision, owner }: ChargeRecord): RouteOutcome {
