@@ -47,7 +47,7 @@ export class RequestCounts {
     counter.count(outcome)
   }
 
-  /** The file knows more than a framework that knows no more than where the limiter stands, such as `/api/*`. */
+  /** A route of the file is better than where the limiter stands, such as `/api/*`, or a route for all there is. */
   #routeOf(request: object): string | undefined {
     const known = this.#adapter.route(request)
     if (this.#written === undefined || (known !== undefined && !isPlace(known))) return known
@@ -92,8 +92,9 @@ export class RequestCounts {
   }
 }
 
+/** Whether a route is all that lies under a path. */
 function isPlace(route: string): boolean {
-  return (route.startsWith('/') || route.startsWith('*')) && route.endsWith('*')
+  return route.endsWith('*')
 }
 
 function outcomeOf({ hasWaited, decision, owner }: ChargeRecord): RouteOutcome {
