@@ -53,6 +53,18 @@ export async function call(args: readonly string[], { cwd, env }: Place = {}): P
   return { code, ...ended }
 }
 
+/** The same with another environment. Not for calls at the same time. */
+export async function callWith(env: NodeJS.ProcessEnv, words: readonly string[]): Promise<Called> {
+  const before = { ...process.env }
+  Object.assign(process.env, env)
+  try {
+    return await callHere(...words)
+  } finally {
+    for (const name of Object.keys(env)) if (!(name in before)) delete process.env[name]
+    Object.assign(process.env, before)
+  }
+}
+
 /** The same in this process, which saves the time that a new one takes. It has the environment of this process. */
 export async function callHere(...words: readonly string[]): Promise<Called> {
   const stdout = new PassThrough()

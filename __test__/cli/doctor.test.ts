@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { type Called, call, callHere, folder, serve } from './calls.ts'
+import { type Called, call, callWith, folder, serve } from './calls.ts'
 import { redisWith } from './redis.ts'
 
 interface Found {
@@ -28,11 +28,7 @@ function file(options: unknown, name = 'limits.json'): string {
 
 async function doctor(args: string[], env?: NodeJS.ProcessEnv): Promise<Found[]> {
   const words = [...args, '--json']
-  return findingsIn(
-    env === undefined
-      ? await callHere('doctor', ...words)
-      : await call(['doctor', ...words], { env }),
-  )
+  return findingsIn(await callWith(env ?? {}, ['doctor', ...words]))
 }
 
 function findingsIn({ code, out, err }: Called): Found[] {
@@ -186,7 +182,7 @@ it('a Redis that forgets, one that wants a password, and none; no password is sh
   const path = file({ ...CLEAN, storage: lru.url }, 'redis.json')
   expect(codes(await doctor([path]))).toEqual(['redis-evicts'])
   const wrong = lru.url.replace('//', '//user:hunter2@')
-  const { out } = await call(['doctor', '--redis', wrong, '--json'], { env: own() })
+  const { out } = await callWith(own(), ['doctor', '--redis', wrong, '--json'])
   expect(out).toContain('WRONGPASS')
   expect(out).not.toContain('hunter2')
   const server = createServer().listen(0, '127.0.0.1')
@@ -215,13 +211,13 @@ it('a process whose configuration is stale', async () => {
   const path = file({ limits: '10/minute' }, 'live.json')
   const { pid } = await serve({ config: path }, env)
   expect(await doctor([], env)).toEqual([])
-  expect(await call(['reload', '--pid', `${pid}`], { env })).toMatchObject({ code: 0 })
+  expect(await callWith(env, ['reload', '--pid', `${pid}`])).toMatchObject({ code: 0 })
   file('{ "limits": "10/minute", ', 'live.json')
-  const refused = await call(['reload'], { env })
+  const refused = await callWith(env, ['reload'])
   expect(refused.code).toBe(1)
   expect(refused.out).toMatch(/refused, the limits stay as they are: .*live\.json:1/)
   expect(codes(await doctor([], env))).toEqual(['stale-config'])
   file({ limits: '20/minute' }, 'live.json')
-  expect((await call(['reload'], { env })).out).toMatch(/reloaded/)
+  expect((await callWith(env, ['reload'])).out).toMatch(/reloaded/)
   expect(await doctor([], env)).toEqual([])
 })

@@ -4,7 +4,19 @@ import { expect, it } from 'vitest'
 import type { Recent } from '../../dist/cli/live/recent.js'
 import type { Report } from '../../dist/insight/types.js'
 import { ROOT } from '../fixtures/child.ts'
-import { ask, call, folder, json, RUNTIME, type Service, serve } from './calls.ts'
+import {
+  ask,
+  call,
+  callHere,
+  callWith,
+  folder,
+  json,
+  RUNTIME,
+  type Service,
+  serve,
+} from './calls.ts'
+
+Object.assign(process.env, { XDG_RUNTIME_DIR: RUNTIME })
 
 const HOSTILE = '\u001b[31m<img src=x onerror=1>\u202e\u009b'
 
@@ -15,7 +27,7 @@ interface Answered {
 
 it('without a process every live command says so, and how to have one', async () => {
   for (const words of [['top'], ['show', 'a'], ['report'], ['reload'], ['pardon', 'a']]) {
-    const { code, out, err } = await call(words)
+    const { code, out, err } = await callHere(...words)
     expect({ code, out }).toEqual({ code: 1, out: '' })
     expect(err).toContain('insight({ control: true })')
   }
@@ -37,35 +49,35 @@ it('commands act on all processes that run, or on one of them', async () => {
     { limit: 'api', remaining: 0, allowed: false, blocked: false },
   ])
   expect(of(two.pid)).toMatchObject([{ remaining: 5, allowed: true }])
-  const { out } = await call(['show', key, '--pid', `${one.pid}`])
+  const { out } = await callHere('show', key, '--pid', `${one.pid}`)
   expect(out.split('\n')[1]).toMatch(
     /^\d+ +api +user:42 +0 of 5 +(?:1 h|59 min \d+ s|59 min) +denied for 1\d min/,
   )
 
   // Reset: what was used is forgotten.
-  expect(await call(['reset', key, '--pid', `${one.pid}`])).toMatchObject({ code: 0, err: '' })
+  expect(await callHere('reset', key, '--pid', `${one.pid}`)).toMatchObject({ code: 0, err: '' })
   expect(await ask(one, key)).toBe(200)
 
   // Block: each process refuses; pardon: each serves again.
   const blocked = await call(['block', key, '10m'])
   expect(blocked.out).toMatch(/blocked for 10 min\n.*blocked for 10 min/)
   expect([await ask(one, key), await ask(two, key)]).toEqual([429, 429])
-  expect((await call(['show', key])).out).toMatch(/blocked for (?:9 min|10 min)/)
+  expect((await callHere('show', key)).out).toMatch(/blocked for (?:9 min|10 min)/)
   expect(await call(['pardon', key])).toMatchObject({ code: 0 })
   expect([await ask(one, key), await ask(two, key)]).toEqual([200, 200])
   // There is nothing to pardon any more.
-  expect(await call(['pardon', key])).toMatchObject({ code: 1 })
+  expect(await callHere('pardon', key)).toMatchObject({ code: 1 })
 
   // Report: the sum of both.
   const report = await json<Report>('report', '--since', '1h')
   expect(report).toMatchObject({ processes: 2, totals: { admitted: 8, denied: 4 } })
   expect(report.top.asked[0]).toMatchObject({ key, limit: 'api', count: 12 })
-  const csv = await call(['report', '--csv'])
+  const csv = await callHere('report', '--csv')
   expect(csv.out).toContain('user:42')
-  const html = await call(['report', '--html', '--pid', `${one.pid}`])
+  const html = await callHere('report', '--html', '--pid', `${one.pid}`)
   expect(html.out).toMatch(/^<!doctype html>/)
   await expectNow(two)
-  const top = await call(['top'])
+  const top = await callHere('top')
   expect(top.out).toContain('this host, processes: 2')
   // Nothing has happened while it looked.
   expect(top.out).toMatch(
@@ -146,7 +158,7 @@ async function expectEscaped(service: Parameters<typeof ask>[0]): Promise<void> 
     ['show', `--${HOSTILE}`],
     [HOSTILE],
   ]
-  const calls = await Promise.all(words.map((each) => call(each)))
+  const calls = await Promise.all(words.map((each) => callHere(...each)))
   for (const [i, { out, err }] of calls.entries()) {
     const text = out + err
     expect(text.length, words[i]?.join(' ')).toBeGreaterThan(10)
@@ -159,7 +171,7 @@ it('processes that share their figures are one: nothing is counted twice', async
   const env = { XDG_RUNTIME_DIR: folder() }
   const services = await Promise.all([1, 2].map(() => serve({ shared: true, view }, env)))
   for (const service of services) for (let i = 0; i < 3; i++) await ask(service)
-  const report = async () => JSON.parse((await call(['report', '--json'], { env })).out) as Report
+  const report = async () => JSON.parse((await callWith(env, ['report', '--json'])).out) as Report
   await expect.poll(async () => (await report()).totals.admitted).toBe(6)
   expect((await report()).processes).toBe(2)
 })

@@ -7,6 +7,7 @@ import { afterEach, expect, it, onTestFinished } from 'vitest'
 import { ask } from '../../dist/control/client.js'
 import { type Control, openControl } from '../../dist/control/server.js'
 import { run } from '../fixtures/child.ts'
+import { byLength } from '../fixtures/long.ts'
 import { fakeView } from './fake-view.mjs'
 import { exchange, folder, serve } from './services.ts'
 
@@ -206,9 +207,9 @@ it('a client that ends no line is cut off, however many bytes it sends', async (
   socket.destroy()
 })
 
-it('1,000 clients at once do no harm: most are refused, and the next one is served', async () => {
+it('many clients at once do no harm: most are refused, and the next one is served', async () => {
   const { path } = await serve({ control: { path: folder() } })
-  const answers = await Promise.all(Array.from({ length: 1_000 }, () => asked(path)))
+  const answers = await Promise.all(Array.from({ length: byLength(250, 1_000) }, () => asked(path)))
   const served = answers.filter((answer) => answer === true).length
   expect(served).toBeGreaterThanOrEqual(16)
   expect(answers.filter((answer) => answer === undefined)).toEqual([])
