@@ -207,10 +207,10 @@ export interface VariableOptions {
   blockForMs: number
   /** Keys expected to be live at once. Absent: the default. */
   capacity?: number
+  /** Where it counts, if it has an insight. */
+  place?: CounterPlace
   /** Shared by all threads that ask for the same name. */
   name?: string
   /** Also by all processes of this user. */
   shared?: boolean
-  /** Where it counts, if it has an insight. */
-  place?: CounterPlace
 }

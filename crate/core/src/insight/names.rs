@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv6Addr};
 const LONGEST: usize = 64;
 /// A masked key shows this many characters, and at most a quarter of its own.
 const SHOWN: usize = 4;
+/// What the empty key is called: no other name has no text.
+const EMPTY: &str = "(empty)";
 /// Hexadecimal digits of a hash.
 const DIGITS: usize = 8;
 
@@ -17,6 +19,7 @@ impl Insight {
     #[must_use]
     pub fn key_name(&self, text: &str) -> String {
         match self.config.keys {
+            _ if text.is_empty() => EMPTY.to_owned(),
             KeyStyle::Hash => self.digits(text),
             KeyStyle::Mask => masked_address(text).unwrap_or_else(|| self.beginning(text)),
             KeyStyle::Plain => text.chars().take(LONGEST).collect(),
