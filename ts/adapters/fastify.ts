@@ -11,7 +11,7 @@ import type {
 import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
 import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
-import { type Controls, controlsOf, type HandOn } from '../http/adapter.ts'
+import { type Controls, controlsOf, type HandOn, refuseMore } from '../http/adapter.ts'
 import { type ConfigOpener, openConfigured, withoutConfig } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
@@ -182,7 +182,11 @@ function decoratorOf(
   limiters: RouteLimiters,
   handOn: HandOn<FastifyRequest, FastifyReply>,
 ): FastifyInstance['rateThrottle'] {
-  const make = (limits: Exclude<RouteLimit, false>): Hook & Controls => {
+  const make = (
+    limits: Exclude<RouteLimit, false>,
+    ...more: readonly unknown[]
+  ): Hook & Controls => {
+    refuseMore(more, 'rateThrottle')
     const limiter = limiters.makeForHook(limits)
     const hook = hookOf({ uniform: limiter, of: () => limiter }, handOn)
     return Object.assign(hook, controlsOf(limiter))

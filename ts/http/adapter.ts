@@ -260,6 +260,13 @@ export function makeMiddleware<Options extends AnyHttpOptions, Middleware extend
   })
 }
 
+/** @throws TypeError for options beside limits, which nothing would read */
+export function refuseMore([more]: readonly unknown[], name: string): void {
+  if (typeof more !== 'object' || more === null) return
+  const message = `${name} must be given its options with the limits, as in ${name}({ limits: '10/minute', name: 'search' }), got a second argument`
+  throw withCode(new TypeError(message), 'INVALID_OPTION')
+}
+
 function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
   options: Options,
   maker: MiddlewareMaker<Options, Middleware>,
@@ -271,7 +278,11 @@ function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
   if (limiter === undefined) resolveHttpOptions(options)
   else for (const parent of parents) parent.add(limiter)
   const made = new Children()
-  const limit = (given: LimitInput | LimitsFunction<never> | Options): object => {
+  const limit = (
+    given: LimitInput | LimitsFunction<never> | Options,
+    ...more: readonly unknown[]
+  ): object => {
+    refuseMore(more, 'limit')
     refuseShield(given)
     return makeOne(withLimits(options, given, 'limit'), maker, shield, [...parents, made])
   }

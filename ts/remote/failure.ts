@@ -241,8 +241,10 @@ export class OutageReporter {
 
 /** What decides until the store does. */
 function consequenceOf({ onError, share }: StoreUser): string {
-  if (onError === 'open') return 'Until it does, every call is admitted.'
-  if (onError === 'closed') return 'Until it does, every call is denied.'
+  if (onError === 'open')
+    return 'Until it does, every call that would be counted there is admitted.'
+  if (onError === 'closed')
+    return 'Until it does, every call that would be counted there is denied.'
   const { parts, from } = share()
   const counts = 'Until it does, each process counts for itself with its share:'
   if (from === 'option') return `${counts} 1/${parts}, as option processes says.`
