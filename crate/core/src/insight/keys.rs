@@ -106,6 +106,22 @@ fn read(words: &[AtomicU64]) -> Option<Entry> {
     (count > 0).then_some(Entry { hash, key: TopKey { row, count, error, name } })
 }
 
+/// One line for each name. Limiters of one name that count apart, such as those of several processes or of before and
+/// after a restart, hash a key in different ways.
+fn by_name(keys: impl Iterator<Item = TopKey>) -> Vec<TopKey> {
+    let (unnamed, named): (Vec<_>, Vec<_>) = keys.partition(|key| key.name.is_empty());
+    let mut sums: HashMap<(usize, String), TopKey> = HashMap::new();
+    for key in named {
+        let (count, error) = (key.count, key.error);
+        let sum = |sum: &mut TopKey| {
+            sum.count = sum.count.saturating_add(count);
+            sum.error = sum.error.saturating_add(error);
+        };
+        sums.entry((key.row, key.name.clone())).and_modify(sum).or_insert(key);
+    }
+    sums.into_values().chain(unnamed).collect()
+}
+
 impl Insight {
     /// The keys that asked (0) or were denied (1) most, of all lanes, most first.
     ///
@@ -142,7 +158,7 @@ impl Insight {
                 row: key.row,
             }
         };
-        let mut top: Vec<TopKey> = keys.into_iter().map(complete).collect();
+        let mut top = by_name(keys.into_iter().map(complete));
         top.sort_by(|a, b| {
             b.count
                 .cmp(&a.count)

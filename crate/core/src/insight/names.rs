@@ -18,6 +18,10 @@ impl Insight {
     /// The name of a key, in the style of this insight. Two keys of the same name are one in a million.
     #[must_use]
     pub fn key_name(&self, text: &str) -> String {
+        if text.is_empty() {
+            // A name that is empty is none.
+            return "(empty)".to_owned();
+        }
         match self.config.keys {
             _ if text.is_empty() => EMPTY.to_owned(),
             KeyStyle::Hash => self.digits(text),

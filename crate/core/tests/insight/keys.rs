@@ -131,6 +131,32 @@ fn what_was_denied_is_a_table_of_its_own() {
 }
 
 #[test]
+fn a_key_that_limiters_of_one_name_hash_apart_has_one_line() {
+    let insight = plain(2);
+    let lane = insight.lane();
+    let limiters = [(0, 5), (0, 7), (0, 9), (1, 3)].map(|(row, times)| (row, times, plain(2)));
+    for (row, times, secret) in &limiters {
+        for _ in 0..*times {
+            let name = || Some("1".to_owned());
+            lane.decided(*row, Counted::Denied(0), key(secret, "1"), name);
+        }
+    }
+    for table in [0, 1] {
+        let found = insight.top(table);
+        let shown: Vec<(usize, u64)> = found.iter().map(|one| (one.row, one.count)).collect();
+        assert_eq!(shown, [(0, 21), (1, 3)]);
+    }
+}
+
+#[test]
+fn a_key_without_a_character_has_a_name() {
+    let insight = plain(1);
+    let lane = insight.lane();
+    lane.decided(0, Counted::Admitted, key(&insight, ""), || Some(String::new()));
+    assert_eq!(insight.top(0)[0].name, "(empty)");
+}
+
+#[test]
 fn without_keys_only_counts_are_kept() {
     let insight = plain(0);
     let lane = insight.lane();
