@@ -2,12 +2,12 @@ import Fastify from 'fastify'
 import { rateThrottle as onExpress } from 'ratethrottle/express'
 import fastifyPlugin from 'ratethrottle/fastify'
 import { rateThrottle as onHono } from 'ratethrottle/hono'
-import { insight } from 'ratethrottle/insight'
+import { type Insight, insight } from 'ratethrottle/insight'
 import { expect, test } from 'vitest'
 
 type Limit = (...given: unknown[]) => { close(): void }
 
-const LIMITS: Record<string, (insight: ReturnType<typeof insight>) => Promise<Limit> | Limit> = {
+const LIMITS: Record<string, (view: Insight) => Promise<Limit> | Limit> = {
   Express: (view) => onExpress({ limits: '9/hour', insight: view }).limit as Limit,
   Hono: (view) => onHono({ limits: '9/hour', insight: view }).limit as Limit,
   Fastify: async (view) => {
