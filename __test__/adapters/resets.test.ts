@@ -1,9 +1,10 @@
 import { allOf, byHeader, byIp, firstOf } from 'ratethrottle/http'
 import { expect, test } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { LISTENERS, type Options, resetSome, stay, type Transport, watch } from '../http/gone.ts'
 
 const MOST = 40
-const MANY = 200
+const MANY = byLength(50, 200)
 /** Express does not speak HTTP/2. */
 const WITH_HTTP2 = ['Fastify 5', 'Hono', 'node:http']
 const TRANSPORTS: readonly Transport[] = ['TCP', 'TLS', 'HTTP/2', 'HTTP/2 over TLS']

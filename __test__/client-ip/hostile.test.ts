@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { readTrust, type Trust } from '../../ts/client-ip/trust-proxy.ts'
+import { byLength } from '../fixtures/long.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { addressLike, mutated, oracle } from './generate.ts'
 
 const PEER = '10.0.0.1'
-const ROUNDS = 500_000
+const ROUNDS = byLength(100_000, 500_000)
 
 /** A header of up to five entries, and three with mistakes made from it. */
 function headers(random: Random, entry: () => string): string[] {
@@ -52,7 +53,7 @@ function slowWalk(hops: readonly (string | undefined)[]): string {
   return client
 }
 
-describe('a million mutated headers (H3)', () => {
+describe('mutated headers (H3)', () => {
   it('of X-Forwarded-For give the peer or a valid hop, the same as a slow reference finds', () => {
     const random = randomFor('X-Forwarded-For')
     const trust = readTrust('10.0.0.0/8', 'trustProxy')
@@ -156,12 +157,13 @@ describe('a header of a megabyte (H8)', () => {
   it('takes at most a millisecond to read, also many times in a row', () => {
     const all = trusts()
     const texts = FILLERS.map((filler) => filler.repeat(MEGABYTE / filler.length))
-    const start = performance.now()
+    const start = process.cpuUsage()
     for (const text of texts) {
       for (const trust of all) trust.resolve(PEER, { 'x-forwarded-for': text, forwarded: text })
     }
-    // A split of one such text alone takes some 20 ms; the room is for busy machines.
-    expect((performance.now() - start) / (texts.length * all.length)).toBeLessThan(5)
+    const { user, system } = process.cpuUsage(start)
+    // A split of one such text alone takes some 20 ms; the room is for slow machines.
+    expect((user + system) / 1_000 / (texts.length * all.length)).toBeLessThan(5)
   })
 
   it('in several lines has its last lines read', () => {

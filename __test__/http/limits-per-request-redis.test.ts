@@ -6,6 +6,7 @@ import { runInNewContext } from 'node:vm'
 import { rateThrottle } from 'ratethrottle/http'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
+import { byLength } from '../fixtures/long.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
 import { planned } from './plans.ts'
 import { listen } from './serve.ts'
@@ -24,6 +25,7 @@ const BOUNDS = {
 }
 
 let server: Server
+const TENANTS = byLength(2_000, 10_000)
 let named = 0
 
 beforeAll(async () => {
@@ -165,7 +167,7 @@ test.each(ALGORITHMS)(
   },
 )
 
-test('ten thousand tenants with different limits take a key each in Redis, and no limiter in the process', async () => {
+test('many tenants with different limits take a key each in Redis, and no limiter in the process', async () => {
   const { url, admin } = await serverForTest()
   const { served } = await inRedis({ storage: url })
   setFlagsFromString('--expose-gc')
@@ -177,12 +179,12 @@ test('ten thousand tenants with different limits take a key each in Redis, and n
   await served('1/day', 1, 'first')
   const before = heap()
   let all = 0
-  for (let tenant = 0; tenant < 10_000; tenant++) {
+  for (let tenant = 0; tenant < TENANTS; tenant++) {
     all += await served({ count: 1, windowMs: 3_600_000 + tenant }, 1, `tenant ${tenant}`)
   }
-  expect(all).toBe(10_000)
-  expect(await admin.dbsize()).toBeLessThan(10_020)
-  expect((heap() - before) / 2 ** 20).toBeLessThan(30)
+  expect(all).toBe(TENANTS)
+  expect(await admin.dbsize()).toBeLessThan(TENANTS + 20)
+  expect((heap() - before) / 2 ** 20).toBeLessThan((30 * TENANTS) / 10_000)
 })
 
 test('a remembered denial is not applied to other limits', async () => {

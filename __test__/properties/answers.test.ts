@@ -1,10 +1,11 @@
 import { type Algorithm, type Decision, FakeClock, RateLimiter } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
+import { byLength } from '../fixtures/long.ts'
 import { type Random, randomFor } from '../fixtures/random.ts'
 import { limiterOf, randomTerms } from '../fixtures/walk.ts'
 
-const ROUNDS = 2_000
+const ROUNDS = byLength(500, 2_000)
 const KEY = 'k'
 
 /** A limiter after random calls, some at fractions of a millisecond. */

@@ -1,7 +1,7 @@
 // Makes and closes thousands of limiters, as an app under test does: what does each of them leave behind?
 import { rateThrottle } from 'ratethrottle/http'
 
-const CYCLES = 500
+const CYCLES = Number(process.argv[2])
 const options = {
   limits: ['5/day', '9/year'],
   blockFor: ['1 minute', '1 hour'],

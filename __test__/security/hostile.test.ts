@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { randomFor } from '../fixtures/random.ts'
 import { problemsOf } from './emitted.ts'
 import { type Hostile, randomHostile } from './hostile/requests.ts'
 import { ask, N, openSubjects, type Subject } from './hostile/subjects.ts'
 
 const { RATETHROTTLE_HOSTILE: given } = process.env
-const REQUESTS = Number(given ?? 50_000)
-const BATCH = 500
+const REQUESTS = Number(given ?? byLength(15_000, 50_000))
+/** Small enough that each subject has some. */
+const BATCH = 250
 
 const crashes: unknown[] = []
 const onCrash = (error: unknown): number => crashes.push(error)

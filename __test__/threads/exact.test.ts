@@ -1,6 +1,7 @@
 import type { Algorithm } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
 import { probeAddon, run } from '../fixtures/child.ts'
+import { byLength } from '../fixtures/long.ts'
 
 interface Raced {
   readonly admitted: number
@@ -25,11 +26,14 @@ async function race(algorithm: Algorithm, ...numbers: number[]): Promise<Raced> 
   return JSON.parse(out.trim().split('\n').at(-1) ?? '')
 }
 
-describe('eight worker threads on one key, a million checks each', () => {
+/** Each thread's; together many times the limit, so that most of them race for what is left or denied. */
+const CHECKS = byLength(250_000, 1_000_000)
+
+describe(`eight worker threads on one key, ${CHECKS} checks each`, () => {
   it.each(ALGORITHMS)(
     '%s: exactly %i are admitted, and compare-and-swaps were lost',
     async (algorithm, count) => {
-      const { admitted, lost } = await race(algorithm, count, 1_000_000, 0, 0)
+      const { admitted, lost } = await race(algorithm, count, CHECKS, 0, 0)
       expect(lost).toBeGreaterThan(0)
       expect(admitted).toBe(count)
     },
@@ -39,7 +43,7 @@ describe('eight worker threads on one key, a million checks each', () => {
     '%s: exact also while 100,000 other keys come, expire and are evicted',
     async (algorithm, count) => {
       // The hot key owes more than the one unit of a passer-by from the start, so it is never the least debt.
-      const { admitted, lost, evictions } = await race(algorithm, count, 1_000_000, 12_500, 50)
+      const { admitted, lost, evictions } = await race(algorithm, count, CHECKS, 12_500, 50)
       expect(lost).toBeGreaterThan(0)
       expect(evictions).toBeGreaterThan(1_000)
       expect(admitted).toBe(count - 50)
