@@ -20,6 +20,7 @@ export function folder(): string {
 /** Where the sockets of this file's processes lie, and no others. */
 export const RUNTIME: string = mkdtempSync(join(tmpdir(), 'cli-run-'))
 afterAll(() => rmSync(RUNTIME, { recursive: true, force: true }))
+Object.assign(process.env, { XDG_RUNTIME_DIR: RUNTIME })
 
 /** How a call of `ratethrottle` ended. */
 export interface Called {
@@ -74,9 +75,9 @@ export async function callHere(...words: readonly string[]): Promise<Called> {
   return { code, out: read(stdout), err: read(stderr) }
 }
 
-/** A call with `--json`, read. */
+/** A call in this process with `--json`, read. */
 export async function json<T>(...args: string[]): Promise<T> {
-  const { code, out, err } = await call([...args, '--json'])
+  const { code, out, err } = await callHere(...args, '--json')
   if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${err}`)
   return JSON.parse(out) as T
 }

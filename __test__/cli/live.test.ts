@@ -16,8 +16,6 @@ import {
   serve,
 } from './calls.ts'
 
-Object.assign(process.env, { XDG_RUNTIME_DIR: RUNTIME })
-
 const HOSTILE = '\u001b[31m<img src=x onerror=1>\u202e\u009b'
 
 interface Answered {

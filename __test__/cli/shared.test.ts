@@ -8,22 +8,15 @@ import { insight } from 'ratethrottle/insight'
 import { afterAll, expect, it } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
 import { actAndStay, DIRECTORY, fileOf, freshName, mayUnshare } from '../shared/place.ts'
+import { call, callHere } from './calls.ts'
 
 const MAIN = join(ROOT, 'dist/cli/main.js')
 const exec = promisify(execFile)
 
-async function shared(...args: string[]) {
-  try {
-    const { stdout, stderr } = await exec(process.execPath, [MAIN, 'shared', ...args], {
-      // Other tests may have left many tables.
-      maxBuffer: 2 ** 26,
-    })
-    return { code: 0, out: stdout, err: stderr }
-  } catch (error) {
-    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
-    return { code, out: stdout, err: stderr }
-  }
-}
+const shared = (...args: string[]) => call(['shared', ...args])
+
+/** In this process, which saves seconds. It looks once which processes have mapped what. */
+const sharedHere = (...args: string[]) => callHere('shared', ...args)
 
 const strange = join(DIRECTORY, `odd \u001b[31m${process.pid}`)
 afterAll(() => fs.rmSync(strange, { force: true }))
@@ -83,32 +76,32 @@ it('control characters are never printed, from table names, file names or argume
   const limiter = new RateLimiter('4/day', { name, shared: true })
   fs.writeFileSync(strange, 'odd')
   const printed = [
-    ...['list', 'frob', '\u001b[31m'].map((verb) => shared(verb)),
-    ...[shared('list', '--json'), shared('show', name), shared('show', '\u001b[31m')],
-    ...[shared('show', name, '--json'), shared('list', '--\u001b[31m')],
+    ...['list', 'frob', '\u001b[31m'].map((verb) => sharedHere(verb)),
+    ...[sharedHere('list', '--json'), sharedHere('show', name), sharedHere('show', '\u001b[31m')],
+    ...[sharedHere('show', name, '--json'), sharedHere('list', '--\u001b[31m')],
   ]
   for (const { out, err } of await Promise.all(printed)) {
     expect(`${out}${err}`).toMatch(/^[\n\x20-\x7e]+$/)
   }
   limiter.close()
-  expect((await shared('remove', name)).code).toBe(0)
+  expect((await sharedHere('remove', name)).code).toBe(0)
 })
 
 it('a file that is not trusted is listed with the reason, and can be removed', async () => {
   fs.writeFileSync(strange, 'odd', { mode: 0o644 })
-  const { out } = await shared('list')
+  const { out } = await sharedHere('list')
   expect(out).toContain('not to be trusted: its mode is 0644, not 0600')
-  expect(await shared('remove', strange.split('/').at(-1) ?? '')).toMatchObject({ code: 0 })
+  expect(await sharedHere('remove', strange.split('/').at(-1) ?? '')).toMatchObject({ code: 0 })
   expect(fs.existsSync(strange)).toBe(false)
 })
 
 it('an unknown command or option prints the usage and exits with 2', async () => {
   for (const args of [['frob'], ['show'], ['list', 'x'], ['list', '--frob'], ['show', 'a', 'b']]) {
-    const { code, out, err } = await shared(...args)
+    const { code, out, err } = await sharedHere(...args)
     expect({ code, out }).toEqual({ code: 2, out: '' })
     expect(err).toContain('Usage: ratethrottle shared list')
   }
-  expect((await shared('--help')).out).toContain('Usage')
+  expect((await sharedHere('--help')).out).toContain('Usage')
 })
 
 it('a folder whose name has control characters is listed without printing them', async () => {
@@ -120,7 +113,7 @@ it('a folder whose name has control characters is listed without printing them',
   fs.writeFileSync(join(folder, 'file'), '')
   try {
     for (const args of [['list'], ['list', '--json'], ['show', name], ['remove', name]]) {
-      const { out, err } = await shared(...args)
+      const { out, err } = await sharedHere(...args)
       expect(out + err).toContain('odd')
       expect(out + err).toMatch(/^[\n\x20-\x7e]+$/)
     }

@@ -1,18 +1,13 @@
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { shield } from 'ratethrottle/shield'
 import { expect, it } from 'vitest'
-import { ROOT } from '../fixtures/child.ts'
 import { fileOf, freshName } from '../shared/place.ts'
-
-const exec = promisify(execFile)
+import { call } from './calls.ts'
 
 async function shared(...args: string[]): Promise<string> {
-  const main = join(ROOT, 'dist/cli/main.js')
-  const { stdout } = await exec(process.execPath, [main, 'shared', ...args])
-  return stdout
+  const { code, out, err } = await call(['shared', ...args])
+  if (code !== 0) throw new Error(err)
+  return out
 }
 
 it('shared list and show count the sources of a shield, and name none of them', async () => {
