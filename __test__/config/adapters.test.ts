@@ -133,3 +133,12 @@ test.each(ADAPTERS)('%s: with two readings of a path both limiters count', async
   expect(search?.remaining).toBe(1)
   expect(api?.remaining).toBe(framework === 'Hono' ? 4 : 3)
 })
+
+test('a mistake of the program beside a file is reported once', async () => {
+  const config = await load(file(FIRST).path)
+  const error = await serve('Express 5', { config, trust: ['10.0.0.0/99'] as never }).catch(
+    (found) => found,
+  )
+  expect(error.errors).toHaveLength(1)
+  expect(error.errors[0]).toMatchObject({ path: 'trust', line: undefined })
+})

@@ -81,7 +81,7 @@ test('what the schema accepts of known texts, the check accepts, and the other w
   const random = randomFor('config schema')
   const all = [...places()]
   const differences: string[] = []
-  for (let i = 0; i < byLength(2_000, 50_000); i++) {
+  for (let i = 0; i < byLength(600, 50_000); i++) {
     const { name, schema: inner, put } = random.pick(all)
     const key = name.slice(name.lastIndexOf('.') + 1)
     const config = put(random.chance(0.1) ? '${N}' : valueFor(inner, key, random))
@@ -103,7 +103,7 @@ test('what the schema accepts of known texts, the check accepts, and the other w
 test('whole configurations of random options: the schema accepts whatever the check accepts', () => {
   const random = randomFor('config schema, whole')
   let accepted = 0
-  for (let i = 0; i < byLength(500, 20_000); i++) {
+  for (let i = 0; i < byLength(150, 20_000); i++) {
     const { limiters, routes: _, ...top } = (whole.properties ?? {}) as Record<string, Schema>
     const ofLimiter = (limiters as { additionalProperties: Schema }).additionalProperties
     const config = {
@@ -117,5 +117,5 @@ test('whole configurations of random options: the schema accepts whatever the ch
     const spoiled = { ...config, [random.pick(['limiter', 'route', 'Storage', 'limts'])]: {} }
     expect([accepts(spoiled), check(spoiled).ok]).toEqual([false, false])
   }
-  expect(accepted).toBeGreaterThan(50)
+  expect(accepted).toBeGreaterThan(15)
 })
