@@ -1,8 +1,9 @@
 //! The keys that ask or are denied most, where others can read them.
 
-use super::Insight;
 use super::layout::{ENTRY, LANES};
+use super::names::tells_apart;
 use super::space_saving::{Shown, SpaceSaving};
+use super::{Insight, KeyStyle};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use std::collections::HashMap;
 
@@ -108,8 +109,8 @@ fn read(words: &[AtomicU64]) -> Option<Entry> {
 
 /// One line for each name. Limiters of one name that count apart, such as those of several processes or of before and
 /// after a restart, hash a key in different ways.
-fn by_name(keys: impl Iterator<Item = TopKey>) -> Vec<TopKey> {
-    let (unnamed, named): (Vec<_>, Vec<_>) = keys.partition(|key| key.name.is_empty());
+fn by_name(keys: impl Iterator<Item = TopKey>, style: KeyStyle) -> Vec<TopKey> {
+    let (named, others): (Vec<_>, Vec<_>) = keys.partition(|key| tells_apart(&key.name, style));
     let mut sums: HashMap<(usize, String), TopKey> = HashMap::new();
     for key in named {
         let (count, error) = (key.count, key.error);
@@ -119,7 +120,7 @@ fn by_name(keys: impl Iterator<Item = TopKey>) -> Vec<TopKey> {
         };
         sums.entry((key.row, key.name.clone())).and_modify(sum).or_insert(key);
     }
-    sums.into_values().chain(unnamed).collect()
+    sums.into_values().chain(others).collect()
 }
 
 impl Insight {
@@ -158,7 +159,7 @@ impl Insight {
                 row: key.row,
             }
         };
-        let mut top = by_name(keys.into_iter().map(complete));
+        let mut top = by_name(keys.into_iter().map(complete), self.config.keys);
         top.sort_by(|a, b| {
             b.count
                 .cmp(&a.count)

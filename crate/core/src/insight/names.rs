@@ -18,10 +18,6 @@ impl Insight {
     /// The name of a key, in the style of this insight. Two keys of the same name are one in a million.
     #[must_use]
     pub fn key_name(&self, text: &str) -> String {
-        if text.is_empty() {
-            // A name that is empty is none.
-            return "(empty)".to_owned();
-        }
         match self.config.keys {
             _ if text.is_empty() => EMPTY.to_owned(),
             KeyStyle::Hash => self.digits(text),
@@ -47,6 +43,15 @@ impl Insight {
         let mut name: String = text.chars().take(shown).collect();
         let _ = write!(name, "…{}", self.digits(text));
         name
+    }
+}
+
+/// Whether keys of different texts have different names. Masked addresses have not, nor have texts that were cut.
+pub(super) fn tells_apart(name: &str, style: KeyStyle) -> bool {
+    match style {
+        KeyStyle::Hash => !name.is_empty(),
+        KeyStyle::Mask => name.contains('…'),
+        KeyStyle::Plain => !name.is_empty() && name.chars().count() < LONGEST,
     }
 }
 

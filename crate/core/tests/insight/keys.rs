@@ -1,8 +1,9 @@
 //! The keys that ask most: what the sketch promises, against a map that forgets none.
 
 use super::{Random, ask, key, plain};
-use ratethrottle_core::insight::{Counted, Insight, TopKey};
+use ratethrottle_core::insight::{Counted, Insight, InsightConfig, KeyStyle, TopKey};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const ENTRIES: u64 = 4;
 
@@ -145,6 +146,23 @@ fn a_key_that_limiters_of_one_name_hash_apart_has_one_line() {
         let found = insight.top(table);
         let shown: Vec<(usize, u64)> = found.iter().map(|one| (one.row, one.count)).collect();
         assert_eq!(shown, [(0, 21), (1, 3)]);
+    }
+}
+
+#[test]
+fn keys_that_only_look_alike_have_a_line_each() {
+    for (keys, texts) in [
+        (KeyStyle::Mask, ["203.0.113.1".to_owned(), "203.0.113.2".to_owned()]),
+        (KeyStyle::Plain, [1, 2].map(|end| format!("{}{end}", "k".repeat(64)))),
+    ] {
+        let insight = Arc::new(Insight::new(InsightConfig { keys, top: 9 }).unwrap());
+        let lane = insight.lane();
+        for text in &texts {
+            lane.decided(0, Counted::Admitted, key(&insight, text), || Some(text.clone()));
+        }
+        let found = insight.top(0);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].name, found[1].name);
     }
 }
 
