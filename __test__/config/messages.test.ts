@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { checkConfig } from 'ratethrottle/config'
 import { expect, test } from 'vitest'
 
@@ -66,6 +67,26 @@ test.each([
 ])('an asterisk without quotes is explained: %j', (text) => {
   expect(said(text)[0]).toMatch(/^[2-4]:\d+: YAML: .*: put \* into quotes, as in '\*': api$/)
   expect(said(text)[0]).toContain("'*': api")
+})
+
+test.each([
+  ['GETT', 'did you mean GET?'],
+  ['PSOT', 'did you mean POST?'],
+  ['delte', 'did you mean DELETE?'],
+  ['FROBNICATE', 'write the path alone for all methods'],
+])(
+  'a route with a method that does not exist is refused, as it would count no request: %s',
+  (method, hint) => {
+    const text = `limiters: { a: { limits: 1/s } }\nroutes: { "${method} /x": a, "*": a }`
+    expect(said(text)).toHaveLength(1)
+    expect(said(text)[0]).toContain(`there is no method "${method.toUpperCase()}"; ${hint}`)
+  },
+)
+
+test('every method that Node knows is a route, in any case, and the newest one', () => {
+  for (const method of [...METHODS.filter((one) => one !== 'HEAD'), 'QUERY', 'patch']) {
+    expect(said(`limits: 1/s\nroutes: { "${method} /x": false, "*": default }`), method).toEqual([])
+  }
 })
 
 test('a function is to be given by the program', () => {

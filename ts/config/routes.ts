@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { readMethods } from '../http/counted-requests.ts'
 import { closestTo, printable } from '../validate.ts'
 import { joined, shown } from './fits.ts'
@@ -116,12 +117,31 @@ function parseRoute(text: string): Omit<Route, 'target' | 'text'> | string {
     return `${printable(wrong)} is no segment; a segment is a text or :name, and only the last may be *`
   }
   if (parts.some((part) => part === '.' || part === '..')) return 'it has dots as a segment'
-  if (method !== undefined && method.toUpperCase() === 'HEAD')
-    return 'HEAD counts as GET, so write GET'
+  const unknown = method === undefined ? undefined : unknownMethod(method.toUpperCase())
+  if (unknown !== undefined) return unknown
   const segments = parts.map((part) => (part.startsWith(':') ? undefined : foldSegment(part)))
   const counted = method && [...readMethods([method], 'method')][0]
   const pattern = counted === undefined ? path : `${counted} ${path}`
   return { pattern, method: counted, segments, isOpen }
+}
+
+/** Known to a later version of Node than the one that reads the file. */
+const NEWER_METHODS: readonly string[] = ['QUERY']
+
+/** What is wrong with a method: a limit on one that does not exist would count no request. */
+function unknownMethod(method: string): string | undefined {
+  if (method === 'HEAD') return 'HEAD counts as GET, so write GET'
+  const known = [...METHODS, ...NEWER_METHODS]
+  if (known.includes(method)) return undefined
+  const closest = closestTo(method, known) ?? anagramOf(method, known)
+  const hint =
+    closest === undefined ? 'write the path alone for all methods' : `did you mean ${closest}?`
+  return `there is no method ${printable(method)}; ${hint}`
+}
+
+function anagramOf(method: string, known: readonly string[]): string | undefined {
+  const letters = (text: string): string => [...text].sort().join('')
+  return known.find((one) => letters(one) === letters(method))
 }
 
 /** A segment as paths are compared: decoded once, in lower case. */
