@@ -47,7 +47,17 @@ export function openCounter(
   return insight?.counter({ name: shown, limits, algorithm, tier })
 }
 
-/** The same, for the addon. */
+/** Opens a limiter that counts there. One that can't be opened must not stand for the others of its name. */
+export function openCounted<T>(counter: LimitCounter | undefined, open: () => T): T {
+  try {
+    return open()
+  } catch (error) {
+    counter?.close()
+    throw error
+  }
+}
+
+/** Where it counts, for the addon. */
 export function placeOf(counter: LimitCounter | undefined): { readonly place?: CounterPlace } {
   return counter === undefined ? {} : { place: counter.place }
 }

@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts'
 import { type Decision, type DecisionBuffer, readDecision } from './decision.ts'
 import { burstOf, type Limit } from './limit/limit.ts'
 import type { Limiter, LimitStatus, MaybePromise, VariableLimiter } from './limiter.ts'
-import { type LimiterStats, openCounter, placeOf, readStats } from './limiter-stats.ts'
+import { type LimiterStats, openCounted, openCounter, placeOf, readStats } from './limiter-stats.ts'
 import { type NativeVariable, openVariable, openWatched } from './native/binding.ts'
 import {
   type RateLimiterOptions,
@@ -173,17 +173,20 @@ export function openVariableLimiter(options: RateLimiterOptions): NativeVariable
   const resolved = resolveOptions(options)
   const { algorithm, blockForMs, capacity, clock } = resolved
   const counter = openCounter(resolved, undefined)
-  const { native, close } = openWatched(
-    openVariable,
-    {
-      algorithm,
-      blockForMs,
-      ...(capacity === undefined ? {} : { capacity }),
-      ...placeOf(counter),
-    },
-    resolved,
-    ({ check }) => check,
-    () => {},
+  const settings = {
+    algorithm,
+    blockForMs,
+    ...(capacity === undefined ? {} : { capacity }),
+    ...placeOf(counter),
+  }
+  const { native, close } = openCounted(counter, () =>
+    openWatched(
+      openVariable,
+      settings,
+      resolved,
+      ({ check }) => check,
+      () => {},
+    ),
   )
   const queues = new LimiterQueues(algorithm, { ...resolved, counter })
   const windows = new Set<string>()

@@ -6,7 +6,7 @@ import { RateLimitExceeded } from './errors.ts'
 import { SHORTEST_SLICE } from './key-hash.ts'
 import { type CheckedLimits, columnsOf, type Limit, type LimitInput } from './limit/limit.ts'
 import { readLimits } from './limit/parse.ts'
-import { type LimiterStats, openCounter, placeOf, readStats } from './limiter-stats.ts'
+import { type LimiterStats, openCounted, openCounter, placeOf, readStats } from './limiter-stats.ts'
 import { type Native, open, openWatched } from './native/binding.ts'
 import { NativeLimiter } from './native-limiter.ts'
 import { type Algorithm, type RateLimiterOptions, resolveOptions, withBurst } from './options.ts'
@@ -64,14 +64,12 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     // One for `allow` and `check`: both make the native side remember a key.
     const last: LastKey = { text: NONE, isHeld: false }
     const counter = openCounter(resolved, all)
-    const { native, close } = openWatched(
-      open,
-      { ...columnsOf(all), algorithm, blockForMs, capacity, ...placeOf(counter) },
-      resolved,
-      ({ allow }) => allow,
-      () => {
-        last.text = NONE
-      },
+    const settings = { ...columnsOf(all), algorithm, blockForMs, capacity, ...placeOf(counter) }
+    const forget = (): void => {
+      last.text = NONE
+    }
+    const { native, close } = openCounted(counter, () =>
+      openWatched(open, settings, resolved, ({ allow }) => allow, forget),
     )
     const queues = new LimiterQueues(algorithm, { ...resolved, counter })
     super(all, { native: () => native, clock, queues })

@@ -64,6 +64,16 @@ test('limiters that were closed make room for those that come', () => {
   expect(view.limiters().get('live')).toBe(limiter)
 })
 
+test('a limiter that cannot be made does not stand for the one of its name', () => {
+  const view = opened()
+  const limiter = new RateLimiter('2/minute', { name: `one ${process.pid}`, insight: view })
+  onTestFinished(() => limiter.close())
+  const make = () => new RateLimiter('9/hour', { name: `one ${process.pid}`, insight: view })
+  expect(make).toThrow(/^name must be unique/)
+  expect([...view.limiters().values()]).toEqual([limiter])
+  expect(view.report().limits[0]?.limits).toEqual(['2/minute'])
+})
+
 test('of many limiters of one name, the last one ends as the first', () => {
   const view = opened()
   const about = { name: 'api', limits: undefined, algorithm: 'gcra', tier: 'memory' } as const
