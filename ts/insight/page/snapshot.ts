@@ -7,6 +7,7 @@ import type {
   Snapshot,
   TimesRow,
 } from './client/snapshot.ts'
+import { LastMinute } from './last-minute.ts'
 
 /** A step of each range, how many there are, and the report that belongs to it. */
 const RANGES: Readonly<Record<Range, { unit: SeriesUnit; stepMs: number; steps: number }>> = {
@@ -33,6 +34,7 @@ export function readRange(text: string | null): Range {
 /** The figures as JSON, made at most once in {@link FRESH_MS} for each range. */
 export class Snapshots {
   readonly #view: Figures
+  readonly #lastMinute = new LastMinute()
   readonly #made = new Map<string, { readonly at: number; readonly text: string }>()
 
   constructor(view: Figures) {
@@ -45,18 +47,24 @@ export class Snapshots {
     const known = this.#made.get(id)
     const now = performance.now()
     if (known !== undefined && now - known.at < FRESH_MS) return known.text
-    const text = JSON.stringify(snapshotOf(this.#view, range, isWhole))
+    const text = JSON.stringify(snapshotOf(this.#view, range, isWhole, this.#lastMinute))
     this.#made.set(id, { at: now, text })
     return text
   }
 }
 
 /** What the page shows of a view. */
-export function snapshotOf(view: Figures, range: Range, isWhole: boolean): Snapshot {
+export function snapshotOf(
+  view: Figures,
+  range: Range,
+  isWhole: boolean,
+  lastMinute: LastMinute,
+): Snapshot {
   const { unit, stepMs, steps } = RANGES[range]
   const report = view.report({ since: stepMs * steps })
   const series = view.series({ unit, steps: isWhole ? steps : TAIL_STEPS })
-  const { at, processes, totals, top, times } = report
+  const { at, processes, totals, times } = report
+  const { asked, denied } = lastMinute.rows(report.top, performance.now())
   return {
     at,
     range,
@@ -64,8 +72,8 @@ export function snapshotOf(view: Figures, range: Range, isWhole: boolean): Snaps
     totals,
     limits: report.limits.slice(0, MAX_LIMITS),
     ...routesOf(report.routes),
-    asked: top.asked.slice(0, MAX_KEYS),
-    denied: top.denied.slice(0, MAX_KEYS),
+    asked: asked.slice(0, MAX_KEYS),
+    denied: denied.slice(0, MAX_KEYS),
     times: {
       decision: timesOf(times.decision),
       store: timesOf(times.store),

@@ -125,13 +125,13 @@ export class Keys {
 
   constructor() {
     this.#denied = keyTable(
-      'Denied most often, since the insight was made',
+      'Denied most often: in the last minute, or since the page is open, and since the insight was made',
       'Denials',
       'No key has been denied. When one is over its limit, it appears here: one far ahead of all others is ' +
         'often abuse, many alike a limit that is too low.',
     )
     this.#asked = keyTable(
-      'Asked most often, since the insight was made',
+      'Asked most often: in the last minute, or since the page is open, and since the insight was made',
       'Requests',
       'No key has asked yet. The busiest clients appear here with their first requests.',
     )
@@ -164,7 +164,12 @@ function keyTable(caption: string, counted: string, teaches: string): Table<KeyR
     true,
   )
   const idOf = (row: KeyRow): string => JSON.stringify([row.limit, row.key])
-  return new Table(caption, [key, limit, count], idOf, empty(teaches))
+  const lately = textColumn<KeyRow>(
+    'Last minute',
+    ({ lastMinute }) => (lastMinute === undefined ? '–' : number(lastMinute)),
+    true,
+  )
+  return new Table(caption, [key, limit, lately, count], idOf, empty(teaches))
 }
 
 /** The busiest routes, and how long decisions took. */

@@ -40,6 +40,8 @@ export interface KeyRow {
   readonly limit: string
   readonly count: number
   readonly error: number
+  /** How often it came in the last minute, at least; `undefined` while there is no earlier reading. */
+  readonly lastMinute: number | undefined
 }
 
 export interface TimesRow {
