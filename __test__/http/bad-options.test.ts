@@ -27,6 +27,7 @@ const WRONG: readonly (readonly [wrong: Options, says: string | RegExp])[] = [
   [{ outcomeTimeoutMs: 0 }, 'outcomeTimeoutMs'],
   [{ methods: [] }, 'methods'],
   [{ methods: ['PO ST'] }, 'methods[0]'],
+  [{ methods: ['GET', 'PSOT'] }, 'methods[1]'],
   [{ headers: 'draft-7' }, /headers .*"draft"/],
   [{ countWhen: 'sometimes' }, 'countWhen'],
   [{ missingKey: 'skip' }, /missingKey .*"deny"/],

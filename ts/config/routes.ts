@@ -1,5 +1,4 @@
-import { METHODS } from 'node:http'
-import { readMethods } from '../http/counted-requests.ts'
+import { knownMethods, readMethods } from '../http/counted-requests.ts'
 import { closestTo, printable } from '../validate.ts'
 import { joined, shown } from './fits.ts'
 import { MAX_ROUTES } from './table.ts'
@@ -125,13 +124,10 @@ function parseRoute(text: string): Omit<Route, 'target' | 'text'> | string {
   return { pattern, method: counted, segments, isOpen }
 }
 
-/** Known to a later version of Node than the one that reads the file. */
-const NEWER_METHODS: readonly string[] = ['QUERY']
-
 /** What is wrong with a method: a limit on one that does not exist would count no request. */
 function unknownMethod(method: string): string | undefined {
   if (method === 'HEAD') return 'HEAD counts as GET, so write GET'
-  const known = [...METHODS, ...NEWER_METHODS]
+  const known = knownMethods()
   if (known.includes(method)) return undefined
   const closest = closestTo(method, known) ?? anagramOf(method, known)
   const hint =

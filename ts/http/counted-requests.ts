@@ -65,10 +65,20 @@ export function readMethods(methods: unknown, name: string): ReadonlySet<string>
   }
   const read = methods.map((value: unknown, i) => {
     const method = typeof value === 'string' ? value.toUpperCase() : ''
-    if (/^[A-Z][A-Z-]*$/.test(method)) return countedAs(method)
-    throw invalid(TypeError, 'INVALID_OPTION', `${name}[${i}]`, 'a method', value)
+    if (knownMethods().includes(method)) return countedAs(method)
+    // A limit on a method that does not exist would count no request.
+    const known = 'a method that Node accepts, such as "POST"'
+    throw invalid('string', 'INVALID_OPTION', `${name}[${i}]`, known, value)
   })
   return new Set(read)
+}
+
+/** Known to a later version of Node than the one that reads the option. */
+const NEWER_METHODS: readonly string[] = ['QUERY']
+
+/** The methods that a request can have: Node's parser refuses all others. */
+export function knownMethods(): readonly string[] {
+  return [...process.getBuiltinModule('node:http').METHODS, ...NEWER_METHODS]
 }
 
 /** HEAD counts as GET. */
