@@ -37,3 +37,14 @@ it('keys of the last minute come first, and what came before it counts no more',
   ])
   expect(rows({ old: 20_000, new: 62 }, 3_801_000)[0]).toEqual(['new', 1])
 })
+
+it('keys that are shown alike have one figure together', () => {
+  const minute = new LastMinute()
+  const alike = (...counts: number[]) => ({
+    asked: [],
+    denied: counts.map((count) => ({ key: '10.0.0.xxx', limit: 'api', count, error: 0 })),
+  })
+  minute.rows(alike(9, 5), 0)
+  const { denied } = minute.rows(alike(10, 9), 10_000)
+  expect(denied.map(({ lastMinute }) => lastMinute)).toEqual([5, undefined])
+})

@@ -41,6 +41,13 @@ export class LastMinute {
 function rowsOf(keys: readonly TopKey[], earlier: Certain | undefined, later: Certain): KeyRow[] {
   if (earlier === undefined) return keys.map((one) => ({ ...one, lastMinute: undefined }))
   const grown = new Map(between(earlier, later).map((one) => [idOf(one), one.count]))
-  const rows = keys.map((one) => ({ ...one, lastMinute: grown.get(idOf(one)) ?? 0 }))
-  return rows.sort((a, b) => b.lastMinute - a.lastMinute)
+  const seen = new Set<string>()
+  const rows = keys.map((one) => {
+    const id = idOf(one)
+    // Of keys that are shown alike it is not known which one came: the first line has what all of them did.
+    const lastMinute = seen.has(id) ? undefined : (grown.get(id) ?? 0)
+    seen.add(id)
+    return { ...one, lastMinute }
+  })
+  return rows.sort((a, b) => (b.lastMinute ?? 0) - (a.lastMinute ?? 0))
 }
