@@ -272,3 +272,26 @@ test('a configuration that was not awaited is refused by name', async () => {
   )
   await promise
 })
+
+test('a long YAML file is read in turns with all else that the process does', async () => {
+  const limiters = (count: number) =>
+    Array.from({ length: 900 }, (_, i) => `  limiter-${i}: { limits: ${count + i}/hour }`).join(
+      '\n',
+    )
+  const yaml = (count: number) => `limiters:\n${limiters(count)}\nroutes: { '*': limiter-0 }\n`
+  const content = file(yaml(1), 'limits.yaml')
+  const config = await load(content.path)
+  content.write(yaml(2))
+  let turns = 0
+  const count = (): void => {
+    turns++
+    next = setImmediate(count)
+  }
+  let next = setImmediate(count)
+  const { ok } = await config.reload()
+  clearImmediate(next)
+  expect(ok).toBe(true)
+  expect(config.limiter('limiter-0').limits[0]?.count).toBe(2)
+  // To open, read and close the file takes four or five.
+  expect(turns).toBeGreaterThan(8)
+})

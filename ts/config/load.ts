@@ -4,7 +4,7 @@ import { addLiveConfig } from '../live-configs.ts'
 import * as validate from '../validate.ts'
 import { Config, type Source } from './config.ts'
 import { checkObject } from './define.ts'
-import { isWrong, type Parsed, parse } from './read.ts'
+import { isWrong, type Parsed, parseInTurns } from './read.ts'
 import { ConfigError, type ConfigProblem, MAX_BYTES, Problems } from './tree.ts'
 import type { LoadOptions } from './types.ts'
 import { Watch } from './watch.ts'
@@ -77,7 +77,7 @@ async function readFile(file: string, shown: string, watch: Watch): Promise<Pars
     return [unreadable(error, shown)]
   }
   watch.note(bytes)
-  return parse(bytes, shown)
+  return parseInTurns(bytes, shown)
 }
 
 /** No more of a file than is accepted: one byte more shows that it is too long. */

@@ -15,6 +15,30 @@ export function isWrong<T extends object>(
 
 /** @param file its name says the format: .json, .yaml or .yml */
 export function parse(bytes: Uint8Array, file: string): Parsed {
+  const steps = parseSteps(bytes, file)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** Longest turn of a server that reads a file, in milliseconds: then requests have theirs. */
+const TURN_MS = 2
+
+/** The same, in turns with all else that the process does. */
+export async function parseInTurns(bytes: Uint8Array, file: string): Promise<Parsed> {
+  const steps = parseSteps(bytes, file)
+  let since = performance.now()
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    if (performance.now() - since < TURN_MS) continue
+    await new Promise((resolve) => setImmediate(resolve))
+    since = performance.now()
+  }
+}
+
+function* parseSteps(bytes: Uint8Array, file: string): Generator<undefined, Parsed> {
   const problems = new Problems(file, '')
   if (bytes.length > MAX_BYTES) {
     return [
@@ -37,15 +61,15 @@ export function parse(bytes: Uint8Array, file: string): Parsed {
     const message = `a configuration must be UTF-8, and ${hint}: save it as UTF-8`
     return [new Problems(file, before).at(Math.max(0, at), '', message)]
   }
-  return parseText(text, file)
+  return yield* textSteps(text, file)
 }
 
-function parseText(text: string, file: string): Parsed {
+function* textSteps(text: string, file: string): Generator<undefined, Parsed> {
   const problems = new Problems(file, text)
   const wrong = strayCharacter(text)
   if (wrong !== undefined) return [problems.at(wrong.at, '', wrong.message)]
   try {
-    return { tree: parserOf(file)(text), text }
+    return { tree: yield* treeSteps(text, file), text }
   } catch (error) {
     if (!(error instanceof Misplaced)) throw error
     return [problems.at(error.at, '', error.message)]
@@ -71,14 +95,14 @@ function strayCharacter(text: string): Misplaced | undefined {
   )
 }
 
-function parserOf(file: string): (text: string) => Tree {
+function* treeSteps(text: string, file: string): Generator<undefined, Tree> {
   const isYaml = /\.ya?ml$/i.test(file)
   if (!isYaml && !/\.json$/i.test(file)) {
     throw new Misplaced(-1, 'the name of a configuration file must end in .json, .yaml or .yml')
   }
-  if (!isYaml) return parseJson
+  if (!isYaml) return parseJson(text)
   const loaded = require('./yaml.js') as typeof import('./yaml.ts')
-  return loaded.parseYaml
+  return yield* loaded.yamlSteps(text)
 }
 
 /** What {@link checkConfig} found. */

@@ -13,13 +13,17 @@ const MAX_WORDS = 40_000
 /** So many openings without an end are no configuration. The parser would go as deep. */
 const MAX_OPENINGS = 2 * MAX_DEPTH
 const DEEPEST_INDENT = 200
+/** Words between two steps. */
+const WORDS_AT_ONCE = 256
 /** A text with its escapes and line ends, and the spaces before each line. */
 const LONGEST = 4 * MAX_TEXT
 
-/** @throws Misplaced where it is no YAML, or more than data; Error with code MISSING_YAML without the package */
-export function parseYaml(text: string): Tree {
+/** Reads a text in steps. @throws Misplaced where it is no YAML, or more than data; Error with code MISSING_YAML without the package */
+export function* yamlSteps(text: string): Generator<undefined, Tree> {
   const yaml = load()
-  const document = compose(yaml, wordsOf(yaml, text), text.length)
+  const words = yield* wordsOf(yaml, text)
+  const document = yield* compose(yaml, words, text.length)
+  yield
   // Such as a tag that is not known.
   const [wrong] = [...document.errors, ...document.warnings]
   if (wrong !== undefined) throw new Misplaced(wrong.pos[0], said(wrong, text))
@@ -53,18 +57,23 @@ function said({ message, pos }: Yaml.YAMLParseError | Yaml.YAMLWarning, text: st
 const LONGEST_HINTED = 200
 
 /** Looks at the words alone, which takes no depth: the parser would go as deep as the text. */
-function wordsOf(yaml: typeof Yaml, text: string): readonly string[] {
+function* wordsOf(yaml: typeof Yaml, text: string): Generator<undefined, readonly string[]> {
   const limits = new WordLimits()
   const words: string[] = []
   for (const word of new yaml.Lexer().lex(text)) {
     limits.add(word)
     words.push(word)
+    if (words.length % WORDS_AT_ONCE === 0) yield
   }
   return words
 }
 
 /** What `parseDocument` of the package does, without looking for the words again. */
-function compose(yaml: typeof Yaml, words: readonly string[], length: number): Yaml.Document {
+function* compose(
+  yaml: typeof Yaml,
+  words: readonly string[],
+  length: number,
+): Generator<undefined, Yaml.Document> {
   const parser = new yaml.Parser()
   const composer = new yaml.Composer({
     version: '1.2',
@@ -76,16 +85,20 @@ function compose(yaml: typeof Yaml, words: readonly string[], length: number): Y
     prettyErrors: false,
     logLevel: 'error',
   })
-  function* tokens(): Generator<Yaml.CST.Token> {
-    for (const word of words) yield* parser.next(word)
-    yield* parser.end()
+  const documents: Yaml.Document.Parsed[] = []
+  for (const [i, word] of words.entries()) {
+    for (const token of parser.next(word)) documents.push(...composer.next(token))
+    if (i % WORDS_AT_ONCE === 0) yield
+    if (documents.length > 1) break
   }
+  for (const token of parser.end()) documents.push(...composer.next(token))
   // With `true` there is always one.
-  const [document, another] = composer.compose(tokens(), true, length)
+  documents.push(...composer.end(true, length))
+  const [document, another] = documents
   if (another !== undefined && document?.errors.length === 0) {
     throw new Misplaced(another.range[0], 'a YAML file must have one document, got several')
   }
-  return document as Yaml.Document
+  return document as Yaml.Document.Parsed
 }
 
 /** What the lexer puts before a text, and other marks of its own that are not in the file. */
