@@ -96,6 +96,15 @@ it('shows an empty report, and one about a time', () => {
   expect(empty).toContain('None.')
   const hour = textOf(toHTML(report({ sinceMs: 5_400_000, processes: 4 }), []))
   expect(hour).toContain('1.5 hours until 2026-11-30 12:34:56 UTC, 4 processes')
+  expect(hour).toContain('all other figures since the start')
+  expect(empty).not.toContain('since the start')
+  const sent = JSON.parse('{ "sinceMs": null }') as { sinceMs: undefined }
+  expect(textOf(toHTML(report(sent), []))).toContain('everything until')
+  const of = (sinceMs: number) => textOf(toHTML(report({ sinceMs }), []))
+  expect([of(3_600_000), of(1)].map((text) => /1 \w+ until/.exec(text)?.[0])).toEqual([
+    '1 hour until',
+    '1 ms until',
+  ])
 })
 
 it('draws what happened: no column where nothing did, and denied on top of admitted', () => {

@@ -18,7 +18,8 @@ export const report: Command = {
     csv: { type: 'boolean' },
     html: { type: 'boolean' },
   },
-  help: `  --since TIME    of this time alone, such as 1h. Routes, keys and times are since the start always
+  help: `  --since TIME    of this time alone, such as 1h. What binds, routes, keys and times are since
+                  the start always
   --csv           a table for spreadsheets
   --html          one page, with charts of the last hour
 ${PROCESS_HELP}`,
@@ -45,13 +46,14 @@ function formatOf(given: Given): string | undefined {
 
 function textOf(found: Report, style: Style): string {
   const { at, sinceMs, processes, totals } = found
-  const time =
-    sinceMs === undefined || sinceMs === null ? 'since the start' : `last ${duration(sinceMs)}`
+  const isWhole = sinceMs === undefined || sinceMs === null
+  const time = isWhole ? 'since the start' : `last ${duration(sinceMs)}`
   const asked = totals.admitted + totals.denied
   const head =
     `${new Date(at).toISOString()}, ${time}, this host, processes: ${processes}\n` +
     `admitted ${totals.admitted}, denied ${totals.denied} (${percent(totals.denied, asked)}), ` +
-    `dry ${totals.dry}, waited ${totals.waited}, without the store ${totals.withoutStore}\n`
+    `dry ${totals.dry}, waited ${totals.waited}` +
+    `${isWhole ? ',' : '; since the start'} without the store ${totals.withoutStore}\n`
   const parts = [
     head,
     section(style, 'Limits', limitTable(found.limits)),

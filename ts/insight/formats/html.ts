@@ -23,7 +23,7 @@ export function toHTML(report: Report, series: readonly Series[], place = ''): s
 </head>
 <body>
 <header><h1>Rate limits</h1>
-<p class="quiet">${period(report)}${place === '' ? '' : `, ${place}`}</p></header>
+<p class="quiet">${period(report)}${place === '' ? '' : `, ${place}`}</p>${scope(report)}</header>
 <main>
 ${tiles(report)}${charts(series)}${limits(report)}${routes(report)}${top(report)}${times(report)}${shields(report)}${stores(report)}</main>
 </body>
@@ -37,7 +37,8 @@ function moment(at: number): string {
 }
 
 function period({ at, sinceMs, processes }: Report): string {
-  const from = sinceMs === undefined ? 'everything until' : `${duration(sinceMs)} until`
+  // `null` in a report that another process has sent.
+  const from = typeof sinceMs === 'number' ? `${duration(sinceMs)} until` : 'everything until'
   return `${from} ${moment(at)}, ${processes} ${processes === 1 ? 'process' : 'processes'}`
 }
 
@@ -51,7 +52,16 @@ const UNITS = [
 /** In the largest unit that it has one of. */
 function duration(ms: number): string {
   const [unit, size] = UNITS.find(([, length]) => ms >= length) ?? ['ms', 1]
-  return `${grouped(ms / size)} ${unit}`
+  const shown = grouped(ms / size)
+  return `${shown} ${shown === '1' && size > 1 ? unit.slice(0, -1) : unit}`
+}
+
+/** What a report about a time says about all time. */
+function scope({ sinceMs }: Report): Markup {
+  if (typeof sinceMs !== 'number') return html``
+  const said =
+    'Admitted, denied, dry and waited are of this time, all other figures since the start.'
+  return html`<p class="quiet">${said}</p>`
 }
 
 function tiles({ totals, config }: Report): Markup {
