@@ -1,11 +1,16 @@
+import { canonical } from '../client-ip/ip.ts'
 import type { CountedShield } from '../counting.ts'
 import type { ShieldState, TopSource } from '../shield/types.ts'
+import { invalid } from '../validate.ts'
 import type { ShieldReport } from './types.ts'
 
 /** Shields that are remembered by name. */
 const MAX_SHIELDS = 100
 /** Sources of each that a report names. */
 const TOP = 20
+
+/** What a shield calls a source that is no address. */
+const WITHOUT_ADDRESS = 'no address'
 
 /** The shields that stand before limits, as far as reports and controls need them. */
 export class ShieldList {
@@ -14,7 +19,8 @@ export class ShieldList {
 
   /** @param nameOf how reports show the source of a shield */
   constructor(nameOf: (source: string) => string) {
-    this.#nameOf = nameOf
+    // It is no address, so there is nothing to hide.
+    this.#nameOf = (source) => (source === WITHOUT_ADDRESS ? source : nameOf(source))
   }
 
   add(name: string, shield: CountedShield): void {
@@ -34,7 +40,12 @@ export class ShieldList {
   }
 
   block(ip: string, ms: number): boolean {
-    return this.#open().filter(([, shield]) => shield.block(ip, ms)).length > 0
+    // A shield takes any text, and would say that it has blocked what no request comes from.
+    const address = addressOf(ip)
+    if (address === undefined) {
+      throw invalid('string', 'INVALID_ARGUMENT', 'ip', 'an IP address such as "203.0.113.9"', ip)
+    }
+    return this.#open().filter(([, shield]) => shield.block(address, ms)).length > 0
   }
 
   /** @param source an address, or the name of one that a report has shown */
@@ -44,8 +55,9 @@ export class ShieldList {
       const named = (shield.top(1_000) as readonly TopSource[]).filter(
         (one) => one.blockedMs > 0 && this.#nameOf(one.source) === source,
       )
-      const sources = named.length > 0 ? named.map((one) => one.source) : [source]
-      return sources.filter((one) => shield.pardon(addressOf(one))).length > 0
+      const address = addressOf(source)
+      if (named.length === 0) return address !== undefined && shield.pardon(address)
+      return named.filter((one) => shield.pardon(addressOf(one.source) ?? one.source)).length > 0
     })
     return done.length > 0
   }
@@ -77,7 +89,8 @@ export class ShieldList {
   }
 }
 
-/** Of a /64, an address in it. */
-function addressOf(source: string): string {
-  return source.endsWith('/64') ? source.slice(0, -3) : source
+/** Of a /64, an address in it; `undefined` for what is no address. */
+function addressOf(source: unknown): string | undefined {
+  if (typeof source !== 'string') return undefined
+  return canonical(source.endsWith('/64') ? source.slice(0, -'/64'.length) : source)
 }
