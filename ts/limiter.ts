@@ -54,6 +54,8 @@ export interface Limiter {
     maxWaitMs: number,
     caller: Caller,
   ): MaybePromise<WaitResult<Decision>>
+  /** For adapters: counts a denial after {@link delay}, which counts none itself. */
+  noteDenial?(key: string, denial: Decision): void
   /**
    * The state of each limit for this key, in the order of `limits`, after `decision` about it. Takes no
    * round trip: the answer of a remote store came with the decision.

@@ -29,6 +29,7 @@ interface NativeFunctions extends DecisionBuffer {
   readonly refund: NativeChange
   readonly block: NativeChange
   readonly reset: (key: string) => undefined
+  readonly denied: (key: string, policy: number, now?: number) => undefined
   readonly standing: (key: string, index: number, now?: number) => undefined
 }
 
@@ -106,6 +107,12 @@ export abstract class NativeLimiter implements Limiter {
   ): MaybePromise<WaitResult<Decision>> {
     this.peek(key, cost)
     return this.#parts.queues.delay(this, key, cost, maxWaitMs, caller)
+  }
+
+  /** For adapters: counts a denial after {@link delay}, which counts none itself. */
+  noteDenial(key: string, denial: Decision): void {
+    const now = this.#now()
+    this.#parts.native().denied(key, denial.policy, ...now)
   }
 
   /**

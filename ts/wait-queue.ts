@@ -268,7 +268,8 @@ export class WaitQueue<T, Limits> {
   }
 
   #refused(key: string, denial: Decision, reason: Reason): Refused {
-    this.#options.counter?.turnedAway(key)
+    // Denials are counted by those who asked: some go on to ask in another way.
+    if (reason === 'gone') this.#options.counter?.turnedAway(key)
     return new Refused(denial, reason)
   }
 

@@ -49,6 +49,8 @@ export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
 export interface QueuedLimiter extends Pick<Limiter, 'limits' | 'peek' | 'refund'> {
   /** Charges, and begins no block when it denies. */
   take(key: string, cost: number, isPaced: boolean): MaybePromise<Decision>
+  /** Counts a denial that a queue has decided. */
+  noteDenial(key: string, denial: Decision): void
   /** How each limit stood at a denial. */
   standings(key: string, denial: Decision): readonly LimitStatus[]
   /** A denial as it reads `ms` later, if nothing has happened to the key since. Default: {@link agedDenial}. */
@@ -61,13 +63,11 @@ export interface QueuedLimiter extends Pick<Limiter, 'limits' | 'peek' | 'refund
  */
 export class LimiterQueues {
   readonly #open: (isPaced: boolean) => LimiterQueue
-  readonly #counter: QueueOptions['counter']
   #waiting: LimiterQueue | undefined
   #delayed: LimiterQueue | undefined
 
   constructor(algorithm: Algorithm, options: QueueOptions) {
     this.#open = (isPaced) => queueBefore(algorithm, options, isPaced)
-    this.#counter = options.counter
   }
 
   /**
@@ -84,12 +84,15 @@ export class LimiterQueues {
     const caller = signal === undefined ? undefined : callerOf(signal)
     this.#waiting ??= this.#open(true)
     const outcome = await this.#waiting.join(limiter, key, cost, maxWaitMs, caller)
-    if (outcome instanceof Refused) throw refusalError(outcome, signal)
-    if (!this.#noted(key, outcome).allowed) throw new RateLimitExceeded(outcome)
-    return outcome
+    if (outcome instanceof Refused) {
+      if (outcome.reason !== 'gone') limiter.noteDenial(key, outcome.decision)
+      throw refusalError(outcome, signal)
+    }
+    if (noted(limiter, key, outcome).allowed) return outcome
+    throw new RateLimitExceeded(outcome)
   }
 
-  /** Waits for an adapter. */
+  /** Waits for an adapter, which counts a refusal itself. */
   delay(
     limiter: QueuedLimiter,
     key: string,
@@ -100,14 +103,8 @@ export class LimiterQueues {
     this.#delayed ??= this.#open(false)
     const joined = this.#delayed.join(limiter, key, cost, maxWaitMs, caller)
     return andThen(joined, (outcome) => {
-      return outcome instanceof Refused ? outcome : this.#noted(key, outcome)
+      return outcome instanceof Refused ? outcome : noted(limiter, key, outcome)
     })
-  }
-
-  /** Of a cost that no wait would admit. Those whom a queue refuses it counts itself. */
-  #noted(key: string, decision: Decision): Decision {
-    if (!decision.allowed) this.#counter?.turnedAway(key)
-    return decision
   }
 
   wake(key: string): void {
@@ -121,6 +118,12 @@ export class LimiterQueues {
     this.#waiting?.close(reason)
     this.#delayed?.close(reason)
   }
+}
+
+/** Counts the denial of a cost that no wait would admit. */
+function noted(limiter: QueuedLimiter, key: string, decision: Decision): Decision {
+  if (!decision.allowed) limiter.noteDenial(key, decision)
+  return decision
 }
 
 type LimiterQueue = WaitQueue<Decision, QueuedLimiter>

@@ -50,6 +50,7 @@ const LIMITER = {
   refund: ['key'],
   block: ['other', 1],
   reset: ['key'],
+  denied: ['key', 0],
   stats: [],
   tally: [],
   renew: [],

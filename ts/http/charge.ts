@@ -167,6 +167,7 @@ function chargeWithDelay(
     // The limits alone deny it: an offence, if `blockFor` is set.
     const isOffence = reason === 'late' && decision.retryAfterMs > maxDelayMs
     if (isOffence) return limiter.check(key, cost)
+    if (reason !== 'gone') limiter.noteDenial?.(key, decision)
     return decision.allowed ? deniedFor(decision, 1) : decision
   })
 }

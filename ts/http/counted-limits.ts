@@ -1,6 +1,6 @@
 import { counterOf, type InsightInput, type LimitCounter, type Served } from '../counting.ts'
 import type { AdapterLimiterOptions } from '../create.ts'
-import type { Decision } from '../decision.ts'
+import { type Decision, deniedFor } from '../decision.ts'
 import type { Limit } from '../limit/limit.ts'
 
 import { type AsyncLimiter, andThen, type Limiter, type MaybePromise } from '../limiter.ts'
@@ -67,6 +67,7 @@ function servedWith(inner: Served, counters: Counters): Served {
     refund: (key, units) => limiter.refund(key, units),
     block: (key, ms) => limiter.block(key, ms),
     delay: (...all) => limiter.delay(...all),
+    noteDenial: (...denial) => limiter.noteDenial?.(...denial),
     standings: (key, decision) => limiter.standings(key, decision),
     reset: (key) => counters.reset(key),
     wait: (key, options) => inner.wait(key, options),
@@ -132,6 +133,9 @@ function counted(limiter: Counting, counter: LimitCounter): Counting {
         found.allowed ? noted(key, found, cost) : found,
       ),
     delay: (...asked) => delayed(limiter, counter, asked),
+    noteDenial: (key, denial) => {
+      counter.decided(key, denial.allowed ? deniedFor(denial, 1) : denial)
+    },
     refund: (key, units) => andThen(limiter.refund(key, units), () => counter.refunded()),
     peek: (key, cost) => limiter.peek(key, cost),
     standings: (key, decision) => limiter.standings(key, decision),
@@ -146,8 +150,8 @@ function delayed(
 ): MaybePromise<WaitResult<Decision>> {
   const [key] = asked
   return andThen(limiter.delay(...asked), (outcome) => {
-    if (outcome instanceof Refused) counter.turnedAway(key)
-    else if (outcome.allowed) counter.decided(key, outcome)
+    if (!(outcome instanceof Refused)) counter.decided(key, outcome)
+    else if (outcome.reason === 'gone') counter.turnedAway(key)
     return outcome
   })
 }

@@ -53,6 +53,7 @@ function limiterWithBlocks(limiter: Counting, blocks: EscalatingBlock): Counting
     standings: (key, decision) => blocks.standings(limiter, key, decision),
     take: (key, cost) => limiter.take(key, cost),
     delay: (...asked) => limiter.delay(...asked),
+    noteDenial: (...denial) => limiter.noteDenial?.(...denial),
     refund: (key, units) => limiter.refund(key, units),
     block: (key, ms) => limiter.block(key, ms),
   }

@@ -85,12 +85,13 @@ export class ProvisionalCharges {
     const queue = this.#queues.get(limits) ?? new WaitQueue(this.#source, this.#queueOptions)
     this.#queues.set(limits, queue)
     const joined = queue.join(limits, key, cost ?? 1, this.#options.maxWaitMs, client)
-    if (!(joined instanceof Promise)) return chargedOf(joined)
+    const done = (outcome: line.WaitResult<Charged>): Charged => chargedOf(limits, key, outcome)
+    if (!(joined instanceof Promise)) return done(joined)
     limits.held.addQueue(queue)
     const removeIfEmpty = (): void => {
       if (queue.keys === 0) limits.held.removeQueue(queue)
     }
-    return joined.then(chargedOf).finally(removeIfEmpty)
+    return joined.then(done).finally(removeIfEmpty)
   }
 
   /** Charges a request that never waits: a dry run. */
@@ -100,7 +101,7 @@ export class ProvisionalCharges {
     cost: number | undefined,
   ): MaybePromise<Charged> {
     return andThen(this.#ask({ limits, key, cost: cost ?? 1, pauses: 0 }), (asked) =>
-      asked instanceof line.Later ? notCharged(deniedFor(asked.denial, 1)) : asked,
+      asked instanceof line.Later ? denied(limits, key, deniedFor(asked.denial, 1)) : asked,
     )
   }
 
@@ -127,7 +128,7 @@ export class ProvisionalCharges {
   #deny(attempt: Attempt, denial: Decision): MaybePromise<Charged | line.Later> {
     const { limits, key, cost, pauses } = attempt
     const { limiter, held } = limits
-    if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return notCharged(denial)
+    if (denial.retryAfterMs === Number.POSITIVE_INFINITY) return denied(limits, key, denial)
     const later = laterOf(held.isShared, denial, pauses)
     if (held.isHeld(key)) return later
     if (!held.isShared) return this.#offend(attempt)
@@ -173,8 +174,16 @@ export class ProvisionalCharges {
   }
 }
 
-function chargedOf(outcome: line.WaitResult<Charged>): Charged {
-  return outcome instanceof line.Refused ? notCharged(deniedFor(outcome.decision, 1)) : outcome
+function chargedOf(limits: RequestLimits, key: string, outcome: line.WaitResult<Charged>): Charged {
+  if (!(outcome instanceof line.Refused)) return outcome
+  const denial = deniedFor(outcome.decision, 1)
+  return outcome.reason === 'gone' ? notCharged(denial) : denied(limits, key, denial)
+}
+
+/** Counts a denial that no call of the limiter has made. */
+function denied({ limiter }: RequestLimits, key: string, denial: Decision): Charged {
+  limiter.noteDenial?.(key, denial)
+  return notCharged(denial)
 }
 
 function notCharged(decision: Decision): Charged {

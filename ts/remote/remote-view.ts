@@ -1,4 +1,4 @@
-import type { Decision } from '../decision.ts'
+import { type Decision, deniedFor } from '../decision.ts'
 import { closedError } from '../errors.ts'
 import { type Limit, MAX_WINDOW_MS } from '../limit/limit.ts'
 import type { Limiter, LimitStatus, StoreStatus } from '../limiter.ts'
@@ -123,6 +123,11 @@ export class RemoteView implements Limiter, QueuedLimiter {
   ): Promise<WaitResult<Decision>> {
     this.#checkArguments(key, cost)
     return this.#state.queues.delay(this, key, cost, maxWaitMs, caller)
+  }
+
+  /** For adapters: counts a denial after {@link delay}, which counts none itself. */
+  noteDenial(key: string, denial: Decision): void {
+    this.#state.tally.note('check', key, denial.allowed ? deniedFor(denial, 1) : denial)
   }
 
   /** Gives back `units` (default 1) to every limit, never more than the key owes. */

@@ -173,6 +173,14 @@ fn stats(call: &Call<'_>) -> Admission {
     Ok(None)
 }
 
+/// Counts a denial that JavaScript has decided: the caller asked to wait, in vain.
+fn denied(call: &Call<'_>) -> Admission {
+    call.run(("policy", 0), |_, key, policy, time| {
+        call.denied(key, policy, time);
+        Ok(None)
+    })
+}
+
 fn live(call: &Call<'_>) -> Admission {
     let live = call.run(("nothing", 0), |limiter, _, _, time| Ok(limiter.live_keys(time)))?;
     call.handle.write_counts([live]);
@@ -227,7 +235,7 @@ pub(crate) use exports;
 
 exports!(
     RawLimiter:
-    allow, check, take, pace, peek, standing, refund, reset, block, live, stats, tally, renew, close
+    allow, check, take, pace, peek, standing, refund, reset, block, denied, live, stats, tally, renew, close
 );
 
 /// What a function answers, as a value of JavaScript.

@@ -118,6 +118,12 @@ pub(crate) enum Counts {
 }
 
 impl<L> Call<'_, L> {
+    /// Counts a denial by the limit of this index.
+    pub(crate) fn denied(&self, key: Key, policy: u64, time: &Time) {
+        let policy = usize::try_from(policy).unwrap_or_default();
+        self.counted(Counts::All, key, Some(time), || {}, |()| Some((false, policy)));
+    }
+
     /// Counts what `decide` decides: whether it admitted, and else which limit denied; `None` for a call that failed.
     #[inline(always)]
     pub(crate) fn counted<T>(

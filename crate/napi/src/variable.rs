@@ -45,7 +45,7 @@ pub struct VariableOptions {
 /// call stand in `limits`: how many there are, then for each its count, window and burst.
 #[napi(
     catch_unwind,
-    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, stats(): undefined, tally(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
+    ts_return_type = "{ check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, denied(key: string, policy: number, now?: number): undefined, stats(): undefined, tally(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }"
 )]
 pub fn open_variable(
     env: Env,
@@ -213,6 +213,13 @@ fn refund(call: &This<'_>) -> Admission {
     })
 }
 
+fn denied(call: &This<'_>) -> Admission {
+    call.run(("policy", 0), |_, key, policy, time| {
+        call.denied(key, policy, time);
+        Ok(None)
+    })
+}
+
 fn reset(call: &This<'_>) -> Admission {
     call.run(("key", 1), |variable, key, _, _| {
         variable.limiter.borrow().reset(key);
@@ -238,7 +245,10 @@ fn renew(call: &This<'_>) -> Admission {
     Ok(None)
 }
 
-exports!(Variable: check, take, pace, peek, standing, refund, reset, block, stats, tally, renew, close);
+exports!(
+    Variable:
+    check, take, pace, peek, standing, refund, reset, block, denied, stats, tally, renew, close
+);
 
 fn functions(
     env: Env,
