@@ -76,8 +76,8 @@ export interface LimitCounter {
   waited(ms: number): void
   /** In every tier: a caller begins to wait (1), or does so no more (-1). */
   queued?(change: 1 | -1): void
-  /** In every tier: a caller gave up its place, or was refused one. */
-  turnedAway(key: string): void
+  /** In every tier: a caller left while it waited. One that is refused is a denial, see {@link decided}. */
+  gaveUp(key: string): void
   /** How long the store took to answer, in milliseconds. */
   storeTook(ms: number): void
   /** Something decided in place of the store. */

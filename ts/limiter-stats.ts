@@ -20,7 +20,7 @@ export interface LimiterStats {
    * charged at least one unit.
    */
   readonly admitted: number
-  /** The same that were denied at once. Who waits in vain is not among them. */
+  /** The same that were denied. */
   readonly denied: number
 }
 

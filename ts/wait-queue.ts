@@ -93,7 +93,7 @@ export class WaitQueue<T, Limits> {
   close(reason: unknown): void {
     for (const line of [...this.#lines.values()]) {
       for (let { head } = line; head !== undefined; head = line.head) {
-        this.#options.counter?.turnedAway(line.key)
+        this.#options.counter?.gaveUp(line.key)
         this.#remove(head).reject(reason)
       }
     }
@@ -269,7 +269,7 @@ export class WaitQueue<T, Limits> {
 
   #refused(key: string, denial: Decision, reason: Reason): Refused {
     // Denials are counted by those who asked: some go on to ask in another way.
-    if (reason === 'gone') this.#options.counter?.turnedAway(key)
+    if (reason === 'gone') this.#options.counter?.gaveUp(key)
     return new Refused(denial, reason)
   }
 

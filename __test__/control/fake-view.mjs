@@ -5,7 +5,7 @@ const counts = {
   dry: 0,
   refunded: 0,
   waited: 0,
-  turnedAway: 0,
+  gaveUp: 0,
   withoutStore: 0,
 }
 

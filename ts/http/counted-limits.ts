@@ -151,7 +151,7 @@ function delayed(
   const [key] = asked
   return andThen(limiter.delay(...asked), (outcome) => {
     if (!(outcome instanceof Refused)) counter.decided(key, outcome)
-    else if (outcome.reason === 'gone') counter.turnedAway(key)
+    else if (outcome.reason === 'gone') counter.gaveUp(key)
     return outcome
   })
 }

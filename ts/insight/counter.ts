@@ -73,8 +73,8 @@ export class Counter implements LimitCounter {
     this.#row.waiting += change
   }
 
-  turnedAway(_key: string): void {
-    this.#add(FIELD.turnedAway)
+  gaveUp(_key: string): void {
+    this.#add(FIELD.gaveUp)
   }
 
   storeTook(ms: number): void {

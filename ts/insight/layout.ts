@@ -26,7 +26,7 @@ export const FIELD = {
   dry: 1,
   refunded: 2,
   waited: 3,
-  turnedAway: 4,
+  gaveUp: 4,
   withoutStore: 5,
 } as const
 

@@ -107,7 +107,7 @@ function resultsOfLimit(policy: string, counts: LimitReport): readonly Count[] {
   return [
     [policy, 'acquired', counts.admitted + counts.dry],
     [policy, 'limit', counts.denied],
-    [policy, 'canceled', counts.turnedAway],
+    [policy, 'canceled', counts.gaveUp],
   ]
 }
 

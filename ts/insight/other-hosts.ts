@@ -158,7 +158,7 @@ function emptyLimit(name: string): LimitReport {
     ...NONE,
     name,
     refunded: 0,
-    turnedAway: 0,
+    gaveUp: 0,
     withoutStore: 0,
     limits: [],
     deniedBy: [],

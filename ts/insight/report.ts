@@ -92,7 +92,7 @@ function limitReport(
     name,
     ...counted,
     refunded: of(FIELD.refunded),
-    turnedAway: of(FIELD.turnedAway),
+    gaveUp: of(FIELD.gaveUp),
     withoutStore: of(FIELD.withoutStore),
     limits,
     deniedBy: all.slice(0, Math.max(limits.length, last + 1)),
@@ -119,7 +119,7 @@ const COUNTED = [
   'dry',
   'waited',
   'refunded',
-  'turnedAway',
+  'gaveUp',
   'withoutStore',
 ] as const
 

@@ -13,8 +13,8 @@ export interface LimitCounts {
   /** Callers that waited for their turn and were admitted. */
   readonly waited: number
   readonly refunded: number
-  /** Callers that waited, or asked to, in vain. */
-  readonly turnedAway: number
+  /** Callers that left while they waited. */
+  readonly gaveUp: number
   /** Decisions made in place of a store that did not answer. */
   readonly withoutStore: number
 }

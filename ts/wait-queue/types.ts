@@ -23,5 +23,5 @@ export type Reason =
 export type QueueOptions = Pick<ResolvedOptions, 'clock' | 'maxWaitersPerKey' | 'maxWaiters'> & {
   readonly room?: { taken: number } | undefined
   /** Where an insight counts those who wait. */
-  readonly counter?: Pick<LimitCounter, 'waited' | 'turnedAway' | 'queued'> | undefined
+  readonly counter?: Pick<LimitCounter, 'waited' | 'gaveUp' | 'queued'> | undefined
 }

@@ -166,7 +166,7 @@ it('callers that wait are seen while they wait, and afterwards as waits', async 
   expect(await third).toBe('closed')
   expect(await waiting()).toBe(0)
   expect(await value('ratethrottle_waits_total{limit="calls",outcome="admitted"}')).toBe(1)
-  expect(await value('ratethrottle_waits_total{limit="calls",outcome="turned_away"}')).toBe(2)
+  expect(await value('ratethrottle_waits_total{limit="calls",outcome="gave_up"}')).toBe(2)
   expect(await value('ratethrottle_wait_seconds_count')).toBe(1)
 })
 

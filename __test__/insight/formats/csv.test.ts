@@ -22,7 +22,7 @@ it('gives each figure a row', () => {
       'report|||||at|2026-11-30T12:34:56.000Z',
       'report|||||configStale|true',
       'total|||||denied|12',
-      'limit|api||||turnedAway|6',
+      'limit|api||||gaveUp|6',
       'limit|api||||tier|memory',
       'policy|api||api||denied|7',
       'policy|api||api2||denied|5',

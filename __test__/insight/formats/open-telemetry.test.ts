@@ -53,7 +53,7 @@ function waitsIn(metrics: Collected): { unit: string; count: number; sum: number
 it('mirrors the instruments of ASP.NET Core', async () => {
   const { meter, collected } = collector()
   const given = report({
-    limits: [limit('api'), limit('mail', { turnedAway: 0, waiting: 7 })],
+    limits: [limit('api'), limit('mail', { gaveUp: 0, waiting: 7 })],
     routes: [route('api', 'GET /a'), route('api', 'GET /b')],
   })
   openTelemetry({ report: () => given }, meter)

@@ -33,7 +33,7 @@ it('has the names and labels of the reference', () => {
       'ratethrottle_requests_total{limit=mail,route=,outcome=dry} 3',
       'ratethrottle_denied_total{limit=api,policy=10/second} 7',
       'ratethrottle_denied_total{limit=api,policy=100/minute} 5',
-      'ratethrottle_waits_total{limit=api,outcome=turned_away} 6',
+      'ratethrottle_waits_total{limit=api,outcome=gave_up} 6',
       'ratethrottle_live_keys{limit=api} 10',
       'ratethrottle_evictions_total{limit=mail} 9',
       'ratethrottle_store_available{limit=api} 0',

@@ -84,7 +84,7 @@ const COUNTS: LimitCounts = {
   dry: 3,
   refunded: 4,
   waited: 5,
-  turnedAway: 6,
+  gaveUp: 6,
   withoutStore: 8,
 }
 
@@ -153,7 +153,7 @@ export function report(more: Partial<Report> = {}): Report {
       dry: 0,
       refunded: 0,
       waited: 0,
-      turnedAway: 0,
+      gaveUp: 0,
       withoutStore: 0,
     },
     limits: [],

@@ -15,7 +15,7 @@ export const NO_COUNTS: LimitCounts = {
   dry: 0,
   refunded: 0,
   waited: 0,
-  turnedAway: 0,
+  gaveUp: 0,
   withoutStore: 0,
 }
 

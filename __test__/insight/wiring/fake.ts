@@ -7,7 +7,7 @@ export interface Row {
   readonly decided: { readonly key: string; readonly allowed: boolean }[]
   refunded: number
   readonly waited: number[]
-  readonly turnedAway: string[]
+  readonly gaveUp: string[]
   readonly storeTook: number[]
   withoutStore: number
   closed: number
@@ -29,7 +29,7 @@ export function fakeInsight() {
         decided: [],
         refunded: 0,
         waited: [],
-        turnedAway: [],
+        gaveUp: [],
         storeTook: [],
         withoutStore: 0,
         closed: 0,
@@ -58,7 +58,7 @@ function counterOf(row: Row) {
     decided: (key: string, { allowed }: Decision) => row.decided.push({ key, allowed }),
     refunded: () => row.refunded++,
     waited: (ms: number) => row.waited.push(ms),
-    turnedAway: (key: string) => row.turnedAway.push(key),
+    gaveUp: (key: string) => row.gaveUp.push(key),
     storeTook: (ms: number) => row.storeTook.push(ms),
     withoutStore: () => row.withoutStore++,
     route: (route: string) => {

@@ -101,7 +101,7 @@ test.each(TIERS)('%s: stats and the insight agree with what callers were told', 
   expect(limits[0]).toMatchObject({
     ...told,
     waited: 0,
-    turnedAway: 0,
+    gaveUp: 0,
     withoutStore: 0,
     tier: tier === 'redis with leases' ? 'redis' : tier,
     limits: ['9/minute'],
@@ -135,8 +135,8 @@ test.each(TIERS)('%s: those who wait, and those who give up', async (tier) => {
   const [row] = fake.rows
   const [limit] = real.report().limits
   const counts = isNative
-    ? [(limit?.admitted ?? 0) + (limit?.denied ?? 0), limit?.turnedAway, limit?.waited]
-    : [row?.decided.length, row?.turnedAway.length, row?.waited.length]
+    ? [(limit?.admitted ?? 0) + (limit?.denied ?? 0), limit?.gaveUp, limit?.waited]
+    : [row?.decided.length, row?.gaveUp.length, row?.waited.length]
   const [decided, left, waited = 0] = counts
   // The one whose signal was aborted has left; the others that got no turn were denied one.
   expect([decided, left]).toEqual([admitted + 1 + refused - 1, 1])
@@ -207,7 +207,7 @@ test.each(TIERS)(
     expect(log).toEqual({ admitted: 3, denied: 6 })
     const { limits, routes, top } = view.report()
     expect(limits).toHaveLength(1)
-    expect(limits[0]).toMatchObject({ ...log, name: `${tier} adapter`, turnedAway: 0 })
+    expect(limits[0]).toMatchObject({ ...log, name: `${tier} adapter`, gaveUp: 0 })
     expect(routes).toMatchObject([{ limit: `${tier} adapter`, route: 'GET /*', ...log }])
     expect(top.asked).toMatchObject([{ key: '127.0.0.1', count: 9 }])
   },

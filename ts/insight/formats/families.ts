@@ -109,9 +109,9 @@ function denials(report: Report): readonly Row[] {
 
 function waits(report: Report): readonly Row[] {
   const label = limitLabels(report)
-  return report.limits.flatMap(({ name, waited, turnedAway }): readonly Row[] => [
+  return report.limits.flatMap(({ name, waited, gaveUp }): readonly Row[] => [
     [{ limit: label(name), outcome: 'admitted' }, waited],
-    [{ limit: label(name), outcome: 'turned_away' }, turnedAway],
+    [{ limit: label(name), outcome: 'gave_up' }, gaveUp],
   ])
 }
 

@@ -73,7 +73,7 @@ function tiles({ totals, config }: Report): Markup {
     ['Denied share', share],
     ['Denied in dry runs', grouped(totals.dry)],
     ['Waited', grouped(totals.waited)],
-    ['Turned away', grouped(totals.turnedAway)],
+    ['Gave up', grouped(totals.gaveUp)],
     ...(config === undefined
       ? []
       : [['Configuration', config.stale ? 'stale' : 'loaded'] as const]),

@@ -11,7 +11,7 @@ export const COUNTS: readonly (keyof LimitCounts)[] = [
   'dry',
   'refunded',
   'waited',
-  'turnedAway',
+  'gaveUp',
   'withoutStore',
 ]
 

@@ -19,7 +19,7 @@ export class Totals {
   readonly element: HTMLElement = this.#facts.element
 
   show({ totals, processes }: Snapshot): void {
-    const { admitted, denied, dry, waited, turnedAway, withoutStore } = totals
+    const { admitted, denied, dry, waited, gaveUp, withoutStore } = totals
     const asked = admitted + denied
     const some = (count: number): string | undefined =>
       count === 0 ? undefined : shortNumber(count)
@@ -33,7 +33,7 @@ export class Totals {
     )
     this.#facts.show('Dry-run denials', some(dry), 'reported, not refused')
     this.#facts.show('Waited', some(waited), 'for their turn, then admitted')
-    this.#facts.show('Turned away', some(turnedAway), 'waited in vain')
+    this.#facts.show('Gave up', some(gaveUp), 'left while they waited')
     this.#facts.show('Without the store', some(withoutStore), 'decided in its place')
     this.#facts.show('Processes', number(processes), 'count here')
   }

@@ -12,7 +12,7 @@ export interface Counts {
   readonly dry: number
   readonly refunded: number
   readonly waited: number
-  readonly turnedAway: number
+  readonly gaveUp: number
   readonly withoutStore: number
 }
 
