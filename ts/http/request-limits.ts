@@ -77,7 +77,6 @@ export function openLimits(
   const name = sharedName(storage) === undefined ? limiter.name : (limiter.name ?? identity)
   const forRedis = dryRun ? withoutWaiting(options.forRedis) : options.forRedis
   const toOpen = { ...limiter, storage, forRedis, identity, name }
-  // Counters that outlive their limits.
   const isVariable = parsed === undefined || lasting !== undefined
   const make = (own: AdapterLimiterOptions): Counters =>
     isVariable ? createVariable(own) : openFixed(parsed, own)
@@ -94,9 +93,8 @@ export function openLimits(
     return { limiter: counters.with(own), held, names, policyText: policyHeader(own, names) }
   }
   const fixed = parsed && limitsOf(parsed)
-  // What is opened inside does not know its limits, or not its blocks: an insight is to ask by both.
-  const isPart = isVariable || blockFor !== undefined
-  if (parsed !== undefined && isPart) counter?.serve(opened.with(parsed), counters)
+  // An insight is to ask with the limits and the blocks, which what is opened inside may not know.
+  if (parsed !== undefined) counter?.serve(opened.with(parsed), counters)
   return {
     fixed,
     of: typeof limits === 'function' ? byRequest(limits, limitsOf, keyTimeoutMs) : () => fixed,

@@ -3,9 +3,10 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::Call;
-use crate::callbacks::{Admission, close, exports};
+use crate::callbacks::close;
 use crate::details::Details;
 use crate::external_memory::measure_others;
+use crate::function::{Admission, exports};
 use crate::handle::{Handle, number};
 use crate::key::{KeyError, read_text};
 use crate::open::{bound, set, whole};

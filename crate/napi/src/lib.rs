@@ -12,6 +12,7 @@ mod counting;
 mod details;
 mod external_memory;
 mod failpoints;
+mod function;
 mod handle;
 mod insight;
 mod inspect;

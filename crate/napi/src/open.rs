@@ -2,10 +2,11 @@
 #![expect(unsafe_code, reason = "a bare function value becomes a property of an object")]
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
-use crate::callbacks::{Callback, FUNCTIONS, bind, empty};
+use crate::callbacks::FUNCTIONS;
 use crate::counting::{Counter, CounterPlace};
 use crate::details::Details;
 use crate::external_memory::measure_others;
+use crate::function::{Callback, bind, empty};
 use crate::handle::Handle;
 use crate::registry;
 use crate::throw::{refused, report};

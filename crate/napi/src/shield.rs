@@ -3,9 +3,10 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::Call;
-use crate::callbacks::{Admission, blocked, close, exports, renew};
+use crate::callbacks::{blocked, close, renew};
 use crate::details::Details;
 use crate::external_memory::{MemoryUse, measure_others};
+use crate::function::{Admission, exports};
 use crate::handle::{Handle, number};
 use crate::key::{self, HashKey, KeyError, read_utf8};
 use crate::open::bound;

@@ -6,8 +6,8 @@
 #![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::Call;
-use crate::callbacks::{Answer, exports};
 use crate::details::{Buffer, Details, PlainNumbers, view};
+use crate::function::{Answer, exports};
 use crate::handle::{Handle, milliseconds, number};
 use crate::open::{OpenOptions, bound, config, set};
 use crate::throw::{CallError, refused, report};

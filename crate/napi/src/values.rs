@@ -1,7 +1,7 @@
 //! Reading JavaScript values that are no strings.
 #![expect(unsafe_code, reason = "raw N-API: the generated bindings cost ten times a decision")]
 
-use crate::callbacks::Answer;
+use crate::function::Answer;
 use napi::sys;
 use std::ptr;
 

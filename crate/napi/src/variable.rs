@@ -4,10 +4,11 @@
 #![expect(unreachable_pub, reason = "as #[napi] wants its exports")]
 
 use crate::arguments::{Call, Time};
-use crate::callbacks::{Admission, blocked, close, exports, tally};
+use crate::callbacks::{blocked, close, tally};
 use crate::counting::{Counter, CounterPlace, Counts};
 use crate::details::{Buffer, Details, PlainNumbers, view};
 use crate::external_memory::{MemoryUse, measure_others};
+use crate::function::{Admission, exports};
 use crate::handle::{Attachment, Handle};
 use crate::key::HashKey;
 use crate::open::{bound, set, whole};
