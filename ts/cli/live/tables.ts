@@ -8,12 +8,16 @@ export function limitTable(limits: readonly LimitReport[], seconds?: number): st
   const sorted = limits.toSorted((a, b) => b.denied - a.denied || b.admitted - a.admitted)
   const count = (n: number): string => (seconds === undefined ? `${n}` : (n / seconds).toFixed(1))
   const unit = seconds === undefined ? '' : '/s'
+  // Dry runs refuse nothing: what they would have denied stands apart, where there are any.
+  const hasDry = limits.some(({ dry }) => dry > 0)
+  const ofDry = (text: string): string[] => (hasDry ? [text] : [])
   const head = [
     'limit',
     'tier',
     'limits',
     `admitted${unit}`,
     `denied${unit}`,
+    ...ofDry(`dry${unit}`),
     'share',
     'binds',
     'keys',
@@ -23,7 +27,8 @@ export function limitTable(limits: readonly LimitReport[], seconds?: number): st
     each.tier ?? '-',
     cell(each.limits.join(', ') || 'by request'),
     count(each.admitted),
-    count(each.denied + each.dry),
+    count(each.denied),
+    ...ofDry(count(each.dry)),
     percent(each.denied + each.dry, each.admitted + each.denied + each.dry),
     binding(each),
     `${each.liveKeys ?? '-'}`,
