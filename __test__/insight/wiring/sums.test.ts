@@ -73,7 +73,8 @@ test('an outage is told once, and what was counted meanwhile is told after it', 
   server.signal('SIGKILL')
   for (let i = 0; i < 5; i++) one.limiter.allow('k')
   for (let i = 0; i < 4; i++) expect(await one.hosts.exchange()).toBe(false)
-  // Looked at now: a slow start of the server is an outage to the other host.
+  // Heard a turn later, and before the restart: a slow one is an outage to the other host as well.
+  await new Promise((resolve) => setImmediate(resolve))
   expect(warned.filter((code) => code === 'RATETHROTTLE_INSIGHT_STORE')).toHaveLength(1)
   await server.restart()
   await one.exchange()
