@@ -19,8 +19,8 @@ import type { Counters, Counting } from './request-limits.ts'
 /** The row of one limiter. */
 export interface OpenedRow {
   readonly row: LimitCounter
-  /** By key it is asked with its blocks in steps, which a reset forgets too. */
-  serve(inner: Counting, withBlocks: Counters): void
+  /** By key it is asked under these limits, and with its blocks in steps, which a reset forgets too. */
+  serve(opened: Counters, limits: readonly Limit[], withBlocks: Counters): void
   /** The limiter is closed. The row of a limiter that was passed in stays: it belongs to that. */
   end(): void
 }
@@ -44,10 +44,10 @@ export function openRow(
   let served: Served | undefined
   return {
     row,
-    serve: (inner, withBlocks) => {
+    serve: (opened, limits, withBlocks) => {
       if (isLimiter(storage)) return
       // The insight holds it weakly.
-      served = servedWith(inner as Served, withBlocks)
+      served = servedWith(opened, limits, withBlocks)
       row.serves(served)
     },
     end: () => {
@@ -57,8 +57,13 @@ export function openRow(
   }
 }
 
-function servedWith(inner: Served, counters: Counters): Served {
-  const limiter = counters.with(inner.limits)
+function servedWith(
+  opened: Counters & Pick<Served, 'stats'>,
+  limits: readonly Limit[],
+  counters: Counters,
+): Served {
+  const inner = opened.with(limits) as Served
+  const limiter = counters.with(limits)
   const served: Served = {
     limits: limiter.limits,
     check: (key, cost) => limiter.check(key, cost),
@@ -71,7 +76,8 @@ function servedWith(inner: Served, counters: Counters): Served {
     standings: (key, decision) => limiter.standings(key, decision),
     reset: (key) => counters.reset(key),
     wait: (key, options) => inner.wait(key, options),
-    stats: () => inner.stats?.() ?? {},
+    // Those of limits that vary belong to all of them together.
+    stats: () => inner.stats?.() ?? opened.stats?.() ?? {},
     close: () => {},
   }
   if (inner.liveKeys !== undefined) served.liveKeys = () => inner.liveKeys?.() ?? 0

@@ -94,7 +94,7 @@ export function openLimits(
   }
   const fixed = parsed && limitsOf(parsed)
   // An insight is to ask with the limits and the blocks, which what is opened inside may not know.
-  if (parsed !== undefined) counter?.serve(opened.with(parsed), counters)
+  if (parsed !== undefined) counter?.serve(opened, parsed, counters)
   return {
     fixed,
     of: typeof limits === 'function' ? byRequest(limits, limitsOf, keyTimeoutMs) : () => fixed,

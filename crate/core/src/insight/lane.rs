@@ -41,7 +41,7 @@ impl Insight {
         let index = self.take_lane();
         self.word(USED).fetch_max((index as u64).saturating_add(1), Ordering::AcqRel);
         let owner = self.word(self.layout.lane_start(index));
-        owner.store(u64::from(std::process::id()), Ordering::Relaxed);
+        owner.store(self.owner, Ordering::Relaxed);
         let table = |table| RefCell::new(self.read_keys(index, table));
         Lane {
             start: self.layout.counts_start(index),

@@ -74,6 +74,8 @@ pub struct Insight {
     memory: Memory,
     /// The lanes that threads of this process count in, as bits.
     taken: Mutex<u64>,
+    /// This process, for others. Not its number: in each of several containers that may be 1.
+    owner: u64,
     attachment: Attachment,
 }
 
@@ -110,7 +112,8 @@ impl Insight {
 
     fn over(config: InsightConfig, secret: Secret, memory: Memory, attachment: Attachment) -> Self {
         let layout = Layout::new(&config);
-        Self { config, layout, secret, memory, taken: Mutex::new(0), attachment }
+        let owner = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        Self { config, layout, secret, memory, taken: Mutex::new(0), owner, attachment }
     }
 
     /// What it was made from.

@@ -43,8 +43,7 @@ fn two_attachments_count_in_lanes_of_their_own() {
         lanes.1.add(0, 1);
     }
     assert_eq!(one.sums()[0], 2_000);
-    // Of the same process here.
-    assert_eq!((one.processes(), other.processes()), (1, 1));
+    assert_eq!((one.processes(), other.processes()), (2, 2));
     drop(lanes.1);
     drop(other);
     assert_eq!(one.processes(), 1);
