@@ -131,6 +131,10 @@ function chargeCost(
 ): MaybePromise<Charged & Pick<ChargeRecord, 'hasWaited'>> {
   const { adapter, provisional, waiting } = context
   const { countWhen, slowDown, dryRun } = context.options
+  if (countWhen === undefined && (slowDown === undefined || dryRun)) {
+    const decided = limits.limiter.check(key, cost)
+    return andThen(decided, (decision) => ({ decision, settle: undefined, hasWaited: false }))
+  }
   const client = waiting.clientOf(adapter, exchange.response)
   if (provisional !== undefined && countWhen !== undefined) {
     const charged = dryRun
@@ -141,10 +145,7 @@ function chargeCost(
       return { decision, settle, hasWaited: client.hasWaited }
     })
   }
-  const decided =
-    slowDown === undefined || dryRun
-      ? limits.limiter.check(key, cost)
-      : chargeWithDelay(limits.limiter, key, cost, slowDown, client)
+  const decided = chargeWithDelay(limits.limiter, key, cost, slowDown ?? 0, client)
   return andThen(decided, (decision) => {
     return { decision, settle: undefined, hasWaited: client.hasWaited }
   })

@@ -15,7 +15,8 @@ const EMPTY: &str = "(empty)";
 const DIGITS: usize = 8;
 
 impl Insight {
-    /// The name of a key, in the style of this insight. Two keys of the same name are one in a million.
+    /// The name of a key, in the style of this insight. Masked addresses of one network have one name, and so have
+    /// long texts that begin alike; other keys share one by chance alone.
     #[must_use]
     pub fn key_name(&self, text: &str) -> String {
         match self.config.keys {
