@@ -11,7 +11,8 @@ export class Progress {
   readonly #run: Run
   readonly #out: Writable
   readonly #startMs: number = performance.now()
-  #shownMs = 0
+  /** Not 0: the clock begins with the process, which may read its first lines sooner than after {@link EVERY_MS}. */
+  #shownMs = Number.NEGATIVE_INFINITY
 
   constructor(run: Run, out: Writable) {
     this.#run = run
@@ -27,7 +28,7 @@ export class Progress {
   }
 
   end(): void {
-    if (this.#shownMs > 0) this.#out.write(CLEAR_LINE)
+    if (Number.isFinite(this.#shownMs)) this.#out.write(CLEAR_LINE)
   }
 }
 
