@@ -100,14 +100,19 @@ for (const algorithm of Object.keys(BOUNDS) as Algorithm[]) {
   it(`${algorithm}: no window admits more than its bound while Redis is killed and frozen`, {
     timeout: 1_000_000,
   }, async () => {
-    const { asked, admissions, verdict, faults } = await chaos(algorithm, CHAOS_MS)
-    const local = admissions.filter(({ isLocal }) => isLocal).length
-    const figures = `${asked} requests, ${admissions.length} admitted (${local} locally), ${faults} faults`
-    console.log(`${algorithm}: ${figures}, ${JSON.stringify(verdict)}`)
-    expect(verdict.violations).toBe(0)
-    expect([local, admissions.length - local].every((count) => count > 0)).toBe(true)
-    // A limiter that is far too strict would pass as well.
-    expect(verdict.fullestExact).toBeGreaterThan(COUNT / 2)
+    // A short run may have no fault during which something is admitted locally: then nothing is proved yet.
+    let hasMet = false
+    for (let run = 0; run < 4 && !hasMet; run++) {
+      const { asked, admissions, verdict, faults } = await chaos(algorithm, CHAOS_MS)
+      const local = admissions.filter(({ isLocal }) => isLocal).length
+      const figures = `${asked} requests, ${admissions.length} admitted (${local} locally), ${faults} faults`
+      console.log(`${algorithm}: ${figures}, ${JSON.stringify(verdict)}`)
+      expect(verdict.violations).toBe(0)
+      // A limiter that is far too strict would pass as well.
+      expect(verdict.fullestExact).toBeGreaterThan(COUNT / 2)
+      hasMet = local > 0 && admissions.length > local
+    }
+    expect(hasMet).toBe(true)
   })
 }
 
