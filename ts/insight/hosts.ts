@@ -18,7 +18,7 @@ const FIRST_MS = 1_000
 /** Steps that are read in one call, and at most in one exchange. */
 const CHUNK = 120
 const MAX_READ = 3 * CHUNK
-/** Each so many exchanges, newer steps are read again: a host may have told late. */
+/** Every sixth exchange reads newer steps again: a host may have pushed them late. */
 const AGAIN_EVERY = 6
 /** By how much what is known of the server's clock may be wrong: less may be the way there and back. */
 const MAX_ERROR_MS = 1_000

@@ -32,7 +32,7 @@ export class OtherHosts {
     minute: new Map<number, ReadonlyMap<string, StepCounts>>(),
     hour: new Map<number, ReadonlyMap<string, StepCounts>>(),
   }
-  /** Processes that were told of, by the minute. */
+  /** How many processes the other hosts have reported, by the minute. */
   readonly #processes = new Map<number, number>()
 
   /**

@@ -101,7 +101,7 @@ function numbersIn(text: string): number[] {
   return numbers
 }
 
-/** What was added between two steps. Never below 0: a file that was made anew begins at 0. */
+/** What was added between two steps. Never below 0: a file that replaces another begins at 0. */
 function difference(sums: readonly number[], later: number, earlier: number): Sums {
   const [high, low] = [later * FIELDS, earlier * FIELDS]
   return {

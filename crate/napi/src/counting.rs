@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// One decision of so many is timed.
+/// How many decisions pass for each one that is timed.
 const TIMED: u32 = 256;
 /// Of a limit's counts, that of refunds.
 const REFUNDED: usize = 2;

@@ -62,7 +62,7 @@ function bursts(limiter: LimiterSetup): Finding[] {
         severity: 'problem',
         where,
         what: `a burst of ${held} on a limit of ${limit.count} in ${inWords(limit.windowMs)}`,
-        why: `Each new key may send ${held} requests at once, and every key is new once: whoever changes addresses is not limited.`,
+        why: `Each new key may send ${held} requests at once, and every key is new once: a client that changes its address is not limited.`,
         instead: `a burst of the count, ${limit.count}, or below: leave burst out`,
       },
     ]

@@ -130,7 +130,7 @@ function noHeaders(where: string, status: number): Finding {
     severity: 'warning',
     where,
     what: `an answer with status ${status} has no headers of a limit`,
-    why: 'No limit covers this URL, or clients are not told of it and cannot pace themselves.',
+    why: 'No limit covers this URL, or its answers hide the limit, so that clients cannot pace themselves.',
     instead: "a limit for this route, and headers: 'legacy' or 'draft'",
   }
 }

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 
-/** Places that a key may have: the table is cut into rows of so many. */
+/** Places that a key may have: each row of the table has this many. */
 const WAYS = 16
 
 /**
@@ -31,7 +31,7 @@ export class KeyTable {
   /**
    * @param slots a power of two, from 32 on
    * @param trials how many limits are tried
-   * @param onForget told of the highest minute of each key that is forgotten
+   * @param onForget called with the highest minute of each key that is forgotten
    */
   constructor(slots: number, trials: number, onForget: (peak: number) => void = () => {}) {
     this.slots = slots

@@ -27,7 +27,7 @@ export interface TrialReport {
   readonly topRoutes: readonly RefusedKey[]
 }
 
-/** Requests in the busiest minute of each client: what all but so many of them stay at or below. */
+/** Requests in the busiest minute of each client: the figures that a given share of the clients stay at or below. */
 export interface Busiest {
   readonly p50: number
   readonly p99: number

@@ -1,5 +1,5 @@
 /*
- * Whether a rule is to be told of, as a pure function of what was and what is. Nothing here knows of a clock, of other
+ * Whether a notification about a rule is due, as a pure function of what was and what is. Nothing here knows of a clock, of other
  * processes or of a channel.
  */
 

@@ -10,7 +10,7 @@ const LOOKS_BETWEEN = 10
 
 /** A rule as this process sees it. */
 export interface Seen {
-  /** Whether it is to be told of, by what this process sees. */
+  /** Whether a notification is due, by what this process sees. */
   readonly isFired: boolean
   /** Whether it holds right now. */
   readonly holds: boolean

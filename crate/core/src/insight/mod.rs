@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a decision   adds to the counts of its thread's lane     one writer each, so no locked instruction
-//! once a second, whoever comes first:
+//! once a second, the first thread to tick:
 //!              the sums of all lanes become a step of each ring
 //! reading      adds the lanes up
 //! ```

@@ -44,7 +44,7 @@ impl<M: Deref<Target = [AtomicU64]>, A: Algorithm> Table<M, A> {
         seen.saturating_mul(every as u64)
     }
 
-    /// Counts the slots of one set of so many.
+    /// Counts the slots of every n-th set.
     fn occupancy_of(&self, every: usize, now: Nanos) -> Occupancy {
         let layout = self.region.layout();
         let mut occupancy = Occupancy { slots: layout.slots() as u64, ..Occupancy::default() };

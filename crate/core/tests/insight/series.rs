@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use ratethrottle_core::insight::{Counted, Insight, Lane, STEP_SECONDS, STEPS, limit_count};
 use ratethrottle_core::{Encoding, Key};
 
-/// At a second, so many were admitted and denied.
+/// A second, and how many calls were admitted and denied in it.
 type Event = (u64, u64, u64);
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
