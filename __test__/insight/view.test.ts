@@ -186,6 +186,19 @@ describe('keys', () => {
     for (const limiter of limiters) limiter.close()
   })
 
+  it.each(['allow', 'check'] as const)(
+    'a key that comes late and then without a pause has its name: %s',
+    (call) => {
+      const seen = view({ keys: 'plain', top: 1 })
+      const limiter = new RateLimiter('3/minute', { insight: seen })
+      for (let i = 0; i < 40; i++) limiter[call](`early ${i % 10}`)
+      for (let i = 0; i < 100; i++) limiter[call]('late')
+      const { asked, denied } = seen.report().top
+      expect([asked[0]?.key, denied[0]?.key]).toEqual(['late', 'late'])
+      limiter.close()
+    },
+  )
+
   it('hostile keys stay texts of one line', () => {
     const seen = view({ keys: 'plain' })
     const limiter = new RateLimiter('9/minute', { insight: seen })

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { type ConfigStatus, ROUTE_OUTCOMES, type RouteOutcome, type Served } from '../counting.ts'
 import { limitInWords } from '../limit/limit.ts'
 import type { NativeInsight } from '../native/binding.ts'
+import { COUNTS } from './formats/properties.ts'
 import {
   CELLS,
   DENIED,
@@ -113,19 +114,9 @@ function tableOf(limiter: Served | undefined): Pick<LimitReport, 'evictions' | '
   }
 }
 
-const COUNTED = [
-  'admitted',
-  'denied',
-  'dry',
-  'waited',
-  'refunded',
-  'gaveUp',
-  'withoutStore',
-] as const
-
 function totalsOf(limits: readonly LimitReport[]): LimitCounts {
   const of = (field: keyof LimitCounts): number => limits.reduce((sum, one) => sum + one[field], 0)
-  return Object.fromEntries(COUNTED.map((field) => [field, of(field)])) as unknown as LimitCounts
+  return Object.fromEntries(COUNTS.map((field) => [field, of(field)])) as unknown as LimitCounts
 }
 
 function routeReports(native: NativeInsight, sums: Float64Array): RouteReport[] {
