@@ -22,7 +22,7 @@ fn excess(times: &[u64], now: u64, per_second: f64) -> f64 {
 
 #[derive(Default)]
 struct Model {
-    /// Of all requests, refused or not.
+    /// Of all requests that fill its bucket, refused or not.
     times: Vec<u64>,
     admitted: Vec<u64>,
     told_until: u64,
@@ -43,7 +43,7 @@ fn gaps() -> impl Strategy<Value = Vec<u64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn a_source_is_refused_as_the_model_says(
@@ -64,7 +64,9 @@ proptest! {
         let mut now = START_MS;
         for gap in gaps {
             now += gap;
-            model.times.push(now);
+            if model.blocked_until <= now {
+                model.times.push(now);
+            }
             let verdict = ask(&shield, source(1), now);
             check(&mut model, &verdict, now, (ceiling, burst), (strikes, within_ms), &steps)?;
         }
@@ -114,6 +116,8 @@ fn check(
         let ms = steps[(model.level - 1).min(steps.len() - 1)];
         prop_assert_eq!((verdict.level, verdict.retry_ms), (4, ms));
         model.blocked_until = now + ms;
+        // It comes back with its bucket three quarters full.
+        model.times = vec![model.blocked_until; (burst * 0.75) as usize];
         model.told_until = 0;
         model.early.clear();
         return Ok(());
