@@ -165,6 +165,51 @@ export class RateLimitExceeded extends Error {
   }
 }
 
+/** Why a caller got no permit. */
+export type ConcurrencyReason = 'perKey' | 'total' | 'capacity'
+
+/** When a permit comes free is not known: clients are told to come back after this long. */
+const PERMIT_RETRY_MS = 1_000
+
+/**
+ * A caller for whom there is no permit: as many are inside as may be.
+ *
+ * It is a `RateLimitExceeded`, with the same code and status, so what handles that handles this. Its `retryAfter` is 1
+ * second: nothing says when a permit comes free.
+ */
+export class ConcurrencyExceeded extends RateLimitExceeded {
+  static {
+    nameOnPrototype(ConcurrencyExceeded, 'ConcurrencyExceeded')
+  }
+
+  /** Which limit refused; `'capacity'`: as many keys hold permits as the limiter has room for. */
+  readonly reason: ConcurrencyReason
+
+  /** @param limit how many permits the limit has */
+  constructor(reason: ConcurrencyReason, limit: number, message?: string, statusCode?: number) {
+    super(
+      permitDenial(limit),
+      message ?? 'Too many requests at a time, retry in 1 second',
+      statusCode,
+    )
+    this.reason = reason
+  }
+}
+
+/** The decision that says that no permit is left. */
+export function permitDenial(limit: number): Decision {
+  return {
+    allowed: false,
+    limit,
+    remaining: 0,
+    resetMs: PERMIT_RETRY_MS,
+    limitResetMs: PERMIT_RETRY_MS,
+    retryAfterMs: PERMIT_RETRY_MS,
+    retryAfter: PERMIT_RETRY_MS / 1_000,
+    policy: 0,
+  }
+}
+
 /** How long to wait, in words. */
 export function retryMessage(seconds: number): string {
   if (seconds === Number.POSITIVE_INFINITY) {
