@@ -34,6 +34,8 @@ export type ErrorCode =
   | 'MISSING_IOREDIS'
   /** A configuration file is YAML, and the package yaml is not installed. */
   | 'MISSING_YAML'
+  /** A subpath needs a package that is not installed, such as ratethrottle/grpc the package @grpc/grpc-js. */
+  | 'MISSING_PEER'
   /** The native addon for this platform is not installed. */
   | 'ADDON_MISSING'
   /** Node runs with a flag that forbids native addons. */
