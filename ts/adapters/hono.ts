@@ -13,9 +13,10 @@ import type { RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { setEach } from '../http/legacy-headers.ts'
-import { cut, isFinished, onEnd, peerOf } from '../http/node.ts'
+import { cut, isFinished, peerOf } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import type { Refusal } from '../http/response.ts'
+import { onDone, onEnd } from '../http/response-end.ts'
 import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
 import { corrected, correctLater, exceptionOf, nodeOf } from './hono/answers.ts'
@@ -189,6 +190,11 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
     return () => {
       waiting.delete(ended)
     }
+  },
+  onDone: (c, done) => {
+    const { outgoing } = nodeOf(c)
+    if (outgoing !== undefined) return onDone(outgoing, done)
+    return HONO.onEnd(c, done)
   },
   cut: (c) => {
     const { outgoing } = nodeOf(c)

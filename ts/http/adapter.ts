@@ -76,6 +76,13 @@ export interface HttpAdapter<Request = object, Response = object> {
    * @returns cancels the call
    */
   onEnd(response: Response, ended: (ending: Ending) => void): () => void
+  /**
+   * Calls `done` once, when nothing more is to be done for the response: its last byte is on its way, or its client
+   * has left. At once if that is so by now.
+   *
+   * @returns cancels the call
+   */
+  onDone(response: Response, done: () => void): () => void
   /** Aborts a response that will never be finished, whose client would wait. A complete one stays as it is. */
   cut(response: Response): void
   /**

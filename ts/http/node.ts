@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import { socketAddress } from '../client-ip/ip.ts'
-import type { Ending, HttpAdapter } from './adapter.ts'
+import type { HttpAdapter } from './adapter.ts'
 import { targetOf, UNIX } from './client.ts'
 import { LIMIT, REMAINING, RESET, RETRY_AFTER } from './legacy-headers.ts'
+import { onDone, onEnd, type Streamed } from './response-end.ts'
 
 /** Where the address is kept on a socket: it never changes, and asking Node takes 100 ns. */
 const ADDRESS: unique symbol = Symbol('ratethrottle.address')
@@ -58,13 +59,6 @@ function isWithoutAddresses(socket: Socket): boolean {
 function listensOnNetwork(socket: Socket): boolean {
   const { server } = socket as { readonly server?: Pick<Server, 'address'> }
   return server !== undefined && typeof server.address() !== 'string'
-}
-
-/** A response of HTTP/2 is no stream itself: it has one. */
-interface Streamed {
-  readonly stream?:
-    | { readonly destroyed: boolean; readonly rstCode?: number; close(code: number): void }
-    | undefined
 }
 
 const NO_STREAM: Streamed = { stream: undefined }
@@ -172,105 +166,6 @@ export function cut(response: ServerResponse): void {
   else stream.close(INTERNAL_ERROR)
 }
 
-/** Callbacks for the end of one response. */
-class Watched {
-  readonly waiting: Set<(ending: Ending) => void> = new Set()
-  ending: { readonly status: Ending } | undefined
-
-  end(status: Ending): void {
-    if (this.ending !== undefined) return
-    this.ending = { status }
-    for (const ended of this.waiting) ended(status)
-    this.waiting.clear()
-  }
-}
-
-/** However many limits watch a response, it has one listener of each kind. */
-const WATCHED = new WeakMap<ServerResponse, Watched>()
-
-/**
- * Calls `ended` once, when it is certain how the response ends: with its status as soon as the headers are sent, or
- * with `undefined` if the client leaves before. What the client does after the headers makes no difference.
- *
- * @returns cancels the call
- */
-export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): () => void {
-  const watched = WATCHED.get(response) ?? watch(response)
-  if (watched.ending === undefined) watched.waiting.add(ended)
-  else ended(watched.ending.status)
-  return () => {
-    watched.waiting.delete(ended)
-  }
-}
-
-function watch(response: ServerResponse): Watched {
-  const watched = new Watched()
-  WATCHED.set(response, watched)
-  const gone = (): void => {
-    leave(response, gone)
-    watched.end(undefined)
-  }
-  const sent = (): void => {
-    leave(response, gone)
-    watched.end(isCutOff(response) ? undefined : response.statusCode)
-  }
-  response.once('finish', sent)
-  response.once('close', gone)
-  if (response.socket === null) enqueue(response, gone)
-  onHeaders(response, () => {
-    leave(response, gone)
-    watched.end(response.statusCode)
-  })
-  return watched
-}
-
-/** Node sends all headers, explicit or not, through `writeHead`. */
-function onHeaders(response: ServerResponse, sent: () => void): void {
-  const { writeHead } = response
-  const patched = function (this: ServerResponse, ...args: unknown[]): ServerResponse {
-    const result = Reflect.apply(writeHead, this, args) as ServerResponse
-    if (response.headersSent && !isUnreachable(response)) sent()
-    return result
-  }
-  response.writeHead = patched as typeof writeHead
-}
-
-/** Headers written for a client that has left are not sent. */
-function isUnreachable(response: ServerResponse): boolean {
-  const { stream } = response as Streamed
-  if (stream !== undefined) return stream.destroyed || (stream.rstCode ?? 0) !== 0
-  return response.destroyed || (response.req?.socket?.destroyed ?? false)
-}
-
-/**
- * Responses that wait behind others on their connection: Node gives the socket to one at a time, and the others get
- * no event when it closes. One listener for all of them, because there may be thousands.
- */
-const QUEUED = new WeakMap<Socket, Set<() => void>>()
-
-function enqueue({ req: { socket } }: ServerResponse, gone: () => void): void {
-  const known = QUEUED.get(socket)
-  if (known !== undefined) {
-    known.add(gone)
-    return
-  }
-  const queue = new Set([gone])
-  QUEUED.set(socket, queue)
-  socket.once('close', () => {
-    for (const leaves of queue) leaves()
-  })
-}
-
-function leave(response: ServerResponse, gone: () => void): void {
-  QUEUED.get(response.req?.socket)?.delete(gone)
-}
-
-/** In HTTP/2 a response that its client has reset counts as finished. */
-function isCutOff(response: ServerResponse): boolean {
-  const { stream } = response as Streamed
-  return stream !== undefined && (!response.writableEnded || (stream.rstCode ?? 0) !== 0)
-}
-
 /** Plain `node:http`, and the part of it that frameworks use. */
 export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   peer: peerOf,
@@ -294,6 +189,7 @@ export const NODE: HttpAdapter<IncomingMessage, ServerResponse> = {
   },
   isFinished,
   onEnd,
+  onDone,
   cut,
   send,
 }

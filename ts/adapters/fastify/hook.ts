@@ -10,8 +10,9 @@ import { isExplicitTrust, targetOf } from '../../http/client.ts'
 import type { RequestLimiter } from '../../http/config.ts'
 import type { Warnings } from '../../http/events.ts'
 import { LIMIT, REMAINING, RESET, RETRY_AFTER } from '../../http/legacy-headers.ts'
-import { cut, isFinished, onEnd, peerOf } from '../../http/node.ts'
+import { cut, isFinished, peerOf } from '../../http/node.ts'
 import { Denial, errorOf, ShieldRefusal, sendRefusal } from '../../http/response.ts'
+import { onDone, onEnd } from '../../http/response-end.ts'
 import { isThenable } from '../../limiter.ts'
 import { hiddenProperty } from './internals.ts'
 import { routeOf } from './patterns.ts'
@@ -233,6 +234,7 @@ export function fastifyAdapter(
     },
     isFinished: (reply) => reply.sent || isFinished(reply.raw),
     onEnd: (reply, ended) => onEnd(reply.raw, ended),
+    onDone: (reply, done) => onDone(reply.raw, done),
     cut: (reply) => cut(reply.raw),
     send: (reply, status, type, body) => {
       reply.code(status).type(type).serializer(asText).send(body)
