@@ -2,13 +2,11 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'exp
 import type { Decision } from '../decision.ts'
 import {
   type HandOn,
-  type HttpAdapter,
   type MiddlewareFamily,
   makeMiddleware,
   noLimits,
   proceed,
 } from '../http/adapter.ts'
-import { isExplicitTrust, type TrustFn } from '../http/client.ts'
 import type { RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
@@ -17,8 +15,8 @@ import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import { errorOf, isOpen, type Refusal, sendRefusal } from '../http/response.ts'
 import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { errorPath, isApp, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
-import { routeOf } from './express/patterns.ts'
+import { errorPath, warnAboutEarlierRoutes, watchErrors } from './express/internals.ts'
+import { expressAdapter } from './express/requests.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'
@@ -151,30 +149,4 @@ const answerRefusal: ErrorRequestHandler = (error, _request, response, next) => 
   const refusal = REFUSALS.get(error as object)
   if (refusal === undefined || isFinished(response)) next(error)
   else sendRefusal(NODE, response, refusal)
-}
-
-/** Express requests and responses. */
-function expressAdapter(warnings: Warnings): HttpAdapter<Request, Response> {
-  let known: { readonly trusts: TrustFn; readonly isExplicit: boolean } | undefined
-  const trustsProxy = (app: Request['app']): boolean => {
-    const trusts = app.get('trust proxy fn') as TrustFn
-    // The setting may change while the server runs.
-    if (known?.trusts === trusts) return known.isExplicit
-    const setting: unknown = app.get('trust proxy')
-    const isExplicit = setting !== false && isExplicitTrust(setting, trusts, warnings)
-    known = { trusts, isExplicit }
-    return isExplicit
-  }
-  return {
-    ...NODE,
-    route: routeOf,
-    forwarded: (request, peer) => {
-      const { app } = request
-      // A request that did not come through an Express app: from connect, or from a plain server.
-      const isTrusted = isApp(app) && trustsProxy(app)
-      return isTrusted ? [peer, ...request.ips.reverse()] : undefined
-    },
-    isProxy: ({ app }, peer) =>
-      isApp(app) && trustsProxy(app) && (app.get('trust proxy fn') as TrustFn)(peer, 0),
-  }
 }

@@ -37,6 +37,14 @@ export interface LimiterContext {
   readonly counts: RequestCounts | undefined
 }
 
+/** What limiters count with, by the options that they were made of. */
+const SOURCES = new WeakMap<AnyHttpOptions, LimitsSource>()
+
+/** What the limiter of these options counts with: for programs that ask it without a request. */
+export function sourceOf(given: AnyHttpOptions): LimitsSource | undefined {
+  return SOURCES.get(given)
+}
+
 /**
  * Reads the options, opens the counters, and makes what the parts of a limiter share.
  *
@@ -53,6 +61,7 @@ export function openContext(
   const options = resolveHttpOptions(given)
   const { scope, headers, dryRun, status, message, lasting } = options
   const source = openLimits(options, warnings, name, place)
+  SOURCES.set(given, source)
   return {
     options,
     adapter,
