@@ -208,7 +208,7 @@ function refusalError({ decision, reason }: Refused, signal: AbortSignal | undef
 const WAITS = new WeakMap<AbortSignal, Set<() => void>>()
 
 /** A caller who goes when the signal is aborted. */
-function callerOf(signal: AbortSignal): Caller {
+export function callerOf(signal: AbortSignal): Caller {
   const watch = (gone: () => void): (() => void) => {
     const waits = WAITS.get(signal) ?? new Set()
     if (waits.size === 0) signal.addEventListener('abort', onAbort)

@@ -25,16 +25,19 @@ export function targetOf(request: { readonly url?: string | undefined }): string
   return typeof originalUrl === 'string' ? originalUrl : ''
 }
 
+/** What says who is at the other end. */
+type Addressed = Pick<HttpAdapter, 'peer' | 'headers' | 'forwarded'>
+
 /** Which client sent a request: what sockets and headers say, as far as they can be trusted. */
 export class ClientResolver implements KeyContext<object> {
-  readonly #framework: HttpAdapter
+  readonly #framework: Addressed
   readonly #trust: Trust | undefined
   readonly #warnings: Warnings
   #isWarned = false
   #seen = 0
 
   /** @param trust in place of the framework's own proxy setting */
-  constructor(framework: HttpAdapter, trust: Trust | undefined, warnings: Warnings) {
+  constructor(framework: Addressed, trust: Trust | undefined, warnings: Warnings) {
     this.#framework = framework
     this.#trust = trust
     this.#warnings = warnings
@@ -124,12 +127,20 @@ const MAX_KEY_LENGTH = 1_048_576
 const ACCEPTED = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
 const BY_IP = byIp()
 
+/** What it takes to find a key. */
+export type KeyAsker = Pick<LimiterContext, 'client' | 'events' | 'expectsMissingKeys'> & {
+  readonly options: Pick<
+    LimiterContext['options'],
+    'key' | 'keyTimeoutMs' | 'missingKey' | 'onKeyError'
+  >
+}
+
 /**
  * The key that a request is counted by.
  *
  * @throws RequestRefused, or rejects with it, if there is none
  */
-export function resolveKey(context: LimiterContext, request: object): MaybePromise<string> {
+export function resolveKey(context: KeyAsker, request: object): MaybePromise<string> {
   let key: unknown
   try {
     key = context.options.key(request, context.client)
@@ -157,7 +168,7 @@ export function counterKey(key: Key, missingKey: MissingKey): string {
   return name
 }
 
-function readKey(context: LimiterContext, request: object, key: unknown): string {
+function readKey(context: KeyAsker, request: object, key: unknown): string {
   if (!isNone(key)) {
     const text = textOf(key)
     if (text !== undefined) return text
@@ -174,14 +185,14 @@ function readKey(context: LimiterContext, request: object, key: unknown): string
   throw new RequestRefused('KEY_MISSING')
 }
 
-function keyAfterError(context: LimiterContext, request: object, error: unknown): string {
+function keyAfterError(context: KeyAsker, request: object, error: unknown): string {
   context.events.failed(request, error)
   const address = context.options.onKeyError === 'ip' ? addressKeyOf(context, request) : undefined
   if (address === undefined) throw new RequestRefused('RATE_LIMITER_FAILED', { cause: error })
   return address
 }
 
-function addressKeyOf({ client }: LimiterContext, request: object): string | undefined {
+function addressKeyOf({ client }: KeyAsker, request: object): string | undefined {
   return BY_IP(request, client) as string | undefined
 }
 

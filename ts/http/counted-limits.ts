@@ -25,6 +25,9 @@ export interface OpenedRow {
   end(): void
 }
 
+/** The options that say what a row is called. */
+type RowOptions = Pick<ResolvedHttpOptions, 'scope' | 'limiter' | 'dryRun' | 'storage' | 'lasting'>
+
 /**
  * Opens the row.
  *
@@ -32,7 +35,7 @@ export interface OpenedRow {
  */
 export function openRow(
   insight: InsightInput,
-  { scope, limiter, dryRun, storage, lasting }: ResolvedHttpOptions,
+  { scope, limiter, dryRun, storage, lasting }: RowOptions,
   limits: readonly Limit[] | undefined,
   place: string,
 ): OpenedRow {

@@ -18,10 +18,13 @@ const UNKNOWN = '*'
 /** The routes that have a row, with their limiter's: the next version of a limiter goes on in the same rows. */
 const ROWS = new WeakMap<InsightInput, Set<string>>()
 
+/** What names the route of a request. */
+type Routed = Pick<HttpAdapter, 'route'>
+
 /** Counts the requests of one limiter. Where it decides at once, counting one allocates nothing. */
 export class RequestCounts {
   readonly #counter: LimitCounter
-  readonly #adapter: HttpAdapter
+  readonly #adapter: Routed
   readonly #written: ((request: object) => string | undefined) | undefined
   readonly #rows: Set<string>
   readonly #routes = new Map<string, RouteCounter>()
@@ -31,7 +34,7 @@ export class RequestCounts {
   constructor(
     insight: InsightInput,
     counter: LimitCounter,
-    adapter: HttpAdapter,
+    adapter: Routed,
     written?: (request: object) => string | undefined,
   ) {
     this.#counter = counter

@@ -137,7 +137,8 @@ function readFixed(
   throw invalid(RangeError, 'INVALID_OPTION', 'policy', accepted, policy.length)
 }
 
-function openFixed(limits: readonly Limit[], toOpen: AdapterLimiterOptions): Counters {
+/** Counters under limits that are always the same. */
+export function openFixed(limits: readonly Limit[], toOpen: AdapterLimiterOptions): Counters {
   const limiter = createForAdapter(limits, toOpen)
   return {
     with: () => limiter,

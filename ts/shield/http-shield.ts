@@ -110,7 +110,11 @@ export class HttpShield {
    * Counts a refusal, for option `insight`: where the limiter behind the shield counts its requests, or in a row of the
    * shield's own if there is none.
    */
-  count(refusal: Refusal, request: object, limiter: RequestLimiter | undefined): void {
+  count(
+    refusal: Refusal,
+    request: object,
+    limiter: Pick<RequestLimiter, 'counts'> | undefined,
+  ): void {
     const counts = limiter?.counts ?? this.#counts?.()
     counts?.count(request, refusal instanceof ShieldRefusal ? 'shield' : 'refused')
   }
