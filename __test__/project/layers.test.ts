@@ -21,6 +21,9 @@ const UPWARD = [
   ['ts/http/x.ts', '../adapters/express.ts'],
   ['ts/http/x.ts', '../redis/url.ts'],
   ['ts/http/x.ts', 'fastify'],
+  ['ts/calls/x.ts', '../adapters/grpc.ts'],
+  ['ts/calls/x.ts', '../redis/url.ts'],
+  ['ts/calls/x.ts', '@grpc/grpc-js'],
   ['ts/shield/x.ts', '../adapters/express.ts'],
   ['ts/shield/x.ts', '../redis/url.ts'],
   ['ts/shield/x.ts', 'express'],
@@ -55,6 +58,7 @@ const UPWARD = [
 /** Imports that a layer may have. */
 const DOWNWARD = [
   ['ts/http/y.ts', '../create.ts'],
+  ['ts/calls/y.ts', '../http/events.ts'],
   ['ts/config/y.ts', '../http/options.ts'],
   ['ts/shield/y.ts', '../http/node.ts'],
   ['ts/shield/y.ts', '../overload/load-meter.ts'],

@@ -32,6 +32,7 @@ export function adapterOf<Call>(face: CallFace<Call>): HttpAdapter<Call, Call> {
     route: face.route,
     target: face.target,
     onEnd: face.onEnd,
+    onDone: (call, done) => face.onEnd(call, () => done()),
     incoming: none,
     outgoing: none,
     method: () => 'POST',
