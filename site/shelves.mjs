@@ -13,6 +13,7 @@ export const shelves = [
       'express',
       'hono',
       'node-http',
+      'web',
       'nest',
       'koa',
       'next-and-bundlers',

@@ -72,12 +72,13 @@ test('options.md explains every option, under a heading of its own', {
     import type { rateThrottle as hono } from 'ratethrottle/hono'
     import type { rateThrottle as http } from 'ratethrottle/http'
     import type { RedisLimiterOptions } from 'ratethrottle/redis'
+    import type { rateThrottle as web } from 'ratethrottle/web'
     type OptionsOf<T> = T extends (options: infer O) => unknown ? keyof O : never
     type PluginOptions = typeof plugin extends FastifyPluginCallback<infer O> ? keyof O : never
     type Known = keyof RateLimiterOptions | keyof CreateLimiterOptions | keyof WaitOptions
       | keyof LimitOptions<unknown, unknown[]>
       | keyof LimiterOptions<unknown, unknown[], MethodLimiter> | keyof RedisLimiterOptions
-      | OptionsOf<typeof express> | OptionsOf<typeof hono> | OptionsOf<typeof http> | PluginOptions
+      | OptionsOf<typeof web> | OptionsOf<typeof express> | OptionsOf<typeof hono> | OptionsOf<typeof http> | PluginOptions
     type Documented = ${documented.join(' | ')}
     const missing: never = null as unknown as Exclude<Known, Documented | \`RATELIMIT_\${string}\`>
     const surplus: never = null as unknown as Exclude<Documented, Known>

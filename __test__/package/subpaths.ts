@@ -38,6 +38,7 @@ const PROMISED: Record<string, Subpath> = {
   },
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
+  './web': { names: ADAPTER, prints: `${SERVED} / 200 429` },
   './config': {
     names: ['loadConfig', 'defineConfig', 'checkConfig', 'schema', 'Config', 'ConfigError'],
     prints: '200 200 429',

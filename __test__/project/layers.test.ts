@@ -51,6 +51,11 @@ const UPWARD = [
   ['ts/adapters/express.ts', './hono.ts'],
   ['ts/adapters/hono.ts', '../redis/url.ts'],
   ['ts/adapters/node-http.ts', 'fastify'],
+  ['ts/adapters/web.ts', '../redis/url.ts'],
+  ['ts/adapters/web/x.ts', 'hono'],
+  ['ts/adapters/web/x.ts', '../express.ts'],
+  ['ts/adapters/express.ts', './web/answer.ts'],
+  ['ts/adapters/hono.ts', './web.ts'],
   ['ts/http/x.ts', '#binding'],
   ['ts/redis/x.ts', '#binding'],
 ] as const
@@ -67,6 +72,7 @@ const DOWNWARD = [
   ['ts/insight/page/client/y.ts', './format.ts'],
   ['ts/cli/y.ts', '../control/client.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],
+  ['ts/adapters/hono/y.ts', '../web/response.ts'],
   ['ts/native/binding.ts', '#binding'],
 ] as const
 

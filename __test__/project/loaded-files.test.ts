@@ -50,7 +50,8 @@ it.each([
   ['fastify', 55],
   ['express', 54],
   ['http', 53],
-  ['hono', 53],
+  ['hono', 56],
+  ['web', 58],
 ])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
   const { files, slow } = loadedBy(`require('ratethrottle/${subpath}')`)
   expect(codeOf(files).length).toBeLessThanOrEqual(most)
@@ -80,7 +81,7 @@ it.each(['memory:', 'redis://127.0.0.1:1/0'])('Redis is loaded for its storage: 
   expect(inAdapter.files.some(talksToRedis)).toBe(isRedis)
 })
 
-it.each(['fastify', 'express', 'http', 'hono'])(
+it.each(['fastify', 'express', 'http', 'hono', 'web'])(
   'ratethrottle/%s loads the shield for its option alone',
   (subpath) => {
     const adapter = `require('ratethrottle/${subpath}')`
@@ -96,7 +97,7 @@ it.each(['fastify', 'express', 'http', 'hono'])(
   },
 )
 
-it.each(['fastify', 'express', 'http', 'hono'])(
+it.each(['fastify', 'express', 'http', 'hono', 'web'])(
   'ratethrottle/%s loads nothing of configuration files without one',
   (subpath) => {
     const { files } = loadedBy(`require('ratethrottle/${subpath}')`)

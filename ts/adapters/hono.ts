@@ -2,25 +2,27 @@ import type { Context, MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status'
 import type { Decision } from '../decision.ts'
 import {
-  type Ending,
   type HttpAdapter,
   type MiddlewareFamily,
   makeMiddleware,
   noLimits,
 } from '../http/adapter.ts'
-import { IN_PROCESS } from '../http/client.ts'
+import { IN_PROCESS, UNKNOWN } from '../http/client.ts'
 import type { RequestLimiter } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
 import { HttpLimiter } from '../http/http-limiter.ts'
 import { setEach } from '../http/legacy-headers.ts'
-import { cut, isFinished, peerOf } from '../http/node.ts'
+import { cut, isFinished } from '../http/node.ts'
 import type { CheckedOptions, HttpOptions } from '../http/options.ts'
 import type { Refusal } from '../http/response.ts'
 import { onDone, onEnd } from '../http/response-end.ts'
 import { type HttpShield, openShield, type RequestVerdict } from '../http/shield.ts'
 import type { LimitInput } from '../limit/limit.ts'
-import { corrected, correctLater, exceptionOf, nodeOf } from './hono/answers.ts'
+import { correctLater, exceptionOf, nodeOf } from './hono/answers.ts'
 import { routeOf } from './hono/patterns.ts'
+import { connectedTo } from './web/connection.ts'
+import { Endings } from './web/endings.ts'
+import { watched, withHeaders } from './web/response.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 export { RateLimitExceeded, RequestRefused } from '../errors.ts'
@@ -44,7 +46,7 @@ export interface RateThrottle
     MiddlewareFamily<Context, Context, RateThrottle> {}
 
 /**
- * Limits the requests of a Hono app on Node (`@hono/node-server`).
+ * Limits the requests of a Hono app: on Node (`@hono/node-server`), Bun and Deno.
  *
  * ```ts
  * app.use(rateThrottle({ limits: '100/minute' }))
@@ -85,9 +87,9 @@ function wrap(
     // A Response that a handler has made itself has none of the headers that were set before it.
     const mark = limiter.markOf(c)
     if (mark !== undefined && !c.res.headers.has(mark)) {
-      c.res = corrected(c.res, await limiter.headersOf(c, undefined))
+      c.res = withHeaders(c.res, await limiter.headersOf(c, undefined))
     }
-    for (const ended of ENDINGS.get(c) ?? []) ended(c.res.status)
+    finish(c)
     return
   }
   return shield === undefined ? limited : behind(shield, limiter && limited, limiter)
@@ -122,7 +124,7 @@ async function refuse(limiter: RequestLimiter, refusal: Refusal, c: Context): Pr
   }
   await limiter.refuse(refusal, { request: c, response: c }, handOn)
   if (!isHandedOn) {
-    c.res = corrected(c.res, headers, refusal.statusCode)
+    c.res = withHeaders(c.res, headers, refusal.statusCode)
     return
   }
   correctLater(c, headers, refusal.statusCode)
@@ -144,20 +146,36 @@ function withResponses({ handler, ...options }: RateThrottleOptions): RateThrott
 /** Hono's contexts, which are request and response in one. */
 function honoAdapter(warnings: Warnings): HttpAdapter<Context, Context> {
   const peer = (c: Context): string | undefined => {
-    const { incoming } = nodeOf(c)
-    if (incoming !== undefined) return peerOf(incoming)
+    const found = connectedTo(c.req.raw, c.env)
+    if (found !== UNKNOWN) return found
     warnings.warnOnce(
       'RATETHROTTLE_NO_CONNECTION',
-      'a request came without a connection of node:http, as from app.request() in a test or on another ' +
-        'runtime: all such clients share one budget. Set option key to tell them apart',
+      'a request came without a connection, as from app.request() in a test or on a runtime that does not tell ' +
+        'it: all such clients share one budget. Set option key to tell them apart',
     )
     return IN_PROCESS
   }
   return { ...HONO, peer }
 }
 
-/** Callbacks for the end of requests that are no `node:http` requests. */
-const ENDINGS = new WeakMap<Context, Set<(ending: Ending) => void>>()
+/** Who waits for the end of requests that are no `node:http` requests. */
+const ENDINGS = new WeakMap<Context, Endings>()
+
+function endingsOf(c: Context): Endings {
+  const endings = ENDINGS.get(c) ?? new Endings(c.req.raw.signal)
+  ENDINGS.set(c, endings)
+  return endings
+}
+
+/** The answer is known. */
+function finish(c: Context): void {
+  const endings = ENDINGS.get(c)
+  if (endings === undefined) return
+  endings.end(c.res.status)
+  if (endings.waitsForBody) {
+    c.res = watched(c.res, c.req.method === 'HEAD', () => endings.done())
+  }
+}
 
 const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   incoming: (c) => nodeOf(c).incoming,
@@ -180,21 +198,15 @@ const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   },
   isFinished: (c) => {
     const { outgoing } = nodeOf(c)
-    return outgoing !== undefined && isFinished(outgoing)
+    return outgoing === undefined ? ENDINGS.get(c)?.isOver === true : isFinished(outgoing)
   },
   onEnd: (c, ended) => {
     const { outgoing } = nodeOf(c)
-    if (outgoing !== undefined) return onEnd(outgoing, ended)
-    const waiting = ENDINGS.get(c) ?? new Set()
-    ENDINGS.set(c, waiting.add(ended))
-    return () => {
-      waiting.delete(ended)
-    }
+    return outgoing === undefined ? endingsOf(c).onEnd(ended) : onEnd(outgoing, ended)
   },
   onDone: (c, done) => {
     const { outgoing } = nodeOf(c)
-    if (outgoing !== undefined) return onDone(outgoing, done)
-    return HONO.onEnd(c, done)
+    return outgoing === undefined ? endingsOf(c).onDone(done) : onDone(outgoing, done)
   },
   cut: (c) => {
     const { outgoing } = nodeOf(c)

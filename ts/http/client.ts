@@ -11,6 +11,8 @@ import { byIp, isNone, type Key, type KeyContext } from './key-functions.ts'
 export const UNIX = 'unix'
 /** The address of all clients without a connection. No proxy has it, so none of them is trusted. */
 export const IN_PROCESS = 'in-process'
+/** Stands for the address of a client of which the runtime says none. */
+export const UNKNOWN = 'unknown'
 /** The first 64 requests are all checked for a stray header, then one in 256. */
 const FIRST_LOOKS = 64
 const LATER_LOOKS = 256
@@ -47,12 +49,26 @@ export class ClientResolver implements KeyContext<object> {
     const framework = this.#framework
     const peer = framework.peer(request)
     if (peer === undefined) return undefined
+    if (peer === UNKNOWN) return this.#unknown(request, trust)
     if (trust !== undefined) {
       const address = peer === UNIX ? undefined : peer
       return trust.resolve(address, framework.headers(request)) ?? UNIX
     }
     const chain = peer === UNIX ? undefined : framework.forwarded(request, peer)
     return chain === undefined ? peer : clientOf(chain)
+  }
+
+  /** Only headers can tell, where whoever connects is trusted. */
+  #unknown(request: object, trust: Trust | undefined): string | undefined {
+    const found = trust?.resolve(undefined, this.#framework.headers(request))
+    if (found !== undefined) return found
+    this.#warnings.warnOnce(
+      'RATETHROTTLE_NO_ADDRESS',
+      'a request came without an address of its client, so it has no key: it is refused unless option missingKey ' +
+        'says otherwise. Say where the address is, address: (request, info) => info.remoteAddress, or give a key. ' +
+        'Where only your proxies reach the server: trust: { proxies: TRUST_EVERYBODY, hops: 1 }',
+    )
+    return undefined
   }
 
   header(request: object, name: string): string | undefined {

@@ -218,9 +218,9 @@ export class RequestAsker {
 
   /** The request is not asked about. */
   #withoutAddress(request: object): Outcome {
-    const { client, warnings } = this.#asker
+    const { adapter, warnings } = this.#asker
     // The client has left, and nothing waits for an answer.
-    if (client.client(request) === undefined) {
+    if (adapter.peer(request) === undefined) {
       return this.#guard.mode === 'enforce' ? new RequestRefused('KEY_MISSING') : undefined
     }
     warnings.warnOnce(

@@ -1,20 +1,16 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Context } from 'hono'
 import type { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { markExceeded, RateLimitExceeded } from '../../errors.ts'
 import { bodyOf, errorOf, type Refusal, typeOf, withoutStack } from '../../http/response.ts'
 import type { MaybePromise } from '../../limiter.ts'
-
-/** What @hono/node-server puts in `c.env`. */
-interface NodeBindings {
-  readonly incoming?: IncomingMessage
-  readonly outgoing?: ServerResponse
-}
+import { nodeOf as bindingsOf, type NodeBindings } from '../web/connection.ts'
+import { withHeaders } from '../web/response.ts'
 
 /** The request and the response of node:http behind a context, where there are any. */
 export function nodeOf(c: Context): NodeBindings {
-  return (c.env ?? {}) as NodeBindings
+  return bindingsOf(c.req.raw, c.env)
 }
 
 /**
@@ -38,26 +34,6 @@ export async function exceptionOf(
     })
   if (cause instanceof RateLimitExceeded) markExceeded(exception)
   return Object.assign(exception, cause, { name, status, getResponse })
-}
-
-/**
- * A response with the headers that it lacks of these.
- *
- * @param refused status of a refusal, in place of 200: that would say that the request was served
- */
-export function corrected(
-  response: Response,
-  headers: Record<string, string>,
-  refused = 200,
-): Response {
-  const status = response.status === 200 ? refused : response.status
-  const missing = Object.keys(headers).filter((name) => !response.headers.has(name))
-  const isRight = missing.length === 0 && response.status === status
-  if (isRight || response.bodyUsed) return response
-  // Copied: the headers of a response that was fetched can't be changed.
-  const all = new Headers(response.headers)
-  for (const name of missing) all.set(name, headers[name] as string)
-  return new Response(response.body, { status, headers: all })
 }
 
 /** What the answers to refused requests must say, until they are made. */
@@ -104,7 +80,7 @@ function correctingLike(own: object): object {
         const pending = PENDING.get(this)
         PENDING.delete(this)
         const isRight = pending === undefined || response === undefined
-        const right = isRight ? response : corrected(response, pending.headers, pending.status)
+        const right = isRight ? response : withHeaders(response, pending.headers, pending.status)
         Reflect.set(own, 'res', right, this)
       },
     },

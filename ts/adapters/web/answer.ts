@@ -1,0 +1,83 @@
+import type { Ending } from '../../http/adapter.ts'
+import { Endings } from './endings.ts'
+import { watched, withHeaders } from './response.ts'
+
+/** The answer to one request while it comes about: what all limiters of the request have in common. */
+export class Answer {
+  readonly request: Request
+  /** What the program's handler was given beside the request. */
+  info: unknown
+  /** What the answer must say of its limits. */
+  readonly headers: Record<string, string> = Object.create(null)
+  /** What a refused request is answered with. */
+  refused: Response | undefined
+  #headersOfRequest: Record<string, string> | undefined
+  #endings: Endings | undefined
+  #watched: Response | undefined
+
+  private constructor(request: Request, info: unknown) {
+    this.request = request
+    this.info = info
+  }
+
+  /** The answer to a request: one, however many limiters are asked. */
+  static to(request: Request, info: unknown): Answer {
+    const known = ANSWERS.get(request)
+    if (known === undefined) {
+      const made = new Answer(request, info)
+      ANSWERS.set(request, made)
+      return made
+    }
+    known.info ??= info
+    return known
+  }
+
+  static of(request: object): Answer | undefined {
+    return ANSWERS.get(request)
+  }
+
+  /** The request's headers, as node:http gives them. */
+  get received(): Record<string, string> {
+    this.#headersOfRequest ??= Object.fromEntries(this.request.headers)
+    return this.#headersOfRequest
+  }
+
+  get endings(): Endings {
+    this.#endings ??= new Endings(this.request.signal)
+    return this.#endings
+  }
+
+  get isOver(): boolean {
+    return this.#endings?.isOver ?? false
+  }
+
+  /** The program's own response, as it is to be sent. */
+  finish(response: Response, refused?: number): Response {
+    // A handler of plain JavaScript may return anything: what becomes of that is up to the runtime.
+    if (!isResponse(response)) return response
+    const right = withHeaders(response, this.headers, refused)
+    this.end(right.status)
+    const endings = this.#endings
+    if (endings?.waitsForBody !== true || right === this.#watched) return right
+    const isHead = this.request.method === 'HEAD'
+    this.#watched = watched(right, isHead, () => endings.done())
+    return this.#watched
+  }
+
+  /** Without a response that could be watched. */
+  fail(): void {
+    this.end(500)
+    this.#endings?.done()
+  }
+
+  end(ending: Ending): void {
+    this.#endings?.end(ending)
+  }
+}
+
+const ANSWERS = new WeakMap<object, Answer>()
+
+function isResponse(value: unknown): value is Response {
+  const { status, headers } = (value ?? {}) as Partial<Response>
+  return typeof status === 'number' && typeof headers?.has === 'function'
+}
