@@ -168,7 +168,7 @@ export class RateLimitExceeded extends Error {
 }
 
 /** Why a caller got no permit. */
-export type ConcurrencyReason = 'perKey' | 'total' | 'capacity'
+export type ConcurrencyReason = 'perKey' | 'total' | 'capacity' | 'store'
 
 /** When a permit comes free is not known: clients are told to come back after this long. */
 const PERMIT_RETRY_MS = 1_000
@@ -184,7 +184,10 @@ export class ConcurrencyExceeded extends RateLimitExceeded {
     nameOnPrototype(ConcurrencyExceeded, 'ConcurrencyExceeded')
   }
 
-  /** Which limit refused; `'capacity'`: as many keys hold permits as the limiter has room for. */
+  /**
+   * Which limit refused; `'capacity'`: as many keys hold permits as the limiter has room for; `'store'`: the store does
+   * not answer, and `onError` is `'closed'`.
+   */
   readonly reason: ConcurrencyReason
 
   /** @param limit how many permits the limit has */

@@ -3,7 +3,8 @@ import { closedError, RateLimitExceeded, retryMessage } from './errors.ts'
 import type { Limit } from './limit/limit.ts'
 import { andThen, type Limiter, type LimitStatus, type MaybePromise } from './limiter.ts'
 import { type Algorithm, shortestOf } from './options.ts'
-import { invalid, ownOptions } from './validate.ts'
+import { type InputErrorCode, invalid, ownOptions } from './validate.ts'
+import { callerOf } from './wait-queue/caller.ts'
 import {
   type Caller,
   Later,
@@ -34,15 +35,20 @@ export type ReadWaitOptions = Required<WaitOptions> & {
 export function readWaitOptions(options: WaitOptions): ReadWaitOptions {
   const own = ownOptions(options, ['cost', 'maxWaitMs', 'signal'])
   const { cost = 1, maxWaitMs = Number.POSITIVE_INFINITY, signal } = own
-  const ms: unknown = maxWaitMs
-  if (typeof ms !== 'number' || !(ms >= 0)) {
-    const accepted = 'milliseconds from 0 on, or Infinity'
-    throw invalid('number', 'INVALID_ARGUMENT', 'maxWaitMs', accepted, ms)
-  }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid(TypeError, 'INVALID_ARGUMENT', 'signal', 'an AbortSignal', signal)
-  }
-  return { cost, maxWaitMs, signal }
+  return { cost, maxWaitMs: readMaxWait(maxWaitMs), signal: readSignal(signal) }
+}
+
+/** Checks the longest time of a wait. */
+export function readMaxWait(ms: unknown, code: InputErrorCode = 'INVALID_ARGUMENT'): number {
+  if (typeof ms === 'number' && ms >= 0) return ms
+  const accepted = 'milliseconds from 0 on, or Infinity'
+  throw invalid('number', code, 'maxWaitMs', accepted, ms)
+}
+
+/** Checks a signal, if there is one. */
+export function readSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'signal', 'an AbortSignal', signal)
 }
 
 /** A limiter as its wait queues see it. Keys and costs have been checked. */
@@ -202,30 +208,4 @@ function refusalError({ decision, reason }: Refused, signal: AbortSignal | undef
   const full = reason === 'crowded' ? 'this limiter as maxWaiters' : 'this key as maxWaitersPerKey'
   const words = `${retryMessage(Math.ceil(denied.retryAfterMs / 1000))}; as many callers wait for ${full} allows`
   return new RateLimitExceeded(denied, words)
-}
-
-/** What to call when a signal is aborted. However many wait on a signal, it has one listener. */
-const WAITS = new WeakMap<AbortSignal, Set<() => void>>()
-
-/** A caller who goes when the signal is aborted. */
-export function callerOf(signal: AbortSignal): Caller {
-  const watch = (gone: () => void): (() => void) => {
-    const waits = WAITS.get(signal) ?? new Set()
-    if (waits.size === 0) signal.addEventListener('abort', onAbort)
-    WAITS.set(signal, waits.add(gone))
-    return () => {
-      waits.delete(gone)
-      if (waits.size === 0) signal.removeEventListener('abort', onAbort)
-    }
-  }
-  return {
-    get isGone() {
-      return signal.aborted
-    },
-    watch,
-  }
-}
-
-function onAbort(this: AbortSignal): void {
-  for (const gone of [...(WAITS.get(this) ?? [])]) gone()
 }

@@ -1,99 +1,238 @@
-import { ConcurrencyExceeded } from '../errors.ts'
-import type { StoreStatus } from '../limiter.ts'
+import { type Clock, withTimers } from '../clock.ts'
+import { ConcurrencyExceeded, type ConcurrencyReason, closedError } from '../errors.ts'
+import type { MaybePromise, StoreStatus } from '../limiter.ts'
 import * as validate from '../validate.ts'
-import { MapCounts, type PermitCounts, REFUSALS } from './counts.ts'
+import { readMaxWait, readSignal } from '../wait.ts'
+import { Agenda } from '../wait-queue/line.ts'
+import { CountedPermit, type Desk, TimedPermit } from './counted-permit.ts'
+import { REFUSALS } from './counts.ts'
+import { openCounts } from './open-counts.ts'
+import {
+  type ConcurrencyOptions,
+  type ReadAcquire,
+  type ResolvedConcurrency,
+  readConcurrencyLimits,
+  resolveConcurrency,
+} from './options.ts'
+import { PermitQueue } from './queue.ts'
+import { PermitTally } from './tally.ts'
 import {
   type AcquireOptions,
   type ConcurrencyLimits,
+  type ConcurrencyStats,
   type Permit,
   PermitRefused,
   type Permits,
 } from './types.ts'
 
-/** Options of {@link ConcurrencyLimiter}. */
-export interface ConcurrencyOptions {
-  /** Most callers of one key who wait for a permit. Default: 0, callers are refused at once. */
-  readonly queue?: number | undefined
-  /** Longest wait for a permit, in milliseconds. Default: no end. */
-  readonly maxWaitMs?: number | undefined
-  /** Limiters of this name share their permits, in this process or, with `shared`, on this host. */
-  readonly name?: string | undefined
-  /** Whether all processes of this user on this host share the permits. Needs a name. Default: false. */
-  readonly shared?: boolean | undefined
-  /** Most keys that hold permits at a time. Memory is reserved for that many. */
-  readonly capacity?: number | undefined
-}
+export type { ConcurrencyOptions } from './options.ts'
 
-/** Limits how many callers are inside at a time, in this process or on this host. */
+/** How often callers that wait ask for permits that other threads and processes give back, and how many ask. */
+const POLL = { everyMs: 25, most: 256 }
+
+/**
+ * Limits how many callers are inside at a time, in this process or on this host.
+ *
+ * ```ts
+ * const uploads = new ConcurrencyLimiter({ perKey: 4, total: 200 }, { queue: 16, maxWaitMs: 2000 })
+ * using permit = await uploads.acquire('user:42')
+ * ```
+ */
 export class ConcurrencyLimiter implements Permits {
-  readonly limits: ConcurrencyLimits
-  readonly #counts: PermitCounts
+  readonly limits: Readonly<ConcurrencyLimits>
+  readonly #desk: Desk
+  readonly #queue: PermitQueue
+  readonly #tally: PermitTally
+  readonly #refusals: Readonly<Record<ConcurrencyReason, PermitRefused>>
+  readonly #holds: Agenda<TimedPermit> | undefined
+  readonly #clock: Required<Clock>
+  readonly #options: ResolvedConcurrency
 
-  constructor(limits: ConcurrencyLimits, _options: ConcurrencyOptions = {}) {
-    const { perKey = Number.POSITIVE_INFINITY, total = Number.POSITIVE_INFINITY } = limits
-    this.limits = limits
-    this.#counts = new MapCounts(perKey, total)
+  /**
+   * @param limits permits of each key, of all keys together (`total`), or both; a number is those of each key
+   * @throws TypeError or RangeError that names the option, its value and what is accepted; Error with code NAME_IN_USE,
+   * or with a code of the tier `shared`: see docs/reference/errors.md
+   */
+  constructor(limits: number | ConcurrencyLimits, options: ConcurrencyOptions = {}) {
+    this.limits = readConcurrencyLimits(limits)
+    const resolved = resolveConcurrency(options)
+    this.#options = resolved
+    this.#clock = withTimers(resolved.clock)
+    this.#refusals = refusalsOf(this.limits)
+    const counts = openCounts(this.limits, resolved)
+    const released = (key: string): void => this.#queue.released(key)
+    this.#desk = { counts, released, isClosed: false }
+    this.#tally = new PermitTally(this, {
+      ...resolved,
+      tier: resolved.shared ? 'shared' : 'memory',
+    })
+    this.#queue = new PermitQueue(this.#source(), { ...resolved, clock: this.#clock })
+    if (resolved.maxHoldMs < Number.POSITIVE_INFINITY) {
+      this.#holds = new Agenda(quiet(this.#clock, resolved.clock), (permit) => this.#lose(permit))
+    }
   }
 
-  /** A permit, or `undefined` if as many are held as may be. */
+  /** A permit, or `undefined` if as many are held as may be, or others wait for one. */
   tryAcquire(key: string): Permit | undefined {
     const taken = this.take(key)
     return taken instanceof PermitRefused ? undefined : taken
   }
 
-  /** A permit, if need be after a wait in the queue. @throws ConcurrencyExceeded when there is none in time */
-  async acquire(key: string, _options?: AcquireOptions): Promise<Permit> {
-    const taken = this.enter(key)
+  /**
+   * A permit, if need be after a wait in the queue.
+   *
+   * @throws ConcurrencyExceeded when there is none in time; the signal's reason when it is aborted
+   */
+  async acquire(key: string, options?: AcquireOptions): Promise<Permit> {
+    const { maxWaitMs, signal } = readAcquire(options, this.#options.maxWaitMs)
+    const taken = await this.#enter(key, maxWaitMs, signal)
     if (taken instanceof PermitRefused) throw new ConcurrencyExceeded(taken.reason, taken.limit)
     return taken
   }
 
+  /** For adapters: as {@link tryAcquire}, but says why there is no permit. */
   take(key: string): Permit | PermitRefused {
-    const receipt = this.#counts.acquire(
-      validate.text(key, 'key', 0, Number.POSITIVE_INFINITY, 'INVALID_ARGUMENT'),
-    )
-    if (receipt >= 0) return new CountedPermit(this.#counts, receipt)
-    const reason = REFUSALS[receipt] ?? 'capacity'
-    return new PermitRefused(
-      reason,
-      (reason === 'total' ? this.limits.total : this.limits.perKey) ?? 0,
-    )
+    return this.#tally.note(key, this.#ask(key))
   }
 
-  enter(key: string, _signal?: AbortSignal): Permit | PermitRefused {
-    return this.take(key)
+  /** For adapters: as {@link acquire}, but answers at once where it can, and with the refusal. */
+  enter(key: string, signal?: AbortSignal): MaybePromise<Permit | PermitRefused> {
+    return this.#enter(key, this.#options.maxWaitMs, signal)
   }
 
+  /** How many permits the key holds: of all threads and processes that share the limiter. */
   held(key: string): number {
-    return this.#counts.held(key)
+    this.#checkOpen()
+    return this.#desk.counts.held(checkedKey(key))
   }
 
+  /** How many permits all keys hold together: of all threads and processes that share the limiter. */
+  get inUse(): number {
+    return this.#desk.isClosed ? 0 : this.#desk.counts.inUse()
+  }
+
+  /** Counts of this object since it was made. */
+  stats(): ConcurrencyStats {
+    const { admitted, refused, timedOut, lost } = this.#tally
+    const { capacity } = this.#desk.counts
+    const waiting = this.#queue.size
+    return { held: this.inUse, waiting, admitted, refused, timedOut, lost, capacity }
+  }
+
+  /** Whether the counts can be reached: always, as they are on this host. */
   async ready(): Promise<StoreStatus> {
-    return { available: true, reason: undefined }
+    const { isClosed } = this.#desk
+    return { available: !isClosed, reason: isClosed ? 'closed' : undefined }
   }
 
+  /**
+   * Ends the permits that are still out: releasing them later does nothing. Callers that wait are rejected, and so is every
+   * later call, with code CLOSED.
+   */
   close(): void {
-    this.#counts.close()
+    if (this.#desk.isClosed) return
+    this.#desk.isClosed = true
+    this.#desk.counts.close()
+    this.#tally.close()
+    this.#queue.close(closedError('the limiter was closed while waiting'))
+  }
+
+  #ask(key: string): Permit | PermitRefused {
+    this.#checkOpen()
+    checkedKey(key)
+    if (this.#queue.size > 0) {
+      // Those who came first may have one by now.
+      this.#queue.released(key)
+      const refused = this.#queue.ahead(key)
+      if (refused !== undefined) return refused
+    }
+    return this.#count(key)
+  }
+
+  #count(key: string): Permit | PermitRefused {
+    const receipt = this.#desk.counts.acquire(key)
+    if (receipt < 0) return this.#refusals[REFUSALS[receipt] ?? 'capacity']
+    const holds = this.#holds
+    if (holds === undefined) return new CountedPermit(this.#desk, key, receipt)
+    const permit = new TimedPermit(this.#desk, key, receipt, (ended) => holds.remove(ended))
+    holds.put(permit, this.#clock.now() + this.#options.maxHoldMs)
+    return permit
+  }
+
+  #enter(
+    key: string,
+    maxWaitMs: number,
+    signal: AbortSignal | undefined,
+  ): MaybePromise<Permit | PermitRefused> {
+    signal?.throwIfAborted()
+    const taken = this.#ask(key)
+    if (!(taken instanceof PermitRefused)) return this.#tally.note(key, taken)
+    const joined = this.#queue.join(key, taken, maxWaitMs, signal)
+    if (!(joined instanceof Promise)) return this.#tally.note(key, joined)
+    return joined.then((outcome) => this.#tally.note(key, outcome))
+  }
+
+  #source(): ConstructorParameters<typeof PermitQueue>[0] {
+    const tally = this.#tally
+    return {
+      ask: (key) => this.#count(key),
+      beforeAll: this.limits.total === undefined ? undefined : this.#refusals.total,
+      isShared: this.#options.name !== undefined,
+      reap: () => this.#desk.counts.reap(),
+      poll: POLL,
+      queued: (change) => tally.queued(change),
+      waited: (ms) => tally.waited(ms),
+      timedOut: () => tally.timedOut++,
+      gaveUp: (key) => tally.gaveUp(key),
+    }
+  }
+
+  #lose(permit: TimedPermit): void {
+    this.#tally.lost++
+    permit.end()
+  }
+
+  #checkOpen(): void {
+    if (this.#desk.isClosed) throw closedError('the limiter was closed')
   }
 }
 
-class CountedPermit implements Permit {
-  readonly #counts: PermitCounts
-  #receipt: number
+/** @throws TypeError unless it is a string */
+export function checkedKey(key: string): string {
+  if (typeof key === 'string') return key
+  throw validate.invalid(TypeError, 'INVALID_ARGUMENT', 'key', 'a string', key)
+}
 
-  constructor(counts: PermitCounts, receipt: number) {
-    this.#counts = counts
-    this.#receipt = receipt
+/** Reads the options of one call. */
+export function readAcquire(options: AcquireOptions | undefined, maxWaitMs: number): ReadAcquire {
+  if (options === undefined) return { maxWaitMs, signal: undefined }
+  const own = validate.ownOptions(options, ['maxWaitMs', 'signal'])
+  return {
+    maxWaitMs: own.maxWaitMs === undefined ? maxWaitMs : readMaxWait(own.maxWaitMs),
+    signal: readSignal(own.signal),
   }
+}
 
-  release(): void {
-    const receipt = this.#receipt
-    if (receipt < 0) return
-    this.#receipt = -1
-    this.#counts.release(receipt)
+/** What callers are told for whom there is no permit. */
+export function refusalsOf(
+  limits: ConcurrencyLimits,
+): Readonly<Record<ConcurrencyReason, PermitRefused>> {
+  const { perKey, total } = limits
+  const least = Math.min(perKey ?? Number.POSITIVE_INFINITY, total ?? Number.POSITIVE_INFINITY)
+  return {
+    perKey: new PermitRefused('perKey', perKey ?? least),
+    total: new PermitRefused('total', total ?? least),
+    capacity: new PermitRefused('capacity', least),
+    store: new PermitRefused('store', least),
   }
+}
 
-  [Symbol.dispose](): void {
-    this.release()
+/** The clock, with timers that do not keep the process alive: a permit that is held is no reason to stay. */
+export function quiet(clock: Required<Clock>, given: Clock | undefined): Required<Clock> {
+  if (given?.setTimer !== undefined) return clock
+  const setTimer = (wake: () => void, ms: number): (() => void) => {
+    const timer = setTimeout(wake, ms).unref()
+    return () => clearTimeout(timer)
   }
+  return { now: clock.now, setTimer }
 }

@@ -10,6 +10,10 @@ export interface PermitCounts {
   held(key: string): number
   /** How many permits all keys hold together. */
   inUse(): number
+  /** Keys that can hold permits at a time. */
+  readonly capacity: number
+  /** Gives back what processes held that were killed. Returns how many permits came free. */
+  reap(): number
   close(): void
 }
 
@@ -27,6 +31,7 @@ export class MapCounts implements PermitCounts {
   readonly #held = new Map<string, number>()
   readonly #receipts = new Map<number, string>()
   #next = 0
+  readonly capacity: number = Number.POSITIVE_INFINITY
 
   constructor(perKey: number, total: number) {
     this.#perKey = perKey
@@ -57,6 +62,10 @@ export class MapCounts implements PermitCounts {
 
   inUse(): number {
     return this.#receipts.size
+  }
+
+  reap(): number {
+    return 0
   }
 
   close(): void {

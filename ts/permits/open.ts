@@ -1,19 +1,34 @@
+import type { InsightInput } from '../counting.ts'
+import { isLimiter, isRemote, qualifiedName, sharedName } from '../storage-url.ts'
 import * as validate from '../validate.ts'
-import { ConcurrencyLimiter, type ConcurrencyOptions } from './concurrency-limiter.ts'
+import { ConcurrencyLimiter } from './concurrency-limiter.ts'
+import { readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
 import type { ConcurrencyLimits, Permits } from './types.ts'
 
 /** What option `concurrent` of adapters takes: permits of each client, or both limits and a queue. */
 export type ConcurrentInput =
   | number
-  | (ConcurrencyLimits & Pick<ConcurrencyOptions, 'queue' | 'maxWaitMs'>)
+  | (ConcurrencyLimits & Pick<WaitingOptions, 'queue' | 'maxWaitMs' | 'maxHoldMs'>)
 
-/** Reads option `concurrent`. */
+const WAITING = ['queue', 'maxWaitMs', 'maxHoldMs']
+const ACCEPTED =
+  'how many requests of a client are served at a time, or { perKey, total, queue, maxWaitMs, maxHoldMs }'
+
+/**
+ * Reads option `concurrent`.
+ *
+ * @throws TypeError or RangeError that names the option, its value and what is accepted
+ */
 export function readConcurrent(value: unknown, name: string): Exclude<ConcurrentInput, number> {
-  if (typeof value === 'number') return { perKey: validate.integer(value, name, 1, 1_000_000) }
-  if (typeof value === 'object' && value !== null) return value
-  const accepted =
-    'how many requests of a client are served at a time, or { perKey, total, queue, maxWaitMs }'
-  throw validate.invalid(TypeError, 'INVALID_OPTION', name, accepted, value)
+  if (typeof value === 'number') return readConcurrencyLimits(value, name)
+  if (typeof value !== 'object' || value === null) {
+    throw validate.invalid(TypeError, 'INVALID_OPTION', name, ACCEPTED, value)
+  }
+  const known = ['perKey', 'total', ...WAITING]
+  const own = validate.ownOptions(value as Exclude<ConcurrentInput, number>, known)
+  const { perKey, total, ...waiting } = own
+  readWaiting(waiting)
+  return { ...readConcurrencyLimits({ perKey, total }, name), ...waiting }
 }
 
 /** Where an adapter's permits are counted. */
@@ -24,13 +39,26 @@ export interface PermitsPlace {
   readonly name?: string | undefined
   readonly keyPrefix?: string | undefined
   readonly capacity?: number | undefined
+  readonly maxWaiters?: number | undefined
+  readonly insight?: InsightInput | undefined
 }
 
 /** Opens permits where the storage says: for adapters, which need not know where that is. */
 export function openPermits(
   concurrent: Exclude<ConcurrentInput, number>,
-  _place: PermitsPlace,
+  { storage: given, name, capacity, maxWaiters, insight }: PermitsPlace,
 ): Permits {
-  const { queue, maxWaitMs, ...limits } = concurrent
-  return new ConcurrencyLimiter(limits, { queue, maxWaitMs })
+  const { perKey, total, ...waiting } = concurrent
+  // Permits live where the limiter has its counters.
+  const storage = isLimiter(given) ? (given as { storage?: unknown }).storage : given
+  if (isRemote(storage)) throw new Error('not yet')
+  const shared = sharedName(storage)
+  const options = { ...waiting, capacity, maxWaiters, insight }
+  const limits = { perKey, total }
+  if (shared === undefined) return new ConcurrencyLimiter(limits, options)
+  return new ConcurrencyLimiter(limits, {
+    ...options,
+    name: qualifiedName(shared, name),
+    shared: true,
+  })
 }

@@ -1,8 +1,11 @@
 import type { Clock } from '../clock.ts'
 import type { Decision } from '../decision.ts'
 import type { MaybePromise } from '../limiter.ts'
+import { Chain, type Link } from './chain.ts'
+import { type Entry, Heap } from './heap.ts'
 import type { Reason } from './types.ts'
 
+export type { Entry } from './heap.ts'
 export type { Caller, QueueOptions, Reason } from './types.ts'
 
 /** Lateness of timers that is forgiven to a waiter, at most. */
@@ -58,8 +61,8 @@ export interface Source<T, Limits> {
   isAdmitted?(answer: T): boolean
 }
 
-/** A caller who waits, linked to both neighbours: any of ten thousand may leave at any time. */
-export class Waiter<T, Limits> implements Entry {
+/** A caller who waits. */
+export class Waiter<T, Limits> implements Entry, Link<Waiter<T, Limits>> {
   at = 0
   place = -1
   isWaiting = true
@@ -85,12 +88,10 @@ export class Waiter<T, Limits> implements Entry {
 }
 
 /** The callers who wait for one key. As an {@link Entry}: when its head asks next. */
-export class Line<T, Limits> implements Entry {
+export class Line<T, Limits> extends Chain<Waiter<T, Limits>> implements Entry {
   at = 0
   place = -1
-  head: Waiter<T, Limits> | undefined
-  /** Waiters, and the units they wait for. */
-  size = 0
+  /** The units that they wait for. */
   units = 0
   /** The limits with which the head was asked last. */
   askedWith: Limits
@@ -102,7 +103,6 @@ export class Line<T, Limits> implements Entry {
   pauses = 0
   /** By how much heads were admitted later than they could be: timers fire late, and each delays all behind it. */
   lateMs = 0
-  #tail: Waiter<T, Limits> | undefined
 
   /**
    * @param limits those of the caller who joined last
@@ -115,17 +115,14 @@ export class Line<T, Limits> implements Entry {
     public later: Later,
     public laterAt: number,
   ) {
+    super()
     this.askedWith = limits
   }
 
-  push(waiter: Waiter<T, Limits>): void {
-    waiter.before = this.#tail
+  override push(waiter: Waiter<T, Limits>): void {
     waiter.lateBefore = this.lateMs
-    if (this.#tail === undefined) this.head = waiter
-    else this.#tail.after = waiter
-    this.#tail = waiter
-    this.size++
     this.units += waiter.cost
+    super.push(waiter)
   }
 
   /** Heads that are admitted in the same moment are late once. */
@@ -143,24 +140,10 @@ export class Line<T, Limits> implements Entry {
     this.pauses++
   }
 
-  drop(waiter: Waiter<T, Limits>): void {
-    const { before, after } = waiter
-    waiter.isWaiting = false
-    if (before === undefined) this.head = after
-    else before.after = after
-    if (after === undefined) this.#tail = before
-    else after.before = before
-    this.size--
+  override drop(waiter: Waiter<T, Limits>): void {
     this.units -= waiter.cost
+    super.drop(waiter)
   }
-}
-
-/** What an {@link Agenda} keeps. */
-export interface Entry {
-  /** When it falls due, on the agenda's clock. Set by the agenda. */
-  at: number
-  /** Where it is in the agenda's heap; -1 when it is in none. Set by the agenda. */
-  place: number
 }
 
 /** The longest delay of setTimeout; a longer one would fire at once. An early wake-up finds nothing due. */
@@ -170,13 +153,11 @@ const MAX_AT_ONCE = 64
 
 /**
  * Calls a function for each entry when it falls due: any number of entries, one timer.
- *
- * A binary heap in which each entry knows its place: one of ten thousand is removed in 14 steps.
  */
 export class Agenda<E extends Entry> {
   readonly #clock: Required<Clock>
   readonly #due: (entry: E) => void
-  readonly #heap: E[] = []
+  readonly #heap = new Heap<E>()
   #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
@@ -190,30 +171,20 @@ export class Agenda<E extends Entry> {
   put(entry: E, at: number): void {
     if (entry.place >= 0) this.remove(entry)
     if (at === Number.POSITIVE_INFINITY) return
-    entry.at = at
-    entry.place = this.#heap.length
-    this.#heap.push(entry)
-    this.#rise(entry)
+    this.#heap.put(entry, at)
     if (at < this.#timerAt) this.#arm()
   }
 
   /** The timer stays as it is unless nothing is left: an early wake-up costs less than a new timer. */
   remove(entry: E): void {
-    const { place } = entry
-    if (place < 0) return
-    const last = this.#heap.pop() as E
-    if (last !== entry) {
-      this.#move(last, place)
-      this.#sink(last)
-      this.#rise(last)
-    }
-    entry.place = -1
-    if (this.#heap.length === 0) this.#disarm()
+    if (entry.place < 0) return
+    this.#heap.remove(entry)
+    if (this.#heap.first === undefined) this.#disarm()
   }
 
   #arm(): void {
     this.#disarm()
-    const [first] = this.#heap
+    const { first } = this.#heap
     if (first === undefined) return
     const ms = first.at - this.#now()
     this.#timerAt = first.at
@@ -232,13 +203,13 @@ export class Agenda<E extends Entry> {
     this.#disarm()
     const now = this.#now()
     for (let seen = 0; seen < MAX_AT_ONCE; seen++) {
-      const [first] = this.#heap
+      const { first } = this.#heap
       // Written so that with a broken clock everything is due: the waiters then get its error.
       if (first === undefined || first.at > now) break
       this.remove(first)
       this.#due(first)
     }
-    const [next] = this.#heap
+    const next = this.#heap.first
     if (next !== undefined && next.at < this.#timerAt) this.#arm()
   }
 
@@ -248,32 +219,5 @@ export class Agenda<E extends Entry> {
     } catch {
       return Number.NaN
     }
-  }
-
-  #rise(entry: E): void {
-    while (entry.place > 0) {
-      const above = this.#heap[(entry.place - 1) >> 1] as E
-      if (above.at <= entry.at) return
-      const { place } = above
-      this.#move(above, entry.place)
-      this.#move(entry, place)
-    }
-  }
-
-  #sink(entry: E): void {
-    for (;;) {
-      const left = this.#heap[2 * entry.place + 1]
-      const right = this.#heap[2 * entry.place + 2]
-      const sooner = right !== undefined && left !== undefined && right.at < left.at ? right : left
-      if (sooner === undefined || sooner.at >= entry.at) return
-      const { place } = sooner
-      this.#move(sooner, entry.place)
-      this.#move(entry, place)
-    }
-  }
-
-  #move(entry: E, place: number): void {
-    this.#heap[place] = entry
-    entry.place = place
   }
 }
