@@ -172,7 +172,7 @@ export class CallLimiter {
   /** Frees the counters. A limiter that was passed as storage stays open: it belongs to the program. */
   close(): void {
     this.#counters?.close()
-    this.#permits?.close()
+    void this.#permits?.close()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { InsightInput } from '../counting.ts'
-import { isLimiter, isRemote, qualifiedName, sharedName } from '../storage-url.ts'
+import { isLimiter, qualifiedName, sharedName } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import { ConcurrencyLimiter } from './concurrency-limiter.ts'
 import { readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
@@ -51,7 +51,6 @@ export function openPermits(
   const { perKey, total, ...waiting } = concurrent
   // Permits live where the limiter has its counters.
   const storage = isLimiter(given) ? (given as { storage?: unknown }).storage : given
-  if (isRemote(storage)) throw new Error('not yet')
   const shared = sharedName(storage)
   const options = { ...waiting, capacity, maxWaiters, insight }
   const limits = { perKey, total }
