@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { inject } from 'vitest'
 import { run } from './command.ts'
-import type { ProjectName } from './projects.ts'
+import { type ProjectName, RUNTIMES, type Runtime } from './projects.ts'
 
 /** The Node lines to run on. */
 export const NODES: readonly number[] = inject('nodes')
@@ -15,6 +15,12 @@ export function folderOf(project: ProjectName): string {
 export function nodeOf(major: number): string {
   if (process.version.startsWith(`v${major}.`)) return process.execPath
   return join(inject('place'), 'nodes/node_modules', `node${major}`, 'bin/node')
+}
+
+/** The executable of another runtime, of npm. */
+export function programOf(runtime: Runtime): string {
+  const { folder, program } = RUNTIMES[runtime]
+  return join(inject('place'), 'nodes/node_modules', folder, program)
 }
 
 /** Runs a script of a project on a Node line and returns what it printed. */

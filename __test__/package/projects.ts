@@ -19,3 +19,22 @@ export const PROJECTS = {
 } as const satisfies Record<string, readonly string[]>
 
 export type ProjectName = keyof typeof PROJECTS
+
+const IS_MAC = process.platform === 'darwin'
+const IS_ARM = process.arch === 'arm64'
+
+/** Runtimes that are not Node: of each the package of this platform, and the program in it. */
+export const RUNTIMES = {
+  bun: {
+    folder: 'bun',
+    version: `npm:@oven/bun-${process.platform}-${IS_ARM ? 'aarch64' : 'x64'}@1.4.5`,
+    program: 'bin/bun',
+  },
+  deno: {
+    folder: 'deno',
+    version: `npm:@deno/${process.platform}-${process.arch}${IS_MAC ? '' : '-glibc'}@2.9.6`,
+    program: 'deno',
+  },
+} as const
+
+export type Runtime = keyof typeof RUNTIMES

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { npm } from './command.ts'
-import { PROJECTS } from './projects.ts'
+import { PROJECTS, RUNTIMES } from './projects.ts'
 
 const ROOT = process.cwd()
 const BUILT = ['dist/index.js', 'crate/napi/binding.cjs']
@@ -60,7 +60,8 @@ async function installAll(place: string, tarball: string, nodes: number[]): Prom
   // One published package per platform and version; several beside each other need different names.
   const kind = `node-${process.platform}-${process.arch}`
   const aliases = others.map((major) => `node${major}@npm:${kind}@${major}`)
-  await Promise.all([...installs, install(join(place, 'nodes'), aliases)])
+  const runtimes = Object.values(RUNTIMES).map(({ folder, version }) => `${folder}@${version}`)
+  await Promise.all([...installs, install(join(place, 'nodes'), [...aliases, ...runtimes])])
 }
 
 async function install(folder: string, packages: string[]): Promise<void> {

@@ -13,7 +13,6 @@ export class Answer {
   refused: Response | undefined
   #headersOfRequest: Record<string, string> | undefined
   #endings: Endings | undefined
-  #watched: Response | undefined
 
   private constructor(request: Request, info: unknown) {
     this.request = request
@@ -58,10 +57,10 @@ export class Answer {
     const right = withHeaders(response, this.headers, refused)
     this.end(right.status)
     const endings = this.#endings
-    if (endings?.waitsForBody !== true || right === this.#watched) return right
-    const isHead = this.request.method === 'HEAD'
-    this.#watched = watched(right, isHead, () => endings.done())
-    return this.#watched
+    if (endings?.waitsForBody !== true || WATCHED.has(right)) return right
+    const sent = watched(right, this.request.method === 'HEAD', () => endings.done())
+    WATCHED.add(sent)
+    return sent
   }
 
   /** Without a response that could be watched. */
@@ -76,6 +75,8 @@ export class Answer {
 }
 
 const ANSWERS = new WeakMap<object, Answer>()
+/** Responses whose end is watched. Apart from {@link Answer}: one that is dropped unread is to be collected. */
+const WATCHED = new WeakSet<Response>()
 
 function isResponse(value: unknown): value is Response {
   const { status, headers } = (value ?? {}) as Partial<Response>
