@@ -170,6 +170,9 @@ export class RateLimitExceeded extends Error {
 /** Why a caller got no permit. */
 export type ConcurrencyReason = 'perKey' | 'total' | 'capacity' | 'store'
 
+/** What a client without a permit is told, unless the program says something else. */
+export const PERMIT_MESSAGE = 'Too many requests at a time, retry in 1 second'
+
 /** When a permit comes free is not known: clients are told to come back after this long. */
 const PERMIT_RETRY_MS = 1_000
 
@@ -192,11 +195,7 @@ export class ConcurrencyExceeded extends RateLimitExceeded {
 
   /** @param limit how many permits the limit has */
   constructor(reason: ConcurrencyReason, limit: number, message?: string, statusCode?: number) {
-    super(
-      permitDenial(limit),
-      message ?? 'Too many requests at a time, retry in 1 second',
-      statusCode,
-    )
+    super(permitDenial(limit), message ?? PERMIT_MESSAGE, statusCode)
     this.reason = reason
   }
 }

@@ -185,7 +185,21 @@ export function andThen<T, R>(
   return value instanceof Promise ? value.then(next) : next(value)
 }
 
-/** The same for several values: at once where all are there. */
+/** What `act` gives. If it fails, `undo` is called before its error goes on. */
+export function undoIfFails<T>(act: () => MaybePromise<T>, undo: () => void): MaybePromise<T> {
+  const failed = (error: unknown): never => {
+    undo()
+    throw error
+  }
+  try {
+    const done = act()
+    return done instanceof Promise ? done.catch(failed) : done
+  } catch (error) {
+    return failed(error)
+  }
+}
+
+/** {@link andThen} for several values: at once where all are there. */
 export function andThenAll<T, R>(
   values: readonly MaybePromise<T>[],
   next: (values: readonly T[]) => R,

@@ -264,8 +264,8 @@ function closeAll(limiters: readonly Closable[]): void {
 }
 
 /** Whether the limiter stands before all routes: it has limits of its own, or a shield. */
-function isForAll({ limits, shield, config }: Options): boolean {
-  return [limits, shield, config].some((option) => option !== undefined)
+function isForAll({ limits, concurrent, shield, config }: Options): boolean {
+  return [limits, concurrent, shield, config].some((option) => option !== undefined)
 }
 
 /** Whether the route has its own `limits`, not those of a polluted prototype. */

@@ -8,6 +8,7 @@ import { NODE } from '../http/node.ts'
 import {
   type CheckedOptions,
   type HttpOptions,
+  limitsAny,
   ownHttpOptions,
   resolveHttpOptions,
 } from '../http/options.ts'
@@ -89,7 +90,7 @@ function openLimiter(
   shield: HttpShield | undefined,
   warnings: Warnings,
 ): RequestLimiter | undefined {
-  if (shield === undefined || own.limits !== undefined) return new HttpLimiter(own, NODE, warnings)
+  if (shield === undefined || limitsAny(own)) return new HttpLimiter(own, NODE, warnings)
   resolveHttpOptions(own)
   return undefined
 }

@@ -1,3 +1,4 @@
+import { type AnyHttpOptions, limitsAny } from '../http/options.ts'
 import { printable } from '../validate.ts'
 import { combined, type WrittenLimiter } from './combine.ts'
 import { joined, shown } from './fits.ts'
@@ -183,7 +184,7 @@ class Reader {
 
   /** A file without `limiters` is one limiter, if it has limits. */
   #only(all: Options): Written['written'] {
-    if (all.limits === undefined) {
+    if (!limitsAny(all as AnyHttpOptions)) {
       const hasOther = this.#whole.entries.has('shield')
       for (const key of Object.keys(OF_LIMITS)) {
         const at = this.#whole.entries.get(key)?.at
@@ -253,11 +254,12 @@ class Reader {
       return undefined
     }
     const own = readOptions(tree, Object.keys(LIMITER_KEYS), path, problems)
-    if (!tree.entries.has('limits')) {
+    const { concurrent = tree.entries.get('concurrent') ?? false } = own
+    if (!tree.entries.has('limits') && concurrent === false) {
       problems.add(
         at,
         path,
-        `${path} must have the key limits: without it the limiter would refuse no request`,
+        `${path} must have the key limits or concurrent: without it the limiter would refuse no request`,
       )
       return undefined
     }

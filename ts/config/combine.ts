@@ -82,7 +82,7 @@ class Combination {
   #check(options: Options, own: Options): void {
     const { limits, policy = [] } = options
     const counting = this.#resolved(options, own)
-    if (typeof limits === 'function') return
+    if (typeof limits === 'function' || limits === undefined) return
     const parsed = readLimits(limits, 'limits')
     checkCounting(parsed, counting)
     const names = [policy].flat().length

@@ -24,6 +24,9 @@ export class PlainLimiter {
 
   constructor(name: string, options: Options, home: Home) {
     const resolved = resolveHttpOptions(lastingOptions(name, options, home) as AnyHttpOptions)
+    if (resolved.limits === undefined) {
+      throw new TypeError('a limiter that has only concurrent can only be asked by an adapter')
+    }
     this.#source = openLimits(resolved, new Warnings(), name, name)
     const { fixed } = this.#source
     if (fixed === undefined) {

@@ -54,6 +54,8 @@ const SPELLED = [...ALGORITHMS, 'sliding-counter'].flatMap((name) => {
   return [name, underscored]
 })
 
+const MAX_PERMITS = 1_000_000
+
 /** Of one limiter alone: at the top of a file only where it is the only limiter. */
 export const OF_LIMITS: Readonly<Record<string, Shape>> = {
   limits: LIMITS,
@@ -63,8 +65,22 @@ export const OF_LIMITS: Readonly<Record<string, Shape>> = {
   policy: any('a name, or a list of names', text(1, 64), list(text(1, 64), 1, MAX_LIMITS)),
 }
 
+const CONCURRENT = any(
+  'how many requests of a client are served at a time, { perKey, total, queue, maxWaitMs, maxHoldMs } or false',
+  integer(1, MAX_PERMITS),
+  object({
+    perKey: integer(1, MAX_PERMITS),
+    total: integer(1, MAX_PERMITS),
+    queue: integer(0, 1_000_000),
+    maxWaitMs: integer(0, 600_000),
+    maxHoldMs: integer(1, MAX_WINDOW_MS),
+  }),
+  { kind: 'boolean', only: false },
+)
+
 /** Of a limiter, or at the top of the file for all limiters. */
 export const OF_ALL: Readonly<Record<string, Shape>> = {
+  concurrent: CONCURRENT,
   algorithm: words(...SPELLED),
   blockFor: any(
     "a duration such as '5 minutes', or a list of them",

@@ -11,6 +11,7 @@ import { besideConfig } from './lasting.ts'
 import {
   type AnyHttpOptions,
   type CheckedOptions,
+  limitsAny,
   ownHttpOptions,
   resolveHttpOptions,
   withLimits,
@@ -280,7 +281,7 @@ function makeOne<Options extends AnyHttpOptions, Middleware extends object>(
   shield: HttpShield | undefined,
   parents: readonly Children[],
 ): Middleware & Controls & { readonly limit: object } {
-  const limiter = options.limits === undefined ? undefined : maker.open(options)
+  const limiter = limitsAny(options) ? maker.open(options) : undefined
   // Without limits the options are checked all the same.
   if (limiter === undefined) resolveHttpOptions(options)
   else for (const parent of parents) parent.add(limiter)

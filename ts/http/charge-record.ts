@@ -141,7 +141,8 @@ export function isEnforced({ owner }: ChargeRecord): boolean {
   return !owner.isDryRun
 }
 
-function refund({ settle, limits, key, cost, decision }: ChargeRecord): MaybePromise<void> {
+/** Gives back what a charge has taken. */
+export function refund({ settle, limits, key, cost, decision }: ChargeRecord): MaybePromise<void> {
   if (settle !== undefined) return settle(false)
   // A dry run that denied has charged nothing.
   if (decision.allowed && cost !== 0) return limits.limiter.refund(key, cost)

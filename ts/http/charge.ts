@@ -2,6 +2,7 @@ import type { LimitCounter } from '../counting.ts'
 import { type Decision, deniedFor } from '../decision.ts'
 import { andThen, type MaybePromise, toPromise, withTimeout } from '../limiter.ts'
 import { resolveOptions } from '../options.ts'
+import { withCode } from '../validate.ts'
 import { type Caller, Refused } from '../wait-queue/line.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { ChargeOwner, ChargeRecord, Exchange } from './charge-record.ts'
@@ -9,6 +10,7 @@ import { ClientResolver } from './client.ts'
 import { settleOnResponseEnd } from './counted-requests.ts'
 import { Events, type Warnings } from './events.ts'
 import { type AnyHttpOptions, type ResolvedHttpOptions, resolveHttpOptions } from './options.ts'
+import type { RequestPermits } from './permits.ts'
 import { type Charged, ProvisionalCharges } from './provisional-charge.ts'
 import type { RequestCounts } from './request-counts.ts'
 import {
@@ -30,6 +32,8 @@ export interface LimiterContext {
   /** Whether requests without a key are expected: option `missingKey` says so, or there is no key function. */
   readonly expectsMissingKeys: boolean
   readonly source: LimitsSource
+  /** For option `concurrent`. */
+  readonly permits: RequestPermits | undefined
   readonly waiting: WaitingRequests
   /** For option `countWhen`. */
   readonly provisional: ProvisionalCharges | undefined
@@ -60,7 +64,7 @@ export function openContext(
 ): LimiterContext {
   const options = resolveHttpOptions(given)
   const { scope, headers, dryRun, status, message, lasting } = options
-  const source = openLimits(options, warnings, name, place)
+  const { source, permits } = openCounters(options, warnings, name, place)
   SOURCES.set(given, source)
   return {
     options,
@@ -75,10 +79,24 @@ export function openContext(
     template: denialTemplate(status, message),
     expectsMissingKeys: given.key === undefined || given.missingKey !== undefined,
     source,
+    permits,
     waiting: new WaitingRequests(),
     provisional: provisionalCharges(options, source.counter),
     counts: openCounts(options, source.counter, adapter),
   }
+}
+
+/** The counters of the limits, and the permits where there are any: what opens those is loaded on demand. */
+function openCounters(
+  options: ResolvedHttpOptions,
+  warnings: Warnings,
+  name: string,
+  place: string,
+): { readonly source: LimitsSource; readonly permits: RequestPermits | undefined } {
+  const open = (): LimitsSource => openLimits(options, warnings, name, place)
+  if (options.concurrent === undefined) return { source: open(), permits: undefined }
+  const loaded = require('./permits.js') as typeof import('./permits.ts')
+  return loaded.openWithPermits(options, options.concurrent, name, place, open)
 }
 
 /** Loaded on demand, as most programs have no insight. */
@@ -93,15 +111,15 @@ function openCounts(
 }
 
 /** Whether a charge is one call of the limiter, which {@link charge} is not needed for. */
-export function isPlainCharge({ options, source }: LimiterContext): boolean {
+export function isPlainCharge({ options, source, permits }: LimiterContext): boolean {
   const { cost, countWhen, slowDown } = options
   const isFixed = source.fixed !== undefined && typeof cost !== 'function'
-  return isFixed && countWhen === undefined && slowDown === undefined
+  return isFixed && countWhen === undefined && slowDown === undefined && permits === undefined
 }
 
 /**
  * Charges a request, whatever the options: limits, then cost, then the charge, which may be delayed (`slowDown`)
- * or provisional (`countWhen`).
+ * or provisional (`countWhen`), and goes with a permit (`concurrent`).
  *
  * @returns `undefined` for a request that its limits function exempts
  */
@@ -110,16 +128,44 @@ export function charge(
   exchange: Exchange,
   key: string,
 ): MaybePromise<ChargeRecord | undefined> {
-  const { owner, source } = context
-  const { request, previous } = exchange
-  return andThen(source.of(request), (limits) => {
+  const { source, permits } = context
+  return andThen(source.of(exchange.request), (limits) => {
     if (limits === undefined) return undefined
-    return andThen(costOf(context.options, request), (cost) =>
-      andThen(chargeCost(context, exchange, limits, key, cost), (charged) => {
-        return { owner, limits, key, cost, ...charged, previous }
-      }),
-    )
+    if (permits === undefined) return chargeLimits(context, exchange, limits, key)
+    const charging = (): MaybePromise<ChargeRecord> => chargeLimits(context, exchange, limits, key)
+    return permits.charge(context, exchange, limits, key, charging)
   })
+}
+
+function chargeLimits(
+  context: LimiterContext,
+  exchange: Exchange,
+  limits: RequestLimits,
+  key: string,
+): MaybePromise<ChargeRecord> {
+  const { owner, options } = context
+  const { request, previous } = exchange
+  return andThen(costOf(options, request), (cost) =>
+    andThen(chargeCost(context, exchange, limits, key, cost), (charged) => {
+      return { owner, limits, key, cost, ...charged, previous }
+    }),
+  )
+}
+
+/**
+ * The decision about the key if a request came now.
+ *
+ * @throws TypeError with the code LIMITS_DEPEND_ON_REQUEST where the limits come from a function
+ */
+export function peek({ source, permits }: LimiterContext, key: string): MaybePromise<Decision> {
+  const { fixed } = source
+  if (fixed === undefined) {
+    const message = 'limits that depend on the request have no common counters'
+    throw withCode(new TypeError(message), 'LIMITS_DEPEND_ON_REQUEST')
+  }
+  return andThen(fixed.limiter.peek(key), (decision) =>
+    permits === undefined || !decision.allowed ? decision : permits.peek(key, decision),
+  )
 }
 
 function costOf(
@@ -196,7 +242,7 @@ function provisionalCharges(
 }
 
 /** The client of a request that may have to wait. */
-interface WaitingClient extends Caller {
+export interface WaitingClient extends Caller {
   /** Whether it got a place in a queue. */
   hasWaited: boolean
 }

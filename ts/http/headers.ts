@@ -24,6 +24,8 @@ export interface LimiterShown {
   readonly algorithm: Algorithm
 }
 
+/** The header of all limits. */
+export const POLICY = 'ratelimit-policy'
 const STYLES: readonly unknown[] = ['legacy', 'draft', 'both', false]
 /** RFC 9651, 3.3.1: an Integer has at most 15 digits. */
 const MAX_INTEGER = 999_999_999_999_999
@@ -44,6 +46,11 @@ export function readHeaderStyle(value: unknown = 'legacy'): HeaderStyle {
 /** Whether `x-ratelimit-` headers are all that {@link showHeaders} sets, from the decision as it is. */
 function isSimple(record: ChargeRecord, style: HeaderStyle): boolean {
   return style === 'legacy' && record.previous === undefined && !isMixed(record)
+}
+
+/** Whether a charge has no figures of its own: permits without limits admit it. */
+export function isSilent({ limits, decision }: ChargeRecord): boolean {
+  return decision.allowed && limits.names.length === 0
 }
 
 /** Whether {@link showHeaders} sets `Retry-After` as well, in the same call. */
@@ -68,7 +75,7 @@ export function showHeaders(
   if (sink.isFinished(target)) return
   // A tighter limit has set its figures already.
   const isTightest = record.previous === undefined || tightest(record, isShown) === record
-  const legacy = isTightest && style !== 'draft' ? record : undefined
+  const legacy = isTightest && style !== 'draft' && !isSilent(record) ? record : undefined
   return setHeaders(legacy, style === 'legacy' ? undefined : record, target, sink)
 }
 
@@ -120,8 +127,8 @@ function setDraftHeaders(
   const policies = shown.map(({ limits }) => limits.policyText).join(', ')
   return andThen(standingsOf(shown), (standings) => {
     if (sink.isFinished(target)) return
-    sink.setHeader(target, 'ratelimit-policy', policies)
-    sink.setHeader(target, 'ratelimit', standings)
+    sink.setHeader(target, POLICY, policies)
+    if (standings !== '') sink.setHeader(target, 'ratelimit', standings)
   })
 }
 
@@ -133,7 +140,7 @@ function standingsOf(shown: readonly ChargeRecord[]): MaybePromise<string> {
       standings?.map((standing, i) => statusItem(limits.names[i] ?? '', standing)).join(', '),
     )
   })
-  return andThenAll(texts, (all) => all.filter((text) => text !== undefined).join(', '))
+  return andThenAll(texts, (all) => all.filter(Boolean).join(', '))
 }
 
 /** Whether another limit may have less left than the one that denies: it can deny several units and still have some. */
@@ -176,7 +183,7 @@ export function rateLimitHeaders(
   if (style !== 'legacy') {
     const names = policyNames(limiter.limits, [])
     const name = names[decision.policy]
-    COLLECTOR.setHeader(headers, 'ratelimit-policy', policyHeader(limiter.limits, names))
+    COLLECTOR.setHeader(headers, POLICY, policyHeader(limiter.limits, names))
     if (name !== undefined) {
       COLLECTOR.setHeader(headers, 'ratelimit', statusItem(name, statusOf(decision, limiter)))
     }

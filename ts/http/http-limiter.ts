@@ -2,9 +2,8 @@ import type { Decision } from '../decision.ts'
 import { closedError, RequestRefused } from '../errors.ts'
 import { andThen, type MaybePromise, type StoreStatus } from '../limiter.ts'
 import { isRemote, nextLimiterName } from '../storage-url.ts'
-import { withCode } from '../validate.ts'
 import type { Controls, HttpAdapter } from './adapter.ts'
-import { charge, isPlainCharge, type LimiterContext, openContext } from './charge.ts'
+import { charge, isPlainCharge, type LimiterContext, openContext, peek } from './charge.ts'
 import {
   attachDecision,
   type ChargeRecord,
@@ -17,7 +16,7 @@ import {
 import { counterKey, resolveKey } from './client.ts'
 import { hasExemptions, judge, type Verdict } from './counted-requests.ts'
 import { ADMIT, limiterClosed, limiterMade, type Warnings } from './events.ts'
-import { showHeaders } from './headers.ts'
+import { POLICY, showHeaders } from './headers.ts'
 import type { Key } from './key-functions.ts'
 import { LIMIT } from './legacy-headers.ts'
 import { isGone } from './node.ts'
@@ -253,8 +252,11 @@ export class HttpLimiter implements Controls {
 
   /** A header that every limited response has, if any: a response without it was made without its headers. */
   markOf(_request: object): string | undefined {
-    const { headers, dryRun } = this.#context.options
+    const { options, source } = this.#context
+    const { headers, dryRun } = options
     if (headers === false || dryRun) return undefined
+    // Permits without limits have no figures to show.
+    if (source.fixed?.names.length === 0) return headers === 'legacy' ? undefined : POLICY
     return headers === 'draft' ? 'ratelimit' : LIMIT
   }
 
@@ -269,12 +271,7 @@ export class HttpLimiter implements Controls {
   }
 
   peek(key: Key): MaybePromise<Decision> {
-    const { source, options } = this.#context
-    if (source.fixed === undefined) {
-      const message = 'limits that depend on the request have no common counters'
-      throw withCode(new TypeError(message), 'LIMITS_DEPEND_ON_REQUEST')
-    }
-    return source.fixed.limiter.peek(counterKey(key, options.missingKey))
+    return peek(this.#context, counterKey(key, this.#context.options.missingKey))
   }
 
   async ready(): Promise<StoreStatus> {

@@ -1,10 +1,11 @@
 import { type AddressRanges, readRanges } from '../client-ip/cidr.ts'
 import { readTrust, type Trust, type TrustInput } from '../client-ip/trust-proxy.ts'
 import { type InsightInput, readInsight } from '../counting.ts'
-import { checkRedisOptions, REDIS_OPTIONS, type RedisOptions, readOnError } from '../create.ts'
+import { REDIS_OPTIONS, type RedisOptions, readOnError } from '../create.ts'
 import type { CheckedLimits, LimitInput } from '../limit/limit.ts'
 import { readDuration } from '../limit/parse.ts'
-import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
+import type { RateLimiterOptions } from '../options.ts'
+import type * as Open from '../permits/open.ts'
 import { isLimiter, SETTINGS, type Settings, withSettings } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import type { KeyErrorPolicy, MissingKey } from './client.ts'
@@ -21,6 +22,7 @@ import type { Hooks } from './events.ts'
 import { type HeaderStyle, readHeaderStyle } from './headers.ts'
 import { byIp, type KeyFunction } from './key-functions.ts'
 import { LASTING, type Lasting } from './lasting.ts'
+import { OF_LIMITER, readForRedis, readLimiter } from './limiter-options.ts'
 import { type LimitsFunction, readPolicyNames } from './request-limits.ts'
 import type { Handler } from './response.ts'
 import type { ShieldInput } from './shield.ts'
@@ -33,6 +35,11 @@ export interface HttpOptions<Request, Response = never>
     Settings {
   /** One or several limits, of which all are charged or none. Or a function of the request, for plans. */
   readonly limits?: LimitInput | LimitsFunction<Request> | undefined
+  /**
+   * How many requests of a client are served at a time, or `{ perKey, total, queue, maxWaitMs }`; `false` for any
+   * number. Default: `false`.
+   */
+  readonly concurrent?: Open.ConcurrentInput | false | undefined
   /** What a request is counted by: {@link byIp} (the default), `byUser`, `byHeader`, `firstOf`, or your own function. */
   readonly key?: KeyFunction<Request> | undefined
   /** Units a request costs; 0 asks without charging. Default: 1. */
@@ -121,6 +128,7 @@ type Own = Omit<
 
 /** What the readers make of options that are not as they were given. */
 interface Read extends Required<Hooks<object>> {
+  readonly concurrent: Exclude<Open.ConcurrentInput, number> | undefined
   readonly key: KeyFunction<object>
   readonly trust: Trust | undefined
   readonly methods: ReadonlySet<string> | undefined
@@ -157,6 +165,11 @@ export type ResolvedHttpOptions = ReadOptions & {
 /** Each option with its reader: the only list of their names. */
 export const READERS: validate.Readers<ReadOptions> = {
   limits: (value) => value as ReadOptions['limits'],
+  concurrent: validate.optional((value, name) => {
+    if (value === false) return undefined
+    // Loaded on demand, as few programs have it.
+    return (require('../permits/open.js') as typeof Open).readConcurrent(value, name)
+  }),
   key: (value, name) => validate.optionalFunction<KeyFunction<object>>(value, name) ?? byIp(),
   cost: (value, name) =>
     typeof value === 'number'
@@ -194,12 +207,6 @@ export const READERS: validate.Readers<ReadOptions> = {
   insight: validate.optional(readInsight),
   config: (value) => value as ReadOptions['config'],
 }
-/**
- * Those of a limiter. There is no `shared`: the storage says it; and `onMismatch` has a meaning only there. It counts in
- * the adapter's row of an `insight`.
- */
-const NOT_PASSED_ON = ['shared', 'onMismatch', 'insight']
-const OF_LIMITER = LIMITER_OPTIONS.filter((name) => !NOT_PASSED_ON.includes(name))
 const OWN_OPTIONS = [...Object.keys(READERS), ...OF_LIMITER, 'onMismatch']
 const KNOWN = [...new Set([...OWN_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS])]
 
@@ -222,6 +229,11 @@ function ownKnown<Options extends AnyHttpOptions>(options: Options): Options {
   if (own.limits !== undefined) return own
   const accepted = 'a limit, an array of them or a function of the request, or left out'
   throw validate.invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, undefined)
+}
+
+/** Whether the options limit anything: how many requests come in a time, or how many are served at a time. */
+export function limitsAny({ limits, concurrent }: AnyHttpOptions): boolean {
+  return limits !== undefined || (concurrent !== undefined && concurrent !== false)
 }
 
 /**
@@ -267,34 +279,4 @@ export function resolveHttpOptions(own: AnyHttpOptions): ResolvedHttpOptions {
   }
   const { [LASTING]: lasting } = given as { readonly [LASTING]?: Lasting }
   return { ...read, lasting, limiter: readLimiter(given), forRedis: readForRedis(given) }
-}
-
-function readLimiter(own: AnyHttpOptions): RateLimiterOptions {
-  const { name, scope, blockFor, onMismatch } = own
-  if (name !== undefined && scope !== undefined) {
-    const accepted = 'left out beside scope, which is a name for the counters, too'
-    throw validate.invalid(TypeError, 'INVALID_OPTION', 'name', accepted, name)
-  }
-  const limiter: RateLimiterOptions = {
-    ...pick(own, OF_LIMITER),
-    blockFor: Array.isArray(blockFor) ? undefined : (blockFor as string | number | undefined),
-    name: scope === undefined ? name : `scope:${scope}`,
-  }
-  resolveOptions(limiter)
-  return onMismatch === undefined ? limiter : { ...limiter, onMismatch }
-}
-
-/** Checked wherever the counters are: a wrong one should not surface on the day of the move to Redis. */
-function readForRedis(own: AnyHttpOptions): RedisSettings {
-  const { onError, onStoreError } = own
-  const policy = typeof onError === 'string' ? onError : onStoreError
-  const named = pick({ ...own, onError: policy }, REDIS_OPTIONS)
-  const given = Object.entries(named).filter(([, value]) => value !== undefined)
-  const forRedis = Object.fromEntries(given)
-  checkRedisOptions(forRedis)
-  return forRedis
-}
-
-function pick(own: AnyHttpOptions, names: readonly string[]): object {
-  return Object.fromEntries(names.map((name) => [name, own[name as keyof AnyHttpOptions]]))
 }

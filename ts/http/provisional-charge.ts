@@ -1,5 +1,5 @@
 import { type Decision, deniedFor } from '../decision.ts'
-import { andThen, type MaybePromise } from '../limiter.ts'
+import { andThen, type MaybePromise, undoIfFails } from '../limiter.ts'
 import * as line from '../wait-queue/line.ts'
 import { WaitQueue } from '../wait-queue.ts'
 import type { RequestLimits } from './request-limits.ts'
@@ -196,16 +196,10 @@ function whileHeld<T>(
   key: string,
   act: () => MaybePromise<T>,
 ): MaybePromise<T> {
-  const failed = (error: unknown): never => {
-    ignoreFailure(held.remove(key))
-    throw error
-  }
-  try {
-    const done = andThen(held.add(key), act)
-    return done instanceof Promise ? done.catch(failed) : done
-  } catch (error) {
-    return failed(error)
-  }
+  return undoIfFails(
+    () => andThen(held.add(key), act),
+    () => ignoreFailure(held.remove(key)),
+  )
 }
 
 /** Releases even if the refund fails, so that no request waits for ever. */

@@ -21,6 +21,8 @@ import { type Warnings, warnOfSeveralProcesses } from './events.ts'
 import { policyHeader, policyNames } from './headers.ts'
 import { HeldUnits, Marks } from './held-units.ts'
 import type { RedisSettings, ResolvedHttpOptions } from './options.ts'
+import type { RefusedPermit } from './permits.ts'
+import { Recent } from './recent.ts'
 
 /** Limits that depend on the request, such as on a customer's plan; `false` for none at all. */
 export type LimitsFunction<Request> = (
@@ -44,6 +46,8 @@ export interface RequestLimits {
   readonly policyText: string
   /** Units of these counters that requests hold provisionally. */
   readonly held: HeldUnits
+  /** In place of the limits, where there was no permit: see option `concurrent`. */
+  readonly refused?: RefusedPermit | undefined
 }
 
 /** Where a request's limits come from: always the same, or a function of the request. */
@@ -176,39 +180,6 @@ function byRequest(
     const limits = toPromise(ask(request))
     if (!(limits instanceof Promise)) return read(limits)
     return withTimeout(limits, timeoutMs, 'the limits function').then(read)
-  }
-}
-
-/** Bounds of {@link Recent}: values, and characters of their texts. */
-const MAX_ENTRIES = 10_000
-const MAX_CHARACTERS = 1_000_000
-
-/** Values that were used recently, by a text. Bounded: the least recently used are forgotten. */
-class Recent<T> {
-  #young = new Map<string, T>()
-  #old: ReadonlyMap<string, T> = new Map()
-  #characters = 0
-
-  get(text: string): T | undefined {
-    const young = this.#young.get(text)
-    if (young !== undefined) return young
-    const old = this.#old.get(text)
-    return old === undefined ? undefined : this.set(text, old)
-  }
-
-  /** Two generations, each with half of the bound: when the young one is full it becomes the old one. */
-  set(text: string, value: T): T {
-    if (text.length > MAX_CHARACTERS / 100) return value
-    const isFull =
-      this.#young.size >= MAX_ENTRIES / 2 || this.#characters + text.length > MAX_CHARACTERS / 2
-    if (isFull) {
-      this.#old = this.#young
-      this.#young = new Map()
-      this.#characters = 0
-    }
-    this.#young.set(text, value)
-    this.#characters += text.length
-    return value
   }
 }
 

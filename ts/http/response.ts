@@ -1,9 +1,15 @@
-import { RateLimitExceeded, RequestRefused, refusalOf, retryMessage } from '../errors.ts'
+import {
+  ConcurrencyExceeded,
+  RateLimitExceeded,
+  RequestRefused,
+  refusalOf,
+  retryMessage,
+} from '../errors.ts'
 import { andThen, type MaybePromise, toPromise } from '../limiter.ts'
 import type { HttpAdapter } from './adapter.ts'
 import type { LimiterContext } from './charge.ts'
 import { type ChargeRecord, type Exchange, isEnforced, isShown, tightest } from './charge-record.ts'
-import { setHeaders, showsRetryAfter } from './headers.ts'
+import { isSilent, setHeaders, showsRetryAfter } from './headers.ts'
 import { COLLECTOR, LEGACY_HEADERS, setRetryAfter } from './legacy-headers.ts'
 import { discardBody, mustClose } from './node.ts'
 
@@ -99,7 +105,13 @@ export function errorOf(refusal: Refusal): RateLimitExceeded | RequestRefused {
   }
   if (!(refusal instanceof Denial)) return refusal
   const { status, message } = refusal.template
-  return withoutStack(() => new RateLimitExceeded(refusal.record.decision, message, status))
+  const { decision, limits } = refusal.record
+  const { refused } = limits
+  return withoutStack(() =>
+    refused === undefined
+      ? new RateLimitExceeded(decision, message, status)
+      : new ConcurrencyExceeded(refused.reason, decision.limit, message, status),
+  )
 }
 
 /** Makes an error at a fraction of the cost: most of it is the stack, which would only show this package. */
@@ -217,7 +229,8 @@ export function headersOf(
   }
   const shown = last === undefined ? undefined : tightest(last, isShown)
   if (last === undefined || shown?.owner.isShown !== true || headers === false) return found
-  const legacy = headers === 'draft' || isDeniedUnseen(last) ? undefined : shown
+  const isHidden = headers === 'draft' || isSilent(shown) || isDeniedUnseen(last)
+  const legacy = isHidden ? undefined : shown
   const set = setHeaders(legacy, headers === 'legacy' ? undefined : last, found, COLLECTOR)
   return andThen(set, () => found)
 }
@@ -228,7 +241,7 @@ export function deny(
   record: ChargeRecord,
   { request, response, previous }: Exchange,
 ): Denial {
-  const denial = new Denial(record, template)
+  const denial = new Denial(record, record.limits.refused?.template ?? template)
   if (adapter.isFinished(response)) return denial
   denial.isOpen = true
   const isHidden = headers === 'draft' || headers === false

@@ -7,6 +7,7 @@ import type { HttpLimiter } from '../../http/http-limiter.ts'
 import { besideConfig } from '../../http/lasting.ts'
 import {
   type HttpOptions,
+  limitsAny,
   ownHttpOptions,
   resolveHttpOptions,
   withLimits,
@@ -222,8 +223,8 @@ export class RouteLimiters {
 
   #makeGlobal(): RequestLimiter | undefined {
     if (this.#configured !== undefined) return this.#configured
-    const { limits, burst, name, scope, policy } = this.#options
-    if (limits !== undefined) return this.#open(this.#options, 'global')
+    const { burst, name, scope, policy } = this.#options
+    if (limitsAny(this.#options)) return this.#open(this.#options, 'global')
     for (const [option, value] of Object.entries({ burst, name, scope, policy })) {
       if (value === undefined) continue
       throw withCode(new TypeError(`${option} needs limits beside it`), 'INVALID_OPTION')
