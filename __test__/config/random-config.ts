@@ -48,7 +48,7 @@ export function valueFor(schema: Schema, key: string, random: Random): unknown {
   if (schema.enum !== undefined) return random.pick(schema.enum)
   if (schema.const !== undefined) return schema.const
   const { anyOf } = schema
-  if (anyOf !== undefined && schema.type !== 'string') {
+  if (anyOf !== undefined && schema.type !== 'string' && schema.type !== 'object') {
     // Variables are tried apart.
     return valueFor(random.pick(anyOf.filter(({ pattern }) => pattern === undefined)), key, random)
   }

@@ -108,7 +108,10 @@ test('whole configurations of random options: the schema accepts whatever the ch
     const ofLimiter = (limiters as { additionalProperties: Schema }).additionalProperties
     const config = {
       ...objectOf({ properties: top }, random, 0.05),
-      limiters: { a: objectOf(ofLimiter, random, 0.1), b: { limits: '1/second' } },
+      limiters: {
+        a: objectOf({ ...ofLimiter, required: ['limits'] }, random, 0.1),
+        b: { limits: '1/second' },
+      },
       routes: { '/x': 'b', '*': random.pick(['a', 'b', false]) },
     }
     const { ok } = check(config)

@@ -51,6 +51,11 @@ function readObject(tree: Mapping, shape: ObjectShape, path: string, problems: P
     problems.add(tree.at, path, `${path} must have the key ${key}`)
     isRight = false
   }
+  const { oneOf } = shape
+  if (oneOf !== undefined && !oneOf.some((key) => tree.entries.has(key))) {
+    problems.add(tree.at, path, `${path} must have the key ${oneOf.join(' or ')}`)
+    isRight = false
+  }
   return isRight ? { value } : undefined
 }
 

@@ -14,6 +14,12 @@ export type JsonSchema = Readonly<Record<string, unknown>>
 /** A text that the environment has a part in: it may become any value that is accepted. */
 const VARIABLE: JsonSchema = { type: 'string', pattern: '\\$\\{' }
 
+/** What makes a limiter refuse requests. */
+const LIMITING: readonly JsonSchema[] = [
+  { required: ['limits'] },
+  { required: ['concurrent'], properties: { concurrent: { not: { const: false } } } },
+]
+
 /**
  * The JSON Schema of configuration files, made from the table that checks them. It knows which keys there are, and
  * which kinds of values; what a limit such as `100/minute` says, only `loadConfig` and `checkConfig` know.
@@ -24,7 +30,7 @@ export function schema(): JsonSchema {
     minProperties: 1,
     maxProperties: MAX_LIMITERS,
     propertyNames: { pattern: LIMITER_NAME, not: { enum: RESERVED } },
-    additionalProperties: { ...objectOf(LIMITER_KEYS), required: ['limits'] },
+    additionalProperties: { ...objectOf(LIMITER_KEYS), anyOf: LIMITING },
   }
   const routes = {
     type: 'object',
@@ -65,6 +71,7 @@ function schemaOf(shape: Shape): JsonSchema {
       return {
         ...objectOf(shape.keys),
         ...(shape.required.length > 0 && { required: shape.required }),
+        ...(shape.oneOf && { anyOf: shape.oneOf.map((key) => ({ required: [key] })) }),
       }
   }
 }

@@ -57,6 +57,8 @@ export interface ObjectShape {
   readonly kind: 'object'
   readonly keys: Readonly<Record<string, Shape>>
   readonly required: readonly string[]
+  /** At least one of these must be there. */
+  readonly oneOf?: readonly string[]
 }
 
 /** Like an object whose keys are names of the user's: the limiters, the routes. */

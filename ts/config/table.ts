@@ -68,13 +68,16 @@ export const OF_LIMITS: Readonly<Record<string, Shape>> = {
 const CONCURRENT = any(
   'how many requests of a client are served at a time, { perKey, total, queue, maxWaitMs, maxHoldMs } or false',
   integer(1, MAX_PERMITS),
-  object({
-    perKey: integer(1, MAX_PERMITS),
-    total: integer(1, MAX_PERMITS),
-    queue: integer(0, 1_000_000),
-    maxWaitMs: integer(0, 600_000),
-    maxHoldMs: integer(1, MAX_WINDOW_MS),
-  }),
+  {
+    ...object({
+      perKey: integer(1, MAX_PERMITS),
+      total: integer(1, MAX_PERMITS),
+      queue: integer(0, 1_000_000),
+      maxWaitMs: integer(0, MAX_WINDOW_MS),
+      maxHoldMs: integer(1, 86_400_000),
+    }),
+    oneOf: ['perKey', 'total'],
+  },
   { kind: 'boolean', only: false },
 )
 

@@ -60,6 +60,9 @@ export function openWithPermits(
   ) as { readonly source: LimitsSource; readonly permits: RequestPermits }
 }
 
+/** Most keys that can hold permits. A table for the keys of limits may have room for more. */
+const MAX_KEYS = 10_000_000
+
 /** Where the permits are counted: beside the limits. */
 function placeOf(
   { limiter, storage, forRedis, lasting }: ResolvedHttpOptions,
@@ -67,7 +70,8 @@ function placeOf(
   identity: string,
 ): Parameters<typeof openPermits>[1] {
   const { keyPrefix } = forRedis
-  const { capacity, maxWaiters } = limiter
+  const { maxWaiters } = limiter
+  const capacity = limiter.capacity && Math.min(limiter.capacity, MAX_KEYS)
   const tier = isLimiter(storage) ? (storage as { readonly storage?: unknown }).storage : storage
   const isCommon = isRemote(tier) || sharedName(tier) !== undefined
   const name = isCommon ? (limiter.name ?? identity) : limiter.name
