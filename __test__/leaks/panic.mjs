@@ -30,12 +30,15 @@ const SHIELD = {
 
 const INSIGHT = { keys: 'hash', top: 10, hasClock: false }
 
+const PERMITS = { perKey: 2, total: 0, capacity: 64 }
+
 const EXPORTS = {
   open: [LIMITS],
   openVariable: [SETTINGS],
   openStored: [LIMITS],
   openShield: [SHIELD],
   openInsight: [INSIGHT],
+  openPermits: [PERMITS],
   policyArgs: [LIMITS, false],
   sharedList: [],
   sharedRemove: ['no such file'],
@@ -88,6 +91,17 @@ const VIEW = {
   close: [],
 }
 
+const HOLDER = {
+  acquire: ['key'],
+  release: [0],
+  held: ['key'],
+  reap: [],
+  state: [],
+  stats: [],
+  renew: [],
+  close: [],
+}
+
 const STEPS = ['check', 'take', 'pace', 'peek', 'refund', 'reset', 'block']
 const STORED = Object.fromEntries(STEPS.map((name) => [name, [undefined, 1, 1]]))
 
@@ -100,6 +114,7 @@ const reports = [
   ...provokeAll('openVariable().', variable, LIMITER),
   ...provokeAll('openShield().', binding.openShield(SHIELD), GUARD),
   ...provokeAll('openInsight().', binding.openInsight(INSIGHT), VIEW),
+  ...provokeAll('openPermits().', binding.openPermits(PERMITS), HOLDER),
   ...provokeAll('openStored().', binding.openStored(LIMITS), STORED),
 ]
 console.log(JSON.stringify(reports))

@@ -63,6 +63,15 @@ export interface OpenOptions {
 }
 
 /**
+ * Makes permits, or joins those of the same name, and binds their functions.
+ *
+ * `acquire` leaves a receipt in `small[0]`, from 0 on, or why there is none: -1 for the key, -2 for the total, -3 for
+ * the capacity. `held` writes how many permits the key holds to `wide[0]`, `reap` how many came free, `state` how many
+ * are held in all, by how many keys, by this object, and in how many bytes.
+ */
+export declare function openPermits(options: PermitsOptions): { acquire(key: string): undefined, release(receipt: number): undefined, held(key: string): undefined, reap(): undefined, state(): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }
+
+/**
  * Makes a shield, or joins the one of the same name, and binds its functions.
  *
  * `decide` takes an address, flags (1 sensitive, 2 watching) and the time; `settle` an address, an outcome
@@ -86,6 +95,20 @@ export declare function openStored(options: OpenOptions): { check(record: Uint8A
  * call stand in `limits`: how many there are, then for each its count, window and burst.
  */
 export declare function openVariable(options: VariableOptions): { check(key: string, cost?: number, now?: number): false | undefined, take(key: string, cost?: number, now?: number): false | undefined, pace(key: string, cost?: number, now?: number): false | undefined, peek(key: string, cost?: number, now?: number): false | undefined, standing(key: string, index: number, now?: number): undefined, refund(key: string, units?: number, now?: number): undefined, block(key: string, ms?: number, now?: number): undefined, reset(key: string): undefined, denied(key: string, policy: number, now?: number): undefined, stats(): undefined, tally(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array, limits: Float64Array }
+
+/** What permits are made from. The TypeScript layer has checked and filled in everything. */
+export interface PermitsOptions {
+  /** Most permits of a key; 0 for no limit. */
+  perKey: number
+  /** Most permits of all keys together; 0 for no limit. */
+  total: number
+  /** Keys that hold permits at once. */
+  capacity: number
+  /** Shared by all threads that ask for the same name. */
+  name?: string
+  /** Also by all processes of this user. */
+  shared?: boolean
+}
 
 /**
  * Three numbers for each limit. If the limits may vary, six for each record that a key has under them, from
@@ -117,6 +140,18 @@ export interface SharedLimit {
 /** Everything that lies where this user's shared tables live. Changes nothing. */
 export declare function sharedList(): Array<SharedEntry>
 
+/** Permits that processes share. */
+export interface SharedPermits {
+  /** Most permits of a key; 0 for no limit. */
+  perKey: number
+  /** Most permits of all keys together; 0 for no limit. */
+  total: number
+  /** Permits that are held now. */
+  held: number
+  /** By so many keys. */
+  keys: number
+}
+
 /** Removes a file from there, unless processes are attached to it. */
 export declare function sharedRemove(file: string): void
 
@@ -136,7 +171,7 @@ export interface SharedSources {
 /** The tables of a limiter, or the sources of a shield, that processes share. */
 export interface SharedTable {
   name: string
-  /** `limiter` or `shield`. */
+  /** `limiter`, `insight`, `shield` or `permits`. */
   kind: string
   /** Of a limiter. */
   algorithm?: string
@@ -152,6 +187,8 @@ export interface SharedTable {
   limits: Array<SharedLimit>
   /** Of a shield. */
   sources?: SharedSources
+  /** Of permits. */
+  permits?: SharedPermits
   evictions: number
   overflows: number
   moved: number

@@ -64,6 +64,16 @@ export type NativeInsight = ReturnType<typeof binding.openInsight>
  */
 export const openInsight: typeof binding.openInsight = withPublicErrors(binding.openInsight)
 
+/** The functions on permits, and the buffers that hold the numbers of the last call. */
+export type NativePermits = ReturnType<typeof binding.openPermits>
+
+/**
+ * Makes permits, or joins those of the same name, and the functions on them.
+ *
+ * @throws RangeError with the core's code if the name is in use with other limits, or there is no memory
+ */
+export const openPermits: typeof binding.openPermits = withPublicErrors(binding.openPermits)
+
 function withPublicErrors<O extends object, N>(openNative: (options: O) => N): (options: O) => N {
   return (options) => {
     try {

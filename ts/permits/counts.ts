@@ -12,8 +12,12 @@ export interface PermitCounts {
   inUse(): number
   /** Keys that can hold permits at a time. */
   readonly capacity: number
-  /** Gives back what processes held that were killed. Returns how many permits came free. */
+  /**
+   * Gives back what processes held that were killed. Returns how many permits came free. Whoever is refused does
+   * it too, ten times a second at most.
+   */
   reap(): number
+  /** Gives all back that this object has given out. */
   close(): void
 }
 
@@ -22,54 +26,4 @@ export const REFUSALS: Readonly<Record<number, ConcurrencyReason>> = {
   [-1]: 'perKey',
   [-2]: 'total',
   [-3]: 'capacity',
-}
-
-/** Counts in a map. Until the native table is there; afterwards the slow twin of its tests. */
-export class MapCounts implements PermitCounts {
-  readonly #perKey: number
-  readonly #total: number
-  readonly #held = new Map<string, number>()
-  readonly #receipts = new Map<number, string>()
-  #next = 0
-  readonly capacity: number = Number.POSITIVE_INFINITY
-
-  constructor(perKey: number, total: number) {
-    this.#perKey = perKey
-    this.#total = total
-  }
-
-  acquire(key: string): number {
-    const held = this.held(key)
-    if (held >= this.#perKey) return -1
-    if (this.#receipts.size >= this.#total) return -2
-    this.#held.set(key, held + 1)
-    this.#receipts.set(this.#next, key)
-    return this.#next++
-  }
-
-  release(receipt: number): void {
-    const key = this.#receipts.get(receipt)
-    if (key === undefined) return
-    this.#receipts.delete(receipt)
-    const held = this.held(key) - 1
-    if (held === 0) this.#held.delete(key)
-    else this.#held.set(key, held)
-  }
-
-  held(key: string): number {
-    return this.#held.get(key) ?? 0
-  }
-
-  inUse(): number {
-    return this.#receipts.size
-  }
-
-  reap(): number {
-    return 0
-  }
-
-  close(): void {
-    this.#held.clear()
-    this.#receipts.clear()
-  }
 }

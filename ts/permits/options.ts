@@ -18,7 +18,7 @@ export interface WaitingOptions {
    * Default: no end.
    */
   readonly maxHoldMs?: number | undefined
-  /** Most keys that hold permits at a time: 1 to 10,000,000. Memory is reserved for that many. */
+  /** Most keys that hold permits at a time: 1 to 1,000,000. Memory is reserved for that many. Default: 10,000. */
   readonly capacity?: number | undefined
   /** Counts what the limiter does: what `insight()` of ratethrottle/insight returns. Default: off. */
   readonly insight?: InsightInput | undefined
@@ -54,7 +54,7 @@ export interface ResolvedConcurrency extends ResolvedWaiting {
 const MAX_PERMITS = 1_000_000
 const MAX_QUEUE = 1_000_000
 const MAX_WAITERS = 10_000_000
-const MAX_CAPACITY = 10_000_000
+const MAX_CAPACITY = 1_000_000
 const DAY_MS = 86_400_000
 const NEVER: number = Number.POSITIVE_INFINITY
 

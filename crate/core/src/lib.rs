@@ -10,7 +10,7 @@
 //! 4. `shared`: where processes find the same memory.
 //! 5. `RawLimiter`: several limits at once, blocks; `VariableLimiter`: limits that vary from call to call;
 //!    `Registry`: limiters by name. Beside them [`stored`]: the same steps on bytes that a store keeps; `shield`: who is
-//!    let in under pressure; `insight`: what was decided.
+//!    let in under pressure; `permits`: how many are inside at once; `insight`: what was decided.
 //! 6. [`Limiter`]: all of that for Rust programs.
 
 #![deny(missing_docs)]
@@ -37,6 +37,8 @@ mod limit_set;
 #[cfg(not(loom))]
 mod limiter;
 mod nanos;
+#[doc(hidden)]
+pub mod permits;
 #[cfg(not(loom))]
 mod raw_limiter;
 #[cfg(not(loom))]

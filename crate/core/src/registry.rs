@@ -3,6 +3,7 @@
 use crate::config::LimiterConfig;
 use crate::error::Error;
 use crate::insight::{Insight, InsightConfig};
+use crate::permits::{Permits, PermitsConfig};
 use crate::raw_limiter::RawLimiter;
 use crate::shield::{Shield, ShieldConfig};
 use crate::variable::{VariableConfig, VariableLimiter};
@@ -60,6 +61,18 @@ impl Named for Insight {
     type Config = InsightConfig;
 
     fn config(&self) -> &InsightConfig {
+        Self::config(self)
+    }
+
+    fn is_current(&self) -> bool {
+        Self::is_current(self)
+    }
+}
+
+impl Named for Permits {
+    type Config = PermitsConfig;
+
+    fn config(&self) -> &PermitsConfig {
         Self::config(self)
     }
 

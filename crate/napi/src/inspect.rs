@@ -8,6 +8,7 @@
 
 use crate::throw::report;
 use napi_derive::napi;
+use ratethrottle_core::permits::PermitsConfig;
 use ratethrottle_core::shared::{Contents, Entry, Platform, Purpose, SystemPlatform, TableInfo};
 use ratethrottle_core::table::Occupancy;
 use ratethrottle_core::{Clock, Limit, Monotonic};
@@ -41,11 +42,24 @@ pub struct SharedSources {
     pub claimed: f64,
 }
 
+/// Permits that processes share.
+#[napi(object)]
+pub struct SharedPermits {
+    /// Most permits of a key; 0 for no limit.
+    pub per_key: f64,
+    /// Most permits of all keys together; 0 for no limit.
+    pub total: f64,
+    /// Permits that are held now.
+    pub held: f64,
+    /// By so many keys.
+    pub keys: f64,
+}
+
 /// The tables of a limiter, or the sources of a shield, that processes share.
 #[napi(object)]
 pub struct SharedTable {
     pub name: String,
-    /// `limiter` or `shield`.
+    /// `limiter`, `insight`, `shield` or `permits`.
     pub kind: String,
     /// Of a limiter.
     pub algorithm: Option<String>,
@@ -61,6 +75,8 @@ pub struct SharedTable {
     pub limits: Vec<SharedLimit>,
     /// Of a shield.
     pub sources: Option<SharedSources>,
+    /// Of permits.
+    pub permits: Option<SharedPermits>,
     pub evictions: f64,
     pub overflows: f64,
     pub moved: f64,
@@ -113,6 +129,7 @@ fn table(info: TableInfo) -> SharedTable {
         foreign: info.foreign,
         limits: Vec::new(),
         sources: None,
+        permits: None,
         evictions: info.evictions as f64,
         overflows: info.overflows as f64,
         moved: info.moves as f64,
@@ -131,12 +148,27 @@ fn table(info: TableInfo) -> SharedTable {
         Purpose::Insight(config) => {
             SharedTable { kind: "insight".to_owned(), capacity: config.top as f64, ..common }
         }
+        Purpose::Permits(config) => SharedTable {
+            kind: "permits".to_owned(),
+            capacity: config.capacity as f64,
+            permits: Some(shared_permits(&config, info.permits.unwrap_or_default())),
+            ..common
+        },
         Purpose::Shield(config) => SharedTable {
             kind: "shield".to_owned(),
             capacity: config.sources as f64,
             sources: info.tables.first().map(shared_sources),
             ..common
         },
+    }
+}
+
+fn shared_permits(config: &PermitsConfig, (held, keys): (u64, u64)) -> SharedPermits {
+    SharedPermits {
+        per_key: f64::from(config.per_key),
+        total: f64::from(config.total),
+        held: held as f64,
+        keys: keys as f64,
     }
 }
 

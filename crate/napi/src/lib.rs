@@ -18,6 +18,7 @@ mod insight;
 mod inspect;
 mod key;
 mod open;
+mod permits;
 mod policy_args;
 mod recorder;
 mod registry;

@@ -3,6 +3,7 @@
 //! Never torn down: threads come and go, the process owns the registries.
 
 use ratethrottle_core::insight::{Insight, InsightConfig};
+use ratethrottle_core::permits::{Permits, PermitsConfig};
 use ratethrottle_core::shield::{Shield, ShieldConfig};
 use ratethrottle_core::{
     Error, LimiterConfig, Named, RawLimiter, Registry, VariableConfig, VariableLimiter,
@@ -36,6 +37,8 @@ static OWN_SHIELDS: Registry<Shield> = Registry::new();
 static SHARED_SHIELDS: Registry<Shield> = Registry::new();
 static OWN_INSIGHTS: Registry<Insight> = Registry::new();
 static SHARED_INSIGHTS: Registry<Insight> = Registry::new();
+static OWN_PERMITS: Registry<Permits> = Registry::new();
+static SHARED_PERMITS: Registry<Permits> = Registry::new();
 
 impl Registered for RawLimiter {
     const OWN: &'static Registry<Self> = &OWN;
@@ -139,6 +142,35 @@ impl Registered for Insight {
     }
 
     fn config_copy(&self) -> InsightConfig {
+        self.config().clone()
+    }
+
+    fn counts(&self) -> [u64; 5] {
+        [0, 0, self.bytes(), self.conflicting() as u64, 0]
+    }
+}
+
+impl Registered for Permits {
+    const OWN: &'static Registry<Self> = &OWN_PERMITS;
+    const SHARED: &'static Registry<Self> = &SHARED_PERMITS;
+
+    fn in_memory(config: PermitsConfig) -> Result<Self, Error> {
+        Self::new(config, false)
+    }
+
+    fn unnamed(config: PermitsConfig) -> Result<Self, Error> {
+        Self::new(config, true)
+    }
+
+    fn in_file(name: &str, config: PermitsConfig, generation: u64) -> Result<Self, Error> {
+        Self::shared(name, &config, generation)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation()
+    }
+
+    fn config_copy(&self) -> PermitsConfig {
         self.config().clone()
     }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, SharedError, SharedErrorKind};
 use crate::insight::InsightConfig;
 use crate::key::Secret;
 use crate::nanos::Nanos;
+use crate::permits::PermitsConfig;
 use crate::shield::ShieldConfig;
 use crate::table::Occupancy;
 use std::sync::Arc;
@@ -54,6 +55,11 @@ impl AttachRequest {
     /// The memory of an insight.
     pub fn insight(name: &str, config: &InsightConfig) -> Result<Self, Error> {
         Self::with(name, Purpose::Insight(config.clone()))
+    }
+
+    /// The memory of permits.
+    pub fn permits(name: &str, config: &PermitsConfig) -> Result<Self, Error> {
+        Self::with(name, Purpose::Permits(config.clone()))
     }
 
     /// Checks name and configuration.
@@ -200,4 +206,6 @@ pub struct TableInfo {
     pub overflows: u64,
     /// Keys that were moved to the memo for a new key.
     pub moves: u64,
+    /// Of permits: how many are held, and by how many keys.
+    pub permits: Option<(u64, u64)>,
 }

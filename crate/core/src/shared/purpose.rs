@@ -3,6 +3,7 @@
 //! ```text
 //! limiter, varying   algorithm | block | capacity | limits | count, window and burst of each limit
 //! insight            style of keys | keys
+//! permits            of a key | of all keys | capacity
 //! shield             sources | rates and times | blocks 8 | failures | blocks 8 | prefixes
 //! ```
 
@@ -11,6 +12,7 @@ use crate::config::{LimiterConfig, MAX_LIMITS};
 use crate::error::Error;
 use crate::insight::{self, InsightConfig, KeyStyle};
 use crate::limit::Limit;
+use crate::permits::{self, PermitsConfig};
 use crate::shield::{self, MAX_BLOCKS, ShieldConfig};
 
 /// Words that the settings take.
@@ -28,6 +30,8 @@ pub enum Purpose {
     Shield(ShieldConfig),
     /// An insight.
     Insight(InsightConfig),
+    /// Permits.
+    Permits(PermitsConfig),
 }
 
 impl Purpose {
@@ -38,14 +42,17 @@ impl Purpose {
             Self::Varying(_) => 1,
             Self::Shield(_) => 2,
             Self::Insight(_) => 3,
+            Self::Permits(_) => 4,
         }
     }
 
     /// Whether they count the same thing, so that with other settings they count it separately: limits that are
-    /// fixed or vary, the sources of shields, or decisions.
+    /// fixed or vary, the sources of shields, decisions, or permits.
     pub(super) const fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Shield(_), Self::Shield(_)) | (Self::Insight(_), Self::Insight(_)) => true,
+            (Self::Shield(_), Self::Shield(_))
+            | (Self::Insight(_), Self::Insight(_))
+            | (Self::Permits(_), Self::Permits(_)) => true,
             _ => self.limiter().is_some() && other.limiter().is_some(),
         }
     }
@@ -56,6 +63,7 @@ impl Purpose {
             Self::Limiter(config) | Self::Varying(config) => of_limiter(config),
             Self::Shield(config) => Some(of_shield(config)),
             Self::Insight(config) => Some(of_insight(config)),
+            Self::Permits(config) => Some(of_permits(config)),
         }
     }
 
@@ -66,6 +74,7 @@ impl Purpose {
             1 => read_limiter(settings).map(Self::Varying),
             2 => read_shield(settings).map(Self::Shield),
             3 => read_insight(settings).map(Self::Insight),
+            4 => read_permits(settings).map(Self::Permits),
             _ => None,
         }
     }
@@ -84,6 +93,10 @@ impl Purpose {
                 config.check()?;
                 Ok(vec![insight::words(config)])
             }
+            Self::Permits(config) => {
+                config.check()?;
+                Ok(vec![permits::words(config)])
+            }
         }
     }
 
@@ -92,7 +105,7 @@ impl Purpose {
     pub const fn limiter(&self) -> Option<&LimiterConfig> {
         match self {
             Self::Limiter(config) | Self::Varying(config) => Some(config),
-            Self::Shield(_) | Self::Insight(_) => None,
+            Self::Shield(_) | Self::Insight(_) | Self::Permits(_) => None,
         }
     }
 
@@ -110,6 +123,15 @@ impl Purpose {
     pub const fn insight(&self) -> Option<&InsightConfig> {
         match self {
             Self::Insight(config) => Some(config),
+            _ => None,
+        }
+    }
+
+    /// Of permits, what they were made from.
+    #[must_use]
+    pub const fn permits(&self) -> Option<&PermitsConfig> {
+        match self {
+            Self::Permits(config) => Some(config),
             _ => None,
         }
     }
@@ -220,5 +242,17 @@ fn read_insight(settings: &[u64; SETTINGS]) -> Option<InsightConfig> {
         _ => return None,
     };
     let config = InsightConfig { keys, top: usize::try_from(top).ok()? };
+    config.check().is_ok().then_some(config)
+}
+
+fn of_permits(config: &PermitsConfig) -> [u64; SETTINGS] {
+    padded([u64::from(config.per_key), u64::from(config.total), config.capacity as u64])
+}
+
+fn read_permits(settings: &[u64; SETTINGS]) -> Option<PermitsConfig> {
+    let &[per_key, total, capacity, ..] = settings;
+    let count = |count: u64| u32::try_from(count).ok();
+    let capacity = usize::try_from(capacity).ok()?;
+    let config = PermitsConfig { per_key: count(per_key)?, total: count(total)?, capacity };
     config.check().is_ok().then_some(config)
 }

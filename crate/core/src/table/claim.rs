@@ -25,7 +25,7 @@ use super::memo_entry::Entry;
 use super::slot::{SlotState, StateWord, tag};
 use super::{Seen, Table};
 use crate::algorithm::Algorithm;
-use crate::atomic::{AtomicU64, Ordering, fence};
+use crate::atomic::{self, AtomicU64, Ordering, fence};
 use crate::failpoints;
 use crate::key::Key;
 use crate::nanos::Nanos;
@@ -58,15 +58,9 @@ impl Content {
     }
 }
 
-/// Exchanges a word. `AcqRel`: publishes what the winner wrote before to the next reader of the word.
+/// Exchanges a state word.
 pub(super) fn exchange(word: &AtomicU64, from: StateWord, to: StateWord) -> bool {
-    let won = word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok();
-    if won {
-        failpoints::exchanged(word, from.0, to.0);
-    } else {
-        failpoints::lost_exchange();
-    }
-    won
+    atomic::exchange(word, from.0, to.0)
 }
 
 /// As [`exchange`], in a table that only this thread uses.

@@ -7,6 +7,7 @@ use crate::atomic::Ordering;
 use crate::error::{Error, SharedErrorKind};
 use crate::key::Secret;
 use crate::nanos::Nanos;
+use crate::permits::{Permits, PermitsConfig};
 use crate::shared::header::FileHeader;
 use crate::shared::{AttachRequest, Contents, Entry, Purpose, TableInfo};
 use crate::shield::{Shield, ShieldConfig};
@@ -52,6 +53,7 @@ impl Directory {
         match &request.purpose {
             Purpose::Shield(config) => count_sources(&mut info, config, secret, copies, now)?,
             Purpose::Insight(_) => {}
+            Purpose::Permits(config) => count_permits(&mut info, config, secret, copies),
             Purpose::Limiter(config) => {
                 for ((limit, algorithm, layout), words) in config.tables()?.into_iter().zip(copies)
                 {
@@ -82,6 +84,13 @@ fn describe(header: FileHeader, foreign: Option<String>, inode: u64) -> TableInf
         evictions: 0,
         overflows: 0,
         moves: 0,
+        permits: None,
+    }
+}
+
+fn count_permits(info: &mut TableInfo, config: &PermitsConfig, secret: Secret, copies: Vec<Heap>) {
+    for words in copies {
+        info.permits = Some(Permits::copied(config.clone(), secret, words.into()).in_use());
     }
 }
 
