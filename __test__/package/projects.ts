@@ -8,6 +8,9 @@ export const PROJECTS = {
     'express@5',
     '@types/express@5',
     'hono@4',
+    // The line before the one that the other tests run with.
+    ...['@nestjs/common@11', '@nestjs/core@11', '@nestjs/platform-express@11'],
+    ...['reflect-metadata@0.2', 'rxjs@7'],
     'ioredis@6',
     'yaml@2',
     '@types/node@20',

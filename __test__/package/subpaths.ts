@@ -39,6 +39,16 @@ const PROMISED: Record<string, Subpath> = {
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
   './web': { names: ADAPTER, prints: `${SERVED} / 200 429` },
+  './nest': {
+    names: [
+      ...ADAPTER.filter((name) => name !== 'rateThrottle'),
+      ...['RateThrottleModule', 'RateThrottleGuard', 'RateThrottleInterceptor'],
+      ...['RateThrottleService', 'Limit', 'SkipLimit', 'UseRateThrottle', 'contextOf'],
+    ],
+    peer: '@nestjs/common',
+    loads: true,
+    prints: `${SERVED} / 200 429`,
+  },
   './config': {
     names: ['loadConfig', 'defineConfig', 'checkConfig', 'schema', 'Config', 'ConfigError'],
     prints: '200 200 429',

@@ -56,6 +56,9 @@ const UPWARD = [
   ['ts/adapters/web/x.ts', '../express.ts'],
   ['ts/adapters/express.ts', './web/answer.ts'],
   ['ts/adapters/hono.ts', './web.ts'],
+  ['ts/adapters/nest/x.ts', '../hono.ts'],
+  ['ts/adapters/nest.ts', './express.ts'],
+  ['ts/adapters/nest/x.ts', '../../redis/url.ts'],
   ['ts/http/x.ts', '#binding'],
   ['ts/redis/x.ts', '#binding'],
 ] as const
@@ -73,6 +76,7 @@ const DOWNWARD = [
   ['ts/cli/y.ts', '../control/client.ts'],
   ['ts/adapters/fastify/y.ts', 'fastify'],
   ['ts/adapters/hono/y.ts', '../web/response.ts'],
+  ['ts/adapters/nest/y.ts', '../express/requests.ts'],
   ['ts/native/binding.ts', '#binding'],
 ] as const
 
