@@ -5,7 +5,7 @@ import { ClientResolver, type KeyAsker, resolveKey } from '../http/client.ts'
 import { ADMIT, Events, Warnings, warnOfSeveralProcesses } from '../http/events.ts'
 import { errorOf, type Outcome } from '../http/response.ts'
 import { type HttpShield, openShield } from '../http/shield.ts'
-import { andThen, type MaybePromise, type StoreStatus } from '../limiter.ts'
+import { andThen, type MaybePromise, type StoreStatus, toPromise, withTimeout } from '../limiter.ts'
 import { nextLimiterName } from '../storage-url.ts'
 import { CallLimiter, type CallRefusal, Entry } from './call-limiter.ts'
 import { adapterOf, type CallFace } from './face.ts'
@@ -41,8 +41,10 @@ export class Admission {
 export interface Arrival {
   /** All of them are charged, or none. Permits first: a call over its limits then has cost nothing. */
   readonly limiters: readonly CallLimiter[]
-  /** Not counted, whatever the limits: option `skip`. The shield is asked all the same. */
-  readonly isExempt?: MaybePromise<boolean>
+  /** Whether a key is needed without limiters: for what is counted later, such as messages. */
+  readonly isKeyed?: boolean
+  /** Whether it is not counted, whatever the limits: option `skip`. The shield is asked all the same. */
+  readonly isExempt?: (() => boolean | PromiseLike<boolean>) | undefined
   readonly cost?: number
   /** The caller has gone. */
   readonly signal?: AbortSignal | undefined
@@ -133,9 +135,13 @@ export class CallGate<Call extends object> {
   }
 
   #count(call: Call, arrival: Arrival): MaybePromise<Admission | Refusal> {
-    const { limiters, isExempt = false } = arrival
-    if (!(isExempt instanceof Promise) && !isExempt) return this.#identify(call, arrival)
-    return andThen(isExempt, (exempt) => {
+    const { limiters, isExempt } = arrival
+    if (isExempt === undefined) return this.#identify(call, arrival)
+    const { keyTimeoutMs } = this.#read.gate
+    const asked = toPromise(isExempt())
+    const answer =
+      asked instanceof Promise ? withTimeout(asked, keyTimeoutMs, 'the skip function') : asked
+    return andThen(answer, (exempt) => {
       if (!exempt) return this.#identify(call, arrival)
       this.#counts?.of(limiters).count(call, 'exempt')
       return new Admission(undefined, [])
@@ -143,8 +149,9 @@ export class CallGate<Call extends object> {
   }
 
   #identify(call: Call, arrival: Arrival): MaybePromise<Admission | Refusal> {
+    const { limiters, isKeyed = false } = arrival
     this.#asker.client.warnOfStrayHeader(call)
-    if (arrival.limiters.length === 0) return new Admission(undefined, [])
+    if (limiters.length === 0 && !isKeyed) return new Admission(undefined, [])
     return andThen(resolveKey(this.#asker, call), (key) => this.#enter(call, key, arrival))
   }
 
