@@ -13,7 +13,14 @@ export type { AsyncLimiter, StoreStatus } from './limiter.ts'
 export type { LimiterStats } from './limiter-stats.ts'
 export type { Algorithm, AlgorithmInput, OnMismatch, RateLimiterOptions } from './options.ts'
 export { ConcurrencyLimiter, type ConcurrencyOptions } from './permits/concurrency-limiter.ts'
-export type { AcquireOptions, ConcurrencyLimits, Permit } from './permits/types.ts'
+export { type CreateConcurrencyOptions, createConcurrencyLimiter } from './permits/create.ts'
+export type {
+  AcquireOptions,
+  AsyncConcurrencyLimiter,
+  ConcurrencyLimits,
+  ConcurrencyStats,
+  Permit,
+} from './permits/types.ts'
 export { type Charge, RateLimiter } from './rate-limiter.ts'
 export type { NothingStored, Store, StoredValue } from './remote/store.ts'
 export type { WaitOptions } from './wait.ts'

@@ -1,15 +1,13 @@
 import { type Clock, withTimers } from '../clock.ts'
 import { ConcurrencyExceeded, type ConcurrencyReason, closedError } from '../errors.ts'
 import type { MaybePromise, StoreStatus } from '../limiter.ts'
-import * as validate from '../validate.ts'
-import { readMaxWait, readSignal } from '../wait.ts'
 import { Agenda } from '../wait-queue/line.ts'
+import { checkedKey, quiet, readAcquire, refusalsOf } from './call.ts'
 import { CountedPermit, type Desk, TimedPermit } from './counted-permit.ts'
 import { REFUSALS } from './counts.ts'
 import { openCounts } from './open-counts.ts'
 import {
   type ConcurrencyOptions,
-  type ReadAcquire,
   type ResolvedConcurrency,
   readConcurrencyLimits,
   resolveConcurrency,
@@ -195,44 +193,4 @@ export class ConcurrencyLimiter implements Permits {
   #checkOpen(): void {
     if (this.#desk.isClosed) throw closedError('the limiter was closed')
   }
-}
-
-/** @throws TypeError unless it is a string */
-export function checkedKey(key: string): string {
-  if (typeof key === 'string') return key
-  throw validate.invalid(TypeError, 'INVALID_ARGUMENT', 'key', 'a string', key)
-}
-
-/** Reads the options of one call. */
-export function readAcquire(options: AcquireOptions | undefined, maxWaitMs: number): ReadAcquire {
-  if (options === undefined) return { maxWaitMs, signal: undefined }
-  const own = validate.ownOptions(options, ['maxWaitMs', 'signal'])
-  return {
-    maxWaitMs: own.maxWaitMs === undefined ? maxWaitMs : readMaxWait(own.maxWaitMs),
-    signal: readSignal(own.signal),
-  }
-}
-
-/** What callers are told for whom there is no permit. */
-export function refusalsOf(
-  limits: ConcurrencyLimits,
-): Readonly<Record<ConcurrencyReason, PermitRefused>> {
-  const { perKey, total } = limits
-  const least = Math.min(perKey ?? Number.POSITIVE_INFINITY, total ?? Number.POSITIVE_INFINITY)
-  return {
-    perKey: new PermitRefused('perKey', perKey ?? least),
-    total: new PermitRefused('total', total ?? least),
-    capacity: new PermitRefused('capacity', least),
-    store: new PermitRefused('store', least),
-  }
-}
-
-/** The clock, with timers that do not keep the process alive: a permit that is held is no reason to stay. */
-export function quiet(clock: Required<Clock>, given: Clock | undefined): Required<Clock> {
-  if (given?.setTimer !== undefined) return clock
-  const setTimer = (wake: () => void, ms: number): (() => void) => {
-    const timer = setTimeout(wake, ms).unref()
-    return () => clearTimeout(timer)
-  }
-  return { now: clock.now, setTimer }
 }

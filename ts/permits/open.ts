@@ -1,7 +1,8 @@
 import type { InsightInput } from '../counting.ts'
-import { isLimiter, qualifiedName, sharedName } from '../storage-url.ts'
+import type { RemotePermitsOptions } from '../remote/permits/options.ts'
+import { isRemote, sharedName } from '../storage-url.ts'
 import * as validate from '../validate.ts'
-import { ConcurrencyLimiter } from './concurrency-limiter.ts'
+import { openAnywhere, storageOf } from './create.ts'
 import { readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
 import type { ConcurrencyLimits, Permits } from './types.ts'
 
@@ -41,23 +42,23 @@ export interface PermitsPlace {
   readonly capacity?: number | undefined
   readonly maxWaiters?: number | undefined
   readonly insight?: InsightInput | undefined
+  /** Options of a limiter in a store, such as `onError`. */
+  readonly forRedis?: RemotePermitsOptions | undefined
 }
 
 /** Opens permits where the storage says: for adapters, which need not know where that is. */
 export function openPermits(
-  concurrent: Exclude<ConcurrentInput, number>,
-  { storage: given, name, capacity, maxWaiters, insight }: PermitsPlace,
+  { perKey, total, ...waiting }: Exclude<ConcurrentInput, number>,
+  { storage, name, keyPrefix, capacity, maxWaiters, insight, forRedis = {} }: PermitsPlace,
 ): Permits {
-  const { perKey, total, ...waiting } = concurrent
-  // Permits live where the limiter has its counters.
-  const storage = isLimiter(given) ? (given as { storage?: unknown }).storage : given
-  const shared = sharedName(storage)
+  const limits = readConcurrencyLimits({ perKey, total })
   const options = { ...waiting, capacity, maxWaiters, insight }
-  const limits = { perKey, total }
-  if (shared === undefined) return new ConcurrencyLimiter(limits, options)
-  return new ConcurrencyLimiter(limits, {
-    ...options,
-    name: qualifiedName(shared, name),
-    shared: true,
-  })
+  // One in memory is this adapter's own: what limiters of one name share is their counters.
+  if (!isRemote(storageOf(storage))) {
+    const isShared = sharedName(storageOf(storage)) !== undefined
+    return openAnywhere(limits, storage, isShared ? { ...options, name, keyPrefix } : options)
+  }
+  const { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange } = forRedis
+  const ofStore = { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange }
+  return openAnywhere(limits, storage, { ...options, ...ofStore, name, keyPrefix })
 }

@@ -137,8 +137,9 @@ export function readConcurrencyLimits(
   return Object.freeze(limits)
 }
 
-function readPermits(value: unknown, name: string): number {
-  return validate.integer(value, name, 1, MAX_PERMITS)
+/** @param most as many permits as can be counted there */
+export function readPermits(value: unknown, name: string, most: number = MAX_PERMITS): number {
+  return validate.integer(value, name, 1, most)
 }
 
 /** Options of one call of `acquire`. */

@@ -93,6 +93,7 @@ export function storageOf(source: unknown): RedisStorage {
  * begin early. It takes longer over the first than we take to gather the next.
  */
 const [FIRST_BATCH, MAX_BATCH] = [16, 64]
+const NONE: readonly string[] = []
 /** A reply starts with this if the deadline had passed. The script has done nothing then; its time comes next. */
 const TOO_LATE = -2
 
@@ -132,10 +133,19 @@ export class Connection {
   }
 
   /** As {@link ask}, for a caller who has no way of its own to be told. */
-  call(args: ScriptArgs, user: RedisUser, since?: number): Promise<Decision> {
+  call<Answer = Decision>(
+    args: ScriptArgs<Answer>,
+    user: RedisUser,
+    since?: number,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.ask({ answered: resolve, failed: reject }, args, user, since)
+      this.ask({ answered: resolve as Asker['answered'], failed: reject }, args, user, since)
     })
+  }
+
+  /** Whether names in different slots may be on different servers. */
+  get isCluster(): boolean {
+    return this.#connection.isCluster === true
   }
 
   /**
@@ -174,15 +184,16 @@ export class Connection {
   /** @param isText whether the server is sent the text of the script, because it does not know the script */
   #send(call: ScriptCall, server: Server, now: number, isText = false): void {
     const { args } = call
-    const { script, name } = args
+    const { script, name, also = NONE } = args
     call.server = server
     call.sentAt = now
     this.#beforeWrite(this.#unanswered++ === 0)
     const first = firstArg(args, server.clock.deadline(call.dueAt, now))
     const further = furtherArgs(args)
+    const names = 1 + also.length
     const reply = isText
-      ? this.#connection.eval(script.text, '1', name, first, ...further)
-      : this.#connection.evalsha(script.sha, '1', name, first, ...further)
+      ? this.#connection.eval(script.text, names, name, ...also, first, ...further)
+      : this.#connection.evalsha(script.sha, names, name, ...also, first, ...further)
     reply.then(
       (answer) => this.#receive(call, server, answer),
       (error: unknown) => {

@@ -45,6 +45,24 @@ export function namer(prefix: string, name: string, policyHash: string): (key: s
   return (key) => `${before}${tagOf(key)}}`
 }
 
+/**
+ * Names the sets of permits in Redis: `<prefix><name>:permits:{<key>}`. Where there is a limit for all keys together,
+ * `<prefix>{<name>:permits}:<key>`, so that Redis Cluster has all of them in one slot, and that of all keys is the same
+ * without a key.
+ */
+export function permitNamer(prefix: string, name: string, hasTotal: boolean): PermitNames {
+  const group = groupOf(name, 'permits')
+  if (!hasTotal) return { all: undefined, of: namer(prefix, name, 'permits') }
+  const all = serverWideName(prefix, group)
+  return { all, of: (key) => `${all}:${tagOf(key)}` }
+}
+
+/** Names of sets of permits: that of all keys, if there is one, and that of each key. */
+interface PermitNames {
+  readonly all: string | undefined
+  of(key: string): string
+}
+
 /** Tells limiters with one prefix apart that do not share their counters. */
 export function groupOf(name: string, policyHash: string): string {
   return `${escaped(name)}:${policyHash}`

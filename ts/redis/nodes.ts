@@ -263,16 +263,16 @@ export async function repeatHandshake(connection: RedisConnection): Promise<void
  */
 async function runSample(
   connection: RedisConnection,
-  { script, name, tail }: ScriptArgs,
+  { script, name, also = [], tail }: ScriptArgs,
   { clock }: Server,
 ): Promise<void> {
   const now = performance.now()
   const deadline = clock.deadline(now + PROBE_MS, now)
-  const probe = siblingName(name, 'probe')
+  const probes = [name, ...also].map((one) => siblingName(one, 'probe'))
   const run = (asked: Pick<ScriptArgs, 'op' | 'amount'>): Promise<unknown> => {
     const call = { ...asked, tail }
     const args = [firstArg(call, deadline), ...furtherArgs(call)]
-    return runScript(connection, script, [1, probe, ...args])
+    return runScript(connection, script, [probes.length, ...probes, ...args])
   }
   await run({ op: 'c', amount: 1 })
   await run({ op: 'd', amount: 0 })

@@ -1,3 +1,4 @@
+import type { Decision } from '../decision.ts'
 import type { CheckedLimits, Limit, LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
@@ -117,7 +118,7 @@ function readStorage({ url, client, storage }: RedisLimiterOptions): RedisStorag
 
 type Op = ScriptArgs['op']
 /** What the calls of one set of limits have in common. */
-type Reading = Pick<ScriptArgs, 'tail' | 'read'>
+type Reading = Pick<ScriptArgs<Decision>, 'tail' | 'read'>
 
 /** Redis, for one limiter. */
 class RedisBackend implements Backend {
@@ -178,7 +179,7 @@ class RedisBackend implements Backend {
     }
   }
 
-  #argsOf({ tail, read }: Reading, op: Op, key: string, amount: number): ScriptArgs {
+  #argsOf({ tail, read }: Reading, op: Op, key: string, amount: number): ScriptArgs<Decision> {
     const { clock } = this.#options
     const timed = clock === undefined ? tail : timedTail(tail, Math.round(clock.now() * 1000))
     return { script: this.#kind.script, name: this.#nameOf(key), op, amount, tail: timed, read }

@@ -9,7 +9,7 @@ import {
   StoreFailure,
   type StoreUser,
 } from './failure.ts'
-import type { ResolvedRemoteOptions } from './options.ts'
+import type { RemoteSettings } from './options.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
 const PROBE_MS = 1_000
@@ -26,6 +26,12 @@ export interface GuardedCall {
 
 /** What a {@link Guard} does for a caller. */
 export type GuardedWork<T> = (dueAt: number, call: GuardedCall) => Promise<T>
+
+/** Of a limiter's options, what a guard keeps to. */
+type GuardOptions = Pick<
+  RemoteSettings,
+  'processes' | 'deadlineMs' | 'connectTimeoutMs' | 'onError' | 'onStoreChange'
+> & { readonly maxWaiters: number }
 
 /** Reasons of failures that are about one key: the store answers. */
 const ANSWERED: readonly string[] = ['contention', 'record']
@@ -56,7 +62,7 @@ export class Guard implements BreakerOwner {
   /** See {@link BreakerOwner}. */
   readonly shortestMs: number
   readonly #store: GuardedStore
-  readonly #options: ResolvedRemoteOptions
+  readonly #options: GuardOptions
   readonly #breaker: CircuitBreaker
   readonly #deadlines: Deadlines
   readonly #user: StoreUser
@@ -72,7 +78,7 @@ export class Guard implements BreakerOwner {
   #isAway = false
   #outages = 0
 
-  constructor(store: GuardedStore, options: ResolvedRemoteOptions) {
+  constructor(store: GuardedStore, options: GuardOptions) {
     this.#store = store
     this.#options = options
     const { processes, deadlineMs, connectTimeoutMs } = options

@@ -4,10 +4,11 @@ import { readLimits } from '../limit/parse.ts'
 import type { AsyncLimiter, StoreStatus } from '../limiter.ts'
 import { text } from '../validate.ts'
 import type { Backend, Counters, Sharing } from './backend.ts'
-import { Guard, type GuardedStore } from './guard.ts'
+import { Guard } from './guard.ts'
 import { type Shared, SharedValues } from './local-counters.ts'
 import { type RemoteOptions, type ResolvedRemoteOptions, resolveRemoteOptions } from './options.ts'
 import { countableLimits, RemoteLimiter, type RemoteLimiterStats } from './remote-limiter.ts'
+import { shareStore } from './shared-store.ts'
 import { openSteps, StoredCounters } from './stored-counters.ts'
 
 /** What stands under a key of a {@link Store}. */
@@ -118,43 +119,13 @@ export class StoreLimiter<const L extends LimitInput = LimitInput>
   }
 }
 
-const PROBE_NAME = 'ratethrottle-probe'
-const PROBE_TTL_MS = 1_000
-
-/** A store that limiters of this process use. */
-class SharedStore implements GuardedStore {
-  readonly name: string
-
-  /** @param probe the name of a record that no limiter has, with the prefix of the store's first limiter */
-  constructor(
-    private readonly store: Store,
-    private readonly probe: string,
-  ) {
-    this.name = store.name ?? 'The store'
-  }
-
-  /** Reads and writes, as a decision does. */
-  async ping(): Promise<void> {
-    const { version } = { version: undefined, ...(await this.store.get(this.probe)) }
-    await this.store.compareAndSet(this.probe, new Uint8Array(1), version, PROBE_TTL_MS)
-  }
-
-  /** Never rejects: adapters do not wait for it, and nothing is left to be done about it. */
-  close(): Promise<unknown> {
-    return Promise.resolve()
-      .then(() => this.store.close?.())
-      .catch(() => {})
-  }
-}
-
-const stores = new SharedValues<SharedStore>()
 /** What limiters with the same counters have in common, by the name of a record. */
 const groups = new SharedValues<{ close(): void }>()
 
 /** A {@link Store}, for one limiter. */
 class StoreBackend implements Backend {
   readonly sharing: Sharing
-  readonly #shared: Shared<SharedStore>
+  readonly #shared: ReturnType<typeof shareStore>
   readonly #group: Shared<object>
   readonly #guard: Guard
   readonly #counters: Counters
@@ -167,8 +138,7 @@ class StoreBackend implements Backend {
   ) {
     const native = openSteps(limits, options)
     const nameOf = recordNamer(keyPrefix, options.name ?? '', native.mark)
-    const probe = recordNamer(keyPrefix, PROBE_NAME, native.mark)('')
-    this.#shared = stores.acquire(store, '', () => new SharedStore(store, probe))
+    this.#shared = shareStore(store, (name) => recordNamer(keyPrefix, name, native.mark)(''))
     this.#group = groups.acquire(store, nameOf(''), () => ({ close() {} }))
     // A store counts no processes: option `processes` says how many there are.
     this.sharing = { group: this.#group.value, processes: 0, parts: 1 }

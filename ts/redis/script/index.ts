@@ -20,10 +20,12 @@ export interface Script {
 }
 
 /** What a deciding script is called with. */
-export interface ScriptArgs {
+export interface ScriptArgs<Answer = unknown> {
   readonly script: Script
-  /** Name of the state: the only key that the script touches. */
+  /** Name of the state: the only key that the script touches, but for those below. */
   readonly name: string
+  /** Further keys that the script touches, in the same slot. Default: none. */
+  readonly also?: readonly string[]
   /**
    * Check, peek, refund, block or delete; the units that a check may charge beyond its cost; or take, paced
    * by a limit or not. `prelude.ts` explains each.
@@ -33,7 +35,7 @@ export interface ScriptArgs {
   /** The arguments that are the same for each call of a limiter. */
   readonly tail: readonly string[]
   /** The decision that the reply means. Absent where the reply is none. Throws if it means nothing. */
-  readonly read: ((reply: Reply) => Decision) | undefined
+  readonly read: ((reply: Reply) => Answer) | undefined
 }
 
 /**
@@ -44,7 +46,7 @@ export interface ScriptArgs {
 export type Reply = number | readonly number[]
 
 /** How the scripts are called for one set of limits. They count with the numbers of the native core: both round alike. */
-interface LimitArgs extends Pick<ScriptArgs, 'tail' | 'read'> {
+interface LimitArgs extends Pick<ScriptArgs<Decision>, 'tail' | 'read'> {
   /** Which of the script's limits paces a leaky bucket: the one with the shortest window. */
   readonly paced: `q${number}`
 }

@@ -1,0 +1,175 @@
+import type { Lease, PermitBackend } from './backend.ts'
+import type { RemotePermit } from './remote-permit.ts'
+
+/** A lease is renewed after this part of its time: there are three more attempts before it ends. */
+const RENEW_AFTER = 1 / 4
+/** How often to look for leases that are due, as a part of a lease's time; and in milliseconds at most. */
+const [LOOK_AFTER, MAX_LOOK_MS] = [1 / 20, 500]
+/** Calls that are under way at a time. */
+const MAX_CALLS = 16
+/** Leases to give back of which that is remembered. The others end by themselves. */
+const MAX_OWED = 10_000
+
+/**
+ * The permits that this process holds in a store: renews them for as long as they are held.
+ *
+ * A lease that could not be renewed in time is lost, and stays so: another process may have its place. Leases that
+ * could not be given back, and those of calls whose answer was lost, are given back later; else they end by themselves.
+ */
+export class LeaseKeeper {
+  /** In the order in which they were last renewed. */
+  readonly #permits = new Set<RemotePermit>()
+  /** Permits of each key that are out, also those that are lost: their holders may not know. */
+  readonly #perKey = new Map<string, number>()
+  readonly #backend: PermitBackend
+  readonly #leaseMs: number
+  readonly #onLost: () => void
+  #owed: Lease[] = []
+  #out = 0
+  #timer: NodeJS.Timeout | undefined
+  #isBusy = false
+
+  /** @param onLost called for each permit that is lost */
+  constructor(backend: PermitBackend, leaseMs: number, onLost: () => void) {
+    this.#backend = backend
+    this.#leaseMs = leaseMs
+    this.#onLost = onLost
+  }
+
+  /** Permits that are out. */
+  get out(): number {
+    return this.#out
+  }
+
+  /** Keys that have permits out. */
+  get keys(): number {
+    return this.#perKey.size
+  }
+
+  outOf(key: string): number {
+    return this.#perKey.get(key) ?? 0
+  }
+
+  /** A permit is given out. */
+  add(permit: RemotePermit): void {
+    this.#permits.add(permit)
+    this.#out++
+    this.#perKey.set(permit.key, this.outOf(permit.key) + 1)
+    this.#start()
+  }
+
+  /** It has come back. Resolves when the store knows, or has to be told later. */
+  async remove(permit: RemotePermit): Promise<void> {
+    this.#permits.delete(permit)
+    this.#out--
+    const left = this.outOf(permit.key) - 1
+    if (left > 0) this.#perKey.set(permit.key, left)
+    else this.#perKey.delete(permit.key)
+    if (permit.wasSent) await this.#giveBack([permit])
+    this.#stopIfIdle()
+  }
+
+  /** The store may have given this lease to a caller who has gone. */
+  owe(lease: Lease): void {
+    if (this.#owed.length < MAX_OWED) this.#owed.push(lease)
+    this.#start()
+  }
+
+  /** Gives all back. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    const left = [...this.#permits]
+    this.#permits.clear()
+    for (const permit of left) permit.lose()
+    const leases = [...left.filter(({ wasSent }) => wasSent), ...this.#owed.splice(0)]
+    await Promise.all(this.#backend.batches(leases).map((batch) => this.#giveBack(batch)))
+    clearInterval(this.#timer)
+    this.#owed = []
+  }
+
+  #start(): void {
+    const ms = Math.min(MAX_LOOK_MS, this.#leaseMs * LOOK_AFTER)
+    this.#timer ??= setInterval(() => void this.#look(), ms).unref()
+  }
+
+  #stopIfIdle(): void {
+    if (this.#permits.size > 0 || this.#owed.length > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  async #giveBack(leases: readonly Lease[]): Promise<void> {
+    try {
+      await this.#backend.release(leases)
+    } catch {
+      for (const lease of leases) this.owe(lease)
+    }
+  }
+
+  /** Renews what is due, and gives back what is owed. */
+  async #look(): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      const due = this.#due(performance.now())
+      if (!this.#backend.status.available) return
+      await inTurn(this.#backend.batches(due), (batch) => this.#renew(batch))
+      const owed = this.#owed.splice(0)
+      await inTurn(this.#backend.batches(owed), (batch) => this.#giveBack(batch))
+    } finally {
+      this.#isBusy = false
+      this.#stopIfIdle()
+    }
+  }
+
+  /** Those that are to be renewed. Those that have ended are lost. */
+  #due(now: number): readonly RemotePermit[] {
+    const due: RemotePermit[] = []
+    for (const permit of this.#permits) {
+      if (permit.triedAt > now - this.#leaseMs * RENEW_AFTER) break
+      if (permit.isLost) this.#lose(permit)
+      else due.push(permit)
+    }
+    return due
+  }
+
+  async #renew(all: readonly RemotePermit[]): Promise<void> {
+    const permits = all.filter(({ isReleased }) => !isReleased)
+    if (permits.length === 0) return
+    const sentAt = performance.now()
+    for (const permit of permits) permit.sent()
+    try {
+      const held = await this.#backend.renew(permits)
+      for (const [i, permit] of permits.entries()) this.#learn(permit, held[i] === true, sentAt)
+    } catch {
+      // They are still due, and asked for again.
+    }
+  }
+
+  #learn(permit: RemotePermit, isHeld: boolean, sentAt: number): void {
+    if (permit.isReleased || !this.#permits.has(permit)) return
+    // Its holder may have seen that it was lost before the answer came.
+    if (permit.isLost || (!isHeld && permit.isLeased)) {
+      this.#lose(permit)
+      return
+    }
+    if (isHeld) permit.leased(sentAt, this.#leaseMs)
+    permit.triedAt = sentAt
+    this.#permits.delete(permit)
+    this.#permits.add(permit)
+  }
+
+  #lose(permit: RemotePermit): void {
+    permit.lose()
+    this.#permits.delete(permit)
+    this.#onLost()
+    this.owe(permit)
+  }
+}
+
+/** Does all of it, some at a time. */
+async function inTurn<One>(all: readonly One[], run: (one: One) => Promise<void>): Promise<void> {
+  for (let i = 0; i < all.length; i += MAX_CALLS) {
+    await Promise.all(all.slice(i, i + MAX_CALLS).map(run))
+  }
+}

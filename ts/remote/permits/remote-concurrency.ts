@@ -1,0 +1,221 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { withTimers } from '../../clock.ts'
+import { ConcurrencyExceeded, type ConcurrencyReason, closedError } from '../../errors.ts'
+import { flat } from '../../key-hash.ts'
+import type { MaybePromise, StoreStatus } from '../../limiter.ts'
+import { checkedKey, quiet, readAcquire, refusalsOf } from '../../permits/call.ts'
+import { PermitQueue, type QueueSource } from '../../permits/queue.ts'
+import { refuseTry } from '../../permits/refuse-try.ts'
+import { PermitTally } from '../../permits/tally.ts'
+import {
+  type AcquireOptions,
+  type AsyncConcurrencyLimiter,
+  type ConcurrencyLimits,
+  type ConcurrencyStats,
+  type Permit,
+  PermitRefused,
+} from '../../permits/types.ts'
+import { Agenda } from '../../wait-queue/line.ts'
+import { failureOf } from '../failure.ts'
+import { part } from '../local-counters.ts'
+import type { PermitBackend } from './backend.ts'
+import { LeaseKeeper } from './keeper.ts'
+import type { ResolvedPermits } from './options.ts'
+import { RemotePermit } from './remote-permit.ts'
+
+/** How often callers that wait ask for permits that other processes give back, and how many ask. */
+const POLL = { everyMs: 50, most: 32 }
+
+const CLOCK = withTimers(undefined)
+
+/**
+ * Limits how many callers are inside at a time, in all processes that share a store.
+ *
+ * While the store does not answer, `onError` decides. No call takes longer than `deadlineMs` beyond its wait in the
+ * queue, and none rejects because of the store.
+ */
+export class RemoteConcurrency implements AsyncConcurrencyLimiter {
+  static {
+    refuseTry(RemoteConcurrency.prototype)
+  }
+
+  readonly limits: Readonly<ConcurrencyLimits>
+  readonly #options: ResolvedPermits
+  readonly #backend: PermitBackend
+  readonly #keeper: LeaseKeeper
+  readonly #queue: PermitQueue
+  readonly #tally: PermitTally
+  readonly #refusals: Readonly<Record<ConcurrencyReason, PermitRefused>>
+  readonly #holds: Agenda<RemotePermit>
+  readonly #id: string = newId()
+  #count = 0
+  #isClosed = false
+
+  constructor(limits: ConcurrencyLimits, options: ResolvedPermits, backend: PermitBackend) {
+    this.limits = limits
+    this.#options = options
+    this.#backend = backend
+    this.#refusals = refusalsOf(limits)
+    this.#tally = new PermitTally(this, { ...options, tier: backend.tier })
+    this.#keeper = new LeaseKeeper(backend, options.leaseMs, () => this.#tally.lost++)
+    this.#queue = new PermitQueue(this.#source(), { ...options, clock: CLOCK })
+    this.#holds = new Agenda(quiet(CLOCK, undefined), (permit) => this.#end(permit))
+  }
+
+  async acquire(key: string, options?: AcquireOptions): Promise<Permit> {
+    const { maxWaitMs, signal } = readAcquire(options, this.#options.maxWaitMs)
+    const taken = await this.#enter(key, maxWaitMs, signal)
+    if (taken instanceof PermitRefused) throw new ConcurrencyExceeded(taken.reason, taken.limit)
+    return taken
+  }
+
+  async take(key: string): Promise<Permit | PermitRefused> {
+    this.#check(key)
+    return this.#tally.note(key, this.#queue.ahead(key) ?? (await this.#ask(key)))
+  }
+
+  enter(key: string, signal?: AbortSignal): Promise<Permit | PermitRefused> {
+    return this.#enter(key, this.#options.maxWaitMs, signal)
+  }
+
+  /** While the store is away: those of this process. */
+  async held(key: string): Promise<number> {
+    this.#check(key)
+    return this.#backend.held(key).catch(() => this.#keeper.outOf(key))
+  }
+
+  stats(): ConcurrencyStats {
+    const { admitted, refused, timedOut, lost } = this.#tally
+    const waiting = this.#queue.size
+    const capacity = this.#options.capacity
+    return { held: this.#keeper.out, waiting, admitted, refused, timedOut, lost, capacity }
+  }
+
+  async ready(): Promise<StoreStatus> {
+    return this.#isClosed ? { available: false, reason: 'closed' } : this.#backend.ready()
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#tally.close()
+    try {
+      await this.#keeper.close()
+      await this.#backend.close()
+    } finally {
+      // Last: who closes and then looks at a waiter's promise must find no rejection unhandled.
+      this.#queue.close(closedError('the limiter was closed while waiting'))
+    }
+  }
+
+  async #enter(
+    key: string,
+    maxWaitMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Permit | PermitRefused> {
+    this.#check(key)
+    signal?.throwIfAborted()
+    const taken = this.#queue.ahead(key) ?? (await this.#ask(key))
+    if (signal?.aborted === true) {
+      if (!(taken instanceof PermitRefused)) taken.release()
+      throw signal.reason
+    }
+    if (!(taken instanceof PermitRefused)) return this.#tally.note(key, taken)
+    return this.#tally.note(key, await this.#queue.join(key, taken, maxWaitMs, signal))
+  }
+
+  /** Asks the store, and decides without it if it does not answer. */
+  #ask(key: string): MaybePromise<Permit | PermitRefused> {
+    if (this.#isClosed) throw closedError('the limiter was closed while waiting')
+    if (this.#isFull(key)) return this.#refusals.capacity
+    const permit = new RemotePermit(this, flat(key), `${this.#id}${(this.#count++).toString(36)}`)
+    return this.#askStore(permit)
+  }
+
+  async #askStore(permit: RemotePermit): Promise<Permit | PermitRefused> {
+    const sentAt = performance.now()
+    permit.sent()
+    try {
+      const answer = await this.#backend.acquire(permit)
+      this.#tally.storeTook(performance.now() - sentAt)
+      if (answer !== 'held') return this.#refusals[answer]
+      permit.leased(sentAt, this.#options.leaseMs)
+    } catch (error) {
+      // It may have been given a lease, which is not known. What was never asked has none.
+      if (!this.#isClosed && failureOf(error).kind !== 'unavailable') this.#keeper.owe(permit)
+      // A caller who asks in a tight loop must not keep the process from noticing that the store is back.
+      await turn()
+      if (!this.#isClosed) return this.#decideWithout(permit.key)
+    }
+    if (!this.#isClosed) return this.#give(permit)
+    // The lease is known to the store, and ends by itself.
+    throw closedError('the limiter was closed while waiting')
+  }
+
+  /** Decides while the store does not: within this process' share of the limits. */
+  #decideWithout(key: string): Permit | PermitRefused {
+    this.#tally.withoutStore()
+    const { onError, processes } = this.#options
+    if (onError === 'closed') return this.#refusals.store
+    if (onError === 'local') {
+      const parts = processes ?? this.#backend.sharing.parts
+      const isOver = (limit: number | undefined, out: number): boolean =>
+        limit !== undefined && out >= part(limit, parts)
+      if (isOver(this.limits.perKey, this.#keeper.outOf(key))) return this.#refusals.perKey
+      if (isOver(this.limits.total, this.#keeper.out)) return this.#refusals.total
+    }
+    if (this.#isFull(key)) return this.#refusals.capacity
+    return this.#give(new RemotePermit(this, key, `${this.#id}${(this.#count++).toString(36)}`))
+  }
+
+  #isFull(key: string): boolean {
+    return this.#keeper.keys >= this.#options.capacity && this.#keeper.outOf(key) === 0
+  }
+
+  #give(permit: RemotePermit): Permit {
+    permit.triedAt = performance.now()
+    this.#keeper.add(permit)
+    this.#holds.put(permit, CLOCK.now() + this.#options.maxHoldMs)
+    return permit
+  }
+
+  /** For permits, of which each calls it once. */
+  released(permit: RemotePermit): void {
+    this.#holds.remove(permit)
+    if (this.#isClosed) return
+    const told = this.#keeper.remove(permit)
+    const wake = (): void => this.#queue.released(permit.key)
+    if (this.#backend.isOrdered) wake()
+    else void told.then(wake)
+  }
+
+  #end(permit: RemotePermit): void {
+    this.#tally.lost++
+    permit.lose()
+    permit.release()
+  }
+
+  #source(): QueueSource {
+    const tally = this.#tally
+    return {
+      ask: (key) => this.#ask(key),
+      beforeAll: this.limits.total === undefined ? undefined : this.#refusals.total,
+      isShared: true,
+      poll: POLL,
+      queued: (change) => tally.queued(change),
+      waited: (ms) => tally.waited(ms),
+      timedOut: () => tally.timedOut++,
+      gaveUp: (key) => tally.gaveUp(key),
+    }
+  }
+
+  #check(key: string): void {
+    if (this.#isClosed) throw closedError('the limiter was closed')
+    checkedKey(key)
+  }
+}
+
+/** Tells the permits of this object from all others. */
+function newId(): string {
+  return `${process.getBuiltinModule('node:crypto').randomBytes(9).toString('base64url')}.`
+}
