@@ -50,6 +50,12 @@ impl Job {
         PathBuf::from(&self.0[1])
     }
 
+    /// Beside it, for what is seen from outside.
+    #[cfg(feature = "probe")]
+    pub(crate) fn witness(&self) -> PathBuf {
+        self.directory().with_extension("witness")
+    }
+
     #[cfg(feature = "probe")]
     pub(crate) fn kind(&self) -> AlgorithmKind {
         kind(&self.0[2])
@@ -99,6 +105,13 @@ fn enter() {
         "chain" => crate::chain::job(&job),
         #[cfg(feature = "probe")]
         "shield_dying" | "shield_stopping" => crate::shield::stopped::job(&job),
+        "permits_holding" => crate::permits::leaving::job(&job),
+        #[cfg(feature = "probe")]
+        "permits_dying" => crate::permits::dying::job(&job),
+        #[cfg(feature = "probe")]
+        "permits_reaping" => crate::permits::dying::reaping_job(&job),
+        #[cfg(feature = "probe")]
+        "permits_storm" => crate::permits::storm::job(&job),
         role => panic!("{role}"),
     }
     std::process::exit(0);

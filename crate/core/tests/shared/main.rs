@@ -24,6 +24,7 @@ mod lifetime;
 mod log;
 #[cfg(feature = "probe")]
 mod moving;
+mod permits;
 mod shield;
 #[cfg(feature = "probe")]
 mod stopping;
