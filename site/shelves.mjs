@@ -82,6 +82,7 @@ export const shelves = [
       'alerts',
       'configuration',
       'command-line',
+      'graphql',
     ],
   },
   { folder: 'internals', title: 'Internals', first: ['table', 'shared-file', 'proof', 'hazards'] },

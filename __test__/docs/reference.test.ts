@@ -33,7 +33,7 @@ const headingsOf = (name: string) =>
 
 /** Codes of Node, OpenSSL and the network, and names that are no codes. */
 const FOREIGN =
-  /^(ERR_|DEPTH_|SELF_|UNABLE_|CERT_|MODULE_NOT_FOUND|NAPI_RS_|RATELIMIT_|RATETHROTTLE_)/
+  /^(ERR_|DEPTH_ZERO_|SELF_|UNABLE_|CERT_|MODULE_NOT_FOUND|NAPI_RS_|RATELIMIT_|RATETHROTTLE_)/
 
 test('errors.md explains every code of an error', () => {
   const quoted = /['"]([A-Z]+(?:_[A-Z]+)+|CLOSED|INTERNAL)['"]/g

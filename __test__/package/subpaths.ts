@@ -55,6 +55,11 @@ const PROMISED: Record<string, Subpath> = {
   },
   './overload': { names: ['overload'], prints: '200 503 200' },
   './shield': { names: ['shield'], prints: 'undefined 429 60000 true' },
+  './graphql': {
+    names: [...ADAPTER.filter((name) => name !== 'rateThrottle'), 'costOf', 'plugin'],
+    peer: 'graphql',
+    prints: '21 2 RATE_LIMITED',
+  },
   './insight': { names: ['insight', 'alerts', 'webhook', 'slack'], prints: 'api 2 1 1' },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },

@@ -57,3 +57,14 @@ it('the cluster example admits exactly its limit also if its requests take nine 
   const { out } = await run('../examples/cluster-shared.mjs', [], {}, [preload])
   expect(out).toContain('admitted 1000 of 1500 requests')
 })
+
+it('the GraphQL example gives back what was not used, and refuses what is too dear', async () => {
+  const { code, out, err } = await run('../examples/graphql.mjs')
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const answers = out
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/^.*: /, ''))
+  const all = ['3 books', '3 books', '3 books', 'RATE_LIMITED, 86', 'COST_LIMIT_EXCEEDED, 501']
+  expect(answers).toEqual(all)
+})

@@ -63,6 +63,9 @@ const UPWARD = [
   ['ts/adapters/nest/x.ts', '../hono.ts'],
   ['ts/adapters/nest.ts', './express.ts'],
   ['ts/adapters/nest/x.ts', '../../redis/url.ts'],
+  ['ts/adapters/graphql/x.ts', 'graphql-yoga'],
+  ['ts/adapters/graphql.ts', './fastify.ts'],
+  ['ts/adapters/graphql/x.ts', '../../redis/url.ts'],
   ['ts/http/x.ts', '#binding'],
   ['ts/redis/x.ts', '#binding'],
 ] as const
@@ -83,6 +86,7 @@ const DOWNWARD = [
   ['ts/adapters/fastify/y.ts', 'fastify'],
   ['ts/adapters/hono/y.ts', '../web/response.ts'],
   ['ts/adapters/nest/y.ts', '../express/requests.ts'],
+  ['ts/adapters/graphql/y.ts', '../../calls/gate.ts'],
   ['ts/native/binding.ts', '#binding'],
 ] as const
 

@@ -199,8 +199,12 @@ export class CallGate<Call extends object> {
     this.#events.failed(call, error)
   }
 
-  /** Reports a denial of something that the protocol itself asked, such as for a message. */
-  denied(call: Call, key: string, decision: Decision): void {
+  /**
+   * Reports a denial of something that the protocol itself asked, such as for a message.
+   *
+   * @param key `undefined`, as the decision, for a call that was refused without being counted
+   */
+  denied(call: Call, key: string | undefined, decision: Decision | undefined): void {
     this.#events.denied(call, key, decision, this.#read.gate.dryRun)
   }
 

@@ -1,0 +1,242 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { ApolloServer } from '@apollo/server'
+import { expressMiddleware } from '@as-integrations/express5'
+import express from 'express'
+import fastify from 'fastify'
+import type { GraphQLSchema } from 'graphql'
+import { createSchema, createYoga } from 'graphql-yoga'
+import mercurius from 'mercurius'
+import type { GraphQLPlugin } from 'ratethrottle/graphql'
+
+/** What resolvers have done, and what they are to do. */
+export interface Service {
+  /** Calls of each root field. */
+  readonly runs: Map<string, number>
+  /** What `slow` waits for. */
+  gate: Promise<unknown>
+}
+
+export const TYPE_DEFS = /* GraphQL */ `
+  directive @cost(weight: String!) on FIELD_DEFINITION | ARGUMENT_DEFINITION | OBJECT | SCALAR | ENUM | INPUT_FIELD_DEFINITION
+  directive @listSize(
+    assumedSize: Int
+    slicingArguments: [String!]
+    sizedFields: [String!]
+    requireOneSlicingArgument: Boolean
+  ) on FIELD_DEFINITION
+  interface Named { name: String }
+  type User implements Named { id: ID! name: String friends(first: Int): [User] broken: String! }
+  type Robot implements Named { name: String serial: Int parts: [Named] }
+  type Query {
+    hello: String
+    dear: String @cost(weight: "20")
+    users(first: Int): [User]
+    named(count: Int): [Named] @listSize(assumedSize: 50)
+    slow: String
+    fails: [User!]
+    crash: User
+  }
+  type Mutation { change: Int }
+  type Subscription { ticks(count: Int): Int }
+`
+
+function usersOf(count: number): object[] {
+  return Array.from({ length: count }, (_, i) => ({
+    __typename: 'User',
+    id: String(i),
+    name: `user ${i}`,
+    friends: () => usersOf(Math.min(2, count)),
+    broken: () => {
+      throw new Error('broken')
+    },
+  }))
+}
+
+export function resolversOf(service: Service): object {
+  const counted =
+    <T>(name: string, resolve: (args: { first?: number; count?: number }) => T) =>
+    (_: unknown, args: { first?: number; count?: number }): T => {
+      service.runs.set(name, (service.runs.get(name) ?? 0) + 1)
+      return resolve(args)
+    }
+  return {
+    Query: {
+      hello: counted('hello', () => 'world'),
+      dear: counted('dear', () => 'gold'),
+      users: counted('users', ({ first }) => usersOf(Math.min(first ?? 3, 3))),
+      named: counted('named', ({ count }) => [
+        ...usersOf(count ?? 2),
+        { __typename: 'Robot', name: 'r', serial: 1, parts: [] },
+      ]),
+      slow: counted('slow', () => service.gate.then(() => 'done')),
+      fails: counted('fails', () => usersOf(3)),
+      crash: counted('crash', () => usersOf(1)[0]),
+    },
+    Mutation: { change: counted('change', () => 1) },
+    Named: { __resolveType: (value: { __typename: string }) => value.__typename },
+    Subscription: {
+      ticks: {
+        subscribe: async function* (_: unknown, { count = 3 }: { count?: number }) {
+          service.runs.set('ticks', (service.runs.get('ticks') ?? 0) + 1)
+          for (let i = 0; i < count; i++) yield { ticks: i }
+        },
+      },
+    },
+  }
+}
+
+/** A server that listens. */
+export interface Running {
+  readonly url: string
+  readonly service: Service
+  close(): Promise<void>
+}
+
+export type Start = (limits: GraphQLPlugin, service?: Service) => Promise<Running>
+
+export function newService(): Service {
+  return { runs: new Map(), gate: Promise.resolve() }
+}
+
+async function listening(
+  server: Server,
+  service: Service,
+  close: () => Promise<void>,
+): Promise<Running> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}/graphql`
+  return {
+    url,
+    service,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      await close()
+    },
+  }
+}
+
+export function schemaOf(service: Service): GraphQLSchema {
+  return createSchema({ typeDefs: TYPE_DEFS, resolvers: resolversOf(service) as never })
+}
+
+const startYoga: Start = async (limits, service = newService()) => {
+  const yoga = createYoga({
+    schema: schemaOf(service),
+    plugins: [limits],
+    logging: false,
+    batching: { limit: 100 },
+  })
+  return listening(
+    createServer((req, res) => void yoga(req, res)),
+    service,
+    async () => {
+      await yoga.dispose()
+      limits.close()
+    },
+  )
+}
+
+const startApollo: Start = async (limits, service = newService()) => {
+  const apollo = new ApolloServer({
+    schema: schemaOf(service),
+    plugins: [limits],
+    allowBatchedHttpRequests: true,
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  })
+  await apollo.start()
+  const app = express()
+  const context = async ({ req, res }: { req: unknown; res: unknown }) => ({ req, res })
+  app.use(
+    '/graphql',
+    express.json({ limit: '10mb' }),
+    expressMiddleware(apollo, { context }) as never,
+  )
+  return listening(createServer(app), service, () => apollo.stop())
+}
+
+const startMercurius: Start = async (limits, service = newService()) => {
+  const app = fastify()
+  await app.register(mercurius, {
+    schema: TYPE_DEFS.replace('Subscription', 'Ignored').replace(/type Ignored[^}]*\}/, ''),
+    resolvers: mercuriusResolvers(service),
+    allowBatchedQueries: true,
+  })
+  await app.register(limits.mercurius)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/graphql`,
+    service,
+    close: async () => {
+      app.server.closeAllConnections()
+      await app.close()
+    },
+  }
+}
+
+function mercuriusResolvers(service: Service): never {
+  const { Query, Mutation } = resolversOf(service) as { Query: object; Mutation: object }
+  const resolveType = (value: { __typename: string }): string => value.__typename
+  return { Query, Mutation, Named: { resolveType } } as never
+}
+
+export const SERVERS: readonly (readonly [string, Start])[] = [
+  ['yoga', startYoga],
+  ['apollo', startApollo],
+  ['mercurius', startMercurius],
+]
+
+interface Extensions {
+  readonly code?: unknown
+  readonly retryAfter?: unknown
+  readonly [name: string]: unknown
+}
+
+/** What a server answers. */
+export interface Answer {
+  readonly status: number
+  readonly retryAfter: string | null
+  readonly body: {
+    readonly data?: { readonly hello?: string; readonly [name: string]: unknown } | null
+    readonly errors?: readonly {
+      readonly message: string
+      readonly extensions?: Extensions
+    }[]
+  }
+}
+
+export async function ask(
+  url: string,
+  query: string | object | readonly object[],
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  const body = typeof query === 'string' ? { query } : query
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/json', ...headers },
+    body: JSON.stringify(body),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    retryAfter: response.headers.get('retry-after'),
+    body: JSON.parse(text) as Answer['body'],
+  }
+}
+
+/** What the first error of an answer says. */
+export function extensionsOf({ body }: Pick<Answer, 'body'>): Extensions {
+  return body.errors?.[0]?.extensions ?? {}
+}
+
+export function codeOf(answer: Pick<Answer, 'body'>): unknown {
+  return extensionsOf(answer).code
+}
+
+/** Whether an answer is that of `{ hello }`. */
+export function isServed({ body }: Answer): boolean {
+  return body.data?.hello === 'world'
+}

@@ -1,0 +1,190 @@
+import type {
+  GraphQLArgument,
+  GraphQLField,
+  GraphQLInputField,
+  GraphQLNamedType,
+  GraphQLSchema,
+  OperationTypeNode,
+} from 'graphql'
+import {
+  annotationsOf,
+  defaultOf,
+  kindOf,
+  type ListSize,
+  unwrap,
+  weightOf,
+} from './schema-costs.ts'
+
+/** All that costing needs to know of a field of a type. */
+export interface FieldPlan {
+  /** `undefined`: the schema gives none. */
+  readonly weight: number | undefined
+  /** What each object or value of the returned type costs besides. */
+  readonly typeWeight: number
+  /** How many lists are around what it returns. */
+  readonly levels: number
+  /** The object, interface or union that it returns, if it returns one. */
+  readonly composite: GraphQLNamedType | undefined
+  readonly listSize: ListSize | undefined
+  /** Arguments that cost something, themselves or by their fields. */
+  readonly costly: readonly InputPlan[]
+  /** Each argument's default: `ABSENT` if it has none. */
+  readonly defaults: ReadonlyMap<string, unknown>
+}
+
+/** An argument or a field of an input object that costs something. */
+export interface InputPlan {
+  readonly name: string
+  readonly weight: number
+  /** Its input object type, if fields of it cost something. */
+  readonly inputs: GraphQLNamedType | undefined
+}
+
+type Fields = Readonly<Record<string, GraphQLField<unknown, unknown>>>
+type Inputs = Readonly<Record<string, GraphQLInputField>>
+
+/** What is known of a field that the schema does not have. */
+const UNKNOWN: FieldPlan = {
+  weight: undefined,
+  typeWeight: 0,
+  levels: 0,
+  composite: undefined,
+  listSize: undefined,
+  costly: [],
+  defaults: new Map(),
+}
+
+const COMPOSITES = ['GraphQLObjectType', 'GraphQLInterfaceType', 'GraphQLUnionType']
+
+/** What a schema says, read once for each field that is asked for. */
+export class SchemaPlans {
+  readonly #schema: GraphQLSchema
+  readonly #fields = new Map<GraphQLNamedType, Map<string, FieldPlan>>()
+  readonly #inputs = new Map<GraphQLNamedType, readonly InputPlan[]>()
+  readonly #possible = new Map<GraphQLNamedType, readonly GraphQLNamedType[]>()
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema
+  }
+
+  /** Reads all that the schema says. @throws TypeError if a directive is not as it must be */
+  readAll(): void {
+    for (const type of Object.values(this.#schema.getTypeMap())) {
+      const { getFields } = type as { readonly getFields?: () => Fields }
+      const isInput = kindOf(type) === 'GraphQLInputObjectType'
+      const names = isInput ? [] : Object.keys(getFields?.call(type) ?? {})
+      for (const name of names) this.field(type, name)
+    }
+  }
+
+  rootOf(operation: OperationTypeNode | string): GraphQLNamedType | undefined {
+    if (operation === 'mutation') return this.#schema.getMutationType() ?? undefined
+    if (operation === 'subscription') return this.#schema.getSubscriptionType() ?? undefined
+    return this.#schema.getQueryType() ?? undefined
+  }
+
+  typeOf(name: string): GraphQLNamedType | undefined {
+    return this.#schema.getType(name)
+  }
+
+  /** The object types that a value of this type may have. Without any, the type itself stands for them. */
+  possible(type: GraphQLNamedType): readonly GraphQLNamedType[] {
+    const known = this.#possible.get(type)
+    if (known !== undefined) return known
+    const kind = kindOf(type)
+    const isAbstract = kind === 'GraphQLInterfaceType' || kind === 'GraphQLUnionType'
+    const objects = isAbstract ? this.#schema.getPossibleTypes(type as never) : [type]
+    const found = objects.length === 0 ? [type] : objects
+    this.#possible.set(type, found)
+    return found
+  }
+
+  /** Whether a fragment on a type applies to objects of another. A type that the schema does not have applies. */
+  applies(condition: string, type: GraphQLNamedType): boolean {
+    if (condition === type.name) return true
+    const wanted = this.#schema.getType(condition)
+    return wanted === undefined || this.possible(wanted).includes(type)
+  }
+
+  field(type: GraphQLNamedType, name: string): FieldPlan {
+    let plans = this.#fields.get(type)
+    if (plans === undefined) {
+      plans = new Map()
+      this.#fields.set(type, plans)
+    }
+    const known = plans.get(name)
+    if (known !== undefined) return known
+    const field = this.#find(type, name)
+    // Not kept: clients could make up any number of names.
+    if (field === undefined) return UNKNOWN
+    const plan = this.#read(type, field)
+    plans.set(name, plan)
+    return plan
+  }
+
+  #find(type: GraphQLNamedType, name: string): GraphQLField<unknown, unknown> | undefined {
+    const { getFields } = type as { readonly getFields?: () => Fields }
+    const fields = getFields?.call(type)
+    if (fields !== undefined && Object.hasOwn(fields, name)) return fields[name]
+    if (type !== this.#schema.getQueryType()) return undefined
+    return this.#introspection(name)
+  }
+
+  /** `__schema` and `__type`, as far as costing them needs fields: the schema has the types that they return. */
+  #introspection(name: string): GraphQLField<unknown, unknown> | undefined {
+    const returned = { __schema: '__Schema', __type: '__Type' }[name]
+    const type = returned && this.#schema.getType(returned)
+    return type
+      ? ({ name, type, args: [] } as unknown as GraphQLField<unknown, unknown>)
+      : undefined
+  }
+
+  #read(type: GraphQLNamedType, field: GraphQLField<unknown, unknown>): FieldPlan {
+    const name = `${type.name}.${field.name}`
+    const { named, levels } = unwrap(field.type)
+    const args = field.args as readonly GraphQLArgument[]
+    const { weight, listSize } = annotationsOf(this.#schema, type, field, name)
+    return {
+      weight,
+      listSize,
+      typeWeight: weightOf(named, named.name) ?? 0,
+      levels,
+      composite: COMPOSITES.includes(kindOf(named)) ? named : undefined,
+      costly: args.flatMap((one) => this.#costly(one, `${name}(${one.name})`)),
+      defaults: new Map(args.map((one) => [one.name, defaultOf(one)])),
+    }
+  }
+
+  /** The fields of an input object type that cost something. */
+  inputs(type: GraphQLNamedType): readonly InputPlan[] {
+    const known = this.#inputs.get(type)
+    if (known !== undefined) return known
+    if (kindOf(type) !== 'GraphQLInputObjectType') return []
+    // Meanwhile, for types that contain themselves: assume that they cost something.
+    this.#inputs.set(type, [{ name: '', weight: 0, inputs: undefined }])
+    const fields = (type as unknown as { getFields(): Inputs }).getFields()
+    const found = Object.values(fields).flatMap((one) =>
+      this.#costly(one, `${type.name}.${one.name}`),
+    )
+    this.#inputs.set(type, found)
+    return found
+  }
+
+  #costly(input: GraphQLArgument | GraphQLInputField, name: string): readonly InputPlan[] {
+    const { named } = unwrap(input.type)
+    const weight = weightOf(input, name)
+    const hasInputs = this.inputs(named).length > 0
+    if (weight === undefined && !hasInputs) return []
+    return [{ name: input.name, weight: weight ?? 0, inputs: hasInputs ? named : undefined }]
+  }
+}
+
+const PLANS = new WeakMap<GraphQLSchema, SchemaPlans>()
+
+export function plansOf(schema: GraphQLSchema): SchemaPlans {
+  const known = PLANS.get(schema)
+  if (known !== undefined) return known
+  const made = new SchemaPlans(schema)
+  PLANS.set(schema, made)
+  return made
+}
