@@ -1,13 +1,23 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ApolloServer } from '@apollo/server'
 import { expressMiddleware } from '@as-integrations/express5'
 import express from 'express'
 import fastify from 'fastify'
 import type { GraphQLSchema } from 'graphql'
-import { createSchema, createYoga } from 'graphql-yoga'
 import mercurius from 'mercurius'
 import type { GraphQLPlugin } from 'ratethrottle/graphql'
+
+type Yoga = ((request: IncomingMessage, response: ServerResponse) => void) & {
+  dispose(): Promise<void>
+  fetch(url: string, init: object): Promise<Response>
+}
+
+// Its types are those of browsers, which are others for the same globals: the guide's programs are compiled with them.
+const { createSchema, createYoga } = (await import('graphql-yoga' as string)) as {
+  createSchema(options: object): GraphQLSchema
+  createYoga(options: object): Yoga
+}
 
 /** What resolvers have done, and what they are to do. */
 export interface Service {
@@ -119,7 +129,7 @@ async function listening(
 }
 
 export function schemaOf(service: Service): GraphQLSchema {
-  return createSchema({ typeDefs: TYPE_DEFS, resolvers: resolversOf(service) as never })
+  return createSchema({ typeDefs: TYPE_DEFS, resolvers: resolversOf(service) })
 }
 
 const startYoga: Start = async (limits, service = newService()) => {
@@ -129,14 +139,10 @@ const startYoga: Start = async (limits, service = newService()) => {
     logging: false,
     batching: { limit: 100 },
   })
-  return listening(
-    createServer((req, res) => void yoga(req, res)),
-    service,
-    async () => {
-      await yoga.dispose()
-      limits.close()
-    },
-  )
+  return listening(createServer(yoga), service, async () => {
+    await yoga.dispose()
+    limits.close()
+  })
 }
 
 const startApollo: Start = async (limits, service = newService()) => {
