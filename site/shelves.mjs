@@ -80,6 +80,7 @@ export const shelves = [
       'events',
       'insight',
       'alerts',
+      'websocket',
       'configuration',
       'command-line',
       'graphql',

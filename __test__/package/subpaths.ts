@@ -38,6 +38,14 @@ const PROMISED: Record<string, Subpath> = {
   },
   './http': { names: ADAPTER, prints: SERVED },
   './hono': { names: ADAPTER, peer: 'hono', prints: SERVED },
+  './websocket': {
+    names: [
+      ...['socketLimits', 'byIp', 'byUser', 'byHeader', 'firstOf', 'allOf'],
+      ...['ConcurrencyExceeded', 'RateLimitExceeded', 'RequestRefused', 'TRUST_EVERYBODY'],
+    ],
+    peer: 'ws',
+    prints: 'open 429 0 1 2',
+  },
   './web': { names: ADAPTER, prints: `${SERVED} / 200 429` },
   './nest': {
     names: [

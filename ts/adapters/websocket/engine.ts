@@ -1,0 +1,112 @@
+import type { IncomingMessage } from 'node:http'
+import { andThen, type MaybePromise } from '../../limiter.ts'
+import type { Connections } from './connections.ts'
+import { Gate } from './gate.ts'
+import { Admission, type ConnectRefusal } from './handshake.ts'
+import { answerNothing, type Closing, HandshakeResponse } from './handshake-response.ts'
+import { Assembly, ackOf } from './packets.ts'
+import type { EngineSocketLike } from './types.ts'
+import type { Passing, Wire } from './wire.ts'
+
+/** What is held before a connection is paused, so that its heartbeats pass. */
+const SLACK = 65_536
+
+/** The connections of engine.io that one `socketLimits` knows. */
+export interface EngineGates {
+  /** A session begins that no WebSocket carries yet. Its permit is given back unless it is claimed in time. */
+  expect(request: IncomingMessage, admission: Admission, ms: number): void
+  /** A socket of socket.io joins a namespace: its connection is decided about once. */
+  enter(engine: EngineSocketLike): MaybePromise<ConnectRefusal | undefined>
+}
+
+/** The ws socket that carries a connection, unless it is long polling. */
+interface Carried {
+  readonly transport?: { readonly socket?: { pause?(): void; resume?(): void } }
+  send?(data: string): void
+}
+
+export function engineGates(connections: Connections): EngineGates {
+  const unclaimed = new Map<Admission, NodeJS.Timeout>()
+  const entered = new WeakMap<object, MaybePromise<ConnectRefusal | undefined>>()
+  const claim = (admission: Admission): void => {
+    clearTimeout(unclaimed.get(admission))
+    unclaimed.delete(admission)
+  }
+  const begin = (engine: EngineSocketLike): MaybePromise<ConnectRefusal | undefined> => {
+    const known = connections.admissionOf(engine.request)
+    if (known === undefined) return enterLate(connections, engine)
+    claim(known)
+    onClose(engine, () => known.leave())
+    open(connections, engine, known.key)
+    return undefined
+  }
+  return {
+    expect: (_request, admission, ms) => {
+      const giveUp = (): void => {
+        claim(admission)
+        admission.leave()
+      }
+      unclaimed.set(admission, setTimeout(giveUp, ms).unref())
+    },
+    enter: (engine) => {
+      if (entered.has(engine)) return entered.get(engine)
+      const outcome = begin(engine)
+      entered.set(engine, outcome)
+      return outcome
+    },
+  }
+}
+
+function onClose(engine: EngineSocketLike, closed: () => void): void {
+  if (engine.readyState === 'closed') closed()
+  else (engine as unknown as Closing).once('close', closed)
+}
+
+/** No `allowRequest` has decided about it. */
+function enterLate(
+  connections: Connections,
+  engine: EngineSocketLike,
+): MaybePromise<ConnectRefusal | undefined> {
+  const { handshake } = connections
+  const response = new HandshakeResponse(engine as unknown as Closing, answerNothing)
+  return andThen(handshake.decide(engine.request, response), (outcome) => {
+    if (!(outcome instanceof Admission)) return outcome
+    response.admit()
+    onClose(engine, () => outcome.leave())
+    open(connections, engine, outcome.key)
+    return undefined
+  })
+}
+
+/** Puts a gate before socket.io: what engine.io reads comes to it by the event `data`. */
+function open(connections: Connections, engine: EngineSocketLike, key: string | undefined): void {
+  const { messages, rules } = connections
+  if (key === undefined || !messages.isOn) return
+  const { emit } = engine
+  const carried = engine as Carried
+  const wire: Wire = {
+    deliver: ({ events }) => {
+      for (const event of events) Reflect.apply(emit, engine, event)
+    },
+    pause: () => carried.transport?.socket?.pause?.(),
+    resume: () => carried.transport?.socket?.resume?.(),
+    close: () => engine.close(),
+    cut: () => engine.close(),
+    dropped: ({ data }, excess) => {
+      const ack = ackOf(data, excess)
+      if (ack !== undefined) carried.send?.(ack)
+    },
+  }
+  const gate = new Gate(rules, wire, SLACK)
+  const assembly = new Assembly((message: Passing) => gate.receive(message))
+  engine.emit = (...event: [event: string | symbol, ...args: unknown[]]): boolean => {
+    const [name, data] = event
+    if (name === 'data') return assembly.add(data)
+    // Delivered together with `data`.
+    if (name === 'message') return true
+    // What waits is lost: socket.io has closed its sockets by then.
+    if (name === 'close') gate.end(false, () => {})
+    return Reflect.apply(emit, engine, event)
+  }
+  gate.open(messages.senderOf(engine.request, key))
+}

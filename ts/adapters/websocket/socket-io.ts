@@ -1,0 +1,64 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Connections } from './connections.ts'
+import type { EngineGates } from './engine.ts'
+import { engineGates } from './engine.ts'
+import { type Answer, answerPlain, answerRaw, type Closing } from './handshake-response.ts'
+import { connectErrorData } from './refusals.ts'
+import type { EngineSocketLike, SocketIoLike } from './types.ts'
+
+/** Sessions that began by long polling, and have not joined a namespace: they end of themselves after this long. */
+const UNCLAIMED_MS = 45_000
+
+/** Per `socketLimits`: its connections of engine.io. */
+const GATES = new WeakMap<Connections, EngineGates>()
+
+function gatesOf(connections: Connections): EngineGates {
+  const known = GATES.get(connections) ?? engineGates(connections)
+  GATES.set(connections, known)
+  return known
+}
+
+/** Option `allowRequest`: asked before a session begins, by long polling or by a WebSocket. */
+export function allowRequest(
+  connections: Connections,
+): (request: IncomingMessage, decided: (error: string | null, isAllowed: boolean) => void) => void {
+  return (request, decided) => {
+    // engine.io leaves the response there for a request that it does not upgrade.
+    const { res } = request as { readonly res?: ServerResponse }
+    const answer: Answer =
+      res === undefined || isUpgrade(request) ? answerRaw(request.socket) : answerPlain(res)
+    connections.decide(request, request.socket as Closing, answer, (admission) => {
+      if (isUpgrade(request)) (request.socket as Socket).once('close', () => admission.leave())
+      else gatesOf(connections).expect(request, admission, UNCLAIMED_MS)
+      decided(null, true)
+    })
+  }
+}
+
+function isUpgrade({ headers }: IncomingMessage): boolean {
+  return headers.upgrade !== undefined
+}
+
+/** Middleware of socket.io. */
+export function socketIo(
+  connections: Connections,
+): (socket: SocketIoLike, next: (error?: Error) => void) => void {
+  const gates = gatesOf(connections)
+  return ({ conn }, next) => {
+    const engine = conn as EngineSocketLike
+    const decided = gates.enter(engine)
+    const go = (refusal: Awaited<typeof decided>): void => {
+      if (refusal === undefined) {
+        next()
+        return
+      }
+      const data = connectErrorData(refusal)
+      next(Object.assign(new Error(data.code), { data }))
+      // socket.io would keep the connection for 45 seconds. It has the answer by then.
+      setImmediate(() => engine.close())
+    }
+    if (decided instanceof Promise) void decided.then(go)
+    else go(decided)
+  }
+}
