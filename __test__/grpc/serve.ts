@@ -167,7 +167,8 @@ export type Connected = ReturnType<typeof connect>
 function begin(client: grpc.Client, kind: Kind, ask: Ask): Promise<Ended> {
   const { messages = ['a'], metadata = {}, deadlineMs, service = SERVICE } = ask
   const sent = new grpc.Metadata()
-  for (const [name, value] of Object.entries(metadata)) sent.set(name, value)
+  for (const [name, value] of Object.entries(metadata))
+    sent.set(name, name.endsWith('-bin') ? Buffer.from(value) : value)
   const options = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs }
   const { path } = serviceOf(service)[kind]
   const { serialize, deserialize } = text
