@@ -26,7 +26,10 @@ const blocks = PAGES.flatMap((page) =>
 const programs = PAGES.flatMap(programsOf)
 /** Declarations that reach into other modules must not reach into other programs. */
 const reaching = programs.filter(({ text }) => /^\s*declare (module|global)\b/m.test(text))
-const alone = programs.filter((program) => !reaching.includes(program))
+/** Nest has the decorators that TypeScript had first, which take the place of the standard ones. */
+const decorated = programs.filter(({ text }) => /from '@nestjs\//.test(text))
+const special = [...reaching, ...decorated]
+const alone = programs.filter((program) => !special.includes(program))
 
 test('every code block names its language, and uses known marks', () => {
   const known = [...CODE, ...SHELL, ...OTHER, 'json']
@@ -67,6 +70,12 @@ test('every program compiles, and those marked "run" run and print what the page
     expect(errors).toEqual([])
     await runAll(alone, folder)
   })
+})
+
+test('every program with the decorators of Nest compiles', async () => {
+  expect(decorated.length).toBeGreaterThan(3)
+  const check = (errors: readonly string[]): void => expect(errors).toEqual([])
+  await compiled(decorated, check, { experimentalDecorators: true })
 })
 
 test('every program that extends types of a framework compiles by itself', async () => {

@@ -68,17 +68,25 @@ export function programsOf(page: Page): readonly Program[] {
   return drafts.map((draft) => programOf(page, draft))
 }
 
-/** Compiles programs into a new folder, with one run of the compiler. Removes it afterwards. */
+/**
+ * Compiles programs into a new folder, with one run of the compiler. Removes it afterwards.
+ *
+ * @param more options of the compiler
+ */
 export async function compiled<T>(
   programs: readonly Program[],
   use: (errors: readonly string[], folder: string) => Promise<T> | T,
+  more: object = {},
 ): Promise<T> {
   // Inside the package, where its own name leads to it. Git does not track that folder.
   mkdirSync(join(ROOT, 'target'), { recursive: true })
   const folder = mkdtempSync(join(ROOT, 'target', 'docs-'))
   try {
     for (const { file, text } of programs) writeFileSync(join(folder, file), text)
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: OPTIONS }))
+    writeFileSync(
+      join(folder, 'tsconfig.json'),
+      JSON.stringify({ compilerOptions: { ...OPTIONS, ...more } }),
+    )
     return await use(await errorsOf(folder, programs), join(folder, 'out'))
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,23 +1,10 @@
-import { IoAdapter } from '@nestjs/platform-socket.io'
-import { WsAdapter } from '@nestjs/platform-ws'
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
 import { Limit } from 'ratethrottle/nest'
-import { io } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
-import {
-  closeAll,
-  decorate,
-  once,
-  PLATFORMS,
-  type Platform,
-  RateThrottleModule,
-  start,
-} from './apps.ts'
+import { closeAll, decorate } from './apps.ts'
+import { BOTH, connect, startWith, until } from './sockets.ts'
 
 afterEach(closeAll)
-
-type Sockets = 'ws' | 'socket.io'
 
 /** A refusal, as the client of a gateway gets it. */
 const REFUSED = {
@@ -47,46 +34,6 @@ function makeGateway(options?: object) {
     class: [options === undefined ? WebSocketGateway() : WebSocketGateway(options)],
   })
   return { ChatGateway, runs }
-}
-
-/** A client that sends messages and keeps what comes back. */
-async function connect(sockets: Sockets, url: string, headers: Record<string, string> = {}) {
-  const got: { event: string; data: unknown }[] = []
-  if (sockets === 'ws') {
-    const socket = new WebSocket(url.replace('http', 'ws'), { headers })
-    socket.on('message', (text) => got.push(JSON.parse(String(text))))
-    await once(socket, 'open')
-    return {
-      got,
-      send: (event: string, data: unknown) => socket.send(JSON.stringify({ event, data })),
-      close: () => socket.terminate(),
-    }
-  }
-  const socket = io(url, { transports: ['websocket'], extraHeaders: headers, forceNew: true })
-  socket.onAny((event, data) => got.push({ event, data }))
-  await new Promise((resolve) => socket.once('connect', () => resolve(undefined)))
-  return {
-    got,
-    send: (event: string, data: unknown) => void socket.emit(event, data),
-    close: () => void socket.disconnect(),
-  }
-}
-
-async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 5))
-}
-
-const BOTH = PLATFORMS.flatMap((platform) =>
-  (['ws', 'socket.io'] as const).map((sockets) => [platform, sockets] as const),
-)
-
-function startWith(platform: Platform, sockets: Sockets, ChatGateway: never, options: object) {
-  return start(platform, {
-    imports: [RateThrottleModule.forRoot(options)],
-    providers: [ChatGateway],
-    prepare: (app) =>
-      app.useWebSocketAdapter(sockets === 'ws' ? new WsAdapter(app) : new IoAdapter(app)),
-  })
 }
 
 describe.each(BOTH)('%s, %s', (platform, sockets) => {

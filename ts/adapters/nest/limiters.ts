@@ -6,6 +6,7 @@ import { HttpLimiter } from '../../http/http-limiter.ts'
 import { besideConfig } from '../../http/lasting.ts'
 import {
   type AnyHttpOptions,
+  limitsAny,
   ownHttpOptions,
   resolveHttpOptions,
   withLimits,
@@ -77,7 +78,7 @@ export class Limiters {
   }
 
   #openOwn(options: AnyHttpOptions): Opened | undefined {
-    if (options.limits !== undefined) {
+    if (limitsAny(options)) {
       return { name: MODULE, options, limiter: this.#open(options, MODULE) }
     }
     resolveHttpOptions(options)
@@ -87,8 +88,9 @@ export class Limiters {
   #open(options: AnyHttpOptions, place: string): HttpLimiter {
     const name = limiterNameOf(place)
     const limiter = new HttpLimiter(options, this.#adapter, this.#warnings, name, place)
-    const { countWhen, concurrent } = options as AnyHttpOptions & { readonly concurrent?: unknown }
-    if (countWhen !== undefined || concurrent !== undefined) this.#lasting.add(limiter)
+    const { countWhen, concurrent } = options
+    const hasPermits = concurrent !== undefined && concurrent !== false
+    if (countWhen !== undefined || hasPermits) this.#lasting.add(limiter)
     return limiter
   }
 
