@@ -1,43 +1,20 @@
 'use strict'
 // Loads the addon: the file beside this one in a checkout, else the package of this platform. Written by hand:
-// each `require` has its name in full, because bundlers and packagers look for those, and no others are asked for.
+// each `require` has its name in full, because bundlers and packagers look for those, and no others are asked for. Each
+// stands in a `try`: so bundlers know that it may find nothing, and copy the addon that is there.
 const { readFileSync } = require('node:fs')
 
-/** For each platform the file of a checkout, and the package that npm installs. */
-const PLACES = {
-  'linux-x64-gnu': [
-    () => require('./ratethrottle.linux-x64-gnu.node'),
-    () => require('ratethrottle-linux-x64-gnu'),
-  ],
-  'linux-arm64-gnu': [
-    () => require('./ratethrottle.linux-arm64-gnu.node'),
-    () => require('ratethrottle-linux-arm64-gnu'),
-  ],
-  'linux-x64-musl': [
-    () => require('./ratethrottle.linux-x64-musl.node'),
-    () => require('ratethrottle-linux-x64-musl'),
-  ],
-  'linux-arm64-musl': [
-    () => require('./ratethrottle.linux-arm64-musl.node'),
-    () => require('ratethrottle-linux-arm64-musl'),
-  ],
-  'darwin-x64': [
-    () => require('./ratethrottle.darwin-x64.node'),
-    () => require('ratethrottle-darwin-x64'),
-  ],
-  'darwin-arm64': [
-    () => require('./ratethrottle.darwin-arm64.node'),
-    () => require('ratethrottle-darwin-arm64'),
-  ],
-  'win32-x64-msvc': [
-    () => require('./ratethrottle.win32-x64-msvc.node'),
-    () => require('ratethrottle-win32-x64-msvc'),
-  ],
-  'win32-arm64-msvc': [
-    () => require('./ratethrottle.win32-arm64-msvc.node'),
-    () => require('ratethrottle-win32-arm64-msvc'),
-  ],
-}
+/** The platforms that there is an addon for. */
+const PLATFORMS = [
+  'linux-x64-gnu',
+  'linux-arm64-gnu',
+  'linux-x64-musl',
+  'linux-arm64-musl',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64-msvc',
+  'win32-arm64-msvc',
+]
 
 /** Another file to load, for tests. */
 const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
@@ -52,25 +29,74 @@ function load() {
       (error) => unloadable(error, `${OVERRIDE}: `),
     )
   const platform = platformName()
-  const places = Object.hasOwn(PLACES, platform) ? PLACES[platform] : undefined
-  if (places === undefined) {
-    const all = Object.keys(PLACES).join(', ')
+  if (!PLATFORMS.includes(platform)) {
+    const all = PLATFORMS.join(', ')
     throw failure(
       'ADDON_UNSUPPORTED',
       `there is no native addon for ${platform}; there is one for ${all}`,
     )
   }
   let cause
-  for (const place of places) {
-    try {
-      return place()
-    } catch (error) {
-      // What is there and can't be loaded is the cause; that the other place is empty is not.
-      if (cause === undefined || (isAbsent(cause, platform) && !isAbsent(error, platform)))
-        cause = error
-    }
+  for (const place of [ofCheckout, ofPackage]) {
+    const { addon, error } = place(platform)
+    if (addon !== undefined) return addon
+    // What is there and can't be loaded is the cause; that the other place is empty is not.
+    if (cause === undefined || (isAbsent(cause, platform) && !isAbsent(error, platform)))
+      cause = error
   }
   throw isAbsent(cause, platform) ? missing(platform, cause) : unloadable(cause, '')
+}
+
+/** The file of a checkout. */
+function ofCheckout(platform) {
+  try {
+    switch (platform) {
+      case 'linux-x64-gnu':
+        return { addon: require('./ratethrottle.linux-x64-gnu.node') }
+      case 'linux-arm64-gnu':
+        return { addon: require('./ratethrottle.linux-arm64-gnu.node') }
+      case 'linux-x64-musl':
+        return { addon: require('./ratethrottle.linux-x64-musl.node') }
+      case 'linux-arm64-musl':
+        return { addon: require('./ratethrottle.linux-arm64-musl.node') }
+      case 'darwin-x64':
+        return { addon: require('./ratethrottle.darwin-x64.node') }
+      case 'darwin-arm64':
+        return { addon: require('./ratethrottle.darwin-arm64.node') }
+      case 'win32-x64-msvc':
+        return { addon: require('./ratethrottle.win32-x64-msvc.node') }
+      case 'win32-arm64-msvc':
+        return { addon: require('./ratethrottle.win32-arm64-msvc.node') }
+    }
+  } catch (error) {
+    return { error }
+  }
+}
+
+/** The package that npm installs. */
+function ofPackage(platform) {
+  try {
+    switch (platform) {
+      case 'linux-x64-gnu':
+        return { addon: require('ratethrottle-linux-x64-gnu') }
+      case 'linux-arm64-gnu':
+        return { addon: require('ratethrottle-linux-arm64-gnu') }
+      case 'linux-x64-musl':
+        return { addon: require('ratethrottle-linux-x64-musl') }
+      case 'linux-arm64-musl':
+        return { addon: require('ratethrottle-linux-arm64-musl') }
+      case 'darwin-x64':
+        return { addon: require('ratethrottle-darwin-x64') }
+      case 'darwin-arm64':
+        return { addon: require('ratethrottle-darwin-arm64') }
+      case 'win32-x64-msvc':
+        return { addon: require('ratethrottle-win32-x64-msvc') }
+      case 'win32-arm64-msvc':
+        return { addon: require('ratethrottle-win32-arm64-msvc') }
+    }
+  } catch (error) {
+    return { error }
+  }
 }
 
 function attempt(act, explain) {

@@ -146,6 +146,7 @@ class WebLimiter {
   async #check(request: Request, info: unknown): Promise<CheckedRequest> {
     const answer = Answer.to(checked(request), info)
     const response = await this.#refusalOf(answer)
+    answer.handOver()
     const { rateLimit } = request as { rateLimit?: Decision | null }
     return {
       response,

@@ -50,8 +50,17 @@ export class Answer {
     return this.#endings?.isOver ?? false
   }
 
+  /**
+   * The program answers by itself, and may never say so: then permits end with the request's signal, or with the request.
+   */
+  handOver(): void {
+    const endings = this.#endings
+    if (endings?.waitsForBody === true) FORGOTTEN.register(this.request, endings.release, this)
+  }
+
   /** The program's own response, as it is to be sent. */
   finish(response: Response, refused?: number): Response {
+    FORGOTTEN.unregister(this)
     // A handler of plain JavaScript may return anything: what becomes of that is up to the runtime.
     if (!isResponse(response)) return response
     const right = withHeaders(response, this.headers, refused)
@@ -74,6 +83,8 @@ export class Answer {
   }
 }
 
+/** Tells of requests that the program has forgotten without an answer that was shown here. */
+const FORGOTTEN = new FinalizationRegistry<() => void>((release) => release())
 const ANSWERS = new WeakMap<object, Answer>()
 /** Responses whose end is watched. Apart from {@link Answer}: one that is dropped unread is to be collected. */
 const WATCHED = new WeakSet<Response>()

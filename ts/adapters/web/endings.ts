@@ -29,6 +29,12 @@ export class Endings {
     return this.#done.size > 0
   }
 
+  /** Does what {@link done} does for those who wait for the body. Holds neither the request nor what waits for its answer. */
+  get release(): () => void {
+    const waiting = this.#done
+    return () => callAll(waiting)
+  }
+
   /**
    * Calls `ended` once, when the answer is known or the client has left.
    *
@@ -78,9 +84,7 @@ export class Endings {
     if (this.#isDone) return
     this.#isDone = true
     this.#leave()
-    const waiting = [...this.#done]
-    this.#done.clear()
-    for (const done of waiting) done()
+    callAll(this.#done)
   }
 
   readonly #gone = (): void => {
@@ -100,4 +104,10 @@ export class Endings {
     if (this.#isWatching) this.#signal?.removeEventListener('abort', this.#gone)
     this.#isWatching = false
   }
+}
+
+function callAll(waiting: Set<() => void>): void {
+  const all = [...waiting]
+  waiting.clear()
+  for (const one of all) one()
 }
