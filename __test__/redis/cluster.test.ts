@@ -1,4 +1,5 @@
 import { Cluster } from 'ioredis'
+import { type AsyncConcurrencyLimiter, createConcurrencyLimiter } from 'ratethrottle'
 import type { RedisLimiter, StoreChange } from 'ratethrottle/redis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
@@ -40,6 +41,33 @@ describe('Redis Cluster', () => {
       return held.every((keys) => keys > 50)
     })
   })
+
+  it.each([{ perKey: 5 }, { perKey: 5, total: 12 }])(
+    'permits of %j are exact, renewed and given back, whatever their slot',
+    async (limits) => {
+      const name = `permits ${Object.keys(limits)}`
+      const options = { storage: cluster.url, name, leaseMs: 1_000, ...limits, ...PATIENT }
+      const limiters = [1, 2].map(() => createConcurrencyLimiter(options))
+      const limiter = limiters[0] as AsyncConcurrencyLimiter
+      onTestFinished(async () => {
+        await Promise.all(limiters.map((one) => one.close()))
+      })
+      const keys = ['a', 'b', 'c {d}']
+      const asked = keys.flatMap((key) =>
+        Array.from({ length: 20 }, (_, i) => limiters[i % 2]?.acquire(key)),
+      )
+      const settled = await Promise.allSettled(asked)
+      const permits = settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+      expect(permits).toHaveLength('total' in limits ? 12 : 15)
+      await sleep(1_500)
+      expect(permits.filter((permit) => permit?.isLost)).toEqual([])
+      const held = await Promise.all(keys.map((key) => limiter.held(key)))
+      expect(held.reduce((sum, count) => sum + count)).toBe(permits.length)
+      for (const permit of permits) permit?.release()
+      await until(async () => (await limiter.held('a')) === 0, 2_000)
+      expect(await Promise.all(keys.map((key) => limiter.held(key)))).toEqual([0, 0, 0])
+    },
+  )
 
   it('a given Cluster client is not changed, also with auto-pipelining', async () => {
     const client = new Cluster(

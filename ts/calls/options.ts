@@ -69,14 +69,15 @@ export function readCallOptions(options: CallOptions, identity: string): ReadCal
     const accepted = 'a limit or an array of them, or left out beside concurrent'
     throw validate.invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, limits)
   }
-  const { name = identity, capacity } = limiter
+  const { name, capacity, maxWaiters } = limiter
+  const place = { keyPrefix: forRedis.keyPrefix, capacity, maxWaiters, insight }
   const passedOn = pickGiven(own, PASSED_ON)
   return {
     limits: parsed,
     limiter: { ...passedOn, storage, forRedis, identity },
     insight,
     concurrent: concurrent === undefined ? undefined : readConcurrent(concurrent, 'concurrent'),
-    permits: { storage, name, keyPrefix: forRedis.keyPrefix, capacity },
+    permits: { storage, name, identity, forRedis, ...place },
     dryRun: validate.boolean(dryRun, 'dryRun'),
   }
 }

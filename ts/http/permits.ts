@@ -77,7 +77,8 @@ function placeOf(
   const name = isCommon ? (limiter.name ?? identity) : limiter.name
   // A version of a file with other numbers is opened while that before it is still in use.
   const figures = lasting === undefined || isRemote(tier) ? '' : ` ${perKey ?? ''}/${total ?? ''}`
-  return { storage: tier, name: name && name + figures, keyPrefix, capacity, maxWaiters }
+  const shown = name && name + figures
+  return { storage: tier, name: shown, keyPrefix, capacity, maxWaiters, forRedis }
 }
 
 /** The permits of one limiter's requests. */

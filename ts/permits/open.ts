@@ -3,7 +3,7 @@ import type { RemotePermitsOptions } from '../remote/permits/options.ts'
 import { isRemote, sharedName } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import { openAnywhere, storageOf } from './create.ts'
-import { readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
+import { MAX_CAPACITY, readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
 import type { ConcurrencyLimits, Permits } from './types.ts'
 
 /** What option `concurrent` of adapters takes: permits of each client, or both limits and a queue. */
@@ -36,8 +36,10 @@ export function readConcurrent(value: unknown, name: string): Exclude<Concurrent
 export interface PermitsPlace {
   /** As option `storage` of adapters. */
   readonly storage?: unknown
-  /** The limiter's name, or what it is called without one. */
+  /** Limiters of this name share their permits. */
   readonly name?: string | undefined
+  /** What they are called without a name where other limiters count too. */
+  readonly identity?: string | undefined
   readonly keyPrefix?: string | undefined
   readonly capacity?: number | undefined
   readonly maxWaiters?: number | undefined
@@ -49,16 +51,19 @@ export interface PermitsPlace {
 /** Opens permits where the storage says: for adapters, which need not know where that is. */
 export function openPermits(
   { perKey, total, ...waiting }: Exclude<ConcurrentInput, number>,
-  { storage, name, keyPrefix, capacity, maxWaiters, insight, forRedis = {} }: PermitsPlace,
+  { storage, name, identity, capacity: keys, forRedis = {}, ...place }: PermitsPlace,
 ): Permits {
   const limits = readConcurrencyLimits({ perKey, total })
-  const options = { ...waiting, capacity, maxWaiters, insight }
-  // One in memory is this adapter's own: what limiters of one name share is their counters.
-  if (!isRemote(storageOf(storage))) {
-    const isShared = sharedName(storageOf(storage)) !== undefined
-    return openAnywhere(limits, storage, isShared ? { ...options, name, keyPrefix } : options)
-  }
+  const at = storageOf(storage)
+  const isInStore = isRemote(at)
+  // In memory, permits without a name are this adapter's own.
+  const isCommon = isInStore || sharedName(at) !== undefined
+  // A table for the keys of limits may have room for more.
+  const capacity = keys && Math.min(keys, MAX_CAPACITY)
+  const named = name ?? (isCommon ? identity : undefined)
+  const options = { ...place, ...waiting, capacity, name: named }
+  if (!isInStore) return openAnywhere(limits, at, options)
   const { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange } = forRedis
   const ofStore = { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange }
-  return openAnywhere(limits, storage, { ...options, ...ofStore, name, keyPrefix })
+  return openAnywhere(limits, at, { ...options, ...ofStore })
 }

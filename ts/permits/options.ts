@@ -54,7 +54,8 @@ export interface ResolvedConcurrency extends ResolvedWaiting {
 const MAX_PERMITS = 1_000_000
 const MAX_QUEUE = 1_000_000
 const MAX_WAITERS = 10_000_000
-const MAX_CAPACITY = 1_000_000
+/** Most keys that can hold permits at a time. */
+export const MAX_CAPACITY = 1_000_000
 const DAY_MS = 86_400_000
 const NEVER: number = Number.POSITIVE_INFINITY
 

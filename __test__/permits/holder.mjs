@@ -1,0 +1,45 @@
+/*
+ * A process that takes permits and gives them back. Each permit that it has is reported to the parent before it is
+ * counted on, and its end before it is given back: so the parent's count is never more than what is held.
+ */
+import { createConcurrencyLimiter } from 'ratethrottle'
+
+const { storage, limits, leaseMs, callers } = JSON.parse(process.argv[2])
+const limiter = createConcurrencyLimiter({
+  storage,
+  ...limits,
+  name: 'held',
+  queue: 100,
+  leaseMs,
+  deadlineMs: 5_000,
+})
+const waiting = new Map()
+let number = 0
+let steps = 0
+
+/** Tells the parent, and waits until it knows. */
+function tell(word, key) {
+  number++
+  const answer = new Promise((resolve) => waiting.set(number, resolve))
+  process.send({ number, word, key, steps })
+  return answer
+}
+
+process.on('message', (answered) => {
+  waiting.get(answered)?.()
+  waiting.delete(answered)
+})
+
+for (let caller = 0; caller < callers; caller++) {
+  void (async () => {
+    for (;;) {
+      const key = Math.random() < 0.5 ? 'a' : 'b'
+      const permit = await limiter.acquire(key)
+      steps++
+      await tell('in', key)
+      if (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 2))
+      await tell(permit.isLost ? 'lost' : 'out', key)
+      permit.release()
+    }
+  })()
+}
