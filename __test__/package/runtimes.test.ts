@@ -32,6 +32,8 @@ it.each(RUNTIMES)(
   async (name, words) => {
     const net = name === 'deno' ? [...words, '--allow-net=127.0.0.1'] : words
     const printed = await run(programOf(name), [...net, 'web.mjs'], folderOf('all'))
-    expect(printed).toBe('web 25 25\nhono 25 25\ntold to wait 429 then 200\n')
+    expect(printed).toBe(
+      'web 25 25\nhono 25 25\ntold to wait 429 then 200\npermits 200 200 429 then 200\n',
+    )
   },
 )

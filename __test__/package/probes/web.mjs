@@ -46,3 +46,32 @@ await denied.text()
 await new Promise((resolve) => setTimeout(resolve, denied.headers.get('retry-after') * 1000))
 console.log('told to wait', denied.status, 'then', (await fetch(url)).status)
 await stop()
+
+// Bodies without an end: each holds a permit until its client leaves.
+const busy = rateThrottle({ concurrent: 2 })
+const endless = await listen(
+  busy.wrap(() => {
+    const pull = async (controller) => {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      controller.enqueue(new TextEncoder().encode('x'))
+    }
+    return new Response(new ReadableStream({ pull }))
+  }),
+)
+async function hold() {
+  const leave = new AbortController()
+  const { status } = await fetch(endless.url, { signal: leave.signal })
+  return { status, leave: () => leave.abort() }
+}
+const held = [await hold(), await hold(), await hold()]
+for (const one of held) one.leave()
+let again = await hold()
+for (let i = 0; i < 500 && again.status !== 200; i++) {
+  again.leave()
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  again = await hold()
+}
+console.log('permits', ...held.map(({ status }) => status), 'then', again.status)
+again.leave()
+await endless.stop()
+busy.close()

@@ -1,0 +1,118 @@
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { getRequestListener } from '@hono/node-server'
+import { shield } from 'ratethrottle/shield'
+import { rateThrottle } from 'ratethrottle/web'
+import { expect, test } from 'vitest'
+import { listen } from '../../http/serve.ts'
+import { fakeInsight } from '../../insight/wiring/fake.ts'
+import { serverForTest } from '../../redis/server.ts'
+import { ask, deno, parts } from './requests.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: as in plain JavaScript
+type Any = any
+
+const STORAGES: Record<string, () => Promise<string> | string> = {
+  memory: () => 'memory:',
+  shared: () => `shared:web-${process.pid}`,
+  Redis: async () => (await serverForTest()).url,
+}
+
+test.each(Object.entries(STORAGES))(
+  'a real server, %s: of 200 clients at once exactly the limit reach the handler',
+  async (_, storageOf) => {
+    const storage = await storageOf()
+    const limiter = rateThrottle({ limits: '37/hour', storage, name: 'all' })
+    await limiter.ready()
+    let runs = 0
+    const handler = limiter.wrap(async () => {
+      runs++
+      await new Promise(setImmediate)
+      return new Response('served')
+    })
+    const base = await listen(getRequestListener(handler))
+    const answers = await Promise.all(Array.from({ length: 200 }, () => fetch(base)))
+    const statuses = answers.map(({ status }) => status)
+    expect([runs, statuses.filter((status) => status === 200).length]).toEqual([37, 37])
+    expect(statuses.filter((status) => status === 429).length).toBe(163)
+    limiter.close()
+  },
+)
+
+test('a client that waits as it was told is admitted', async () => {
+  const brief = rateThrottle({ limits: '1/second' })
+  const base = await listen(getRequestListener(brief.wrap(() => new Response('served'))))
+  await fetch(base)
+  const denied = await fetch(base)
+  await pause(Number(denied.headers.get('retry-after')) * 1_000)
+  expect([denied.status, (await fetch(base)).status]).toEqual([429, 200])
+})
+
+/** A client that leaves before its request is whole, while it is handled, or after the head of the answer. */
+async function leave(base: string, when: number): Promise<void> {
+  const { hostname, port } = new URL(base)
+  const socket = connect(Number(port), hostname)
+  await new Promise((resolve) => socket.once('connect', resolve))
+  if (when === 0) socket.write('GET / HTTP/1.1\r\nhost: x\r\n')
+  else socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  if (when === 2) await new Promise((resolve) => socket.once('data', resolve))
+  socket.resetAndDestroy()
+  await new Promise((resolve) => socket.once('close', resolve))
+}
+
+test('1,000 clients that hang up earn nothing, and leave no permit, no timer and no connection', async () => {
+  const { insight, rows } = fakeInsight()
+  const limiter = rateThrottle({ limits: '100/hour', concurrent: 1_000, insight })
+  const handler = limiter.wrap(async () => {
+    await pause(1)
+    return new Response(parts(Array.from({ length: 50 }, () => 'x'.repeat(100))).body)
+  })
+  const base = await listen(getRequestListener(handler))
+  await (await fetch(base, { headers: { connection: 'close' } })).text()
+  const resources = (): number =>
+    process.getActiveResourcesInfo().filter((name) => /Timeout|TCPSocket/.test(name)).length
+  const before = resources()
+  for (let i = 0; i < 20; i++) {
+    await Promise.all(Array.from({ length: 50 }, (_, j) => leave(base, (i + j) % 3)))
+  }
+  for (let i = 0; i < 200 && resources() > before; i++) await pause(10)
+  expect(resources()).toBeLessThanOrEqual(before)
+  // Whoever hung up has used the budget all the same.
+  expect((await fetch(base)).status).toBe(429)
+  const [row] = rows
+  expect(row?.routes).toMatchObject({ '*': { admitted: 100 } })
+  const one = rateThrottle({ concurrent: 1 })
+  const held = await listen(getRequestListener(one.wrap(() => new Response('served'))))
+  await Promise.all(Array.from({ length: 100 }, (_, i) => leave(held, i % 3)))
+  await expect.poll(async () => (await fetch(held)).status).toBe(200)
+})
+
+test('an insight counts the requests, and a shield is asked for each by address', async () => {
+  const { insight, rows } = fakeInsight()
+  const guard = shield({ mode: 'enforce' })
+  const limiter = rateThrottle({ limits: '2/hour', name: 'web', insight, shield: guard })
+  let runs = 0
+  const handler = limiter.wrap(() => {
+    runs++
+    return new Response('served')
+  })
+  guard.block('192.0.2.9', 60_000)
+  const seen: Any[] = []
+  for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.9']) {
+    const { status, headers } = await handler(ask(), deno(address))
+    seen.push([status, Number(headers.get('retry-after')) > 0])
+  }
+  expect(seen).toEqual([
+    [200, false],
+    [200, false],
+    [429, true],
+    [429, true],
+  ])
+  expect(runs).toBe(2)
+  const counted = rows.find(({ about }) => about.name === 'web')
+  expect(counted?.routes).toEqual({ '*': { admitted: 2, denied: 1, shield: 1 } })
+  // Without an address there is nobody to ask about, and the limits refuse.
+  expect((await handler(ask(), {})).status).toBe(400)
+  limiter.close()
+  guard.close()
+})
