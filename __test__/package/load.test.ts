@@ -70,6 +70,20 @@ it('a YAML file is read where yaml is installed, and elsewhere the error says wh
   })
 })
 
+it.each([['ratethrottle/grpc', 'interceptor', { limits: '1/minute' }, '@grpc/grpc-js']])(
+  '%s loads its peer when it is used, and says what to install: %s',
+  async (subpath, name, options, peer) => {
+    const [node = 0] = NODES
+    const said = async (project: ProjectName) =>
+      JSON.parse(await runIn(project, node, 'missing.mjs', subpath, name, JSON.stringify(options)))
+    expect(await said('all')).toBe('nothing')
+    expect(await said('bare')).toEqual({
+      code: 'MISSING_PEER',
+      message: `${subpath} needs the package ${peer}, which is not installed: npm install ${peer}`,
+    })
+  },
+)
+
 /** A subpath without a peer has nothing to ask for, and must not fail. */
 function tellsWhatToInstall(error: Error, { peer }: Subpath): boolean {
   return peer !== undefined && new RegExp(`npm install.* ${peer}\\b`).test(error.message)

@@ -11,6 +11,7 @@ export const PROJECTS = {
     // The line before the one that the other tests run with.
     ...['@nestjs/common@11', '@nestjs/core@11', '@nestjs/platform-express@11'],
     ...['reflect-metadata@0.2', 'rxjs@7'],
+    '@grpc/grpc-js@1',
     'graphql@16',
     'ioredis@6',
     'yaml@2',

@@ -68,6 +68,14 @@ const PROMISED: Record<string, Subpath> = {
     peer: 'graphql',
     prints: '21 2 RATE_LIMITED',
   },
+  './grpc': {
+    names: [
+      ...ADAPTER.filter((name) => !['rateThrottle', 'byHeader'].includes(name)),
+      ...['interceptor', 'byMetadata', 'ConcurrencyExceeded'],
+    ],
+    peer: '@grpc/grpc-js',
+    prints: 'hi hi RESOURCE_EXHAUSTED',
+  },
   './insight': { names: ['insight', 'alerts', 'webhook', 'slack'], prints: 'api 2 1 1' },
   './decorators': { names: ['limit'], prints: 'done done RateLimitExceeded' },
   './testing': { names: ['FakeClock', 'timersClock', 'testLimiter'], prints: 'true false true' },

@@ -34,6 +34,18 @@ it('npm start -- --once prints how many requests of each client were admitted', 
   expect(out).toMatch(/\d+ HTTP requests per second/)
 })
 
+it('the gRPC example is refused, waits as it is told, and loses no message', async () => {
+  const { code, out, err } = await run('../examples/grpc.mjs')
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out.trim().split('\n')).toEqual([
+    'hello',
+    'hello',
+    'RESOURCE_EXHAUSTED: Rate limit exceeded, retry in 1 second; retry-after 1',
+    'hello',
+    '30 messages came back',
+  ])
+})
+
 it('npm start refuses an unknown argument by name', async () => {
   const { code, err } = await run('../examples/start.mjs', ['--twice'])
   expect(code).toBe(2)

@@ -53,6 +53,7 @@ it.each([
   ['hono', 61],
   ['web', 61],
   ['websocket', 84],
+  ['grpc', 82],
 ])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
   const { files, slow } = loadedBy(`require('ratethrottle/${subpath}')`)
   expect(codeOf(files).length).toBeLessThanOrEqual(most)

@@ -7,7 +7,6 @@ import { encodeStatus } from './retry-info.ts'
 /** What grpc-js must be asked for: loaded by the adapter alone. */
 export interface Grpc {
   readonly Metadata: new () => Metadata
-  readonly status: typeof status
 }
 
 /** How a call ends that is refused. */
@@ -17,20 +16,23 @@ export interface RefusedStatus {
   readonly metadata: Metadata
 }
 
-type StatusName = keyof typeof status
+/** Numbers of google/rpc/code.proto. */
+const RESOURCE_EXHAUSTED = 8
+const INTERNAL = 13
+const UNAVAILABLE = 14
+const UNAUTHENTICATED = 16
 
-const CODES: Readonly<Record<string, StatusName>> = {
-  RATE_LIMIT_EXCEEDED: 'RESOURCE_EXHAUSTED',
-  ABNORMAL_USAGE: 'RESOURCE_EXHAUSTED',
-  REDUCED_CAPACITY: 'UNAVAILABLE',
-  KEY_MISSING: 'UNAUTHENTICATED',
-  ADDRESS_DENIED: 'PERMISSION_DENIED',
-  RATE_LIMITER_FAILED: 'INTERNAL',
+const CODES: Readonly<Record<string, number>> = {
+  RATE_LIMIT_EXCEEDED: RESOURCE_EXHAUSTED,
+  ABNORMAL_USAGE: RESOURCE_EXHAUSTED,
+  REDUCED_CAPACITY: UNAVAILABLE,
+  KEY_MISSING: UNAUTHENTICATED,
+  RATE_LIMITER_FAILED: INTERNAL,
 }
 
 /** The status of a refusal: where waiting helps, with how long, as `retry-after` and as `google.rpc.RetryInfo`. */
 export function refusedStatus(grpc: Grpc, refusal: Refusal): RefusedStatus {
-  const code = grpc.status[CODES[refusal.code] ?? 'INTERNAL']
+  const code = CODES[refusal.code] ?? INTERNAL
   const metadata = new grpc.Metadata()
   const ms = retryAfterMs(refusal)
   if (ms !== undefined) {
