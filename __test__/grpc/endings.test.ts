@@ -32,7 +32,7 @@ async function until(what: () => boolean | Promise<boolean>): Promise<void> {
 async function free(served: Served, client: Connected, most: number): Promise<number> {
   const before = served.seen.runs
   const calls = Array.from({ length: most + 2 }, () => opened(client, 'download'))
-  const refused = await Promise.all(calls.map(({ ended }) => Promise.race([ended, pause(300)])))
+  const refused = await Promise.all(calls.map(({ ended }) => Promise.race([ended, pause(150)])))
   const inside = served.seen.runs - before
   expect(inside + refused.filter((one) => one !== undefined).length).toBe(most + 2)
   for (const { cancel } of calls) cancel()

@@ -40,7 +40,7 @@ describe.each(TIERS)('in %s', (tier) => {
 })
 
 test.each(KINDS)('%s: a client that obeys RetryInfo is admitted', async (kind) => {
-  const { port, seen } = await serve({ limits: '1 per 200ms' })
+  const { port, seen } = await serve({ limits: '1 per 100ms' })
   const { ask } = connect(port)
   expect((await ask(kind)).code).toBe(status.OK)
   for (let i = 0; i < 3; i++) {
