@@ -1,22 +1,19 @@
 import type { MaybePromise } from '../../limiter.ts'
+import {
+  INTERNAL_ERROR,
+  MAX_HELD,
+  MAX_LATE,
+  MAX_LEFT,
+  MAX_LEFT_MS,
+  MAX_TIMER_MS,
+  POLICY_VIOLATION,
+  reasonOf,
+  TOO_BIG,
+} from './bounds.ts'
 import { Held } from './held.ts'
 import type { Excess, Sender } from './message-limits.ts'
 import type { SocketLimitEvent } from './types.ts'
 import type { Passing, Rules, Wire } from './wire.ts'
-
-/** Most that one connection keeps in memory: more than a read of the connection brings, unless it is compressed. */
-const MAX_HELD = 16_777_216
-/** Most that all connections that have closed keep, together. */
-const MAX_LEFT = 16_777_216
-/** Longest that messages wait after their client has closed the connection. */
-const MAX_LEFT_MS = 30_000
-/** Read from a connection that is being closed: a client that goes on sending is cut off. */
-const MAX_LATE = 1_048_576
-/** Node's longest timer. A longer wait asks again in between. */
-const MAX_TIMER_MS = 2_147_483_647
-const POLICY_VIOLATION = 1008
-const TOO_BIG = 1009
-const INTERNAL_ERROR = 1011
 
 type Phase = 'closed' | 'open' | 'asking' | 'waiting' | 'over'
 
@@ -294,11 +291,4 @@ export class Gate {
     const { key, request } = sender
     this.#rules.limits.tell({ reason, action, retryAfterMs, bytes, key, request })
   }
-}
-
-/** The reason in a close frame. It says nothing about other clients. */
-function reasonOf({ reason, retryAfterMs }: Excess): string {
-  if (reason === 'size' || retryAfterMs === Number.POSITIVE_INFINITY) return 'Message too big'
-  const seconds = Math.ceil(retryAfterMs / 1_000)
-  return `Rate limit exceeded, retry in ${seconds} ${seconds === 1 ? 'second' : 'seconds'}`
 }

@@ -133,7 +133,7 @@ export function readSocketOptions(options: SocketLimitsOptions, place: string): 
     const accepted = 'a place for the counters of several limits, not a limiter with limits'
     throw validate.invalid(TypeError, 'INVALID_OPTION', 'storage', accepted, {})
   }
-  const { name, scope, keyPrefix, capacity, storage } = http
+  const { name, scope } = http
   const base = scope === undefined ? name : `scope:${scope}`
   const callOptions = (limits: LimitInput | undefined, kind: string): CallOptions | undefined => {
     if (limits === undefined) return undefined
@@ -147,8 +147,19 @@ export function readSocketOptions(options: SocketLimitsOptions, place: string): 
     resolved: resolveHttpOptions(http),
     ofMessages: callOptions(own.messages, 'messages'),
     ofBytes: callOptions(own.bytes, 'bytes'),
-    permits: { storage, name: `${base ?? place} connections`, keyPrefix, capacity },
+    permits: placeOf(http, `${base ?? place} connections`, own.connections === undefined),
   }
+}
+
+/** Most keys that can hold permits. A table for the keys of limits may have room for more. */
+const MAX_HOLDERS = 10_000_000
+
+/** Where permits are counted. @param isAlone whether no limit has a row of an insight in which refusals count */
+function placeOf(http: AnyHttpOptions, name: string, isAlone: boolean): PermitsPlace {
+  const { storage, keyPrefix, maxWaiters, insight } = http
+  const capacity = http.capacity && Math.min(http.capacity, MAX_HOLDERS)
+  const forRedis = common(http) as PermitsPlace['forRedis']
+  return { storage, name, keyPrefix, capacity, maxWaiters, forRedis, ...(isAlone && { insight }) }
 }
 
 /** Options of a `CallLimiter` among those of HTTP adapters. */

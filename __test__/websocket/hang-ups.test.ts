@@ -1,0 +1,130 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { run } from '../fixtures/child.ts'
+import { byLength } from '../fixtures/long.ts'
+import { eventually, handshake, open, openMany, openRaw, serve } from './servers.ts'
+
+/** A frame of a client: text, masked with zeros. */
+function frame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  const length =
+    payload.length < 126
+      ? Buffer.from([0x80 | payload.length])
+      : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([Buffer.from([0x81]), length, Buffer.alloc(4), payload])
+}
+
+const timers = (): number =>
+  process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+
+it('1,000 hang-ups leave no permit, no listener, no timer and no message behind', async () => {
+  const before = timers()
+  const { port, url, sockets, server } = await serve({
+    concurrent: 20,
+    connections: '1000000/minute',
+    messages: '10/hour',
+    // Decided later, so that many leave while it is decided about them.
+    key: async () => pause(1).then(() => 'all'),
+  })
+  sockets.on('connection', (socket) => socket.on('error', () => {}).on('message', () => {}))
+  const listeners = () =>
+    [server, sockets].map((one) => one.eventNames().map((n) => one.listenerCount(n)))
+  const first = listeners()
+  const leave = async (i: number): Promise<void> => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    const text = handshake()
+    if (i % 4 === 0) socket.write(text.slice(0, 40), () => socket.destroy())
+    else if (i % 4 === 1) socket.write(text, () => socket.destroy())
+    else if (i % 4 === 2)
+      socket.write(text).valueOf() && socket.once('data', () => socket.resetAndDestroy())
+    else {
+      // With more messages than the limit admits, which wait when it breaks off.
+      socket.write(text)
+      socket.once('data', () => {
+        socket.write(Buffer.concat(Array.from({ length: 50 }, () => frame('x'))), () =>
+          socket.destroy(),
+        )
+      })
+    }
+    await once(socket.resume(), 'close')
+  }
+  for (let i = 0; i < 1_000; i += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, k) => leave(i + k)))
+  }
+  expect(await eventually(() => sockets.clients.size === 0)).toBe(true)
+  await pause(50)
+  expect(listeners()).toEqual(first)
+  const seen = await openMany(url, 60)
+  const clients = seen.filter((one) => one instanceof WebSocket)
+  expect(clients.length).toBe(20)
+  for (const client of clients) client.terminate()
+  await eventually(() => sockets.clients.size === 0)
+  expect(await eventually(() => timers() <= before)).toBe(true)
+}, 30_000)
+
+it('a client that floods a paused connection is stopped by its own TCP, and none of it is lost', async () => {
+  const { port, sockets } = await serve({ messages: '1000/second' })
+  let heard = 0
+  const connected = once(sockets, 'connection')
+  const client = await openRaw(port)
+  const [socket] = (await connected) as [WebSocket]
+  socket.on('message', () => heard++).on('error', () => {})
+  const chunk = Buffer.concat(Array.from({ length: 2_000 }, () => frame('y'.repeat(500))))
+  let written = 0
+  let isFull = false
+  for (let i = 0; i < 200 && !isFull; i++) {
+    const drained = new Promise((resolve) => client.write(chunk, () => resolve(true)))
+    isFull = (await Promise.race([drained, pause(300)])) !== true
+    written += chunk.length
+  }
+  expect(isFull).toBe(true)
+  const { bytesRead } = (socket as unknown as { _socket: { bytesRead: number } })._socket
+  // What the limit has admitted by now, and one read of the connection, or two.
+  const perMessage = chunk.length / 2_000
+  expect(bytesRead).toBeLessThan(heard * perMessage + 300_000)
+  expect(written).toBeGreaterThan(bytesRead)
+  client.destroy()
+})
+
+it.each(['pause', 'drop'])(
+  'a flood costs the server no memory: %s',
+  async (overflow) => {
+    const ms = byLength(500, 5_000)
+    const { out } = await run('websocket/flood.mjs', [String(ms), overflow])
+    const { most, heard, read, written } = JSON.parse(out)
+    expect(most).toBeLessThan(64_000_000)
+    expect(heard).toBeGreaterThanOrEqual(1_000)
+    if (overflow === 'pause') expect(read).toBeLessThan(heard * 106 + 400_000)
+    else expect(written).toBeGreaterThan(1_000_000)
+  },
+  30_000,
+)
+
+it('a compressed flood that does not fit is closed, with a reason', async () => {
+  const { url } = await serve({ messages: '1/hour' }, { ws: { perMessageDeflate: true } })
+  const client = await open(url, { perMessageDeflate: true })
+  const big = 'z'.repeat(4_000_000)
+  for (let i = 0; i < 10; i++) client.send(big)
+  const [code, reason] = await once(client, 'close')
+  expect([code, String(reason)]).toEqual([1008, 'Too many messages at once'])
+})
+
+it('a client that keeps sending after it was closed is cut off', async () => {
+  const { port, sockets } = await serve({ messages: '1/hour', overflow: 'close' })
+  sockets.on('connection', (socket) => socket.on('error', () => {}))
+  const client = await openRaw(port)
+  const chunk = Buffer.concat(Array.from({ length: 1_000 }, () => frame('y'.repeat(500))))
+  const closed = new Promise<void>((resolve) => {
+    client.once('close', () => resolve())
+  })
+  const flood = (): void => {
+    if (client.writable) client.write(chunk, () => setImmediate(flood))
+  }
+  flood()
+  await closed
+  expect(await eventually(() => sockets.clients.size === 0)).toBe(true)
+})
