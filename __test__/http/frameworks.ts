@@ -8,17 +8,27 @@ import {
 } from 'node:http'
 import { createRequire } from 'node:module'
 import { getRequestListener } from '@hono/node-server'
+import Router from '@koa/router'
 import express, { type Express } from 'express'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Hono } from 'hono'
+import Koa from 'koa'
 import type { Decision } from 'ratethrottle'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
+import { rateThrottle as forKoa } from 'ratethrottle/koa'
 
 /** What the adapters are tested with. */
-export type Framework = 'Fastify 5' | 'Express 5' | 'Express 4' | 'node:http' | 'Hono'
+export type Framework =
+  | 'Fastify 5'
+  | 'Express 5'
+  | 'Express 4'
+  | 'node:http'
+  | 'Hono'
+  | 'Koa 3'
+  | 'Koa 2'
 
 /** The properties that requests have in all frameworks. */
 export interface Asked {
@@ -91,13 +101,17 @@ interface Closable {
   close(): void
 }
 
-const express4 = createRequire(`${process.cwd()}/`)('express-4') as typeof express
+const require = createRequire(`${process.cwd()}/`)
+const express4 = require('express-4') as typeof express
+const Koa2 = require('koa-2') as typeof Koa
 
 /** Builds a site in the way that is usual in its framework. */
 export function build(framework: Framework, plan: Plan): Built | Promise<Built> {
   if (framework === 'Fastify 5') return buildFastify(plan)
   if (framework === 'Express 4') return buildExpress(express4(), plan)
   if (framework === 'Express 5') return buildExpress(express(), plan)
+  if (framework === 'Koa 3') return buildKoa(new Koa(), plan)
+  if (framework === 'Koa 2') return buildKoa(new Koa2(), plan)
   return framework === 'Hono' ? buildHono(plan) : buildHttp(plan)
 }
 
@@ -207,6 +221,53 @@ function buildHono({ options, routes, fallback, beside }: Plan): Built {
     add('*', ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'], fallback, [])
   }
   return { server: createServer(getRequestListener(app.fetch)), close: () => limiter.close() }
+}
+
+function buildKoa(app: Koa, plan: Plan): Built {
+  const { options, routes, fallback, proxy, onError, beside, before } = plan
+  if (proxy !== undefined) app.proxy = proxy as boolean
+  if (onError !== undefined) {
+    app.use((ctx, next) =>
+      next().catch((error: unknown) => {
+        const { status, body } = onError(error)
+        Object.assign(ctx, { status, body })
+      }),
+    )
+  }
+  if (before !== undefined) {
+    app.use(async (ctx, next) => {
+      await before(ctx.req, ctx.res)
+      return next()
+    })
+  }
+  const limiter = forKoa(options)
+  if (isForAll(options)) app.use(limiter)
+  const others = beside === undefined ? [] : [forKoa(beside)]
+  for (const other of others) app.use(other)
+  const router = new Router()
+  for (const route of routes) {
+    const { path, method = 'GET', stacked = [], run } = route
+    const all = hasLimits(route) ? [route.limits, ...stacked] : stacked
+    const limiters = all.map((more) => limiter.limit(more as never))
+    const methods = method === 'GET' ? ['HEAD', 'GET'] : [method]
+    router.register(path, methods, [...limiters, answerKoa(run)])
+  }
+  app.use(router.routes())
+  if (fallback !== undefined) app.use(answerKoa(fallback))
+  return { server: createServer(app.callback()), close: () => closeAll([limiter, ...others]) }
+}
+
+function answerKoa(run: Run): Koa.Middleware {
+  return async (ctx) => {
+    const asked: Asked = Object.assign(ctx.req, { rateLimit: ctx.state.rateLimit ?? null })
+    const { status = 200, headers = {}, body } = (await run(asked, ctx.res)) ?? {}
+    if (ctx.res.headersSent) ctx.respond = false
+    else {
+      ctx.status = status
+      ctx.set(headers)
+      ctx.body = body
+    }
+  }
 }
 
 function buildHttp({ options, routes, fallback, beside, before }: Plan): Built {

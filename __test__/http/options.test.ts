@@ -207,6 +207,7 @@ const HANDLERS: Record<(typeof ADAPTERS)[number], (...args: Options[]) => unknow
     res.end(`wait ${error.retryAfter}`)
   },
   Hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
+  'Koa 3': (ctx, _, error) => Object.assign(ctx, { status: 418, body: `wait ${error.retryAfter}` }),
 }
 
 /** They say nothing of a status. */
@@ -216,4 +217,5 @@ const FORGETFUL: typeof HANDLERS = {
   'Express 4': (_, res) => res.send('wait'),
   'node:http': (_, res) => res.end('wait'),
   Hono: (c) => c.text('wait'),
+  'Koa 3': (ctx) => Object.assign(ctx, { body: 'wait' }),
 }

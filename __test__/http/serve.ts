@@ -21,7 +21,7 @@ export const FRAMEWORKS = ['Fastify 5', 'Express 5', 'Express 4'] as const
 /** The frameworks, and plain node:http. */
 export const SERVERS = [...FRAMEWORKS, 'node:http'] as const
 /** What every adapter is tested with. */
-export const ADAPTERS = [...SERVERS, 'Hono'] as const
+export const ADAPTERS = [...SERVERS, 'Hono', 'Koa 3'] as const
 
 /** A server that listens until the test ends. */
 export interface Served {

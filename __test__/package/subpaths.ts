@@ -21,7 +21,7 @@ const SERVED = '200 200 429'
 /** What every HTTP adapter exports. */
 const ADAPTER = [
   ...['rateThrottle', 'byIp', 'byUser', 'byHeader', 'firstOf', 'allOf'],
-  ...['RateLimitExceeded', 'RequestRefused', 'TRUST_EVERYBODY'],
+  ...['ConcurrencyExceeded', 'RateLimitExceeded', 'RequestRefused', 'TRUST_EVERYBODY'],
 ]
 
 /** Every planned subpath; the tests use those that package.json exports. */
@@ -46,6 +46,7 @@ const PROMISED: Record<string, Subpath> = {
     peer: 'ws',
     prints: 'open 429 0 1 2',
   },
+  './koa': { names: ADAPTER, peer: 'koa', prints: `${SERVED} / 200 429` },
   './web': { names: ADAPTER, prints: `${SERVED} / 200 429` },
   './nest': {
     names: [

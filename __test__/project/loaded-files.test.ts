@@ -49,6 +49,7 @@ it.each(RATE_LIMITER)(
 it.each([
   ['fastify', 60],
   ['express', 59],
+  ['koa', 60],
   ['http', 57],
   ['hono', 61],
   ['web', 61],

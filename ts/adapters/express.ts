@@ -19,7 +19,7 @@ import { errorPath, warnAboutEarlierRoutes, watchErrors } from './express/intern
 import { expressAdapter } from './express/requests.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { ConcurrencyExceeded, RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */

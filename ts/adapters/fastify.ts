@@ -10,7 +10,11 @@ import type {
 } from 'fastify'
 import { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
 import type { Decision } from '../decision.ts'
-import { RateLimitExceeded as Exceeded, RequestRefused as Refused } from '../errors.ts'
+import {
+  ConcurrencyExceeded as AtATime,
+  RateLimitExceeded as Exceeded,
+  RequestRefused as Refused,
+} from '../errors.ts'
 import { type Controls, controlsOf, type HandOn, refuseMore } from '../http/adapter.ts'
 import { type ConfigOpener, openConfigured, withoutConfig } from '../http/config.ts'
 import { Warnings } from '../http/events.ts'
@@ -248,6 +252,7 @@ function isDecorated(app: FastifyInstance): boolean {
 
 /** The exports of the other adapters, as properties of the plugin: this module is the plugin itself. */
 interface Exports extends KeyMakers<FastifyRequest> {
+  readonly ConcurrencyExceeded: typeof AtATime
   readonly RateLimitExceeded: typeof Exceeded
   readonly RequestRefused: typeof Refused
   readonly TRUST_EVERYBODY: typeof TRUST_EVERYBODY
@@ -258,6 +263,7 @@ interface Exports extends KeyMakers<FastifyRequest> {
 // Node reads the names that an ES module can import from this text, without running it. `export =` then replaces
 // what is set here, so the plugin has each of them as a property, too.
 exports.rateThrottle = rateThrottle
+exports.ConcurrencyExceeded = AtATime
 exports.RateLimitExceeded = Exceeded
 exports.RequestRefused = Refused
 exports.TRUST_EVERYBODY = TRUST_EVERYBODY
@@ -278,6 +284,7 @@ const plugin: typeof rateThrottle & Exports = Object.assign(rateThrottle, {
 
 /** Types under the names that they have in the other adapters. */
 declare namespace plugin {
+  export type ConcurrencyExceeded = AtATime
   export type RateLimitExceeded = Exceeded
   export type RequestRefused = Refused
   export type RateThrottleHook = Hook

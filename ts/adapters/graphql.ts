@@ -1,5 +1,5 @@
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { ConcurrencyExceeded, RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 export type { OperationCost } from './graphql/cost.ts'
 export type { Operation, OperationKind } from './graphql/operation.ts'

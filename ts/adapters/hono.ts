@@ -25,7 +25,7 @@ import { Endings } from './web/endings.ts'
 import { watched, withHeaders } from './web/response.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { ConcurrencyExceeded, RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. A `handler` answers with a Response: `(c, _, error) => c.text('no', 429)`. */

@@ -18,7 +18,7 @@ import type { LimitInput } from '../limit/limit.ts'
 import { andThen, type MaybePromise } from '../limiter.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { ConcurrencyExceeded, RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 
 /** Options of {@link rateThrottle}. */

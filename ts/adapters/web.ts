@@ -13,7 +13,7 @@ import { type AddressFunction, webAdapter } from './web/adapter.ts'
 import { Answer } from './web/answer.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
-export { RateLimitExceeded, RequestRefused } from '../errors.ts'
+export { ConcurrencyExceeded, RateLimitExceeded, RequestRefused } from '../errors.ts'
 export { allOf, byHeader, byIp, byUser, firstOf } from '../http/key-functions.ts'
 export type { AddressFunction }
 

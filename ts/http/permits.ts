@@ -4,7 +4,7 @@ import { type ConcurrencyReason, PERMIT_MESSAGE, permitDenial } from '../errors.
 import { andThen, type MaybePromise, undoIfFails } from '../limiter.ts'
 import { type ConcurrentInput, openPermits } from '../permits/open.ts'
 import { type Permit, PermitRefused, type Permits } from '../permits/types.ts'
-import { isLimiter, isRemote, sharedName } from '../storage-url.ts'
+import { isLimiter, isRemote } from '../storage-url.ts'
 import type { LimiterContext } from './charge.ts'
 import { type ChargeOwner, type ChargeRecord, type Exchange, refund } from './charge-record.ts'
 import type { ResolvedHttpOptions } from './options.ts'
@@ -60,25 +60,26 @@ export function openWithPermits(
   ) as { readonly source: LimitsSource; readonly permits: RequestPermits }
 }
 
-/** Most keys that can hold permits. A table for the keys of limits may have room for more. */
-const MAX_KEYS = 10_000_000
-
 /** Where the permits are counted: beside the limits. */
 function placeOf(
-  { limiter, storage, forRedis, lasting }: ResolvedHttpOptions,
+  { limiter, storage, forRedis }: ResolvedHttpOptions,
   { perKey, total }: Concurrent,
   identity: string,
 ): Parameters<typeof openPermits>[1] {
+  const { name, capacity, maxWaiters } = limiter
   const { keyPrefix } = forRedis
-  const { maxWaiters } = limiter
-  const capacity = limiter.capacity && Math.min(limiter.capacity, MAX_KEYS)
   const tier = isLimiter(storage) ? (storage as { readonly storage?: unknown }).storage : storage
-  const isCommon = isRemote(tier) || sharedName(tier) !== undefined
-  const name = isCommon ? (limiter.name ?? identity) : limiter.name
-  // A version of a file with other numbers is opened while that before it is still in use.
-  const figures = lasting === undefined || isRemote(tier) ? '' : ` ${perKey ?? ''}/${total ?? ''}`
-  const shown = name && name + figures
-  return { storage: tier, name: shown, keyPrefix, capacity, maxWaiters, forRedis }
+  // Other numbers have other permits, as other limits have other counters.
+  const figures = isRemote(tier) ? '' : ` ${perKey ?? ''}/${total ?? ''} ${capacity ?? ''}`
+  return {
+    storage: tier,
+    name: name && name + figures,
+    identity: identity + figures,
+    keyPrefix,
+    capacity,
+    maxWaiters,
+    forRedis,
+  }
 }
 
 /** The permits of one limiter's requests. */

@@ -6,7 +6,7 @@ import { ClientResolver } from '../http/client.ts'
 import type { RequestLimiter } from '../http/config.ts'
 import { Events, type Warnings } from '../http/events.ts'
 import { discardBody, mustClose } from '../http/node.ts'
-import type { AnyHttpOptions } from '../http/options.ts'
+import { type AnyHttpOptions, limitsAny } from '../http/options.ts'
 import type { RequestCounts } from '../http/request-counts.ts'
 import { type Outcome, type Refusal, ShieldRefusal } from '../http/response.ts'
 import type { MaybePromise } from '../limiter.ts'
@@ -176,7 +176,7 @@ export function openHttpShield(
   }
   if (guard.mode !== 'off') return new HttpShield(guard, close, own, adapter, warnings)
   close()
-  return own.limits === undefined ? OFF : undefined
+  return limitsAny(own) ? undefined : OFF
 }
 
 /** Also one of another copy of this package. */
