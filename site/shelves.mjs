@@ -26,6 +26,7 @@ export const shelves = [
       'overload',
       'cluster-and-redis',
       'when-redis-fails',
+      'concurrency',
       'outbound-throttling',
       'custom-errors-and-headers',
       'cors',
@@ -74,6 +75,7 @@ export const shelves = [
     title: 'Reference',
     first: [
       'options',
+      'concurrency',
       'limit-strings',
       'decision',
       'headers',

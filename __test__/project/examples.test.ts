@@ -70,6 +70,14 @@ it('the cluster example admits exactly its limit also if its requests take nine 
   expect(out).toContain('admitted 1000 of 1500 requests')
 })
 
+it('the example of permits lets two of a user in, one wait, and refuses the next', async () => {
+  const { code, out, err } = await run('../examples/concurrency.mjs')
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const users = ['alice: done', 'alice: done', 'alice: done', 'alice: too many at a time']
+  const all = [...users, 'bob: done', 'bob: done', 'at most 3 at a time', '']
+  expect(out.split('\n')).toEqual(all)
+})
+
 it('the GraphQL example gives back what was not used, and refuses what is too dear', async () => {
   const { code, out, err } = await run('../examples/graphql.mjs')
   expect({ code, err }).toEqual({ code: 0, err: '' })
