@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { ApolloServer } from '@apollo/server'
 import { expressMiddleware } from '@as-integrations/express5'
 import express from 'express'
@@ -14,7 +16,9 @@ type Yoga = ((request: IncomingMessage, response: ServerResponse) => void) & {
 }
 
 // Its types are those of browsers, which are others for the same globals: the guide's programs are compiled with them.
-const { createSchema, createYoga } = (await import('graphql-yoga' as string)) as {
+const { createSchema, createYoga } = createRequire(join(process.cwd(), 'package.json'))(
+  'graphql-yoga',
+) as {
   createSchema(options: object): GraphQLSchema
   createYoga(options: object): Yoga
 }

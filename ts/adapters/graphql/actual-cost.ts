@@ -5,7 +5,7 @@ import type {
   SelectionSetNode,
 } from 'graphql'
 import { plus, times, type Work } from './numbers.ts'
-import type { FieldPlan } from './plans.ts'
+import type { FieldPlan, Member } from './plans.ts'
 import { type Place, ROOT, type Scales } from './weigh.ts'
 
 /*
@@ -94,29 +94,27 @@ export class ActualCost {
     data: Fields,
     path: Path,
   ): number {
-    const possible = this.#scales.plans.possible(type)
-    const [only] = possible
-    if (possible.length === 1 && only !== undefined)
-      return this.#object(set, only, place, data, path)
-    const name = this.#typeName(set, possible, data)
+    const { plans } = this.#scales
+    const members = plans.members(type)
+    const isKnown = members.length === 1
+    const name = isKnown ? undefined : this.#typeName(set, members, data)
     let dearest: number | undefined
-    for (const one of possible) {
-      if (name !== undefined ? one.name !== name : !this.#fits(set, one, data)) continue
-      const cost = this.#object(set, one, place, data, path)
+    for (const { object, weight } of members) {
+      const fits =
+        name === undefined ? isKnown || this.#fits(set, object, data) : object.name === name
+      if (!fits) continue
+      const cost = plus(weight, this.#object(set, object, place, data, path))
       if (dearest === undefined || cost > dearest) dearest = cost
     }
     return dearest ?? this.#scales.set(set, type, place)
   }
 
   /** What `__typename` says, unless the client has given another field that name. */
-  #typeName(
-    set: SelectionSetNode,
-    possible: readonly GraphQLNamedType[],
-    data: Fields,
-  ): string | undefined {
+  #typeName(set: SelectionSetNode, members: readonly Member[], data: Fields): string | undefined {
     const { __typename: name } = data
-    if (typeof name !== 'string' || !possible.some((one) => one.name === name)) return undefined
-    const isForged = possible.some((one) => this.#renames(set, one))
+    if (typeof name !== 'string' || !members.some(({ object }) => object.name === name))
+      return undefined
+    const isForged = members.some(({ object }) => this.#renames(set, object))
     return isForged ? undefined : name
   }
 
@@ -158,7 +156,7 @@ export class ActualCost {
     const weight = scales.weight(node, plan)
     const key = keyOf(node)
     const value = Object.hasOwn(data, key) ? data[key] : undefined
-    if (plan.composite === undefined && plan.typeWeight === 0) return weight
+    if (plan.composite === undefined && plan.leafWeight === 0) return weight
     const { own, below } = scales.sizes(node, plan, place)
     // What a schema says about itself costs the same, however much it is.
     if (below.lists >= 0) return plus(weight, times(own, scales.below(node, plan, below)))
@@ -170,14 +168,14 @@ export class ActualCost {
 
   #element(
     { selectionSet }: FieldNode,
-    { composite, typeWeight }: FieldPlan,
+    { composite, leafWeight }: FieldPlan,
     place: Place,
     data: Fields,
     path: Path,
   ): number {
     const isBelow = selectionSet !== undefined && composite !== undefined
-    if (!isBelow || typeof data !== 'object') return typeWeight
-    return plus(typeWeight, this.#set(selectionSet, composite, place, data, path))
+    if (!isBelow || typeof data !== 'object') return leafWeight
+    return this.#set(selectionSet, composite, place, data, path)
   }
 }
 

@@ -44,8 +44,8 @@ export function sizesOf(
   options: SizeOptions,
   variables: Variables,
 ): Sizes {
-  const { levels, composite, listSize: told } = plan
-  if (levels === 0 && composite === undefined) return NONE
+  const { levels, listSize: told } = plan
+  if (isPlain(plan, from)) return NONE
   const names = told === undefined ? options.slicingArguments : told.slicingArguments
   const given = givenSizes(node, plan, names, variables)
   if (told?.requiresOne && given.length !== 1) throw slicingRequired(node, names)
@@ -60,6 +60,16 @@ export function sizesOf(
   return { own: bounded(first * options.listSize ** (levels - 1)), below }
 }
 
+/** Most fields: they return no list, and nothing says how long any below them is. */
+function isPlain(
+  { levels, composite, listSize, defaults }: FieldPlan,
+  from: Sizing | undefined,
+): boolean {
+  if (levels > 0) return false
+  if (composite === undefined) return true
+  return listSize === undefined && from === undefined && defaults.size === 0
+}
+
 /** What the slicing arguments say, of those that are given or have a default. */
 function givenSizes(
   node: FieldNode,
@@ -67,15 +77,17 @@ function givenSizes(
   names: readonly string[],
   variables: Variables,
 ): readonly unknown[] {
-  return names.flatMap((path) => {
-    const [name = '', ...rest] = path.split('.')
-    if (!plan.defaults.has(name)) return []
+  const sizes: unknown[] = []
+  for (const path of names) {
+    const [name = '', ...rest] = path.includes('.') ? path.split('.') : [path]
+    if (!plan.defaults.has(name)) continue
     const at = argumentOf(node.arguments, name)
     const written = at === undefined ? ABSENT : readValue(at, variables)
     let value = written === ABSENT ? plan.defaults.get(name) : written
     for (const part of rest) value = memberOf(value, part)
-    return value === ABSENT ? [] : [value]
-  })
+    if (value !== ABSENT) sizes.push(value)
+  }
+  return sizes
 }
 
 function memberOf(value: unknown, name: string): unknown {

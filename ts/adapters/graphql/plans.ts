@@ -19,8 +19,8 @@ import {
 export interface FieldPlan {
   /** `undefined`: the schema gives none. */
   readonly weight: number | undefined
-  /** What each object or value of the returned type costs besides. */
-  readonly typeWeight: number
+  /** What each scalar or enum that it returns costs besides. Of objects: {@link Member}. */
+  readonly leafWeight: number
   /** How many lists are around what it returns. */
   readonly levels: number
   /** The object, interface or union that it returns, if it returns one. */
@@ -40,13 +40,19 @@ export interface InputPlan {
   readonly inputs: GraphQLNamedType | undefined
 }
 
+/** An object type, where it, an interface or a union of it is returned. */
+export interface Member {
+  readonly object: GraphQLNamedType
+  readonly weight: number
+}
+
 type Fields = Readonly<Record<string, GraphQLField<unknown, unknown>>>
 type Inputs = Readonly<Record<string, GraphQLInputField>>
 
 /** What is known of a field that the schema does not have. */
 const UNKNOWN: FieldPlan = {
   weight: undefined,
-  typeWeight: 0,
+  leafWeight: 0,
   levels: 0,
   composite: undefined,
   listSize: undefined,
@@ -61,6 +67,7 @@ export class SchemaPlans {
   readonly #schema: GraphQLSchema
   readonly #fields = new Map<GraphQLNamedType, Map<string, FieldPlan>>()
   readonly #inputs = new Map<GraphQLNamedType, readonly InputPlan[]>()
+  readonly #members = new Map<GraphQLNamedType, readonly Member[]>()
   readonly #possible = new Map<GraphQLNamedType, readonly GraphQLNamedType[]>()
 
   constructor(schema: GraphQLSchema) {
@@ -71,6 +78,7 @@ export class SchemaPlans {
   readAll(): void {
     for (const type of Object.values(this.#schema.getTypeMap())) {
       const { getFields } = type as { readonly getFields?: () => Fields }
+      this.#typeWeight(type)
       const isInput = kindOf(type) === 'GraphQLInputObjectType'
       const names = isInput ? [] : Object.keys(getFields?.call(type) ?? {})
       for (const name of names) this.field(type, name)
@@ -97,6 +105,23 @@ export class SchemaPlans {
     const found = objects.length === 0 ? [type] : objects
     this.#possible.set(type, found)
     return found
+  }
+
+  /** The object types that a value of this type may have, with what an object of each costs besides its fields. */
+  members(type: GraphQLNamedType): readonly Member[] {
+    const known = this.#members.get(type)
+    if (known !== undefined) return known
+    const own = this.#typeWeight(type)
+    const members = this.possible(type).map((object) => ({
+      object,
+      weight: this.#typeWeight(object) ?? own ?? 0,
+    }))
+    this.#members.set(type, members)
+    return members
+  }
+
+  #typeWeight(type: GraphQLNamedType): number | undefined {
+    return weightOf(type, type.name)
   }
 
   /** Whether a fragment on a type applies to objects of another. A type that the schema does not have applies. */
@@ -142,14 +167,15 @@ export class SchemaPlans {
   #read(type: GraphQLNamedType, field: GraphQLField<unknown, unknown>): FieldPlan {
     const name = `${type.name}.${field.name}`
     const { named, levels } = unwrap(field.type)
+    const isComposite = COMPOSITES.includes(kindOf(named))
     const args = field.args as readonly GraphQLArgument[]
     const { weight, listSize } = annotationsOf(this.#schema, type, field, name)
     return {
       weight,
       listSize,
-      typeWeight: weightOf(named, named.name) ?? 0,
+      leafWeight: isComposite ? 0 : (this.#typeWeight(named) ?? 0),
       levels,
-      composite: COMPOSITES.includes(kindOf(named)) ? named : undefined,
+      composite: isComposite ? named : undefined,
       costly: args.flatMap((one) => this.#costly(one, `${name}(${one.name})`)),
       defaults: new Map(args.map((one) => [one.name, defaultOf(one)])),
     }

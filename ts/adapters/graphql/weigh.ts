@@ -33,9 +33,34 @@ export interface Place {
   readonly sizing: Sizing | undefined
   /** Lists around it since `__schema`, or {@link ORDINARY}. */
   readonly lists: number
+  /** One text for each different place. */
+  readonly id: string
 }
 
-export const ROOT: Place = { sizing: undefined, lists: ORDINARY }
+export const ROOT: Place = { sizing: undefined, lists: ORDINARY, id: '' }
+/** Places below `__schema`, by the lists around them. */
+const ABOUT_SCHEMA: readonly Place[] = Array.from({ length: PLAIN_LISTS + 1 }, (_, lists) => ({
+  sizing: undefined,
+  lists,
+  id: `schema ${lists}`,
+}))
+
+type ByType = Map<GraphQLNamedType, number>
+
+/** What is known of a selection set, by place: of values of a type, and of objects of a type. */
+interface Places {
+  readonly values: Map<string, ByType>
+  readonly objects: Map<string, ByType>
+}
+
+function knownAt(places: Map<string, ByType>, { id }: Place): ByType {
+  let known = places.get(id)
+  if (known === undefined) {
+    known = new Map()
+    places.set(id, known)
+  }
+  return known
+}
 
 /** Weighs the selections of one operation. Each selection set is weighed once for each type and place it is used in. */
 export class Scales {
@@ -44,7 +69,7 @@ export class Scales {
   readonly variables: Variables
   readonly #fragments: Definitions['fragments']
   readonly #work: Work
-  readonly #known = new Map<SelectionSetNode, Map<string, number>>()
+  readonly #known = new Map<SelectionSetNode, Places>()
 
   constructor(
     plans: SchemaPlans,
@@ -62,31 +87,49 @@ export class Scales {
 
   /** What a value of this type costs with these selections: of the types that it may have, the dearest. */
   set(set: SelectionSetNode, type: GraphQLNamedType, place: Place): number {
+    const places = this.#places(set)
+    const known = knownAt(places.values, place)
+    const found = known.get(type)
+    if (found !== undefined) return found
+    const objects = knownAt(places.objects, place)
     let dearest = 0
-    for (const one of this.plans.possible(type)) {
-      const cost = this.#object(set, one, place)
+    for (const { object, weight } of this.plans.members(type)) {
+      const cost = plus(weight, this.#object(set, object, place, objects))
       if (cost > dearest) dearest = cost
     }
+    known.set(type, dearest)
     return dearest
   }
 
-  #object(set: SelectionSetNode, type: GraphQLNamedType, place: Place): number {
-    let known = this.#known.get(set)
-    if (known === undefined) {
-      known = new Map()
-      this.#known.set(set, known)
-    }
-    const key = `${type.name} ${place.lists} ${place.sizing?.id ?? ''}`
-    const found = known.get(key)
+  #object(
+    set: SelectionSetNode,
+    type: GraphQLNamedType,
+    place: Place,
+    known = knownAt(this.#places(set).objects, place),
+  ): number {
+    const found = known.get(type)
     if (found !== undefined) return found
     let cost = 0
-    for (const node of this.selected(set, type)) {
-      const own =
-        node.kind === 'Field' ? this.field(node, type, place) : this.#object(node, type, place)
-      cost = plus(cost, own)
+    for (const node of set.selections) {
+      this.#work.step()
+      if (isLeftOut(node.directives, this.variables)) continue
+      if (node.kind === 'Field') cost = plus(cost, this.field(node, type, place))
+      else {
+        const fragment = this.#fragmentOf(node, type)
+        if (fragment !== undefined) cost = plus(cost, this.#object(fragment, type, place))
+      }
     }
-    known.set(key, cost)
+    known.set(type, cost)
     return cost
+  }
+
+  #places(set: SelectionSetNode): Places {
+    let known = this.#known.get(set)
+    if (known === undefined) {
+      known = { values: new Map(), objects: new Map() }
+      this.#known.set(set, known)
+    }
+    return known
   }
 
   /** The fields, and the selection sets of fragments, that count for objects of this type. */
@@ -122,9 +165,9 @@ export class Scales {
   }
 
   /** What each element of what a field returns costs. */
-  below({ selectionSet }: FieldNode, { typeWeight, composite }: FieldPlan, place: Place): number {
-    const isBelow = selectionSet !== undefined && composite !== undefined
-    return plus(typeWeight, isBelow ? this.set(selectionSet, composite, place) : 0)
+  below({ selectionSet }: FieldNode, { leafWeight, composite }: FieldPlan, place: Place): number {
+    if (selectionSet === undefined || composite === undefined) return leafWeight
+    return this.set(selectionSet, composite, place)
   }
 
   /** How many elements a field returns, and where what is below it is. */
@@ -134,10 +177,12 @@ export class Scales {
     { sizing, lists }: Place,
   ): Omit<Sizes, 'below'> & { readonly below: Place } {
     const { own, below } = sizesOf(node, plan, sizing, this.options, this.variables)
-    if (lists === ORDINARY && !isAboutSchema(node)) return { own, below: { sizing: below, lists } }
+    if (lists === ORDINARY && !isAboutSchema(node)) {
+      return { own, below: below === undefined ? ROOT : { sizing: below, lists, id: below.id } }
+    }
     const around = Math.max(0, lists)
     const deeper = Math.min(PLAIN_LISTS, around + plan.levels)
-    return { own: around < PLAIN_LISTS ? 1 : own, below: { sizing: undefined, lists: deeper } }
+    return { own: around < PLAIN_LISTS ? 1 : own, below: ABOUT_SCHEMA[deeper] ?? ROOT }
   }
 
   /** What a field costs itself, whatever it returns. */
