@@ -12,7 +12,7 @@ import {
 import { Limit, RateThrottleModule } from 'ratethrottle/nest'
 import { lastValueFrom, of } from 'rxjs'
 import { afterEach, expect, it } from 'vitest'
-import { decorate } from './apps.ts'
+import { closeAll, decorate, start } from './apps.ts'
 
 const CLOSE: (() => unknown)[] = []
 afterEach(async () => {
@@ -95,4 +95,34 @@ it('a handler has limits of its own, and events are counted, too', async () => {
   for (let i = 0; i < 5; i++) client.emit('note', i).subscribe()
   await lastValueFrom(client.send({ cmd: 'stream' }, 3)).catch(() => {})
   expect(runs).toEqual({ add: 2, stream: 0, note: 4 })
+})
+
+it('counts the messages of a hybrid application, which Nest asks no global guard about', async () => {
+  const runs = { add: 0 }
+  class MathController {
+    add(): number {
+      runs.add++
+      return 1
+    }
+  }
+  decorate(MathController, { methods: { add: [MessagePattern('add')] }, class: [Controller()] })
+  const imports = [RateThrottleModule.forRoot({ limits: '3/hour', concurrent: 5 })]
+  const { app } = await start('express', { imports, controllers: [MathController] })
+  CLOSE.push(closeAll)
+  const service = app.connectMicroservice({
+    transport: Transport.TCP,
+    options: { port: 0, host: '127.0.0.1' },
+  })
+  await app.startAllMicroservices()
+  const { port } = service.unwrap<{ address(): AddressInfo }>().address()
+  const client = ClientProxyFactory.create({
+    transport: Transport.TCP,
+    options: { port, host: '127.0.0.1' },
+  })
+  CLOSE.push(() => client.close())
+  const answers = await Promise.allSettled(
+    Array.from({ length: 10 }, () => lastValueFrom(client.send('add', []))),
+  )
+  expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
+  expect(runs.add).toBe(3)
 })

@@ -6,7 +6,7 @@ import { socketAddress } from '../../client-ip/ip.ts'
 import type { RequestLimiter } from '../../http/config.ts'
 import type { Refusal } from '../../http/response.ts'
 import { CallResponse, type Connection } from './call-response.ts'
-import type { Kind } from './refusals.ts'
+import { type Kind, tellNative } from './refusals.ts'
 import { likePlatform, plainRequest, viewOf } from './requests.ts'
 
 /** One call: a request of HTTP, a message, or an operation of GraphQL with all its resolvers. */
@@ -120,12 +120,13 @@ export class Calls {
 
   #message(client: object): Call {
     let opener = this.#openers.get(client)
+    const { readyState } = client as { readonly readyState?: unknown }
+    const isNative = typeof readyState === 'number'
     if (opener === undefined) {
       opener = this.#openerOf(client)
       this.#openers.set(client, opener)
+      if (isNative) tellNative(client)
     }
-    const { readyState } = client as { readonly readyState?: unknown }
-    const isNative = typeof readyState === 'number'
     const isOpen = (): boolean =>
       isNative
         ? (client as { readyState: number }).readyState === 1

@@ -24,9 +24,12 @@ export class Engine {
   readonly calls: Calls
   readonly limiters: Limiters
   readonly adapter: HttpAdapter
+  /** Whether it is asked about all handlers. */
+  readonly isGlobal: boolean
 
   /** @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted */
-  constructor(options: AnyHttpOptions, host: HttpAdapterHost) {
+  constructor(options: AnyHttpOptions, host: HttpAdapterHost, isGlobal: boolean) {
+    this.isGlobal = isGlobal
     const warnings = new Warnings()
     this.calls = new Calls(host)
     this.adapter = nestAdapter(host, warnings)

@@ -3,7 +3,7 @@ import type { Observable } from 'rxjs'
 import { withCode } from '../../validate.ts'
 import type { CallResponse } from './call-response.ts'
 import type { Engine } from './engine.ts'
-import { common, metadata, nestMajor, rxjs } from './peers.ts'
+import { common, metadata, rxjs } from './peers.ts'
 
 /** By which the module provides its {@link Engine}. */
 export const ENGINE: unique symbol = Symbol('ratethrottle.nest')
@@ -28,7 +28,7 @@ export class RateThrottleGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const engine = this.#engine
     if (engine === undefined) throw noModule()
-    if (engine.toldOf(context) !== undefined) refuseUntold(context)
+    if (!engine.isGlobal && engine.toldOf(context) !== undefined) refuseUntold(context)
     return engine.enter(context)
   }
 }
@@ -133,22 +133,13 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' ? status : 500
 }
 
-/** Whether Nest asks global guards and interceptors about messages of gateways: since version 12. */
-let asksForGateways: boolean | undefined
-
-function isNest12(): boolean {
-  asksForGateways ??= nestMajor() >= 12
-  return asksForGateways
-}
-
-/** @throws Error with code NO_INTERCEPTOR where limits that last would never be asked */
+/** @throws Error with code INVALID_OPTION where limits that last would never be asked */
 function refuseUntold(context: ExecutionContext): void {
-  if (context.getType() !== 'ws' || isNest12()) return
   const places = [context.getHandler(), context.getClass()]
   const found = places.flatMap((place) => metadata.getMetadata(INTERCEPTORS, place) ?? [])
   if (found.includes(RateThrottleInterceptor)) return
   const message =
-    'limits with concurrent or countWhen, and a shield, need the interceptor of ratethrottle/nest on a gateway in Nest 11: write @UseRateThrottle() on its class'
+    'limits with concurrent or countWhen, and a shield, need RateThrottleInterceptor beside RateThrottleGuard for messages: write @UseRateThrottle() in place of @UseGuards(RateThrottleGuard)'
   throw withCode(new Error(message), 'INVALID_OPTION')
 }
 

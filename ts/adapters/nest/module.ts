@@ -4,6 +4,7 @@ import type { HttpAdapterHost, ModulesContainer } from '@nestjs/core'
 import type { AnyHttpOptions } from '../../http/options.ts'
 import type { LimitInput } from '../../limit/limit.ts'
 import { withCode } from '../../validate.ts'
+import { AttachedGuard, AttachedInterceptor, attach, methodsOf } from './attached.ts'
 import { Engine } from './engine.ts'
 import { ENGINE, RateThrottleGuard, RateThrottleInterceptor } from './guard.ts'
 import {
@@ -49,7 +50,7 @@ export class RateThrottleModule {
         ...(token === undefined ? [] : [token]),
       ],
       useFactory: (host: HttpAdapterHost, modules: ModulesContainer, storage?: object) =>
-        open(withStorage(read, storage), host, modules),
+        open(withStorage(read, storage), host, modules, isGlobal),
     }
     return dynamicModule(provider, isGlobal, [...imports])
   }
@@ -70,7 +71,7 @@ export class RateThrottleModule {
       ) => {
         const given: RateThrottleFactoryOptions = await options.useFactory(...injected)
         refuseToken(given)
-        return open(given as AnyHttpOptions, host, modules)
+        return open(given as AnyHttpOptions, host, modules, isGlobal)
       },
     }
     return dynamicModule(provider, isGlobal, [...imports])
@@ -81,6 +82,7 @@ export class RateThrottleModule {
     this.#engine = engine as Engine
     this.#host = host as HttpAdapterHost
     this.#modules = modules as ModulesContainer
+    if (this.#engine.isGlobal) attach(this.#modules, RateThrottleModule)
   }
 
   /** Called by Nest before it declares its routes. */
@@ -90,14 +92,11 @@ export class RateThrottleModule {
 
   /** Called by Nest when all modules are there: opens the limits of decorators, so that a wrong one stops the start. */
   async onModuleInit(): Promise<void> {
-    const scanner = new core.MetadataScanner()
     for (const { controllers, providers } of this.#modules.values()) {
       for (const { metatype } of [...controllers.values(), ...providers.values()]) {
-        const prototype: unknown = (metatype as { prototype?: unknown } | null)?.prototype
+        const { prototype } = (metatype ?? {}) as { readonly prototype?: unknown }
         if (typeof prototype !== 'object' || prototype === null) continue
-        const names = scanner.getAllMethodNames(prototype)
-        const methods = names.map((name) => (prototype as Record<string, object>)[name] as object)
-        this.#engine.limiters.openAll(metatype as object, methods)
+        this.#engine.limiters.openAll(metatype as object, methodsOf(prototype))
       }
     }
     this.#noteUpgrades()
@@ -142,6 +141,8 @@ function dynamicModule(
   const everywhere: Provider[] = [
     { provide: core.APP_GUARD, useExisting: RateThrottleGuard },
     { provide: core.APP_INTERCEPTOR, useExisting: RateThrottleInterceptor },
+    AttachedGuard,
+    AttachedInterceptor,
   ]
   return {
     module: RateThrottleModule,
@@ -160,13 +161,18 @@ function dynamicModule(
 }
 
 /** @throws Error with code INVALID_OPTION if the application has one: each handler would be counted twice */
-function open(options: AnyHttpOptions, host: HttpAdapterHost, modules: ModulesContainer): Engine {
+function open(
+  options: AnyHttpOptions,
+  host: HttpAdapterHost,
+  modules: ModulesContainer,
+  isGlobal: boolean,
+): Engine {
   if (APPLICATIONS.has(modules)) {
     const message =
       'RateThrottleModule.forRoot must be imported once by an application: its other modules need no import of it'
     throw withCode(new Error(message), 'INVALID_OPTION')
   }
-  const engine = new Engine(options, host)
+  const engine = new Engine(options, host, isGlobal)
   APPLICATIONS.set(modules, engine)
   return engine
 }

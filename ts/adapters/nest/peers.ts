@@ -19,12 +19,6 @@ export const rxjs: Pick<typeof import('rxjs'), 'finalize' | 'map' | 'tap'> = req
   () => require('rxjs'),
 )
 
-/** Of an old version more may have to be done. */
-export function nestMajor(): number {
-  const { version } = require('@nestjs/core/package.json') as { readonly version: string }
-  return Number.parseInt(version, 10)
-}
-
 /** Only an application that has a gateway has this package. */
 export function websockets(): typeof import('@nestjs/websockets') {
   return requirePeer('@nestjs/websockets', ASKER, () => require('@nestjs/websockets'))

@@ -1,10 +1,13 @@
 import { STATUS_CODES } from 'node:http'
-import { markExceeded, RateLimitExceeded } from '../../errors.ts'
+import { markExceeded, RateLimitExceeded, type RequestRefused } from '../../errors.ts'
 import { errorOf, type Refusal, withoutStack } from '../../http/response.ts'
 import { common, microservices, websockets } from './peers.ts'
 
 /** How a call came. */
 export type Kind = 'http' | 'graphql' | 'ws' | 'rpc' | 'other'
+
+/** The error that a refusal is in all adapters. */
+type Refused = RateLimitExceeded | RequestRefused
 
 /** What GraphQL, gateways and microservices call a denial. */
 const RATE_LIMITED = 'RATE_LIMITED'
@@ -23,17 +26,14 @@ interface Shown {
  * @param pattern of the message that is refused
  */
 export function exceptionOf(refusal: Refusal, kind: Kind, pattern?: unknown): Error {
-  const cause = errorOf(refusal)
+  const cause: Refused = errorOf(refusal)
   const { name, message } = cause
   const exception = withoutStack(() => make(cause, kind, pattern))
   if (cause instanceof RateLimitExceeded) markExceeded(exception)
   return Object.assign(exception, cause, { name, message, cause })
 }
 
-type Cause = ReturnType<typeof errorOf> | Exclude<ReturnType<typeof errorOf>, never>
-
-function make(cause: Cause | Error, kind: Kind, pattern: unknown): Error {
-  const error = cause as RateLimitExceeded
+function make(error: Refused, kind: Kind, pattern: unknown): Error {
   const { HttpException } = common
   if (kind === 'http') return new HttpException(bodyOf(error), error.statusCode)
   const shown = shownOf(error)
@@ -44,19 +44,46 @@ function make(cause: Cause | Error, kind: Kind, pattern: unknown): Error {
     return Object.assign(exception, { extensions, message })
   }
   const told = { status: 'error', ...shown, statusCode: error.statusCode, pattern }
-  if (kind === 'ws') return new (websockets().WsException)(told)
+  if (kind === 'ws') {
+    TOLD.add(told)
+    return new (websockets().WsException)(told)
+  }
   if (kind === 'rpc') return new (microservices().RpcException)(told)
   return new HttpException(bodyOf(error), error.statusCode)
 }
 
+/** What clients of gateways are told. */
+const TOLD = new WeakSet<object>()
+
+/** A client of `ws`. */
+interface NativeClient {
+  on(event: 'exception', listener: (told: unknown) => void): unknown
+  send(text: string): void
+}
+
+/**
+ * Has a client of `ws` told of its refusals. Nest 11 does so for those of Socket.IO alone: its filter emits the event
+ * `exception`, which of a `ws` client only listeners in this process hear.
+ */
+export function tellNative(client: object): void {
+  const { BaseWsExceptionFilter } = websockets()
+  if ('emitMessage' in BaseWsExceptionFilter.prototype) return
+  const native = client as NativeClient
+  native.on('exception', (data) => {
+    if (typeof data !== 'object' || data === null || !TOLD.has(data)) return
+    native.send(JSON.stringify({ event: 'exception', data }))
+  })
+}
+
 /** As the other adapters answer. */
-function bodyOf({ statusCode, code, message }: RateLimitExceeded): object {
+function bodyOf({ statusCode, code, message }: Refused): object {
   return { statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message }
 }
 
-function shownOf(error: RateLimitExceeded): Shown {
+function shownOf(error: Refused): Shown {
   const { message, retryAfter } = error
-  const code = error instanceof RateLimitExceeded ? RATE_LIMITED : (error as { code: string }).code
+  const code = error instanceof RateLimitExceeded ? RATE_LIMITED : error.code
   // Waiting does not help where it is not finite.
-  return Number.isFinite(retryAfter) ? { code, message, retryAfter } : { code, message }
+  const isKnown = retryAfter !== undefined && Number.isFinite(retryAfter)
+  return isKnown ? { code, message, retryAfter } : { code, message }
 }
