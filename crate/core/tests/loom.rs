@@ -5,6 +5,9 @@
 #![cfg(loom)]
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
+#[path = "loom/permits.rs"]
+mod permits;
+
 use loom::sync::Arc;
 use loom::thread;
 use ratethrottle_core::algorithm::{Algorithm as _, AnyAlgorithm, Gcra, SlidingLog};

@@ -12,10 +12,10 @@
 //! wrote over it has said so before (2). If it did, 4 is done again, which changes nothing if it was done already.
 //! `announced` without its `intended` is a change before, which was finished.
 
-use super::ledger::{Hand, LaneWord, Ledger};
+use super::hand::Hand;
+use super::ledger::{LaneWord, Ledger};
 use super::word::{Content, Mark, Word};
 use crate::atomic::{Ordering, exchange};
-use crate::failpoints;
 
 /// The change that was announced has taken place.
 const TAKEN: u64 = 1 << 63;
@@ -49,15 +49,15 @@ impl Ledger<'_> {
         let intended = u64::from(held) << 32 | u64::from(mark.0);
         // Release: in this order also to the compiler. Who has acquired the word sees both.
         self.lane(hand.lane, LaneWord::Intended).store(intended, Ordering::Release);
-        failpoints::after_step();
+        hand.stepped();
         let announced = announcement(index, mark);
         self.lane(hand.lane, LaneWord::Announced).store(announced, Ordering::Release);
-        failpoints::after_step();
+        hand.stepped();
         let to = Word::new(Content::Count(count), from.generation(), mark);
         let won = self.exchange(hand, index, from, to);
         if won {
             self.set_held(hand.lane, index, held);
-            failpoints::after_step();
+            hand.stepped();
         }
         won
     }
@@ -77,15 +77,17 @@ impl Ledger<'_> {
     #[inline(always)]
     fn exchange(&self, hand: &Hand, index: usize, from: Word, to: Word) -> bool {
         if from.mark().lane() != hand.lane && matches!(from.content(), Content::Count(_)) {
-            self.acknowledge(index, from.mark());
+            self.acknowledge(hand, index, from.mark());
         }
-        exchange(self.word(index), from.0, to.0)
+        let won = exchange(self.word(index), from.0, to.0);
+        hand.stepped();
+        won
     }
 
     /// Tells whoever will look after the lane that this change of its has taken place: the word is about to lose
     /// its mark.
     #[inline(always)]
-    fn acknowledge(&self, index: usize, mark: Mark) {
+    fn acknowledge(&self, hand: &Hand, index: usize, mark: Mark) {
         let lane = mark.lane();
         if lane == 0 || lane > self.layout.lanes {
             return;
@@ -101,12 +103,13 @@ impl Ledger<'_> {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             );
-            failpoints::after_step();
+            hand.stepped();
         }
     }
 
-    /// Finishes the last change of a lane whose user has died. Answers the last sequence of the lane.
-    pub(super) fn recover(&self, lane: usize) -> u32 {
+    /// Finishes the last change of a lane whose user has died. Its next user goes on after the last mark.
+    pub(super) fn recover(&self, hand: &Hand) {
+        let lane = hand.lane;
         let intended = self.lane(lane, LaneWord::Intended).load(Ordering::Acquire);
         let mark = mark_in(intended);
         let announced = self.lane(lane, LaneWord::Announced).load(Ordering::Acquire);
@@ -114,10 +117,10 @@ impl Ledger<'_> {
             let index = usize::try_from(announced & !TAKEN).unwrap_or_default() >> 32;
             if index <= self.layout.slots() && self.has_taken_place(lane, index, mark) {
                 self.set_held(lane, index, u32::try_from(intended >> 32).unwrap_or_default());
-                failpoints::after_step();
+                hand.stepped();
             }
         }
-        mark.sequence()
+        hand.go_on_after(mark);
     }
 
     fn has_taken_place(&self, lane: usize, index: usize, mark: Mark) -> bool {

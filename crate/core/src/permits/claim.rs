@@ -12,10 +12,10 @@
 //! ```
 
 use super::Refusal;
-use super::ledger::{Hand, Ledger, WAYS};
+use super::hand::Hand;
+use super::ledger::{Ledger, WAYS};
 use super::word::{Content, MAX_PERMITS, Word, fingerprint, tag};
 use crate::atomic::{Ordering, fence};
-use crate::failpoints;
 use crate::key::Key;
 
 /// How often to start over before there is no slot for the key. Only claims of the same slots make one start over.
@@ -82,6 +82,18 @@ impl Ledger<'_> {
             .find_map(|index| self.owned(index, fingerprint).map(|word| (index, word)))
     }
 
+    /// How many permits the key holds. A claim of its that was left behind in another slot counts nothing.
+    pub(super) fn held_by(&self, key: Key) -> u32 {
+        let fingerprint = fingerprint(key);
+        let counts = self.slots_of(key).filter_map(|index| {
+            match self.owned(index, fingerprint)?.content() {
+                Content::Count(count) => Some(count),
+                _ => None,
+            }
+        });
+        counts.max().unwrap_or_default()
+    }
+
     /// Steps a and b, then c and d. Refuses if each slot that the key may have is one of a key that holds permits.
     #[cold]
     fn claim(&self, hand: &Hand, key: Key) -> Result<Option<usize>, Refusal> {
@@ -99,7 +111,7 @@ impl Ledger<'_> {
         // SeqCst: with the fence in `promote`, each of two who claim for one key writes before it looks.
         let marked =
             self.tag(index).compare_exchange(before, ours, Ordering::SeqCst, Ordering::Relaxed);
-        failpoints::after_step();
+        hand.stepped();
         if marked.is_err() {
             self.set_content(hand, index, claimed, (Content::Free, generation));
             return Ok(None);

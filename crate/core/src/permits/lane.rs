@@ -1,7 +1,7 @@
 //! What one thread holds.
 
-use super::ledger::{Hand, LaneWord, TOTAL};
-use super::word::{Content, MAX_PERMITS};
+use super::hand::Hand;
+use super::ledger::LaneWord;
 use super::{LANES, Permits, Refusal};
 use crate::atomic::Ordering;
 use crate::clock::coarse_now;
@@ -62,28 +62,8 @@ impl Lane {
 
     #[inline(always)]
     fn try_acquire(&self, key: Key) -> Result<usize, Refusal> {
-        let Permits { config, .. } = &*self.permits;
         let hand = self.hand.get().ok_or(Refusal::Capacity)?;
-        let ledger = self.permits.ledger();
-        let per_key = if config.per_key == 0 { u32::MAX } else { config.per_key };
-        let index = ledger.take(hand, key, per_key)?;
-        if config.total == 0 {
-            return Ok(index);
-        }
-        loop {
-            let word = ledger.read(TOTAL);
-            let count = match word.content() {
-                Content::Count(count) => count,
-                _ => MAX_PERMITS,
-            };
-            if count >= config.total {
-                ledger.give_back(hand, index, 1);
-                return Err(Refusal::Total);
-            }
-            if ledger.add(hand, TOTAL, word, count) {
-                return Ok(index);
-            }
-        }
+        self.permits.ledger().acquire(hand, key, self.permits.limits())
     }
 
     /// Another try, if permits of a dead process came free.
@@ -101,17 +81,9 @@ impl Lane {
     #[inline(always)]
     pub fn release(&self, index: usize) -> bool {
         let Some(hand) = self.hand.get() else { return false };
-        let ledger = self.permits.ledger();
-        let is_key = index != TOTAL && index <= self.permits.layout.slots();
-        if !is_key || ledger.held(hand.lane, index) == 0 {
-            return false;
-        }
-        if self.permits.config.total > 0 {
-            ledger.give_back(hand, TOTAL, 1);
-        }
-        ledger.give_back(hand, index, 1);
-        self.held.set(self.held.get().saturating_sub(1));
-        true
+        let is_released = self.permits.ledger().release(hand, index, self.permits.limits());
+        self.held.set(self.held.get().saturating_sub(u32::from(is_released)));
+        is_released
     }
 
     /// Gives back the permits of processes that have died. Answers how many permits of keys came free.
@@ -142,16 +114,17 @@ impl Permits {
     /// A lane that no thread has: its last user may have died.
     fn take_lane(&self) -> Option<Hand> {
         if self.is_alone {
-            return Some(Hand::new(1, true, 0));
+            return Some(Hand::new(1, true));
         }
         let lane = (1..=LANES).find(|&lane| self.hold_lane(lane))?;
-        let (hand, _) = self.settle_lane(lane);
+        let hand = Hand::new(lane, false);
+        self.ledger().settle(&hand);
         self.ledger().lane(lane, LaneWord::Busy).store(1, Ordering::Release);
         Some(hand)
     }
 
     fn leave_lane(&self, hand: &Hand) {
-        self.give_all_back(hand);
+        self.ledger().give_all_back(hand);
         if !hand.is_alone {
             self.release_lane(hand.lane);
         }

@@ -6,10 +6,9 @@
 //!
 //! Slot 0 is that of the total over all keys; those of keys come after it.
 
-use super::word::{Content, Mark, Word, fingerprint_of, tag};
+use super::word::{Content, Word, fingerprint_of, tag};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::key::Key;
-use std::cell::Cell;
 
 /// Slots of a set. (One under loom: a key has two sets.)
 pub(super) const WAYS: usize = if cfg!(loom) { 1 } else { 8 };
@@ -18,9 +17,11 @@ pub const LANES: usize = if cfg!(loom) { 3 } else { 127 };
 /// The slot of the total.
 pub(super) const TOTAL: usize = 0;
 
-const HEADER: usize = 16;
+const HEADER: usize = if cfg!(loom) { 1 } else { 16 };
 const SET: usize = 2 * WAYS;
-const LANE_HEADER: usize = 8;
+const LANE_HEADER: usize = if cfg!(loom) { 3 } else { 8 };
+/// Words of a cache line.
+const LINE: usize = if cfg!(loom) { 1 } else { 8 };
 
 /// How much there is of what.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ impl Layout {
     /// Whole cache lines, so that no two lanes have one in common.
     const fn lane_words(&self) -> usize {
         let held = self.slots().saturating_add(1).div_ceil(2);
-        LANE_HEADER.saturating_add(held.div_ceil(8).saturating_mul(8))
+        LANE_HEADER.saturating_add(held.div_ceil(LINE).saturating_mul(LINE))
     }
 
     pub(super) const fn words(&self) -> usize {
@@ -74,31 +75,6 @@ pub(super) enum LaneWord {
 pub(super) struct Ledger<'a> {
     pub(super) words: &'a [AtomicU64],
     pub(super) layout: Layout,
-}
-
-/// Who changes it: a lane with one user at a time.
-#[derive(Debug)]
-pub(super) struct Hand {
-    pub(super) lane: usize,
-    /// Whether no other thread or process uses the memory.
-    pub(super) is_alone: bool,
-    sequence: Cell<u32>,
-}
-
-impl Hand {
-    pub(super) const fn new(lane: usize, is_alone: bool, sequence: u32) -> Self {
-        Self { lane, is_alone, sequence: Cell::new(sequence) }
-    }
-
-    /// A mark that no change of this lane has yet, and certainly not the one that wrote `over`.
-    #[inline(always)]
-    pub(super) fn next(&self, over: Word) -> Mark {
-        let sequence = self.sequence.get().wrapping_add(1);
-        let mark = Mark::new(self.lane, sequence);
-        let is_worn = mark == over.mark();
-        self.sequence.set(sequence.wrapping_add(u32::from(is_worn)));
-        if is_worn { Mark::new(self.lane, self.sequence.get()) } else { mark }
-    }
 }
 
 impl<'a> Ledger<'a> {

@@ -9,8 +9,10 @@
 //! finishes its last change and gives back what it holds, as that lane: who dies doing so leaves the same behind.
 //! ```
 
+mod both;
 mod change;
 mod claim;
+mod hand;
 #[cfg(not(loom))]
 mod lane;
 mod ledger;
@@ -18,6 +20,8 @@ mod ledger;
 mod open;
 #[cfg(not(loom))]
 mod reap;
+#[cfg(loom)]
+mod trial;
 mod word;
 
 #[cfg(not(loom))]
@@ -25,6 +29,8 @@ pub use lane::Lane;
 pub use ledger::LANES;
 #[cfg(not(loom))]
 pub use open::{MAX_CAPACITY, Permits, PermitsConfig, words};
+#[cfg(loom)]
+pub use trial::{Trial, User};
 pub use word::MAX_PERMITS;
 
 /// Why there is no permit.

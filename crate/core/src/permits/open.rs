@@ -1,5 +1,6 @@
 //! The memory of permits: of this process, or of all that map the same file.
 
+use super::both::Limits;
 use super::ledger::{LANES, Layout, Ledger, TOTAL};
 use super::word::{Content, MAX_PERMITS};
 use crate::error::Error;
@@ -114,6 +115,10 @@ impl Permits {
         (self.memory.len() as u64).saturating_mul(8)
     }
 
+    pub(super) const fn limits(&self) -> Limits {
+        [self.config.per_key, self.config.total]
+    }
+
     /// Hashes a key.
     #[inline(always)]
     #[must_use]
@@ -130,10 +135,7 @@ impl Permits {
     /// How many permits the key holds, in all processes together.
     #[must_use]
     pub fn held(&self, key: Key) -> u32 {
-        match self.ledger().find(key).map(|(_, word)| word.content()) {
-            Some(Content::Count(count)) => count,
-            _ => 0,
-        }
+        self.ledger().held_by(key)
     }
 
     /// How many permits are held in all, and by how many keys. Looks at each slot.
