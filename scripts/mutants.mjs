@@ -21,6 +21,12 @@ const KINDS = {
   typescript: { mutants: TYPESCRIPT, kill: killTypeScript },
 }
 
+/** How cargo runs loom, see scripts/loom.mjs. */
+const LOOM = [
+  ['--profile', 'loom'],
+  { RUSTFLAGS: '--cfg loom', LOOM_MAX_PREEMPTIONS: '3', CARGO_TARGET_DIR: 'target/loom' },
+]
+
 /** Files and folders that a mutant is built from and tested with. */
 const PARTS = {
   rust: ['crate', 'Cargo.toml', 'Cargo.lock'],
@@ -57,15 +63,22 @@ function breakLine({ name, file, from, to }) {
   return () => writeFileSync(path, text)
 }
 
-function run(command, args) {
-  const options = { cwd: COPY, encoding: 'utf8', timeout: LIMIT_MS, killSignal: 'SIGKILL' }
+function run(command, args, env = {}) {
+  const options = {
+    env: { ...process.env, ...env },
+    cwd: COPY,
+    encoding: 'utf8',
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+  }
   return spawnSync(command, args, { ...options, maxBuffer: 2 ** 28 })
 }
 
 /** Names of the tests that failed; nothing where the mutant survived. */
-function killRust({ name, tests = 'shared' }) {
-  const args = ['test', '-p', 'ratethrottle-core', '--features', 'probe', '--test', tests]
-  const { stdout, status, signal } = run('cargo', args)
+function killRust({ name, tests = 'shared', only }) {
+  const [kind, env] = tests === 'loom' ? LOOM : [['--features', 'probe'], {}]
+  const args = ['test', '-p', 'ratethrottle-core', ...kind, '--test', tests]
+  const { stdout, status, signal } = run('cargo', only === undefined ? args : [...args, only], env)
   if (status === 0) return []
   const noticed = [...stdout.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map(([, test]) => test)
   if (noticed.length > 0) return noticed

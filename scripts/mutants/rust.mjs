@@ -1,21 +1,23 @@
 // Lines of the core that are broken on purpose: what is broken, where, and how. Each is a line of `file`.
 // `tests` names the tests that are run: `shared` where it is left out.
 
+import { PERMITS } from './permits.mjs'
 import { RUST_SHIELD } from './shield.mjs'
 
 export const MUTANTS = [
   ...RUST_SHIELD,
+  ...PERMITS,
   {
     name: 'the exchange is a load and a store',
-    file: 'crate/core/src/table/claim.rs',
-    from: 'let won = word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Acquire).is_ok();',
-    to: 'let won = word.load(Ordering::Acquire) == from.0;\nif won { word.store(to.0, Ordering::Release); }',
+    file: 'crate/core/src/atomic.rs',
+    from: 'let won = word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok();',
+    to: 'let won = word.load(Ordering::Acquire) == from;\nif won { word.store(to, Ordering::Release); }',
   },
   {
     name: 'no second look before a claim is promoted',
     file: 'crate/core/src/table/claim.rs',
-    from: 'if !self.has_no_rival(key, mine.slot) {',
-    to: 'if !self.has_no_rival(key, mine.slot) && false {',
+    from: 'if !self.has_no_rival(key, mine.slot) ||',
+    to: 'if (!self.has_no_rival(key, mine.slot) && false) ||',
   },
   {
     name: 'an abandoned claim is never taken over',

@@ -50,9 +50,7 @@ impl Ledger<'_> {
         // Release: in this order also to the compiler. Who has acquired the word sees both.
         self.lane(hand.lane, LaneWord::Intended).store(intended, Ordering::Release);
         hand.stepped();
-        let announced = announcement(index, mark);
-        self.lane(hand.lane, LaneWord::Announced).store(announced, Ordering::Release);
-        hand.stepped();
+        self.announce(hand, announcement(index, mark));
         let to = Word::new(Content::Count(count), from.generation(), mark);
         let won = self.exchange(hand, index, from, to);
         if won {
@@ -60,6 +58,18 @@ impl Ledger<'_> {
             hand.stepped();
         }
         won
+    }
+
+    /// Others exchange this word too, but only from the announcement before: a word's changes have one order, in which
+    /// this one follows theirs. Loom orders plain stores less than that.
+    #[inline(always)]
+    fn announce(&self, hand: &Hand, announced: u64) {
+        let word = self.lane(hand.lane, LaneWord::Announced);
+        #[cfg(not(loom))]
+        word.store(announced, Ordering::Release);
+        #[cfg(loom)]
+        word.swap(announced, Ordering::Release);
+        hand.stepped();
     }
 
     /// Makes a slot claimed or free.

@@ -131,3 +131,54 @@ fn the_last_permit_of_all_goes_to_one_of_two_keys() {
         assert_eq!(trial.held(key("a")) + trial.held(key("b")), 1);
     });
 }
+
+/// Two claim a slot for the same key while a third dies doing so. Three threads: one preemption takes long enough.
+#[test]
+fn a_claim_that_is_left_behind_gives_no_key_two_slots() {
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(1);
+    for steps in 0..3 {
+        few.check(move || {
+            let trial = Arc::new(Trial::new([1, 0]));
+            let (first, second) = (Arc::clone(&trial), Arc::clone(&trial));
+            let die =
+                move || _ = User::of(1).dies_after(steps, |user| first.acquire(user, key("a")));
+            let dying = thread::spawn(die);
+            let other = thread::spawn(move || {
+                let user = User::of(2);
+                second.acquire(&user, key("a")).is_ok()
+            });
+            let user = User::of(3);
+            let mine = trial.acquire(&user, key("a")).is_ok();
+            dying.join().unwrap();
+            let theirs = other.join().unwrap();
+            assert!(!(mine && theirs), "both have the one permit");
+            trial.settle(1);
+            trial.settle(2);
+            trial.settle_as(&user);
+            all_are_free(&trial, 1);
+        });
+    }
+}
+
+/// Who dies between the key's permit and that of the total.
+#[test]
+fn who_dies_with_a_permit_of_the_key_alone_holds_none_of_the_total() {
+    for steps in 3..12 {
+        loom::model(move || {
+            let trial = Arc::new(Trial::new([2, 2]));
+            let before = User::of(3);
+            let index = trial.acquire(&before, key("a")).unwrap();
+            trial.release(&before, index);
+            let die =
+                move |t: &Trial| _ = User::of(1).dies_after(steps, |u| t.acquire(u, key("a")));
+            let user = User::of(2);
+            let (_, taken) = both(&trial, die, |t| t.acquire(&user, key("a")));
+            trial.settle(1);
+            assert!(trial.release(&user, taken.unwrap()));
+            let two = ["a", "b"].map(|name| trial.acquire(&user, key(name)));
+            assert!(two.iter().all(Result::is_ok), "{two:?}");
+            assert_eq!(trial.acquire(&user, key("a")), Err(Refusal::Total));
+        });
+    }
+}
