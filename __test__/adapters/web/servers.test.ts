@@ -22,7 +22,9 @@ test.each(Object.entries(STORAGES))(
   'a real server, %s: of 200 clients at once exactly the limit reach the handler',
   async (_, storageOf) => {
     const storage = await storageOf()
-    const limiter = rateThrottle({ limits: '37/hour', storage, name: 'all' })
+    // Long enough for a machine that is busy.
+    const patient = { deadlineMs: 10_000, connectTimeoutMs: 10_000 }
+    const limiter = rateThrottle({ limits: '37/hour', storage, name: 'all', ...patient })
     await limiter.ready()
     let runs = 0
     const handler = limiter.wrap(async () => {

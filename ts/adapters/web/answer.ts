@@ -2,43 +2,68 @@ import type { Ending } from '../../http/adapter.ts'
 import { Endings } from './endings.ts'
 import { watched, withHeaders } from './response.ts'
 
+/** Where the answer is kept on a request. In a WeakMap it would cost, in garbage collection, five times the decision. */
+const ANSWER: unique symbol = Symbol('ratethrottle.answer')
+
+type Answered = Request & { [ANSWER]?: Answer }
+
 /** The answer to one request while it comes about: what all limiters of the request have in common. */
 export class Answer {
-  readonly request: Request
-  /** What the program's handler was given beside the request. */
-  info: unknown
-  /** What the answer must say of its limits. */
-  readonly headers: Record<string, string> = Object.create(null)
+  readonly #request: Request
+  #info: unknown
+  readonly #headers: Record<string, string> = {}
   /** What a refused request is answered with. */
-  refused: Response | undefined
-  #headersOfRequest: Record<string, string> | undefined
+  #refused: Response | undefined
+  #received: Record<string, string> | undefined
   #endings: Endings | undefined
 
   private constructor(request: Request, info: unknown) {
-    this.request = request
-    this.info = info
+    this.#request = request
+    this.#info = info
   }
 
   /** The answer to a request: one, however many limiters are asked. */
-  static to(request: Request, info: unknown): Answer {
-    const known = ANSWERS.get(request)
+  static to(request: Answered, info: unknown): Answer {
+    const known = request[ANSWER]
     if (known === undefined) {
       const made = new Answer(request, info)
-      ANSWERS.set(request, made)
+      request[ANSWER] = made
       return made
     }
-    known.info ??= info
+    known.#info ??= info
     return known
   }
 
   static of(request: object): Answer | undefined {
-    return ANSWERS.get(request)
+    return (request as Answered)[ANSWER]
+  }
+
+  get request(): Request {
+    return this.#request
+  }
+
+  /** What the program's handler was given beside the request. */
+  get info(): unknown {
+    return this.#info
+  }
+
+  /** What the answer must say of its limits. */
+  get headers(): Record<string, string> {
+    return this.#headers
+  }
+
+  get refused(): Response | undefined {
+    return this.#refused
+  }
+
+  set refused(response: Response | undefined) {
+    this.#refused = response
   }
 
   /** The request's headers, as node:http gives them. */
   get received(): Record<string, string> {
-    this.#headersOfRequest ??= Object.fromEntries(this.request.headers)
-    return this.#headersOfRequest
+    this.#received ??= Object.fromEntries(this.request.headers)
+    return this.#received
   }
 
   get endings(): Endings {
@@ -85,7 +110,6 @@ export class Answer {
 
 /** Tells of requests that the program has forgotten without an answer that was shown here. */
 const FORGOTTEN = new FinalizationRegistry<() => void>((release) => release())
-const ANSWERS = new WeakMap<object, Answer>()
 /** Responses whose end is watched. Apart from {@link Answer}: one that is dropped unread is to be collected. */
 const WATCHED = new WeakSet<Response>()
 

@@ -1,5 +1,7 @@
-/** Responses that got headers of ours, which a program may answer with again. */
-const SET_BEFORE = new WeakMap<Response, readonly string[]>()
+/** Where a response says which headers it got of us: a program may answer with it again. Not in a WeakMap: see answer.ts. */
+const SET_BEFORE: unique symbol = Symbol('ratethrottle.headers')
+
+type Marked = Response & { [SET_BEFORE]?: readonly string[] }
 
 /**
  * A response with the headers that it lacks of these.
@@ -16,13 +18,12 @@ export function withHeaders(
   refused = 200,
 ): Response {
   const status = response.status === 200 ? refused : response.status
-  const ours = SET_BEFORE.get(response)
+  const ours = (response as Marked)[SET_BEFORE]
   const missing = Object.keys(headers).filter(
     (name) => ours?.includes(name) === true || !response.headers.has(name),
   )
   if (missing.length === 0 && ours === undefined && response.status === status) return response
   if (ours === undefined && response.status === status && setAll(response, headers, missing)) {
-    SET_BEFORE.set(response, missing)
     return response
   }
   if (!isCopyable(response)) return response
@@ -39,12 +40,13 @@ export function withHeaders(
 
 /** False if the headers can't be changed: then none is set. */
 function setAll(
-  { headers }: Response,
+  response: Marked,
   given: Readonly<Record<string, string>>,
   names: readonly string[],
 ): boolean {
   try {
-    for (const name of names) headers.set(name, given[name] as string)
+    for (const name of names) response.headers.set(name, given[name] as string)
+    response[SET_BEFORE] = names
     return true
   } catch {
     return false
