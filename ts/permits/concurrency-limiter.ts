@@ -83,6 +83,7 @@ export class ConcurrencyLimiter implements Permits {
    */
   async acquire(key: string, options?: AcquireOptions): Promise<Permit> {
     const { maxWaitMs, signal } = readAcquire(options, this.#options.maxWaitMs)
+    signal?.throwIfAborted()
     const taken = await this.#enter(key, maxWaitMs, signal)
     if (taken instanceof PermitRefused) throw new ConcurrencyExceeded(taken.reason, taken.limit)
     return taken
@@ -95,6 +96,8 @@ export class ConcurrencyLimiter implements Permits {
 
   /** For adapters: as {@link acquire}, but answers at once where it can, and with the refusal. */
   enter(key: string, signal?: AbortSignal): MaybePromise<Permit | PermitRefused> {
+    // A caller who has gone is told as one that goes while it waits.
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
     return this.#enter(key, this.#options.maxWaitMs, signal)
   }
 
@@ -162,7 +165,6 @@ export class ConcurrencyLimiter implements Permits {
     maxWaitMs: number,
     signal: AbortSignal | undefined,
   ): MaybePromise<Permit | PermitRefused> {
-    signal?.throwIfAborted()
     const taken = this.#ask(key)
     if (!(taken instanceof PermitRefused)) return this.#tally.note(key, taken)
     const joined = this.#queue.join(key, taken, maxWaitMs, signal)

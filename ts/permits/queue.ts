@@ -8,6 +8,8 @@ import { Line, type Outcome, Waiter } from './line.ts'
 import { Poll } from './poll.ts'
 import { PermitRefused } from './types.ts'
 
+/** How often the permits of processes that were killed are looked for, in polls. */
+const REAP_EVERY = 10
 /** Callers that are asked for in one turn of the event loop. */
 const MAX_ASKED_AT_ONCE = 256
 
@@ -62,6 +64,7 @@ export class PermitQueue {
   readonly #poll: Poll
   #size = 0
   #count = 0
+  #polls = 0
   /** Questions under way. */
   #asking = 0
 
@@ -145,7 +148,7 @@ export class PermitQueue {
 
   /** Asks for some of those of whom it is not known that anything has changed. */
   #ask(most: number): void {
-    this.#source.reap?.()
+    if (this.#polls++ % REAP_EVERY === 0) this.#source.reap?.()
     let left = most
     for (const line of this.#blocked) {
       if (left-- <= 0) break

@@ -21,6 +21,9 @@ export class LeaseKeeper {
   readonly #permits = new Set<RemotePermit>()
   /** Permits of each key that are out, also those that are lost: their holders may not know. */
   readonly #perKey = new Map<string, number>()
+  /** Those that are lost, and have not come back. */
+  readonly #lost = new Set<RemotePermit>()
+  readonly #lostPerKey = new Map<string, number>()
   readonly #backend: PermitBackend
   readonly #leaseMs: number
   readonly #onLost: () => void
@@ -50,11 +53,20 @@ export class LeaseKeeper {
     return this.#perKey.get(key) ?? 0
   }
 
+  /** Permits that are out and count: for all that is known, no other process has them. */
+  get counted(): number {
+    return this.#out - this.#lost.size
+  }
+
+  countedOf(key: string): number {
+    return this.outOf(key) - (this.#lostPerKey.get(key) ?? 0)
+  }
+
   /** A permit is given out. */
   add(permit: RemotePermit): void {
     this.#permits.add(permit)
     this.#out++
-    this.#perKey.set(permit.key, this.outOf(permit.key) + 1)
+    change(this.#perKey, permit.key, 1)
     this.#start()
   }
 
@@ -62,9 +74,8 @@ export class LeaseKeeper {
   async remove(permit: RemotePermit): Promise<void> {
     this.#permits.delete(permit)
     this.#out--
-    const left = this.outOf(permit.key) - 1
-    if (left > 0) this.#perKey.set(permit.key, left)
-    else this.#perKey.delete(permit.key)
+    change(this.#perKey, permit.key, -1)
+    if (this.#lost.delete(permit)) change(this.#lostPerKey, permit.key, -1)
     if (permit.wasSent) await this.#giveBack([permit])
     this.#stopIfIdle()
   }
@@ -162,9 +173,18 @@ export class LeaseKeeper {
   #lose(permit: RemotePermit): void {
     permit.lose()
     this.#permits.delete(permit)
+    this.#lost.add(permit)
+    change(this.#lostPerKey, permit.key, 1)
     this.#onLost()
     this.owe(permit)
   }
+}
+
+/** Keys of which there are none take no room. */
+function change(counts: Map<string, number>, key: string, by: 1 | -1): void {
+  const left = (counts.get(key) ?? 0) + by
+  if (left > 0) counts.set(key, left)
+  else counts.delete(key)
 }
 
 /** Does all of it, some at a time. */

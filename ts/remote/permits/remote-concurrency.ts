@@ -16,7 +16,7 @@ import {
   PermitRefused,
 } from '../../permits/types.ts'
 import { Agenda } from '../../wait-queue/line.ts'
-import { failureOf } from '../failure.ts'
+import { failureOf, StoreFailure } from '../failure.ts'
 import { part } from '../local-counters.ts'
 import type { PermitBackend } from './backend.ts'
 import { LeaseKeeper } from './keeper.ts'
@@ -27,6 +27,7 @@ import { RemotePermit } from './remote-permit.ts'
 const POLL = { everyMs: 50, most: 32 }
 
 const CLOCK = withTimers(undefined)
+const NEVER: number = Number.POSITIVE_INFINITY
 
 /**
  * Limits how many callers are inside at a time, in all processes that share a store.
@@ -128,6 +129,12 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   #ask(key: string): MaybePromise<Permit | PermitRefused> {
     if (this.#isClosed) throw closedError('the limiter was closed while waiting')
     if (this.#isFull(key)) return this.#refusals.capacity
+    // What this process holds is held: a flood of one key does not reach the store.
+    const { perKey, total } = this.limits
+    if (this.#backend.status.available) {
+      if (this.#keeper.countedOf(key) >= (perKey ?? NEVER)) return this.#refusals.perKey
+      if (this.#keeper.counted >= (total ?? NEVER)) return this.#refusals.total
+    }
     const permit = new RemotePermit(this, flat(key), `${this.#id}${(this.#count++).toString(36)}`)
     return this.#askStore(permit)
   }
@@ -140,6 +147,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       this.#tally.storeTook(performance.now() - sentAt)
       if (answer !== 'held') return this.#refusals[answer]
       permit.leased(sentAt, this.#options.leaseMs)
+      // Its lease has ended while the answer was on its way.
+      if (permit.isLost) throw new StoreFailure('timeout')
     } catch (error) {
       // It may have been given a lease, which is not known. What was never asked has none.
       if (!this.#isClosed && failureOf(error).kind !== 'unavailable') this.#keeper.owe(permit)
