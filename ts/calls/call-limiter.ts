@@ -172,7 +172,9 @@ export class CallLimiter {
   /** Frees the counters. A limiter that was passed as storage stays open: it belongs to the program. */
   close(): void {
     this.#counters?.close()
-    void this.#permits?.close()
+    const closed = this.#permits?.close()
+    // What a store says when its connection ends helps no caller.
+    if (closed instanceof Promise) closed.catch(() => {})
   }
 }
 
