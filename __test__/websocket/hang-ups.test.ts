@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { constants, deflateRawSync } from 'node:zlib'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { run } from '../fixtures/child.ts'
 import { byLength } from '../fixtures/long.ts'
-import { eventually, handshake, open, openMany, openRaw, serve } from './servers.ts'
+import { eventually, handshake, openMany, openRaw, serve } from './servers.ts'
 
 /** A frame of a client: text, masked with zeros. */
 function frame(text: string): Buffer {
@@ -15,6 +16,12 @@ function frame(text: string): Buffer {
       ? Buffer.from([0x80 | payload.length])
       : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 255])
   return Buffer.concat([Buffer.from([0x81]), length, Buffer.alloc(4), payload])
+}
+
+/** The same of a message that was compressed. */
+function compressedFrame(payload: Buffer): Buffer {
+  const head = Buffer.from([0xc2, 0x80 | 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([head, Buffer.alloc(4), payload])
 }
 
 const timers = (): number =>
@@ -104,13 +111,30 @@ it.each(['pause', 'drop'])(
   30_000,
 )
 
-it('a compressed flood that does not fit is closed, with a reason', async () => {
-  const { url } = await serve({ messages: '1/hour' }, { ws: { perMessageDeflate: true } })
-  const client = await open(url, { perMessageDeflate: true })
-  const big = 'z'.repeat(4_000_000)
-  for (let i = 0; i < 10; i++) client.send(big)
-  const [code, reason] = await once(client, 'close')
-  expect([code, String(reason)]).toEqual([1008, 'Too many messages at once'])
+it('a compressed flood that does not fit in memory is closed, with a reason', async () => {
+  const events: string[] = []
+  const onLimit = ({ reason, action }: { reason: string; action: string }) =>
+    events.push(`${reason} ${action}`)
+  const { port, sockets } = await serve(
+    { messages: '1/hour', onLimit },
+    { ws: { perMessageDeflate: true } },
+  )
+  const closed = once(sockets, 'connection').then(([socket]) => once(socket, 'close'))
+  const client = await openRaw(port, 'Sec-WebSocket-Extensions: permessage-deflate\r\n')
+  // 4 MB each, which come in one read of the connection.
+  const packed = deflateRawSync(Buffer.alloc(4_000_000), { finishFlush: constants.Z_SYNC_FLUSH })
+  const one = compressedFrame(packed.subarray(0, -4))
+  const told = once(client, 'data')
+  client.write(Buffer.concat(Array.from({ length: 10 }, () => one)))
+  const [answer] = (await told) as [Buffer]
+  expect([answer[0], answer.readUInt16BE(2), String(answer.subarray(4))]).toEqual([
+    0x88,
+    1008,
+    'Too many messages at once',
+  ])
+  client.destroy()
+  await closed
+  expect(events).toEqual(['messages pause', 'held close'])
 })
 
 it('a client that keeps sending after it was closed is cut off', async () => {

@@ -80,10 +80,10 @@ export function handshake(path = '/', headers = ''): string {
 }
 
 /** A raw connection that is upgraded. */
-export async function openRaw(port: number): Promise<Socket> {
+export async function openRaw(port: number, headers = ''): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
-  socket.write(handshake())
+  socket.write(handshake('/', headers))
   await once(socket, 'data')
   return socket
 }

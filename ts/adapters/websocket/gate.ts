@@ -85,7 +85,7 @@ export class Gate {
 
   #charge(message: Passing): MaybePromise<Excess | undefined> {
     const sender = this.#sender
-    if (sender === undefined) return undefined
+    if (sender === undefined || message.isFree === true) return undefined
     try {
       return this.#rules.limits.charge(message, sender)
     } catch (error) {

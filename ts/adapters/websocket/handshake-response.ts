@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Ending, HttpAdapter } from '../../http/adapter.ts'
+import { IN_PROCESS } from '../../http/client.ts'
 import { setEach } from '../../http/legacy-headers.ts'
 import { NODE } from '../../http/node.ts'
 
@@ -96,11 +97,16 @@ export function answerPlain(response: ServerResponse): Answer {
 /** For a connection that is upgraded by now: there is no one to answer by HTTP. */
 export function answerNothing(): void {}
 
+/** Whether a client is connected: not for `injectWS` of @fastify/websocket, which makes a request up. */
+function hasSocket({ socket }: Partial<IncomingMessage>): boolean {
+  return socket !== undefined
+}
+
 /** Requests to upgrade, as the HTTP core sees them. */
 export const HANDSHAKE: HttpAdapter<IncomingMessage, HandshakeResponse> = {
   ...NODE,
-  // It has no body that must be read, and nothing of it is a response of node:http.
-  incoming: (request) => request,
+  peer: (request) => (hasSocket(request) ? NODE.peer(request) : IN_PROCESS),
+  incoming: (request) => (hasSocket(request) ? request : undefined),
   outgoing: () => undefined,
   setHeader: (response, name, value) => {
     response.headers.set(name, value)

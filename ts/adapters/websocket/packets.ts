@@ -4,6 +4,7 @@ import type { Passing } from './wire.ts'
 /** Of a packet of socket.io: its type, how many binary parts follow, its namespace, and the id of its answer. */
 const HEAD = /^([0-6])(?:(\d{1,9})-)?(\/[^,]{0,1000},)?(\d{1,15})?/
 const BINARY_TYPES = ['5', '6']
+const DISCONNECT = '1'
 const EVENT_TYPES = ['2', '5']
 const MAX_PARTS_BYTES = 16_777_216
 
@@ -41,7 +42,9 @@ export class Assembly {
     this.#first = undefined
     this.#bytes = 0
     this.#missing = 0
-    this.#whole({ data, bytes, isBinary: typeof data !== 'string', events })
+    const isText = typeof data === 'string'
+    const isFree = isText && data.startsWith(DISCONNECT)
+    this.#whole({ data, bytes, isBinary: !isText, events, isFree })
   }
 }
 

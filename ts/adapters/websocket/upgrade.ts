@@ -28,7 +28,9 @@ export function upgradeListener(
       socket.destroy()
     }
     socket.on('error', broken)
+    const unwatch = watchForEnd(socket)
     connections.decide(request, socket, answerRaw(socket), (admission, response) => {
+      unwatch()
       socket.once('close', () => admission.leave())
       SHOWN.set(request, response.headers)
       try {
@@ -44,6 +46,28 @@ export function upgradeListener(
   }
 }
 
+/**
+ * Destroys a connection whose client leaves while it is decided about. Nothing reads from it meanwhile, so there is no
+ * event of its end but `readable`.
+ *
+ * @returns ends this, before others read
+ */
+function watchForEnd(socket: Duplex): () => void {
+  const look = (): void => {
+    if (socket.readableLength === 0) socket.destroy()
+  }
+  let isWatched = false
+  // Most decisions are made at once.
+  const later = setImmediate(() => {
+    isWatched = true
+    socket.on('readable', look)
+  })
+  return () => {
+    clearImmediate(later)
+    if (isWatched) socket.removeListener('readable', look)
+  }
+}
+
 /** Headers of the limits, for the answer that ws makes. */
 const SHOWN = new WeakMap<object, ReadonlyMap<string, string>>()
 const SHOWING = new WeakSet<object>()
@@ -53,6 +77,11 @@ function toServer(connections: Connections, server: WebSocketServerLike): Upgrad
     typeof server === 'object' && server !== null && typeof server.handleUpgrade === 'function'
   if (!isServer) {
     const accepted = 'a WebSocketServer of ws, or a function that upgrades a request'
+    throw invalid(TypeError, 'INVALID_ARGUMENT', 'upgrade', accepted, server)
+  }
+  if ((server as { options?: { noServer?: boolean } }).options?.noServer === false) {
+    const accepted =
+      'a WebSocketServer that was made with noServer: true, as it would upgrade all by itself'
     throw invalid(TypeError, 'INVALID_ARGUMENT', 'upgrade', accepted, server)
   }
   showHeaders(server)

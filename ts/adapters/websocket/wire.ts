@@ -5,6 +5,8 @@ import type { SocketMessage } from './types.ts'
 /** A message on its way to the program: with the events that deliver it. */
 export interface Passing extends SocketMessage {
   readonly events: readonly (readonly unknown[])[]
+  /** Whether it costs nothing: the client takes its leave. */
+  readonly isFree?: boolean
 }
 
 /** What a gate does to its connection. */
