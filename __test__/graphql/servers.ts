@@ -10,7 +10,7 @@ import type { GraphQLSchema } from 'graphql'
 import mercurius from 'mercurius'
 import type { GraphQLPlugin } from 'ratethrottle/graphql'
 
-type Yoga = ((request: IncomingMessage, response: ServerResponse) => void) & {
+export type Yoga = ((request: IncomingMessage, response: ServerResponse) => void) & {
   dispose(): Promise<void>
   fetch(url: string, init: object): Promise<Response>
 }
@@ -100,6 +100,12 @@ export function resolversOf(service: Service): object {
   }
 }
 
+/** A Yoga of its own, for what needs no server. */
+export function yogaWith(limits: GraphQLPlugin, service: Service = newService()): Yoga {
+  const schema = schemaOf(service)
+  return createYoga({ schema, plugins: [limits], logging: false, batching: { limit: 100 } })
+}
+
 /** A server that listens. */
 export interface Running {
   readonly url: string
@@ -137,12 +143,7 @@ export function schemaOf(service: Service): GraphQLSchema {
 }
 
 const startYoga: Start = async (limits, service = newService()) => {
-  const yoga = createYoga({
-    schema: schemaOf(service),
-    plugins: [limits],
-    logging: false,
-    batching: { limit: 100 },
-  })
+  const yoga = yogaWith(limits, service)
   return listening(createServer(yoga), service, async () => {
     await yoga.dispose()
     limits.close()

@@ -53,6 +53,7 @@ it.each([
   ['http', 57],
   ['hono', 61],
   ['web', 61],
+  ['graphql', 97],
   ['websocket', 84],
   ['grpc', 82],
 ])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
