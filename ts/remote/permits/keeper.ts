@@ -17,8 +17,10 @@ const MAX_OWED = 10_000
  * could not be given back, and those of calls whose answer was lost, are given back later; else they end by themselves.
  */
 export class LeaseKeeper {
-  /** In the order in which they were last renewed. */
+  /** Those with a lease, in the order in which they were last renewed. */
   readonly #permits = new Set<RemotePermit>()
+  /** Those that were given out without the store, which is to learn of them. */
+  readonly #unknown = new Set<RemotePermit>()
   /** Permits of each key that are out, also those that are lost: their holders may not know. */
   readonly #perKey = new Map<string, number>()
   /** Those that are lost, and have not come back. */
@@ -64,7 +66,8 @@ export class LeaseKeeper {
 
   /** A permit is given out. */
   add(permit: RemotePermit): void {
-    this.#permits.add(permit)
+    if (permit.isLeased) this.#permits.add(permit)
+    else this.#unknown.add(permit)
     this.#out++
     change(this.#perKey, permit.key, 1)
     this.#start()
@@ -73,6 +76,7 @@ export class LeaseKeeper {
   /** It has come back. Resolves when the store knows, or has to be told later. */
   async remove(permit: RemotePermit): Promise<void> {
     this.#permits.delete(permit)
+    this.#unknown.delete(permit)
     this.#out--
     change(this.#perKey, permit.key, -1)
     if (this.#lost.delete(permit)) change(this.#lostPerKey, permit.key, -1)
@@ -89,8 +93,9 @@ export class LeaseKeeper {
   /** Gives all back. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    const left = [...this.#permits]
+    const left = [...this.#permits, ...this.#unknown]
     this.#permits.clear()
+    this.#unknown.clear()
     for (const permit of left) permit.lose()
     const leases = [...left.filter(({ wasSent }) => wasSent), ...this.#owed.splice(0)]
     await Promise.all(this.#backend.batches(leases).map((batch) => this.#giveBack(batch)))
@@ -104,7 +109,7 @@ export class LeaseKeeper {
   }
 
   #stopIfIdle(): void {
-    if (this.#permits.size > 0 || this.#owed.length > 0) return
+    if (this.#permits.size + this.#unknown.size + this.#owed.length > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -117,7 +122,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Renews what is due, and gives back what is owed. */
+  /** Renews what is due, gives back what is owed, and has the store learn of the rest. */
   async #look(): Promise<void> {
     if (this.#isBusy) return
     this.#isBusy = true
@@ -127,6 +132,7 @@ export class LeaseKeeper {
       await inTurn(this.#backend.batches(due), (batch) => this.#renew(batch))
       const owed = this.#owed.splice(0)
       await inTurn(this.#backend.batches(owed), (batch) => this.#giveBack(batch))
+      await inTurn(this.#backend.batches([...this.#unknown]), (batch) => this.#renew(batch))
     } finally {
       this.#isBusy = false
       this.#stopIfIdle()
@@ -137,7 +143,7 @@ export class LeaseKeeper {
   #due(now: number): readonly RemotePermit[] {
     const due: RemotePermit[] = []
     for (const permit of this.#permits) {
-      if (permit.triedAt > now - this.#leaseMs * RENEW_AFTER) break
+      if (permit.renewedAt > now - this.#leaseMs * RENEW_AFTER) break
       if (permit.isLost) this.#lose(permit)
       else due.push(permit)
     }
@@ -158,21 +164,20 @@ export class LeaseKeeper {
   }
 
   #learn(permit: RemotePermit, isHeld: boolean, sentAt: number): void {
-    if (permit.isReleased || !this.#permits.has(permit)) return
+    const wasKnown = this.#permits.delete(permit)
+    if (!wasKnown && !this.#unknown.has(permit)) return
     // Its holder may have seen that it was lost before the answer came.
-    if (permit.isLost || (!isHeld && permit.isLeased)) {
-      this.#lose(permit)
-      return
-    }
-    if (isHeld) permit.leased(sentAt, this.#leaseMs)
-    permit.triedAt = sentAt
-    this.#permits.delete(permit)
+    if (permit.isLost || (!isHeld && wasKnown)) this.#lose(permit)
+    if (!isHeld || permit.isLost) return
+    permit.leased(sentAt, this.#leaseMs)
+    this.#unknown.delete(permit)
     this.#permits.add(permit)
   }
 
   #lose(permit: RemotePermit): void {
     permit.lose()
     this.#permits.delete(permit)
+    this.#unknown.delete(permit)
     this.#lost.add(permit)
     change(this.#lostPerKey, permit.key, 1)
     this.#onLost()

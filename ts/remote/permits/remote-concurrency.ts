@@ -182,7 +182,6 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   }
 
   #give(permit: RemotePermit): Permit {
-    permit.triedAt = performance.now()
     this.#keeper.add(permit)
     this.#holds.put(permit, CLOCK.now() + this.#options.maxHoldMs)
     return permit

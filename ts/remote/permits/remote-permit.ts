@@ -23,8 +23,8 @@ export class RemotePermit implements Permit, Lease, Entry {
   #isLeased = false
   /** `performance.now()` when its lease ends at the earliest. */
   #until = NEVER
-  /** When it was last renewed, or that was last tried. */
-  triedAt = 0
+  /** `performance.now()` when the store was last asked for it and has said that it is held. */
+  renewedAt = 0
 
   constructor(owner: PermitOwner, key: string, id: string) {
     this.#owner = owner
@@ -67,7 +67,7 @@ export class RemotePermit implements Permit, Lease, Entry {
   leased(sentAt: number, ms: number): void {
     this.#isLeased = true
     this.#until = sentAt + ms
-    this.triedAt = sentAt
+    this.renewedAt = sentAt
   }
 
   /** Another may have its place. */
