@@ -7,6 +7,7 @@ import {
   type Permit,
 } from 'ratethrottle'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { until } from '../redis/faults.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
 
@@ -73,6 +74,26 @@ describe('permits in Redis', () => {
     })
     expect(await limiter.held('c')).toBe(0)
     expect(permits.map(({ isLost }) => isLost)).toEqual([false, false])
+  })
+
+  it('are held by as many keys as there is room for', async () => {
+    const limiter = open({ perKey: 2, capacity: 2 })
+    const [permit] = [await limiter.acquire('a'), await limiter.acquire('b')]
+    await expect(limiter.acquire('c')).rejects.toMatchObject({ reason: 'capacity' })
+    expect((await limiter.acquire('b')).isLost).toBe(false)
+    permit.release()
+    expect((await limiter.acquire('c')).isLost).toBe(false)
+  })
+
+  it('leave nothing in Redis or here, whatever number of keys had some', async () => {
+    const limiter = open({ perKey: 1, total: 1_000_000 }, 'hostile')
+    for (let from = 0; from < byLength(4_000, 200_000); from += 1_000) {
+      const keys = Array.from({ length: 1_000 }, (_, i) => `${'x'.repeat(i % 300)} ${from + i}`)
+      const permits = await Promise.all(keys.map((key) => limiter.acquire(key)))
+      for (const permit of permits) permit.release()
+    }
+    expect(limiter.stats()).toMatchObject({ held: 0, waiting: 0, refused: 0 })
+    await until(async () => (await sets('hostile')).length === 0, 5_000, 'no set')
   })
 
   it('have no tryAcquire', () => {

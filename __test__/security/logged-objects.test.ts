@@ -1,6 +1,11 @@
 import { inspect } from 'node:util'
 import Fastify from 'fastify'
-import { createLimiter, RateLimiter } from 'ratethrottle'
+import {
+  ConcurrencyLimiter,
+  createConcurrencyLimiter,
+  createLimiter,
+  RateLimiter,
+} from 'ratethrottle'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
@@ -31,6 +36,11 @@ const OBJECTS: Readonly<Record<string, () => unknown>> = {
   'createLimiter with a Redis URL': () => createLimiter(OPTIONS),
   'createLimiter with a store': () =>
     createLimiter({ limits: '1/second', storage: new SecretStore() }),
+  'createConcurrencyLimiter with a Redis URL': () =>
+    createConcurrencyLimiter({ perKey: 1, storage: URL, onStoreChange: () => {} }),
+  'createConcurrencyLimiter with a store': () =>
+    createConcurrencyLimiter({ perKey: 1, storage: new SecretStore() }),
+  ConcurrencyLimiter: () => new ConcurrencyLimiter(1),
   StoreLimiter: () => new StoreLimiter('1/second', new SecretStore()),
   'the middleware of Express': () => forExpress(OPTIONS),
   'the middleware of Hono': () => forHono(OPTIONS),
