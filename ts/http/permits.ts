@@ -167,28 +167,39 @@ export class RequestPermits {
     })
   }
 
-  /** Waits in the queue, until the client leaves or the server shuts down. */
-  async #wait(
+  /** Waits in the queue, if it has room, until the client leaves or the server shuts down. */
+  #wait(
     { waiting, adapter }: LimiterContext,
     { response }: Exchange,
     key: string,
-  ): Promise<Taken> {
+  ): MaybePromise<Taken> {
     const client = waiting.clientOf(adapter, response)
-    const leave = new AbortController()
     if (client.isGone) return { found: NONE, hasWaited: false, isGone: true }
+    const leave = new AbortController()
+    const asked = this.#permits.enter(key, leave.signal)
+    if (!(asked instanceof Promise)) return { found: asked, hasWaited: false, isGone: false }
     const stop = client.watch(() => leave.abort())
+    return this.#waitFor(asked, key, leave.signal).finally(stop)
+  }
+
+  async #waitFor(
+    asked: Promise<Permit | PermitRefused>,
+    key: string,
+    left: AbortSignal,
+  ): Promise<Taken> {
     const since = performance.now()
     this.#counter?.queued?.(1)
     try {
-      const found = await this.#permits.enter(key, leave.signal)
-      if (!(found instanceof PermitRefused)) this.#counter?.waited(performance.now() - since)
-      return { found, hasWaited: true, isGone: false }
+      const found = await asked
+      // One that waited in vain is a denial like others.
+      const hasWaited = !(found instanceof PermitRefused)
+      if (hasWaited) this.#counter?.waited(performance.now() - since)
+      return { found, hasWaited, isGone: false }
     } catch (error) {
-      if (!leave.signal.aborted) throw error
+      if (!left.aborted) throw error
       this.#counter?.gaveUp(key)
       return { found: NONE, hasWaited: true, isGone: true }
     } finally {
-      stop()
       this.#counter?.queued?.(-1)
     }
   }

@@ -1,0 +1,82 @@
+import { createServer } from 'node:http'
+import { rateThrottle } from 'ratethrottle/http'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { type Server, startServer } from '../redis/server.ts'
+import { gauge } from './gauge.ts'
+import { serveApp } from './serve.ts'
+
+let redis: Server
+beforeAll(async () => {
+  redis = await startServer()
+})
+afterAll(() => redis.stop())
+
+/** Two servers whose limiters are called the same, as two processes have them. */
+async function pair(storage: string, options: object) {
+  const inside = gauge()
+  const servers = await Promise.all(
+    [1, 2].map(async () => {
+      const limiter = rateThrottle({
+        storage,
+        name: 'pair',
+        deadlineMs: 20_000,
+        ...options,
+      } as never)
+      onTestFinished(() => limiter.close())
+      const listener = limiter.wrap(async (_, response) => {
+        await inside.handle()
+        response.end('served')
+      })
+      return { ...(await serveApp(createServer(listener))), limiter }
+    }),
+  )
+  onTestFinished(() => inside.open())
+  return { inside, servers, ask: (i: number, how?: object) => servers[i % 2]?.ask('/', how) }
+}
+
+const TIERS: readonly (readonly [string, () => string])[] = [
+  ['shared', () => `shared:http-permits-${process.pid}`],
+  ['redis', () => redis.url],
+]
+
+test.each(TIERS)(
+  '%s: exactly as many as there are permits, over two servers and 200 requests',
+  async (_, url) => {
+    const options = { limits: '1000/day', concurrent: 4 }
+    const { inside, ask, servers } = await pair(url(), options)
+    let refused = 0
+    const asked = Array.from({ length: 200 }, async (_, i) => {
+      const answer = await ask(i)
+      if (answer?.status === 429) refused++
+      return answer?.status
+    })
+    await expect.poll(() => refused, { interval: 5, timeout: 20_000 }).toBe(196)
+    expect(inside).toMatchObject({ now: 4, most: 4 })
+    expect(await servers[1]?.limiter.peek('127.0.0.1')).toMatchObject({ allowed: false, limit: 4 })
+    inside.open()
+    expect((await Promise.all(asked)).filter((status) => status === 200)).toHaveLength(4)
+    const free = async () => (await servers[1]?.limiter.peek('127.0.0.1')) as object
+    await expect.poll(free, { timeout: 5_000 }).toMatchObject({ allowed: true, remaining: 996 })
+  },
+)
+
+test.each(TIERS)(
+  '%s: a client that left before the decision came, or while it waited, leaves no permit',
+  async (_, url) => {
+    const options = { name: 'leaving', concurrent: { perKey: 2, queue: 50 } }
+    const { inside, ask, servers } = await pair(url(), options)
+    const leaving = Array.from({ length: 60 }, async (_, i) => {
+      const leave = new AbortController()
+      const asked = Promise.resolve(ask(i, { signal: leave.signal })).catch(() => undefined)
+      setTimeout(() => leave.abort(), i % 8)
+      return asked
+    })
+    await Promise.all(leaving)
+    await expect
+      .poll(async () => await servers[0]?.limiter.peek('127.0.0.1'), { timeout: 10_000 })
+      .toMatchObject({ allowed: true })
+    inside.open()
+    const { status } = (await ask(0)) ?? {}
+    expect(status).toBe(200)
+  },
+)
