@@ -154,3 +154,26 @@ test('a store that fails leaves no permit behind', async () => {
   fails = false
   expect(limiter.enter('ada')).toBeInstanceOf(Entry)
 })
+
+// A port on which no server listens, and options as a service has them.
+const AWAY = { storage: 'redis://127.0.0.1:1/0', deadlineMs: 20, connectTimeoutMs: 20 } as const
+
+test.each([
+  ['closed', 0],
+  ['local', 2],
+  ['open', 5],
+] as const)(
+  'while Redis is away, onError: %j lets %i of 5 calls enter, and none keeps a permit',
+  async (onError, most) => {
+    const limiter = limiterFor({ limits: '2/hour', concurrent: 3, onError, ...AWAY })
+    let entered = 0
+    for (let i = 0; i < 5; i++) {
+      const entry = await limiter.enter('ada')
+      if (!(entry instanceof Entry)) continue
+      entered++
+      entry.leave()
+    }
+    expect(entered).toBe(most)
+    expect(await limiter.ready()).toMatchObject({ available: false })
+  },
+)

@@ -59,7 +59,9 @@ test('pause: a client that sends more than is read is slowed down by the connect
   const message = Buffer.alloc(16_384, 'x')
   let flushed = 0
   for (let i = 0; i < 200; i++) call.write(message, () => flushed++)
-  await new Promise((resolve) => setTimeout(resolve, 200))
+  while (seen.messages.length === 0) await new Promise(setImmediate)
+  // Time enough for what must not come.
+  await new Promise((resolve) => setTimeout(resolve, 100))
   expect(seen.messages).toHaveLength(1)
   // Three megabytes wait at the client: the window of a stream has 64 KB.
   expect(flushed).toBeLessThan(100)
@@ -92,7 +94,7 @@ test('as many wait as may: the next message ends its call', async () => {
     maxWaitersPerKey: 2,
   })
   const { ask } = connect(port)
-  const calls = [1, 2, 3, 4].map(() => ask('upload', { messages: texts(3), deadlineMs: 400 }))
+  const calls = [1, 2, 3, 4].map(() => ask('upload', { messages: texts(3), deadlineMs: 800 }))
   const codes = (await Promise.all(calls)).map(({ code }) => code).sort()
   expect(codes).toEqual([4, 4, 8, 8])
 })

@@ -1,8 +1,10 @@
 import * as grpc from '@grpc/grpc-js'
+import { interceptor } from 'ratethrottle/grpc'
 import { insight } from 'ratethrottle/insight'
 import { shield } from 'ratethrottle/shield'
 import { expect, onTestFinished, test } from 'vitest'
 import { encodeStatus } from '../../dist/adapters/grpc/retry-info.js'
+import { byLength } from '../fixtures/long.ts'
 import { rawClient } from './raw.ts'
 import { decodeDetails, retryMs } from './retry.ts'
 import { connect, KINDS, type Kind, serve } from './serve.ts'
@@ -77,7 +79,7 @@ test.each([
 test.each(KINDS)(
   '%s: while a key is looked up nothing is handed on, and all of it afterwards',
   async (kind) => {
-    let found: (key: string) => void = () => {}
+    let found: ((key: string) => void) | undefined
     const key = () =>
       new Promise<string>((resolve) => {
         found = resolve
@@ -85,9 +87,11 @@ test.each(KINDS)(
     const { port, seen } = await serve({ limits: '5/hour', key, keyTimeoutMs: 60_000 })
     const { ask } = connect(port)
     const asked = ask(kind, { messages: ['a', 'b', 'c'] })
+    while (found === undefined) await new Promise(setImmediate)
+    // Time enough for what must not come.
     await new Promise((resolve) => setTimeout(resolve, 30))
     expect(seen).toMatchObject({ runs: 0, messages: [] })
-    found('ada')
+    found?.('ada')
     const { code, answers } = await asked
     expect(code).toBe(status.OK)
     const all = { unary: ['a'], upload: ['3'], download: ['0', '1', '2'], chat: ['a', 'b', 'c'] }
@@ -180,9 +184,14 @@ test('a shield is asked of each call by its address, and told how it ended', asy
   const { ask } = connect(port)
   await ask('unary')
   await ask('download', { messages: ['fail'] })
-  await ask('unary', { messages: ['hold'], deadlineMs: 30 })
+  let leave = (): void => {}
+  const cut = ask('unary', { messages: ['hold'], began: (call) => (leave = () => call.cancel()) })
+  while (seen.runs < 3) await new Promise(setImmediate)
+  leave()
+  await cut
+  while (told.length < 3) await new Promise(setImmediate)
   await ask('unary')
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (told.length < 4) await new Promise(setImmediate)
   expect(told).toEqual([
     ['127.0.0.1', '/test.Echo/Unary', 200],
     ['127.0.0.1', '/test.Echo/Download', 404],
@@ -221,4 +230,31 @@ test('once closed, calls are refused with INTERNAL', async () => {
   interceptor.close()
   expect((await connect(port).ask('chat')).code).toBe(status.INTERNAL)
   expect(seen.runs).toBe(0)
+})
+
+test('a server that has a method for every path gets a bounded number of rows', () => {
+  const view = insight()
+  onTestFinished(() => view.close())
+  const limits = interceptor({ limits: '10/hour', methods: { '/a.A/*': '5/hour' }, insight: view })
+  onTestFinished(() => limits.close())
+  let refused = 0
+  const call = {
+    start: (listener: Parameters<grpc.ServerInterceptingCall['start']>[0]) => {
+      listener.onReceiveMetadata(new grpc.Metadata())
+      listener.onCancel()
+    },
+    sendStatus: () => refused++,
+    getPeer: () => '192.0.2.1:1',
+  } as unknown as grpc.ServerInterceptingCallInterface
+  const handler = { onReceiveMetadata: () => {}, onCancel: () => {} } as never
+  const count = byLength(20_000, 1_000_000)
+  for (let i = 0; i < count; i++) {
+    const path = `/${'x'.repeat(i % 50)}.A/M${i}`
+    const method = { path, requestStream: false, responseStream: false } as never
+    limits(method, call).start(handler)
+  }
+  expect(refused).toBe(count - 10)
+  const { routes } = view.report()
+  expect(routes.length).toBeLessThanOrEqual(256)
+  expect(routes.find(({ route }) => route === 'other')?.denied).toBeGreaterThan(count - 300)
 })
