@@ -19,6 +19,7 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { rateThrottle as forKoa } from 'ratethrottle/koa'
+import { buildWeb } from './web-site.ts'
 
 /** What the adapters are tested with. */
 export type Framework =
@@ -27,6 +28,7 @@ export type Framework =
   | 'Express 4'
   | 'node:http'
   | 'Hono'
+  | 'web'
   | 'Koa 3'
   | 'Koa 2'
 
@@ -112,7 +114,9 @@ export function build(framework: Framework, plan: Plan): Built | Promise<Built> 
   if (framework === 'Express 5') return buildExpress(express(), plan)
   if (framework === 'Koa 3') return buildKoa(new Koa(), plan)
   if (framework === 'Koa 2') return buildKoa(new Koa2(), plan)
-  return framework === 'Hono' ? buildHono(plan) : buildHttp(plan)
+  if (framework === 'Hono') return buildHono(plan)
+  if (framework === 'web') return buildWeb(plan, limitsOf, isForAll(plan.options))
+  return buildHttp(plan)
 }
 
 async function buildFastify(plan: Plan): Promise<Built> {
@@ -327,6 +331,12 @@ function closeAll(limiters: readonly Closable[]): void {
 /** Whether the limiter stands before all routes: it has limits of its own, or a shield. */
 function isForAll({ limits, concurrent, shield, config }: Options): boolean {
   return [limits, concurrent, shield, config].some((option) => option !== undefined)
+}
+
+/** The limits of a route, in the order in which they are asked. */
+function limitsOf(route: Plan['routes'][number]): readonly unknown[] {
+  const { stacked = [] } = route
+  return hasLimits(route) ? [route.limits, ...stacked] : stacked
 }
 
 /** Whether the route has its own `limits`, not those of a polluted prototype. */

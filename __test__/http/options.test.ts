@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest'
 import { ADAPTERS, type Options, serve } from './serve.ts'
 
 const plan = (headers: Record<string, string>) => ({ headers })
-/** Each adapter has its own request; that of Hono has its headers elsewhere. */
+/** Each adapter has its own request; those of Hono and of the web have their headers elsewhere. */
 const header = (request: Options, name: string) =>
-  request.req?.header?.(name) ?? request.headers?.[name]
+  request.req?.header?.(name) ?? request.headers?.get?.(name) ?? request.headers?.[name]
 
 describe.each(ADAPTERS)('%s', (adapter) => {
   it('a limits function gives each request its limits; false means no limit', async () => {
@@ -207,6 +207,7 @@ const HANDLERS: Record<(typeof ADAPTERS)[number], (...args: Options[]) => unknow
     res.end(`wait ${error.retryAfter}`)
   },
   Hono: (c, _, error) => c.text(`wait ${error.retryAfter}`, 418),
+  web: (_, __, error) => new Response(`wait ${error.retryAfter}`, { status: 418 }),
   'Koa 3': (ctx, _, error) => Object.assign(ctx, { status: 418, body: `wait ${error.retryAfter}` }),
 }
 
@@ -217,5 +218,6 @@ const FORGETFUL: typeof HANDLERS = {
   'Express 4': (_, res) => res.send('wait'),
   'node:http': (_, res) => res.end('wait'),
   Hono: (c) => c.text('wait'),
+  web: () => new Response('wait'),
   'Koa 3': (ctx) => Object.assign(ctx, { body: 'wait' }),
 }

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { afterEach } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { type Answer, type Ask, ask, statuses } from './client.ts'
 import {
   type Built,
@@ -21,7 +22,13 @@ export const FRAMEWORKS = ['Fastify 5', 'Express 5', 'Express 4'] as const
 /** The frameworks, and plain node:http. */
 export const SERVERS = [...FRAMEWORKS, 'node:http'] as const
 /** What every adapter is tested with. */
-export const ADAPTERS = [...SERVERS, 'Hono', 'Koa 3'] as const
+export const ADAPTERS: readonly AdapterName[] = [
+  ...([...SERVERS, 'Hono', 'Koa 3'] as const),
+  // On the same parts as Hono.
+  ...byLength<readonly 'web'[]>([], ['web']),
+]
+
+type AdapterName = (typeof SERVERS)[number] | 'Hono' | 'Koa 3' | 'web'
 
 /** A server that listens until the test ends. */
 export interface Served {

@@ -26,8 +26,10 @@ test.each(ADAPTERS)('%s: every outcome agrees with the responses', async (framew
     limits: '3/hour',
     name: 'all',
     insight,
-    key: ({ headers, req }: Asked & { req?: { header(name: string): string | undefined } }) => {
-      const user = req === undefined ? headers['x-user'] : req.header('x-user')
+    // Headers of the web, those of node:http, or the function of Hono's context.
+    key: ({ headers, req }: Asked & { req?: { header?(name: string): string | undefined } }) => {
+      const own = headers instanceof Headers ? headers.get('x-user') : headers?.['x-user']
+      const user = own ?? req?.header?.('x-user')
       if (user === 'broken') throw new Error('no user')
       return user as string
     },

@@ -25,7 +25,8 @@ function guardOf(options: ShieldOptions<never> = {}) {
 }
 
 function pathOf(request: { url?: string; req?: { path: string } }): string | undefined {
-  return request.req?.path ?? request.url
+  // Only a Request of the web names its host.
+  return request.req?.path ?? request.url?.replace(/^http:\/\/[^/]*/, '')
 }
 
 const sensitive = (request: object): boolean => pathOf(request) === '/login'

@@ -22,7 +22,8 @@ interface AnyRequest {
 }
 
 function pathOf({ url, req }: AnyRequest): string | undefined {
-  return req?.path ?? url
+  // Only a Request of the web names its host.
+  return req?.path ?? url?.replace(/^http:\/\/[^/]*/, '')
 }
 
 function warningsOf(): string[] {
