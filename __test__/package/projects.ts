@@ -13,6 +13,7 @@ export const PROJECTS = {
     ...['reflect-metadata@0.2', 'rxjs@7'],
     '@grpc/grpc-js@1',
     'graphql@16',
+    ...['koa@3', '@types/koa@3', 'ws@8', '@types/ws@8'],
     'ioredis@6',
     'yaml@2',
     '@types/node@20',
