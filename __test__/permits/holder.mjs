@@ -15,13 +15,13 @@ const limiter = createConcurrencyLimiter({
 })
 const waiting = new Map()
 let number = 0
-let steps = 0
+let permits = 0
 
 /** Tells the parent, and waits until it knows. */
-function tell(word, key) {
+function tell(word, key, permit) {
   number++
   const answer = new Promise((resolve) => waiting.set(number, resolve))
-  process.send({ number, word, key, steps })
+  process.send({ number, word, key, permit })
   return answer
 }
 
@@ -35,10 +35,10 @@ for (let caller = 0; caller < callers; caller++) {
     for (;;) {
       const key = Math.random() < 0.5 ? 'a' : 'b'
       const permit = await limiter.acquire(key)
-      steps++
-      await tell('in', key)
+      const id = `${permits++}`
+      await tell('in', key, id)
       if (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 2))
-      await tell(permit.isLost ? 'lost' : 'out', key)
+      await tell(permit.isLost ? 'lost' : 'out', key, id)
       permit.release()
     }
   })()

@@ -2,13 +2,8 @@
 import { createConcurrencyLimiter } from 'ratethrottle'
 
 const [storage, leaseMs] = process.argv.slice(2)
-const limiter = createConcurrencyLimiter({
-  storage,
-  perKey: 2,
-  name: 'held',
-  leaseMs: Number(leaseMs),
-  deadlineMs: 2_000,
-})
+const ofStore = leaseMs === undefined ? {} : { leaseMs: Number(leaseMs), deadlineMs: 2_000 }
+const limiter = createConcurrencyLimiter({ storage, perKey: 2, name: 'held', ...ofStore })
 const permit = await limiter.acquire('k')
 process.send('it is held')
 process.on('message', () => {

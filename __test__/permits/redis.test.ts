@@ -155,10 +155,10 @@ describe('permits in Redis', () => {
   })
 
   it('are held for as long as they are renewed, and end with maxHoldMs', async () => {
-    const limiter = open({ perKey: 1, leaseMs: 500 })
-    const timed = open({ perKey: 1, leaseMs: 500, maxHoldMs: 100 })
+    const limiter = open({ perKey: 1, leaseMs: 1_000 })
+    const timed = open({ perKey: 1, maxHoldMs: 100 })
     const [held, short] = [await limiter.acquire('k'), await timed.acquire('k')]
-    await sleep(1_300)
+    await sleep(1_600)
     expect(held.isLost).toBe(false)
     await expect(limiter.acquire('k')).rejects.toBeInstanceOf(ConcurrencyExceeded)
     expect(short.isLost).toBe(true)
