@@ -12,6 +12,7 @@ export const PROJECTS = {
     ...['@nestjs/common@11', '@nestjs/core@11', '@nestjs/platform-express@11'],
     ...['reflect-metadata@0.2', 'rxjs@7'],
     '@grpc/grpc-js@1',
+    ...['ws@8', '@types/ws@8'],
     'graphql@16',
     ...['koa@3', '@types/koa@3', 'ws@8', '@types/ws@8'],
     'ioredis@6',

@@ -54,7 +54,7 @@ it.each([
   ['hono', 61],
   ['web', 61],
   ['graphql', 97],
-  ['websocket', 84],
+  ['websocket', 90],
   ['grpc', 82],
 ])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
   const { files, slow } = loadedBy(`require('ratethrottle/${subpath}')`)

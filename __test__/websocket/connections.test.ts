@@ -56,6 +56,12 @@ it('a refusal for want of a permit charges no limit', async () => {
   await expect(retry(() => open(url))).rejects.toThrow('429')
 })
 
+it('a refusal by a limit holds no permit', async () => {
+  const { url, port } = await serve({ concurrent: 2, connections: '1/hour' })
+  await open(url)
+  for (let i = 0; i < 5; i++) expect(await upgradeRaw(port)).toContain('retry-after: 3600')
+})
+
 async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (let i = 0; i < 20; i++) {
     try {

@@ -31,10 +31,9 @@ it('1,000 hang-ups leave no permit, no listener, no timer and no message behind'
   const before = timers()
   const { port, url, sockets, server } = await serve({
     concurrent: 20,
-    connections: '1000000/minute',
     messages: '10/hour',
     // Decided later, so that many leave while it is decided about them.
-    key: async () => pause(1).then(() => 'all'),
+    key: async () => pause(10).then(() => 'all'),
   })
   sockets.on('connection', (socket) => socket.on('error', () => {}).on('message', () => {}))
   const listeners = () =>
@@ -100,7 +99,7 @@ it('a client that floods a paused connection is stopped by its own TCP, and none
 it.each(['pause', 'drop'])(
   'a flood costs the server no memory: %s',
   async (overflow) => {
-    const ms = byLength(500, 5_000)
+    const ms = byLength(300, 5_000)
     const { out } = await run('websocket/flood.mjs', [String(ms), overflow])
     const { most, heard, read, written } = JSON.parse(out)
     expect(most).toBeLessThan(64_000_000)

@@ -111,7 +111,7 @@ it('all ways to listen hear each message once, whenever they begin', async () =>
   for (const text of numbers(60)) client.send(text)
   await eventually(() => heard.on === 60)
   expect(heard).toMatchObject({ on: 60, add: 60, property: 60 })
-  expect(heard.late).toBeLessThan(60)
+  expect(heard.late).toBeGreaterThan(0)
 })
 
 it('per connection and by message key: budgets of their own', async () => {

@@ -7,7 +7,7 @@ import { judge, type Verdict } from '../../http/counted-requests.ts'
 import { Events, type Warnings } from '../../http/events.ts'
 import { HttpLimiter } from '../../http/http-limiter.ts'
 import type { AnyHttpOptions } from '../../http/options.ts'
-import type { Refusal } from '../../http/response.ts'
+import { type Refusal, withoutStack } from '../../http/response.ts'
 import { type HttpShield, openShield, orClose, withoutShield } from '../../http/shield.ts'
 import { andThen, type MaybePromise } from '../../limiter.ts'
 import { openPermits } from '../../permits/open.ts'
@@ -42,6 +42,7 @@ export class Handshake {
   readonly limiter: HttpLimiter | undefined
   readonly #shield: HttpShield | undefined
   readonly #permits: Permits | undefined
+  readonly #hasQueue: boolean
   readonly #keys = new WeakMap<object, string>()
   /** The part of a limiter's context that says who a client is, and whether it counts. */
   readonly #who: Pick<LimiterContext, 'options' | 'adapter' | 'client' | 'events'> &
@@ -66,6 +67,7 @@ export class Handshake {
     }))
     this.limiter = limiter
     this.#permits = permits
+    this.#hasQueue = read.concurrent?.queue !== undefined
   }
 
   #openLimiter(
@@ -135,15 +137,16 @@ export class Handshake {
   ): MaybePromise<Admission | ConnectRefusal> {
     if (this.#permits === undefined) return this.#charge(request, response, new Admission(key))
     // A client that leaves while it waits for a permit gets none.
-    const waiting = new AbortController()
-    const stop = response.onEnd(() => waiting.abort(GONE))
-    const entered = this.#permits.enter(key, waiting.signal)
+    const waiting = this.#hasQueue ? new AbortController() : undefined
+    const stop = waiting && response.onEnd(() => waiting.abort(GONE))
+    const entered = this.#permits.enter(key, waiting?.signal)
     return andThen(entered, (permit) => {
-      stop()
+      stop?.()
       if (!(permit instanceof PermitRefused)) {
         return this.#charge(request, response, new Admission(key, permit))
       }
-      const refusal = new ConcurrencyExceeded(permit.reason, permit.limit)
+      const { reason, limit } = permit
+      const refusal = withoutStack(() => new ConcurrencyExceeded(reason, limit))
       this.events.denied(request, key, refusal.decision, this.isDryRun)
       if (this.isDryRun) return this.#charge(request, response, new Admission(key))
       this.limiter?.counts?.count(request, 'denied')
