@@ -135,15 +135,44 @@ test('a wait for a permit ends after maxWaitMs, and when the server shuts down',
 
 test('slowDown: a request has no permit while it waits for its turn', async () => {
   const clock = new FakeClock()
-  const options = { limits: '1/second', burst: 1, slowDown: '5 seconds', concurrent: 1, clock }
+  const key = ({ url }: IncomingMessage) => url
+  const options = {
+    limits: '1/second',
+    slowDown: '5 seconds',
+    concurrent: { total: 1 },
+    clock,
+    key,
+  }
   const { ask, inside } = await start(options)
   inside.open()
-  expect((await ask()).status).toBe(200)
-  const delayed = ask()
-  await sleep(20)
-  expect(inside.now).toBe(0)
+  expect((await ask('/a')).status).toBe(200)
+  const delayed = ask('/a')
+  await sleep(30)
+  // Others are served meanwhile.
+  expect((await ask('/b')).status).toBe(200)
+  expect(inside.entered).toBe(2)
   clock.advance(1_000)
   expect((await delayed).status).toBe(200)
+})
+
+test('a permit that another limiter refused is free while the refusal is still being answered', async () => {
+  let answer: () => void = () => {}
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve
+  })
+  const handler = async (_: unknown, response: ServerResponse): Promise<void> => {
+    await answered
+    response.end('no')
+  }
+  const { ask, inside, limiter } = await start({ concurrent: 2 }, { concurrent: 1, handler })
+  const first = ask()
+  await inside.reaches(1)
+  const refused = ask()
+  await sleep(30)
+  expect(limiter.peek('k')).toMatchObject({ allowed: true })
+  answer()
+  inside.open()
+  expect([(await first).status, (await refused).status]).toEqual([200, 429])
 })
 
 test('slowDown: a request that gets no permit after its turn has charged nothing', async () => {
