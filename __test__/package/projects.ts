@@ -17,6 +17,8 @@ export const PROJECTS = {
     ...['koa@3', '@types/koa@3', 'ws@8', '@types/ws@8'],
     'ioredis@6',
     'yaml@2',
+    // The one that @types/koa is written for: later ones have types of their own.
+    'content-disposition@0.5',
     '@types/node@20',
     'typescript@5',
     'jest@30',

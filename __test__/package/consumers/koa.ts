@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import Koa from 'koa'
+import Koa, { type Context } from 'koa'
 import { byHeader, byIp, byUser, firstOf, rateThrottle } from 'ratethrottle/koa'
 
 const app = new Koa()
 const limited = rateThrottle({ limits: '2/hour' })
 const key = firstOf(
   byHeader('x-api-key'),
-  byUser((ctx) => ctx.get('x-user')),
+  byUser((ctx: Context) => ctx.get('x-user')),
   byIp(),
 )
 const keyed = rateThrottle({ limits: '1/hour', key })
