@@ -100,12 +100,14 @@ describe.each(SERVERS)('%s', (_name, start) => {
       '{ crash { name broken } }',
       '{ users(first: 0) { id } }',
       '{ named { __typename name ... on Robot { serial } } }',
+      // Who has no serial is no robot.
+      '{ named { name ... on Robot { serial } } }',
     ]) {
       const before = limiter.peek('all').remaining
       await ask(url, query)
       costs.push(before - limiter.peek('all').remaining)
     }
-    expect(costs).toEqual([7, 7, 3, 1, 1 + 2 + 2])
+    expect(costs).toEqual([7, 7, 3, 1, 1 + 2 + 2, 1 + 2 + 2])
     limiter.close()
   })
 })

@@ -35,6 +35,13 @@ describe.each(SERVERS)('%s', (_name, start) => {
     expect(isServed(await ask(url, '{ hello }'))).toBe(true)
   })
 
+  it('tells an operation that the limit never admits that waiting does not help', async () => {
+    running = await start(plugin({ limits: '10/hour' }))
+    const refused = await ask(running.url, '{ users(first: 5000) { id } }')
+    expect(extensionsOf(refused)).toEqual({ code: 'RATE_LIMITED', retryAfter: null, cost: 5_001 })
+    expect(refused.retryAfter).toBeNull()
+  })
+
   it('counts every operation of a batch', async () => {
     running = await start(plugin({ limits: '3/hour' }))
     const { url, service } = running

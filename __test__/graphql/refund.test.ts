@@ -145,3 +145,44 @@ it('without __typename it is charged at least what its resolvers did', {
     expect(kept, shown).toBeGreaterThanOrEqual(Math.min(charged, used))
   }
 })
+
+it('a client that gives another field the name __typename is not believed', async () => {
+  const schema = buildSchema(`
+    directive @cost(weight: String!) on FIELD_DEFINITION
+    type Query { n: N }
+    interface N { text: String }
+    type Cheap implements N { text: String }
+    type Dear implements N { text: String, x: Int @cost(weight: "100") }
+  `)
+  const limiter = new RateLimiter(PLENTY, { algorithm: 'fixed-window' })
+  const limits = plugin({ storage: limiter, key: () => 'ada', refund: 'actual' })
+  const document = parse('{ n { __typename: text ... on Dear { x } } }')
+  const before = limiter.peek('ada').remaining
+  await through(limits, { schema, document }, () => ({
+    data: { n: { __typename: 'Cheap', x: 1 } },
+  }))
+  expect(before - limiter.peek('ada').remaining).toBe(102)
+  limiter.close()
+})
+
+it('results that are none, or none of this operation, break nothing', async () => {
+  const schema = buildSchema('type Query { a: [Query] b: Int }')
+  const limiter = new RateLimiter(PLENTY, { algorithm: 'fixed-window' })
+  const limits = plugin({ storage: limiter, key: () => 'ada', refund: 'actual' })
+  const document = parse('{ a { a { b } } }')
+  const whole = costOf(schema, document).cost
+  const kept = async (result: unknown): Promise<number> => {
+    const before = limiter.peek('ada').remaining
+    await through(limits, { schema, document }, () => result)
+    return before - limiter.peek('ada').remaining
+  }
+  expect(await kept({ data: { a: [] } })).toBe(1)
+  expect(await kept({ data: { a: [null, null] } })).toBe(1)
+  expect(await kept({ errors: [{ message: 'no variables' }] })).toBe(1)
+  expect(await kept({ data: null, errors: [{ message: 'x', path: ['a', 0, 'a'] }] })).toBe(whole)
+  expect(await kept({ data: { a: null }, errors: [{ message: 'x', path: ['a'] }] })).toBe(1)
+  for (const odd of [undefined, null, 7, 'x', [], { data: 7 }, { data: { a: 7 } }, { data: {} }]) {
+    expect(await kept(odd), JSON.stringify(odd)).toBeLessThanOrEqual(whole)
+  }
+  limiter.close()
+})

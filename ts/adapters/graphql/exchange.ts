@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { onDone } from '../../http/response-end.ts'
 
 /*
@@ -20,8 +21,11 @@ export interface HttpExchange {
   readonly request: IncomingMessage | undefined
   readonly headers: IncomingHttpHeaders
   /** Whose end is that of the exchange. */
-  readonly response: ServerResponse | AbortSignal | undefined
+  readonly response: Ends | undefined
 }
+
+/** What an operation ends with, at the latest. */
+export type Ends = ServerResponse | AbortSignal | Socket
 
 export function exchangeOf(given: object): HttpExchange {
   const context = given as Context
@@ -29,7 +33,8 @@ export function exchangeOf(given: object): HttpExchange {
   const request = [req, context.request, reply?.request, extra?.request].map(rawOf).find(isNode)
   const fetched = isFetch(context.request) ? context.request : undefined
   const outgoing = [res, reply?.raw, (request as { res?: unknown } | undefined)?.res]
-  const response = outgoing.find(isResponse) ?? fetched?.signal
+  // A WebSocket has no response: what comes through it ends with it.
+  const response = outgoing.find(isResponse) ?? fetched?.signal ?? request?.socket
   return { request, response, headers: request?.headers ?? headersOf(fetched) }
 }
 
@@ -45,8 +50,8 @@ function isNode(request: unknown): request is IncomingMessage {
 }
 
 function isResponse(response: unknown): response is ServerResponse {
-  const { once, writableEnded } = (response ?? {}) as { once?: unknown; writableEnded?: unknown }
-  return typeof once === 'function' && typeof writableEnded === 'boolean'
+  const { once, setHeader } = (response ?? {}) as { once?: unknown; setHeader?: unknown }
+  return typeof once === 'function' && typeof setHeader === 'function'
 }
 
 interface Fetched {
@@ -75,7 +80,7 @@ const WAITING = new WeakMap<object, Set<() => void>>()
  *
  * @returns cancels the call
  */
-export function whenDone(response: ServerResponse | AbortSignal, done: () => void): () => void {
+export function whenDone(response: Ends, done: () => void): () => void {
   const known = WAITING.get(response)
   if (known !== undefined) {
     known.add(done)
@@ -87,10 +92,7 @@ export function whenDone(response: ServerResponse | AbortSignal, done: () => voi
     WAITING.delete(response)
     for (const one of waiting) one()
   }
-  STOPS.set(
-    waiting,
-    response instanceof AbortSignal ? onAbort(response, all) : onDone(response, all),
-  )
+  STOPS.set(waiting, listen(response, all))
   return () => leave(response, waiting, done)
 }
 
@@ -104,6 +106,17 @@ function leave(response: object, waiting: Set<() => void>, done: () => void): vo
   if (WAITING.get(response) === waiting) WAITING.delete(response)
 }
 
+function listen(response: Ends, done: () => void): () => void {
+  if (response instanceof AbortSignal) return onAbort(response, done)
+  return isResponse(response) ? onDone(response, done) : onClose(response, done)
+}
+
+function onClose(socket: Socket, closed: () => void): () => void {
+  if (socket.destroyed) closed()
+  else socket.once('close', closed)
+  return () => socket.off('close', closed)
+}
+
 function onAbort(signal: AbortSignal, aborted: () => void): () => void {
   if (signal.aborted) aborted()
   else signal.addEventListener('abort', aborted, { once: true })
@@ -111,8 +124,8 @@ function onAbort(signal: AbortSignal, aborted: () => void): () => void {
 }
 
 /** Whether a client left before its response was sent. */
-export function isLeftBy(response: ServerResponse | AbortSignal): boolean {
-  return response instanceof AbortSignal ? response.aborted : !response.writableFinished
+export function isLeftBy(response: Ends): boolean {
+  return !isResponse(response) || !response.writableFinished
 }
 
 const MODERN = 'application/graphql-response+json'

@@ -57,15 +57,13 @@ export function mercuriusPlugin(limiter: OperationLimiter): MercuriusPlugin {
     ) => {
       const asked = { ...askedOf(schema, document, context, undefined), mayBeAny: true }
       const started = await admitted(limiter, asked)
-      const known = subscriptions.get(context)
-      if (known === undefined) subscriptions.set(context, new Map([[id, started]]))
+      const connection = connectionOf(context)
+      const known = subscriptions.get(connection)
+      if (known === undefined) subscriptions.set(connection, new Map([[id, started]]))
       else known.set(id, started)
     },
     onSubscriptionEnd: async (context: object, id: unknown) =>
-      subscriptions.get(context)?.get(id)?.end(),
-    onSubscriptionConnectionClose: async (context: object) => {
-      for (const one of subscriptions.get(context)?.values() ?? []) void one.end()
-    },
+      subscriptions.get(connectionOf(context))?.get(id)?.end(),
   }
   return unencapsulated(async (given: object) => {
     const app = given as WithMercurius
@@ -73,6 +71,11 @@ export function mercuriusPlugin(limiter: OperationLimiter): MercuriusPlugin {
       app.graphql.addHook(name as never, hook as never)
     app.addHook('onClose', async () => limiter.close())
   })
+}
+
+/** Each subscription has a context of its own, and the hook for its end gets that of the last. */
+function connectionOf(context: object): object {
+  return exchangeOf(context).request ?? context
 }
 
 async function admitted(limiter: OperationLimiter, asked: Asked): Promise<RunningOperation> {

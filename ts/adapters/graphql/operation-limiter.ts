@@ -35,6 +35,9 @@ export interface Asked {
 /** What may be executed, or why it may not. */
 export type Answer = RunningOperation | OperationRefusal
 
+/** Gives back what an operation did not use. */
+type Refunding = (result: ActualResult) => MaybePromise<void>
+
 /** An operation of a document, and its cost. */
 interface Counted extends OperationCost {
   readonly node: OperationDefinitionNode
@@ -153,7 +156,8 @@ export class OperationLimiter {
     return andThen(this.#ask(operation, this.#limiters, units), (found) => {
       if (found instanceof Admission) {
         const refund = this.#refundOf(found, units, asked, counted)
-        return new RunningOperation(operation, found, refund)
+        const safe = refund && this.#orCharged(operation, refund)
+        return new RunningOperation(operation, found, safe)
       }
       const refusal = found ?? new RequestRefused('RATE_LIMITER_FAILED')
       Operation.end(operation, refusal.statusCode)
@@ -186,7 +190,7 @@ export class OperationLimiter {
     charged: number,
     { schema, document, variables, mayBeAny }: Asked,
     { node }: Counted,
-  ): ((result: ActualResult) => MaybePromise<void>) | undefined {
+  ): Refunding | undefined {
     const [limiter] = this.#limiters
     const isCharged = limiter !== undefined && key !== undefined && decision?.allowed === true
     if (!isCharged || this.#own.refund === 'none') return undefined
@@ -195,6 +199,19 @@ export class OperationLimiter {
       const used = this.#costs.actual(schema, document, node, variables, result)
       const unused = used === undefined ? 0 : charged - Math.max(1, used)
       return unused > 0 ? limiter.refund(key, unused) : undefined
+    }
+  }
+
+  /** What can not be counted, or given back, stays charged: the operation has been answered for. */
+  #orCharged(operation: Operation, refund: Refunding): Refunding {
+    const failed = (error: unknown): void => this.#gate.failed(operation, error)
+    return (result) => {
+      try {
+        const refunded = refund(result)
+        return refunded instanceof Promise ? refunded.catch(failed) : refunded
+      } catch (error) {
+        return failed(error)
+      }
     }
   }
 

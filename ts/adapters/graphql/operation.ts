@@ -1,7 +1,7 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { DocumentNode } from 'graphql'
 import type { Ending } from '../../http/adapter.ts'
-import { isLeftBy, whenDone } from './exchange.ts'
+import { type Ends, isLeftBy, whenDone } from './exchange.ts'
 
 /** What kind of operation it is. */
 export type OperationKind = 'query' | 'mutation' | 'subscription'
@@ -37,11 +37,7 @@ export class Operation implements OperationFacts {
   #ending: { readonly status: Ending } | undefined
 
   /** @param response whose end is the operation's, unless that ends before */
-  constructor(
-    facts: OperationFacts,
-    headers: IncomingHttpHeaders,
-    response: ServerResponse | AbortSignal | undefined,
-  ) {
+  constructor(facts: OperationFacts, headers: IncomingHttpHeaders, response: Ends | undefined) {
     this.context = facts.context
     this.request = facts.request
     this.document = facts.document
@@ -72,7 +68,7 @@ export class Operation implements OperationFacts {
     operation.#end(status)
   }
 
-  #gone(response: ServerResponse | AbortSignal): void {
+  #gone(response: Ends): void {
     this.#end(isLeftBy(response) ? undefined : 200)
   }
 
