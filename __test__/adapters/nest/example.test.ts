@@ -1,11 +1,13 @@
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { INestApplication } from '@nestjs/common'
 import { expect, it } from 'vitest'
+import { ROOT } from '../../fixtures/child.ts'
 import { statuses } from './apps.ts'
 
 /** Compiled with the project: vitest's transformer does not know Nest's decorators. */
-const { buildService } = createRequire(import.meta.url)('../../../examples/dist/nest.js') as {
+const { buildService } = createRequire(join(ROOT, 'package.json'))('./examples/dist/nest.js') as {
   buildService(options?: object): Promise<INestApplication>
 }
 
