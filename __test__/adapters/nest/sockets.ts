@@ -29,8 +29,12 @@ export async function connect(sockets: Sockets, url: string, headers: Record<str
   }
 }
 
+/** Looks until it is so. */
 export async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 5))
+  for (let looks = 0; !check(); looks++) {
+    if (looks > 3_000) throw new Error('it never was so')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 export const BOTH = PLATFORMS.flatMap((platform) =>
