@@ -9,6 +9,9 @@ const LOADERS = {
   'ratethrottle.redis': async () => (await import('./peers/ratethrottle.mjs')).createRedis,
   'rate-limiter-flexible.cluster': async () =>
     (await import('./peers/rate-limiter-flexible.mjs')).createCluster,
+  permits: async () => (await import('./peers/permits.mjs')).createPermits,
+  'permits.total': async () => (await import('./peers/permits.mjs')).createPermitsOfAll,
+  'permits.shared': async () => (await import('./peers/permits.mjs')).createSharedPermits,
   noop: async () => (await import('./peers/noop.mjs')).createNoop,
   'map-fixed': async () => (await import('./peers/map.mjs')).createMapFixed,
   'map-sliding': async () => (await import('./peers/map.mjs')).createMapSliding,

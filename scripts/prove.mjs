@@ -13,6 +13,7 @@ const LONG = {
   PROVE_CONTACT: '40000',
   PROVE_LABELS: '2000000',
   PROVE_HOSTILE: '3000000',
+  PROVE_PERMIT_STEPS: '10000000',
 }
 const SHORT = { PROVE_KILLS: '100', PROVE_EXACT: '20000' }
 
@@ -30,6 +31,7 @@ const shared = (names, env) => ({
 })
 const CHECKS = [
   'storm',
+  'permits',
   'exact',
   'contact',
   'dying',

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { RateLimiter } from 'ratethrottle'
+import { ConcurrencyLimiter, RateLimiter } from 'ratethrottle'
 import { insight } from 'ratethrottle/insight'
 import { afterAll, expect, it } from 'vitest'
 import { ROOT } from '../fixtures/child.ts'
@@ -52,6 +52,20 @@ it('an insight that processes share is shown as what it is', async () => {
   expect(out).toMatch(/^insight +tables of 100 keys, \d+ bytes$/m)
   expect(out).not.toContain('undefined')
   view.close()
+  expect((await shared('remove', name)).code).toBe(0)
+})
+
+it('permits that processes share are shown as what they are', async () => {
+  const name = freshName()
+  const uploads = new ConcurrencyLimiter({ perKey: 4, total: 20 }, { name, shared: true })
+  for (const key of ['a', 'a', 'b']) uploads.tryAcquire(key)
+  const line = (await shared('list')).out.split('\n').find((found) => found.includes(name))
+  const cells = [`"${name}"`, 'permits 4 a key, 20 in all', '1', '10000', '0.0 %']
+  expect(line?.trim().split(/ {2,}/).slice(0, 5)).toEqual(cells)
+  const { out } = await shared('show', name)
+  expect(out).toMatch(/^held +3, by 2 keys$/m)
+  expect(out).not.toContain('undefined')
+  uploads.close()
   expect((await shared('remove', name)).code).toBe(0)
 })
 

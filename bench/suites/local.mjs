@@ -22,8 +22,8 @@ const subjects = [
 export const local = {
   name: 'local',
   cases: Object.fromEntries(Object.keys(CASES).map((name) => [name, subjects])),
-  /** Run only when asked for by name: a second way to use a rival. */
-  extraSubjects: ['rate-limiter-flexible.get'],
+  /** Run only when asked for by name: a second way to use a rival; permits, which are taken and given back. */
+  extraSubjects: ['rate-limiter-flexible.get', 'permits', 'permits.total', 'permits.shared'],
   rounds: 7,
   run,
   tables,

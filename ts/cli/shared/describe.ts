@@ -33,11 +33,17 @@ export function row({ file, table, flaw }: SharedEntry): string[] {
   ]
 }
 
-/** What a file holds: the limits of a limiter, a shield, or the figures of an insight, which have neither. */
-function kindOf({ sources, limits, algorithm }: Table): string {
+/** What a file holds: the limits of a limiter, a shield, permits, or the figures of an insight, which have none. */
+function kindOf({ sources, limits, algorithm, permits }: Table): string {
+  if (permits !== undefined) return `permits ${permitsOf(permits)}`
   if (sources !== undefined) return 'shield'
   if (limits.length === 0) return 'insight'
   return `${limits.map(({ count, windowMs }) => `${count}/${windowMs}ms`).join(' ')} ${algorithm}`
+}
+
+function permitsOf({ perKey, total }: NonNullable<Table['permits']>): string {
+  const parts = [perKey > 0 ? `${perKey} a key` : '', total > 0 ? `${total} in all` : '']
+  return parts.filter((part) => part !== '').join(', ')
 }
 
 /** Everything about what is shared: names and values. */
@@ -59,6 +65,7 @@ export function lines({ file, table, flaw }: SharedEntry): string[][] {
 }
 
 function settingsOf({
+  permits,
   sources,
   limits,
   capacity,
@@ -66,6 +73,12 @@ function settingsOf({
   algorithm,
   blockForMs,
 }: Table): string[][] {
+  if (permits !== undefined) {
+    return [
+      ['permits', permitsOf(permits)],
+      ['capacity', `${capacity} keys, ${bytes} bytes`],
+    ]
+  }
   if (sources !== undefined) return [['shield', `of ${capacity} sources, ${bytes} bytes`]]
   if (limits.length === 0) return [['insight', `tables of ${capacity} keys, ${bytes} bytes`]]
   return [
@@ -75,7 +88,8 @@ function settingsOf({
   ]
 }
 
-function occupancyOf({ sources, limits, overflows, moved }: Table): string[][] {
+function occupancyOf({ sources, limits, overflows, moved, permits }: Table): string[][] {
+  if (permits !== undefined) return [['held', `${permits.held}, by ${permits.keys} keys`]]
   if (sources !== undefined) {
     const { known, told, blocked, gone, claimed, slots } = sources
     const states =
@@ -96,10 +110,11 @@ function occupancyOf({ sources, limits, overflows, moved }: Table): string[][] {
   ]
 }
 
-/** Keys that owe something, or sources that are there, of those it was made for: in the fullest of its tables. */
-function loadOf({ limits, sources, capacity }: Table): string {
+/** Keys that owe something or hold permits, or sources that are there, of those it was made for: in the fullest of its tables. */
+function loadOf({ limits, sources, capacity, permits }: Table): string {
   const keys = limits.map(({ owing, denied, blocked }) => owing + denied + blocked)
   if (sources !== undefined) keys.push(sources.known + sources.told + sources.blocked)
+  if (permits !== undefined) keys.push(permits.keys)
   return `${((100 * Math.max(0, ...keys)) / capacity).toFixed(1)} %`
 }
 

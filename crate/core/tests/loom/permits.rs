@@ -109,7 +109,7 @@ fn a_reaper_that_dies_is_looked_after_too() {
             let (dead, user) = (User::of(1), User::of(2));
             trial.acquire(&dead, key("a")).unwrap();
             // Two permits, of which the lane itself knows one.
-            dead.dies_after(3, |dead| trial.acquire(dead, key("a")));
+            dead.dies_after(2, |dead| trial.acquire(dead, key("a")));
             let reap = move |t: &Trial| _ = User::of(1).dies_after(steps, |user| t.settle_as(user));
             let (_, taken) = both(&trial, reap, |t| t.acquire(&user, key("a")).is_ok());
             trial.settle(1);
