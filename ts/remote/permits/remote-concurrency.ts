@@ -135,8 +135,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       if (this.#keeper.countedOf(key) >= (perKey ?? NEVER)) return this.#refusals.perKey
       if (this.#keeper.counted >= (total ?? NEVER)) return this.#refusals.total
     }
-    const permit = new RemotePermit(this, flat(key), `${this.#id}${(this.#count++).toString(36)}`)
-    return this.#askStore(permit)
+    return this.#askStore(this.#newPermit(flat(key)))
   }
 
   async #askStore(permit: RemotePermit): Promise<Permit | PermitRefused> {
@@ -150,19 +149,30 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       // Its lease has ended while the answer was on its way.
       if (permit.isLost) throw new StoreFailure('timeout')
     } catch (error) {
-      // It may have been given a lease, which is not known. What was never asked has none.
-      if (!this.#isClosed && failureOf(error).kind !== 'unavailable') this.#keeper.owe(permit)
       // A caller who asks in a tight loop must not keep the process from noticing that the store is back.
       await turn()
-      if (!this.#isClosed) return this.#decideWithout(permit.key)
+      if (!this.#isClosed) return this.#decideLost(permit, failureOf(error).kind !== 'unavailable')
     }
     if (!this.#isClosed) return this.#give(permit)
     // The lease is known to the store, and ends by itself.
     throw closedError('the limiter was closed while waiting')
   }
 
+  /**
+   * Decides about a caller whose answer did not come. The store may know of its permit: if the caller is admitted it has
+   * that one, so that none counts twice; else that one is given back.
+   *
+   * @param wasAsked whether the store may have been asked
+   */
+  #decideLost(permit: RemotePermit, wasAsked: boolean): Permit | PermitRefused {
+    const refused = this.#refusedWithout(permit.key)
+    if (refused === undefined && !permit.isLeased) return this.#give(permit)
+    if (wasAsked) this.#keeper.owe(permit)
+    return refused ?? this.#give(this.#newPermit(permit.key))
+  }
+
   /** Decides while the store does not: within this process' share of the limits. */
-  #decideWithout(key: string): Permit | PermitRefused {
+  #refusedWithout(key: string): PermitRefused | undefined {
     this.#tally.withoutStore()
     const { onError, processes } = this.#options
     if (onError === 'closed') return this.#refusals.store
@@ -173,8 +183,11 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       if (isOver(this.limits.perKey, this.#keeper.outOf(key))) return this.#refusals.perKey
       if (isOver(this.limits.total, this.#keeper.out)) return this.#refusals.total
     }
-    if (this.#isFull(key)) return this.#refusals.capacity
-    return this.#give(new RemotePermit(this, key, `${this.#id}${(this.#count++).toString(36)}`))
+    return this.#isFull(key) ? this.#refusals.capacity : undefined
+  }
+
+  #newPermit(key: string): RemotePermit {
+    return new RemotePermit(this, key, `${this.#id}${(this.#count++).toString(36)}`)
   }
 
   #isFull(key: string): boolean {
