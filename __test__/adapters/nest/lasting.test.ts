@@ -10,7 +10,7 @@ import { BOTH, connect, startWith, until } from './sockets.ts'
 afterEach(closeAll)
 
 /** How a handler may end. */
-type End = 'returns' | 'throws' | 'emits' | 'fails' | 'hangs'
+type End = 'returns' | 'throws' | 'emits' | 'fails' | 'hangs' | 'stuck'
 
 /** Handlers that wait inside until the test lets them go. */
 class Work {
@@ -35,6 +35,7 @@ class Work {
     this.inside++
     this.most = Math.max(this.most, this.inside)
     if (end === 'hangs') return NEVER
+    if (end === 'stuck') return new Promise(() => {})
     await this.#gate
     this.inside--
     if (end === 'throws') throw new Error('no')
@@ -179,7 +180,7 @@ describe.each(BOTH)('%s, %s: concurrent', (platform, sockets) => {
       const { send, close } = await connect(sockets, url)
       // The one before may not have been noticed yet.
       while (work.runs < i) {
-        send('run', 'hangs')
+        send('run', i % 2 === 0 ? 'hangs' : 'stuck')
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
       close()
