@@ -145,7 +145,7 @@ describe.each(SERVERS)('%s', (_name, start) => {
     // Each is charged 31, and keeps 4 of them.
     for (let i = 0; i < 3; i++) expect(codeOf(await ask(running.url, query))).toBeUndefined()
     const answers = await Promise.all(
-      Array.from({ length: 200 }, () => ask(running?.url ?? '', '{ hello }')),
+      Array.from({ length: 100 }, () => ask(running?.url ?? '', '{ hello }')),
     )
     expect(answers.filter(isServed)).toHaveLength(88)
     expect(service.runs.get('hello')).toBe(88)

@@ -69,7 +69,7 @@ const KINDS: Readonly<Record<string, (size: number, random: Random) => Omit<Host
     text: `{ node { ${times(size / 10, (i) => `... on T${i % TYPES} { node { id } }`)} } }`,
   }),
   'fragments with sizes': (size) => {
-    const fields = times(size / 32, (i) => `n${i}: nodes(first: ${i + 2}) { ...F0 }`)
+    const fields = times(Math.max(1, size / 32), (i) => `n${i}: nodes(first: ${i + 2}) { ...F0 }`)
     return {
       text: `{ ${fields} } ${chain(size / 32, 'Node', (next) => `nodes { id ...${next} }`, 'id')}`,
     }
