@@ -23,19 +23,25 @@ const LANE_HEADER: usize = if cfg!(loom) { 3 } else { 8 };
 /// Words of a cache line.
 const LINE: usize = if cfg!(loom) { 1 } else { 8 };
 
-/// How much there is of what.
+/// How much there is of what, and where: worked out once, as every change asks for it several times.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) sets: usize,
     pub(super) lanes: usize,
+    lanes_start: usize,
+    lane_words: usize,
 }
 
 impl Layout {
     /// For so many keys that hold permits at once: at two thirds of the slots, two sets of eight are hardly ever full.
     pub(super) const fn new(capacity: usize, lanes: usize) -> Self {
-        let slots = capacity.saturating_add(capacity / 2);
-        let sets = slots.div_ceil(WAYS);
-        Self { sets: if sets < 2 { 2 } else { sets }, lanes }
+        let wanted = capacity.saturating_add(capacity / 2).div_ceil(WAYS);
+        let sets = if wanted < 2 { 2 } else { wanted };
+        let lanes_start = HEADER.saturating_add(sets.saturating_mul(SET));
+        // Whole cache lines, so that no two lanes have one in common.
+        let held = sets.saturating_mul(WAYS).saturating_add(1).div_ceil(2);
+        let lane_words = LANE_HEADER.saturating_add(held.div_ceil(LINE).saturating_mul(LINE));
+        Self { sets, lanes, lanes_start, lane_words }
     }
 
     /// Slots of keys.
@@ -43,15 +49,9 @@ impl Layout {
         self.sets.saturating_mul(WAYS)
     }
 
+    #[inline(always)]
     const fn lane_start(&self, lane: usize) -> usize {
-        let before = lane.saturating_sub(1).saturating_mul(self.lane_words());
-        HEADER.saturating_add(self.sets.saturating_mul(SET)).saturating_add(before)
-    }
-
-    /// Whole cache lines, so that no two lanes have one in common.
-    const fn lane_words(&self) -> usize {
-        let held = self.slots().saturating_add(1).div_ceil(2);
-        LANE_HEADER.saturating_add(held.div_ceil(LINE).saturating_mul(LINE))
+        self.lanes_start.saturating_add(lane.saturating_sub(1).saturating_mul(self.lane_words))
     }
 
     pub(super) const fn words(&self) -> usize {
