@@ -14,16 +14,17 @@ function versionOf(text: string): Version {
   return [major, minor, patch]
 }
 
-/** What lock files hold: `^20.17.0 || >=22.9.0`, `>= 20`, `*`. */
+/** What lock files hold: `^20.17.0 || >=22.9.0`, `>= 20`, `18 || 20`, `6.*`, `*`. */
 function satisfies(version: Version, range: string): boolean {
   return range.split('||').some((part) => {
-    const match = /^(\^|>=|~)?\s*v?(\d+(?:\.\d+){0,2})(?:\.x)*$/.exec(part.trim())
+    const match = /^(\^|>=|~)?\s*v?(\d+(?:\.\d+){0,2})(?:\.[x*])*$/.exec(part.trim())
     if (match === null) return part.trim() === '*'
     const [, operator, text = ''] = match
     const least = versionOf(text)
     if (compare(version, least) < 0) return false
     if (operator === '>=') return true
-    return version[0] === least[0] && (operator === '^' || version[1] === least[1])
+    const isAnyMinor = operator === '^' || !text.includes('.')
+    return version[0] === least[0] && (isAnyMinor || version[1] === least[1])
   })
 }
 
