@@ -61,7 +61,8 @@ export const PERMITS = [
     file: CHANGE,
     from: 'hand.go_on_after(mark);',
     to: '',
-    survives: 'no change takes the mark that its word has already, so an old one misleads only a thread that stood still meanwhile',
+    survives:
+      'no change takes the mark that its word has already, so an old one misleads only a thread that stood still meanwhile',
     ...shared,
   },
   {
