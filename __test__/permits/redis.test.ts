@@ -265,6 +265,24 @@ describe('while Redis is away', () => {
   })
 })
 
+it.each([{ perKey: 2 }, { total: 2 }])(
+  'decides again, though held was asked last: %j',
+  async (limits) => {
+    const own = await serverForTest()
+    const limiter = open({ storage: own.url, deadlineMs: 100, ...limits })
+    await limiter.ready()
+    own.signal('SIGSTOP')
+    const isAway = async (): Promise<boolean> => {
+      await limiter.held('k')
+      return !(await limiter.ready()).available
+    }
+    await until(isAway, 5_000, 'the outage')
+    own.signal('SIGCONT')
+    await until(async () => (await limiter.ready()).available, 5_000, 'Redis')
+    expect(await limiter.held('k')).toBe(0)
+  },
+)
+
 it('close gives back what is held, and rejects those who wait', async () => {
   const name = `close ${names++}`
   const [limiter, other] = [open({ perKey: 1, queue: 1 }, name), open({ perKey: 1 }, name)]
