@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   const { cost, depth }: OperationCost = costOf(schema, query)
   await run()
   const { errors } = (await run()) as { errors: { extensions: { code: string } }[] }
-  console.log(cost, depth, errors[0]?.extensions.code)
+  console.log(`${cost} ${depth} ${errors[0]?.extensions.code}`)
   limits.close()
 }
 
