@@ -159,7 +159,7 @@ it('an insight sees connections and messages, a shield each arrival', async () =
 
 it('options that are wrong are named', () => {
   const wrong = (options: object) => () => socketLimits(options)
-  expect(wrong({})).toThrow(/^connections must be given together with/)
+  expect(wrong({})).toThrow(/^connections must be given, or concurrent, messages/)
   expect(wrong({ messages: undefined })).toThrow(
     /^messages must be a limit, or left out, got undefined/,
   )

@@ -63,7 +63,10 @@ export function socketLimits(options: SocketLimitsOptions): SocketLimits {
   return {
     upgrade: (target) => upgradeListener(connections, target),
     attach: (socket, request) =>
-      connections.attach(socket, 'raw' in request ? request.raw : request),
+      connections.attach(
+        socket,
+        (request as { raw?: IncomingMessage } | undefined)?.raw ?? (request as IncomingMessage),
+      ),
     socketIo: () => socketIo(connections),
     allowRequest: allowRequest(connections),
     ready: () => connections.ready(),

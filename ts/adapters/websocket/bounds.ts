@@ -12,8 +12,9 @@ export const MAX_LEFT = 16_777_216
 export const MAX_LEFT_MS = 30_000
 /** Read from a connection that is being closed: a client that goes on sending is cut off. */
 export const MAX_LATE = 1_048_576
-/** Node's longest timer. A longer wait asks again in between. */
-export const MAX_TIMER_MS = 2_147_483_647
+/** A client that waits gets a sign of life after this time, and after twice as long each time, up to the longest. */
+export const FIRST_BEAT_MS = 500
+export const MAX_BEAT_MS = 10_000
 export const POLICY_VIOLATION = 1008
 export const TOO_BIG = 1009
 export const INTERNAL_ERROR = 1011

@@ -50,6 +50,7 @@ export class Connections {
       overflow: this.read.overflow,
       isDryRun: this.handshake.isDryRun,
       leftovers: { bytes: 0 },
+      waiting: new Set(),
       failed: ({ request }, error) => events.failed(request, error),
     }
   }
@@ -92,6 +93,7 @@ export class Connections {
   /** Limits the messages of a socket of ws, and decides about its connection unless that was done before. */
   attach(socket: WebSocketLike, request: IncomingMessage): MaybePromise<boolean> {
     checkSocket(socket)
+    checkRequest(request)
     const known = this.#attached.get(socket)
     if (known !== undefined) return known
     const admission = this.#admitted.get(request)
@@ -159,6 +161,7 @@ export class Connections {
   close(): void {
     this.handshake.close()
     this.messages.close()
+    for (const gate of [...this.rules.waiting]) gate.ask()
   }
 }
 
@@ -171,4 +174,11 @@ function checkSocket(socket: unknown): void {
     methods.every((name) => typeof (socket as Record<string, unknown>)[name] === 'function')
   if (isSocket) return
   throw invalid(TypeError, 'INVALID_ARGUMENT', 'socket', 'a WebSocket of ws', socket)
+}
+
+/** @throws TypeError unless it is a request of node:http: without it there is no client */
+function checkRequest(request: unknown): void {
+  if (typeof request === 'object' && request !== null && 'headers' in request) return
+  const accepted = 'the request that was upgraded'
+  throw invalid(TypeError, 'INVALID_ARGUMENT', 'request', accepted, request)
 }

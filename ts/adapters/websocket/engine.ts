@@ -90,6 +90,8 @@ function open(connections: Connections, engine: EngineSocketLike, key: string | 
     },
     pause: () => carried.transport?.socket?.pause?.(),
     resume: () => carried.transport?.socket?.resume?.(),
+    // engine.io has pings of its own.
+    beat: () => {},
     close: () => engine.close(),
     cut: () => engine.close(),
     dropped: ({ data }, excess) => {

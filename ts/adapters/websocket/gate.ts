@@ -5,7 +5,6 @@ import {
   MAX_LATE,
   MAX_LEFT,
   MAX_LEFT_MS,
-  MAX_TIMER_MS,
   POLICY_VIOLATION,
   reasonOf,
   TOO_BIG,
@@ -13,7 +12,8 @@ import {
 import { Held } from './held.ts'
 import type { Excess, Sender } from './message-limits.ts'
 import type { SocketLimitEvent } from './types.ts'
-import type { Passing, Rules, Wire } from './wire.ts'
+import { Wait } from './wait.ts'
+import { actionOn, type Passing, type Rules, type Wire } from './wire.ts'
 
 type Phase = 'closed' | 'open' | 'asking' | 'waiting' | 'over'
 
@@ -36,8 +36,7 @@ export class Gate {
   #isTold = false
   #isClosing = false
   #late = 0
-  #timer: NodeJS.Timeout | undefined
-  #dueAt = 0
+  readonly #wait: Wait
   /** What ends the connection for the program, once the client has closed it. */
   #finish: (() => void) | undefined
   #endsAt = Number.POSITIVE_INFINITY
@@ -47,6 +46,10 @@ export class Gate {
     this.#rules = rules
     this.#wire = wire
     this.#slack = slack
+    this.#wait = new Wait(
+      () => this.ask(),
+      () => wire.beat(),
+    )
   }
 
   /** Whether messages wait. */
@@ -107,6 +110,7 @@ export class Gate {
   #stopReading(): void {
     if (!this.#isReading || this.#isClosing || this.#held.bytes <= this.#slack) return
     this.#isReading = false
+    this.#wait.silence()
     this.#wire.pause()
   }
 
@@ -129,10 +133,10 @@ export class Gate {
 
   #act(excess: Excess | undefined): boolean {
     const message = this.#held.first as Passing
-    const action = excess === undefined ? 'none' : this.#actionOn(excess)
+    const action = excess === undefined ? 'none' : actionOn(this.#rules, excess)
     if (excess !== undefined && !this.#isTold) this.#tell(message, excess, action)
     this.#isTold = action === 'pause'
-    if (action === 'pause') return this.#wait((excess as Excess).retryAfterMs)
+    if (action === 'pause') return this.#pause((excess as Excess).retryAfterMs)
     this.#held.shift()
     if (action === 'none') this.#deliver(message)
     else if (action === 'drop') this.#wire.dropped(message, excess as Excess)
@@ -141,13 +145,6 @@ export class Gate {
       this.shut(isNever ? TOO_BIG : POLICY_VIOLATION, reasonOf(excess as Excess))
     }
     return this.#phase === 'open'
-  }
-
-  #actionOn({ retryAfterMs }: Excess): SocketLimitEvent['action'] {
-    const { isDryRun, overflow } = this.#rules
-    if (isDryRun) return 'none'
-    if (overflow === 'pause' && retryAfterMs === Number.POSITIVE_INFINITY) return 'close'
-    return overflow
   }
 
   /** A listener that throws must not keep the messages after this one: its error is that of the process. */
@@ -161,22 +158,27 @@ export class Gate {
     }
   }
 
-  #wait(ms: number): boolean {
-    this.#dueAt = performance.now() + ms
-    if (this.#dueAt > this.#endsAt) {
+  #pause(ms: number): boolean {
+    if (performance.now() + ms > this.#endsAt) {
       this.#lose()
       return false
     }
     this.#phase = 'waiting'
-    this.#timer = setTimeout(
-      () => {
-        this.#phase = 'open'
-        this.#drain()
-      },
-      Math.min(ms, MAX_TIMER_MS),
-    )
-    if (this.#finish !== undefined) this.#timer.unref()
+    this.#rules.waiting.add(this)
+    this.#wait.start(ms)
     return false
+  }
+
+  /** Waits no longer, and asks again. */
+  ask(): void {
+    this.#endWait()
+    this.#phase = 'open'
+    this.#drain()
+  }
+
+  #endWait(): void {
+    this.#wait.stop()
+    this.#rules.waiting.delete(this)
   }
 
   #drain(): void {
@@ -218,7 +220,7 @@ export class Gate {
   end(isClean: boolean, finish: () => void): void {
     this.#finish = finish
     const { leftovers } = this.#rules
-    const isDue = this.#phase !== 'waiting' || this.#dueAt <= performance.now() + MAX_LEFT_MS
+    const isDue = this.#phase !== 'waiting' || this.#wait.dueAt <= performance.now() + MAX_LEFT_MS
     const fits = leftovers.bytes + this.#held.bytes <= MAX_LEFT
     if (this.#phase === 'over' || this.#held.isEmpty) this.abandon()
     else if (!isClean || !isDue || !fits) this.#lose()
@@ -231,7 +233,7 @@ export class Gate {
         leftovers.bytes -= taken
         finish()
       }
-      this.#timer?.unref()
+      this.#wait.alone()
       if (this.#phase === 'open') this.#drain()
     }
   }
@@ -260,8 +262,7 @@ export class Gate {
   /** Nothing more is delivered. */
   abandon(): void {
     this.#phase = 'over'
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#endWait()
     this.#held.clear()
     this.#isStopped = false
     this.closing()

@@ -178,7 +178,7 @@ function checkPurpose(given: SocketLimitsOptions): void {
   }
   const purposes = ['connections', 'concurrent', 'messages', 'bytes', 'maxMessageBytes', 'shield']
   if (purposes.some((name) => Object.hasOwn(given, name))) return
-  const accepted = 'given together with concurrent, messages or bytes, or one of these alone'
+  const accepted = 'given, or concurrent, messages, bytes, maxMessageBytes or shield in its place'
   throw validate.invalid(TypeError, 'INVALID_OPTION', 'connections', accepted, undefined)
 }
 

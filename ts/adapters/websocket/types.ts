@@ -43,6 +43,9 @@ export interface WebSocketLike {
   resume(): void
   close(code?: number, reason?: string): void
   terminate(): void
+  readonly bufferedAmount?: number
+  // biome-ignore lint/suspicious/noExplicitAny: as ws has it
+  pong?(data?: any, mask?: boolean, written?: (error: Error) => void): void
 }
 
 /** A server of ws. */

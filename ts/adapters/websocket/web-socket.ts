@@ -31,6 +31,7 @@ export function gateOf(socket: WebSocketLike, rules: Rules, closed: () => void):
     resume: () => {
       if (!isPaused) resume.call(socket)
     },
+    beat: () => beat(socket),
     close: (code, reason) => close.call(socket, code, reason),
     cut: () => terminate.call(socket),
     // A client of a WebSocket has no way to hear of it.
@@ -73,4 +74,9 @@ export function gateOf(socket: WebSocketLike, rules: Rules, closed: () => void):
 
 function passing(data: unknown, isBinary: boolean, event: readonly unknown[]): Passing {
   return { data, isBinary, bytes: byteLength(data), events: [event] }
+}
+
+/** A pong that answers no ping: clients ignore it. What is under way already serves as well, so this never piles up. */
+function beat(socket: WebSocketLike): void {
+  if (socket.bufferedAmount === 0) socket.pong?.('', undefined, () => {})
 }

@@ -1,6 +1,6 @@
 import type { Excess, MessageLimits, Sender } from './message-limits.ts'
 import type { Overflow } from './options.ts'
-import type { SocketMessage } from './types.ts'
+import type { SocketLimitEvent, SocketMessage } from './types.ts'
 
 /** A message on its way to the program: with the events that deliver it. */
 export interface Passing extends SocketMessage {
@@ -16,6 +16,8 @@ export interface Wire {
   /** Reads no more from the connection, and on. */
   pause(): void
   resume(): void
+  /** Writes something that means nothing: whether the client has gone shows when it is written. */
+  beat(): void
   /** Begins to close the connection, with this reason. */
   close(code: number, reason: string): void
   /** Ends the connection at once. */
@@ -31,5 +33,17 @@ export interface Rules {
   readonly isDryRun: boolean
   /** Bytes held for connections that have closed. */
   readonly leftovers: { bytes: number }
+  /** Gates whose messages wait: they ask again when the limits are closed. */
+  readonly waiting: Set<{ ask(): void }>
   failed(sender: Sender, error: unknown): void
+}
+
+/** What becomes of a message over a limit. */
+export function actionOn(
+  { isDryRun, overflow }: Rules,
+  { retryAfterMs }: Excess,
+): SocketLimitEvent['action'] {
+  if (isDryRun) return 'none'
+  if (overflow === 'pause' && retryAfterMs === Number.POSITIVE_INFINITY) return 'close'
+  return overflow
 }
