@@ -166,3 +166,53 @@ describe('a permit', () => {
     expect(limiter.held('k')).toBe(1)
   })
 })
+
+describe('a clock that fails', () => {
+  const breakable = (): { now(): number; isBroken: boolean } => ({
+    isBroken: false,
+    now() {
+      if (this.isBroken) throw new Error('no time')
+      return 0
+    },
+  })
+
+  it('leaves no permit that is held', () => {
+    const clock = breakable()
+    const limiter = new ConcurrencyLimiter(1, { clock, maxHoldMs: 1_000 })
+    clock.isBroken = true
+    expect(() => limiter.tryAcquire('k')).toThrow('no time')
+    expect(limiter.held('k')).toBe(0)
+  })
+
+  it('takes no permit from one who has waited for it', async () => {
+    const clock = breakable()
+    const limiter = new ConcurrencyLimiter(1, { clock, queue: 1 })
+    const held = limiter.tryAcquire('k')
+    const waits = limiter.acquire('k')
+    clock.isBroken = true
+    held?.release()
+    const permit = await waits
+    permit.release()
+    expect(limiter.held('k')).toBe(0)
+  })
+})
+
+it('hundreds whose keys are full hold up none behind them', async () => {
+  const name = `full keys ${process.pid}`
+  const limits = { perKey: 1, total: 700 }
+  const [holder, waiting] = [
+    new ConcurrencyLimiter(limits, { name }),
+    new ConcurrencyLimiter(limits, { name, queue: 1 }),
+  ]
+  const others = Array.from({ length: 700 }, (_, i) => holder.tryAcquire(`other ${i}`))
+  const waits = Array.from({ length: 600 }, (_, i) => waiting.acquire(`key ${i}`))
+  const rejected = Promise.allSettled(waits)
+  // Now all are refused for their keys, but for the last one.
+  for (const permit of others) permit?.release()
+  for (let i = 0; i < 599; i++) expect(holder.tryAcquire(`key ${i}`)).toBeDefined()
+  expect((await waits[599])?.isLost).toBe(false)
+  expect(waiting.stats().waiting).toBe(599)
+  waiting.close()
+  await rejected
+  holder.close()
+})

@@ -151,12 +151,14 @@ export class ConcurrencyLimiter implements Permits {
   }
 
   #count(key: string): Permit | PermitRefused {
+    const holds = this.#holds
+    // Asked first: a clock that fails must leave no permit that is held.
+    const until = holds === undefined ? 0 : this.#clock.now() + this.#options.maxHoldMs
     const receipt = this.#desk.counts.acquire(key)
     if (receipt < 0) return this.#refusals[REFUSALS[receipt] ?? 'capacity']
-    const holds = this.#holds
     if (holds === undefined) return new CountedPermit(this.#desk, key, receipt)
     const permit = new TimedPermit(this.#desk, key, receipt, (ended) => holds.remove(ended))
-    holds.put(permit, this.#clock.now() + this.#options.maxHoldMs)
+    holds.put(permit, until)
     return permit
   }
 

@@ -15,11 +15,11 @@ export class Poll {
     this.#timer ??= setInterval(this.#run, this.#everyMs)
   }
 
-  /** Once more, in the next turn of the event loop. */
-  soon(): void {
+  /** Goes on in the next turn of the event loop. */
+  soon(goOn: () => void): void {
     this.#soon ??= setImmediate(() => {
       this.#soon = undefined
-      this.#run()
+      goOn()
     })
   }
 

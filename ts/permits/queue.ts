@@ -173,7 +173,8 @@ export class PermitQueue {
       const line = this.#ready.first
       if (line === undefined) return
       if (asked >= MAX_ASKED_AT_ONCE) {
-        this.#poll.soon()
+        // Those that were refused are left alone meanwhile: they came first, and would be asked for again and again.
+        this.#poll.soon(() => this.#serve())
         return
       }
       this.#ready.remove(line)
@@ -223,10 +224,17 @@ export class PermitQueue {
       outcome.release()
       return true
     }
-    this.#source.waited(this.#room.clock.now() - head.since)
+    this.#note(head)
     this.#remove(head).resolve(outcome)
     this.#makeReady(line)
     return true
+  }
+
+  /** For statistics alone: an injected clock that fails takes no permit from the caller. */
+  #note({ since }: Waiter): void {
+    try {
+      this.#source.waited(this.#room.clock.now() - since)
+    } catch {}
   }
 
   #refusedAgain(line: Line, refused: PermitRefused): boolean {
