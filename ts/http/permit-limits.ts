@@ -2,9 +2,10 @@ import type { LimitCounter } from '../counting.ts'
 import type { Decision } from '../decision.ts'
 import { type ConcurrencyReason, permitDenial } from '../errors.ts'
 import { andThen, type LimitStatus } from '../limiter.ts'
-import type { ConcurrencyLimits, Permits } from '../permits/types.ts'
+import type { ConcurrencyLimits } from '../permits/types.ts'
 import { HeldUnits } from './held-units.ts'
 import type { ResolvedHttpOptions } from './options.ts'
+import type { RequestPermits } from './permits.ts'
 import type { Counting, LimitsSource, RequestLimits } from './request-limits.ts'
 import type { DenialTemplate } from './response.ts'
 
@@ -49,7 +50,11 @@ export function permitPolicy({ perKey, total }: ConcurrencyLimits): string {
 }
 
 /** Limits whose headers name the permits as well, and which are ready and closed together with them. */
-export function shownWith(source: LimitsSource, permits: Permits, policy: string): LimitsSource {
+export function shownWith(
+  source: LimitsSource,
+  permits: Pick<RequestPermits, 'ready' | 'close'>,
+  policy: string,
+): LimitsSource {
   const known = new WeakMap<RequestLimits, RequestLimits>()
   const shown = (limits: RequestLimits): RequestLimits => {
     const { policyText } = limits
@@ -70,7 +75,7 @@ export function shownWith(source: LimitsSource, permits: Permits, policy: string
     },
     close: () => {
       source.close()
-      void permits.close()
+      permits.close()
     },
   }
 }

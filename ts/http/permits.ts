@@ -1,7 +1,7 @@
 import type { LimitCounter } from '../counting.ts'
 import type { Decision } from '../decision.ts'
 import { type ConcurrencyReason, PERMIT_MESSAGE, permitDenial } from '../errors.ts'
-import { andThen, type MaybePromise, undoIfFails } from '../limiter.ts'
+import { andThen, type MaybePromise, type StoreStatus, undoIfFails } from '../limiter.ts'
 import { type ConcurrentInput, openPermits } from '../permits/open.ts'
 import { type Permit, PermitRefused, type Permits } from '../permits/types.ts'
 import { isLimiter, isRemote } from '../storage-url.ts'
@@ -54,7 +54,7 @@ export function openWithPermits(
     () => {
       const limits = options.limits === undefined ? withoutLimits(options, place) : openLimits()
       const requests = new RequestPermits(options, concurrent, permits, limits.counter)
-      return { source: shownWith(limits, permits, permitPolicy(concurrent)), permits: requests }
+      return { source: shownWith(limits, requests, permitPolicy(concurrent)), permits: requests }
     },
     () => void permits.close(),
   ) as { readonly source: LimitsSource; readonly permits: RequestPermits }
@@ -92,6 +92,9 @@ export class RequestPermits {
   readonly #template: DenialTemplate
   readonly #names: ReturnType<typeof permitNames>
   readonly #isSilent: boolean
+  /** Requests under way that hold a permit. */
+  #out = 0
+  #isClosed = false
 
   constructor(
     options: ResolvedHttpOptions,
@@ -148,6 +151,16 @@ export class RequestPermits {
         },
       )
     })
+  }
+
+  ready(): Promise<StoreStatus> {
+    return this.#permits.ready()
+  }
+
+  /** Requests under way keep their permits, as they go on: the last of them closes the counts. */
+  close(): void {
+    this.#isClosed = true
+    this.#closeIfIdle()
   }
 
   /** The decision about the key as far as permits make it, for a request that its limits would admit. */
@@ -238,10 +251,11 @@ export class RequestPermits {
       permit.release()
       return record
     }
-    adapter.onDone(response, () => permit.release())
+    const release = this.#untilReleased(permit)
+    adapter.onDone(response, release)
     // Another limiter that denies the request has it give back everything.
     const settle: Settle = () => {
-      permit.release()
+      release()
       return refund(record)
     }
     return {
@@ -250,6 +264,23 @@ export class RequestPermits {
       settle,
       hasWaited: hasWaited || record.hasWaited,
     }
+  }
+
+  /** Counts a permit as out until the function is called that gives it back. */
+  #untilReleased(permit: Permit): () => void {
+    this.#out++
+    let isOut = true
+    return () => {
+      if (!isOut) return
+      isOut = false
+      permit.release()
+      this.#out--
+      this.#closeIfIdle()
+    }
+  }
+
+  #closeIfIdle(): void {
+    if (this.#isClosed && this.#out === 0) void this.#permits.close()
   }
 }
 

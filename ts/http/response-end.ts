@@ -129,12 +129,16 @@ export function onDone(response: ServerResponse, done: () => void): () => void {
     done()
     return () => {}
   }
+  let isStopped = false
   const stop = (): void => {
+    isStopped = true
     response.off('finish', over)
     response.off('close', over)
     leave(response, over)
   }
   const over = (): void => {
+    // A handler may end its response after its client has left.
+    if (isStopped) return
     stop()
     done()
   }
