@@ -63,8 +63,8 @@ end
 if op == 'p' then return answer({ 0, 0, size(KEYS[1]) }) end
 if op == 'c' then
   local key, id = permit_at(5)
-  if size(key) >= per_key then return answer({ 0, 0, size(key) }) end
-  if all and size(all) >= of_all then return answer({ 0, 1, size(all) }) end
+  if not may(key, per_key, id) then return answer({ 0, 0, size(key) }) end
+  if all and not may(all, of_all, id) then return answer({ 0, 1, size(all) }) end
   put(key, id)
   if all then put(all, id) end
   return answer({ 1, 0, 0 })
