@@ -15,6 +15,8 @@ import { CallResponse } from './call-response.ts'
 const PLAIN: unique symbol = Symbol('ratethrottle.plain')
 /** On a request that is no request of HTTP alone: what an insight calls its handler. */
 const ROUTE: unique symbol = Symbol('ratethrottle.route')
+/** On such a request of Fastify: what stands for its request of `node:http`. */
+const INCOMING: unique symbol = Symbol('ratethrottle.incoming')
 
 /** A caller without a request of HTTP. */
 interface Plain {
@@ -30,6 +32,7 @@ interface Plain {
 interface Viewed {
   readonly [PLAIN]?: true
   readonly [ROUTE]?: string
+  readonly [INCOMING]?: IncomingMessage
 }
 
 /** A caller that has no request of HTTP: a microservice, or a program in this process. */
@@ -38,14 +41,22 @@ export function plainRequest(socket: Socket | undefined, address?: string): obje
   return plain
 }
 
+/** What limiters and shields keep on a request. */
+const KEPT = { value: undefined, writable: true, enumerable: true, configurable: true }
+
 /**
  * A request of its own for one of several calls that came with, or after, one request: it is all that the request is, and
- * has charges of its own.
+ * has charges, and a verdict of a shield, of its own.
  */
 export function viewOf(request: object, route: string): object {
+  const { raw } = request as { readonly raw?: unknown }
+  const incoming =
+    typeof raw === 'object' && raw !== null ? Object.create(raw, { shield: KEPT }) : undefined
   return Object.create(request, {
     [ROUTE]: { value: route },
-    rateLimit: { value: null, writable: true, enumerable: true, configurable: true },
+    [INCOMING]: { value: incoming },
+    rateLimit: { ...KEPT, value: null },
+    shield: KEPT,
   }) as object
 }
 
@@ -91,7 +102,7 @@ export function nestAdapter(host: HttpAdapterHost, warnings: Warnings): HttpAdap
     (request as Viewed)[PLAIN] === true ? plain : platform()
   return {
     peer: (request) => of(request).peer(request),
-    incoming: (request) => of(request).incoming(request),
+    incoming: (request) => (request as Viewed)[INCOMING] ?? of(request).incoming(request),
     headers: (request) => of(request).headers(request),
     method: (request) => of(request).method(request),
     target: (request) => of(request).target(request),
