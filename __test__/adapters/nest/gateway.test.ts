@@ -1,8 +1,9 @@
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
 import { Limit } from 'ratethrottle/nest'
+import { shield } from 'ratethrottle/shield'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeAll, decorate } from './apps.ts'
-import { BOTH, connect, startWith, until } from './sockets.ts'
+import { BOTH, connect, freePort, startWith, until } from './sockets.ts'
 
 afterEach(closeAll)
 
@@ -16,7 +17,7 @@ const REFUSED = {
   pattern: 'say',
 }
 
-function makeGateway(options?: object) {
+function makeGateway(port?: number) {
   const runs = { say: 0, ask: 0 }
   class ChatGateway {
     say(data: unknown): object {
@@ -31,7 +32,7 @@ function makeGateway(options?: object) {
   decorate(ChatGateway, {
     parameters: { say: [MessageBody()], ask: [MessageBody()] },
     methods: { say: [SubscribeMessage('say')], ask: [Limit('2/minute'), SubscribeMessage('ask')] },
-    class: [options === undefined ? WebSocketGateway() : WebSocketGateway(options)],
+    class: [port === undefined ? WebSocketGateway() : WebSocketGateway(port)],
   })
   return { ChatGateway, runs }
 }
@@ -64,16 +65,40 @@ describe.each(BOTH)('%s, %s', (platform, sockets) => {
     close()
   })
 
-  it('counts clients behind a trusted proxy apart, by the request that opened the socket', async () => {
+  it.each(['of the application', 'of its own'])(
+    'counts clients behind a trusted proxy apart, on a port %s',
+    async (whose) => {
+      const port = whose === 'of its own' ? await freePort() : undefined
+      const { ChatGateway, runs } = makeGateway(port)
+      const options = { limits: '1/hour', trust: ['127.0.0.1'] }
+      const { url } = await startWith(platform, sockets, ChatGateway as never, options)
+      const opened = port === undefined ? url : `http://127.0.0.1:${port}`
+      for (const client of ['192.0.2.1', '192.0.2.2', '192.0.2.1']) {
+        const { got, send, close } = await connect(sockets, opened, { 'x-forwarded-for': client })
+        send('say', client)
+        await until(() => got.length === 1)
+        close()
+      }
+      expect(runs.say).toBe(2)
+    },
+  )
+
+  it('a shield that blocks a client refuses its messages, and those that no limit counts', async () => {
+    const guard = shield({ mode: 'enforce' })
     const { ChatGateway, runs } = makeGateway()
-    const options = { limits: '1/hour', trust: ['127.0.0.1'] }
-    const { url } = await startWith(platform, sockets, ChatGateway as never, options)
-    for (const client of ['192.0.2.1', '192.0.2.2', '192.0.2.1']) {
-      const { got, send, close } = await connect(sockets, url, { 'x-forwarded-for': client })
-      send('say', client)
-      await until(() => got.length === 1)
-      close()
-    }
+    const { url } = await startWith(platform, sockets, ChatGateway as never, { shield: guard })
+    const { got, send, close } = await connect(sockets, url)
+    send('say', 1)
+    await until(() => got.length === 1)
+    guard.block('127.0.0.1', 60_000)
+    send('say', 2)
+    await until(() => got.length === 2)
+    expect(got[1]).toMatchObject({ event: 'exception', data: { statusCode: 429, pattern: 'say' } })
+    guard.pardon('127.0.0.1')
+    send('say', 3)
+    await until(() => got.length === 3)
     expect(runs.say).toBe(2)
+    close()
+    guard.close()
   })
 })

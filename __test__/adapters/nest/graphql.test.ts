@@ -10,7 +10,7 @@ afterEach(closeAll)
 type Answer = any
 
 const typeDefs =
-  'type Query { cheap: String dear: String twice: String } type Mutation { act: String }'
+  'type Query { cheap(fieldName: String, operation: String): String dear: String } type Mutation { act: String }'
 
 async function startGraphQL(options: object, more: object = {}) {
   const runs = { cheap: 0, dear: 0, act: 0 }
@@ -86,6 +86,14 @@ it('an operation with 50 resolvers is charged once', async () => {
   expect((await ask(aliases('cheap', 50))).body.errors).toBeUndefined()
   expect((await ask(aliases('cheap', 50))).body.errors).toHaveLength(50)
   expect(runs.cheap).toBe(100)
+})
+
+it('arguments that are called as what a resolver is told do not hide the client', async () => {
+  const { ask, runs } = await startGraphQL({ limits: '2/hour', missingKey: 'deny' })
+  const query =
+    '{ a: cheap(fieldName: "x", operation: "y") b: cheap(fieldName: "x", operation: "y") }'
+  for (let i = 0; i < 4; i++) await ask(query)
+  expect(runs.cheap).toBe(4)
 })
 
 it('each operation of a batch is charged', async () => {

@@ -1,6 +1,7 @@
 import type { CallHandler, CanActivate, ExecutionContext, NestInterceptor } from '@nestjs/common'
 import type { ModulesContainer } from '@nestjs/core'
 import type { Observable } from 'rxjs'
+import { isGateway } from './gateways.ts'
 import { ENGINE, RateThrottleGuard, RateThrottleInterceptor } from './guard.ts'
 import { common, metadata } from './peers.ts'
 
@@ -52,7 +53,6 @@ for (const Enhancer of [AttachedGuard, AttachedInterceptor]) {
 }
 
 /** Where Nest keeps what a class was decorated with. */
-const GATEWAY = 'websockets:is_gateway'
 const PATTERN = 'microservices:pattern'
 const GUARDS = '__guards__'
 const INTERCEPTORS = '__interceptors__'
@@ -94,7 +94,7 @@ function attachTo(host: object, module: Module, own: Module): void {
 }
 
 function handlesMessages(host: object): boolean {
-  if (metadata.getMetadata(GATEWAY, host) === true) return true
+  if (isGateway(host)) return true
   const { prototype } = host as { readonly prototype?: unknown }
   if (typeof prototype !== 'object' || prototype === null) return false
   return methodsOf(prototype).some((method) => metadata.getMetadata(PATTERN, method) !== undefined)

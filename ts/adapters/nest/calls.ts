@@ -6,6 +6,7 @@ import { socketAddress } from '../../client-ip/ip.ts'
 import type { RequestLimiter } from '../../http/config.ts'
 import type { Refusal } from '../../http/response.ts'
 import { CallResponse, type Connection } from './call-response.ts'
+import { openerOf } from './gateways.ts'
 import { type Kind, tellNative } from './refusals.ts'
 import { likePlatform, plainRequest, viewOf } from './requests.ts'
 
@@ -68,7 +69,17 @@ function routeOf(kind: Kind, context: ExecutionContext): string {
   return name
 }
 
-type Fields = Readonly<Record<string, unknown>>
+/** What is looked for in objects that may be of any kind. */
+interface Fields {
+  readonly [field: string]: unknown
+  readonly extra?: unknown
+  readonly raw?: unknown
+  readonly reply?: unknown
+  readonly req?: unknown
+  readonly request?: unknown
+  readonly res?: unknown
+  readonly writeHead?: unknown
+}
 
 function fieldsOf(value: unknown): Fields {
   return typeof value === 'object' && value !== null ? (value as Fields) : {}
@@ -81,18 +92,11 @@ export class Calls {
   readonly #known = new WeakMap<object, Call>()
   /** By the client of a gateway: the request that opened its socket. */
   readonly #openers = new WeakMap<object, object>()
-  /** By a socket: the request that opened it. */
-  readonly #upgrades = new WeakMap<object, IncomingMessage>()
   /** By a request of Fastify. */
   readonly #replies = new WeakMap<object, object>()
 
   constructor(host: HttpAdapterHost) {
     this.#host = host
-  }
-
-  /** Remembers the request that opened a socket: a `ws` client does not know it. */
-  noteUpgrade(request: IncomingMessage): void {
-    this.#upgrades.set(request.socket, request)
   }
 
   noteReply(request: object, reply: object): void {
@@ -135,24 +139,24 @@ export class Calls {
     return new Call('ws', opener, new CallResponse(client as Connection, closes, isOpen))
   }
 
-  /** Of Socket.IO the client knows its request; of `ws` only its socket. */
+  /** Of Socket.IO the client knows its request; of `ws` the server has told it. */
   #openerOf(client: object): object {
     const { request, _socket } = client as { request?: unknown; _socket?: Socket }
-    const found = isNodeRequest(request) ? request : _socket && this.#upgrades.get(_socket)
+    const found = isNodeRequest(request) ? request : openerOf(client)
     return found === undefined ? plainRequest(_socket) : likePlatform(found, this.#host)
   }
 
   #operation(context: Fields): Call {
-    const req = fieldsOf(context['req'])
-    const asked = [req, context['request'], fieldsOf(context['reply'])['request']]
+    const req = fieldsOf(context.req)
+    const asked = [req, context.request, fieldsOf(context.reply).request]
     const request = asked.find(isRequest)
     if (request !== undefined) {
-      const answers = [context['res'], req['res'], context['reply'], this.#replies.get(request)]
+      const answers = [context.res, req.res, context.reply, this.#replies.get(request)]
       const response = answers.find(isResponse)
       return new Call('graphql', request, response ?? new CallResponse(undefined, '', () => true))
     }
     // An operation that came through a socket.
-    const extra = fieldsOf(req['extra'] ?? context['extra'])
+    const extra = fieldsOf(req.extra ?? context.extra)
     const { request: upgrade } = extra
     if (!isNodeRequest(upgrade)) {
       const response = new CallResponse(undefined, '', () => true)
@@ -179,9 +183,14 @@ function operationOf(args: readonly unknown[]): object {
   return typeof shared === 'object' && shared !== null ? shared : args
 }
 
-/** A resolver gets the parent, arguments, the context and the info; some get no arguments. */
+/**
+ * A resolver gets the parent, arguments, the context and the info; some get no arguments. The last that looks like an
+ * info is it: a client chooses what is in arguments.
+ */
 function contextAt(args: readonly unknown[]): number {
-  const info = args.findIndex((one) => 'fieldName' in fieldsOf(one) && 'operation' in fieldsOf(one))
+  const isInfo = (one: unknown): boolean =>
+    'fieldName' in fieldsOf(one) && 'operation' in fieldsOf(one)
+  const info = args.findLastIndex(isInfo)
   return info === -1 ? 2 : info - 1
 }
 
@@ -192,14 +201,14 @@ function isNodeRequest(value: unknown): value is IncomingMessage {
 
 /** Whether it is a request of node:http, or one of Fastify around it. */
 function isRequest(value: unknown): value is object {
-  return isNodeRequest(value) || isNodeRequest(fieldsOf(value)['raw'])
+  return isNodeRequest(value) || isNodeRequest(fieldsOf(value).raw)
 }
 
 /** Whether it is a response of node:http, or a reply of Fastify around it. */
 function isResponse(value: unknown): value is object {
   const { raw, setHeader, writeHead } = fieldsOf(value)
   if (typeof setHeader === 'function' && typeof writeHead === 'function') return true
-  return typeof fieldsOf(raw)['writeHead'] === 'function'
+  return typeof fieldsOf(raw).writeHead === 'function'
 }
 
 /** A socket that hands on what it reads as messages. */

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import type { DynamicModule, MiddlewareConsumer, Provider } from '@nestjs/common'
 import type { HttpAdapterHost, ModulesContainer } from '@nestjs/core'
 import type { AnyHttpOptions } from '../../http/options.ts'
@@ -6,6 +5,7 @@ import type { LimitInput } from '../../limit/limit.ts'
 import { withCode } from '../../validate.ts'
 import { AttachedGuard, AttachedInterceptor, attach, methodsOf } from './attached.ts'
 import { Engine } from './engine.ts'
+import { noteOpeners } from './gateways.ts'
 import { ENGINE, RateThrottleGuard, RateThrottleInterceptor } from './guard.ts'
 import {
   type CheckedModuleOptions,
@@ -82,6 +82,7 @@ export class RateThrottleModule {
     this.#engine = engine as Engine
     this.#host = host as HttpAdapterHost
     this.#modules = modules as ModulesContainer
+    noteOpeners(this.#modules)
     if (this.#engine.isGlobal) attach(this.#modules, RateThrottleModule)
   }
 
@@ -99,7 +100,6 @@ export class RateThrottleModule {
         this.#engine.limiters.openAll(metatype as object, methodsOf(prototype))
       }
     }
-    this.#noteUpgrades()
     await this.#engine.limiters.ready()
   }
 
@@ -111,15 +111,6 @@ export class RateThrottleModule {
   /** Called by Nest when nothing is served any more. */
   onApplicationShutdown(): void {
     this.#engine.limiters.close()
-  }
-
-  #noteUpgrades(): void {
-    const server = this.#host.httpAdapter?.getHttpServer?.() as
-      | { listenerCount?(event: string): number; on(event: string, listener: unknown): void }
-      | undefined
-    // The first listener changes what Node does with such a request.
-    if (!server?.listenerCount?.('upgrade')) return
-    server.on('upgrade', (request: IncomingMessage) => this.#engine.calls.noteUpgrade(request))
   }
 }
 
