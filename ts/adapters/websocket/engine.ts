@@ -92,7 +92,8 @@ function open(connections: Connections, engine: EngineSocketLike, key: string | 
     resume: () => carried.transport?.socket?.resume?.(),
     // engine.io has pings of its own.
     beat: () => {},
-    close: () => engine.close(),
+    // socket.io hands an event to its listeners in the next tick: those that were admitted come first.
+    close: () => void setImmediate(() => engine.close()),
     cut: () => engine.close(),
     dropped: ({ data }, excess) => {
       const ack = ackOf(data, excess)

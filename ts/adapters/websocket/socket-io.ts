@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Connections } from './connections.ts'
 import type { EngineGates } from './engine.ts'
 import { engineGates } from './engine.ts'
 import { type Answer, answerPlain, answerRaw, type Closing } from './handshake-response.ts'
 import { connectErrorData } from './refusals.ts'
 import type { EngineSocketLike, SocketIoLike } from './types.ts'
+import { keep } from './upgrade.ts'
 
 /** Sessions that began by long polling, and have not joined a namespace: they end of themselves after this long. */
 const UNCLAIMED_MS = 45_000
@@ -28,10 +28,16 @@ export function allowRequest(
     const { res } = request as { readonly res?: ServerResponse }
     const answer: Answer =
       res === undefined || isUpgrade(request) ? answerRaw(request.socket) : answerPlain(res)
+    // engine.io listens to the connection when it is decided, and not before.
+    const passOn = isUpgrade(request) ? keep(request.socket) : undefined
     connections.decide(request, request.socket as Closing, answer, (admission) => {
-      if (isUpgrade(request)) (request.socket as Socket).once('close', () => admission.leave())
-      else gatesOf(connections).expect(request, admission, UNCLAIMED_MS)
-      decided(null, true)
+      if (passOn === undefined) {
+        gatesOf(connections).expect(request, admission, UNCLAIMED_MS)
+        decided(null, true)
+        return
+      }
+      request.socket.once('close', () => admission.leave())
+      passOn(() => decided(null, true))
     })
   }
 }

@@ -23,26 +23,37 @@ export function upgradeListener(
 ): UpgradeListener {
   const handOver = typeof target === 'function' ? target : toServer(connections, target)
   return (request, socket, head) => {
-    // Node has taken its own listener away: a connection that breaks now would end the process.
-    const broken = (): void => {
-      socket.destroy()
-    }
-    socket.on('error', broken)
-    const unwatch = watchForEnd(socket)
+    const passOn = keep(socket)
     connections.decide(request, socket, answerRaw(socket), (admission, response) => {
-      unwatch()
       socket.once('close', () => admission.leave())
       SHOWN.set(request, response.headers)
       try {
-        handOver(request, socket, head)
+        passOn(() => handOver(request, socket, head))
       } catch (error) {
         socket.destroy()
         connections.handshake.events.failed(request, error)
-        return
       }
-      // The next owner listens by now.
-      if (socket.listenerCount('error') > 1) socket.removeListener('error', broken)
     })
+  }
+}
+
+/**
+ * Looks after a raw connection while it is decided about. Node has taken its own listener away: a connection that
+ * breaks now would end the process.
+ *
+ * @returns passes the connection on to its next owner
+ */
+export function keep(socket: Duplex): (handOver: () => void) => void {
+  const broken = (): void => {
+    socket.destroy()
+  }
+  socket.on('error', broken)
+  const unwatch = watchForEnd(socket)
+  return (handOver) => {
+    unwatch()
+    handOver()
+    // The next owner listens by now.
+    if (socket.listenerCount('error') > 1) socket.removeListener('error', broken)
   }
 }
 
