@@ -7,7 +7,6 @@ import {
   type Permit,
 } from 'ratethrottle'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { PERMITS_SCRIPT } from '../../ts/redis/script/permits.ts'
 import { byLength } from '../fixtures/long.ts'
 import { until } from '../redis/faults.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
@@ -297,14 +296,4 @@ it('close gives back what is held, and rejects those who wait', async () => {
   held.release()
   await expect(limiter.acquire('k')).rejects.toMatchObject({ code: 'CLOSED' })
   expect((await other.acquire('k')).isLost).toBe(false)
-})
-
-it('a command that a client sends again, as ioredis does after a broken connection, takes one permit', async () => {
-  const [text, keys] = [PERMITS_SCRIPT.text, ['{again}k', '{again}all']]
-  const take = (id: string): Promise<unknown> =>
-    server.admin.eval(text, keys.length, ...keys, '9000000000000000', '1', '1', '10000', '1', id)
-  expect(await take('one')).toEqual([1, 0, 0])
-  expect(await take('one')).toEqual([1, 0, 0])
-  expect(await take('two')).toEqual([0, 0, 1])
-  expect(await server.admin.zrange('{again}all', '0', '-1')).toEqual(['one'])
 })

@@ -29,6 +29,8 @@ export class LeaseKeeper {
   readonly #backend: PermitBackend
   readonly #leaseMs: number
   readonly #onLost: () => void
+  /** Calls that have no answer yet. One that is cut off would pass for a failure of the store. */
+  readonly #calls = new Set<Promise<unknown>>()
   #owed: Lease[] = []
   #out = 0
   #timer: NodeJS.Timeout | undefined
@@ -93,6 +95,7 @@ export class LeaseKeeper {
   /** Gives all back. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    await Promise.allSettled(this.#calls)
     const left = [...this.#permits, ...this.#unknown]
     this.#permits.clear()
     this.#unknown.clear()
@@ -116,7 +119,7 @@ export class LeaseKeeper {
 
   async #giveBack(leases: readonly Lease[]): Promise<void> {
     try {
-      await this.#backend.release(leases)
+      await this.#answer(this.#backend.release(leases))
     } catch {
       for (const lease of leases) this.owe(lease)
     }
@@ -156,11 +159,16 @@ export class LeaseKeeper {
     const sentAt = performance.now()
     for (const permit of permits) permit.sent()
     try {
-      const held = await this.#backend.renew(permits)
+      const held = await this.#answer(this.#backend.renew(permits))
       for (const [i, permit] of permits.entries()) this.#learn(permit, held[i] === true, sentAt)
     } catch {
       // They are still due, and asked for again.
     }
+  }
+
+  #answer<T>(call: Promise<T>): Promise<T> {
+    this.#calls.add(call)
+    return call.finally(() => this.#calls.delete(call))
   }
 
   #learn(permit: RemotePermit, isHeld: boolean, sentAt: number): void {

@@ -49,6 +49,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   readonly #refusals: Readonly<Record<ConcurrencyReason, PermitRefused>>
   readonly #holds: Agenda<RemotePermit>
   readonly #id: string = newId()
+  /** Questions to the store that are under way. */
+  readonly #asks = new Set<Promise<unknown>>()
   #count = 0
   #isClosed = false
 
@@ -101,6 +103,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     this.#isClosed = true
     this.#tally.close()
     try {
+      // What they bring is given back, too. A store that is away brings nothing.
+      if (this.#backend.status.available) await Promise.allSettled(this.#asks)
       await this.#keeper.close()
       await this.#backend.close()
     } finally {
@@ -135,7 +139,11 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       if (this.#keeper.countedOf(key) >= (perKey ?? NEVER)) return this.#refusals.perKey
       if (this.#keeper.counted >= (total ?? NEVER)) return this.#refusals.total
     }
-    return this.#askStore(this.#newPermit(flat(key)))
+    const asked = this.#askStore(this.#newPermit(flat(key)))
+    const over = (): void => void this.#asks.delete(asked)
+    this.#asks.add(asked)
+    asked.then(over, over)
+    return asked
   }
 
   async #askStore(permit: RemotePermit): Promise<Permit | PermitRefused> {
@@ -154,7 +162,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
       if (!this.#isClosed) return this.#decideLost(permit, failureOf(error).kind !== 'unavailable')
     }
     if (!this.#isClosed) return this.#give(permit)
-    // The lease is known to the store, and ends by itself.
+    // The store may know the lease: `close` gives it back.
+    this.#keeper.owe(permit)
     throw closedError('the limiter was closed while waiting')
   }
 
