@@ -66,7 +66,7 @@ it.each(['destroy', 'resetAndDestroy'] as const)(
     const outcomes = await Promise.all(
       clients.map((one) =>
         Promise.race([
-          once(one, 'connect').then(() => 'in'),
+          new Promise((resolve) => one.once('connect', () => resolve('in'))),
           new Promise((resolve) => one.once('connect_error', () => resolve('out'))),
         ]),
       ),
@@ -87,7 +87,7 @@ it('close: the events that were admitted are heard before the connection ends', 
     forceNew: true,
     reconnection: false,
   })
-  await once(one, 'connect')
+  await new Promise<void>((resolve) => one.once('connect', resolve))
   for (let i = 0; i < 9; i++) one.emit('m', i)
   expect(await eventually(() => heard.includes('end'))).toBe(true)
   // Joining the namespace was the first of four.
