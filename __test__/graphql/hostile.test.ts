@@ -1,4 +1,4 @@
-import { buildSchema, Lexer, parse, Source, TokenKind } from 'graphql'
+import { buildSchema, Lexer, parse, Source, TokenKind, visit } from 'graphql'
 import { costOf } from 'ratethrottle/graphql'
 import { expect, it } from 'vitest'
 import { Depth, definitionsOf } from '../../dist/adapters/graphql/document.js'
@@ -68,17 +68,17 @@ it('every document of a hostile client is costed or refused', { timeout: 600_000
 })
 
 /** Steps that costing takes, without the bound on them. */
-function stepsOf(text: string): number {
+function stepsOf(text: string, of = schema, given: object = {}): number {
   const document = parse(text)
   const definitions = definitionsOf(document)
   const work = new Work(10_000_000)
-  const variables = new Variables({}, new Map())
+  const variables = new Variables(given, new Map())
   const [operation] = definitions.operations
-  const root = schema.getQueryType()
+  const root = of.getQueryType()
   if (operation === undefined || !root) throw new Error('no operation')
   new Depth(definitions, variables, work).of(operation.selectionSet)
   const options = { listSize: 10, fieldCost: 1, scalarCost: 1, slicingArguments: ['first'] }
-  const scales = new Scales(plansOf(schema), definitions, variables, options, work)
+  const scales = new Scales(plansOf(of), definitions, variables, options, work)
   scales.set(operation.selectionSet, root, ROOT)
   return 10_000_000 - work.left
 }
@@ -97,14 +97,84 @@ it.each([
   expect(stepsOf(hostileDocument(kind, large).text)).toBeLessThan(small * 13)
 })
 
+const TYPES = 400
+/** All types but one are also an M, so that fragments on it are for some of an N. */
+const wide = buildSchema(`
+  type Query { n: N } interface N { n(by: By): N } interface M { n(by: By): N } type T implements N { n(by: By): N }
+  directive @cost(weight: String!) on INPUT_FIELD_DEFINITION
+  input By { n: Int @cost(weight: "1") by: [By] }
+  ${Array.from({ length: TYPES }, (_, i) => `type T${i} implements N & M { n(by: By): N }`).join(' ')}
+`)
+
 it('a document that takes too many steps counts as the dearest there is', () => {
-  const types = Array.from({ length: 400 }, (_, i) => `type T${i} implements N { n: N }`)
-  const wide = buildSchema(`type Query { n: N } interface N { n: N } ${types.join(' ')}`)
-  const text = `{ ${'n { '.repeat(200)}__typename ${'} '.repeat(200)}}`
+  const text = `{ ${'n { ... on M { '.repeat(200)}__typename ${'} } '.repeat(200)}}`
   expect(costOf(wide, text)).toEqual({
     cost: Number.MAX_SAFE_INTEGER,
     depth: Number.MAX_SAFE_INTEGER,
   })
+})
+
+it('what many types have alike is counted once', () => {
+  const text = `{ ${'n { ... on N { '.repeat(200)}__typename ${'} } '.repeat(200)}}`
+  expect(costOf(wide, text)).toEqual({ cost: 200, depth: 201 })
+  expect(stepsOf(text, wide)).toBeLessThan(2_000)
+})
+
+it.each([
+  ['zeros', Array(1_000_000).fill(0)],
+  ['objects', Array(1_000_000).fill({ n: 1 })],
+  ['lists', Array(1_000).fill(Array(1_000).fill([]))],
+])('a variable of a million %s is not walked through for each field', (_name, by) => {
+  const aliases = Array.from({ length: 100 }, (_, i) => `a${i}: nodes(by: $by) { id }`)
+  const text = `query ($by: [By]) { ${aliases.join(' ')} }`
+  expect(costOf(schema, text, { by }).cost).toBe(Number.MAX_SAFE_INTEGER)
+})
+
+it.each(['9'.repeat(1_000_000), `${' '.repeat(1_000_000)}7`])(
+  'a size of a megabyte is not read',
+  (first) => {
+    const text = 'query ($first: Int) { nodes(first: $first) { id } }'
+    expect(costOf(schema, text, { first }).cost).toBe(Number.MAX_SAFE_INTEGER)
+  },
+)
+
+it('what a document says once is read once, for however many types', () => {
+  const list = Array.from({ length: 250 }, () => '{ n: 1 }').join(' ')
+  const document = parse(
+    `{ n { ... on M { n(by: { by: [${list}] }) @skip(if: false) { __typename } } } }`,
+  )
+  let reads = 0
+  visit(document, {
+    ObjectValue: (node) => {
+      const { fields } = node
+      const get = (): typeof fields => {
+        reads++
+        return fields
+      }
+      Object.defineProperty(node, 'fields', { get })
+    },
+  })
+  reads = 0
+  costOf(wide, document)
+  expect(reads).toBe(251)
+})
+
+it('fragments that are followed again for another type never exhaust the stack', () => {
+  const two = buildSchema(`
+    interface I { a: I }
+    type Query implements I { a: Query o: Other }
+    type Other implements I { a: Other }
+  `)
+  const chain = Array.from(
+    { length: 1_200 },
+    (_, i) => `fragment F${i} on I { a { ...F${i + 1} } }`,
+  )
+  // From the last on, so that none of them is deep.
+  const known = [1_000, 600, 200, 0].map((i) => `...F${i}`).join(' ')
+  const fragments = `${chain.join(' ')} fragment F1200 on I { a { __typename } }`
+  expect(costOf(two, parse(`{ ${known} } ${fragments}`)).depth).toBe(1_202)
+  const again = parse(`{ ${known} o { ...F0 } } ${fragments}`)
+  expect(() => costOf(two, again)).toThrow(/nests more than 1000 levels/)
 })
 
 it('tokens are counted as graphql-js counts them', () => {

@@ -21,7 +21,7 @@ export interface OperationCost {
 
 const TOO_MUCH: OperationCost = Object.freeze({ cost: MOST, depth: MOST })
 /** Selections that are looked at, at most: some milliseconds. */
-const MAX_STEPS = 20_000
+const MAX_STEPS = 10_000
 /** Of a result. As many fields as a server sends in a tenth of a second. */
 const MAX_ACTUAL_STEPS = 1_000_000
 /** Results that are kept for one document: of different operations and schemas. */

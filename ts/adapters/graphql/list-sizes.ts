@@ -3,7 +3,7 @@ import { printable } from '../../validate.ts'
 import { notValid } from './document.ts'
 import { bounded, MOST } from './numbers.ts'
 import type { FieldPlan } from './plans.ts'
-import { ABSENT, argumentOf, readValue, type Variables } from './values.ts'
+import { ABSENT, argumentOf, type Variables } from './values.ts'
 
 /*
  * How many elements a list is taken to have before it is there.
@@ -34,6 +34,8 @@ export interface Sizes {
 
 /** Names of the lists in a connection, by custom. */
 const BY_CUSTOM = ['edges', 'nodes', 'items']
+/** Of a number that is written as text. */
+const MAX_DIGITS = 400
 const NONE: Sizes = { own: 1, below: undefined }
 
 /** @throws Error if the schema requires exactly one slicing argument, and there are none or several */
@@ -82,7 +84,7 @@ function givenSizes(
     const [name = '', ...rest] = path.includes('.') ? path.split('.') : [path]
     if (!plan.defaults.has(name)) continue
     const at = argumentOf(node.arguments, name)
-    const written = at === undefined ? ABSENT : readValue(at, variables)
+    const written = at === undefined ? ABSENT : variables.read(at)
     let value = written === ABSENT ? plan.defaults.get(name) : written
     for (const part of rest) value = memberOf(value, part)
     if (value !== ABSENT) sizes.push(value)
@@ -102,6 +104,8 @@ function memberOf(value: unknown, name: string): unknown {
 function sizeOf(value: unknown, assumedSize: number): number {
   const assumed = Math.max(1, assumedSize)
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return bounded(value)
+  // Megabytes of text, read for each of a thousand aliases, would take seconds.
+  if (typeof value === 'string' && value.length > MAX_DIGITS) return MOST
   const number = typeof value === 'string' || typeof value === 'number' ? Number(value) : 0
   if (typeof value === 'bigint')
     return value > BigInt(MOST) ? MOST : Math.max(assumed, Number(value))

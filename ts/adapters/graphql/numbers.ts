@@ -39,8 +39,9 @@ export class Work {
   }
 
   /** @throws TooMuchWork */
-  step(): void {
-    if (--this.#left < 0) throw new TooMuchWork()
+  step(steps = 1): void {
+    this.#left -= steps
+    if (this.#left < 0) throw new TooMuchWork()
   }
 }
 

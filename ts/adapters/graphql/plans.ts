@@ -14,6 +14,7 @@ import {
   unwrap,
   weightOf,
 } from './schema-costs.ts'
+import { type Variants, variantsOf } from './variants.ts'
 
 /** All that costing needs to know of a field of a type. */
 export interface FieldPlan {
@@ -46,6 +47,12 @@ export interface Member {
   readonly weight: number
 }
 
+/** A member of a type, and its place among them. */
+export interface Among {
+  readonly object: GraphQLNamedType
+  readonly at: number
+}
+
 type Fields = Readonly<Record<string, GraphQLField<unknown, unknown>>>
 type Inputs = Readonly<Record<string, GraphQLInputField>>
 
@@ -68,7 +75,10 @@ export class SchemaPlans {
   readonly #fields = new Map<GraphQLNamedType, Map<string, FieldPlan>>()
   readonly #inputs = new Map<GraphQLNamedType, readonly InputPlan[]>()
   readonly #members = new Map<GraphQLNamedType, readonly Member[]>()
-  readonly #possible = new Map<GraphQLNamedType, readonly GraphQLNamedType[]>()
+  readonly #possible = new Map<GraphQLNamedType, ReadonlySet<GraphQLNamedType>>()
+  readonly #places = new Map<GraphQLNamedType, ReadonlyMap<GraphQLNamedType, number>>()
+  readonly #variants = new Map<GraphQLNamedType, Map<string, Variants>>()
+  readonly #among = new Map<GraphQLNamedType, Map<GraphQLNamedType, readonly Among[]>>()
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema
@@ -82,6 +92,8 @@ export class SchemaPlans {
       const isInput = kindOf(type) === 'GraphQLInputObjectType'
       const names = isInput ? [] : Object.keys(getFields?.call(type) ?? {})
       for (const name of names) this.field(type, name)
+      if (kindOf(type) === 'GraphQLInterfaceType')
+        for (const name of names) this.variants(type, name)
     }
   }
 
@@ -96,13 +108,13 @@ export class SchemaPlans {
   }
 
   /** The object types that a value of this type may have. Without any, the type itself stands for them. */
-  possible(type: GraphQLNamedType): readonly GraphQLNamedType[] {
+  possible(type: GraphQLNamedType): ReadonlySet<GraphQLNamedType> {
     const known = this.#possible.get(type)
     if (known !== undefined) return known
     const kind = kindOf(type)
     const isAbstract = kind === 'GraphQLInterfaceType' || kind === 'GraphQLUnionType'
     const objects = isAbstract ? this.#schema.getPossibleTypes(type as never) : [type]
-    const found = objects.length === 0 ? [type] : objects
+    const found = new Set(objects.length === 0 ? [type] : objects)
     this.#possible.set(type, found)
     return found
   }
@@ -112,7 +124,7 @@ export class SchemaPlans {
     const known = this.#members.get(type)
     if (known !== undefined) return known
     const own = this.#typeWeight(type)
-    const members = this.possible(type).map((object) => ({
+    const members = [...this.possible(type)].map((object) => ({
       object,
       weight: this.#typeWeight(object) ?? own ?? 0,
     }))
@@ -128,15 +140,55 @@ export class SchemaPlans {
   applies(condition: string, type: GraphQLNamedType): boolean {
     if (condition === type.name) return true
     const wanted = this.#schema.getType(condition)
-    return wanted === undefined || this.possible(wanted).includes(type)
+    return wanted === undefined || this.possible(wanted).has(type)
+  }
+
+  /**
+   * The members of a type that a fragment on another applies to.
+   *
+   * @returns `undefined` if it applies to all of them
+   */
+  among(type: GraphQLNamedType, condition: string): readonly Among[] | undefined {
+    const wanted = this.#schema.getType(condition)
+    if (wanted === undefined || wanted === type) return undefined
+    const known = entryOf(this.#among, type)
+    let found = known.get(wanted)
+    if (found === undefined) {
+      const places = this.#placesOf(type)
+      found = [...this.possible(wanted)].flatMap((object) => {
+        const at = places.get(object)
+        return at === undefined ? [] : [{ object, at }]
+      })
+      known.set(wanted, found)
+    }
+    return found.length === this.members(type).length ? undefined : found
+  }
+
+  #placesOf(type: GraphQLNamedType): ReadonlyMap<GraphQLNamedType, number> {
+    let places = this.#places.get(type)
+    if (places === undefined) {
+      places = new Map(this.members(type).map(({ object }, at) => [object, at]))
+      this.#places.set(type, places)
+    }
+    return places
+  }
+
+  /** A field as the members of a type have it; `undefined` if not all of them do. */
+  variants(type: GraphQLNamedType, name: string): Variants | undefined {
+    const known = entryOf(this.#variants, type)
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const members = this.members(type)
+    // Only names that the schema has are kept: clients could make up any number of others.
+    const isEverywhere = members.every(({ object }) => name === '__typename' || has(object, name))
+    if (!isEverywhere) return undefined
+    const made = variantsOf(members, (object) => this.field(object, name))
+    known.set(name, made)
+    return made
   }
 
   field(type: GraphQLNamedType, name: string): FieldPlan {
-    let plans = this.#fields.get(type)
-    if (plans === undefined) {
-      plans = new Map()
-      this.#fields.set(type, plans)
-    }
+    const plans = entryOf(this.#fields, type)
     const known = plans.get(name)
     if (known !== undefined) return known
     const field = this.#find(type, name)
@@ -203,6 +255,23 @@ export class SchemaPlans {
     if (weight === undefined && !hasInputs) return []
     return [{ name: input.name, weight: weight ?? 0, inputs: hasInputs ? named : undefined }]
   }
+}
+
+function entryOf<Key, Value>(
+  of: Map<GraphQLNamedType, Map<Key, Value>>,
+  type: GraphQLNamedType,
+): Map<Key, Value> {
+  let found = of.get(type)
+  if (found === undefined) {
+    found = new Map()
+    of.set(type, found)
+  }
+  return found
+}
+
+function has(type: GraphQLNamedType, name: string): boolean {
+  const { getFields } = type as { readonly getFields?: () => Fields }
+  return Object.hasOwn(getFields?.call(type) ?? {}, name)
 }
 
 const PLANS = new WeakMap<GraphQLSchema, SchemaPlans>()

@@ -14,6 +14,9 @@ const MAX_NESTING = 100
 export class Variables {
   readonly #given: Readonly<Record<string, unknown>>
   readonly #defaults: ReadonlyMap<string, ValueNode>
+  /** Lists and objects that are written in the document: a fragment's are asked for once for each type. */
+  readonly #read = new Map<ValueNode, unknown>()
+  readonly #leftOut = new Map<readonly DirectiveNode[], boolean>()
   /** Whether any was asked for: a cost that depends on none can be kept. */
   wereRead = false
 
@@ -21,6 +24,23 @@ export class Variables {
     const isObject = typeof given === 'object' && given !== null
     this.#given = isObject ? (given as Record<string, unknown>) : {}
     this.#defaults = defaults
+  }
+
+  /** The value that a node stands for. */
+  read(node: ValueNode): unknown {
+    if (node.kind !== 'ListValue' && node.kind !== 'ObjectValue') return readValue(node, this)
+    if (!this.#read.has(node)) this.#read.set(node, readValue(node, this))
+    return this.#read.get(node)
+  }
+
+  /** Whether these directives leave a selection out. */
+  leaveOut(directives: readonly DirectiveNode[]): boolean {
+    let leftOut = this.#leftOut.get(directives)
+    if (leftOut === undefined) {
+      leftOut = directives.some((directive) => leavesOut(directive, this))
+      this.#leftOut.set(directives, leftOut)
+    }
+    return leftOut
   }
 
   get(name: string): unknown {
@@ -86,11 +106,14 @@ export function isLeftOut(
   directives: readonly DirectiveNode[] | undefined,
   variables: Variables,
 ): boolean {
-  if (directives === undefined || directives.length === 0) return false
-  return directives.some((directive) => {
-    const { value: name } = directive.name
-    if (name !== 'skip' && name !== 'include') return false
-    const node = argumentOf(directive.arguments, 'if')
-    return node !== undefined && readValue(node, variables) === (name === 'skip')
-  })
+  return directives !== undefined && directives.length > 0 && variables.leaveOut(directives)
+}
+
+function leavesOut(
+  { name: { value: name }, arguments: given }: DirectiveNode,
+  variables: Variables,
+): boolean {
+  if (name !== 'skip' && name !== 'include') return false
+  const node = argumentOf(given, 'if')
+  return node !== undefined && readValue(node, variables) === (name === 'skip')
 }

@@ -1,15 +1,11 @@
-import type {
-  FieldNode,
-  GraphQLNamedType,
-  SelectionNode,
-  SelectionSetNode,
-  ValueNode,
-} from 'graphql'
-import { type Definitions, isAboutSchema } from './document.ts'
+import type { FieldNode, GraphQLNamedType, SelectionNode, SelectionSetNode } from 'graphql'
+import { type Definitions, isAboutSchema, MAX_NESTING, notValid } from './document.ts'
+import { InputScales } from './inputs.ts'
 import { type SizeOptions, type Sizes, type Sizing, sizesOf } from './list-sizes.ts'
+import { MemberCosts } from './member-costs.ts'
 import { plus, times, type Work } from './numbers.ts'
-import type { FieldPlan, InputPlan, SchemaPlans } from './plans.ts'
-import { ABSENT, argumentOf, isLeftOut, readValue, type Variables } from './values.ts'
+import type { FieldPlan, Member, SchemaPlans } from './plans.ts'
+import { isLeftOut, type Variables } from './values.ts'
 
 /*
  * What an operation may cost, before it runs: each field its weight, and what is below it as often as the list that it
@@ -22,6 +18,9 @@ export interface WeighOptions extends SizeOptions {
   /** Of any other field without a weight. */
   readonly fieldCost: number
 }
+
+/** Arguments that are looked through in the time of one step. */
+const ARGUMENTS_A_STEP = 8
 
 /** Lists in a row below `__schema` that count once: the query that tools send has three. */
 export const PLAIN_LISTS = 3
@@ -45,15 +44,16 @@ const ABOUT_SCHEMA: readonly Place[] = Array.from({ length: PLAIN_LISTS + 1 }, (
   id: `schema ${lists}`,
 }))
 
-type ByType = Map<GraphQLNamedType, number>
+type ByType<Cost = number> = Map<GraphQLNamedType, Cost>
 
-/** What is known of a selection set, by place: of values of a type, and of objects of a type. */
+/** What is known of a selection set, by place: of values of a type, of its members, and of objects of a type. */
 interface Places {
   readonly values: Map<string, ByType>
+  readonly members: Map<string, ByType<MemberCosts>>
   readonly objects: Map<string, ByType>
 }
 
-function knownAt(places: Map<string, ByType>, { id }: Place): ByType {
+function knownAt<Cost>(places: Map<string, ByType<Cost>>, { id }: Place): ByType<Cost> {
   let known = places.get(id)
   if (known === undefined) {
     known = new Map()
@@ -69,7 +69,9 @@ export class Scales {
   readonly variables: Variables
   readonly #fragments: Definitions['fragments']
   readonly #work: Work
+  readonly #inputs: InputScales
   readonly #known = new Map<SelectionSetNode, Places>()
+  #nesting = 0
 
   constructor(
     plans: SchemaPlans,
@@ -83,6 +85,7 @@ export class Scales {
     this.variables = variables
     this.options = options
     this.#work = work
+    this.#inputs = new InputScales(plans, variables, work)
   }
 
   /** What a value of this type costs with these selections: of the types that it may have, the dearest. */
@@ -91,14 +94,72 @@ export class Scales {
     const known = knownAt(places.values, place)
     const found = known.get(type)
     if (found !== undefined) return found
-    const objects = knownAt(places.objects, place)
+    const members = this.plans.members(type)
+    const [only] = members
+    const cost =
+      only !== undefined && members.length === 1
+        ? plus(only.weight, this.#object(set, only.object, place))
+        : this.#dearest(members, this.#members(set, type, place))
+    known.set(type, cost)
+    return cost
+  }
+
+  #dearest(members: readonly Member[], costs: MemberCosts): number {
     let dearest = 0
-    for (const { object, weight } of this.plans.members(type)) {
-      const cost = plus(weight, this.#object(set, object, place, objects))
+    for (let i = 0; i < members.length; i++) {
+      const cost = plus(members[i]?.weight ?? 0, costs.of(i))
       if (cost > dearest) dearest = cost
     }
-    known.set(type, dearest)
     return dearest
+  }
+
+  /** Counts once what costs the same for all types. */
+  #members(set: SelectionSetNode, type: GraphQLNamedType, place: Place): MemberCosts {
+    const known = knownAt(this.#places(set).members, place)
+    const found = known.get(type)
+    if (found !== undefined) return found
+    const costs = new MemberCosts(this.plans.members(type).length, this.#work)
+    this.#enter()
+    for (const node of set.selections) {
+      this.#work.step()
+      if (isLeftOut(node.directives, this.variables)) continue
+      if (node.kind === 'Field') this.#fieldOfMembers(costs, node, type, place)
+      else this.#fragmentOfMembers(costs, node, type, place)
+    }
+    this.#nesting--
+    known.set(type, costs)
+    return costs
+  }
+
+  #fragmentOfMembers(
+    costs: MemberCosts,
+    node: Exclude<SelectionNode, FieldNode>,
+    type: GraphQLNamedType,
+    place: Place,
+  ): void {
+    const { set, condition } = this.#fragment(node)
+    if (set === undefined) return
+    const among = condition === undefined ? undefined : this.plans.among(type, condition)
+    if (among === undefined) costs.add(this.#members(set, type, place))
+    for (const { object, at } of among ?? []) costs.addTo(at, this.#object(set, object, place))
+  }
+
+  #fieldOfMembers(costs: MemberCosts, node: FieldNode, type: GraphQLNamedType, place: Place): void {
+    const variants = this.plans.variants(type, node.name.value)
+    if (variants === undefined) {
+      for (const [i, { object }] of this.plans.members(type).entries()) {
+        this.#work.step()
+        costs.addTo(i, this.field(node, object, place))
+      }
+      return
+    }
+    const each = variants.plans.map((plan) => {
+      this.#work.step()
+      return this.#planned(node, plan, place)
+    })
+    const [cost = 0] = each
+    if (each.length === 1) costs.addToAll(cost)
+    else costs.addToEach((at) => each[variants.of[at] ?? 0] ?? 0)
   }
 
   #object(
@@ -110,6 +171,7 @@ export class Scales {
     const found = known.get(type)
     if (found !== undefined) return found
     let cost = 0
+    this.#enter()
     for (const node of set.selections) {
       this.#work.step()
       if (isLeftOut(node.directives, this.variables)) continue
@@ -119,14 +181,20 @@ export class Scales {
         if (fragment !== undefined) cost = plus(cost, this.#object(fragment, type, place))
       }
     }
+    this.#nesting--
     known.set(type, cost)
     return cost
+  }
+
+  /** The depth of a document does not say it: fragments that are known by one type are followed again for another. */
+  #enter(): void {
+    if (++this.#nesting > MAX_NESTING) throw notValid(`nests more than ${MAX_NESTING} levels`)
   }
 
   #places(set: SelectionSetNode): Places {
     let known = this.#known.get(set)
     if (known === undefined) {
-      known = { values: new Map(), objects: new Map() }
+      known = { values: new Map(), members: new Map(), objects: new Map() }
       this.#known.set(set, known)
     }
     return known
@@ -152,14 +220,24 @@ export class Scales {
     node: Exclude<SelectionNode, FieldNode>,
     type: GraphQLNamedType,
   ): SelectionSetNode | undefined {
+    const { set, condition } = this.#fragment(node)
+    return condition === undefined || this.plans.applies(condition, type) ? set : undefined
+  }
+
+  #fragment(node: Exclude<SelectionNode, FieldNode>): {
+    readonly set: SelectionSetNode | undefined
+    readonly condition: string | undefined
+  } {
     const fragment = node.kind === 'InlineFragment' ? node : this.#fragments.get(node.name.value)
-    const condition = fragment?.typeCondition?.name.value
-    const applies = condition === undefined || this.plans.applies(condition, type)
-    return applies ? fragment?.selectionSet : undefined
+    return { set: fragment?.selectionSet, condition: fragment?.typeCondition?.name.value }
   }
 
   field(node: FieldNode, type: GraphQLNamedType, place: Place): number {
-    const plan = this.plans.field(type, node.name.value)
+    return this.#planned(node, this.plans.field(type, node.name.value), place)
+  }
+
+  #planned(node: FieldNode, plan: FieldPlan, place: Place): number {
+    this.#work.step((node.arguments?.length ?? 0) / ARGUMENTS_A_STEP)
     const { own, below } = this.sizes(node, plan, place)
     return plus(this.weight(node, plan), times(own, this.below(node, plan, below)))
   }
@@ -193,49 +271,8 @@ export class Scales {
     const { fieldCost, scalarCost } = this.options
     const weight =
       plan.weight ?? (plan.composite === undefined && !isTypeName ? scalarCost : fieldCost)
-    const inputs = plan.costly.length === 0 ? 0 : this.#arguments(node, plan.costly)
+    const inputs = plan.costly.length === 0 ? 0 : this.#inputs.of(node, plan.costly)
     // Weights of arguments may be negative: they make a field cheaper, but no other.
     return plus(Math.max(0, weight + inputs), 0)
   }
-
-  #arguments(node: FieldNode, costly: readonly InputPlan[]): number {
-    let sum = 0
-    for (const plan of costly) {
-      const given = argumentOf(node.arguments, plan.name)
-      if (given !== undefined) sum += this.#input(plan, this.#value(given))
-    }
-    return sum
-  }
-
-  #value(node: ValueNode): unknown {
-    return readValue(node, this.variables)
-  }
-
-  #input({ weight, inputs }: InputPlan, value: unknown): number {
-    if (value === ABSENT || value === undefined) return 0
-    return weight + (inputs === undefined ? 0 : this.#fields(inputs, value, 0))
-  }
-
-  /** What the fields of an input object cost, or of each in a list. */
-  #fields(type: GraphQLNamedType, value: unknown, nesting: number): number {
-    if (typeof value !== 'object' || value === null || nesting > MAX_INPUT) return 0
-    this.#work.step()
-    let sum = 0
-    if (Array.isArray(value)) {
-      for (const one of value) sum += this.#fields(type, one, nesting + 1)
-      return sum
-    }
-    for (const plan of this.plans.inputs(type)) {
-      const own = Object.hasOwn(value, plan.name)
-        ? (value as Record<string, unknown>)[plan.name]
-        : ABSENT
-      if (own === ABSENT || own === undefined) continue
-      sum +=
-        plan.weight + (plan.inputs === undefined ? 0 : this.#fields(plan.inputs, own, nesting + 1))
-    }
-    return sum
-  }
 }
-
-/** Longest nesting of input objects that is followed. */
-const MAX_INPUT = 200
