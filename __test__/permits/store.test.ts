@@ -124,3 +124,17 @@ describe('permits in a store', () => {
     expect(make).toThrow('total must be an integer from 1 to 10000, got 10001')
   })
 })
+
+it('who waits, or comes to wait, is refused while the store is away and none may be admitted', async () => {
+  const store = new MapStore()
+  const limiter = open(store, { perKey: 1, queue: 5, onError: 'closed' })
+  const held = await limiter.acquire('k')
+  const waits = [limiter.acquire('k'), limiter.acquire('k')]
+  await until(() => limiter.stats().waiting === 2, 2_000, 'the wait')
+  store.isAway = true
+  const all = await Promise.allSettled([...waits, limiter.acquire('other')])
+  const isRefused = { status: 'rejected', reason: { reason: 'store' } }
+  expect(all).toMatchObject([isRefused, isRefused, isRefused])
+  expect(limiter.stats()).toMatchObject({ waiting: 0, refused: 3, timedOut: 0 })
+  held.release()
+})

@@ -105,7 +105,7 @@ export class PermitQueue {
     const { queue, maxWaiters, clock } = this.#room
     const known = this.#lines.get(key)
     const isFull = (known?.size ?? 0) >= queue || this.#size >= maxWaiters
-    if (isFull || maxWaitMs <= 0) return refused
+    if (isFull || maxWaitMs <= 0 || refused.reason === 'store') return refused
     const now = clock.now()
     const line = known ?? new Line(flat(key), refused)
     return new Promise((resolve, reject) => {
@@ -239,7 +239,11 @@ export class PermitQueue {
 
   #refusedAgain(line: Line, refused: PermitRefused): boolean {
     line.refused = refused
-    for (let { head } = line; head?.isDue === true; head = line.head) this.#refuse(head)
+    // With `onError: 'closed'` callers do not wait for a store that is away: nothing says when it is back.
+    const isOver = refused.reason === 'store'
+    for (let { head } = line; head !== undefined && (isOver || head.isDue); head = line.head) {
+      this.#refuse(head)
+    }
     if (line.head === undefined) return true
     const isTotal = refused.reason === 'total'
     if (isTotal || line.isWoken) this.#makeReady(line)
@@ -266,8 +270,9 @@ export class PermitQueue {
   }
 
   #refuse(waiter: Waiter): void {
-    this.#source.timedOut()
-    this.#remove(waiter).resolve(waiter.line.refused)
+    const { refused } = waiter.line
+    if (refused.reason !== 'store') this.#source.timedOut()
+    this.#remove(waiter).resolve(refused)
   }
 
   #leave(waiter: Waiter, signal: AbortSignal): void {
