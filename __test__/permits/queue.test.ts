@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConcurrencyExceeded, ConcurrencyLimiter, FakeClock, type Permit } from 'ratethrottle'
 import { describe, expect, it } from 'vitest'
+import { run } from '../fixtures/child.ts'
 import { byLength } from '../fixtures/long.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -125,6 +126,10 @@ describe('callers that wait', () => {
   })
 })
 
+it('who waits for a permit that ends by itself keeps the process', async () => {
+  expect(await run('permits/waiter.mjs')).toMatchObject({ out: 'admitted\n', code: 0 })
+})
+
 describe('a permit', () => {
   it('is given back once, and at the end of its block', () => {
     const limiter = new ConcurrencyLimiter(2)
@@ -134,6 +139,15 @@ describe('a permit', () => {
     expect(limiter.held('k')).toBe(1)
     other?.[Symbol.dispose]()
     expect(limiter.held('k')).toBe(0)
+  })
+
+  it('that close has ended stays lost when it is released', () => {
+    const limiter = new ConcurrencyLimiter(2)
+    const [lost, back] = [limiter.tryAcquire('k'), limiter.tryAcquire('k')]
+    back?.release()
+    limiter.close()
+    lost?.release()
+    expect([lost?.isLost, back?.isLost]).toEqual([true, false])
   })
 
   it('ends after maxHoldMs, and its holder can see that', async () => {

@@ -176,10 +176,12 @@ export class ConcurrencyLimiter implements Permits {
 
   #source(): ConstructorParameters<typeof PermitQueue>[0] {
     const tally = this.#tally
+    // A permit whose time is over, too: its timer does not keep the process alive, but those who wait for it do.
+    const endsOfItself = this.#options.maxHoldMs < Number.POSITIVE_INFINITY
     return {
       ask: (key) => this.#count(key),
       beforeAll: this.limits.total === undefined ? undefined : this.#refusals.total,
-      isShared: this.#options.name !== undefined,
+      isShared: this.#options.name !== undefined || endsOfItself,
       reap: () => this.#desk.counts.reap(),
       poll: POLL,
       queued: (change) => tally.queued(change),

@@ -28,11 +28,10 @@ export class CountedPermit implements Permit {
 
   release(): void {
     const receipt = this.#receipt
-    if (receipt < 0) return
-    this.#receipt = -1
     const desk = this.#desk
-    // What was out when the limiter was closed has ended with it.
-    if (desk.isClosed) return
+    // What was out when the limiter was closed has ended with it, and stays lost.
+    if (receipt < 0 || desk.isClosed) return
+    this.#receipt = -1
     desk.counts.release(receipt)
     desk.released(this.#key)
   }
