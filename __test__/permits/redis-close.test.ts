@@ -1,7 +1,13 @@
-import { type AsyncConcurrencyLimiter, createConcurrencyLimiter } from 'ratethrottle'
+import {
+  type AsyncConcurrencyLimiter,
+  type CreateConcurrencyOptions,
+  createConcurrencyLimiter,
+} from 'ratethrottle'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { PERMITS_SCRIPT } from '../../ts/redis/script/permits.ts'
+import { until } from '../redis/faults.ts'
 import { type Server, startServer } from '../redis/server.ts'
+import { Wire } from '../redis/wire.ts'
 
 let server: Server
 
@@ -12,35 +18,42 @@ afterAll(() => server.stop())
 
 const limits = { perKey: 200, total: 200 }
 
-async function open(name: string): Promise<AsyncConcurrencyLimiter> {
+async function open(
+  name: string,
+  options: CreateConcurrencyOptions = {},
+): Promise<AsyncConcurrencyLimiter> {
   const limiter = createConcurrencyLimiter({
     ...limits,
     name,
     storage: server.url,
     deadlineMs: 2_000,
+    ...options,
   })
   onTestFinished(() => limiter.close())
   await limiter.ready()
   return limiter
 }
 
-/** The sets of permits that Redis has. */
-async function left(): Promise<readonly string[]> {
-  const keys = await server.admin.keys('*permits*')
-  return keys.filter((key) => !key.includes('{processes}'))
+/** How many permits Redis has for limiters of that name: of their keys, and of all keys once more. */
+async function count(name: string): Promise<number> {
+  const keys = (await server.admin.keys(`*${name}*`)).filter((key) => !key.includes('processes'))
+  const counts = await Promise.all(keys.map((key) => server.admin.zcard(key)))
+  return counts.reduce((sum, one) => sum + one, 0)
 }
 
 it('close gives back what callers are given whose answers are under way', async () => {
-  const limiter = await open('answers')
-  const asked = Array.from({ length: 200 }, () => limiter.acquire('k'))
-  const outcomes = Promise.allSettled(asked)
-  // They are asked for.
-  await new Promise(setImmediate)
+  const wire = await Wire.before(server.port)
+  const limiter = await open('answers', { storage: wire.url, deadlineMs: 100 })
+  // Redis knows the script then.
+  await limiter.acquire('k')
+  wire.silent = true
+  const outcomes = Promise.allSettled([limiter.acquire('k'), limiter.acquire('k')])
+  await until(async () => (await count('answers')) === 6, 2_000, 'three permits')
   await limiter.close()
   for (const outcome of await outcomes) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
   }
-  expect(await left()).toEqual([])
+  expect(await count('answers')).toBe(0)
 })
 
 it('close waits for what is being given back: cut off, it would pass for a failure of Redis', async () => {
@@ -49,7 +62,7 @@ it('close waits for what is being given back: cut off, it would pass for a failu
   for (const permit of permits) permit.release()
   await limiter.close()
   expect(await other.ready()).toMatchObject({ available: true })
-  expect(await left()).toEqual([])
+  expect(await count('released')).toBe(0)
 })
 
 it('a command that a client sends again, as ioredis does after a broken connection, takes one permit', async () => {
