@@ -136,3 +136,33 @@ it('keys that find no room are refused', () => {
   expect(reasons).toEqual(new Set(['taken', 'capacity']))
   small.close()
 })
+
+it.each([
+  ['in memory', () => ({ name: 'many objects' })],
+  ['shared', () => ({ name: freshName(), shared: true })],
+])(
+  'hundreds of objects of one name in a thread have its one lane, and each its own permits, %s',
+  (_, place) => {
+    const options = place()
+    const all = Array.from({ length: 300 }, () => new ConcurrencyLimiter(1_000, options))
+    // Some of one key, some of others.
+    for (const [i, limiter] of all.entries()) {
+      for (const key of ['k', `k${i % 7}`, 'k']) expect(limiter.tryAcquire(key)).toBeDefined()
+    }
+    const [first, second, ...others] = all as [ConcurrencyLimiter, ...ConcurrencyLimiter[]]
+    expect(first.held('k')).toBe(600)
+    second?.close()
+    expect([first.held('k'), first.held('k1')]).toEqual([598, 42])
+    // A release after the close gives nothing of the others' back.
+    const permit = others[0]?.tryAcquire('k')
+    others[0]?.close()
+    permit?.release()
+    expect([first.held('k'), first.inUse]).toEqual([596, 894])
+    for (const limiter of others) limiter.close()
+    expect([first.held('k'), first.inUse]).toEqual([2, 3])
+    first.close()
+    const last = new ConcurrencyLimiter(1_000, options)
+    expect(last.inUse).toBe(0)
+    last.close()
+  },
+)

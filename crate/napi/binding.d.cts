@@ -67,7 +67,7 @@ export interface OpenOptions {
  *
  * `acquire` leaves a receipt in `small[0]`, from 0 on, or why there is none: -1 for the key, -2 for the total, -3 for
  * the capacity. `held` writes how many permits the key holds to `wide[0]`, `reap` how many came free, `state` how many
- * are held in all, by how many keys, by this object, and in how many bytes.
+ * are held in all, by how many keys, by this thread, and in how many bytes.
  */
 export declare function openPermits(options: PermitsOptions): { acquire(key: string): undefined, release(receipt: number): undefined, held(key: string): undefined, reap(): undefined, state(): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }
 

@@ -15,10 +15,10 @@ use crate::throw::{CallError, refused, report};
 use napi::bindgen_prelude::{Env, Object};
 use napi::sys;
 use napi_derive::napi;
-use ratethrottle_core::permits::{Lane, Permits, PermitsConfig};
+use ratethrottle_core::permits::{Lane, Permits, PermitsConfig, Refusal};
 use ratethrottle_core::{Encoding, Key};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 /// What permits are made from. The TypeScript layer has checked and filled in everything.
@@ -40,7 +40,7 @@ pub struct PermitsOptions {
 ///
 /// `acquire` leaves a receipt in `small[0]`, from 0 on, or why there is none: -1 for the key, -2 for the total, -3 for
 /// the capacity. `held` writes how many permits the key holds to `wide[0]`, `reap` how many came free, `state` how many
-/// are held in all, by how many keys, by this object, and in how many bytes.
+/// are held in all, by how many keys, by this thread, and in how many bytes.
 #[napi(
     catch_unwind,
     ts_return_type = "{ acquire(key: string): undefined, release(receipt: number): undefined, held(key: string): undefined, reap(): undefined, state(): undefined, stats(): undefined, renew(): undefined, close(): undefined, wide: Float64Array, small: Int32Array }"
@@ -59,6 +59,7 @@ pub fn open_permits(
     };
     let permits = registry::open::<Permits>(options.name.as_deref(), is_shared, config);
     let permits = permits.map_err(report)?;
+    let is_named = options.name.is_some();
     let shared = options.name.filter(|_| is_shared);
     let make = || {
         let (details, arrays) = Details::new(env.raw())?;
@@ -66,7 +67,7 @@ pub fn open_permits(
             clippy::arc_with_non_send_sync,
             reason = "a handle holds one, and stays on its thread"
         )]
-        let holder = Arc::new(Holder::new(&permits, shared));
+        let holder = Arc::new(Holder::new(&permits, is_named, shared));
         let handle = Rc::new(Handle::new(holder, None, details));
         measure_others(&handle);
         bound(env, FUNCTIONS, &handle, arrays)
@@ -74,9 +75,72 @@ pub fn open_permits(
     make().ok_or_else(refused)
 }
 
+thread_local! {
+    /// The lanes of this thread: there are few, and many objects may have permits of one name.
+    static LANES: RefCell<Vec<Weak<Lane>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// This thread's lane of the permits.
+fn lane_of(permits: &Arc<Permits>) -> Rc<Lane> {
+    LANES.with_borrow_mut(|lanes| {
+        lanes.retain(|lane| lane.strong_count() > 0);
+        let mut known = lanes.iter().filter_map(Weak::upgrade);
+        known.find(|lane| Arc::ptr_eq(lane.permits(), permits)).unwrap_or_else(|| {
+            let lane = Rc::new(Lane::new(permits));
+            lanes.push(Rc::downgrade(&lane));
+            lane
+        })
+    })
+}
+
+/// What one object holds of its thread's lane.
+struct Part {
+    lane: Rc<Lane>,
+    /// How many permits of each slot. Empty where the lane is this object's alone.
+    own: Box<[Cell<u32>]>,
+}
+
+impl Part {
+    fn new(permits: &Arc<Permits>, is_named: bool) -> Self {
+        let slots = if is_named { permits.slots() } else { 0 };
+        Self { lane: lane_of(permits), own: vec![Cell::new(0); slots].into() }
+    }
+
+    #[inline(always)]
+    fn acquire(&self, key: Key) -> Result<usize, Refusal> {
+        let taken = self.lane.acquire(key);
+        if let Ok(index) = taken
+            && let Some(own) = self.own.get(index)
+        {
+            own.set(own.get().wrapping_add(1));
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn release(&self, index: usize) {
+        if let Some(own) = self.own.get(index) {
+            let Some(left) = own.get().checked_sub(1) else { return };
+            own.set(left);
+        }
+        self.lane.release(index);
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        for (index, own) in self.own.iter().enumerate() {
+            for _ in 0..own.get() {
+                self.lane.release(index);
+            }
+        }
+    }
+}
+
 /// The permits that one object of one thread holds.
 pub(crate) struct Holder {
-    lane: RefCell<Lane>,
+    part: RefCell<Part>,
+    is_named: bool,
     /// The name under which processes share them.
     shared: Option<String>,
     /// Which file the permits are of: after another, receipts of this one are worth nothing.
@@ -89,13 +153,14 @@ const SLOT: u32 = 21;
 const EPOCHS: u32 = 1 << (31 - SLOT);
 
 impl Holder {
-    fn new(permits: &Arc<Permits>, shared: Option<String>) -> Self {
-        Self { lane: RefCell::new(Lane::new(permits)), shared, epoch: Cell::new(0) }
+    fn new(permits: &Arc<Permits>, is_named: bool, shared: Option<String>) -> Self {
+        let part = RefCell::new(Part::new(permits, is_named));
+        Self { part, is_named, shared, epoch: Cell::new(0) }
     }
 
     #[inline(always)]
     fn acquire(&self, key: Key) -> i32 {
-        match self.lane.borrow().acquire(key) {
+        match self.part.borrow().acquire(key) {
             Ok(index) => {
                 let receipt = self.epoch.get() << SLOT | u32::try_from(index).unwrap_or_default();
                 receipt.cast_signed()
@@ -108,12 +173,12 @@ impl Holder {
     fn release(&self, receipt: i32) {
         let receipt = receipt.cast_unsigned();
         if receipt >> SLOT == self.epoch.get() {
-            self.lane.borrow().release((receipt & ((1 << SLOT) - 1)) as usize);
+            self.part.borrow().release((receipt & ((1 << SLOT) - 1)) as usize);
         }
     }
 
     fn permits(&self) -> Arc<Permits> {
-        Arc::clone(self.lane.borrow().permits())
+        Arc::clone(self.part.borrow().lane.permits())
     }
 
     fn renew(&self) -> Attachment {
@@ -121,7 +186,7 @@ impl Holder {
             Ok(None) => Attachment::Current,
             Err(_) => Attachment::Detached,
             Ok(Some(permits)) => {
-                self.lane.replace(Lane::new(&permits));
+                self.part.replace(Part::new(&permits, self.is_named));
                 self.epoch.set(self.epoch.get().wrapping_add(1) % EPOCHS);
                 Attachment::Reattached
             }
@@ -146,7 +211,7 @@ impl MemoryUse for Holder {
 impl HashKey for Holder {
     #[inline(always)]
     fn key(&self, bytes: &[u8], encoding: Encoding) -> Key {
-        self.lane.borrow().permits().key(bytes, encoding)
+        self.part.borrow().lane.permits().key(bytes, encoding)
     }
 }
 
@@ -191,13 +256,13 @@ fn release(call: &This<'_>) -> Admission {
 }
 
 fn held(call: &This<'_>) -> Admission {
-    let held = run(call, |holder, key| holder.lane.borrow().permits().held(key))?;
+    let held = run(call, |holder, key| holder.part.borrow().lane.permits().held(key))?;
     call.handle.write_first([f64::from(held)]);
     Ok(None)
 }
 
 fn reap(call: &This<'_>) -> Admission {
-    let freed = holder(call, |holder| holder.lane.borrow().reap())?;
+    let freed = holder(call, |holder| holder.part.borrow().lane.reap())?;
     call.handle.write_counts([freed]);
     Ok(None)
 }
@@ -206,7 +271,7 @@ fn state(call: &This<'_>) -> Admission {
     let counts = holder(call, |holder| {
         let permits = holder.permits();
         let (held, keys) = permits.in_use();
-        [held, keys, u64::from(holder.lane.borrow().held()), permits.bytes()]
+        [held, keys, u64::from(holder.part.borrow().lane.held()), permits.bytes()]
     })?;
     call.handle.write_counts(counts);
     Ok(None)

@@ -126,6 +126,12 @@ impl Permits {
         self.secret.key(bytes, encoding)
     }
 
+    /// Slots of keys, and that of the total.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.layout.slots().saturating_add(1)
+    }
+
     /// Whether another process would find the same file now. In memory it is.
     #[must_use]
     pub fn is_current(&self) -> bool {
