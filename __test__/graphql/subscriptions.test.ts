@@ -109,3 +109,50 @@ it('subscriptions of mercurius hold permits until they end, or their connection 
   }
   expect(limiter.peek('all').remaining).toBeLessThanOrEqual(1_000 - 9 * 2)
 })
+
+it('subscriptions of mercurius that end by themselves, or never begin, give their permits back', async () => {
+  const started: string[] = []
+  const limits = plugin({ limits: '1000/hour', key: () => 'all', concurrent: 1 })
+  const app = fastify({ logger: false })
+  const source = async function* (by: string): AsyncIterable<object> {
+    yield { ticks: 1 }
+    if (by === 'failing') throw new Error('the source failed')
+  }
+  const subscribe = (by: string): AsyncIterable<object> | Promise<AsyncIterable<object>> => {
+    started.push(by)
+    if (by === 'throwing') throw new Error('no source')
+    if (by === 'rejecting') return Promise.reject(new Error('no source'))
+    return by === 'later' ? Promise.resolve(source(by)) : source(by)
+  }
+  await app.register(mercurius, {
+    schema: 'type Query { a: Int } type Subscription { ticks(by: String!): Int bare: Int }',
+    subscription: true,
+    resolvers: {
+      Subscription: {
+        ticks: { subscribe: (_root: unknown, { by }: { by: string }) => subscribe(by) },
+      },
+    } as never,
+  })
+  await app.register(limits.mercurius)
+  // A second one, as another team may have it.
+  await app.register(plugin({ limits: '1000/hour', key: () => 'all', concurrent: 1 }).mercurius)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  onTestFinished(() => app.close())
+  const client = new Client(`ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/graphql`)
+  onTestFinished(() => client.terminate())
+  await client.open()
+  const ways = ['ending', 'failing', 'throwing', 'rejecting', 'later']
+  for (const [i, by] of [...ways, ...ways].entries()) {
+    const id = `${i}`
+    client.subscribe(id, `subscription { ticks(by: "${by}") }`)
+    await expect
+      .poll(() => client.received.some((one) => one.id === id && one.type !== 'next'))
+      .toBe(true)
+    // Neither has a resolver that is called.
+    client.subscribe(`${id} no argument`, 'subscription ($by: String!) { ticks(by: $by) }')
+    await expect.poll(() => client.of(`${id} no argument`).join()).toContain('$by')
+    client.subscribe(`${id} bare`, 'subscription { bare }')
+    await expect.poll(() => client.of(`${id} bare`).join()).toContain('Async Iterable')
+  }
+  expect(started).toEqual([...ways, ...ways])
+})

@@ -4,6 +4,7 @@ import { exchangeOf, wantsStatus } from './exchange.ts'
 import type { Asked, OperationLimiter } from './operation-limiter.ts'
 import type { OperationRefusal } from './refusals.ts'
 import { RunningOperation } from './running.ts'
+import { endWithSource } from './subscription-ends.ts'
 import { httpOf } from './yoga.ts'
 
 /*
@@ -57,6 +58,7 @@ export function mercuriusPlugin(limiter: OperationLimiter): MercuriusPlugin {
     ) => {
       const asked = { ...askedOf(schema, document, context, undefined), mayBeAny: true }
       const started = await admitted(limiter, asked)
+      endWithSource(schema, context, started)
       const connection = connectionOf(context)
       const known = subscriptions.get(connection)
       if (known === undefined) subscriptions.set(connection, new Map([[id, started]]))
