@@ -90,6 +90,11 @@ export class Connections {
     return this.#admitted.get(request)
   }
 
+  /** What was said about a request holds no longer. */
+  forget(request: object): void {
+    this.#admitted.delete(request)
+  }
+
   /** Limits the messages of a socket of ws, and decides about its connection unless that was done before. */
   attach(socket: WebSocketLike, request: IncomingMessage): MaybePromise<boolean> {
     checkSocket(socket)

@@ -41,10 +41,12 @@ export function engineGates(connections: Connections): EngineGates {
     return undefined
   }
   return {
-    expect: (_request, admission, ms) => {
+    expect: (request, admission, ms) => {
       const giveUp = (): void => {
         claim(admission)
         admission.leave()
+        // A session that lives on is decided about again when it joins a namespace.
+        connections.forget(request)
       }
       unclaimed.set(admission, setTimeout(giveUp, ms).unref())
     },

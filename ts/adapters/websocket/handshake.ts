@@ -67,7 +67,7 @@ export class Handshake {
     }))
     this.limiter = limiter
     this.#permits = permits
-    this.#hasQueue = read.concurrent?.queue !== undefined
+    this.#hasQueue = read.concurrent?.queue !== undefined && !this.isDryRun
   }
 
   #openLimiter(
@@ -139,7 +139,10 @@ export class Handshake {
     // A client that leaves while it waits for a permit gets none.
     const waiting = this.#hasQueue ? new AbortController() : undefined
     const stop = waiting && response.onEnd(() => waiting.abort(GONE))
-    const entered = this.#permits.enter(key, waiting?.signal)
+    // A dry run holds no connection back.
+    const entered = this.isDryRun
+      ? this.#permits.take(key)
+      : this.#permits.enter(key, waiting?.signal)
     return andThen(entered, (permit) => {
       stop?.()
       if (!(permit instanceof PermitRefused)) {

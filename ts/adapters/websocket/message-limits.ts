@@ -80,7 +80,9 @@ export class MessageLimits {
 
   #keyOf(message: SocketMessage, { request, key }: Sender): string {
     try {
-      const found = this.#read.messageKey?.(message, request)
+      const found = toPromise<unknown>(this.#read.messageKey?.(message, request))
+      // An unhandled rejection would end the process.
+      if (found instanceof Promise) found.catch(() => {})
       if (isNone(found)) return key
       if (typeof found === 'string') return found
       if (Number.isSafeInteger(found)) return String(found)

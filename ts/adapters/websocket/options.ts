@@ -127,6 +127,7 @@ export function readSocketOptions(options: SocketLimitsOptions, place: string): 
   const given = validate.ownOptions(options, [...Object.keys(OWN), ...OF_HTTP])
   const own = validate.readEach<Own>(given, OWN)
   checkPurpose(given)
+  checkUse(given)
   const rest = Object.entries(given).filter(([name]) => OF_HTTP.includes(name))
   const http = ownHttpOptions(Object.fromEntries(rest) as AnyHttpOptions)
   if (isLimiter(http.storage)) {
@@ -168,6 +169,31 @@ function common(http: AnyHttpOptions): CallOptions {
   const { onError, onStoreError } = http
   const policy = typeof onError === 'string' ? onError : onStoreError
   return { ...Object.fromEntries(found), ...(policy && { onError: policy }) } as CallOptions
+}
+
+/** Options that say more about one of others: without any of those they would do nothing. */
+const ABOUT: readonly (readonly [options: readonly string[], others: readonly string[]])[] = [
+  [
+    ['overflow', 'onLimit'],
+    ['messages', 'bytes', 'maxMessageBytes'],
+  ],
+  [
+    ['per', 'messageKey'],
+    ['messages', 'bytes'],
+  ],
+  [['burst', 'blockFor'], ['connections']],
+]
+
+/** @throws TypeError for an option that would do nothing */
+function checkUse(given: object): void {
+  const has = (name: string): boolean => (given as Record<string, unknown>)[name] !== undefined
+  for (const [options, others] of ABOUT) {
+    const idle = others.some(has) ? undefined : options.find(has)
+    if (idle === undefined) continue
+    const accepted = `given together with ${others.join(' or ')}, or left out`
+    const value = (given as Record<string, unknown>)[idle]
+    throw validate.invalid(TypeError, 'INVALID_OPTION', idle, accepted, value)
+  }
 }
 
 /** `messages: undefined` is a setting that is missing: the server would have no limit without anyone noticing. */

@@ -7,6 +7,8 @@ const BINARY_TYPES = ['5', '6']
 const DISCONNECT = '1'
 const EVENT_TYPES = ['2', '5']
 const MAX_PARTS_BYTES = 16_777_216
+/** What an event costs in memory besides its bytes: parts may be empty. */
+const OVERHEAD = 256
 
 /** Puts the binary parts of a packet of socket.io together with it: it passes as a whole, or not at all. */
 export class Assembly {
@@ -31,7 +33,8 @@ export class Assembly {
     } else this.#missing--
     this.#events.push(['data', data], ['message', data])
     this.#bytes += isText ? Buffer.byteLength(data) : sizeOf(data)
-    if (this.#missing === 0 || this.#bytes > MAX_PARTS_BYTES) this.#pass()
+    const held = this.#bytes + this.#events.length * OVERHEAD
+    if (this.#missing === 0 || held > MAX_PARTS_BYTES) this.#pass()
     return true
   }
 

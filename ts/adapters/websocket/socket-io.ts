@@ -42,8 +42,9 @@ export function allowRequest(
   }
 }
 
-function isUpgrade({ headers }: IncomingMessage): boolean {
-  return headers.upgrade !== undefined
+/** As node:http says it, and not the header: any client may send that with long polling. */
+function isUpgrade(request: IncomingMessage): boolean {
+  return (request as { readonly upgrade?: boolean | null }).upgrade === true
 }
 
 /** Middleware of socket.io. */
