@@ -83,13 +83,19 @@ function wrap(
       await refuse(limiter, refusal, c)
       return c.res
     }
-    await next()
-    // A Response that a handler has made itself has none of the headers that were set before it.
-    const mark = limiter.markOf(c)
-    if (mark !== undefined && !c.res.headers.has(mark)) {
-      c.res = withHeaders(c.res, await limiter.headersOf(c, undefined))
+    try {
+      await next()
+      // A Response that a handler has made itself has none of the headers that were set before it.
+      const mark = limiter.markOf(c)
+      if (mark !== undefined && !c.res.headers.has(mark)) {
+        c.res = withHeaders(c.res, await limiter.headersOf(c, undefined))
+      }
+      finish(c)
+    } catch (error) {
+      // Hono answers errors, and throws all else on.
+      fail(c)
+      throw error
     }
-    finish(c)
     return
   }
   return shield === undefined ? limited : behind(shield, limiter && limited, limiter)
@@ -177,11 +183,19 @@ function finish(c: Context): void {
   }
 }
 
+/** There is no answer that could be watched. */
+function fail(c: Context): void {
+  const endings = ENDINGS.get(c)
+  endings?.end(500)
+  endings?.done()
+}
+
 const HONO: Omit<HttpAdapter<Context, Context>, 'peer'> = {
   incoming: (c) => nodeOf(c).incoming,
   outgoing: (c) => nodeOf(c).outgoing,
   headers: (c) => nodeOf(c).incoming?.headers ?? Object.fromEntries(c.req.raw.headers),
-  method: (c) => c.req.method,
+  // A method that is none of the standard's is left as it was written.
+  method: (c) => c.req.method.toUpperCase(),
   target: (c) => c.req.path,
   route: routeOf,
   forwarded: () => undefined,

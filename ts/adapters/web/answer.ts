@@ -87,7 +87,10 @@ export class Answer {
   finish(response: Response, refused?: number): Response {
     FORGOTTEN.unregister(this)
     // A handler of plain JavaScript may return anything: what becomes of that is up to the runtime.
-    if (!isResponse(response)) return response
+    if (!isResponse(response)) {
+      this.fail()
+      return response
+    }
     const right = withHeaders(response, this.headers, refused)
     this.end(right.status)
     const endings = this.#endings
