@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import { createConnection } from 'node:net'
 import { Controller, Get, Query, UseGuards } from '@nestjs/common'
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
-import { Limit, RateThrottleModule } from 'ratethrottle/nest'
+import { Limit, RateThrottleModule, RateThrottleService } from 'ratethrottle/nest'
 import { concat, NEVER, of, throwError, timer } from 'rxjs'
 import { ignoreElements } from 'rxjs/operators'
 import { afterEach, describe, expect, it } from 'vitest'
+import { byLength } from '../../fixtures/long.ts'
 import { closeAll, decorate, PLATFORMS, start } from './apps.ts'
 import { BOTH, connect, startWith, until } from './sockets.ts'
 
@@ -78,11 +81,14 @@ describe.each(PLATFORMS)('%s: concurrent', (platform) => {
 
   it('no more handlers run at a time, and each permit comes back however a handler ends', async () => {
     const { work, ask } = await startWork({ concurrent: 3 })
+    const callers = byLength(15, 50)
     for (const end of ['returns', 'throws', 'emits', 'fails', 'returns']) {
       work.shut()
       const answers: number[] = []
-      const all = Array.from({ length: 50 }, async () => answers.push(await ask(`/?end=${end}`)))
-      await until(() => answers.length === 47)
+      const all = Array.from({ length: callers }, async () =>
+        answers.push(await ask(`/?end=${end}`)),
+      )
+      await until(() => answers.length === callers - 3)
       expect([work.inside, answers.every((status) => status === 429)]).toEqual([3, true])
       work.open()
       await Promise.all(all)
@@ -94,7 +100,7 @@ describe.each(PLATFORMS)('%s: concurrent', (platform) => {
 
   it('a client that leaves gives its permit back', async () => {
     const { work, url, ask } = await startWork({ concurrent: 1 })
-    for (let i = 1; i <= 20; i++) {
+    for (let i = 1; i <= byLength(5, 20); i++) {
       const leaving = new AbortController()
       const left = fetch(`${url}/?end=hangs`, { signal: leaving.signal }).catch(() => 'left')
       await until(() => work.runs === i)
@@ -176,7 +182,8 @@ describe.each(BOTH)('%s, %s: concurrent', (platform, sockets) => {
 
   it('clients that leave while they are served give their permits back', async () => {
     const { work, url } = await startGateway({ concurrent: 1 })
-    for (let i = 1; i <= 10; i++) {
+    const clients = byLength(4, 10)
+    for (let i = 1; i <= clients; i++) {
       const { send, close } = await connect(sockets, url)
       // The one before may not have been noticed yet.
       while (work.runs < i) {
@@ -185,6 +192,68 @@ describe.each(BOTH)('%s, %s: concurrent', (platform, sockets) => {
       }
       close()
     }
-    expect(work.runs).toBe(10)
+    expect(work.runs).toBe(clients)
+  })
+})
+
+describe.each(PLATFORMS)('%s: hang-ups', (platform) => {
+  it(`${byLength(300, 1_000)} clients that hang up leave nothing, and earn nothing`, async () => {
+    const most = byLength(150, 500)
+    let inside = 0
+    const entered = new Set<string>()
+    class SlowController {
+      slow(id: string): Promise<never> {
+        inside++
+        entered.add(id)
+        return new Promise(() => {})
+      }
+    }
+    decorate(SlowController, {
+      parameters: { slow: [Query('id')] },
+      methods: { slow: [Get()] },
+      class: [Controller('slow')],
+    })
+    const options = { limits: `${most}/hour` as '500/hour', concurrent: 50 }
+    const imports = [RateThrottleModule.forRoot(options)]
+    const { app, url: root } = await start(platform, { imports, controllers: [SlowController] })
+    const { hostname, port } = new URL(root)
+    const count = (kind: string): number =>
+      process.getActiveResourcesInfo().filter((one) => one === kind).length
+    const sockets = count('TCPSocketWrap')
+    let clients = 0
+    const leave = async (after: 'connect' | 'request' | 'handler'): Promise<void> => {
+      const id = String(clients++)
+      let isAnswered = false
+      const socket = createConnection(Number(port), hostname)
+      socket.on('error', () => {})
+      socket.once('data', () => {
+        isAnswered = true
+      })
+      await once(socket, 'connect')
+      if (after !== 'connect') socket.write(`GET /slow?id=${id} HTTP/1.1\r\nhost: a\r\n\r\n`)
+      if (after === 'handler') await until(() => isAnswered || entered.has(id))
+      socket.destroy()
+      await once(socket, 'close')
+    }
+    for (let i = 0; i < byLength(3, 10); i++) {
+      const kinds = ['connect', 'request', 'handler', 'handler'] as const
+      await Promise.all(Array.from({ length: 100 }, (_, k) => leave(kinds[k % 4] ?? 'handler')))
+    }
+    expect(inside).toBeLessThanOrEqual(most)
+    expect(inside).toBeGreaterThan(20)
+    await until(() => count('TCPSocketWrap') <= sockets)
+    expect(count('Timeout')).toBeLessThan(5)
+    // All permits have come back.
+    await app.get(RateThrottleService).reset('127.0.0.1')
+    const before = inside
+    const leaving = new AbortController()
+    const { signal } = leaving
+    const asked: Promise<unknown>[] = []
+    await until(() => {
+      asked.push(fetch(`${root}/slow`, { signal }).catch(() => {}))
+      return inside >= before + 50
+    })
+    leaving.abort()
+    await Promise.all(asked)
   })
 })

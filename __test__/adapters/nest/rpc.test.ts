@@ -1,79 +1,21 @@
-import 'reflect-metadata'
-import type { AddressInfo } from 'node:net'
-import { Controller, type INestMicroservice, Module } from '@nestjs/common'
-import { NestFactory } from '@nestjs/core'
-import {
-  ClientProxyFactory,
-  EventPattern,
-  MessagePattern,
-  Payload,
-  Transport,
-} from '@nestjs/microservices'
-import { Limit, RateThrottleModule } from 'ratethrottle/nest'
-import { lastValueFrom, of } from 'rxjs'
+import { Controller } from '@nestjs/common'
+import { MessagePattern } from '@nestjs/microservices'
+import { RateThrottleModule } from 'ratethrottle/nest'
+import { shield } from 'ratethrottle/shield'
+import { lastValueFrom } from 'rxjs'
 import { afterEach, expect, it } from 'vitest'
+import { byLength } from '../../fixtures/long.ts'
 import { closeAll, decorate, start } from './apps.ts'
+import { closeServices, connectTo, later, portOf, startService, TCP } from './services.ts'
+import { until } from './sockets.ts'
 
-const CLOSE: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of CLOSE.splice(0).reverse()) await close()
-})
-
-async function startService(options: object, limits?: string) {
-  const runs = { add: 0, stream: 0, note: 0 }
-  class MathController {
-    add(numbers: number[]): number {
-      runs.add++
-      return numbers.reduce((a, b) => a + b, 0)
-    }
-    stream(count: number) {
-      runs.stream++
-      return of(...Array.from({ length: count }, (_, i) => i))
-    }
-    note(): void {
-      runs.note++
-    }
-  }
-  decorate(MathController, {
-    parameters: { add: [Payload()], stream: [Payload()] },
-    methods: {
-      add: [...(limits === undefined ? [] : [Limit(limits as '1/minute')]), MessagePattern('add')],
-      stream: [MessagePattern({ cmd: 'stream' })],
-      note: [EventPattern('note')],
-    },
-    class: [Controller()],
-  })
-  class AppModule {}
-  Module({ imports: [RateThrottleModule.forRoot(options)], controllers: [MathController] })(
-    AppModule,
-  )
-  const app: INestMicroservice = await NestFactory.createMicroservice(AppModule, {
-    transport: Transport.TCP,
-    options: { port: 0, host: '127.0.0.1' },
-    logger: ['fatal'],
-  } as never)
-  CLOSE.push(() => app.close())
-  await app.listen()
-  const server = app.unwrap<{ address(): AddressInfo }>()
-  const port = server.address().port
-  const connect = () => {
-    const client = ClientProxyFactory.create({
-      transport: Transport.TCP,
-      options: { port, host: '127.0.0.1' },
-    })
-    CLOSE.push(() => client.close())
-    return client
-  }
-  return { runs, connect, app }
-}
+afterEach(closeServices)
 
 it('200 messages of a client: as many handlers run as the limit admits', async () => {
   const { runs, connect } = await startService({ limits: '20/hour' })
   const clients = [connect(), connect()]
   const answers = await Promise.allSettled(
-    Array.from({ length: 200 }, (_, i) =>
-      lastValueFrom((clients[i % 2] as ReturnType<typeof connect>).send('add', [i, 1])),
-    ),
+    Array.from({ length: 200 }, (_, i) => clients[i % 2]?.ask('add', [i, 1])),
   )
   expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(20)
   expect(runs.add).toBe(20)
@@ -90,11 +32,51 @@ it('200 messages of a client: as many handlers run as the limit admits', async (
 
 it('a handler has limits of its own, and events are counted, too', async () => {
   const { runs, connect } = await startService({ limits: '6/hour' }, '2/hour')
-  const client = connect()
-  for (let i = 0; i < 5; i++) await lastValueFrom(client.send('add', [1])).catch(() => {})
+  const { client, ask } = connect()
+  for (let i = 0; i < 5; i++) await ask('add', [1]).catch(() => {})
   for (let i = 0; i < 5; i++) client.emit('note', i).subscribe()
-  await lastValueFrom(client.send({ cmd: 'stream' }, 3)).catch(() => {})
-  expect(runs).toEqual({ add: 2, stream: 0, note: 4 })
+  await ask({ cmd: 'stream' }, 3).catch(() => {})
+  expect(runs).toEqual({ add: 2, stream: 0, note: 4, stuck: 0 })
+})
+
+it('clients that leave handlers that never end leave no permit, no listener and no socket', async () => {
+  const { runs, connect } = await startService({ concurrent: 2 })
+  const { ask } = connect()
+  await ask('add', [])
+  const sockets = (): number =>
+    process.getActiveResourcesInfo().filter((one) => one === 'TCPSocketWrap').length
+  const before = sockets()
+  for (let i = 0; i < byLength(10, 100); i++) {
+    const leaving = Array.from({ length: 10 }, connect)
+    // Each sends several: its connection has one listener for all of them.
+    for (const { client } of leaving) {
+      for (let k = 0; k < 3; k++) client.send('stuck', k).subscribe({ error: () => {} })
+    }
+    const seen = runs.stuck
+    if (i % 2 === 0) await until(() => runs.stuck > seen)
+    for (const { client } of leaving) client.close()
+  }
+  await until(() => sockets() <= before)
+  // Both permits have come back, and there are no more.
+  const seen = runs.stuck
+  const again = connect()
+  let refused = 0
+  for (let i = 0; i < 10; i++) again.client.send('stuck', i).subscribe({ error: () => refused++ })
+  await until(() => refused === 8)
+  expect(runs.stuck - seen).toBe(2)
+})
+
+it('a shield that blocks a client refuses its messages, and those that no limit counts', async () => {
+  const guard = shield({ mode: 'enforce' })
+  const { runs, connect } = await startService({ shield: guard })
+  const { ask } = connect()
+  await ask('add', [1])
+  guard.block('127.0.0.1', 60_000)
+  await expect(ask('add', [1])).rejects.toMatchObject({ statusCode: 429, pattern: 'add' })
+  guard.pardon('127.0.0.1')
+  await ask('add', [1])
+  expect(runs.add).toBe(2)
+  guard.close()
 })
 
 it('counts the messages of a hybrid application, which Nest asks no global guard about', async () => {
@@ -108,18 +90,10 @@ it('counts the messages of a hybrid application, which Nest asks no global guard
   decorate(MathController, { methods: { add: [MessagePattern('add')] }, class: [Controller()] })
   const imports = [RateThrottleModule.forRoot({ limits: '3/hour', concurrent: 5 })]
   const { app } = await start('express', { imports, controllers: [MathController] })
-  CLOSE.push(closeAll)
-  const service = app.connectMicroservice({
-    transport: Transport.TCP,
-    options: { port: 0, host: '127.0.0.1' },
-  })
+  later(closeAll)
+  const service = app.connectMicroservice(TCP)
   await app.startAllMicroservices()
-  const { port } = service.unwrap<{ address(): AddressInfo }>().address()
-  const client = ClientProxyFactory.create({
-    transport: Transport.TCP,
-    options: { port, host: '127.0.0.1' },
-  })
-  CLOSE.push(() => client.close())
+  const { client } = connectTo(portOf(service))
   const answers = await Promise.allSettled(
     Array.from({ length: 10 }, () => lastValueFrom(client.send('add', []))),
   )
