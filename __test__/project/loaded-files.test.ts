@@ -63,6 +63,16 @@ it.each([
   expect(slow).toEqual([])
 })
 
+it('ratethrottle/nest loads at most 84 files beside those of Nest, and nothing that asks Redis', () => {
+  const { files } = loadedBy("require('ratethrottle/nest')")
+  const own = codeOf(files).filter((file) => file.startsWith('dist/'))
+  expect(own.length).toBeLessThanOrEqual(84)
+  expect(files.filter(talksToRedis)).toEqual([])
+  // Only an application that has them loads these.
+  const others = /^node_modules\/@nestjs\/(?!core\/|common\/)/
+  expect(files.filter((file) => others.test(file))).toEqual([])
+})
+
 it('ratethrottle/redis loads no client before it is used, and no adapter', () => {
   const { files, slow } = loadedBy("require('ratethrottle/redis')")
   expect(codeOf(files).length).toBeLessThanOrEqual(53)
@@ -101,7 +111,7 @@ it.each(['fastify', 'express', 'http', 'hono', 'web'])(
   },
 )
 
-it.each(['fastify', 'express', 'http', 'hono', 'web'])(
+it.each(['fastify', 'express', 'http', 'hono', 'web', 'nest'])(
   'ratethrottle/%s loads nothing of configuration files without one',
   (subpath) => {
     const { files } = loadedBy(`require('ratethrottle/${subpath}')`)
