@@ -66,7 +66,7 @@ describe('what is not accepted throws, and is named', () => {
     ],
     [{ perKey: 1, storage: 'redis://127.0.0.1:1', shared: true }, 'unknown option "shared"'],
     [{ perKey: 1, storage: 'mysql://u:secret@h' }, 'storage must be'],
-    [{ storage: 'memory:' }, `limits must be ${LIMITS}`],
+    [{ storage: 'memory:' }, 'perKey or total must be a number, got undefined'],
   ])('options %j of createConcurrencyLimiter', (options, message) => {
     const make = (): unknown => createConcurrencyLimiter(options as CreateConcurrencyOptions)
     expect(make).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }))

@@ -60,6 +60,9 @@ export function createConcurrencyLimiter(
   const own = validate.ownOptions(options, KNOWN)
   const { headers: _headers, algorithm: _algorithm, ...read } = withSettings(own)
   const { perKey, total, storage, ...rest } = read as CreateConcurrencyOptions
+  if (perKey === undefined && total === undefined) {
+    throw validate.invalid(TypeError, 'INVALID_OPTION', 'perKey or total', 'a number', undefined)
+  }
   const limits = readConcurrencyLimits({ perKey, total })
   const opened = openAnywhere(limits, storage, rest)
   return opened instanceof ConcurrencyLimiter ? toAsync(opened) : opened
