@@ -7,12 +7,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { byLength } from '../fixtures/long.ts'
 import {
   ask,
+  closeGate,
   codeOf,
   isServed,
   newService,
   type Running,
   SERVERS,
-  type Service,
   yogaWith,
 } from './servers.ts'
 
@@ -21,15 +21,6 @@ afterEach(async () => {
   await running?.close()
   running = undefined
 })
-
-/** Has `slow` wait until it is opened. */
-function closeGate(service: Service): () => void {
-  let open: () => void = () => {}
-  service.gate = new Promise<void>((resolve) => {
-    open = resolve
-  })
-  return open
-}
 
 /** Sends a request, and leaves: before it is whole, once resolvers run, or when the answer comes. */
 async function hangUp(

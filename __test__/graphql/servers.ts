@@ -100,10 +100,28 @@ export function resolversOf(service: Service): object {
   }
 }
 
+/** Has `slow` wait until it is opened. */
+export function closeGate(service: Service): () => void {
+  let open: () => void = () => {}
+  service.gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return open
+}
+
 /** A Yoga of its own, for what needs no server. */
-export function yogaWith(limits: GraphQLPlugin, service: Service = newService()): Yoga {
+export function yogaWith(
+  limits: GraphQLPlugin,
+  service: Service = newService(),
+  others: readonly object[] = [],
+): Yoga {
   const schema = schemaOf(service)
-  return createYoga({ schema, plugins: [limits], logging: false, batching: { limit: 100 } })
+  return createYoga({
+    schema,
+    plugins: [limits, ...others],
+    logging: false,
+    batching: { limit: 100 },
+  })
 }
 
 /** A server that listens. */
