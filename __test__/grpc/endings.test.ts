@@ -114,7 +114,8 @@ test.each(KINDS)(
 )
 
 test('1,000 hang-ups before, during and after leave no permit, no timer, and earn no unit', async () => {
-  const served = await serve({ limits: '1000/day', concurrent: { perKey: 500, total: 500 } })
+  // More than arrive: on a slow machine all of them are charged before they hang up.
+  const served = await serve({ limits: '1100/day', concurrent: { perKey: 500, total: 500 } })
   const client = connect(served.port)
   const raw = rawClient(served.port)
   await client.ask('unary')
@@ -136,7 +137,7 @@ test('1,000 hang-ups before, during and after leave no permit, no timer, and ear
   await until(() => timers() <= before)
   // Each that ran was charged, and none gave a unit back. One unit comes back in 86 seconds.
   const { runs } = served.seen
-  expect(await leftOf(client)).toBeLessThanOrEqual(1_000 - runs + 1)
+  expect(await leftOf(client)).toBeLessThanOrEqual(1_100 - runs + 1)
   expect(served.seen.cancelled).toBeGreaterThan(100)
 })
 

@@ -88,14 +88,24 @@ test.each([
   expect(await admitted(ask, 'unary', { metadata: { 'x-probe': '1' } })).toBe(10)
 })
 
-test('a skip function that fails has no call served unseen', async () => {
+test.each([
+  [() => Promise.reject(new Error('broken')), 3],
+  [
+    () => {
+      throw new Error('broken')
+    },
+    3,
+  ],
+  // As in HTTP: only `true` exempts.
+  [() => 'yes', 0],
+])('a skip function that fails exempts no call: %#', async (skip, failures) => {
   const errors: unknown[] = []
-  const skip = () => {
-    throw new Error('broken')
-  }
   const onError = ({ error }: { error: unknown }) => errors.push(error)
-  const { port, seen } = await serve({ limits: '2/hour', skip, onError })
-  expect((await connect(port).ask('unary')).code).toBe(status.INTERNAL)
-  expect(seen.runs).toBe(0)
-  expect(errors).toHaveLength(1)
+  const { port, seen } = await serve({ limits: '2/hour', skip: skip as never, onError })
+  const { ask } = connect(port)
+  const codes: number[] = []
+  for (let i = 0; i < 3; i++) codes.push((await ask('unary')).code)
+  expect(codes).toEqual([0, 0, status.RESOURCE_EXHAUSTED])
+  expect(seen.runs).toBe(2)
+  expect(errors).toHaveLength(failures)
 })

@@ -32,6 +32,11 @@ test.each([
   [{ methods: { [METHOD]: { limits: undefined } } }, `methods["${METHOD}"].limits must be given`],
   [{ methods: { [METHOD]: { limit: '1/hour' } } }, 'unknown option "limit"; known are limits,'],
   [{ methods: { [METHOD]: { overflow: 'x' } } }, `methods["${METHOD}"].overflow must be`],
+  [{ limits: '1/hour', overflow: 'pause' }, 'overflow must be given together with messages'],
+  [
+    { limits: '1/hour', methods: { [METHOD]: { overflow: 'pause', limits: '1/hour' } } },
+    `methods["${METHOD}"].overflow must be given together with messages`,
+  ],
   [
     { limits: '1/hour', skip: 'Health' },
     'skip must be a list of methods or a function, got "Health"',

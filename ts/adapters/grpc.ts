@@ -6,7 +6,14 @@ import { requirePeer } from '../peers.ts'
 import { invalid, withCode } from '../validate.ts'
 import { FACE, type ServerCall } from './grpc/call.ts'
 import { LimitedCall, type Surroundings } from './grpc/limited-call.ts'
-import { type GrpcOptions, OWN, readLimitsOf, readMethods, readSkip } from './grpc/options.ts'
+import {
+  checkOverflow,
+  type GrpcOptions,
+  OWN,
+  readLimitsOf,
+  readMethods,
+  readSkip,
+} from './grpc/options.ts'
 import { Plans } from './grpc/plans.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
@@ -42,6 +49,7 @@ export function interceptor(options: GrpcOptions): GrpcInterceptor {
   const own = read.own as GrpcOptions
   const common = readLimitsOf(own, '')
   const methods = readMethods(own.methods, 'methods')
+  checkOverflow(common, methods)
   const skip = readSkip(own.skip, 'skip')
   const { limits, concurrent, messages } = common
   const isEmpty = [limits, concurrent, messages, read.shield].every((one) => one === undefined)

@@ -137,15 +137,27 @@ export class CallGate<Call extends object> {
   #count(call: Call, arrival: Arrival): MaybePromise<Admission | Refusal> {
     const { limiters, isExempt } = arrival
     if (isExempt === undefined) return this.#identify(call, arrival)
-    const { keyTimeoutMs } = this.#read.gate
-    const asked = toPromise(isExempt())
-    const answer =
-      asked instanceof Promise ? withTimeout(asked, keyTimeoutMs, 'the skip function') : asked
-    return andThen(answer, (exempt) => {
-      if (!exempt) return this.#identify(call, arrival)
+    return andThen(this.#askExempt(call, isExempt), (exempt) => {
+      if (exempt !== true) return this.#identify(call, arrival)
       this.#counts?.of(limiters).count(call, 'exempt')
       return new Admission(undefined, [])
     })
+  }
+
+  /** A function that fails exempts no call, as in HTTP. */
+  #askExempt(call: Call, isExempt: NonNullable<Arrival['isExempt']>): MaybePromise<boolean> {
+    const failed = (error: unknown): boolean => {
+      this.#events.failed(call, error)
+      return false
+    }
+    try {
+      const asked = toPromise(isExempt())
+      if (!(asked instanceof Promise)) return asked
+      const { keyTimeoutMs } = this.#read.gate
+      return withTimeout(asked, keyTimeoutMs, 'the skip function').catch(failed)
+    } catch (error) {
+      return failed(error)
+    }
   }
 
   #identify(call: Call, arrival: Arrival): MaybePromise<Admission | Refusal> {

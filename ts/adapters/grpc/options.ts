@@ -81,6 +81,23 @@ export function readMethods(value: unknown, name: string): ReadonlyMap<string, R
   return new Map(read)
 }
 
+/** @throws TypeError for an `overflow` without `messages`: it would do nothing */
+export function checkOverflow(common: ReadLimits, methods: ReadonlyMap<string, ReadLimits>): void {
+  const limited = [common, ...methods.values()].some(({ messages }) => messages !== undefined)
+  if (!limited) refuseOverflow(common, 'overflow')
+  for (const [name, own] of methods) {
+    if (common.messages === undefined && own.messages === undefined) {
+      refuseOverflow(own, `methods["${name}"].overflow`)
+    }
+  }
+}
+
+function refuseOverflow({ overflow }: ReadLimits, name: string): void {
+  if (overflow === undefined) return
+  const accepted = 'given together with messages, or left out'
+  throw validate.invalid(TypeError, 'INVALID_OPTION', name, accepted, overflow)
+}
+
 function readMethod(given: unknown, name: string): ReadLimits {
   const isObject = typeof given === 'object' && given !== null
   // An object with a count is a limit.
