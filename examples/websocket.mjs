@@ -31,7 +31,9 @@ sockets.on('connection', (socket) => {
 })
 setInterval(() => {
   for (const socket of sockets.clients) {
-    if (!alive.delete(socket)) socket.terminate()
+    // Its pong would come after the messages that wait. The limits find out whether it has gone.
+    if (socket.isPaused) alive.add(socket)
+    else if (!alive.delete(socket)) socket.terminate()
     else socket.ping()
   }
 }, 30_000).unref()
