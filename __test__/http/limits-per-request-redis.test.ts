@@ -25,7 +25,7 @@ const BOUNDS = {
 }
 
 let server: Server
-const TENANTS = byLength(2_000, 10_000)
+const TENANTS = byLength(500, 10_000)
 let named = 0
 
 beforeAll(async () => {

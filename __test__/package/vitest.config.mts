@@ -10,6 +10,8 @@ export default defineConfig(({ mode }) => ({
     globalSetup: ['__test__/package/setup.ts'],
     provide: { full: mode === 'full', nodes: mode === 'full' ? [20, 22, 24, 26] : [20, 26] },
     pool: 'forks',
+    // Without this a machine of two processors has one.
+    maxWorkers: 3,
     // Most of it waits for compilers and for npm, on a machine that may be busy.
     testTimeout: 120_000,
     hookTimeout: 120_000,

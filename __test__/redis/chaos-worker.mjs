@@ -1,9 +1,10 @@
 // Asks for the same keys as its siblings until it is told to stop, and writes one record for each admission
 // before it goes on: key, decided by Redis (0) or not (1), start and end in microseconds of the monotonic clock.
 import { openSync, writeSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { RedisLimiter } from 'ratethrottle/redis'
 
-const [url, log, algorithm, limit, processes, bug] = process.argv.slice(2)
+const [url, log, algorithm, limit, processes, bug, pauseMs] = process.argv.slice(2)
 const KEYS = 3
 const RECORD_BYTES = 18
 const file = openSync(log, 'a')
@@ -48,7 +49,9 @@ for (let turn = 0; running; turn++) {
   if (allowed) record(key, failures(limiter) > before, start, now())
   if (bug === 'forgets' && Math.random() < 0.001) await limiter.reset(`key ${key}`)
   // Answers from memory need no turn of the event loop; messages and timers do.
-  if (turn % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
+  if (turn % 50 !== 0) continue
+  if (pauseMs === '0') await new Promise((resolve) => setImmediate(resolve))
+  else await sleep(Number(pauseMs))
 }
 process.send({ asked })
 await Promise.all(limiters.map((limiter) => limiter.close()))

@@ -62,7 +62,7 @@ test('short-lived processes over a slow connection admit no more than the limit'
 })
 
 /** The first of them takes the limit: each later one that decides alone would admit calls. */
-const PROCESSES = byLength(8, 40)
+const PROCESSES = byLength(4, 40)
 
 test(`${PROCESSES} processes, one after another on a busy host, admit exactly the limit`, async () => {
   const server = await serverForTest()

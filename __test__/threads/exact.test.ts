@@ -27,7 +27,7 @@ async function race(algorithm: Algorithm, ...numbers: number[]): Promise<Raced> 
 }
 
 /** Each thread's; together many times the limit, so that most of them race for what is left or denied. */
-const CHECKS = byLength(250_000, 1_000_000)
+const CHECKS = byLength(125_000, 1_000_000)
 
 describe(`eight worker threads on one key, ${CHECKS} checks each`, () => {
   it.each(ALGORITHMS)(

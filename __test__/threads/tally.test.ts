@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { run } from '../fixtures/child.ts'
 import { byLength } from '../fixtures/long.ts'
 
-const { RATETHROTTLE_WORKERS: workers = byLength('60', '200') } = process.env
+const { RATETHROTTLE_WORKERS: workers = byLength('40', '200') } = process.env
 
 async function unexplained(subject: string): Promise<number> {
   const { code, out, err } = await run('threads/tally.mjs', [workers, subject])
