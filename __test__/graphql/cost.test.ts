@@ -12,7 +12,7 @@ it('costs and depths are those of a slow model, for random schemas and queries',
 }, () => {
   const random = randomFor('graphql costs')
   let costs = 0
-  for (let i = 0; i < byLength(60, 1_000); i++) {
+  for (let i = 0; i < byLength(30, 1_000); i++) {
     const spec = randomSchema(random)
     const schema = buildSchema(textOf(spec), { assumeValid: true })
     for (let j = 0; j < 10; j++) {
@@ -31,11 +31,12 @@ it('costs and depths are those of a slow model, for random schemas and queries',
 it('most random queries are valid', () => {
   const random = randomFor('graphql validity')
   let valid = 0
-  for (let i = 0; i < 100; i++) {
+  const queries = byLength(30, 100)
+  for (let i = 0; i < queries; i++) {
     const spec = randomSchema(random)
     const query = new QueryMaker(random, spec, true).make()
     const schema = buildSchema(textOf(spec), { assumeValid: true })
     if (validate(schema, parse(queryText(query)), specifiedRules).length === 0) valid++
   }
-  expect(valid).toBeGreaterThan(80)
+  expect(valid / queries).toBeGreaterThan(0.8)
 })

@@ -125,20 +125,20 @@ it('an operation is charged what its resolvers did, and never more than beforeha
 }, async () => {
   const random = randomFor('graphql refunds')
   let refunded = 0
-  for (let i = 0; i < byLength(150, 10_000); i++) {
+  for (let i = 0; i < byLength(50, 10_000); i++) {
     const { charged, used, kept, shown } = await runOne(random, true)
     if (charged > PLENTY.count) continue
     expect(kept, shown).toBe(Math.min(charged, used))
     if (kept < charged) refunded++
   }
-  expect(refunded).toBeGreaterThan(byLength(30, 2_500))
+  expect(refunded).toBeGreaterThan(byLength(10, 2_500))
 })
 
 it('without __typename it is charged at least what its resolvers did', {
   timeout: 600_000,
 }, async () => {
   const random = randomFor('graphql refunds of unknown types')
-  for (let i = 0; i < byLength(80, 10_000); i++) {
+  for (let i = 0; i < byLength(30, 10_000); i++) {
     const { charged, used, kept, shown } = await runOne(random, false)
     if (charged > PLENTY.count) continue
     expect(kept, shown).toBeLessThanOrEqual(charged)

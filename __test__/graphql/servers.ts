@@ -2,12 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { ApolloServer } from '@apollo/server'
-import { expressMiddleware } from '@as-integrations/express5'
-import express from 'express'
-import fastify from 'fastify'
 import type { GraphQLSchema } from 'graphql'
-import mercurius from 'mercurius'
 import type { GraphQLPlugin } from 'ratethrottle/graphql'
 
 export type Yoga = ((request: IncomingMessage, response: ServerResponse) => void) & {
@@ -15,12 +10,17 @@ export type Yoga = ((request: IncomingMessage, response: ServerResponse) => void
   fetch(url: string, init: object): Promise<Response>
 }
 
-// Its types are those of browsers, which are others for the same globals: the guide's programs are compiled with them.
-const { createSchema, createYoga } = createRequire(join(process.cwd(), 'package.json'))(
-  'graphql-yoga',
-) as {
+interface YogaModule {
   createSchema(options: object): GraphQLSchema
   createYoga(options: object): Yoga
+}
+
+/**
+ * Its types are those of browsers, which are others for the same globals: the guide's programs are compiled with them.
+ * As all servers it is loaded by those tests that start it: they take most of a second.
+ */
+function yogaModule(): YogaModule {
+  return createRequire(join(process.cwd(), 'package.json'))('graphql-yoga') as YogaModule
 }
 
 /** What resolvers have done, and what they are to do. */
@@ -116,7 +116,7 @@ export function yogaWith(
   others: readonly object[] = [],
 ): Yoga {
   const schema = schemaOf(service)
-  return createYoga({
+  return yogaModule().createYoga({
     schema,
     plugins: [limits, ...others],
     logging: false,
@@ -157,7 +157,7 @@ async function listening(
 }
 
 export function schemaOf(service: Service): GraphQLSchema {
-  return createSchema({ typeDefs: TYPE_DEFS, resolvers: resolversOf(service) })
+  return yogaModule().createSchema({ typeDefs: TYPE_DEFS, resolvers: resolversOf(service) })
 }
 
 const startYoga: Start = async (limits, service = newService()) => {
@@ -169,6 +169,9 @@ const startYoga: Start = async (limits, service = newService()) => {
 }
 
 const startApollo: Start = async (limits, service = newService()) => {
+  const { ApolloServer } = await import('@apollo/server')
+  const { expressMiddleware } = await import('@as-integrations/express5')
+  const { default: express } = await import('express')
   const apollo = new ApolloServer({
     schema: schemaOf(service),
     plugins: [limits],
@@ -187,6 +190,8 @@ const startApollo: Start = async (limits, service = newService()) => {
 }
 
 const startMercurius: Start = async (limits, service = newService()) => {
+  const { default: fastify } = await import('fastify')
+  const { default: mercurius } = await import('mercurius')
   const app = fastify()
   await app.register(mercurius, {
     schema: TYPE_DEFS.replace('Subscription', 'Ignored').replace(/type Ignored[^}]*\}/, ''),
