@@ -66,3 +66,32 @@ async function listen(handler: NonNullable<Parameters<typeof createServer>[1]>):
   await once(server, 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
+
+test('a client that has left while its key was sought takes no place in the queue', async () => {
+  const inside = gauge()
+  const gone = new AbortController()
+  const limiter = rateThrottle({
+    concurrent: { perKey: 1, queue: 1 },
+    key: async ({ url, socket }) => {
+      if (url !== '/slow') return 'k'
+      await once(socket, 'close')
+      gone.abort()
+      return 'k'
+    },
+  })
+  const url = await listen(
+    limiter.wrap(async (_, response: ServerResponse) => {
+      await inside.handle()
+      response.end()
+    }),
+  )
+  const first = fetch(url)
+  await inside.reaches(1)
+  const left = fetch(`${url}/slow`, { signal: AbortSignal.timeout(50) }).catch(() => 'left')
+  expect(await left).toBe('left')
+  await expect.poll(() => gone.signal.aborted, { interval: 2 }).toBe(true)
+  const second = fetch(url)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  inside.open()
+  expect([(await first).status, (await second).status]).toEqual([200, 200])
+})

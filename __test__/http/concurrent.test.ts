@@ -105,10 +105,10 @@ describe.each(ADAPTERS)('%s: concurrent', (framework: Framework) => {
     await release()
   })
 
-  test('a dry run lets pass what it reports', async () => {
+  test('a dry run lets pass what it reports, at once', async () => {
     const reports: boolean[] = []
     const options = {
-      concurrent: 1,
+      concurrent: { perKey: 1, queue: 1 },
       dryRun: true,
       onDeny: ({ dryRun }: { dryRun: boolean }) => reports.push(dryRun),
     }

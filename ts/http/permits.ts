@@ -280,7 +280,7 @@ export class RequestPermits {
   }
 
   #closeIfIdle(): void {
-    if (this.#isClosed && this.#out === 0) void this.#permits.close()
+    if (this.#isClosed && this.#out === 0) ignoreFailure(() => this.#permits.close())
   }
 }
 
@@ -289,7 +289,7 @@ const WAITED_FOR: readonly ConcurrencyReason[] = ['perKey', 'total']
 /** For a request whose client has left. */
 const NONE = new PermitRefused('perKey', 0)
 
-/** A failure leaves units charged: that errs towards denial, and passes with time. */
+/** A failure leaves units charged, or leases out: that errs towards denial, and passes with time. */
 function ignoreFailure(act: () => MaybePromise<void>): void {
   try {
     const done = act()
