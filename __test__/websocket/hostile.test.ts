@@ -118,6 +118,23 @@ it('a messageKey that answers late is reported, and what it rejects with ends no
   expect(String(reported[0])).toContain('messageKey must return')
 })
 
+it('a messageKey that makes a key of any length has messages count by the client', async () => {
+  const reported: unknown[] = []
+  const { url, sockets } = await serve({
+    messages: '2/hour',
+    overflow: 'close',
+    onError: ({ error }) => void reported.push(error),
+    messageKey: ({ data }) => `${data}`.repeat(2 ** 20),
+  })
+  const heard: string[] = []
+  sockets.on('connection', (socket) => socket.on('message', (data) => heard.push(String(data))))
+  const client = await open(url)
+  for (const text of ['ab', 'cd', 'ef']) client.send(text)
+  await once(client, 'close')
+  expect(heard).toEqual(['ab', 'cd'])
+  expect(String(reported[0])).toContain('a text of up to 1048576 characters')
+})
+
 it('a dry run has no connection wait for a permit', async () => {
   const denied: unknown[] = []
   const { url } = await serve({

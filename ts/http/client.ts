@@ -140,7 +140,8 @@ export type KeyErrorPolicy = 'ip' | 'deny'
 /** No key function can return it: its keys do not start with NUL. */
 const SHARED_KEY = '\0shared'
 const MAX_KEY_LENGTH = 1_048_576
-const ACCEPTED = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
+/** What a key is. */
+export const ACCEPTED_KEY: string = `a text of up to ${MAX_KEY_LENGTH} characters, a whole number or nothing`
 const BY_IP = byIp()
 
 /** What it takes to find a key. */
@@ -180,7 +181,7 @@ export function resolveKey(context: KeyAsker, request: object): MaybePromise<str
 export function counterKey(key: Key, missingKey: MissingKey): string {
   if (isNone(key) && missingKey === 'shared') return SHARED_KEY
   const name = isNone(key) ? undefined : textOf(key)
-  if (name === undefined) throw invalid(TypeError, 'INVALID_ARGUMENT', 'key', ACCEPTED, key)
+  if (name === undefined) throw invalid(TypeError, 'INVALID_ARGUMENT', 'key', ACCEPTED_KEY, key)
   return name
 }
 
@@ -190,7 +191,7 @@ function readKey(context: KeyAsker, request: object, key: unknown): string {
     if (text !== undefined) return text
     const shown = typeof key === 'string' ? `one of ${key.length}` : key
     const name = 'what the key function returns'
-    const error = invalid(TypeError, 'INVALID_ARGUMENT', name, ACCEPTED, shown)
+    const error = invalid(TypeError, 'INVALID_ARGUMENT', name, ACCEPTED_KEY, shown)
     return keyAfterError(context, request, error)
   }
   const { missingKey } = context.options
@@ -212,7 +213,8 @@ function addressKeyOf({ client }: KeyAsker, request: object): string | undefined
   return BY_IP(request, client) as string | undefined
 }
 
-function textOf(key: unknown): string | undefined {
+/** The text of a key: `undefined` for what is none, and for one that is too long. */
+export function textOf(key: unknown): string | undefined {
   if (typeof key === 'string') return key.length <= MAX_KEY_LENGTH ? key : undefined
   return Number.isSafeInteger(key) ? String(key) : undefined
 }

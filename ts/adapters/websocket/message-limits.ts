@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { CallLimiter } from '../../calls/call-limiter.ts'
 import type { Decision } from '../../decision.ts'
+import { ACCEPTED_KEY, textOf } from '../../http/client.ts'
 import { type Events, reasonOf, type Warnings } from '../../http/events.ts'
 import { isNone } from '../../http/key-functions.ts'
 import { andThen, type MaybePromise, type StoreStatus, toPromise } from '../../limiter.ts'
@@ -84,9 +85,9 @@ export class MessageLimits {
       // An unhandled rejection would end the process.
       if (found instanceof Promise) found.catch(() => {})
       if (isNone(found)) return key
-      if (typeof found === 'string') return found
-      if (Number.isSafeInteger(found)) return String(found)
-      throw new TypeError('messageKey must return a text, a whole number or nothing')
+      const text = textOf(found)
+      if (text !== undefined) return text
+      throw new TypeError(`messageKey must return ${ACCEPTED_KEY}`)
     } catch (error) {
       this.#events.failed(request, error)
       return key
