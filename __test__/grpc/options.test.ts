@@ -16,6 +16,8 @@ test.each([
   [{ limits: 'often' }, 'Invalid limit "often"'],
   [{ limits: () => '1/hour' }, 'limits must be a limit string'],
   [{ messages: '0/hour' }, 'Invalid limit'],
+  [{ messages: 5 }, 'messages must be a limit string'],
+  [{ methods: { [METHOD]: { messages: 5 } } }, `methods["${METHOD}"].messages must be a limit`],
   [{ concurrent: 0 }, 'concurrent must be an integer from 1'],
   [{ concurrent: { perKey: 1, waiting: 3 } }, 'unknown option "waiting"'],
   [{ limits: '1/hour', overflow: 'drop' }, 'overflow must be "end" or "pause", got "drop"'],

@@ -1,5 +1,6 @@
 import type { GateOptions } from '../../calls/gate-options.ts'
 import type { LimitInput } from '../../limit/limit.ts'
+import { readLimits } from '../../limit/parse.ts'
 import type { ConcurrentInput } from '../../permits/open.ts'
 import * as validate from '../../validate.ts'
 import type { GrpcCall } from './call.ts'
@@ -54,6 +55,8 @@ export function readLimitsOf(given: object, name: string): ReadLimits {
     const accepted = 'given, or left out'
     throw validate.invalid(TypeError, 'INVALID_OPTION', nameOf(option), accepted, undefined)
   }
+  // Its counters are opened as those of limits, and would be called so.
+  if (messages !== undefined) readLimits(messages, nameOf('messages'))
   const read = validate.optional((value, name) => validate.oneOf(value, name, ['end', 'pause']))
   return { limits, concurrent, messages, overflow: read(overflow, nameOf('overflow')) }
 }
