@@ -177,3 +177,39 @@ test.each([
     expect(await limiter.ready()).toMatchObject({ available: false })
   },
 )
+
+/** A store in this process that says when it is called. */
+function storeWith(called: (count: number) => void) {
+  const values = new Map<string, { value: Uint8Array; version: number }>()
+  let count = 0
+  const answer = async <T>(make: () => T): Promise<T> => {
+    called(++count)
+    await new Promise(setImmediate)
+    return make()
+  }
+  return {
+    get: (key: string) => answer(() => values.get(key)),
+    compareAndSet: (key: string, value: Uint8Array, version: number | undefined) =>
+      answer(() => {
+        if (values.get(key)?.version !== version) return false
+        values.set(key, { value, version: (version ?? 0) + 1 })
+        return true
+      }),
+  }
+}
+
+// The first calls open the store and take the permit, the last two charge the limits.
+test.each(Array.from({ length: 8 }, (_, i) => i + 1))(
+  'a caller who goes at call %i of the store, for the permit or the limits, holds nothing',
+  async (at) => {
+    const caller = new AbortController()
+    const storage = storeWith((count) => {
+      if (count === at) caller.abort(new Error('gone'))
+    })
+    const limiter = limiterFor({ limits: '100/hour', concurrent: 1, storage })
+    const entering = (async () => limiter.enter('ada', 1, caller.signal))()
+    await expect(entering).rejects.toThrow('gone')
+    const enterAgain = async () => (await limiter.enter('ada')) instanceof Entry
+    await expect.poll(enterAgain).toBe(true)
+  },
+)
