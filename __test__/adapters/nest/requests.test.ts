@@ -2,6 +2,7 @@ import {
   type ArgumentsHost,
   Catch,
   Controller,
+  Get,
   HttpException,
   type INestApplication,
   Post,
@@ -73,6 +74,28 @@ describe.each(PLATFORMS)('%s', (platform) => {
     expect(await statuses(`${url}/cats`, 10)).toEqual([200, ...Array(9).fill(429)])
     expect(await statuses(`${url}/cats/free`, 10)).toEqual(Array(10).fill(200))
     expect(runs).toEqual({ find: 1, search: 2, free: 10 })
+  })
+
+  it('limits of a class are one budget for its handlers that have none of their own', async () => {
+    class DogsController {
+      one(): string {
+        return 'one'
+      }
+      two(): string {
+        return 'two'
+      }
+      own(): string {
+        return 'own'
+      }
+    }
+    decorate(DogsController, {
+      methods: { one: [Get('one')], two: [Get('two')], own: [Limit('9/hour'), Get('own')] },
+      class: [Limit('3/hour'), Controller('dogs')],
+    })
+    const { root } = await startCats({ limits: '100/hour' }, { controllers: [DogsController] })
+    expect(await statuses(`${root}/dogs/one`, 2)).toEqual([200, 200])
+    expect(await statuses(`${root}/dogs/two`, 2)).toEqual([200, 429])
+    expect(await statuses(`${root}/dogs/own`, 10)).toEqual([...Array(9).fill(200), 429])
   })
 
   it('HEAD counts as GET, and other methods may be left out', async () => {
