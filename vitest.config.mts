@@ -26,7 +26,7 @@ export default defineConfig({
     // A crash of the addon ends one file's process, not the run.
     pool: 'forks',
     // Most of their time tests wait for servers, clocks and other processes.
-    maxWorkers: 5,
+    maxWorkers: 6,
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
     testTimeout: 120_000,
     hookTimeout: 60_000,
