@@ -137,3 +137,28 @@ it('Apollo: an answer in parts is over with its last', async () => {
     await send({ kind: 'single', singleResult: { data: { hello: 'world' } } })
   }
 })
+
+it('Envelop: an answer in parts is over with its last, with no response that ends', async () => {
+  const limits = plugin({ key: () => 'all', concurrent: 1 })
+  onTestFinished(() => limits.close())
+  const { parse } = await import('graphql')
+  const args = { schema: schemaOf(newService()), document: parse('{ hello }') }
+  const begin = async (result: unknown): Promise<(() => void) | undefined> => {
+    const hooks = await limits.onExecute({
+      args: { ...args, contextValue: {} },
+      executeFn: undefined as never,
+      setExecuteFn() {},
+      setResultAndStopExecution() {},
+    })
+    const done = hooks?.onExecuteDone({ result }) as { onEnd?(): void } | undefined
+    return hooks && (done?.onEnd ?? (() => {}))
+  }
+  const parts = { [Symbol.asyncIterator]() {} }
+  for (let round = 0; round < 3; round++) {
+    const onEnd = await begin(parts)
+    expect(await begin(parts)).toBeUndefined()
+    onEnd?.()
+    // The executor of graphql 17 has the rest apart.
+    expect(await begin({ initialResult: {}, subsequentResults: parts })).toBeDefined()
+  }
+})
