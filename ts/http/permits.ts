@@ -4,11 +4,11 @@ import { type ConcurrencyReason, PERMIT_MESSAGE, permitDenial } from '../errors.
 import { andThen, type MaybePromise, type StoreStatus, undoIfFails } from '../limiter.ts'
 import { type ConcurrentInput, openPermits } from '../permits/open.ts'
 import { type Permit, PermitRefused, type Permits } from '../permits/types.ts'
-import { isLimiter, isRemote } from '../storage-url.ts'
 import type { LimiterContext } from './charge.ts'
 import { type ChargeOwner, type ChargeRecord, type Exchange, refund } from './charge-record.ts'
 import type { ResolvedHttpOptions } from './options.ts'
 import { permitNames, permitPolicy, shownWith, withoutLimits } from './permit-limits.ts'
+import { placeOf } from './permit-place.ts'
 import type { Settle } from './provisional-charge.ts'
 import type { LimitsSource, RequestLimits } from './request-limits.ts'
 import { type DenialTemplate, denialTemplate } from './response.ts'
@@ -58,28 +58,6 @@ export function openWithPermits(
     },
     () => void permits.close(),
   ) as { readonly source: LimitsSource; readonly permits: RequestPermits }
-}
-
-/** Where the permits are counted: beside the limits. */
-function placeOf(
-  { limiter, storage, forRedis }: ResolvedHttpOptions,
-  { perKey, total }: Concurrent,
-  identity: string,
-): Parameters<typeof openPermits>[1] {
-  const { name, capacity, maxWaiters } = limiter
-  const { keyPrefix } = forRedis
-  const tier = isLimiter(storage) ? (storage as { readonly storage?: unknown }).storage : storage
-  // Other numbers have other permits, as other limits have other counters.
-  const figures = isRemote(tier) ? '' : ` ${perKey ?? ''}/${total ?? ''} ${capacity ?? ''}`
-  return {
-    storage: tier,
-    name: name && name + figures,
-    identity: identity + figures,
-    keyPrefix,
-    capacity,
-    maxWaiters,
-    forRedis,
-  }
 }
 
 /** The permits of one limiter's requests. */
@@ -242,7 +220,7 @@ export class RequestPermits {
   /** The request keeps its permit until its response is done: from now on, whatever becomes of it. */
   #hold(
     { adapter, owner }: LimiterContext,
-    { response }: Exchange,
+    exchange: Exchange,
     record: ChargeRecord,
     permit: Permit,
     { hasWaited }: Taken,
@@ -252,7 +230,16 @@ export class RequestPermits {
       return record
     }
     const release = this.#untilReleased(permit)
-    adapter.onDone(response, release)
+    let isOver = false
+    adapter.onDone(exchange.response, () => {
+      isOver = true
+      release()
+    })
+    if (isOver && !owner.isDryRun) {
+      // Its client left before it was asked about, and would be served without a permit. What it was charged stays.
+      const gone = { found: NONE, hasWaited, isGone: true }
+      return this.#refused(owner, exchange, record.limits, record.key, NONE, gone)
+    }
     // Another limiter that denies the request has it give back everything.
     const settle: Settle = () => {
       release()
