@@ -54,22 +54,45 @@ it('socket.io: a header that asks for another protocol does not make long pollin
   expect(io.engine.clientsCount).toBe(2)
 })
 
+const OVER = { once: () => {}, removeListener: () => {} }
+const arrival = () => ({ headers: {}, socket: { remoteAddress: '192.0.2.1' } }) as IncomingMessage
+
+/** One more session that begins. */
+function admitted(connections: Connections, asked: IncomingMessage): Promise<Admission> {
+  return new Promise((resolve) => {
+    connections.decide(asked, OVER as never, () => {}, resolve)
+  })
+}
+
 it('socket.io: a session that joins a namespace after its permit has ended is decided about again', async () => {
   const connections = new Connections({ concurrent: 1 })
   onTestFinished(() => connections.close())
   const gates = engineGates(connections)
-  const over = { once: () => {}, removeListener: () => {} }
-  const arrive = () => ({ headers: {}, socket: { remoteAddress: '192.0.2.1' } }) as IncomingMessage
-  const admit = (asked: IncomingMessage) =>
-    new Promise<Admission>((resolve) => {
-      connections.decide(asked, over as never, () => {}, resolve)
-    })
-  const late = arrive()
-  gates.expect(late, await admit(late), 1)
+  const late = arrival()
+  gates.expect(late, await admitted(connections, late), 1)
   await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(await admit(arrive())).toBeInstanceOf(Admission)
-  const engine = { request: late, readyState: 'open', ...over, emit: () => true, close: () => {} }
+  expect(await admitted(connections, arrival())).toBeInstanceOf(Admission)
+  const engine = { request: late, readyState: 'open', ...OVER, emit: () => true, close: () => {} }
   expect(await gates.enter(engine as never)).toMatchObject({ reason: 'perKey' })
+})
+
+it('socket.io: a session that has joined a namespace keeps its permit until it ends', async () => {
+  const connections = new Connections({ concurrent: 1 })
+  onTestFinished(() => connections.close())
+  const gates = engineGates(connections)
+  const asked = arrival()
+  gates.expect(asked, await admitted(connections, asked), 10)
+  let end = (): void => {}
+  const once = (_: string, closed: () => void): void => {
+    end = closed
+  }
+  const engine = { request: asked, readyState: 'open', once, emit: () => true, close: () => {} }
+  expect(await gates.enter(engine as never)).toBeUndefined()
+  await new Promise((resolve) => setTimeout(resolve, 40))
+  const tryAnother = () => connections.handshake.decide(arrival(), { onEnd: () => {} } as never)
+  expect(await tryAnother()).toMatchObject({ reason: 'perKey' })
+  end()
+  expect(await tryAnother()).toBeInstanceOf(Admission)
 })
 
 it('socket.io: a packet of any number of empty parts is not kept', () => {
