@@ -12,12 +12,17 @@ test('a call that is over by the time it is admitted holds nothing, and is not h
   const gate = { admit: () => new Promise<Admission>((resolve) => (admit = resolve)) }
   const around = { grpc, gate, skip: undefined, isDryRun: false }
   const plan = { limiters: [], messages: undefined, overflow: 'end' }
-  const call = new LimitedCall(around as never, plan as never, serviceOf('a.B').chat, {} as never)
+  const call = new LimitedCall(
+    around as never,
+    plan as never,
+    serviceOf('a.B').chat as never,
+    {} as never,
+  )
   const listeners: grpc.ServerListener[] = []
   call.responder().start?.((listener) => void listeners.push(listener as grpc.ServerListener))
   let handedOn = 0
   listeners[0]?.onReceiveMetadata?.(new grpc.Metadata(), () => handedOn++)
-  listeners[0]?.onCancel?.(() => {})
+  listeners[0]?.onCancel?.()
   admit(new Admission('ada', [entry as never]))
   await new Promise(setImmediate)
   expect({ left, handedOn }).toEqual({ left: 1, handedOn: 0 })
