@@ -36,10 +36,21 @@ it.each([
 })
 
 it('types that return another type count for themselves', () => {
-  const schema = schemaWith('a(first: Int, by: In): [Plain]')
-  expect(costOf(schema, '{ n { a { a { __typename } } } }').cost).toBe(
-    1 + 7 + 1 + 10 * (7 + 1 + 70),
-  )
+  const schema = buildSchema(`
+    directive @cost(weight: String!) on OBJECT
+    type Query { n: N }
+    interface N { a: N }
+    type Narrow implements N { a: Narrow }
+    type Wide implements N { a: N }
+    type Dear implements N @cost(weight: "7") { a: Narrow }
+  `)
+  expect(costOf(schema, '{ n { a { a { __typename } } } }')).toEqual({
+    cost: 1 + 7 + 1 + 1,
+    depth: 4,
+  })
+  expect(
+    costOf(schema, '{ n { ... on Wide { a { a { __typename } } } a { __typename } } }').cost,
+  ).toBe(1 + 1 + 7 + 1 + 1 + 7)
 })
 
 it.each([
