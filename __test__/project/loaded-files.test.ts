@@ -53,7 +53,7 @@ it.each([
   ['http', 57],
   ['hono', 61],
   ['web', 61],
-  ['graphql', 97],
+  ['graphql', 99],
   ['websocket', 90],
   ['grpc', 82],
 ])('ratethrottle/%s loads at most %i files, and nothing that asks Redis', (subpath, most) => {
