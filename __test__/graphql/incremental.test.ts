@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { RateLimiter } from 'ratethrottle'
 import { plugin } from 'ratethrottle/graphql'
 import { expect, it, onTestFinished } from 'vitest'
+import { byLength } from '../fixtures/long.ts'
 import { ask, closeGate, codeOf, newService, type Service, schemaOf, yogaWith } from './servers.ts'
 
 const { useDeferStream } = createRequire(join(process.cwd(), 'package.json'))(
@@ -92,7 +93,7 @@ it.each(WAYS)(
   async (_way, query) => {
     const { url, service, limiter } = await start()
     closeGate(service)
-    for (let round = 1; round <= 10; round++) {
+    for (let round = 1; round <= byLength(3, 50); round++) {
       const left = new AbortController()
       await firstPart(url, query, left.signal)
       left.abort()
