@@ -100,6 +100,11 @@ describe('what is not accepted throws, and is named', () => {
 })
 
 describe('where permits are counted', () => {
+  it('createConcurrencyLimiter takes one object: what a second one says would be ignored', () => {
+    const create = createConcurrencyLimiter as (...all: unknown[]) => unknown
+    expect(() => create({ perKey: 4 }, { queue: 5 })).toThrow('all options in one object')
+  })
+
   it('is what the storage or the environment says', async () => {
     const shared = createConcurrencyLimiter({ perKey: 1, storage: 'shared:permits-test' })
     onTestFinished(() => shared.close())

@@ -54,9 +54,16 @@ const KNOWN = ['perKey', 'total', 'storage', 'keyPrefix', ...HERE, ...OF_STORE, 
  * @throws TypeError or RangeError that names the option and what is accepted; Error with code MISSING_IOREDIS, or with a
  * code of the tier `shared`: see docs/reference/errors.md
  */
+export function createConcurrencyLimiter(options: CreateConcurrencyOptions): AsyncConcurrencyLimiter
 export function createConcurrencyLimiter(
   options: CreateConcurrencyOptions,
+  ...more: readonly unknown[]
 ): AsyncConcurrencyLimiter {
+  if (more.some((one) => one !== undefined)) {
+    const message =
+      'createConcurrencyLimiter must be given all options in one object, as in createConcurrencyLimiter({ perKey: 4, queue: 16 }), got a second argument'
+    throw validate.withCode(new TypeError(message), 'INVALID_OPTION')
+  }
   const own = validate.ownOptions(options, KNOWN)
   const { headers: _headers, algorithm: _algorithm, ...read } = withSettings(own)
   const { perKey, total, storage, ...rest } = read as CreateConcurrencyOptions
