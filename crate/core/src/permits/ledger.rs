@@ -136,7 +136,9 @@ impl<'a> Ledger<'a> {
         }
         let word = self.read(index);
         let is_mine = tag(fingerprint, word.generation()) == seen;
-        (is_mine && word.content() != Content::Free).then_some(word)
+        // Again: generations come back, and the slot may have been claimed so often since the tag was read.
+        let is_still = is_mine && self.tag(index).load(Ordering::Acquire) == seen;
+        (is_still && word.content() != Content::Free).then_some(word)
     }
 
     #[inline(always)]
