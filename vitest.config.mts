@@ -2,11 +2,16 @@ import { defineConfig } from 'vitest/config'
 
 const { RATETHROTTLE_LONG } = process.env
 /**
- * Real servers at their limit for a minute: npm run prove:long. In virtual time the same runs always. And what asks
- * Prometheus or drives Chromium, which are large: npm run prove:prometheus, npm run prove:page.
+ * Attacks on real servers, the whole range of them in virtual time, the tools of bench/, and valgrind, which keep a
+ * processor busy for minutes: npm run prove:long. And what asks Prometheus or drives Chromium, which are large:
+ * npm run prove:prometheus, npm run prove:page.
  */
 const LONG = [
   '__test__/shield/http/auto.test.ts',
+  '__test__/shield/http/botnet.test.ts',
+  '__test__/project/bench.test.ts',
+  '__test__/bench/range.test.ts',
+  '__test__/native/valgrind.test.ts',
   '__test__/insight/formats/prometheus-server.test.ts',
   '__test__/insight/page/in-browser-*.test.ts',
   '__test__/insight/wiring/hosts-cluster.test.ts',

@@ -166,6 +166,7 @@ const EFFECTS: Readonly<Record<string, readonly [unknown, unknown]>> = {
   localDenials: [true, false],
   lease: [{ size: 1 }, { size: 2 }],
   processes: [1, 2],
+  concurrent: [1, 2],
 }
 
 test('D75: there is no key without an effect: each makes another limiter', async () => {
@@ -174,7 +175,8 @@ test('D75: there is no key without an effect: each makes another limiter', async
   ).properties
   const keys = Object.keys(properties.limiters.additionalProperties.properties)
   expect(keys.sort()).toEqual(Object.keys(EFFECTS).sort())
-  const { READERS, resolveHttpOptions } = await import('../../ts/http/options.ts')
+  // As it is built: it loads another file on demand.
+  const { READERS, resolveHttpOptions } = await import('../../dist/http/options.js')
   for (const key of keys) {
     const [one, other] = (EFFECTS[key] ?? []).map((value) => {
       const shared = key === 'onMismatch' ? { storage: 'shared:x' } : {}
