@@ -33,12 +33,16 @@ async function has(served: Served, client: Connected, most: number): Promise<boo
   const before = served.seen.runs
   const calls = Array.from({ length: most }, () => opened(client, 'download'))
   const early = Promise.race(calls.map(({ ended }) => ended)).then(() => true)
-  const inside = until(() => served.seen.runs === before + most).then(() => false)
+  // One that was cancelled before may run only now, so they may be more.
+  const inside = until(() => served.seen.runs >= before + most).then(
+    () => false,
+    () => true,
+  )
   const isOne = !(await Promise.race([early, inside]))
   const further = isOne ? (await client.ask('download')).code : undefined
   for (const { cancel } of calls) cancel()
   await Promise.all(calls.map(({ ended }) => ended))
-  await inside.catch(() => {})
+  await inside
   return further === status.RESOURCE_EXHAUSTED
 }
 
@@ -156,7 +160,9 @@ test.each(['memory', 'redis'])(
   'after hang-ups as many calls can be open as before, in %s',
   async (tier) => {
     const storage = tier === 'redis' ? (await serverForTest()).url : 'memory:'
-    const served = await serve({ concurrent: 5, limits: '100000/hour', storage })
+    // A busy machine is not to make Redis count as away.
+    const deadlineMs = tier === 'redis' ? { deadlineMs: 10_000 } : {}
+    const served = await serve({ concurrent: 5, limits: '100000/hour', storage, ...deadlineMs })
     const client = connect(served.port)
     const raw = rawClient(served.port)
     await until(() => has(served, client, 5))
