@@ -13,7 +13,7 @@ import { type CallOptions, readCallOptions } from './options.ts'
 /** Why a call is refused. */
 export type CallRefusal = RateLimitExceeded | ConcurrencyExceeded
 
-/** A call that may go on. Whoever was given it calls `leave` once the call is over, however it ends. */
+/** A call that may go on. Its adapter calls `leave` once the call is over, however it ends. */
 export class Entry {
   /** What the limits said; `undefined` where there are none. */
   readonly decision: Decision | undefined

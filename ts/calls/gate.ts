@@ -16,7 +16,7 @@ import { RouteCounts } from './route-counts.ts'
 /** Why a call is not served: over its limits, without a permit, refused by the shield, or without a key. */
 export type Refusal = CallRefusal | RequestRefused
 
-/** A call that may go on. Whoever was given it calls `leave` once the call is over, however it ends. */
+/** A call that may go on. Its adapter calls `leave` once the call is over, however it ends. */
 export class Admission {
   /** What it is counted by; `undefined` for one that is not counted. */
   readonly key: string | undefined

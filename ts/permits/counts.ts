@@ -13,7 +13,7 @@ export interface PermitCounts {
   /** Keys that can hold permits at a time. */
   readonly capacity: number
   /**
-   * Gives back what processes held that were killed. Returns how many permits came free. Whoever is refused does
+   * Gives back what processes held that were killed. Returns how many permits came free. A caller that is refused does
    * it too, ten times a second at most.
    */
   reap(): number

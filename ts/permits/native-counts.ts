@@ -12,7 +12,7 @@ export interface NativePlace {
   readonly capacity?: number | undefined
 }
 
-/** So many keys fit with hardly a refusal. In a file that processes share, they take 8 MB. */
+/** Keys that hold permits at a time and are hardly ever refused for want of room. In a file that processes share, they take 8 MB. */
 const DEFAULT_CAPACITY = 10_000
 
 const SUBJECT = { noun: 'concurrency limiter', settings: 'perKey, total or capacity' }

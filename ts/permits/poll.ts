@@ -1,4 +1,4 @@
-/** Runs a function every so many milliseconds while it is started: one timer. */
+/** Runs a function at intervals for as long as it is started, by one timer. */
 export class Poll {
   readonly #everyMs: number
   readonly #run: () => void

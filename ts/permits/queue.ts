@@ -23,7 +23,7 @@ export interface QueueSource {
   readonly isShared: boolean
   /** Looks for permits that come free so. */
   reap?(): void
-  /** Callers that the queue asks for of itself: every so many milliseconds, so many at most. */
+  /** Callers that the queue asks for of itself: how often, and how many at most. */
   readonly poll: { readonly everyMs: number; readonly most: number }
   /** A caller begins to wait (1), or does so no more (-1). */
   queued(change: 1 | -1): void

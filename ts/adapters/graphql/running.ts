@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../limiter.ts'
 import type { ActualResult } from './cost.ts'
 import { Operation } from './operation.ts'
 
-/** An operation that may be executed. Whoever executes it says how it ended. */
+/** An operation that may be executed. The server that executes it says how it ended. */
 export class RunningOperation {
   readonly #operation: Operation
   readonly #refund: ((result: ActualResult) => MaybePromise<void>) | undefined

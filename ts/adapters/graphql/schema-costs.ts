@@ -21,7 +21,7 @@ export interface ListSize {
   readonly slicingArguments: readonly string[]
   /** Fields of what the field returns that have this size, such as `edges`. Empty: the field itself has it. */
   readonly sizedFields: readonly string[]
-  /** Whether the schema says in so many words that exactly one slicing argument must be given. */
+  /** Whether the schema states that exactly one slicing argument must be given. */
   readonly requiresOne: boolean
 }
 

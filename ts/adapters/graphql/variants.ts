@@ -13,7 +13,7 @@ export interface Variants {
   readonly of: readonly number[]
 }
 
-/** With so many plans before it, another is taken to be different: a schema of any size is read in linear time. */
+/** Beyond this number of plans, another is taken to be different: a schema of any size is read in linear time. */
 const COMPARED = 16
 
 export function variantsOf(

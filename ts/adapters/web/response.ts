@@ -63,7 +63,7 @@ const DROPPED = new FinalizationRegistry<() => void>((sent) => sent())
 
 /**
  * The same response, whose body tells when all of it was taken, it failed, or it was cancelled or dropped. At once where
- * there is none, or nobody will read it.
+ * there is none, or it will not be read.
  *
  * @param isHead of a request by HEAD: a runtime does not read the body of its answer
  */

@@ -15,7 +15,7 @@ export type LeaseAnswer = 'held' | 'perKey' | 'total'
  * The permits of one limiter in a store behind a network. Keys and numbers have been checked.
  *
  * Each call settles within its deadline, and rejects with a `StoreFailure` that says why. The store's clock decides when
- * a lease ends. Whoever asks drops the leases that have ended: those of a killed process are gone after their time.
+ * a lease ends. Each process that asks drops the leases that have ended: those of a killed process are gone after their time.
  */
 export interface PermitBackend {
   readonly sharing: Sharing
