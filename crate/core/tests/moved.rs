@@ -80,8 +80,16 @@ impl Model {
     }
 }
 
+/// Two of the keys may look alike to what remembers denied keys, and each denial of one is then one of the other. Which
+/// keys do is up to the limiter's secret: hardly those of three limiters in a row.
 #[test]
 fn keys_that_return_owe_what_they_owed() {
+    let strange: Vec<u64> = (0..3).map(|_| strange_answers_to_keys_that_return()).collect();
+    assert!(strange.iter().any(|&count| count <= 40), "{strange:?}");
+}
+
+/// How many answers differ from the model's by more than rounding.
+fn strange_answers_to_keys_that_return() -> u64 {
     let limiter = limiter(AlgorithmKind::TokenBucket, 4, 0, 100);
     let token = HOUR_MS * 1_000_000 / 4;
     let mut model = Model { token, depth: 4 * token, full: HashMap::new() };
@@ -115,7 +123,8 @@ fn keys_that_return_owe_what_they_owed() {
     }
     assert!(early <= limiter.evictions() && early < 1_000, "{early}");
     assert!(limiter.moves() > 10_000, "{}", limiter.moves());
-    assert!(returns > 10_000 && strange <= 40, "{returns} {strange}");
+    assert!(returns > 10_000, "{returns}");
+    strange
 }
 
 #[test]
