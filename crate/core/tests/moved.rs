@@ -112,7 +112,8 @@ fn strange_answers_to_keys_that_return() -> u64 {
         } else {
             returns += 1;
             let told = limiter.peek(key, 1, &at_ms(ms)).retry_ms * 1_000_000;
-            let since = model.full[&n].0 + token - model.depth;
+            let (full, _) = model.full.get(&n).copied().unwrap_or((0, 0));
+            let since = full + token - model.depth;
             // Later than by rounding only where it is taken for a stranger that is denied.
             let is_rounding = since + late + 1_000_000 >= now + told.min(late);
             strange += u64::from(!is_admitted && !is_rounding);
