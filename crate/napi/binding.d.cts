@@ -148,7 +148,7 @@ export interface SharedPermits {
   total: number
   /** Permits that are held now. */
   held: number
-  /** By so many keys. */
+  /** Keys that hold them. */
   keys: number
 }
 

@@ -58,7 +58,7 @@ export class ClientResolver implements KeyContext<object> {
     return chain === undefined ? peer : clientOf(chain)
   }
 
-  /** Only headers can tell, where whoever connects is trusted. */
+  /** Only headers can tell, where every peer is trusted. */
   #unknown(request: object, trust: Trust | undefined): string | undefined {
     const found = trust?.resolve(undefined, this.#framework.headers(request))
     if (found !== undefined) return found

@@ -51,7 +51,7 @@ pub struct SharedPermits {
     pub total: f64,
     /// Permits that are held now.
     pub held: f64,
-    /// By so many keys.
+    /// Keys that hold them.
     pub keys: f64,
 }
 

@@ -12,7 +12,7 @@ export type RefusalCode =
   | 'GRAPHQL_VALIDATION_FAILED'
   | RequestRefused['code']
 
-/** What a client is told of an operation that is refused. */
+/** What the server answers to an operation that is refused. */
 export interface OperationRefusal {
   readonly message: string
   readonly extensions: { readonly code: RefusalCode } & Readonly<Record<string, unknown>>

@@ -62,7 +62,7 @@ interface NativeClient {
 }
 
 /**
- * Has a client of `ws` told of its refusals. Nest 11 does so for those of Socket.IO alone: its filter emits the event
+ * Sends a client of `ws` its refusals. Nest 11 does so for those of Socket.IO alone: its filter emits the event
  * `exception`, which of a `ws` client only listeners in this process hear.
  */
 export function tellNative(client: object): void {

@@ -12,7 +12,7 @@ import { type Script, scriptOf } from './index.ts'
  *   ARGV[4]  how long a lease is, in milliseconds
  *   ARGV[5…] for each permit, which of KEYS its key has, and its name
  *
- * Leases that have ended are dropped by whoever asks. A permit is in the sets of its key and of all keys, or in none.
+ * Each call drops the leases that have ended. A permit is in the sets of its key and of all keys, or in none.
  *
  * Replies to c with 1 or 0, which limit refuses (0: of the key, 1: of all) and how many permits that one has out; to b
  * with 1 or 0 for each permit, after a 0; to p with 0, 0 and the count. In the end come a 0 if the reply would have an even

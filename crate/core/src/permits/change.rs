@@ -94,7 +94,7 @@ impl Ledger<'_> {
         won
     }
 
-    /// Tells whoever will look after the lane that this change of its has taken place: the word is about to lose
+    /// Marks in the other lane's announcement that its change has taken place, for its reaper: the word is about to lose
     /// its mark.
     #[inline(always)]
     fn acknowledge(&self, hand: &Hand, index: usize, mark: Mark) {

@@ -33,7 +33,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// For so many keys that hold permits at once: at two thirds of the slots, two sets of eight are hardly ever full.
+    /// Room for `capacity` keys that hold permits at once: at two thirds of the slots, two sets of eight are hardly ever full.
     pub(super) const fn new(capacity: usize, lanes: usize) -> Self {
         let wanted = capacity.saturating_add(capacity / 2).div_ceil(WAYS);
         let sets = if wanted < 2 { 2 } else { wanted };

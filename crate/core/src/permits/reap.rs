@@ -1,6 +1,6 @@
 //! What becomes of the permits of a process that has died.
 //!
-//! Its lanes' locks are free: the kernel sees to that. Whoever takes one is the lane's user from then on, finishes the
+//! Its lanes' locks are free: the kernel sees to that. The thread that takes one is the lane's user from then on, finishes the
 //! last change and gives back what the lane holds, one change after the other. If it dies too, the next one finds the
 //! lane as it would have been left by its first user.
 

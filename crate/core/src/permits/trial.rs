@@ -1,4 +1,4 @@
-//! The protocol alone, for loom: lanes, their locks aside, and users who die after so many steps.
+//! The protocol alone, for loom: lanes, their locks aside, and users that die after a given number of steps.
 
 use super::Refusal;
 use super::hand::Hand;
@@ -26,7 +26,7 @@ impl User {
         Self(Hand::new(lane, false))
     }
 
-    /// Does this, unless it dies after so many steps.
+    /// Runs `act`, unless the user dies in it after a given number of steps.
     pub fn dies_after<T>(&self, steps: u32, act: impl FnOnce(&Self) -> T) -> Option<T> {
         self.0.life.set(steps);
         let done = catch_unwind(AssertUnwindSafe(|| act(self))).ok();
@@ -58,7 +58,7 @@ impl Trial {
         self.ledger().release(&user.0, index, self.limits)
     }
 
-    /// Looks after the lane as whoever has found it dead.
+    /// Reaps the lane, as the thread that has found it dead.
     pub fn settle(&self, lane: usize) -> u64 {
         self.settle_as(&User::of(lane))
     }

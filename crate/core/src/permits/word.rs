@@ -34,7 +34,7 @@ pub(super) struct Mark(pub(super) u32);
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Its key has so many permits. With 0 it is still the key's, until another claims it.
+    /// How many permits its key has. With 0 it is still the key's, until another claims it.
     Count(u32),
     /// It is being given to a key.
     Claimed,

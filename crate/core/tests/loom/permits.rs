@@ -76,7 +76,7 @@ fn who_dies_in_a_claim_leaves_nothing_that_its_lane_does_not_say() {
 
 /// The word that carries the dead one's mark is written over before and after its death.
 #[test]
-fn who_dies_in_a_change_is_looked_after_whoever_wrote_over_its_mark() {
+fn a_user_that_dies_in_a_change_is_reaped_whichever_lane_wrote_over_its_mark() {
     for steps in 0..8 {
         loom::model(move || {
             let trial = Arc::new(Trial::new([3, 0]));

@@ -75,7 +75,7 @@ fn nothing_is_lost_if_others_go_on_before_the_dead_are_looked_after() {
     every_step("permits_dying", 300, |_| {}, go_on);
 }
 
-/// Whoever looks after the dead dies doing so.
+/// Reapers die while they reap.
 #[test]
 fn whatever_the_step_after_which_a_reaper_dies_the_next_one_gives_back_the_rest() {
     let leave_some = |place: &TestDir| {
