@@ -14,21 +14,34 @@ export interface Streamed {
     | undefined
 }
 
-/** Callbacks for the end of one response. */
-class Watched {
-  readonly waiting: Set<(ending: Ending) => void> = new Set()
-  ending: { readonly status: Ending } | undefined
+/** What is to be called at the end of one response, or of one call. It ends once. */
+export class EndListeners {
+  readonly #waiting = new Set<(ending: Ending) => void>()
+  #ending: { readonly status: Ending } | undefined
+
+  get isOver(): boolean {
+    return this.#ending !== undefined
+  }
+
+  /** As {@link onEnd}: at once if it is over. */
+  add(ended: (ending: Ending) => void): () => void {
+    if (this.#ending === undefined) this.#waiting.add(ended)
+    else ended(this.#ending.status)
+    return () => {
+      this.#waiting.delete(ended)
+    }
+  }
 
   end(status: Ending): void {
-    if (this.ending !== undefined) return
-    this.ending = { status }
-    for (const ended of this.waiting) ended(status)
-    this.waiting.clear()
+    if (this.#ending !== undefined) return
+    this.#ending = { status }
+    for (const ended of this.#waiting) ended(status)
+    this.#waiting.clear()
   }
 }
 
 /** However many limits watch a response, it has one listener of each kind. */
-const WATCHED = new WeakMap<ServerResponse, Watched>()
+const WATCHED = new WeakMap<ServerResponse, EndListeners>()
 
 /**
  * Calls `ended` once, when it is certain how the response ends: with its status as soon as the headers are sent, or
@@ -37,16 +50,11 @@ const WATCHED = new WeakMap<ServerResponse, Watched>()
  * @returns cancels the call
  */
 export function onEnd(response: ServerResponse, ended: (ending: Ending) => void): () => void {
-  const watched = WATCHED.get(response) ?? watch(response)
-  if (watched.ending === undefined) watched.waiting.add(ended)
-  else ended(watched.ending.status)
-  return () => {
-    watched.waiting.delete(ended)
-  }
+  return (WATCHED.get(response) ?? watch(response)).add(ended)
 }
 
-function watch(response: ServerResponse): Watched {
-  const watched = new Watched()
+function watch(response: ServerResponse): EndListeners {
+  const watched = new EndListeners()
   WATCHED.set(response, watched)
   const gone = (): void => {
     leave(response, gone)

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { DocumentNode } from 'graphql'
 import type { Ending } from '../../http/adapter.ts'
+import { EndListeners } from '../../http/response-end.ts'
 import { type Ends, isLeftBy, whenDone } from './exchange.ts'
 
 /** What kind of operation it is. */
@@ -32,9 +33,8 @@ export class Operation implements OperationFacts {
   readonly cost: number
   readonly depth: number
   readonly #headers: IncomingHttpHeaders
-  readonly #waiting = new Set<(ending: Ending) => void>()
+  readonly #end = new EndListeners()
   readonly #stop: () => void
-  #ending: { readonly status: Ending } | undefined
 
   /** @param response whose end is the operation's, unless that ends before */
   constructor(facts: OperationFacts, headers: IncomingHttpHeaders, response: Ends | undefined) {
@@ -56,27 +56,21 @@ export class Operation implements OperationFacts {
 
   /** Calls `ended` once, when the operation is over. */
   static onEnd(operation: Operation, ended: (ending: Ending) => void): () => void {
-    if (operation.#ending === undefined) operation.#waiting.add(ended)
-    else ended(operation.#ending.status)
-    return () => {
-      operation.#waiting.delete(ended)
-    }
+    return operation.#end.add(ended)
   }
 
   /** Says that the operation is over: with a status of HTTP, or `undefined` if its client has left. */
   static end(operation: Operation, status: Ending): void {
-    operation.#end(status)
+    operation.#endWith(status)
   }
 
   #gone(response: Ends): void {
-    this.#end(isLeftBy(response) ? undefined : 200)
+    this.#endWith(isLeftBy(response) ? undefined : 200)
   }
 
-  #end(status: Ending): void {
-    if (this.#ending !== undefined) return
-    this.#ending = { status }
+  #endWith(status: Ending): void {
+    if (this.#end.isOver) return
     this.#stop()
-    for (const ended of this.#waiting) ended(status)
-    this.#waiting.clear()
+    this.#end.end(status)
   }
 }

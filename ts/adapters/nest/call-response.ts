@@ -1,4 +1,5 @@
 import type { Ending } from '../../http/adapter.ts'
+import { EndListeners } from '../../http/response-end.ts'
 
 /** Where the end of a connection is told: a socket, or what a gateway calls its client. */
 export interface Connection {
@@ -22,11 +23,10 @@ function watch(connection: Connection, event: string): Set<CallResponse> {
  * its handler, or when the client leaves.
  */
 export class CallResponse {
-  readonly #waiting = new Set<(ending: Ending) => void>()
+  readonly #end = new EndListeners()
   readonly #connection: Connection | undefined
   readonly #closes: string
   readonly #isOpen: () => boolean
-  #ending: { readonly status: Ending } | undefined
 
   /**
    * @param closes the event that says that the connection is closed
@@ -39,32 +39,23 @@ export class CallResponse {
   }
 
   get isOver(): boolean {
-    return this.#ending !== undefined || !this.#isOpen()
+    return this.#end.isOver || !this.#isOpen()
   }
 
   /** @param status of HTTP, as the handler's result or its error would have; `undefined`: the client has left */
   end(status: Ending): void {
-    if (this.#ending !== undefined) return
-    this.#ending = { status }
+    if (this.#end.isOver) return
     if (this.#connection !== undefined) OPEN.get(this.#connection)?.delete(this)
-    for (const ended of [...this.#waiting]) ended(status)
-    this.#waiting.clear()
+    this.#end.end(status)
   }
 
   /** @returns cancels the call */
   onEnd(ended: (ending: Ending) => void): () => void {
-    if (this.#ending === undefined && !this.#isOpen()) this.end(undefined)
-    if (this.#ending !== undefined) {
-      ended(this.#ending.status)
-      return () => {}
-    }
-    if (this.#connection !== undefined) {
+    if (!this.#isOpen()) this.end(undefined)
+    if (!this.#end.isOver && this.#connection !== undefined) {
       const responses = OPEN.get(this.#connection) ?? watch(this.#connection, this.#closes)
       responses.add(this)
     }
-    this.#waiting.add(ended)
-    return () => {
-      this.#waiting.delete(ended)
-    }
+    return this.#end.add(ended)
   }
 }

@@ -1,4 +1,5 @@
 import type { Ending } from '../../http/adapter.ts'
+import { EndListeners } from '../../http/response-end.ts'
 
 /**
  * Who waits for the end of one request, on runtimes where there is no response of node:http to watch.
@@ -8,9 +9,8 @@ import type { Ending } from '../../http/adapter.ts'
  */
 export class Endings {
   readonly #signal: AbortSignal | undefined
-  readonly #ended = new Set<(ending: Ending) => void>()
+  readonly #answered = new EndListeners()
   readonly #done = new Set<() => void>()
-  #ending: { readonly status: Ending } | undefined
   #isDone = false
   #isWatching = false
 
@@ -21,7 +21,7 @@ export class Endings {
 
   /** Whether the client has left, or the answer is known. */
   get isOver(): boolean {
-    return this.#ending !== undefined || this.#signal?.aborted === true
+    return this.#answered.isOver || this.#signal?.aborted === true
   }
 
   /** Whether something waits for the body to be sent. */
@@ -42,14 +42,7 @@ export class Endings {
    */
   onEnd(ended: (ending: Ending) => void): () => void {
     this.#watch()
-    if (this.#ending !== undefined) {
-      ended(this.#ending.status)
-      return () => {}
-    }
-    this.#ended.add(ended)
-    return () => {
-      this.#ended.delete(ended)
-    }
+    return this.#answered.add(ended)
   }
 
   /**
@@ -71,11 +64,8 @@ export class Endings {
 
   /** The answer is known. */
   end(status: Ending): void {
-    if (this.#ending !== undefined) return
-    this.#ending = { status }
-    const waiting = [...this.#ended]
-    this.#ended.clear()
-    for (const ended of waiting) ended(status)
+    if (this.#answered.isOver) return
+    this.#answered.end(status)
     if (this.#done.size === 0) this.#leave()
   }
 

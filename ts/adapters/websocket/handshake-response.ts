@@ -3,6 +3,7 @@ import type { Ending, HttpAdapter } from '../../http/adapter.ts'
 import { IN_PROCESS } from '../../http/client.ts'
 import { setEach } from '../../http/legacy-headers.ts'
 import { NODE } from '../../http/node.ts'
+import { EndListeners } from '../../http/response-end.ts'
 
 /** What a handshake runs over: it closes, with or without an answer. */
 export interface Closing {
@@ -19,9 +20,8 @@ export class HandshakeResponse {
   status = 429
   readonly #over: Closing
   readonly #answer: Answer
-  readonly #waiting = new Set<(ending: Ending) => void>()
-  readonly #gone = (): void => this.#end(undefined)
-  #ending: { readonly status: Ending } | undefined
+  readonly #end = new EndListeners()
+  readonly #gone = (): void => this.#endWith(undefined)
 
   constructor(over: Closing, answer: Answer) {
     this.#over = over
@@ -30,37 +30,31 @@ export class HandshakeResponse {
   }
 
   get isFinished(): boolean {
-    return this.#ending !== undefined
+    return this.#end.isOver
   }
 
   /** As an adapter's `onEnd`. */
   onEnd(ended: (ending: Ending) => void): () => void {
-    if (this.#ending === undefined) this.#waiting.add(ended)
-    else ended(this.#ending.status)
-    return () => {
-      this.#waiting.delete(ended)
-    }
+    return this.#end.add(ended)
   }
 
   /** The handshake goes on: what answers it is no concern of the limits. */
   admit(): void {
-    this.#end(101)
+    this.#endWith(101)
   }
 
   send(status: number, type: string, body: string): void {
     if (this.isFinished) return
     this.headers.set('content-type', type)
     this.headers.set('content-length', String(Buffer.byteLength(body)))
-    this.#end(status)
+    this.#endWith(status)
     this.#answer(status, this.headers, body)
   }
 
-  #end(status: Ending): void {
-    if (this.#ending !== undefined) return
-    this.#ending = { status }
+  #endWith(status: Ending): void {
+    if (this.isFinished) return
     this.#over.removeListener('close', this.#gone)
-    for (const ended of this.#waiting) ended(status)
-    this.#waiting.clear()
+    this.#end.end(status)
   }
 }
 
