@@ -47,14 +47,14 @@ it('clients that leave while messages wait unread, a few or very many, give thei
 }, 30_000)
 
 it('a client that waits and stays hears pongs, and loses nothing', async () => {
-  const { url, sockets } = await serve({ messages: '1/600ms' })
+  const { url, sockets } = await serve({ messages: '1/3s' })
   const heard: string[] = []
   sockets.on('connection', (socket) => socket.on('message', (data) => heard.push(String(data))))
   const client = await open(url)
   let pongs = 0
   client.on('pong', () => pongs++)
   for (const text of ['a', 'b']) client.send(text)
-  expect(await eventually(() => heard.length === 2)).toBe(true)
+  expect(await eventually(() => heard.length === 2, 20_000)).toBe(true)
   expect(heard).toEqual(['a', 'b'])
   expect(pongs).toBeGreaterThan(0)
   client.terminate()
