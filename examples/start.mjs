@@ -119,7 +119,11 @@ function printTable(rows) {
   const widths = head.map((title, i) =>
     Math.max(title.length, ...cells.map((row) => row[i].length)),
   )
-  const line = (row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ')
+  const line = (row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i]))
+      .join('  ')
+      .trimEnd()
   console.log(line(head))
   console.log(widths.map((width) => '-'.repeat(width)).join('  '))
   for (const row of cells) console.log(line(row))

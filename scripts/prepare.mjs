@@ -17,7 +17,7 @@ if (!hasCargo()) {
     [
       'ratethrottle: `cargo` was not found, and a checkout has to build its native addon.',
       'Install Rust 1.88 or newer (https://rustup.rs), open a new shell and run `npm ci` again.',
-      'To use the published package instead, which needs no compiler: npm install ratethrottle',
+      'Users of a packed tarball need no compiler: `npm pack` on a machine that has Rust makes one.',
     ].join('\n'),
   )
   process.exit(1)

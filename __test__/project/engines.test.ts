@@ -51,6 +51,18 @@ test('npm ci prints no warning on the versions of Node that README names', () =>
   expect(unfit).toEqual([])
 })
 
+test('npm ci does not ask whether the scripts of packages may run: package.json says so', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { hasInstallScript?: true }>
+  }
+  const { allowScripts } = JSON.parse(read('package.json')) as { allowScripts: object }
+  const withScript = Object.keys(packages).filter((path) => packages[path]?.hasInstallScript)
+  const names = withScript
+    .filter((path) => path !== '')
+    .map((path) => path.split('node_modules/').at(-1))
+  expect(Object.keys(allowScripts).sort()).toEqual([...new Set(names)].sort())
+})
+
 test('README names the versions of Node that "engines" has', () => {
   const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } }
   const said = /Node ([\d.]+) and later of \d+, or ([\d.]+) and later/.exec(
