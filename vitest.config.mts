@@ -35,6 +35,8 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    // As PATIENCE of __test__/fixtures/patience.ts: the default of a second is too short for a busy machine.
+    expect: { poll: { timeout: 60_000 } },
     // No test file outlives its limit, whatever it does to the event loop or the timers.
     setupFiles: ['__test__/fixtures/watchdog.ts'],
     globalSetup: ['__test__/fixtures/leftovers.ts'],

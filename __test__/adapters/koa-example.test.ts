@@ -10,7 +10,7 @@ test('examples/koa.mjs limits a route, and downloads to one at a time', async ()
   child.stdout.on('data', (data) => {
     out += data
   })
-  await expect.poll(() => out, { timeout: 20_000 }).toMatch(/listening on \d+/)
+  await expect.poll(() => out, { timeout: 60_000 }).toMatch(/listening on \d+/)
   const base = `http://127.0.0.1:${/\d+/.exec(out)?.[0]}`
   const statuses: number[] = []
   for (let i = 0; i < 4; i++) statuses.push((await fetch(`${base}/search`)).status)

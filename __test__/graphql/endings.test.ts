@@ -61,21 +61,25 @@ describe.each(SERVERS)('%s', (_name, start) => {
       )
       await Promise.all(Array.from({ length: 10 }, () => hangUp(url, 'after', '{ hello }')))
     }
-    const ran = service.runs.get('slow') ?? 0
-    // Each of those that began is charged all of it.
-    await expect.poll(() => used - limiter.peek('all').remaining).toBeGreaterThanOrEqual(ran * 32)
+    // Each of those that began is charged all of it. On a slow machine some begin only now.
+    const excess = (): number => {
+      const hellos = (service.runs.get('hello') ?? 1) - 1
+      const charged = used - limiter.peek('all').remaining
+      return charged - (service.runs.get('slow') ?? 0) * 32 - hellos
+    }
+    await expect.poll(excess).toBe(0)
     open()
     await pause(50)
-    const hellos = (service.runs.get('hello') ?? 1) - 1
-    expect(used - limiter.peek('all').remaining).toBe(ran * 32 + hellos)
+    await expect.poll(excess).toBe(0)
+    const ran = service.runs.get('slow') ?? 0
     // All permits are back.
     const reopen = closeGate(service)
     const slow = Array.from({ length: 50 }, () => ask(url, '{ slow }'))
-    await expect.poll(() => service.runs.get('slow'), { timeout: 20_000 }).toBe(ran + 50)
+    await expect.poll(() => service.runs.get('slow'), { timeout: 60_000 }).toBe(ran + 50)
     expect(codeOf(await ask(url, '{ hello }'))).toBe('RATE_LIMITED')
     reopen()
     expect((await Promise.all(slow)).every((one) => codeOf(one) === undefined)).toBe(true)
-    expect(timers()).toBeLessThanOrEqual(before + 1)
+    await expect.poll(() => timers() <= before + 1).toBe(true)
     limiter.close()
   })
 

@@ -1,4 +1,5 @@
 import { plugin } from 'ratethrottle/graphql'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ask, codeOf, extensionsOf, isServed, type Running, SERVERS } from './servers.ts'
 
@@ -22,7 +23,8 @@ describe.each(SERVERS)('%s', (_name, start) => {
   })
 
   it('answers 429 to clients that ask for graphql-response+json, and admits who waits as told', async () => {
-    running = await start(plugin({ limits: '1/second' }))
+    const clock = new FakeClock()
+    running = await start(plugin({ limits: '1/second', clock }))
     const { url } = running
     const accept = 'application/graphql-response+json, application/json;q=0.9'
     await ask(url, '{ hello }')
@@ -31,7 +33,7 @@ describe.each(SERVERS)('%s', (_name, start) => {
     expect(codeOf(refused)).toBe('RATE_LIMITED')
     const { retryAfter } = extensionsOf(refused)
     expect(Number(refused.retryAfter)).toBe(retryAfter)
-    await new Promise((resolve) => setTimeout(resolve, Number(retryAfter) * 1_000))
+    clock.advance(Number(retryAfter) * 1_000)
     expect(isServed(await ask(url, '{ hello }'))).toBe(true)
   })
 

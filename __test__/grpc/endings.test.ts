@@ -20,8 +20,8 @@ function opened({ ask }: Connected, kind: Kind, more: object = {}) {
   return { ended, cancel }
 }
 
-async function until(what: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1_000; i++) {
+async function until(what: () => boolean | Promise<boolean>, turns = 12_000): Promise<void> {
+  for (let i = 0; i < turns; i++) {
     if (await what()) return
     await pause(5)
   }
@@ -34,7 +34,7 @@ async function has(served: Served, client: Connected, most: number): Promise<boo
   const calls = Array.from({ length: most }, () => opened(client, 'download'))
   const early = Promise.race(calls.map(({ ended }) => ended)).then(() => true)
   // One that was cancelled before may run only now, so they may be more.
-  const inside = until(() => served.seen.runs >= before + most).then(
+  const inside = until(() => served.seen.runs >= before + most, 1_000).then(
     () => false,
     () => true,
   )

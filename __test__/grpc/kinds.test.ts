@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Server, startServer } from '../redis/server.ts'
 import { freshName } from '../shared/place.ts'
@@ -40,13 +41,14 @@ describe.each(TIERS)('in %s', (tier) => {
 })
 
 test.each(KINDS)('%s: a client that obeys RetryInfo is admitted', async (kind) => {
-  const { port, seen } = await serve({ limits: '1 per 100ms' })
+  const clock = new FakeClock()
+  const { port, seen } = await serve({ limits: '1 per 100ms', clock })
   const { ask } = connect(port)
   expect((await ask(kind)).code).toBe(status.OK)
   for (let i = 0; i < 3; i++) {
     const { code, metadata } = await ask(kind)
     expect(code).toBe(status.RESOURCE_EXHAUSTED)
-    await new Promise((resolve) => setTimeout(resolve, retryMs(metadata)))
+    clock.advance(retryMs(metadata))
     expect((await ask(kind)).code).toBe(status.OK)
   }
   expect(seen.runs).toBe(4)

@@ -94,9 +94,16 @@ test('as many wait as may: the next message ends its call', async () => {
     maxWaitersPerKey: 2,
   })
   const { ask } = connect(port)
-  const calls = [1, 2, 3, 4].map(() => ask('upload', { messages: texts(3), deadlineMs: 800 }))
-  const codes = (await Promise.all(calls)).map(({ code }) => code).sort()
-  expect(codes).toEqual([4, 4, 8, 8])
+  const codes: number[] = []
+  const leave: (() => void)[] = []
+  const calls = [1, 2, 3, 4].map(async () => {
+    const began = (call: { cancel(): void }): unknown => leave.push(() => call.cancel())
+    codes.push((await ask('upload', { messages: texts(3), began })).code)
+  })
+  await expect.poll(() => codes).toEqual([8, 8])
+  for (const one of leave) one()
+  await Promise.all(calls)
+  expect(codes).toEqual([8, 8, 1, 1])
 })
 
 test('a method has its own messages, and what becomes of them; other kinds of call have none', async () => {

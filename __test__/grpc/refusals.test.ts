@@ -2,6 +2,7 @@ import * as grpc from '@grpc/grpc-js'
 import { interceptor } from 'ratethrottle/grpc'
 import { insight } from 'ratethrottle/insight'
 import { shield } from 'ratethrottle/shield'
+import { FakeClock } from 'ratethrottle/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { encodeStatus } from '../../dist/adapters/grpc/retry-info.js'
 import { byLength } from '../fixtures/long.ts'
@@ -12,7 +13,7 @@ import { connect, KINDS, type Kind, serve } from './serve.ts'
 const { status } = grpc
 
 test('the status of a refused call has retry-after in seconds, and RetryInfo to the millisecond', async () => {
-  const { port } = await serve({ limits: '1 per 90s' })
+  const { port } = await serve({ limits: '1 per 90s', clock: new FakeClock() })
   const { ask } = connect(port)
   await ask('unary')
   const { code, details, metadata } = await ask('unary')

@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net'
 import { rateThrottle } from 'ratethrottle/http'
 import { expect, onTestFinished, test } from 'vitest'
 import { onDone } from '../../ts/http/response-end.ts'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 import { serverForTest } from '../redis/server.ts'
 import { gauge } from './gauge.ts'
@@ -19,7 +20,7 @@ test.each(['memory:', 'shared:closed-early', 'redis:'])(
   async (place) => {
     const storage = place === 'redis:' ? (await serverForTest()).url : place
     const name = `closed ${process.pid} ${names++}`
-    const options = { concurrent: 1, name, storage, key, deadlineMs: 2_000 }
+    const options = { concurrent: 1, name, storage, key, deadlineMs: 30_000 }
     const inside = gauge()
     const closed = rateThrottle(options)
     const old = await listen(
@@ -35,7 +36,7 @@ test.each(['memory:', 'shared:closed-early', 'redis:'])(
     expect((await next.ask()).status).toBe(429)
     inside.open()
     expect((await first).status).toBe(200)
-    await until(async () => (await next.ask()).status === 200, 2_000, 'the permit')
+    await until(async () => (await next.ask()).status === 200, PATIENCE, 'the permit')
   },
 )
 

@@ -27,7 +27,7 @@ test('a WebSocket of @fastify/websocket holds its permit until it is closed', as
     const [error] = await once(refused, 'error')
     expect(String(error)).toContain('429')
     socket[end]()
-    await expect.poll(plain, { timeout: 10_000 }).toBe(200)
+    await expect.poll(plain, { timeout: 60_000 }).toBe(200)
   }
 })
 
@@ -97,7 +97,7 @@ test('HTTP/2: a stream holds its permit until it ends, is reset, or its session 
     if (end !== 'quick') expect(isFree()).toBe(false)
     if (end === 'reset') stream.close(8)
     if (end === 'session') session.destroy()
-    await expect.poll(isFree, { timeout: 10_000 }).toBe(true)
+    await expect.poll(isFree, { timeout: 60_000 }).toBe(true)
     session.destroy()
   }
 })

@@ -7,6 +7,7 @@ import { rateThrottle as forExpress } from 'ratethrottle/express'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { rateThrottle as forKoa } from 'ratethrottle/koa'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 const OPTIONS = { limits: '1000/minute', concurrent: 2 } as const
 
@@ -76,7 +77,7 @@ test.each(Object.keys(SERVERS))(
     expect(ran).toBe(20)
     isOpen = false
     for (const client of clients) client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
-    await vi.waitFor(() => expect(arrived).toBe(20))
+    await vi.waitFor(() => expect(arrived).toBe(20), PATIENCE)
     for (const client of clients) client.destroy()
     await Promise.all(closed)
     open(undefined)

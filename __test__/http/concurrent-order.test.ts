@@ -14,7 +14,13 @@ type Options = any
 /** A server of limiters one within the other, whose handler is held until it is opened. */
 async function start(...all: Options[]) {
   const inside = gauge()
-  const limiters = all.map((options) => rateThrottle({ key: () => 'k', ...options }))
+  /** How many requests have been asked for their key, and how many have ended, also by a client that left. */
+  const seen = { asked: 0, ended: 0 }
+  const key = (): string => {
+    seen.asked++
+    return 'k'
+  }
+  const limiters = all.map((options) => rateThrottle({ key, ...options }))
   const handle = async (_: IncomingMessage, response: ServerResponse): Promise<void> => {
     await inside.handle()
     response.end('served')
@@ -26,9 +32,12 @@ async function start(...all: Options[]) {
     inside.open()
     for (const limiter of limiters) limiter.close()
   })
-  const served = await serveApp(createServer(listener))
+  const server = createServer(listener).prependListener('request', (_, response) => {
+    response.once('close', () => seen.ended++)
+  })
+  const served = await serveApp(server)
   const [limiter] = limiters as [ReturnType<typeof rateThrottle>]
-  return { ...served, inside, limiter, limiters }
+  return { ...served, inside, seen, limiter, limiters }
 }
 
 test('a request that gets no permit charges no limit and is no offence', async () => {
@@ -36,6 +45,7 @@ test('a request that gets no permit charges no limit and is no offence', async (
     limits: '2/hour',
     blockFor: '1 hour',
     concurrent: 1,
+    clock: new FakeClock(),
   })
   const first = ask()
   await inside.reaches(1)
@@ -96,7 +106,7 @@ test('scopes share their permits', async () => {
 })
 
 test('a request waits in the queue before it is charged, and one that its client leaves is not', async () => {
-  const { ask, inside, limiter } = await start({
+  const { ask, inside, seen, limiter } = await start({
     limits: '3/hour',
     concurrent: { perKey: 1, queue: 2 },
   })
@@ -105,13 +115,14 @@ test('a request waits in the queue before it is charged, and one that its client
   const leave = new AbortController()
   const left = ask('/', { signal: leave.signal }).catch(() => 'left')
   const second = ask()
-  await sleep(20)
+  await expect.poll(() => seen.asked).toBe(3)
   // The queue is full.
   expect((await ask()).status).toBe(429)
+  await expect.poll(() => seen.ended).toBe(1)
   leave.abort()
   expect(await left).toBe('left')
   // The server hears of it.
-  await sleep(50)
+  await expect.poll(() => seen.ended).toBe(2)
   inside.open()
   expect([(await first).status, (await second).status]).toEqual([200, 200])
   await expect.poll(() => limiter.peek('k')).toMatchObject({ allowed: true, remaining: 1 })
@@ -128,7 +139,7 @@ test('a wait for a permit ends after maxWaitMs, and when the server shuts down',
   void other.ask().catch(() => {})
   await other.inside.reaches(1)
   const waiting = other.ask()
-  await sleep(20)
+  await expect.poll(() => other.seen.asked).toBe(2)
   other.limiter.close()
   expect((await waiting).status).toBe(429)
 })
@@ -236,11 +247,12 @@ test('an insight counts refusals for want of a permit as denials of the limiter 
     const view = insight()
     onTestFinished(() => view.close())
     const options = { name: 'api', concurrent: { perKey: 1, queue: 1 }, insight: view }
-    const { ask, inside } = await start(limits === undefined ? options : { ...options, limits })
+    const all = limits === undefined ? options : { ...options, limits }
+    const { ask, inside, seen } = await start(all)
     const first = ask()
     await inside.reaches(1)
     const second = ask()
-    await sleep(20)
+    await expect.poll(() => seen.asked).toBe(2)
     expect((await ask()).status).toBe(429)
     inside.open()
     await Promise.all([first, second])

@@ -125,7 +125,7 @@ class Client {
   }
 
   async gets(pattern: RegExp): Promise<void> {
-    await expect.poll(() => this.text, { interval: 2, timeout: 10_000 }).toMatch(pattern)
+    await expect.poll(() => this.text, { interval: 2, timeout: 60_000 }).toMatch(pattern)
   }
 }
 
@@ -135,7 +135,7 @@ const isFree =
   async () =>
     ((await peek('all')) as { allowed: boolean }).allowed
 const becomesFree = (limited: Limited) =>
-  expect.poll(isFree(limited), { interval: 2, timeout: 10_000 }).toBe(true)
+  expect.poll(isFree(limited), { interval: 2, timeout: 60_000 }).toBe(true)
 
 const ANSWERS: Record<string, Answer> = {
   '/quick': (_, response) => void response.end('quick'),

@@ -38,7 +38,7 @@ export function gauge(): Gauge {
       return 200
     },
     reaches: async (count) => {
-      await expect.poll(() => counts.now, { interval: 2, timeout: 10_000 }).toBe(count)
+      await expect.poll(() => counts.now, { interval: 2, timeout: 60_000 }).toBe(count)
     },
     open: go,
   }

@@ -11,17 +11,27 @@ const limiter = createConcurrencyLimiter({
   name: 'held',
   queue: 100,
   leaseMs,
-  deadlineMs: 5_000,
+  deadlineMs: 30_000,
 })
 const waiting = new Map()
 let number = 0
 let permits = 0
+const mine = new Map()
 
-/** Tells the parent, and waits until it knows. */
+/** Tells the parent, and waits until it knows. The time is read before anything is looked at: it held until then. */
 function tell(word, key, permit) {
   number++
+  const at = Number(process.hrtime.bigint()) / 1e6
+  const has = [...mine].filter(([, { isLost }]) => !isLost).map(([id]) => id)
   const answer = new Promise((resolve) => waiting.set(number, resolve))
-  process.send({ number, word, key, permit })
+  process.send({
+    number,
+    at,
+    word: word === 'out' && !has.includes(permit) ? 'lost' : word,
+    key,
+    permit,
+    has,
+  })
   return answer
 }
 
@@ -36,9 +46,11 @@ for (let caller = 0; caller < callers; caller++) {
       const key = Math.random() < 0.5 ? 'a' : 'b'
       const permit = await limiter.acquire(key)
       const id = `${permits++}`
+      mine.set(id, permit)
       await tell('in', key, id)
       if (Math.random() < 0.2) await new Promise((resolve) => setTimeout(resolve, 2))
-      await tell(permit.isLost ? 'lost' : 'out', key, id)
+      await tell('out', key, id)
+      mine.delete(id)
       permit.release()
     }
   })()

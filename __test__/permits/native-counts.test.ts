@@ -114,7 +114,7 @@ it('permits of a killed process come free within a second, and those of a stoppe
   await once(killed, 'exit')
   const permit = await here.acquire('a', { maxWaitMs: 1_000 }).catch(() => undefined)
   // Without a queue only one who asks again finds it.
-  for (let turn = 0; permit === undefined && here.held('a') > 1 && turn < 20; turn++) {
+  for (let turn = 0; permit === undefined && here.held('a') > 1 && turn < 600; turn++) {
     await sleep(50)
     here.tryAcquire('a')?.release()
   }

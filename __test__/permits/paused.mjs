@@ -2,7 +2,7 @@
 import { createConcurrencyLimiter } from 'ratethrottle'
 
 const [storage, leaseMs] = process.argv.slice(2)
-const ofStore = leaseMs === undefined ? {} : { leaseMs: Number(leaseMs), deadlineMs: 2_000 }
+const ofStore = leaseMs === undefined ? {} : { leaseMs: Number(leaseMs), deadlineMs: 30_000 }
 const limiter = createConcurrencyLimiter({ storage, perKey: 2, name: 'held', ...ofStore })
 const permit = await limiter.acquire('k')
 process.send('it is held')

@@ -5,7 +5,6 @@ import {
 } from 'ratethrottle'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { PERMITS_SCRIPT } from '../../ts/redis/script/permits.ts'
-import { until } from '../redis/faults.ts'
 import { type Server, startServer } from '../redis/server.ts'
 import { Wire } from '../redis/wire.ts'
 
@@ -26,7 +25,7 @@ async function open(
     ...limits,
     name,
     storage: server.url,
-    deadlineMs: 2_000,
+    deadlineMs: 30_000,
     ...options,
   })
   onTestFinished(() => limiter.close())
@@ -42,18 +41,28 @@ async function count(name: string): Promise<number> {
 }
 
 it('close gives back what callers are given whose answers are under way', async () => {
-  const wire = await Wire.before(server.port)
-  const limiter = await open('answers', { storage: wire.url, deadlineMs: 100 })
-  // Redis knows the script then.
-  await limiter.acquire('k')
-  wire.silent = true
-  const outcomes = Promise.allSettled([limiter.acquire('k'), limiter.acquire('k')])
-  await until(async () => (await count('answers')) === 6, 2_000, 'three permits')
-  await limiter.close()
-  for (const outcome of await outcomes) {
-    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+  let most = 0
+  // On a busy machine they may have been given back before the test looks.
+  for (let round = 0; round < 20 && most < 6; round++) {
+    const wire = await Wire.before(server.port)
+    const limiter = await open('answers', { storage: wire.url, deadlineMs: 800 })
+    // Redis knows the script then.
+    await limiter.acquire('k')
+    wire.silent = true
+    const outcomes = Promise.allSettled([limiter.acquire('k'), limiter.acquire('k')])
+    let isOver = false
+    const closed = limiter.close().finally(() => {
+      isOver = true
+    })
+    while (!isOver && most < 6) most = Math.max(most, await count('answers'))
+    await closed
+    for (const outcome of await outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+    }
+    expect(await count('answers')).toBe(0)
   }
-  expect(await count('answers')).toBe(0)
+  // Three permits, each of its key and of all keys.
+  expect(most).toBe(6)
 })
 
 it('close waits for what is being given back: cut off, it would pass for a failure of Redis', async () => {

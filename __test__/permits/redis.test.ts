@@ -8,6 +8,7 @@ import {
 } from 'ratethrottle'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { byLength } from '../fixtures/long.ts'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
 
@@ -27,7 +28,7 @@ function open(
   const limiter = createConcurrencyLimiter({
     storage: server.url,
     name,
-    deadlineMs: 2_000,
+    deadlineMs: 30_000,
     ...options,
   })
   onTestFinished(() => limiter.close())
@@ -60,7 +61,7 @@ describe('permits in Redis', () => {
       expect(permits).toHaveLength(7)
       expect(await one.held('k')).toBe(7)
       for (const permit of permits) permit.release()
-      await until(async () => (await other.held('k')) === 0, 1_000, 'the release')
+      await until(async () => (await other.held('k')) === 0, PATIENCE, 'the release')
       expect(await sets(name)).toEqual([])
     },
   )
@@ -93,7 +94,7 @@ describe('permits in Redis', () => {
       for (const permit of permits) permit.release()
     }
     expect(limiter.stats()).toMatchObject({ held: 0, waiting: 0, refused: 0 })
-    await until(async () => (await sets('hostile')).length === 0, 5_000, 'no set')
+    await until(async () => (await sets('hostile')).length === 0, PATIENCE, 'no set')
   })
 
   it('have no tryAcquire', () => {
@@ -143,7 +144,7 @@ describe('permits in Redis', () => {
     expect(reasons.length).toBeGreaterThan(500)
     for (const permit of held) permit.release()
     expect(limiter.stats()).toMatchObject({ held: 0, waiting: 0 })
-    await until(async () => (await sets('none left')).length === 0, 2_000, 'no set')
+    await until(async () => (await sets('none left')).length === 0, PATIENCE, 'no set')
   })
 
   it('are refused when the wait is over', async () => {
@@ -155,10 +156,10 @@ describe('permits in Redis', () => {
   })
 
   it('are held for as long as they are renewed, and end with maxHoldMs', async () => {
-    const limiter = open({ perKey: 1, leaseMs: 1_000 })
-    const timed = open({ perKey: 1, maxHoldMs: 100 })
+    const limiter = open({ perKey: 1, leaseMs: 3_000 })
+    const timed = open({ perKey: 1, maxHoldMs: 3_000 })
     const [held, short] = [await limiter.acquire('k'), await timed.acquire('k')]
-    await sleep(1_600)
+    await sleep(4_000)
     expect(held.isLost).toBe(false)
     await expect(limiter.acquire('k')).rejects.toBeInstanceOf(ConcurrencyExceeded)
     expect(short.isLost).toBe(true)
@@ -169,30 +170,31 @@ describe('permits in Redis', () => {
 
   it('are taken again after Redis has lost its data', async () => {
     const own = await serverForTest()
-    const options = { storage: own.url, perKey: 2, leaseMs: 2_000, name: 'again' }
-    const limiter = createConcurrencyLimiter({ ...options, deadlineMs: 2_000 })
+    const options = { storage: own.url, perKey: 2, leaseMs: 6_000, name: 'again' }
+    const limiter = createConcurrencyLimiter({ ...options, deadlineMs: 30_000 })
     onTestFinished(() => limiter.close())
     const permits = [await limiter.acquire('k'), await limiter.acquire('k')]
     await own.admin.flushall()
-    await until(async () => (await limiter.held('k')) === 2, 2_000, 'both')
+    await until(async () => (await limiter.held('k')) === 2, PATIENCE, 'both')
     expect(permits.map(({ isLost }) => isLost)).toEqual([false, false])
   })
 
   it('are lost when another has them after the lease, and stay so', async () => {
     const own = await serverForTest()
     const options = { storage: own.url, perKey: 1, leaseMs: 500, name: 'lost' }
-    const limiter = createConcurrencyLimiter({ ...options, onError: 'closed' as const })
+    const patient = { ...options, deadlineMs: 30_000 }
+    const limiter = createConcurrencyLimiter({ ...patient, onError: 'closed' as const })
     onTestFinished(() => limiter.close())
     const permit = await limiter.acquire('k')
     own.signal('SIGSTOP')
     await sleep(700)
     expect(permit.isLost).toBe(true)
     own.signal('SIGCONT')
-    await until(() => limiter.stats().lost === 1, 3_000, 'the loss')
+    await until(() => limiter.stats().lost === 1, PATIENCE, 'the loss')
     expect(permit.isLost).toBe(true)
-    const next = createConcurrencyLimiter({ ...options, deadlineMs: 2_000 })
+    const next = createConcurrencyLimiter({ ...patient, leaseMs: 60_000 })
     onTestFinished(() => next.close())
-    await until(async () => (await next.held('k')) === 0, 3_000, 'the end')
+    await until(async () => (await next.held('k')) === 0, PATIENCE, 'the end')
     const other = await next.acquire('k')
     permit.release()
     await sleep(50)
@@ -233,13 +235,13 @@ describe('while Redis is away', () => {
       storage: own.url,
       perKey: 2,
       queue: 1,
-      leaseMs: 1_000,
+      leaseMs: 5_000,
       name,
     })
     onTestFinished(() => limiter.close())
     await limiter.ready()
     own.signal('SIGKILL')
-    await until(async () => !(await limiter.ready()).available, 2_000, 'the outage')
+    await until(async () => !(await limiter.ready()).available, PATIENCE, 'the outage')
     const [held] = [await limiter.acquire('k'), await limiter.acquire('k')]
     const wait = limiter.acquire('k')
     held.release()
@@ -247,10 +249,15 @@ describe('while Redis is away', () => {
     await own.restart()
     await until(
       async () => (await limiter.held('k')) === 2 && (await limiter.ready()).available,
-      5_000,
+      PATIENCE,
       'the permits',
     )
-    const other = createConcurrencyLimiter({ storage: own.url, perKey: 2, name, deadlineMs: 2_000 })
+    const other = createConcurrencyLimiter({
+      storage: own.url,
+      perKey: 2,
+      name,
+      deadlineMs: 30_000,
+    })
     onTestFinished(() => other.close())
     await until(
       async () =>
@@ -258,7 +265,7 @@ describe('while Redis is away', () => {
           () => false,
           (error) => error.reason === 'perKey',
         ),
-      3_000,
+      PATIENCE,
       'the leases',
     )
     expect(next.isLost).toBe(false)
@@ -276,9 +283,9 @@ it.each([{ perKey: 2 }, { total: 2 }])(
       await limiter.held('k')
       return !(await limiter.ready()).available
     }
-    await until(isAway, 5_000, 'the outage')
+    await until(isAway, PATIENCE, 'the outage')
     own.signal('SIGCONT')
-    await until(async () => (await limiter.ready()).available, 5_000, 'Redis')
+    await until(async () => (await limiter.ready()).available, PATIENCE, 'Redis')
     expect(await limiter.held('k')).toBe(0)
   },
 )

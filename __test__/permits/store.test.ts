@@ -9,6 +9,7 @@ import {
   type StoredValue,
 } from 'ratethrottle'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 
 /** A store in a map, with a clock that the test moves. A write is lost now and then to another. */
@@ -39,7 +40,7 @@ class MapStore implements Store<number> {
   }
 }
 
-const PATIENT = { deadlineMs: 5_000, processes: 1 }
+const PATIENT = { deadlineMs: 30_000, processes: 1 }
 
 function open(store: Store, options: CreateConcurrencyOptions): AsyncConcurrencyLimiter {
   const limiter = createConcurrencyLimiter({ storage: store, ...PATIENT, ...options })
@@ -65,7 +66,7 @@ describe('permits in a store', () => {
       expect(permits).toHaveLength(7)
       expect(await limiters[0].held('k')).toBe(7)
       for (const permit of permits) permit.release()
-      await until(async () => (await limiters[1].held('k')) === 0, 2_000, 'the release')
+      await until(async () => (await limiters[1].held('k')) === 0, PATIENCE, 'the release')
       expect(await admitted([1, 2, 3].map(() => limiters[0].acquire('other')))).toHaveLength(3)
     },
   )
@@ -98,7 +99,7 @@ describe('permits in a store', () => {
     const permit = await limiter.acquire('k')
     store.nowMs += 501
     const next = await other.acquire('k')
-    await until(() => permit.isLost, 2_000, 'the loss')
+    await until(() => permit.isLost, PATIENCE, 'the loss')
     permit.release()
     expect(await other.held('k')).toBe(1)
     expect(next.isLost).toBe(false)
@@ -130,7 +131,7 @@ it('who waits, or comes to wait, is refused while the store is away and none may
   const limiter = open(store, { perKey: 1, queue: 5, onError: 'closed' })
   const held = await limiter.acquire('k')
   const waits = [limiter.acquire('k'), limiter.acquire('k')]
-  await until(() => limiter.stats().waiting === 2, 2_000, 'the wait')
+  await until(() => limiter.stats().waiting === 2, PATIENCE, 'the wait')
   store.isAway = true
   const all = await Promise.allSettled([...waits, limiter.acquire('other')])
   const isRefused = { status: 'rejected', reason: { reason: 'store' } }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConcurrencyLimiter } from 'ratethrottle'
 import { expect, it, onTestFinished } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 import { serverForTest } from '../redis/server.ts'
 import { Wire } from '../redis/wire.ts'
@@ -10,14 +11,14 @@ import { Wire } from '../redis/wire.ts'
 it('what a call took whose connection broke, or whose answer was lost, is given back', async () => {
   const server = await serverForTest()
   const wire = await Wire.before(server.port)
-  const options = { perKey: 6, total: 9, name: 'cut', leaseMs: 10_000 }
+  const options = { perKey: 6, total: 9, name: 'cut', leaseMs: 60_000 }
   const limiter = createConcurrencyLimiter({
     ...options,
     storage: wire.url,
-    deadlineMs: 100,
+    deadlineMs: 500,
     processes: 1,
   })
-  const witness = createConcurrencyLimiter({ ...options, storage: server.url, deadlineMs: 2_000 })
+  const witness = createConcurrencyLimiter({ ...options, storage: server.url, deadlineMs: 30_000 })
   onTestFinished(async () => {
     await Promise.all([limiter.close(), witness.close()])
   })
@@ -33,15 +34,15 @@ it('what a call took whose connection broke, or whose answer was lost, is given 
     expect(limiter.stats().held).toBe(3)
     wire.silent = false
     wire.cutAfterRequest = undefined
-    await until(() => limiter.ready().then(({ available }) => available), 5_000, 'Redis')
-    await until(async () => (await witness.held('k')) === 3, 5_000, 'three')
+    await until(() => limiter.ready().then(({ available }) => available), PATIENCE, 'Redis')
+    await until(async () => (await witness.held('k')) === 3, PATIENCE, 'three')
     // By then it has been given back what was taken twice, and told of what it did not decide.
     await sleep(1_100)
-    expect(await witness.held('k')).toBe(3)
+    await until(async () => (await witness.held('k')) === 3, PATIENCE, 'three, no more and no less')
     for (const permit of permits) permit.release()
-    await until(async () => (await witness.held('k')) === 1, 5_000, 'one')
+    await until(async () => (await witness.held('k')) === 1, PATIENCE, 'one')
   }
   expect(kept.isLost).toBe(false)
   kept.release()
-  await until(async () => (await witness.held('k')) === 0, 2_000, 'none')
+  await until(async () => (await witness.held('k')) === 0, PATIENCE, 'none')
 })

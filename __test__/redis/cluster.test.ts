@@ -17,7 +17,7 @@ let cluster: TestCluster
 
 beforeAll(async () => {
   cluster = await startCluster()
-}, 60_000)
+})
 afterAll(() => cluster.stop())
 
 describe('Redis Cluster', () => {

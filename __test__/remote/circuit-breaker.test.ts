@@ -1,6 +1,7 @@
 import { StoreFailure } from 'ratethrottle/remote'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { CircuitBreaker } from '../../dist/remote/circuit-breaker.js'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 /** A breaker whose server answers probes as `probes` says, in this order, and what it reported. */
 function breakerOf(probes: readonly (number | Error)[], isAvailable = true) {
@@ -60,7 +61,7 @@ test('a lost connection opens the breaker at once, for every deadline', () => {
 test('an open breaker probes the server, and closes when a probe is faster than the deadline', async () => {
   const { breaker, events } = breakerOf([new StoreFailure('disconnected'), 3])
   fail(breaker, 3)
-  await vi.waitFor(() => expect(breaker.isAvailable).toBe(true), 10_000)
+  await vi.waitFor(() => expect(breaker.isAvailable).toBe(true), PATIENCE)
   expect(events).toEqual([
     'opened: timeout',
     'probe',
@@ -73,7 +74,7 @@ test('an open breaker probes the server, and closes when a probe is faster than 
 test('a probe that is slower than the deadline lets only calls with a longer one pass', async () => {
   const { breaker, events } = breakerOf([200])
   fail(breaker, 3)
-  await vi.waitFor(() => expect(events).toContain('stayed open: slow'), 10_000)
+  await vi.waitFor(() => expect(events).toContain('stayed open: slow'), PATIENCE)
   expect([200, 201].map((ms) => breaker.isAvailableWithin(ms))).toEqual([false, true])
 })
 

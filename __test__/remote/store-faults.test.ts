@@ -1,6 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import { createLimiter, type Store, type StoredValue } from 'ratethrottle'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 /** What a test has a store answer in place of what it holds. */
 interface Answers {
@@ -75,10 +76,13 @@ it('a limiter that is closed during an outage takes its part in the outage with 
   await fail()
   await one.close()
   delete answers.get
-  await vi.waitFor(async () => expect(await other.ready()).toMatchObject({ available: true }))
+  await vi.waitFor(
+    async () => expect(await other.ready()).toMatchObject({ available: true }),
+    PATIENCE,
+  )
   await fail()
   const down = 'RATETHROTTLE_STORE_DOWN'
-  await vi.waitFor(() => expect(codes).toEqual([down, 'RATETHROTTLE_STORE_UP', down]))
+  await vi.waitFor(() => expect(codes).toEqual([down, 'RATETHROTTLE_STORE_UP', down]), PATIENCE)
 })
 
 it.each([1, 'OK', undefined])(

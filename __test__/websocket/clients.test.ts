@@ -53,20 +53,28 @@ it('allow exempts from all limits, deny refuses with 403', async () => {
 })
 
 it('connections wait in the queue of permits, and clients that leave give their places up', async () => {
-  const { url, port } = await serve({ concurrent: { perKey: 1, queue: 3, maxWaitMs: 5_000 } })
+  const { url, port, server } = await serve({
+    concurrent: { perKey: 1, queue: 3, maxWaitMs: 600_000 },
+  })
   const first = await open(url)
+  const [came, left]: [string[], string[]] = [[], []]
+  server.prependListener('upgrade', (_, socket) => {
+    came.push('one')
+    socket.once('close', () => left.push('one'))
+  })
   const gone = Array.from({ length: 3 }, () => {
     const socket = connect(port, '127.0.0.1')
     socket.write(handshake())
     return socket
   })
-  await pause(100)
+  expect(await eventually(() => came.length === 3)).toBe(true)
   await expect(open(url)).rejects.toThrow('429')
+  expect(await eventually(() => left.length === 1)).toBe(true)
   // A FIN, a FIN, and a reset.
   gone[0]?.end()
   gone[1]?.destroy()
   gone[2]?.resetAndDestroy()
-  await pause(100)
+  expect(await eventually(() => left.length === 4)).toBe(true)
   const waiting = Array.from({ length: 3 }, () => open(url))
   const isRefused = Promise.any(
     waiting.map((one) =>

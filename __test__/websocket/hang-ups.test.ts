@@ -62,7 +62,7 @@ it('1,000 hang-ups leave no permit, no listener, no timer and no message behind'
     await Promise.all(Array.from({ length: 50 }, (_, k) => leave(i + k)))
   }
   expect(await eventually(() => sockets.clients.size === 0)).toBe(true)
-  await pause(50)
+  await eventually(() => String(listeners()) === String(first))
   expect(listeners()).toEqual(first)
   const seen = await openMany(url, 60)
   const clients = seen.filter((one) => one instanceof WebSocket)
@@ -70,7 +70,7 @@ it('1,000 hang-ups leave no permit, no listener, no timer and no message behind'
   for (const client of clients) client.terminate()
   await eventually(() => sockets.clients.size === 0)
   expect(await eventually(() => timers() <= before)).toBe(true)
-}, 30_000)
+})
 
 it('a client that floods a paused connection is stopped by its own TCP, and none of it is lost', async () => {
   const { port, sockets } = await serve({ messages: '1000/second' })
@@ -96,19 +96,15 @@ it('a client that floods a paused connection is stopped by its own TCP, and none
   client.destroy()
 })
 
-it.each(['pause', 'drop'])(
-  'a flood costs the server no memory: %s',
-  async (overflow) => {
-    const ms = byLength(300, 5_000)
-    const { out } = await run('websocket/flood.mjs', [String(ms), overflow])
-    const { most, heard, read, written } = JSON.parse(out)
-    expect(most).toBeLessThan(64_000_000)
-    expect(heard).toBeGreaterThanOrEqual(1_000)
-    if (overflow === 'pause') expect(read).toBeLessThan(heard * 106 + 400_000)
-    else expect(written).toBeGreaterThan(1_000_000)
-  },
-  30_000,
-)
+it.each(['pause', 'drop'])('a flood costs the server no memory: %s', async (overflow) => {
+  const ms = byLength(300, 5_000)
+  const { out } = await run('websocket/flood.mjs', [String(ms), overflow])
+  const { most, heard, read, written } = JSON.parse(out)
+  expect(most).toBeLessThan(64_000_000)
+  expect(heard).toBeGreaterThanOrEqual(1_000)
+  if (overflow === 'pause') expect(read).toBeLessThan(heard * 106 + 400_000)
+  else expect(written).toBeGreaterThan(1_000_000)
+})
 
 it('a compressed flood that does not fit in memory is closed, with a reason', async () => {
   const events: string[] = []
@@ -123,9 +119,14 @@ it('a compressed flood that does not fit in memory is closed, with a reason', as
   // 4 MB each, which come in one read of the connection.
   const packed = deflateRawSync(Buffer.alloc(4_000_000), { finishFlush: constants.Z_SYNC_FLUSH })
   const one = compressedFrame(packed.subarray(0, -4))
-  const told = once(client, 'data')
+  let answer = Buffer.alloc(0)
+  client.on('data', (part: Buffer) => {
+    answer = Buffer.concat([answer, part])
+    // A slow machine decides late: clients that wait that long get pongs, which are empty.
+    while (answer[0] === 0x8a && answer.length > 1) answer = answer.subarray(2)
+  })
   client.write(Buffer.concat(Array.from({ length: 10 }, () => one)))
-  const [answer] = (await told) as [Buffer]
+  expect(await eventually(() => answer.length >= 2 + (answer[1] ?? 125))).toBe(true)
   expect([answer[0], answer.readUInt16BE(2), String(answer.subarray(4))]).toEqual([
     0x88,
     1008,

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { FakeClock } from 'ratethrottle/testing'
 import { expect, it } from 'vitest'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { byLength } from '../fixtures/long.ts'
@@ -34,7 +35,7 @@ it('pause: all messages arrive in order, at the rate of the limit, also those se
   expect(ms / expected).toBeGreaterThan(0.99)
   // A machine that is busy may be later. The long form is for one that is not.
   expect(ms / expected).toBeLessThan(byLength(Number.POSITIVE_INFINITY, 1.01))
-}, 60_000)
+})
 
 it('bytes are charged exactly, as the wire counts them: not a message, and not a character', async () => {
   const events: string[] = []
@@ -56,7 +57,9 @@ it('bytes are charged exactly, as the wire counts them: not a message, and not a
 })
 
 it('close: 1008 and how long to wait; 1009 for a message that no wait helps', async () => {
-  const { url } = await serve({ messages: '2/minute', bytes: '100/minute', overflow: 'close' })
+  const clock = new FakeClock()
+  const limits = { messages: '2/minute', bytes: '100/minute', clock }
+  const { url } = await serve({ ...limits, overflow: 'close' })
   const client = await open(url)
   for (const text of ['1', '2', '3']) client.send(text)
   const [code, reason] = await once(client, 'close')

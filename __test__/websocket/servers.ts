@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { socketLimits } from 'ratethrottle/websocket'
 import { onTestFinished } from 'vitest'
 import { type ClientOptions, type ServerOptions, WebSocket, WebSocketServer } from 'ws'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 type Options = Parameters<typeof socketLimits>[0]
 
@@ -88,8 +89,8 @@ export async function openRaw(port: number, headers = ''): Promise<Socket> {
   return socket
 }
 
-/** Whether it becomes true within some seconds. */
-export async function eventually(check: () => boolean, ms = 5_000): Promise<boolean> {
+/** Whether it becomes true, however slow the machine is. */
+export async function eventually(check: () => boolean, ms = PATIENCE): Promise<boolean> {
   for (const end = Date.now() + ms; Date.now() < end; ) {
     if (check()) return true
     await new Promise((resolve) => setTimeout(resolve, 5))

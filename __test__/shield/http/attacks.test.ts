@@ -9,6 +9,7 @@ import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { type ShieldOptions, shield } from 'ratethrottle/shield'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { stream } from '../../fixtures/http2.ts'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { pipeline, repeat, text, times } from '../../http/client.ts'
 import { ADAPTERS, type Framework, type Options, serve } from '../../http/serve.ts'
 import { ScriptedGuard } from './scripted.ts'
@@ -16,7 +17,7 @@ import { ScriptedGuard } from './scripted.ts'
 const each = it.each(ADAPTERS)
 const [ATTACKER, VICTIM] = ['127.0.0.66', '127.0.0.10']
 
-const SOON = { interval: 2, timeout: 5_000 }
+const SOON = { interval: 2, timeout: PATIENCE }
 
 function guardOf(options: ShieldOptions<never> = {}) {
   const guard = shield({ mode: 'enforce', ...options })
@@ -119,7 +120,7 @@ each('%s: pipelined probes are told of one by one', async (framework) => {
   const site = await siteOf(framework, { shield: guard })
   const probes = repeat(60, (i) => text(`/probe-${i}`))
   await pipeline(site.port, probes, ATTACKER)
-  await vi.waitFor(() => expect(guard.isBlocked(ATTACKER)).toBeGreaterThan(0))
+  await vi.waitFor(() => expect(guard.isBlocked(ATTACKER)).toBeGreaterThan(0), PATIENCE)
 })
 
 it('a client that leaves before it is answered has not failed', async () => {

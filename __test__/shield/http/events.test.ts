@@ -2,6 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { FakeClock } from 'ratethrottle'
 import { type ShieldEvent, type ShieldOptions, shield } from 'ratethrottle/shield'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { warnings } from '../../fixtures/warned.ts'
 
 const CHANNEL = 'ratethrottle:shield'
@@ -103,7 +104,7 @@ it('without a clock pressure is noticed without a request', async () => {
   const seen = published()
   const guard = guardOf({ mode: 'enforce', maxRate: '10/second' })
   for (let i = 0; i < 20_000; i++) guard.decide({ ip: `10.1.${i % 250}.${(i >> 8) % 250}` })
-  await vi.waitFor(() => expect(seen).toMatchObject([{ type: 'pressure', active: true }]), 5_000)
+  await vi.waitFor(() => expect(seen).toMatchObject([{ type: 'pressure', active: true }]), PATIENCE)
 })
 
 it('a hook that throws or rejects changes nothing, and is warned about once', async () => {

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import { Guard } from '../../../dist/shield/guard.js'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { ADAPTERS, serve } from '../../http/serve.ts'
 import { CALM, refuse, ScriptedGuard } from './scripted.ts'
 
@@ -39,7 +40,7 @@ each('%s: the guard is told how each request that passed ends', async (framework
     return path === '/bad' ? 401 : 200
   })
   for (const path of ['/good?a=b', '/bad', '/refused']) await site.ask(path)
-  await vi.waitFor(() => expect(guard.settled.length).toBe(2))
+  await vi.waitFor(() => expect(guard.settled.length).toBe(2), PATIENCE)
   expect(guard.settled).toEqual([
     ['127.0.0.1', '/good', 200],
     ['127.0.0.1', '/bad', 401],
@@ -47,7 +48,7 @@ each('%s: the guard is told how each request that passed ends', async (framework
   await site.ask('/')
   await site.ask('/')
   expect((await site.ask('/over')).status).toBe(429)
-  await vi.waitFor(() => expect(guard.settled.length).toBe(5))
+  await vi.waitFor(() => expect(guard.settled.length).toBe(5), PATIENCE)
   expect(guard.settled.at(-1)).toEqual(['127.0.0.1', '/over', 429])
 })
 

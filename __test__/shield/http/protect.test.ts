@@ -20,6 +20,7 @@ import { rateThrottle as forExpress } from 'ratethrottle/express'
 import { rateThrottle } from 'ratethrottle/http'
 import { shield } from 'ratethrottle/shield'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { text } from '../../http/client.ts'
 import { CERTIFICATE } from '../../redis/certificate.ts'
 
@@ -126,8 +127,8 @@ it('idle keep-alive connections end when their source is blocked, busy ones afte
   other.write(text('/'))
   await Promise.all([once(idle, 'data'), once(other, 'data')])
   const busy = exchange(port, BAD, text('/slow'))
-  await vi.waitFor(() => expect(finish).not.toHaveLength(1))
-  await vi.waitFor(async () => expect(server.listenerCount('connection')).toBe(1))
+  await vi.waitFor(() => expect(finish).not.toHaveLength(1), PATIENCE)
+  await vi.waitFor(async () => expect(server.listenerCount('connection')).toBe(1), PATIENCE)
   await new Promise((resolve) => setTimeout(resolve, 50))
   guard.block(BAD, 90_000)
   await once(idle, 'close')
@@ -254,7 +255,7 @@ it('a client that ignores its answer and keeps sending is cut off', async () => 
   await vi.waitFor(async () => {
     const count = await new Promise((resolve) => server.getConnections((_, n) => resolve(n)))
     expect(count).toBe(0)
-  })
+  }, PATIENCE)
 })
 
 it('a server that listens already, and one that gets its connections from another', async () => {

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import { Tarpit } from '../../../dist/shield/tarpit.js'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { repeat } from '../../http/client.ts'
 import { ADAPTERS, serve } from '../../http/serve.ts'
 import { refuse, ScriptedGuard, withRequestOptions } from './scripted.ts'
@@ -22,7 +23,7 @@ each(
     const site = await serve(framework, { shield: guard })
     const done: number[] = []
     const asked = repeat(3, () => site.ask('/').then(({ status }) => done.push(status)))
-    await vi.waitFor(() => expect(guard.asked.length).toBe(3))
+    await vi.waitFor(() => expect(guard.asked.length).toBe(3), PATIENCE)
     expect(await site.statuses(4)).toEqual([429, 429, 429, 429])
     expect(done).toEqual([])
     site.server.closeAllConnections()
@@ -50,7 +51,7 @@ each('%s: a client that leaves makes room for another', async (framework) => {
   const site = await serve(framework, { shield: guard })
   const leaving = new AbortController()
   const first = site.ask('/', { signal: leaving.signal })
-  await vi.waitFor(() => expect(guard.asked.length).toBe(1))
+  await vi.waitFor(() => expect(guard.asked.length).toBe(1), PATIENCE)
   expect((await site.ask()).status).toBe(429)
   leaving.abort()
   await expect(first).rejects.toThrow()
@@ -65,7 +66,7 @@ each('%s: a client that leaves makes room for another', async (framework) => {
     const before = answered
     await Promise.race([next, soon])
     expect(answered).toBe(before)
-  })
+  }, PATIENCE)
   site.server.closeAllConnections()
 })
 
@@ -86,7 +87,7 @@ it('a Fastify server that closes answers the attempts that it holds', async () =
   await app.register(rateThrottle, { shield: guard as never })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   const asked = [fetch(url, LAST), fetch(url, LAST)]
-  await vi.waitFor(() => expect(guard.asked.length).toBe(2))
+  await vi.waitFor(() => expect(guard.asked.length).toBe(2), PATIENCE)
   await app.close()
   expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([429, 429])
 })
@@ -118,7 +119,7 @@ it('the attempts are answered in their order, each after its own time', async ()
     tarpit.hold(() => order.push([i, performance.now() - start]))
     await new Promise((resolve) => setTimeout(resolve, 60))
   }
-  await vi.waitFor(() => expect(order.length).toBe(3))
+  await vi.waitFor(() => expect(order.length).toBe(3), PATIENCE)
   expect(order.map(([i]) => i)).toEqual([0, 1, 2])
   for (const [i, ms] of order) expect(ms).toBeGreaterThan(198 + 59 * i)
   tarpit.close()
