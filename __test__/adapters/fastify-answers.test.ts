@@ -5,6 +5,7 @@ import Fastify, {
   type InjectOptions,
 } from 'fastify'
 import rateThrottle from 'ratethrottle/fastify'
+import { FakeClock } from 'ratethrottle/testing'
 import { describe, expect, test } from 'vitest'
 
 type Build = (app: FastifyInstance) => Promise<void> | void
@@ -54,7 +55,8 @@ async function answers(
   ask: InjectOptions = {},
 ): Promise<object[]> {
   const app = Fastify(server)
-  await app.register(rateThrottle, { limits: '1/hour', onError: () => {}, ...options })
+  const own = { limits: '1/hour', onError: () => {}, clock: new FakeClock() }
+  await app.register(rateThrottle, { ...own, ...options })
   await build(app)
   const seen: object[] = []
   for (let i = 0; i < 2; i++) {

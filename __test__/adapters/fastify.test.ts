@@ -171,7 +171,7 @@ describe('headers and errors', () => {
   })
 
   it('with headers: false a denial still has Retry-After', async () => {
-    const { ask } = await serve({ limits: '1/minute', headers: false })
+    const { ask } = await serve({ limits: '1/minute', headers: false, clock: new FakeClock() })
     expect(Object.keys((await ask()).headers).filter((name) => name.startsWith('x-rate'))).toEqual(
       [],
     )
@@ -196,7 +196,7 @@ describe('headers and errors', () => {
   )
 
   it('the default answer names neither the caller nor internals', async () => {
-    const { ask } = await serve({ limits: '1/minute' })
+    const { ask } = await serve({ limits: '1/minute', clock: new FakeClock() })
     await ask()
     const { body } = await ask()
     expect(JSON.parse(body)).toEqual({
@@ -208,7 +208,7 @@ describe('headers and errors', () => {
   })
 
   it('an error handler that checks for statusCode 429 works', async () => {
-    const { ask } = await serve({ limits: '1/minute' }, (app) => {
+    const { ask } = await serve({ limits: '1/minute', clock: new FakeClock() }, (app) => {
       app.setErrorHandler((error, _request, reply) => {
         expect(error).toBeInstanceOf(RateLimitExceeded)
         const { retryAfter } = error as RateLimitExceeded

@@ -5,6 +5,7 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import { insight } from 'ratethrottle/insight'
 import { RateLimitExceeded, type RateThrottleOptions, rateThrottle } from 'ratethrottle/koa'
+import { FakeClock } from 'ratethrottle/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Served, serveApp } from '../http/serve.ts'
 
@@ -37,7 +38,8 @@ describe.each([
   ['Koa 2', Koa2],
 ])('%s', (_, App) => {
   test('the decision is in ctx.state, and a refusal is answered as JSON', async () => {
-    const { ask } = await start(App, { limits: '1/hour' }, hello)
+    const options = { limits: '1/hour', clock: new FakeClock() }
+    const { ask } = await start(App, options, hello)
     expect(JSON.parse((await ask()).body)).toEqual({ remaining: 0 })
     const { status, headers, body } = await ask()
     expect(status).toBe(429)
@@ -52,7 +54,7 @@ describe.each([
   test('Koa prints nothing of refusals, and listeners hear of them', async () => {
     const printed = vi.spyOn(console, 'error').mockImplementation(() => {})
     onTestFinished(() => printed.mockRestore())
-    const options = { limits: '1/hour', deny: '127.0.0.2' }
+    const options = { limits: '1/hour', deny: '127.0.0.2', clock: new FakeClock() }
     const quiet = await start(App, options, hello)
     expect(await quiet.statuses(2)).toEqual([200, 429])
     expect((await quiet.ask('/', { from: '127.0.0.2' })).status).toBe(403)

@@ -159,6 +159,8 @@ describe('rateLimitHeaders', () => {
         limits: ['5/minute', '2/hour'],
         storage,
         name: 'draft',
+        clock: new FakeClock(),
+        ...(storage === 'memory:' ? {} : { deadlineMs: 30_000 }),
       } as never) as RedisLimiter
       closing.push(() => limiter.close())
       await limiter.check('k', 2)

@@ -1,6 +1,7 @@
 import express from 'express'
 import { type Limit, RateLimiter } from 'ratethrottle'
 import { rateThrottle as forExpress } from 'ratethrottle/express'
+import { FakeClock } from 'ratethrottle/testing'
 import { describe, expect, test } from 'vitest'
 import { ADAPTERS, listen, serve } from './serve.ts'
 
@@ -29,7 +30,10 @@ describe('the three legacy headers describe one limit', () => {
   test.each(ADAPTERS)(
     '%s: Reset is the time when the denying limit is full again',
     async (adapter) => {
-      const running = await serve(adapter, { limits: ['10/minute', '100/2 hours'] })
+      const running = await serve(adapter, {
+        limits: ['10/minute', '100/2 hours'],
+        clock: new FakeClock(),
+      })
       await running.statuses(10)
       const { status, headers } = await running.ask()
       const { limit, remaining, reset, retryAfter } = told((name) => headers[name])
@@ -72,9 +76,10 @@ describe('the three legacy headers describe one limit', () => {
 
   test('of stacked limiters the tightest one is described, with its reset', async () => {
     const app = express()
-    app.use(forExpress({ limits: '30/day' }))
-    app.use(forExpress({ limits: ['5/minute', '1000/week'] }))
-    app.use(forExpress({ limits: '7/hour' }))
+    const clock = new FakeClock()
+    app.use(forExpress({ limits: '30/day', clock }))
+    app.use(forExpress({ limits: ['5/minute', '1000/week'], clock }))
+    app.use(forExpress({ limits: '7/hour', clock }))
     app.get('/', (_, response) => void response.send('done'))
     const base = await listen(app)
     for (let i = 0; i < 3; i++) await (await fetch(base)).text()

@@ -26,7 +26,7 @@ test.each(ADAPTERS)(
   '%s, 5 an hour with blockFor 1 minute: t of the draft header equals Retry-After',
   async (adapter) => {
     const options = { limits: ['5/hour', '100/day'], blockFor: '1 minute', headers: 'draft' }
-    const running = await serve(adapter, options)
+    const running = await serve(adapter, { ...options, clock: new FakeClock() })
     await running.statuses(5)
     for (let i = 0; i < 2; i++) {
       const { headers } = await running.ask()
@@ -47,6 +47,7 @@ test('t equals Retry-After under a block by steps, in memory and in Redis', asyn
       headers: 'draft',
       storage,
       deadlineMs: storage === url ? 30_000 : undefined,
+      clock: new FakeClock(),
     })
     await running.statuses(5)
     const { headers } = await running.ask()

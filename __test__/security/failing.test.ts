@@ -1,4 +1,5 @@
 import { allOf } from 'ratethrottle/express'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Answer, ask, repeat, statuses } from '../http/client.ts'
 import { FRAMEWORKS, type Options, type Place, serve } from '../http/serve.ts'
@@ -77,7 +78,13 @@ describe.each(FRAMEWORKS)('%s', (name) => {
   const start = (options: Options, around?: Place) =>
     serve(
       name,
-      { limits: '2/day', algorithm: 'fixed-window', keyTimeoutMs: 20, ...options },
+      {
+        limits: '2/day',
+        algorithm: 'fixed-window',
+        clock: new FakeClock(),
+        keyTimeoutMs: 20,
+        ...options,
+      },
       around,
     )
 

@@ -11,6 +11,7 @@ import {
 import { insight } from 'ratethrottle/insight'
 import { contextOf, Limit, RateLimitExceeded, RateThrottleModule } from 'ratethrottle/nest'
 import { shield } from 'ratethrottle/shield'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeAll, decorate, makeCats, type Parts, PLATFORMS, start, statuses } from './apps.ts'
 
@@ -19,12 +20,13 @@ afterEach(closeAll)
 it('a client that waits as long as it is told is admitted', async () => {
   const wait = async (platform: (typeof PLATFORMS)[number]): Promise<void> => {
     const { CatsController } = makeCats()
-    const imports = [RateThrottleModule.forRoot({ limits: '1/second' })]
+    const clock = new FakeClock()
+    const imports = [RateThrottleModule.forRoot({ limits: '1/second', clock })]
     const { url } = await start(platform, { imports, controllers: [CatsController] })
     const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(`${url}/cats`)))
     const refused = answers.find(({ status }) => status === 429)
     expect(refused?.headers.get('retry-after')).toBe('1')
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    clock.advance(1_000)
     expect((await fetch(`${url}/cats`)).status).toBe(200)
   }
   await Promise.all(PLATFORMS.map(wait))
@@ -50,7 +52,8 @@ describe.each(PLATFORMS)('%s', (platform) => {
 
   it('answers a refusal with the headers and the body of the other adapters', async () => {
     const { CatsController, runs } = makeCats()
-    const imports = [RateThrottleModule.forRoot({ limits: '1/minute' })]
+    const options = { limits: '1/minute', clock: new FakeClock() }
+    const imports = [RateThrottleModule.forRoot(options)]
     const { url } = await start(platform, { imports, controllers: [CatsController] })
     await fetch(`${url}/cats`)
     const response = await fetch(`${url}/cats`)
@@ -117,7 +120,7 @@ describe.each(PLATFORMS)('%s', (platform) => {
     }
     Catch(HttpException)(Filter)
     const prepare = (app: INestApplication) => app.useGlobalFilters(new Filter())
-    const { url } = await startCats({ limits: '1/hour' }, { prepare })
+    const { url } = await startCats({ limits: '1/hour', clock: new FakeClock() }, { prepare })
     await fetch(url)
     const response = await fetch(url)
     expect([response.status, await response.json()]).toEqual([429, { own: true }])
