@@ -10,7 +10,9 @@ import { rateThrottle as onExpress } from 'ratethrottle/express'
 import onFastify from 'ratethrottle/fastify'
 import { rateThrottle as onHono } from 'ratethrottle/hono'
 import { rateThrottle as onNode } from 'ratethrottle/http'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterEach, describe, expect, test } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { warnings } from '../fixtures/warned.ts'
 import { listen } from '../http/serve.ts'
 
@@ -33,7 +35,7 @@ const SERVERS: Record<string, (options: object, seen?: Seen) => Promise<string>>
   'express 5': (options, seen) => serveExpress(express, options, seen),
   fastify: async (options, seen) => {
     const app = Fastify({ logger: { level: 'silent' } })
-    await app.register(onFastify, { limits: '1/hour', ...options })
+    await app.register(onFastify, { limits: '1/hour', clock: new FakeClock(), ...options })
     if (seen !== undefined) {
       app.setErrorHandler((error: Error, _request, reply) => {
         seen(error)
@@ -49,7 +51,7 @@ const SERVERS: Record<string, (options: object, seen?: Seen) => Promise<string>>
   },
   hono: async (options, seen) => {
     const app = new Hono()
-    app.use(onHono({ limits: '1/hour', ...options }))
+    app.use(onHono({ limits: '1/hour', clock: new FakeClock(), ...options }))
     app.get('/', (c) => c.text('ok'))
     if (seen !== undefined) {
       app.onError((error, c) => {
@@ -60,12 +62,16 @@ const SERVERS: Record<string, (options: object, seen?: Seen) => Promise<string>>
     return listen(getRequestListener(app.fetch))
   },
   http: async (options) =>
-    listen(onNode({ limits: '1/hour', ...options }).wrap((_, response) => response.end('ok'))),
+    listen(
+      onNode({ limits: '1/hour', clock: new FakeClock(), ...options }).wrap((_, response) =>
+        response.end('ok'),
+      ),
+    ),
 }
 
 function serveExpress(make: typeof express, options: object, seen?: Seen): Promise<string> {
   const app = make()
-  app.use(onExpress({ limits: '1/hour', ...options }))
+  app.use(onExpress({ limits: '1/hour', clock: new FakeClock(), ...options }))
   app.get('/', (_request, response) => void response.send('ok'))
   if (seen !== undefined) {
     const handler: ErrorRequestHandler = (error, _request, response, _next) => {
@@ -80,7 +86,7 @@ function serveExpress(make: typeof express, options: object, seen?: Seen): Promi
 /** The second answer, or that there was none. */
 async function refusedBy(url: string): Promise<{ status: number | string; body: string }> {
   await (await fetch(url)).text()
-  const signal = AbortSignal.timeout(3_000)
+  const signal = AbortSignal.timeout(PATIENCE)
   try {
     const response = await fetch(url, { signal })
     const body = await response.text()

@@ -43,6 +43,7 @@ export async function load(path: string, options?: LoadOptions): Promise<Config>
 
 /** Waits until it holds, for three seconds at most. */
 export async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 300 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 10))
+  for (let i = 0; i < 6_000 && !holds(); i++)
+    await new Promise((resolve) => setTimeout(resolve, 10))
   if (!holds()) throw new Error(`it does not hold: ${holds}`)
 }

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ReloadResult } from 'ratethrottle/config'
 import { expect, test, vi } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { serve } from '../http/serve.ts'
 import { file, folder, load, until } from './files.ts'
 
@@ -38,12 +39,12 @@ test.each(['token-bucket', 'leaky-bucket', 'sliding-window', 'sliding-log', 'fix
 )
 
 test('blocks outlast a change of the limits', async () => {
-  const content = file(limit('1/second', { blockFor: '1 hour' }))
+  const content = file(limit('1/hour', { blockFor: '1 hour' }))
   const config = await load(content.path)
   const api = config.limiter('api')
   await api.check('key')
   expect((await api.check('key')).allowed).toBe(false)
-  content.write(limit('1000/second', { blockFor: '1 hour' }))
+  content.write(limit('1000/hour', { blockFor: '1 hour' }))
   await config.reload()
   expect((await api.check('key')).retryAfterMs).toBeGreaterThan(3_000_000)
 })
@@ -90,7 +91,7 @@ test('a limiter that cannot be opened keeps the old one, and what was opened bes
 })
 
 test('requests that wait for their turn end under the version that they began with', async () => {
-  const content = file(limit('1/second', { slowDown: '5 seconds' }))
+  const content = file(limit('1/3 seconds', { slowDown: '30 seconds' }))
   const config = await load(content.path)
   const served = await serve('node:http', { config })
   const waiting = served.statuses(2)
@@ -243,13 +244,21 @@ test('SIGHUP reads the file again, and nothing keeps a process alive', async () 
     const [path] = process.argv.slice(1)
     const write = (count) => writeFileSync(path, JSON.stringify({ limiters: { api: { limits: count + '/hour' } } }))
     write(1)
-    loadConfig(path, { signal: 'SIGHUP', watch: true, onReload: ({ ok }) => console.log(ok) }).then((config) => {
+    // A signal that has not come yet keeps no process alive.
+    const stay = setInterval(() => {}, 1_000)
+    let config
+    const onReload = ({ ok }) => {
+      clearInterval(stay)
+      console.log(ok)
+      console.log(config.limiter('api').limits[0].count)
+    }
+    loadConfig(path, { signal: 'SIGHUP', watch: true, onReload }).then((loaded) => {
+      config = loaded
       write(2)
       process.kill(process.pid, 'SIGHUP')
-      setTimeout(() => console.log(config.limiter('api').limits[0].count), 300)
     })`
   const words = ['--eval', program, join(folder(), 'limits.json')]
-  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: PATIENCE })
   expect(stdout).toBe('true\n2\n')
 })
 

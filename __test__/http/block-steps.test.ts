@@ -29,7 +29,7 @@ for (const tier of ['shared', 'redis'] as const) {
   test(`processes share the steps, and none shortens the block of another, ${tier}`, async () => {
     const where = await storageFor(tier)
     const options = {
-      limits: '1/200ms',
+      limits: '1/second',
       algorithm: 'fixed-window',
       blockFor: ['1 second', '1 hour'],
       ...where,
@@ -47,7 +47,7 @@ for (const tier of ['shared', 'redis'] as const) {
     expect(await offend(a)).toBe(1)
     await sleep(1_500)
     // The second offence, wherever it happens, has the second step.
-    expect(await offend(b)).toBe(3_600)
+    expect(await offend(b)).toBeGreaterThan(3_500)
     for (const server of [a, b, a]) {
       const { status, retryAfter = 0 } = await server.login('good')
       expect(status).toBe(429)

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import Fastify from 'fastify'
 import { rateThrottle } from 'ratethrottle/express'
 import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, it } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { listen } from './serve.ts'
 
 it('req.rateLimit is the tightest decision, also of limiters with headers: false', async () => {
@@ -59,7 +61,7 @@ it('fastify: the value that a handler returns is sent', async () => {
   app.get('/', async () => 'done')
   await app.ready()
   await app.inject('/')
-  const late = new Promise((resolve) => setTimeout(resolve, 1000, 'never answered'))
+  const late = sleep(PATIENCE, 'never answered', { ref: false })
   const answer = await Promise.race([app.inject('/').then((r) => [r.statusCode, r.json()]), late])
   expect(answer).toEqual([429, { error: 'slow down' }])
 })

@@ -5,6 +5,7 @@ import Fastify from 'fastify'
 import forFastify from 'ratethrottle/fastify'
 import { expect, it, onTestFinished } from 'vitest'
 import { stream } from '../fixtures/http2.ts'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 async function serveHttp2(options: object, handlerMs: number) {
   const app = Fastify({ http2: true })
@@ -41,7 +42,7 @@ it('HTTP/2: a stream that is reset before its charge holds no unit', async () =>
   const { ask } = await serveHttp2({ limits: '3/second', countWhen: 'failure', key }, 0)
   await Promise.all([1, 2, 3].map(() => ask(20)))
   await sleep(100)
-  const late = sleep(3_000).then(() => 'never answered')
+  const late = sleep(PATIENCE, 'never answered', { ref: false })
   const seen: unknown[] = []
   for (let i = 0; i < 4; i++) seen.push(await Promise.race([ask(), late]))
   expect(seen).not.toContain('never answered')

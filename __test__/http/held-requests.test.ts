@@ -5,6 +5,7 @@ import { queryObjects } from 'node:v8'
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { expect, test } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 import { listen, serve } from './serve.ts'
 
@@ -76,7 +77,7 @@ test('a unit that time has freed wakes one waiting request', async () => {
   const all = Array.from({ length: 300 }, () => ask())
   await until(() => arrived === 300)
   const [before, ran] = [looks, runs()]
-  await until(() => runs() >= ran + 3, 20_000)
+  await until(() => runs() >= ran + 3, PATIENCE)
   const after = looks
   release()
   await Promise.all(all)
@@ -102,7 +103,10 @@ test('a request that waits under one limit is not admitted under another limit o
   await until(() => runs() === 1)
   const second = ask('/login')
   await sleep(100)
-  const other = await Promise.race([ask('/other').then(({ status }) => status), sleep(2_000, 0)])
+  const other = await Promise.race([
+    ask('/other').then(({ status }) => status),
+    sleep(PATIENCE, 0, { ref: false }),
+  ])
   release()
   expect((await first).status).toBe(401)
   expect((await second).status).toBe(429)
@@ -122,7 +126,10 @@ test('a dry run does not wait for the outcome of another request', async () => {
   })
   const slow = ask('/slow')
   await sleep(200)
-  const second = await Promise.race([ask().then(({ status }) => status), sleep(5_000, 'late')])
+  const second = await Promise.race([
+    ask().then(({ status }) => status),
+    sleep(PATIENCE, 'late', { ref: false }),
+  ])
   release()
   await slow
   expect(second).toBe(200)
@@ -164,7 +171,7 @@ test('the queue of a named limiter is collected with the limiter', async () => {
   app.use(() => {})
   const { HeldUnits } = await import(join(process.cwd(), 'dist/http/held-units.js'))
   app.router.stack.length = 0
-  await until(() => queryObjects(HeldUnits, { format: 'count' }) < 10, 5_000).catch(() => {})
+  await until(() => queryObjects(HeldUnits, { format: 'count' }) < 10, PATIENCE).catch(() => {})
   // Nothing by name either, once no unit is held.
   expect(HeldUnits.names).toBe(0)
   // One may still be in a frame of the stack.

@@ -12,6 +12,7 @@ import forFastify from 'ratethrottle/fastify'
 import { rateThrottle as forHono } from 'ratethrottle/hono'
 import { rateThrottle as forHttp } from 'ratethrottle/http'
 import { expect, onTestFinished, test } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
 const EVENTS = { 'content-type': 'text/event-stream' }
@@ -80,7 +81,7 @@ async function open(port: number, path = '/'): Promise<IncomingMessage | undefin
   const call = get({ host: '127.0.0.1', port, path, agent: false })
   call.on('error', () => {})
   const response = once(call, 'response').then(([found]) => found as IncomingMessage)
-  const found = await Promise.race([response, sleep(5_000, undefined)])
+  const found = await Promise.race([response, sleep(PATIENCE, undefined, { ref: false })])
   found?.on('error', () => {})
   found?.resume()
   if (found === undefined) call.destroy()

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import express from 'express'
 import { rateThrottle } from 'ratethrottle/express'
 import { describe, expect, it } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { listen, serve } from './serve.ts'
 
 const OPTIONS = { limits: '2/hour', countWhen: 'failure' } as const
@@ -48,12 +49,14 @@ describe('countWhen: requests that wait for their turn', () => {
       finish = resolve
     })
     let seen = 0
+    let left = 0
     const options = {
       ...OPTIONS,
       skip: () => {
         seen++
         return false
       },
+      onDeny: () => left++,
     }
     const { ask, runs, statuses } = await serve('Express 5', options, async (path) => {
       if (path === '/slow') await until
@@ -68,7 +71,7 @@ describe('countWhen: requests that wait for their turn', () => {
     while (seen < 7) await sleep(1)
     controller.abort()
     await Promise.all(gone)
-    await sleep(20)
+    await expect.poll(() => left).toBe(5)
     finish()
     await held
     // Both good requests were refunded, and no handler ran for the disconnected clients.
@@ -106,7 +109,7 @@ describe('countWhen: requests that wait for their turn', () => {
     app.get('/x', a, slowly, b, answer)
     app.get('/y', b, slowly, a, answer)
     const base = await listen(app)
-    const signal = AbortSignal.timeout(10_000)
+    const signal = AbortSignal.timeout(PATIENCE)
     const both = ['/x', '/y'].map((path) =>
       fetch(base + path, { signal }).then(
         ({ status }) => status,

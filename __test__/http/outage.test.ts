@@ -27,22 +27,22 @@ it('countWhen and steps count while Redis is away', async () => {
 it('slowDown delays while Redis is away', async () => {
   const redis = await serverForTest()
   const options = {
-    limits: '1/2 seconds',
-    slowDown: '3 seconds',
+    limits: '1/4 seconds',
+    slowDown: '6 seconds',
     storage: redis.url,
     deadlineMs: 500,
   }
   const { ask, statuses } = await serve('node:http', options)
   expect(await statuses(1)).toEqual([200])
   redis.signal('SIGKILL')
-  await sleep(2_100)
+  await sleep(4_100)
   const seen: number[] = []
   await Promise.all(
     Array.from({ length: 6 }, async () => {
       seen.push((await ask()).status)
     }),
   )
-  // One at once, one after two seconds; the others were refused before that.
+  // One at once, one after four seconds; the others were refused before that.
   expect(seen.filter((status) => status === 200)).toHaveLength(2)
   expect(seen.at(-1)).toBe(200)
 })

@@ -117,7 +117,10 @@ test('a dry run does not delay a request', async () => {
   }
   const { ask, runs } = await serve('node:http', options)
   await ask()
-  const second = await Promise.race([ask().then(({ status }) => status), sleep(5_000, 'late')])
+  const second = await Promise.race([
+    ask().then(({ status }) => status),
+    sleep(PATIENCE, 'late', { ref: false }),
+  ])
   expect(second).toBe(200)
   expect(runs()).toBe(2)
   expect(denied).toHaveLength(1)

@@ -20,6 +20,7 @@ it('D70: 1,000 bytes a minute let 1,000 bytes through, however many messages the
   const { url, sockets } = await serve({
     bytes: '1000/hour',
     messages: '1000/hour',
+    clock: new FakeClock(),
     overflow: 'drop',
   })
   let bytes = 0
@@ -34,7 +35,7 @@ it('D70: 1,000 bytes a minute let 1,000 bytes through, however many messages the
 
 it('D70: fragments and compressed messages cost what they are, whole', async () => {
   const { url, sockets } = await serve(
-    { bytes: '1000/hour', overflow: 'drop' },
+    { bytes: '1000/hour', overflow: 'drop', clock: new FakeClock() },
     { ws: { perMessageDeflate: { threshold: 0 } } },
   )
   const heard: number[] = []

@@ -42,6 +42,7 @@ it('bytes are charged exactly, as the wire counts them: not a message, and not a
   const { url, sockets } = await serve({
     bytes: '1000/hour',
     overflow: 'drop',
+    clock: new FakeClock(),
     onLimit: ({ reason, action, bytes }) => events.push(`${reason} ${action} ${bytes}`),
   })
   const heard = hearing(sockets)

@@ -5,6 +5,7 @@ import { Controller, Get, type INestApplication, Inject, Module } from '@nestjs/
 import { NestFactory } from '@nestjs/core'
 import { Redis } from 'ioredis'
 import { Limit, RateThrottleModule, RateThrottleService, UseRateThrottle } from 'ratethrottle/nest'
+import { FakeClock } from 'ratethrottle/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ROOT } from '../../fixtures/child.ts'
 import { byLength } from '../../fixtures/long.ts'
@@ -189,7 +190,7 @@ const { buildService } = createRequire(join(ROOT, 'package.json'))('./examples/d
 }
 
 it('the example limits each of its endpoints for each client', async () => {
-  const app = await buildService()
+  const app = await buildService({ clock: new FakeClock() })
   await app.listen(0, '127.0.0.1')
   const url = `http://127.0.0.1:${(app.getHttpServer().address() as AddressInfo).port}/api`
   const ask = async (path: string, count: number, init: RequestInit): Promise<number> =>
