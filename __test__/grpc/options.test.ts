@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 
 const METHOD = '/pkg.Service/Method'
 
-test.each([
+test.each<readonly [unknown, string]>([
   [
     {},
     'limits must be a limit or an array of them, or left out beside concurrent, messages or methods',
@@ -34,6 +34,13 @@ test.each([
   [{ methods: { [METHOD]: { limits: undefined } } }, `methods["${METHOD}"].limits must be given`],
   [{ methods: { [METHOD]: { limit: '1/hour' } } }, 'unknown option "limit"; known are limits,'],
   [{ methods: { [METHOD]: { overflow: 'x' } } }, `methods["${METHOD}"].overflow must be`],
+  ...['burst', 'blockFor', 'algorithm'].map(
+    (name) =>
+      [
+        { concurrent: 1, [name]: name === 'burst' ? 3 : 'leaky-bucket' },
+        `${name} must be given together with limits or messages, or left out`,
+      ] as const,
+  ),
   [{ limits: '1/hour', overflow: 'pause' }, 'overflow must be given together with messages'],
   [
     { limits: '1/hour', methods: { [METHOD]: { overflow: 'pause', limits: '1/hour' } } },

@@ -1,6 +1,7 @@
 import type { ServerInterceptor } from '@grpc/grpc-js'
 import { CallGate } from '../calls/gate.ts'
 import { readGateOptions } from '../calls/gate-options.ts'
+import { refuseIdleCallOptions } from '../calls/options.ts'
 import type { StoreStatus } from '../limiter.ts'
 import { requirePeer } from '../peers.ts'
 import { invalid, withCode } from '../validate.ts'
@@ -50,6 +51,8 @@ export function interceptor(options: GrpcOptions): GrpcInterceptor {
   const common = readLimitsOf(own, '')
   const methods = readMethods(own.methods, 'methods')
   checkOverflow(common, methods)
+  const limited = [common, ...methods.values()].some((one) => one.limits ?? one.messages)
+  if (!limited) refuseIdleCallOptions(options, 'limits or messages')
   const skip = readSkip(own.skip, 'skip')
   const { limits, concurrent, messages } = common
   const isEmpty = [limits, concurrent, messages, read.shield].every((one) => one === undefined)

@@ -2,8 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { MaybePromise, StoreStatus } from './../limiter.ts'
 import { Connections } from './websocket/connections.ts'
 import type { SocketLimitsOptions } from './websocket/options.ts'
-import { allowRequest, socketIo } from './websocket/socket-io.ts'
-import type { SocketIoLike, WebSocketLike, WebSocketServerLike } from './websocket/types.ts'
+import { allowRequest, attachEngine, socketIo } from './websocket/socket-io.ts'
+import type {
+  EngineServerLike,
+  SocketIoLike,
+  WebSocketLike,
+  WebSocketServerLike,
+} from './websocket/types.ts'
 import { type UpgradeListener, upgradeListener } from './websocket/upgrade.ts'
 
 export { TRUST_EVERYBODY } from '../client-ip/trust-proxy.ts'
@@ -42,6 +47,10 @@ export interface SocketLimits {
     request: IncomingMessage,
     decided: (error: string | null | undefined, isAllowed: boolean) => void,
   ) => void
+  /**
+   * Limits the packets of a client also before it has joined a namespace: give it `io.engine`, beside `allowRequest`.
+   */
+  attachEngine(engine: EngineServerLike): void
   /** Waits for the first connection to the store, and says whether it can be asked. Never rejects. */
   ready(): Promise<StoreStatus>
   /** Frees the counters. Later connections are refused with 500, later messages close theirs (1011). */
@@ -69,6 +78,7 @@ export function socketLimits(options: SocketLimitsOptions): SocketLimits {
       ),
     socketIo: () => socketIo(connections),
     allowRequest: allowRequest(connections),
+    attachEngine: (engine) => attachEngine(connections, engine),
     ready: () => connections.ready(),
     close: () => connections.close(),
   }

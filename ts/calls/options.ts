@@ -5,6 +5,7 @@ import {
   REDIS_OPTIONS,
   type RedisOptions,
 } from '../create.ts'
+import { refuseWithout } from '../http/idle-options.ts'
 import type { Limit, LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
 import { LIMITER_OPTIONS, type RateLimiterOptions, resolveOptions } from '../options.ts'
@@ -80,6 +81,11 @@ export function readCallOptions(options: CallOptions, identity: string): ReadCal
     permits: { storage, name, identity, forRedis, ...place },
     dryRun: validate.boolean(dryRun, 'dryRun'),
   }
+}
+
+/** @throws TypeError for options about limits where there are none: they would do nothing */
+export function refuseIdleCallOptions(given: object, others: string): void {
+  refuseWithout(others, ['burst', 'blockFor', 'algorithm'], given)
 }
 
 /** A limiter that is passed as storage has limits of its own. */

@@ -20,6 +20,7 @@ import {
 import { readSteps } from './escalating-block.ts'
 import type { Hooks } from './events.ts'
 import { type HeaderStyle, readHeaderStyle } from './headers.ts'
+import { refuseIdle } from './idle-options.ts'
 import { byIp, type KeyFunction } from './key-functions.ts'
 import { LASTING, type Lasting } from './lasting.ts'
 import { OF_LIMITER, readForRedis, readLimiter } from './limiter-options.ts'
@@ -217,7 +218,9 @@ const KNOWN = [...new Set([...OWN_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS])]
  * @throws TypeError or RangeError unless all are known
  */
 export function ownHttpOptions<Options extends AnyHttpOptions>(options: Options): Options {
-  return withSettings(ownKnown(options)) as Options
+  const own = ownKnown(options)
+  refuseIdle(own)
+  return withSettings(own) as Options
 }
 
 /** `limits: undefined` is a setting that is missing: the server would have no limit without anyone noticing. */
@@ -247,16 +250,19 @@ export function withLimits<Options extends AnyHttpOptions>(
   given: LimitInput | LimitsFunction<never> | Options,
   name: string,
 ): Options {
-  return { ...inherited, ...asHttpOptions(given, name) } as Options
+  return { ...inherited, ...asHttpOptions(given, inherited, name) } as Options
 }
 
 function asHttpOptions<Options extends AnyHttpOptions>(
   given: LimitInput | LimitsFunction<never> | Options,
+  inherited: object,
   name: string,
 ): object {
   const isObject = typeof given === 'object' && given !== null
   if (isObject && !Array.isArray(given) && !Object.hasOwn(given, 'count')) {
-    return withSettings(ownKnown(given as Options), {})
+    const own = ownKnown(given as Options)
+    refuseIdle(own, { ...inherited, ...own })
+    return withSettings(own, {})
   }
   if (isObject || typeof given === 'string' || typeof given === 'function') return { limits: given }
   const accepted = 'a limit string, an array of them or options'

@@ -3,6 +3,7 @@ import {
   type ReadGateOptions,
   readGateOptions,
 } from '../../calls/gate-options.ts'
+import { refuseIdleCallOptions } from '../../calls/options.ts'
 import * as validate from '../../validate.ts'
 import type { Operation } from './operation.ts'
 import { COST_READERS, type CostOptions } from './options.ts'
@@ -89,5 +90,6 @@ export function readPluginOptions(options: PluginOptions): ReadPluginOptions {
       'a limit or an array of them, or left out beside concurrent, maxCost or maxDepth'
     throw validate.invalid(TypeError, 'INVALID_OPTION', 'limits', accepted, limits)
   }
+  if (limits === undefined && typeof storage !== 'object') refuseIdleCallOptions(options, 'limits')
   return { gate, own, limits: hasLimits ? { limits, concurrent } : undefined }
 }

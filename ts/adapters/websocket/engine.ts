@@ -15,6 +15,8 @@ const SLACK = 65_536
 export interface EngineGates {
   /** A session begins that no WebSocket carries yet. Its permit is given back unless it is claimed in time. */
   expect(request: IncomingMessage, admission: Admission, ms: number): void
+  /** A connection begins: its messages are limited from now on, if `allowRequest` has decided about it. */
+  begin(engine: EngineSocketLike): void
   /** A socket of socket.io joins a namespace: its connection is decided about once. */
   enter(engine: EngineSocketLike): MaybePromise<ConnectRefusal | undefined>
 }
@@ -32,13 +34,10 @@ export function engineGates(connections: Connections): EngineGates {
     clearTimeout(unclaimed.get(admission))
     unclaimed.delete(admission)
   }
-  const begin = (engine: EngineSocketLike): MaybePromise<ConnectRefusal | undefined> => {
-    const known = connections.admissionOf(engine.request)
-    if (known === undefined) return enterLate(connections, engine)
+  const begin = (engine: EngineSocketLike, known: Admission, hasJoined: boolean): undefined => {
     claim(known)
     onClose(engine, () => known.leave())
-    open(connections, engine, known.key)
-    return undefined
+    open(connections, engine, known.key, hasJoined)
   }
   return {
     expect: (request, admission, ms) => {
@@ -50,9 +49,16 @@ export function engineGates(connections: Connections): EngineGates {
       }
       unclaimed.set(admission, setTimeout(giveUp, ms).unref())
     },
+    begin: (engine) => {
+      const known = connections.admissionOf(engine.request)
+      if (known === undefined || entered.has(engine)) return
+      entered.set(engine, begin(engine, known, false))
+    },
     enter: (engine) => {
       if (entered.has(engine)) return entered.get(engine)
-      const outcome = begin(engine)
+      const known = connections.admissionOf(engine.request)
+      const outcome =
+        known === undefined ? enterLate(connections, engine) : begin(engine, known, true)
       entered.set(engine, outcome)
       return outcome
     },
@@ -75,13 +81,22 @@ function enterLate(
     if (!(outcome instanceof Admission)) return outcome
     response.admit()
     onClose(engine, () => outcome.leave())
-    open(connections, engine, outcome.key)
+    open(connections, engine, outcome.key, true)
     return undefined
   })
 }
 
-/** Puts a gate before socket.io: what engine.io reads comes to it by the event `data`. */
-function open(connections: Connections, engine: EngineSocketLike, key: string | undefined): void {
+/**
+ * Puts a gate before socket.io: what engine.io reads comes to it by the event `data`.
+ *
+ * @param hasJoined whether the packet has passed by which a client joins its first namespace, and which is free
+ */
+function open(
+  connections: Connections,
+  engine: EngineSocketLike,
+  key: string | undefined,
+  hasJoined: boolean,
+): void {
   const { messages, rules } = connections
   if (key === undefined || !messages.isOn) return
   const { emit } = engine
@@ -103,7 +118,12 @@ function open(connections: Connections, engine: EngineSocketLike, key: string | 
     },
   }
   const gate = new Gate(rules, wire, SLACK)
-  const assembly = new Assembly((message: Passing) => gate.receive(message))
+  let isFree = !hasJoined
+  const assembly = new Assembly((message: Passing) => {
+    if (isFree) wire.deliver(message)
+    else gate.receive(message)
+    isFree = false
+  })
   engine.emit = (...event: [event: string | symbol, ...args: unknown[]]): boolean => {
     const [name, data] = event
     if (name === 'data') return assembly.add(data)

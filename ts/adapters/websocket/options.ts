@@ -5,7 +5,6 @@ import type { KeyFunction } from '../../http/key-functions.ts'
 import {
   type AnyHttpOptions,
   type HttpOptions,
-  ownHttpOptions,
   READERS,
   type ResolvedHttpOptions,
   resolveHttpOptions,
@@ -15,7 +14,7 @@ import type { LimitInput } from '../../limit/limit.ts'
 import { readLimits } from '../../limit/parse.ts'
 import { LIMITER_OPTIONS } from '../../options.ts'
 import { type ConcurrentInput, type PermitsPlace, readConcurrent } from '../../permits/open.ts'
-import { isLimiter, SETTINGS } from '../../storage-url.ts'
+import { isLimiter, SETTINGS, withSettings } from '../../storage-url.ts'
 import * as validate from '../../validate.ts'
 import type { MessageKey, SocketLimitEvent } from './types.ts'
 
@@ -129,7 +128,7 @@ export function readSocketOptions(options: SocketLimitsOptions, place: string): 
   checkPurpose(given)
   checkUse(given)
   const rest = Object.entries(given).filter(([name]) => OF_HTTP.includes(name))
-  const http = ownHttpOptions(Object.fromEntries(rest) as AnyHttpOptions)
+  const http = withSettings(Object.fromEntries(rest)) as AnyHttpOptions
   if (isLimiter(http.storage)) {
     const accepted = 'a place for the counters of several limits, not a limiter with limits'
     throw validate.invalid(TypeError, 'INVALID_OPTION', 'storage', accepted, {})
@@ -181,7 +180,8 @@ const ABOUT: readonly (readonly [options: readonly string[], others: readonly st
     ['per', 'messageKey'],
     ['messages', 'bytes'],
   ],
-  [['burst', 'blockFor'], ['connections']],
+  [['burst', 'blockFor', 'policy'], ['connections']],
+  [['algorithm'], ['connections', 'messages', 'bytes']],
 ]
 
 /** @throws TypeError for an option that would do nothing */

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { invalid } from '../../validate.ts'
 import type { Connections } from './connections.ts'
 import type { EngineGates } from './engine.ts'
 import { engineGates } from './engine.ts'
 import { type Answer, answerPlain, answerRaw, type Closing } from './handshake-response.ts'
 import { connectErrorData } from './refusals.ts'
-import type { EngineSocketLike, SocketIoLike } from './types.ts'
+import type { EngineServerLike, EngineSocketLike, SocketIoLike } from './types.ts'
 import { keep } from './upgrade.ts'
 
 /** Sessions that began by long polling, and have not joined a namespace: they end of themselves after this long. */
@@ -45,6 +46,17 @@ export function allowRequest(
 /** As node:http says it, and not the header: any client may send that with long polling. */
 function isUpgrade(request: IncomingMessage): boolean {
   return (request as { readonly upgrade?: boolean | null }).upgrade === true
+}
+
+/** Limits the messages of connections from their first packet on, of those that `allowRequest` admits. */
+export function attachEngine(connections: Connections, engine: EngineServerLike): void {
+  const isServer = typeof (engine as Partial<EngineServerLike> | undefined)?.on === 'function'
+  if (!isServer) {
+    const accepted = 'the engine of a server that is attached, as in io.engine'
+    throw invalid(TypeError, 'INVALID_ARGUMENT', 'engine', accepted, engine)
+  }
+  const gates = gatesOf(connections)
+  engine.on('connection', (socket: EngineSocketLike) => gates.begin(socket))
 }
 
 /** Middleware of socket.io. */

@@ -71,6 +71,12 @@ export interface EngineSocketLike {
   close(): void
 }
 
+/** The server of engine.io below one of socket.io: `io.engine`. */
+export interface EngineServerLike {
+  // biome-ignore lint/suspicious/noExplicitAny: a socket of engine.io
+  on(event: 'connection', listener: (socket: any) => void): unknown
+}
+
 /** A socket of socket.io, as its middleware gets it. */
 export interface SocketIoLike {
   readonly conn: object
