@@ -3,10 +3,19 @@
 //   npm run prove:mutants                   all of them
 //   npm run prove:mutants -- rust           those of the core; typescript: those of the TypeScript layer
 //   npm run prove:mutants -- word ...       those whose name contains one of the words
+//   npm run lint:mutants                    breaks nothing: says whether each still has its line and its tests
 //
 // Works on a copy. A mutant that no check notices makes it exit with 1; docs/internals/proof.md lists the known ones.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MUTANTS as RUST } from './mutants/rust.mjs'
@@ -107,7 +116,25 @@ function killTypeScript({ name, tests }) {
   return failed.length === 0 ? ['the file failed'] : failed.map(({ fullName }) => fullName)
 }
 
+/** Lines and tests that mutants name and that are gone: code moves, and its mutants are left behind. */
+function stale() {
+  return Object.values(KINDS).flatMap(({ mutants }) =>
+    mutants.flatMap(({ name, file, from, tests }) => {
+      const missing = Array.isArray(tests) ? tests.filter((path) => !existsSync(path)) : []
+      const has = readFileSync(file, 'utf8').includes(from)
+      return [...missing, ...(has ? [] : [`${file}: ${from}`])].map((what) => `${name}: ${what}`)
+    }),
+  )
+}
+
+const gone = stale()
+if (gone.length > 0) {
+  console.error(`mutants name what is gone:\n${gone.join('\n')}`)
+  process.exit(1)
+}
 const words = process.argv.slice(2)
+if (words.includes('--check')) process.exit(0)
+process.on('exit', () => rmSync(COPY, { recursive: true, force: true }))
 const kinds = Object.keys(KINDS).filter((kind) => words.includes(kind))
 const parts = words.filter((word) => !(word in KINDS))
 let survivors = 0

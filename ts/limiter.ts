@@ -128,7 +128,7 @@ export interface AsyncLimiter<Stats = LimiterStats | RedisLimiterStats> extends 
   standings(key: string, decision: Decision): readonly LimitStatus[]
   /** Counts of this process since the limiter was made. Synchronous wherever the counters are. */
   stats(): Stats
-  /** Releases the state or the connection. Every later call but `close` rejects with code CLOSED. */
+  /** Releases the state or the connection. Calls under way and every later call but `close` reject with code CLOSED. */
   close(): Promise<void>
 }
 

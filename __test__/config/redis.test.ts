@@ -37,6 +37,33 @@ test.each(['token-bucket', 'sliding-window', 'fixed-window'])(
   },
 )
 
+test('a reload that replaces a limiter in Redis lets its calls under way be decided, and passes for no failure', async () => {
+  const content = (limits: string) => ({
+    storage: redis.url,
+    deadlineMs: 60_000,
+    limiters: { api: { limits }, other: { limits: '9/hour' } },
+    routes: { '*': 'api' },
+  })
+  const one = file(content('7/hour'))
+  const config = await load(one.path)
+  const [api, other] = [config.limiter('api'), config.limiter('other')]
+  await Promise.all([api.ready(), other.ready()])
+  redis.signal('SIGSTOP')
+  const calls = Array.from({ length: 7 }, () => api.check('k'))
+  one.write(content('8/hour'))
+  expect((await config.reload()).errors).toEqual([])
+  redis.signal('SIGCONT')
+  expect((await Promise.all(calls)).map(({ allowed }) => allowed)).toEqual(Array(7).fill(true))
+  expect(await other.ready()).toMatchObject({ available: true })
+  // Closed with calls under way, they end.
+  redis.signal('SIGSTOP')
+  const late = Promise.allSettled([api.check('k'), other.check('k')])
+  await new Promise(setImmediate)
+  config.close()
+  redis.signal('SIGCONT')
+  for (const outcome of await late) expect(outcome).toMatchObject({ reason: { code: 'CLOSED' } })
+})
+
 test('a reload of a limiter in Redis keeps its connection, and one to another server has to answer', async () => {
   const content = (limits: string, storage: string) => ({ storage, limiters: { api: { limits } } })
   const one = file(content('5/hour', redis.url))

@@ -28,6 +28,23 @@ describe('Redis Cluster', () => {
     })
   })
 
+  it('a limiter that is closed with calls under way passes for no failure of a server', async () => {
+    const options = { url: cluster.url, deadlineMs: 60_000 }
+    const [limiter, other] = ['a', 'b'].map((name) =>
+      limiterForTest('900/day', { ...options, name }),
+    )
+    await Promise.all([limiter?.ready(), other?.ready()])
+    const outcomes = Promise.allSettled(
+      Array.from({ length: 90 }, (_, i) => limiter?.check(`user ${i}`)),
+    )
+    await limiter?.close()
+    for (const outcome of await outcomes)
+      expect(outcome).toMatchObject({ reason: { code: 'CLOSED' } })
+    expect(other?.storeStatus()).toMatchObject({ available: true })
+    await Promise.all(Array.from({ length: 90 }, (_, i) => other?.check(`user ${i}`)))
+    expect(other?.stats()).toMatchObject({ admitted: 90, outages: 0, failures: { timeout: 0 } })
+  })
+
   it('keys are spread over the servers, and each check uses one slot', async () => {
     const limiter = limiterForTest('5/hour; 7/day', { url: cluster.url, ...PATIENT })
     const answers = await Promise.all(

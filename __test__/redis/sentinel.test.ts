@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { limiterForTest, load, sleep, until, untilExact } from './faults.ts'
+import { failures, limiterForTest, load, sleep, until, untilExact } from './faults.ts'
 import {
   freePort,
   GUARD,
@@ -37,6 +37,16 @@ async function startSentinel(primary: Server): Promise<number> {
   return port
 }
 
+/** Another limiter on the same connection ends while its calls are under way. */
+async function closeInFlight(url: string): Promise<void> {
+  const limiter = limiterForTest('9/hour', { url, deadlineMs: 60_000 })
+  await limiter.ready()
+  const outcomes = Promise.allSettled([1, 2, 3, 4].map(() => limiter.check('k')))
+  await limiter.close()
+  for (const outcome of await outcomes)
+    expect(outcome).toMatchObject({ reason: { code: 'CLOSED' } })
+}
+
 it('under Sentinel the counts survive the death of the primary', async () => {
   const primary = await serverForTest(...guardSettings())
   const replica = await serverForTest(
@@ -51,6 +61,10 @@ it('under Sentinel the counts survive the death of the primary', async () => {
   const limiter = limiterForTest('1000/hour', { url, algorithm: 'fixed-window' })
   await untilExact(limiter)
   for (let i = 0; i < 50; i++) await limiter.check('counted')
+  // On a busy machine a few may have been late, and were counted here.
+  const late = failures(limiter)
+  await closeInFlight(url)
+  expect(limiter.storeStatus()).toMatchObject({ available: true })
   // Sentinel asks its primary for replicas every ten seconds; until it knows one, it can't fail over.
   await sleep(500)
   await until(async () => {
@@ -64,7 +78,7 @@ it('under Sentinel the counts survive the death of the primary', async () => {
   await untilExact(limiter, 20_000)
   console.log(`Sentinel: exact again after ${Math.round(performance.now() - start)} ms`)
   // Replication is asynchronous, but there was time: nothing is forgotten.
-  expect((await limiter.peek('counted')).remaining).toBe(950)
+  expect((await limiter.peek('counted')).remaining).toBe(950 + late)
 })
 
 async function sentinelSees(port: number): Promise<number> {

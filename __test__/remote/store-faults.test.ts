@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm'
-import { createLimiter, type Store, type StoredValue } from 'ratethrottle'
+import { createConcurrencyLimiter, createLimiter, type Store, type StoredValue } from 'ratethrottle'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { PATIENCE } from '../fixtures/patience.ts'
 
@@ -49,6 +49,43 @@ it('calls that are turned away because too many wait do not count against the st
   await Promise.all(Array.from({ length: 20 }, () => limiter.check('busy')))
   expect(limiter.stats()).toMatchObject({ outages: 0, failures: { unavailable: 18 } })
   expect(await limiter.ready()).toMatchObject({ available: true })
+})
+
+it('a limiter that is closed with calls under way ends them as CLOSED, and charges for none that was not read', async () => {
+  // The store's answers come when the test says so.
+  const answers: (() => void)[] = []
+  const slow = { isSlow: false }
+  const { store, values } = storeWith({
+    get: (found) =>
+      slow.isSlow ? new Promise((resolve) => answers.push(() => resolve(found))) : found,
+  })
+  const options = { deadlineMs: 60_000, name: 'closed' }
+  const [limiter, other] = [limiterIn(store, options), limiterIn(store, { ...options, name: 'b' })]
+  const permits = createConcurrencyLimiter({ perKey: 5, storage: store, deadlineMs: 60_000 })
+  await Promise.all([limiter.ready(), other.ready(), permits.ready()])
+  const [codes, before] = [warnings(), values.size]
+  slow.isSlow = true
+  const calls = [
+    limiter.check('k'),
+    limiter.consume('other'),
+    limiter.peek('k'),
+    limiter.refund('k'),
+    limiter.block('k', 9),
+  ]
+  const outcomes = Promise.allSettled([...calls, permits.held('k'), permits.held('other')])
+  await new Promise(setImmediate)
+  await Promise.all([limiter.close(), limiter.close(), permits.close()])
+  for (const outcome of await outcomes) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+  }
+  slow.isSlow = false
+  for (const answer of answers) answer()
+  await new Promise(setImmediate)
+  expect([values.size, codes]).toEqual([before, []])
+  expect(limiter.stats()).toMatchObject({ outages: 0, failures: { timeout: 0, unavailable: 0 } })
+  expect(await other.ready()).toMatchObject({ available: true })
+  expect(await other.check('k')).toMatchObject({ remaining: 4 })
+  expect(other.stats()).toMatchObject({ outages: 0 })
 })
 
 it('calls in progress are bounded over all keys, and the others do not count against the store', async () => {

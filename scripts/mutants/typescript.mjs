@@ -69,7 +69,7 @@ const HTTP = [
   {
     name: 'a limiter is closed under decisions that are under way',
     file: 'ts/http/http-limiter.ts',
-    from: 'if (this.#isClosed && this.#pending === 0) this.#context.source.close()',
+    from: 'if (this.#isClosed && this.pending === 0) this.#context.source.close()',
     to: 'if (this.#isClosed) this.#context.source.close()',
     tests: paths('adapters/shutdown'),
   },
@@ -204,21 +204,21 @@ const REDIS = [
 const STORES = [
   {
     name: 'a write to a store that lost counts as done',
-    file: 'ts/remote/stored-counters.ts',
+    file: 'ts/remote/stored-records.ts',
     from: 'if (!isSet) {',
     to: 'if (!isSet && false) {',
     tests: paths('remote/stored', 'contract/stores'),
   },
   {
     name: 'a call to a store that is too late is charged',
-    file: 'ts/remote/stored-counters.ts',
+    file: 'ts/remote/stored-records.ts',
     from: 'if (call.guarded.settled) return []',
     to: 'if (call.guarded.settled && false) return []',
     tests: paths('remote/stored'),
   },
   {
     name: 'whatever a store answers is no record',
-    file: 'ts/remote/stored-counters.ts',
+    file: 'ts/remote/stored-records.ts',
     from: 'if (!isRead) throw',
     to: 'if (!isRead && false) throw',
     tests: paths('remote/stored'),
@@ -232,4 +232,57 @@ const STORES = [
   },
 ]
 
-export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES, ...SHIELD]
+/** What the end of one limiter does to the others. */
+const CLOSING = [
+  {
+    name: 'calls of a limiter that closes pass for timeouts',
+    file: 'ts/remote/deadlines.ts',
+    from: 'if (!call.settled) call.cutOff()',
+    to: 'if (!call.settled) call.expire()',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'a call under way rejects before its limiter has closed',
+    file: 'ts/remote/remote-limiter.ts',
+    from: 'await this.#closing?.catch(() => {})',
+    to: '',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'a call for a permit rejects before its limiter has closed',
+    file: 'ts/remote/permits/remote-concurrency.ts',
+    from: 'await this.#closing?.catch(() => {})',
+    to: '',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'a call under way is decided without the store by a limiter that is closed',
+    file: 'ts/remote/question.ts',
+    from: 'if (state.isClosed) return state.refuseLate()',
+    to: '',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'probes go on with what is refused to a limiter that is closed',
+    file: 'ts/redis/calls.ts',
+    from: 'if (this.#sampleOf !== user || this.sample === undefined) return',
+    to: 'if (this.sample !== null) return',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'heartbeats of a prefix outlast its limiters',
+    file: 'ts/redis/heartbeat.ts',
+    from: 'if (count.isLeft) {',
+    to: 'if (count.isLeft && count.dueAt < 0) {',
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'the first wait is that of a limiter that is closed',
+    file: 'ts/redis/connection.ts',
+    from: 'this.#startUp?.waitNoLongerThan(longestMs)',
+    to: '',
+    tests: paths('redis/closing'),
+  },
+]
+
+export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES, ...SHIELD, ...CLOSING]

@@ -93,6 +93,6 @@ export interface AsyncConcurrencyLimiter extends Permits {
   acquire(key: string, options?: AcquireOptions): Promise<Permit>
   /** How many permits the key holds, in all processes that share the limiter. */
   held(key: string): Promise<number>
-  /** Gives back what is still out. Callers that wait are rejected, and so is every later call, with code CLOSED. */
+  /** Gives back what is still out. Callers that wait, calls under way and later calls are rejected with code CLOSED. */
   close(): Promise<void>
 }

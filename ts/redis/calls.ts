@@ -2,7 +2,7 @@ import type { Decision } from '../decision.ts'
 import type { Asker } from '../remote/backend.ts'
 import { type BreakerOwner, CircuitBreaker } from '../remote/circuit-breaker.ts'
 import type { Deadlines, Waiting } from '../remote/deadlines.ts'
-import { StoreFailure, type StoreUser } from '../remote/failure.ts'
+import { cutOffFailure, StoreFailure, type StoreUser } from '../remote/failure.ts'
 import type { Reply, ScriptArgs } from './script/index.ts'
 
 /* Calls of scripts: the server that each is sent to, its clock, and the wait for the first connection. */
@@ -17,15 +17,14 @@ const DRIFT = 0.000_5
 
 /** The wait is split into parts, so that a process that is busy with its own start does not use it up. */
 const WAIT_PARTS = 8
-/** A timer may fire this much too early. */
-const TIMER_MS = 2
-
 /** One server: its circuit breaker, its clock, and what failed there last. */
 export class Server extends CircuitBreaker {
   readonly clock: ClockOffset = new ClockOffset()
   /** The script call that failed last: a probe runs the same script. */
   sample: ScriptArgs | undefined
-  /** The name of the set of processes whose heartbeat failed last. */
+  /** Whose call that was. */
+  #sampleOf: RedisUser | undefined
+  /** A name on this server: that of the set of processes whose heartbeat failed last, or of the last sample. */
   place = ''
   /** Why it is not available, as far as that is known. */
   failure: StoreFailure | undefined
@@ -42,13 +41,31 @@ export class Server extends CircuitBreaker {
   /**
    * @param asked the script call, or the name of a set of processes
    * @param givenMs how long the call was given
+   * @param user whose call it was
    */
-  callFailed(failure: StoreFailure, asked: ScriptArgs | string, givenMs: number): void {
+  callFailed(
+    failure: StoreFailure,
+    asked: ScriptArgs | string,
+    givenMs: number,
+    user?: RedisUser,
+  ): void {
     if (typeof asked === 'string') this.place = asked
-    else this.sample = asked
+    else {
+      this.sample = asked
+      this.#sampleOf = user
+    }
     this.failed(failure, givenMs)
     // A connection to one server of a cluster cannot serve the keys of the others.
     if (failure.reason === 'MOVED') this.open(failure)
+  }
+
+  /** The limiter is closed: what it was refused, such as names with its prefix, is no more asked for. */
+  forget(user: RedisUser): void {
+    if (this.#sampleOf !== user || this.sample === undefined) return
+    // Which server of a cluster is meant is still known by the name.
+    this.place = this.sample.name
+    this.sample = undefined
+    this.#sampleOf = undefined
   }
 
   protected override onOpen(): void {
@@ -132,6 +149,7 @@ export class ScriptCall implements Waiting {
     readonly args: ScriptArgs,
     readonly dueAt: number,
     private asker: Asker | undefined,
+    private readonly user: RedisUser,
   ) {}
 
   /** Throws if the reply is not what `args.read` expects. */
@@ -149,13 +167,18 @@ export class ScriptCall implements Waiting {
     if (this.settled) return
     this.settled = true
     if (!this.isShort || failure.kind !== 'timeout') {
-      this.server?.callFailed(failure, this.args, this.dueAt - this.sentAt)
+      this.server?.callFailed(failure, this.args, this.dueAt - this.sentAt, this.user)
     }
     this.#letGo()?.failed(failure)
   }
 
   expire(): void {
     this.fail(new StoreFailure('timeout'))
+  }
+
+  cutOff(): void {
+    this.settled = true
+    this.#letGo()?.failed(cutOffFailure())
   }
 
   /** A call that was settled may be kept for a while, and must not keep its caller's key alive. */
@@ -209,6 +232,14 @@ export class StartUp {
     if (this.#timer === undefined) this.#nextPart()
   }
 
+  /** A limiter was closed: those that are left wait this long at most. */
+  waitNoLongerThan(ms: number): void {
+    if (ms >= this.#longestMs) return
+    this.#longestMs = ms
+    clearTimeout(this.#timer)
+    this.#nextPart()
+  }
+
   /** Lets a call wait, or rejects it if too many of its limiter wait already. */
   park(call: EarlyCall, now: number): void {
     const { args, user, asker } = call
@@ -217,7 +248,12 @@ export class StartUp {
       asker.failed(new StoreFailure('unavailable'))
       return
     }
-    const parked = { ...call, settled: false, expire: (): void => this.#expire(parked) }
+    const parked = {
+      ...call,
+      settled: false,
+      expire: (): void => this.#expire(parked),
+      cutOff: (): void => this.#leave(parked, cutOffFailure()),
+    }
     user.waiting++
     this.#perName.set(args.name, waiting + 1)
     this.#parked.add(parked)
@@ -235,22 +271,25 @@ export class StartUp {
   }
 
   #expire(call: EarlyCall & Waiting): void {
-    const { args, user, dueAt, asker } = call
+    // The outage is reported before the caller learns of it, because the caller may end the process.
+    if (call.user.connectTimeoutMs >= this.#longestMs) this.giveUp()
+    if (!call.settled) this.#leave(call, new StoreFailure('disconnected'))
+  }
+
+  #leave(call: EarlyCall & Waiting, failure: StoreFailure): void {
+    const { args, user, asker } = call
     call.settled = true
     user.waiting--
     this.#parked.delete(call)
     const left = (this.#perName.get(args.name) ?? 1) - 1
     if (left > 0) this.#perName.set(args.name, left)
     else this.#perName.delete(args.name)
-    // The outage is reported before the caller learns of it, because the caller may end the process. A limiter
-    // that is closed only ends the wait of its own callers.
-    const isDue = performance.now() > dueAt - TIMER_MS
-    if (isDue && user.connectTimeoutMs >= this.#longestMs) this.giveUp()
-    asker.failed(new StoreFailure('disconnected'))
+    asker.failed(failure)
   }
 
   #nextPart(): void {
-    const ms = Math.min(this.#longestMs / WAIT_PARTS, this.#longestMs - this.#waitedMs)
+    const left = this.#longestMs - this.#waitedMs
+    const ms = Math.max(0, Math.min(this.#longestMs / WAIT_PARTS, left))
     this.#timer = setTimeout(() => {
       this.#waitedMs += ms
       if (this.#waitedMs < this.#longestMs) this.#nextPart()

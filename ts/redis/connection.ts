@@ -126,6 +126,14 @@ export class Connection {
     this.#startUp?.wait(user.connectTimeoutMs)
   }
 
+  /** A limiter closes. Its calls under way end, which says nothing about Redis; the others go on. */
+  leave(user: RedisUser): void {
+    const longestMs = this.nodes.leave(user)
+    this.#startUp?.waitNoLongerThan(longestMs)
+    user.deadlines.cutOff()
+    user.startDeadlines.cutOff()
+  }
+
   /** Waits for the first connection if there was none yet, then tells whether Redis decides. */
   async ready(): Promise<StoreStatus> {
     await this.#startUp?.over
@@ -164,7 +172,7 @@ export class Connection {
       return
     }
     const server = this.nodes.serverOf(args.name)
-    const call = new ScriptCall(args, from + deadlines.ms, asker)
+    const call = new ScriptCall(args, from + deadlines.ms, asker, user)
     if (!server.isAvailableWithin(deadlines.ms)) call.fail(new StoreFailure('unavailable'))
     else if (call.dueAt <= now) call.expire()
     else {
@@ -240,7 +248,7 @@ export class Connection {
     const now = performance.now()
     for (const { args, user, dueAt, asker } of this.#endStart()) {
       const leastDueAt = now + user.deadlineMs
-      const call = new ScriptCall(args, Math.max(dueAt, leastDueAt), asker)
+      const call = new ScriptCall(args, Math.max(dueAt, leastDueAt), asker, user)
       const list = dueAt >= leastDueAt ? user.startDeadlines : user.deadlines
       list.add(call, now)
       this.#send(call, this.nodes.serverOf(args.name), now)

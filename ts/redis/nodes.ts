@@ -2,11 +2,12 @@ import { type StoreStatus, withTimeout } from '../limiter.ts'
 import type { BreakerOwner } from '../remote/circuit-breaker.ts'
 import { OutageReporter, publish, StoreFailure, type StoreUser } from '../remote/failure.ts'
 import { shortestRoundTrip } from '../remote/guard.ts'
-import { Server } from './calls.ts'
+import { type RedisUser, Server } from './calls.ts'
 import { Diagnosis, failureAt, HINTS, redisFailure, timedOut } from './failure.ts'
-import { beat, Heartbeats } from './heartbeat.ts'
+import { Heartbeats } from './heartbeat.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { siblingName, slotOf } from './key.ts'
+import { beat } from './process-count.ts'
 import { firstArg, furtherArgs, runScript, type ScriptArgs } from './script/index.ts'
 
 /** A probe may take longer than a decision: no caller waits for it. */
@@ -96,6 +97,14 @@ export class Nodes implements BreakerOwner {
     const known = this.#whole.failure
     const isReason = known !== undefined && known.weight > 0
     this.opened(this.#whole, isReason ? known : this.#diagnosis.whySilent())
+  }
+
+  /** A limiter does not use the connection any more. Returns how long those that are left wait for the first one. */
+  leave(user: RedisUser): number {
+    this.users.delete(user)
+    for (const server of [this.#whole, ...this.#byNode.values()]) server.forget(user)
+    const left = [...this.users].map(({ connectTimeoutMs }) => connectTimeoutMs)
+    return left.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...left)
   }
 
   async close(): Promise<void> {

@@ -102,9 +102,7 @@ class RedisPermits implements PermitBackend {
   }
 
   async close(): Promise<void> {
-    this.#connection.nodes.users.delete(this.#user)
-    for (const { deadlines } of [this.#user, this.#renewer]) deadlines.expireAll()
-    this.#user.startDeadlines.expireAll()
+    for (const user of [this.#user, this.#renewer]) this.#connection.leave(user)
     this.#leaveGroup()
     await this.#parts.storage.release()
   }

@@ -190,9 +190,7 @@ class RedisBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    this.#connection.nodes.users.delete(this.#user)
-    this.#user.deadlines.expireAll()
-    this.#user.startDeadlines.expireAll()
+    this.#connection.leave(this.#user)
     this.#leaveGroup()
     await this.#options.storage.release()
   }

@@ -70,7 +70,7 @@ export interface Backend {
   counters(limits: readonly Limit[]): Counters
   /** Waits for the first connection, and says whether the store decides. Never rejects. */
   ready(): Promise<StoreStatus>
-  /** Ends the calls under way, and lets go of the connection. */
+  /** Ends the calls under way: each rejects, with whatever reason. Then lets go of the connection. */
   close(): Promise<void>
 }
 

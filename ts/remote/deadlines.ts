@@ -6,12 +6,14 @@ export interface Waiting {
   readonly dueAt: number
   /** Settles the call: time is up. */
   expire(): void
+  /** Settles the call: its limiter is closed. That says nothing about the store. */
+  cutOff(): void
 }
 
 /** Places of settled calls at the front of the list that are kept before they are removed. */
 const MAX_SETTLED = 256
 /** A place of a settled call. It must not keep the call alive: garbage is cheap only while it is young. */
-const SETTLED: Waiting = { settled: true, dueAt: 0, expire: () => {} }
+const SETTLED: Waiting = { settled: true, dueAt: 0, expire: () => {}, cutOff: () => {} }
 
 /**
  * Deadlines that are all equally far away, so that the one set first is due first: one timer for all calls, and
@@ -44,9 +46,9 @@ export class Deadlines {
     this.#arm(Math.max(0, dueAt - now), now)
   }
 
-  /** Expires every call. */
-  expireAll(): void {
-    for (const call of this.#calls.splice(0)) if (!call.settled) call.expire()
+  /** Settles every call: the limiter is closed. */
+  cutOff(): void {
+    for (const call of this.#calls.splice(0)) if (!call.settled) call.cutOff()
     this.#first = 0
     clearTimeout(this.#timer)
     this.#timer = undefined

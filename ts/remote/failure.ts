@@ -70,6 +70,11 @@ export class StoreFailure extends Error {
   }
 }
 
+/** What becomes of a call whose limiter is closed: the caller learns of the end, and the store is not blamed. */
+export function cutOffFailure(): StoreFailure {
+  return new StoreFailure('unavailable', 'closed')
+}
+
 /** What a rejection means. An error that is not known is taken for a broken connection. */
 export function failureOf(error: unknown): StoreFailure {
   if (error instanceof StoreFailure) return error

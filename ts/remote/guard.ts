@@ -2,6 +2,7 @@ import { type StoreStatus, withTimeout } from '../limiter.ts'
 import { type BreakerOwner, CircuitBreaker } from './circuit-breaker.ts'
 import { Deadlines } from './deadlines.ts'
 import {
+  cutOffFailure,
   type FailureReason,
   failureOf,
   OutageReporter,
@@ -145,6 +146,10 @@ export class Guard implements BreakerOwner {
         dueAt,
         lateReason: 'timeout',
         expire: () => fail(new StoreFailure('timeout', call.lateReason)),
+        cutOff: () => {
+          call.settled = true
+          reject(cutOffFailure())
+        },
       }
       const succeed = (answer: T): void => {
         if (call.settled) return
@@ -157,12 +162,12 @@ export class Guard implements BreakerOwner {
     })
   }
 
-  /** Fails the calls under way. */
+  /** Ends the calls under way: each rejects, and nothing is charged for it any more. */
   close(): void {
     this.#breaker.stop()
     this.#reporter.users.delete(this.#user)
     this.#reporter.forget(this)
-    this.#deadlines.expireAll()
+    this.#deadlines.cutOff()
     this.#finishStart()
   }
 

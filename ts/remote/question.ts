@@ -52,6 +52,10 @@ export class Question implements Asker {
   answered(decision: Decision): void {
     if (this.#isOver) return
     const { limits, mode, key, cost } = this
+    if (this.state.isClosed) {
+      this.failed(undefined)
+      return
+    }
     try {
       // A caller that waits asks again: its denials are not remembered.
       if (mode === 'check' || (mode !== 'peek' && decision.allowed)) {
@@ -75,7 +79,8 @@ export class Question implements Asker {
   /** Decides without the store. */
   async #decideWithout(error: unknown): Promise<Decision> {
     const { state, limits, mode, key, cost } = this
-    await state.recordFailure(error)
+    if (!state.isClosed) await state.recordFailure(error)
+    if (state.isClosed) return state.refuseLate()
     return state.tally.noteWithout(mode, key, state.fallback.decide(limits, mode, key, cost))
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { keepCounter } from '../counting.ts'
 import type { Decision } from '../decision.ts'
-import { RateLimitExceeded } from '../errors.ts'
+import { closedError, RateLimitExceeded } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import {
   type AsyncLimiter,
@@ -102,8 +102,8 @@ export class RemoteLimiter
 
   /**
    * Lets go of the connection, which is closed with the last limiter that shares it; the counters stay in the
-   * store until nothing depends on them any more. Callers that wait are turned away. Every later call but
-   * `close` rejects with an Error with code CLOSED.
+   * store until nothing depends on them any more. Callers that wait, calls under way and every later call but `close`
+   * reject with an Error with code CLOSED. The store may have charged a call that was under way.
    */
   override close(): Promise<void> {
     return this.state.close()
@@ -186,6 +186,7 @@ export class RemoteState {
   /** What callers were told. */
   readonly tally: Tally
   isClosed = false
+  #closing: Promise<void> | undefined
   asked = 0
   readonly failures: Record<FailureKind, number> = {
     timeout: 0,
@@ -223,11 +224,22 @@ export class RemoteState {
     this.#turnedAt = performance.now()
   }
 
+  /** For a call that was under way when the limiter was closed: rejects with code CLOSED, as soon as it has closed. */
+  async refuseLate(): Promise<never> {
+    await this.#closing?.catch(() => {})
+    throw closedError('the limiter was closed while waiting')
+  }
+
   /** Lets go of the store, and turns away the callers that wait. */
-  async close(): Promise<void> {
-    if (this.isClosed) return
+  close(): Promise<void> {
+    if (!this.isClosed) this.tally.counter?.close()
     this.isClosed = true
-    this.tally.counter?.close()
+    // Begins in a while: by then a call that learns of the end can wait for it.
+    this.#closing ??= Promise.resolve().then(() => this.#close())
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     try {
       await this.leases?.close()
       this.fallback.close()

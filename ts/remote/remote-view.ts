@@ -6,7 +6,7 @@ import { RateLimiter } from '../rate-limiter.ts'
 import { type QueuedLimiter, readWaitOptions, type WaitOptions } from '../wait.ts'
 import type { Caller, WaitResult } from '../wait-queue/line.ts'
 import { type Counters, StoreDecision } from './backend.ts'
-import { failureOf } from './failure.ts'
+import { type FailureKind, failureOf } from './failure.ts'
 import { type LeaseSource, Leases } from './leases.ts'
 import type { Mode } from './local-counters.ts'
 import { Question } from './question.ts'
@@ -135,7 +135,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, units, 'refund')
     this.#state.denials.forget(key)
     // To what has charged them: to the store while it answers, else to what decides in its place.
-    const isDone = await this.#send((store) => store.refund(key, units))
+    const isDone = await this.#carryOut((store) => store.refund(key, units))
     if (!isDone) this.#state.fallback.counters?.refund(this.limits, key, units)
     this.#state.tally.counter?.refunded()
     this.#state.queues.wake(key)
@@ -147,7 +147,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#state.leases?.drop(key)
     this.#state.denials.forget(key)
     this.#state.fallback.counters?.reset(key)
-    await this.#send((store) => store.reset(key))
+    await this.#carryOut((store) => store.reset(key))
     this.#state.queues.wake(key)
   }
 
@@ -160,7 +160,7 @@ export class RemoteView implements Limiter, QueuedLimiter {
     this.#checkArguments(key, ms, 'block')
     this.#state.leases?.drop(key)
     this.#state.denials.forget(key)
-    const isDone = await this.#send((store) => store.block(key, ms))
+    const isDone = await this.#carryOut((store) => store.block(key, ms))
     if (!isDone) this.#state.fallback.open()?.block(this.limits, key, ms)
   }
 
@@ -184,8 +184,9 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * and never waits once the store has answered or could not be reached in time.
    */
   async ready(): Promise<StoreStatus> {
-    if (this.#state.isClosed) return { available: false, reason: 'closed' }
-    return this.#state.backend.ready()
+    const status = this.#state.isClosed ? undefined : await this.#state.backend.ready()
+    if (status === undefined || this.#state.isClosed) return { available: false, reason: 'closed' }
+    return status
   }
 
   /** For the limiter that extends the view. */
@@ -214,13 +215,23 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return this.#counters
   }
 
+  /**
+   * Whether the store has done what a caller asked for.
+   *
+   * @throws Error with code CLOSED if that is not known, because the limiter was closed meanwhile
+   */
+  async #carryOut(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
+    const isDone = await this.#send(call)
+    return isDone || !this.#state.isClosed ? isDone : this.#state.refuseLate()
+  }
+
   /** Whether the store has done it. */
   async #send(call: (store: Counters) => Promise<unknown>): Promise<boolean> {
     try {
       await call(this.#store())
       return true
     } catch (error) {
-      await this.#state.recordFailure(error)
+      if (!this.#state.isClosed) await this.#state.recordFailure(error)
       return false
     }
   }
@@ -230,15 +241,16 @@ export class RemoteView implements Limiter, QueuedLimiter {
     return {
       acquire: async (key, least, most, since) => {
         const [askedAt, begunAt] = [state.denials.now(), state.tally.begin()]
+        let answer: Decision | FailureKind
         try {
-          const decision = await this.#store().acquire(key, least, most, since)
+          answer = await this.#store().acquire(key, least, most, since)
           state.tally.took(begunAt)
-          state.denials.learn(this.limits, key, least, decision, askedAt)
-          return decision
+          state.denials.learn(this.limits, key, least, answer, askedAt)
         } catch (error) {
-          await state.yieldToEventLoop()
-          return failureOf(error).kind
+          answer = failureOf(error).kind
+          if (!state.isClosed) await state.yieldToEventLoop()
         }
+        return state.isClosed ? state.refuseLate() : answer
       },
       check: (key, cost, since) => this.#decide('check', key, cost, since),
       decideAlone: (key, cost, kind) => {

@@ -29,12 +29,13 @@ export class LeaseKeeper {
   readonly #backend: PermitBackend
   readonly #leaseMs: number
   readonly #onLost: () => void
-  /** Calls that have no answer yet. One that is cut off would pass for a failure of the store. */
+  /** Calls that have no answer yet. Of one that is cut off it is not known what it has done. */
   readonly #calls = new Set<Promise<unknown>>()
   #owed: Lease[] = []
   #out = 0
   #timer: NodeJS.Timeout | undefined
   #isBusy = false
+  #isClosed = false
 
   /** @param onLost called for each permit that is lost */
   constructor(backend: PermitBackend, leaseMs: number, onLost: () => void) {
@@ -88,6 +89,8 @@ export class LeaseKeeper {
 
   /** The store may have given this lease to a caller who has gone. */
   owe(lease: Lease): void {
+    // After the end it is told no more: such a lease ends by itself.
+    if (this.#isClosed) return
     if (this.#owed.length < MAX_OWED) this.#owed.push(lease)
     this.#start()
   }
@@ -96,14 +99,14 @@ export class LeaseKeeper {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await Promise.allSettled(this.#calls)
+    // From here on nothing is renewed: what is given back would be taken again.
+    this.#isClosed = true
     const left = [...this.#permits, ...this.#unknown]
     this.#permits.clear()
     this.#unknown.clear()
     for (const permit of left) permit.lose()
     const leases = [...left.filter(({ wasSent }) => wasSent), ...this.#owed.splice(0)]
     await Promise.all(this.#backend.batches(leases).map((batch) => this.#giveBack(batch)))
-    clearInterval(this.#timer)
-    this.#owed = []
   }
 
   #start(): void {
@@ -155,7 +158,7 @@ export class LeaseKeeper {
 
   async #renew(all: readonly RemotePermit[]): Promise<void> {
     const permits = all.filter(({ isReleased }) => !isReleased)
-    if (permits.length === 0) return
+    if (this.#isClosed || permits.length === 0) return
     const sentAt = performance.now()
     for (const permit of permits) permit.sent()
     try {

@@ -53,6 +53,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   readonly #asks = new Set<Promise<unknown>>()
   #count = 0
   #isClosed = false
+  #closing: Promise<void> | undefined
 
   constructor(limits: ConcurrencyLimits, options: ResolvedPermits, backend: PermitBackend) {
     this.limits = limits
@@ -84,7 +85,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   /** While the store is away: those of this process. */
   async held(key: string): Promise<number> {
     this.#check(key)
-    return this.#backend.held(key).catch(() => this.#keeper.outOf(key))
+    const without = () => (this.#isClosed ? this.#refuseLate() : this.#keeper.outOf(key))
+    return this.#backend.held(key).catch(without)
   }
 
   stats(): ConcurrencyStats {
@@ -98,10 +100,15 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     return this.#isClosed ? { available: false, reason: 'closed' } : this.#backend.ready()
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return
+  close(): Promise<void> {
+    if (!this.#isClosed) this.#tally.close()
     this.#isClosed = true
-    this.#tally.close()
+    // Begins in a while: by then a call that learns of the end can wait for it.
+    this.#closing ??= Promise.resolve().then(() => this.#close())
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     try {
       // What they bring is given back, too. A store that is away brings nothing.
       if (this.#backend.status.available) await Promise.allSettled(this.#asks)
@@ -143,10 +150,17 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     const over = (): void => void this.#asks.delete(asked)
     this.#asks.add(asked)
     asked.then(over, over)
-    return asked
+    return asked.then((taken) => taken ?? this.#refuseLate())
   }
 
-  async #askStore(permit: RemotePermit): Promise<Permit | PermitRefused> {
+  /** For a call that was under way when the limiter was closed: rejects as soon as it has closed. */
+  async #refuseLate(): Promise<never> {
+    await this.#closing?.catch(() => {})
+    throw closedError('the limiter was closed while waiting')
+  }
+
+  /** Asks the store. Resolves to nothing if the limiter is closed by then. */
+  async #askStore(permit: RemotePermit): Promise<Permit | PermitRefused | undefined> {
     const sentAt = performance.now()
     permit.sent()
     try {
@@ -164,7 +178,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     if (!this.#isClosed) return this.#give(permit)
     // The store may know the lease: `close` gives it back.
     this.#keeper.owe(permit)
-    throw closedError('the limiter was closed while waiting')
+    return undefined
   }
 
   /**
