@@ -161,7 +161,9 @@ it('the wait for the first connection is no longer than the limiters that are le
   const call = patient.check('k')
   await patient.close()
   await expect(call).rejects.toMatchObject({ code: 'CLOSED' })
-  expect(await other.ready()).toMatchObject({ available: false })
+  // Far more than it takes, far less than the other limiter would have waited.
+  const late = sleep(30_000).then(() => 'late')
+  expect(await Promise.race([other.ready(), late])).toMatchObject({ available: false })
 })
 
 it('of two adapters on one connection, one is closed under a request: it is decided, and so are those of the other', async () => {
