@@ -83,9 +83,9 @@ export class RateLimiter<const L extends LimitInput = LimitInput> extends Native
     keepCounter(this, counter)
     counter?.serves(this)
     const { allow, check } = native
-    const every = counter === undefined ? Number.POSITIVE_INFINITY : NAMED_EVERY
-    this.allow = clock === undefined ? skipRehash(allow, last, every) : withClock(allow, clock)
-    this.#check = clock === undefined ? skipRehash(check, last, every) : withClock(check, clock)
+    const rehash = counter === undefined ? skipRehash : skipMostRehashes
+    this.allow = clock === undefined ? rehash(allow, last) : withClock(allow, clock)
+    this.#check = clock === undefined ? rehash(check, last) : withClock(check, clock)
   }
 
   /** Charges `cost` (default 1) and says in full what that left, or why not. */
@@ -159,25 +159,35 @@ let timer: NodeJS.Timeout | undefined
 /** Bound now: a test that replaces the timers later must not stop this one. */
 const setTimer: typeof setNodeTimeout = setNodeTimeout
 
-/** One of so many calls about one key passes it all the same where keys are counted: it may have no name yet. */
-const NAMED_EVERY = 16
-
 /**
  * The native call, which does not read and hash a key that is the same as in the call before: a burst from one
  * caller is the usual load when limiting matters.
- *
- * @param every after so many calls about one key it is passed again
  */
-function skipRehash(native: NativeCharge, last: LastKey, every: number): Charge {
-  let left = every
+function skipRehash(native: NativeCharge, last: LastKey): Charge {
   return (key, cost) => {
-    if (key === last.text && cost === undefined && --left > 0) return native() === undefined
+    if (key === last.text && cost === undefined) return native() === undefined
     // A call that throws changes the last key on neither side.
     const denial = cost === undefined ? native(key) : native(key, cost)
     last.text = key
-    left = every
     if (!last.isHeld) holdBriefly(last, key)
     return denial === undefined
+  }
+}
+
+/** One of so many calls passes its key all the same where keys are counted: it may have no name yet. */
+const NAMED_EVERY = 16
+
+/** As {@link skipRehash}, for an insight. Apart: other limiters need no count of their calls. */
+function skipMostRehashes(native: NativeCharge, last: LastKey): Charge {
+  const charge = skipRehash(native, last)
+  let left = NAMED_EVERY
+  return (key, cost) => {
+    left -= 1
+    if (left === 0) {
+      left = NAMED_EVERY
+      last.text = NONE
+    }
+    return charge(key, cost)
   }
 }
 
