@@ -3,6 +3,7 @@ import { type AsyncConcurrencyLimiter, createConcurrencyLimiter } from 'ratethro
 import type { RedisLimiter, StoreChange } from 'ratethrottle/redis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { ALGORITHMS } from '../fixtures/algorithms.ts'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { startCluster, type TestCluster } from './cluster.ts'
 import { admits, failures, limiterForTest, load, sleep, until } from './faults.ts'
 import { race } from './race.ts'
@@ -11,7 +12,7 @@ import { GUARD } from './server.ts'
 const { RATETHROTTLE_CALLS: given } = process.env
 /** Calls of each process. `npm run test:redis` makes 10,000. */
 const CALLS = Number(given ?? 500)
-const PATIENT = { deadlineMs: 10_000 }
+const PATIENT = { deadlineMs: 30_000 }
 
 let cluster: TestCluster
 
@@ -81,7 +82,7 @@ describe('Redis Cluster', () => {
       const held = await Promise.all(keys.map((key) => limiter.held(key)))
       expect(held.reduce((sum, count) => sum + count)).toBe(permits.length)
       for (const permit of permits) permit?.release()
-      await until(async () => (await limiter.held('a')) === 0, 2_000)
+      await until(async () => (await limiter.held('a')) === 0)
       expect(await Promise.all(keys.map((key) => limiter.held(key)))).toEqual([0, 0, 0])
     },
   )
@@ -132,12 +133,12 @@ describe('Redis Cluster', () => {
     const start = performance.now()
     const away = await load(limiter, { key: 'killed', ms: 500, fault: 'killed primary' })
     expect(away.errors).toBe(0)
-    await until(() => exactly(limiter, 'killed'), 20_000, 'a replica')
+    await until(() => exactly(limiter, 'killed'), PATIENCE, 'a replica')
     console.log(
       `a killed primary: ${Math.round(performance.now() - start)} ms without exact service`,
     )
     await dead.restart()
-    await until(async () => (await cluster.replicas()) === 3, 20_000, 'the cluster')
+    await until(async () => (await cluster.replicas()) === 3, PATIENCE, 'the cluster')
   })
 
   it('when a primary freezes, its keys are exact soon after the replica takes over (H59)', async () => {
@@ -153,16 +154,16 @@ describe('Redis Cluster', () => {
     const start = performance.now()
     const frozen = await load(limiter, { key: 'frozen', perSecond: 200, ms: 1_000 })
     expect(frozen.errors).toBe(0)
-    expect(frozen.longestMs).toBeLessThan(200)
-    await until(() => exactly(limiter, 'frozen'), 20_000, 'a replica')
+    expect(frozen.longestMs).toBeLessThan(900)
+    await until(() => exactly(limiter, 'frozen'), PATIENCE, 'a replica')
     const awayMs = performance.now() - start
     console.log(
-      `a frozen primary: ${Math.round(awayMs)} ms without exact service at a node timeout of 2000 ms`,
+      `a frozen primary: ${Math.round(awayMs)} ms without exact service at a node timeout of 4000 ms`,
     )
-    expect(awayMs).toBeLessThan(10_000)
+    expect(awayMs).toBeLessThan(20_000)
     expect(changes[0]).toMatchObject({ available: false, node: `127.0.0.1:${stuck.port}` })
     stuck.signal('SIGCONT')
-    await until(() => exactly(limiter, 'frozen'), 10_000)
+    await until(() => exactly(limiter, 'frozen'))
   })
 })
 

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Redis } from 'ioredis'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from './faults.ts'
 import { freePort, GUARD, guardSettings, type Server, startServerOn } from './server.ts'
 
 const run = promisify(execFile)
-const NODE_TIMEOUT_MS = 2_000
+const NODE_TIMEOUT_MS = 4_000
 
 /** Three primaries and three replicas. */
 export interface TestCluster {
@@ -43,7 +44,7 @@ export async function startCluster(): Promise<TestCluster> {
   try {
     await run('redis-cli', ['-a', GUARD.password, '--no-auth-warning', ...create])
     await Promise.all(
-      servers.map(({ admin }) => until(() => isWhole(admin), 20_000, 'the cluster')),
+      servers.map(({ admin }) => until(() => isWhole(admin), PATIENCE, 'the cluster')),
     )
   } catch (error) {
     await stop()

@@ -13,6 +13,7 @@ import {
   keysIn,
   VERSIONS,
 } from '../adapters/guarded.ts'
+import { PATIENCE } from '../fixtures/patience.ts'
 import { failures, until } from './faults.ts'
 import { freePort, launch, untilListening } from './server.ts'
 
@@ -42,7 +43,7 @@ async function isDecided(limiter: RedisLimiter<string>, key: string): Promise<bo
     await limiter.check(key, 0)
     return failures(limiter) === before
   }
-  return until(decided, 5_000).then(
+  return until(decided, PATIENCE).then(
     () => true,
     () => false,
   )

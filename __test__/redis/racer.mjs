@@ -19,7 +19,9 @@ for (const limiter of limiters) {
   }
   await Promise.all(Array.from({ length: 32 }, work))
   admitted.push(here)
-  failures += Object.values(limiter.stats().failures).reduce((sum, count) => sum + count, 0)
+  const missed = Object.values(limiter.stats().failures).reduce((sum, count) => sum + count, 0)
+  if (missed > 0) console.error(JSON.stringify(limiter.stats()))
+  failures += missed
   await limiter.close()
 }
 process.stdout.write(`${JSON.stringify({ admitted, failures })}\n`)

@@ -22,14 +22,21 @@ function variable(options: object): RedisVariableLimiter {
 const per = (count: number, windowMs: number): readonly Limit[] => [{ count, windowMs }]
 
 it('callers with different limits wait in one queue for a key, first come, first served', async () => {
-  const limiter = variable({ algorithm: 'token-bucket' })
-  const [slow, quick] = [limiter.with(per(1, 300)), limiter.with(per(3, 300))]
+  const clock = new FakeClock(1_800_057_600_000)
+  const limiter = variable({ algorithm: 'token-bucket', clock })
+  const [slow, quick] = [limiter.with(per(1, 60_000)), limiter.with(per(3, 60_000))]
   expect((await slow.check('a')).allowed).toBe(true)
   const order: string[] = []
   const waits = [slow, quick, slow].map(async (tier, i) => {
     await tier.wait('a')
     order.push(String(i))
   })
+  // They wait once they have asked.
+  await slow.peek('a')
+  while (order.length < 3) {
+    clock.advance(5_000)
+    await slow.peek('a')
+  }
   await Promise.all(waits)
   expect(order).toEqual(['0', '1', '2'])
 })

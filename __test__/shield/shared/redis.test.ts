@@ -3,6 +3,7 @@ import { FakeClock } from 'ratethrottle'
 import { RedisLimiter } from 'ratethrottle/redis'
 import { type Guard, shield } from 'ratethrottle/shield'
 import { expect, it, onTestFinished } from 'vitest'
+import { PATIENCE } from '../../fixtures/patience.ts'
 import { startCluster } from '../../redis/cluster.ts'
 import { sleep, until } from '../../redis/faults.ts'
 import { freePort, serverForTest, startServerOn } from '../../redis/server.ts'
@@ -36,7 +37,7 @@ it('a scan that one host blocks is blocked by all, and ends there no later; a pa
   const probes = Array.from({ length: 40 }, (_, i) => `/probe/${i}`)
   const began = performance.now()
   expect(await first.call('fail', IP, probes)).toBeGreaterThan(0)
-  for (const other of [second, third]) await until(() => isBlocked(other), 5_000)
+  for (const other of [second, third]) await until(() => isBlocked(other), PATIENCE)
   console.log(`a block reached all hosts after ${(performance.now() - began).toFixed(0)} ms`)
   for (const other of [second, third]) {
     const there = performance.now() + ((await other.call('isBlocked', IP)) as number)
@@ -50,7 +51,7 @@ it('a scan that one host blocks is blocked by all, and ends there no later; a pa
   expect(await third.call('decide', IP, 1)).toMatchObject({ level: 4, allowed: false })
   const pardoned = performance.now()
   expect(await third.call('pardon', IP)).toBe(true)
-  for (const other of [first, second]) await until(async () => !(await isBlocked(other)), 5_000)
+  for (const other of [first, second]) await until(async () => !(await isBlocked(other)), PATIENCE)
   console.log(`a pardon reached all hosts after ${(performance.now() - pardoned).toFixed(0)} ms`)
   expect(await first.call('decide', IP, 1)).toMatchObject({ level: 0 })
 })
@@ -98,7 +99,8 @@ it('a block that was noted after a pardon, of before it, ends no pardon', async 
   await sleep(700)
   wire.requestMs = 900
   cutOff.block(IP, HOUR)
-  await sleep(50)
+  // Each tells the time of Redis from round trips: on a busy machine less exactly.
+  await sleep(400)
   guard.pardon(IP)
   await sleep(2_500)
   wire.requestMs = 0
