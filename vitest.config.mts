@@ -33,7 +33,8 @@ export default defineConfig({
     // Most of their time tests wait for servers, clocks and other processes.
     maxWorkers: 6,
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
-    testTimeout: 120_000,
+    // The long forms do fifty times as much.
+    testTimeout: RATETHROTTLE_LONG === '1' ? 900_000 : 120_000,
     hookTimeout: 60_000,
     // As PATIENCE of __test__/fixtures/patience.ts: the default of a second is too short for a busy machine.
     expect: { poll: { timeout: 60_000 } },

@@ -18,6 +18,8 @@ class MapStore implements Store<number> {
   nowMs = 1_000_000
   isAway = false
   writes = 0
+  /** What a write of a record waits for. */
+  beforeWrite: (key: string) => Promise<unknown> = () => new Promise(setImmediate)
 
   async get(key: string): Promise<StoredValue<number> | NothingStored> {
     await new Promise((resolve) => setImmediate(resolve))
@@ -26,7 +28,7 @@ class MapStore implements Store<number> {
   }
 
   async compareAndSet(key: string, value: Uint8Array, version: number | undefined) {
-    await new Promise((resolve) => setImmediate(resolve))
+    await this.beforeWrite(key)
     if (this.isAway) throw new Error('away')
     if (this.#values.get(key)?.version !== version) return false
     this.#values.set(key, { value, version: ++this.writes })
@@ -103,6 +105,33 @@ describe('permits in a store', () => {
     permit.release()
     expect(await other.held('k')).toBe(1)
     expect(next.isLost).toBe(false)
+  })
+
+  it('are not taken again by a renewal that was under way when they were given back', async () => {
+    const store = new MapStore()
+    const [limiter, other] = [1, 2].map(() =>
+      open(store, { perKey: 1, total: 1, name: 'renewed', leaseMs: 500 }),
+    )
+    const permit = await limiter?.acquire('k')
+    // The renewal has the record of the key, and not yet that of all keys.
+    let goOn = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    let isHeld = false
+    store.beforeWrite = async (key) => {
+      if (isHeld || key.includes('all-permits')) return
+      isHeld = true
+      await held
+    }
+    await until(() => isHeld)
+    const { writes } = store
+    permit?.release()
+    await until(() => store.writes > writes)
+    goOn()
+    await until(async () => (await limiter?.held('k')) === 0)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect((await other?.acquire('other'))?.isLost).toBe(false)
   })
 
   it('are decided by onError while the store is away or has foreign bytes', async () => {

@@ -120,6 +120,20 @@ describe('a program that closes first and then looks at its calls', () => {
   )
 })
 
+it('callers that wait for a permit learn of the end when it is there, and not before', async () => {
+  const permits = createConcurrencyLimiter({
+    ...{ perKey: 1, queue: 5, storage: server.url, deadlineMs: 200 },
+    name: 'waited for',
+  })
+  await permits.acquire('k')
+  const waits = [1, 2].map(() => permits.acquire('k'))
+  await until(() => permits.stats().waiting === 2)
+  // Closing takes a while: the callers would ask again meanwhile.
+  server.signal('SIGSTOP')
+  await permits.close()
+  for (const outcome of await Promise.allSettled(waits)) expect(outcome).toMatchObject(CLOSED)
+})
+
 it('a limiter that is closed in an outage, while Redis is probed, leaves the others to recover', async () => {
   const [limiter, other] = [await limiterOf('a'), await limiterOf('b', { deadlineMs: 50 })]
   server.signal('SIGSTOP')

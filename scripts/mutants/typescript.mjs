@@ -283,6 +283,27 @@ const CLOSING = [
     to: '',
     tests: paths('redis/closing'),
   },
+  {
+    name: 'callers that wait for a permit are rejected before its limiter has closed',
+    file: 'ts/remote/permits/remote-concurrency.ts',
+    from: 'if (this.#isClosed) return this.#refuseLate()',
+    to: "if (this.#isClosed) throw closedError('')",
+    tests: paths('redis/closing'),
+  },
+  {
+    name: 'a renewal takes a permit again that was given back',
+    file: 'ts/remote/permits/store.ts',
+    from: 'isReleased !== true && ',
+    to: '',
+    tests: paths('permits/store'),
+  },
+  {
+    name: 'permits are renewed after a closed limiter has given them back',
+    file: 'ts/remote/permits/keeper.ts',
+    from: 'if (this.#isClosed || permits.length === 0) return',
+    to: 'if (permits.length === 0) return',
+    tests: paths('permits/keeper'),
+  },
 ]
 
 export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES, ...SHIELD, ...CLOSING]

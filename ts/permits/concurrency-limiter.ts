@@ -134,6 +134,7 @@ export class ConcurrencyLimiter implements Permits {
     if (this.#desk.isClosed) return
     this.#desk.isClosed = true
     this.#desk.counts.close()
+    this.#holds?.clear()
     this.#tally.close()
     this.#queue.close(closedError('the limiter was closed while waiting'))
   }

@@ -75,6 +75,8 @@ export class RemoteView implements Limiter, QueuedLimiter {
    * then: the caller only has to learn when to ask again
    */
   take(key: string, cost = 1, isPaced = false): Promise<Decision> {
+    // Callers that wait learn of the end when it is there.
+    if (this.#state.isClosed) return this.#state.refuseLate()
     try {
       this.#checkArguments(key, cost)
       if (cost === 0) return this.#decide('peek', key, 1)

@@ -182,6 +182,12 @@ export class Agenda<E extends Entry> {
     if (this.#heap.first === undefined) this.#disarm()
   }
 
+  /** Removes all: none falls due any more. */
+  clear(): void {
+    for (let { first } = this.#heap; first !== undefined; first = this.#heap.first)
+      this.remove(first)
+  }
+
   #arm(): void {
     this.#disarm()
     const { first } = this.#heap

@@ -6,6 +6,8 @@ export interface Lease {
   readonly key: string
   /** No other permit has it: neither of this process nor of another. */
   readonly id: string
+  /** Whether its holder has given it back meanwhile. */
+  readonly isReleased?: boolean
 }
 
 /** Whether there is a permit, and if not, which limit is against it. */

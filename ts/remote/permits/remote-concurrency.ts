@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { withTimers } from '../../clock.ts'
 import { ConcurrencyExceeded, type ConcurrencyReason, closedError } from '../../errors.ts'
-import { flat } from '../../key-hash.ts'
+import { flat, tableKey } from '../../key-hash.ts'
 import type { MaybePromise, StoreStatus } from '../../limiter.ts'
 import { checkedKey, quiet, readAcquire, refusalsOf } from '../../permits/call.ts'
 import { PermitQueue, type QueueSource } from '../../permits/queue.ts'
@@ -74,8 +74,8 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   }
 
   async take(key: string): Promise<Permit | PermitRefused> {
-    this.#check(key)
-    return this.#tally.note(key, this.#queue.ahead(key) ?? (await this.#ask(key)))
+    const own = this.#check(key)
+    return this.#tally.note(key, this.#queue.ahead(own) ?? (await this.#ask(own)))
   }
 
   enter(key: string, signal?: AbortSignal): Promise<Permit | PermitRefused> {
@@ -84,9 +84,9 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
 
   /** While the store is away: those of this process. */
   async held(key: string): Promise<number> {
-    this.#check(key)
-    const without = () => (this.#isClosed ? this.#refuseLate() : this.#keeper.outOf(key))
-    return this.#backend.held(key).catch(without)
+    const own = this.#check(key)
+    const without = () => (this.#isClosed ? this.#refuseLate() : this.#keeper.outOf(own))
+    return this.#backend.held(own).catch(without)
   }
 
   stats(): ConcurrencyStats {
@@ -109,6 +109,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   }
 
   async #close(): Promise<void> {
+    this.#holds.clear()
     try {
       // What they bring is given back, too. A store that is away brings nothing.
       if (this.#backend.status.available) await Promise.allSettled(this.#asks)
@@ -125,20 +126,21 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     maxWaitMs: number,
     signal: AbortSignal | undefined,
   ): Promise<Permit | PermitRefused> {
-    this.#check(key)
+    const own = this.#check(key)
     signal?.throwIfAborted()
-    const taken = this.#queue.ahead(key) ?? (await this.#ask(key))
+    const taken = this.#queue.ahead(own) ?? (await this.#ask(own))
     if (signal?.aborted === true) {
       if (!(taken instanceof PermitRefused)) taken.release()
       throw signal.reason
     }
     if (!(taken instanceof PermitRefused)) return this.#tally.note(key, taken)
-    return this.#tally.note(key, await this.#queue.join(key, taken, maxWaitMs, signal))
+    return this.#tally.note(key, await this.#queue.join(own, taken, maxWaitMs, signal))
   }
 
   /** Asks the store, and decides without it if it does not answer. */
   #ask(key: string): MaybePromise<Permit | PermitRefused> {
-    if (this.#isClosed) throw closedError('the limiter was closed while waiting')
+    // Of callers that wait: they learn of the end when it is there.
+    if (this.#isClosed) return this.#refuseLate()
     if (this.#isFull(key)) return this.#refusals.capacity
     // What this process holds is held: a flood of one key does not reach the store.
     const { perKey, total } = this.limits
@@ -253,9 +255,10 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     }
   }
 
-  #check(key: string): void {
+  /** The key by which permits are kept: what is owed to a store that is away must not keep long texts. */
+  #check(key: string): string {
     if (this.#isClosed) throw closedError('the limiter was closed')
-    checkedKey(key)
+    return tableKey(checkedKey(key))
   }
 }
 

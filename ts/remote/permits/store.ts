@@ -124,7 +124,10 @@ class StoredPermits implements PermitBackend {
   #renewIn(name: string, leases: readonly Lease[], most: number): Promise<readonly Lease[]> {
     return this.#records.call(name, (record) => {
       const known = new LeaseRecord(record)
-      const held = leases.filter(({ id }) => known.take(id, most, this.#options.leaseMs))
+      // One that was given back since it was renewed in the other record would be taken again.
+      const held = leases.filter(
+        ({ id, isReleased }) => isReleased !== true && known.take(id, most, this.#options.leaseMs),
+      )
       known.save()
       return held
     })
