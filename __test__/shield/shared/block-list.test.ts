@@ -73,11 +73,11 @@ it('a pardon is kept for as long as a process may know of the block', async () =
 })
 
 it('no end is later than its process said, and no beginning lies ahead, whatever a process thinks of the clock', async () => {
-  const wrong: Note = { ...block(0, 0), begunMs: now + MINUTE, endsMs: now + MINUTE, mostMs: 700 }
+  const wrong: Note = { ...block(0, 0), begunMs: now + MINUTE, endsMs: now + MINUTE, mostMs: 30_000 }
   await list.sync([wrong], 0, ALL)
   const { entries: found, nowMs } = await list.sync([], 0, ALL)
   const [, begun, ends] = found[0]?.[0].split(' ') ?? []
-  expect(Number(ends)).toBeLessThanOrEqual(nowMs + 700)
+  expect(Number(ends)).toBeLessThanOrEqual(nowMs + 30_000)
   expect(Number(begun)).toBeLessThanOrEqual(nowMs)
   expect(await after({ ...block(0, -1), source: '203.0.113.8' })).toHaveLength(1)
 })
@@ -122,7 +122,7 @@ it('the list has an end: with 100,000 entries the oldest make room', async () =>
     pipeline.zadd(ENTRIES, n + 1, `b ${now} ${now + MINUTE} 10.0.${n >> 8}.${n & 255}`)
   }
   await pipeline.exec()
-  const many = Array.from({ length: 128 }, (_, i) => block(-1, 9_000, `203.0.113.${i}`))
+  const many = Array.from({ length: 128 }, (_, i) => block(-1, 600_000, `203.0.113.${i}`))
   await list.sync(many, 0, 1)
   expect(await server.admin.zcard(ENTRIES)).toBe(100_000)
   expect(await server.admin.zscore(ENTRIES, `b ${now} ${now + MINUTE} 10.0.0.0`)).toBeNull()

@@ -96,7 +96,7 @@ it('paths are the same paths in all processes: a mistake that many of them see i
 it('a block ends when told, though every process was killed, stopped and started again', async () => {
   const options = { mode: 'enforce', shared: true, name: freshName() } as const
   const first = await processOf(options)
-  const told = 3_000
+  const told = 10_000
   const begun = performance.now()
   await first.call('block', IP, told)
   await first.call('block', '203.0.113.8', HOUR)
