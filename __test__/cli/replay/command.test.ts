@@ -204,10 +204,13 @@ it('progress is shown on a terminal only, and tells how much is left', async () 
   expect((await replayed([file, '--limits', '1/s'])).err).toBe('')
   const shown = (await replayed([file, '--limits', '1/s'], true)).err
   const clear = '\r\u001b[K'
-  expect(shown.startsWith(clear) && shown.endsWith(clear)).toBe(true)
-  expect(shown.slice(clear.length, -clear.length)).toMatch(
-    /^\d+ % of 0\.\d MiB, [\d,]+ lines, [\d,]+ lines\/s, \d+ s left$/,
-  )
+  // A slow machine shows it several times.
+  const [first, ...texts] = shown.split(clear)
+  expect([first, texts.pop()]).toEqual(['', ''])
+  expect(texts.length).toBeGreaterThan(0)
+  for (const text of texts) {
+    expect(text).toMatch(/^\d+ % of 0\.\d MiB, [\d,]+ lines, [\d,]+ lines\/s, \d+ s left$/)
+  }
   const half = { sources: [{ read: 2 ** 20, size: 2 ** 21 }], counts: { lines: 5_000 } }
   expect(progressText(half as unknown as Run, 2)).toBe(
     '50 % of 2.0 MiB, 5,000 lines, 2,500 lines/s, 2 s left',
