@@ -8,7 +8,6 @@ import {
 } from 'ratethrottle'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { byLength } from '../fixtures/long.ts'
-import { PATIENCE } from '../fixtures/patience.ts'
 import { until } from '../redis/faults.ts'
 import { type Server, serverForTest, startServer } from '../redis/server.ts'
 
@@ -61,7 +60,7 @@ describe('permits in Redis', () => {
       expect(permits).toHaveLength(7)
       expect(await one.held('k')).toBe(7)
       for (const permit of permits) permit.release()
-      await until(async () => (await other.held('k')) === 0, PATIENCE, 'the release')
+      await until(async () => (await other.held('k')) === 0)
       expect(await sets(name)).toEqual([])
     },
   )
@@ -94,7 +93,7 @@ describe('permits in Redis', () => {
       for (const permit of permits) permit.release()
     }
     expect(limiter.stats()).toMatchObject({ held: 0, waiting: 0, refused: 0 })
-    await until(async () => (await sets('hostile')).length === 0, PATIENCE, 'no set')
+    await until(async () => (await sets('hostile')).length === 0)
   })
 
   it('have no tryAcquire', () => {
@@ -144,7 +143,7 @@ describe('permits in Redis', () => {
     expect(reasons.length).toBeGreaterThan(500)
     for (const permit of held) permit.release()
     expect(limiter.stats()).toMatchObject({ held: 0, waiting: 0 })
-    await until(async () => (await sets('none left')).length === 0, PATIENCE, 'no set')
+    await until(async () => (await sets('none left')).length === 0)
   })
 
   it('are refused when the wait is over', async () => {
@@ -175,26 +174,26 @@ describe('permits in Redis', () => {
     onTestFinished(() => limiter.close())
     const permits = [await limiter.acquire('k'), await limiter.acquire('k')]
     await own.admin.flushall()
-    await until(async () => (await limiter.held('k')) === 2, PATIENCE, 'both')
+    await until(async () => (await limiter.held('k')) === 2)
     expect(permits.map(({ isLost }) => isLost)).toEqual([false, false])
   })
 
   it('are lost when another has them after the lease, and stay so', async () => {
     const own = await serverForTest()
-    const options = { storage: own.url, perKey: 1, leaseMs: 500, name: 'lost' }
+    const options = { storage: own.url, perKey: 1, leaseMs: 1_500, name: 'lost' }
     const patient = { ...options, deadlineMs: 30_000 }
     const limiter = createConcurrencyLimiter({ ...patient, onError: 'closed' as const })
     onTestFinished(() => limiter.close())
     const permit = await limiter.acquire('k')
     own.signal('SIGSTOP')
-    await sleep(700)
+    await sleep(1_800)
     expect(permit.isLost).toBe(true)
     own.signal('SIGCONT')
-    await until(() => limiter.stats().lost === 1, PATIENCE, 'the loss')
+    await until(() => limiter.stats().lost === 1)
     expect(permit.isLost).toBe(true)
     const next = createConcurrencyLimiter({ ...patient, leaseMs: 60_000 })
     onTestFinished(() => next.close())
-    await until(async () => (await next.held('k')) === 0, PATIENCE, 'the end')
+    await until(async () => (await next.held('k')) === 0)
     const other = await next.acquire('k')
     permit.release()
     await sleep(50)
@@ -241,17 +240,13 @@ describe('while Redis is away', () => {
     onTestFinished(() => limiter.close())
     await limiter.ready()
     own.signal('SIGKILL')
-    await until(async () => !(await limiter.ready()).available, PATIENCE, 'the outage')
+    await until(async () => !(await limiter.ready()).available)
     const [held] = [await limiter.acquire('k'), await limiter.acquire('k')]
     const wait = limiter.acquire('k')
     held.release()
     const next = await wait
     await own.restart()
-    await until(
-      async () => (await limiter.held('k')) === 2 && (await limiter.ready()).available,
-      PATIENCE,
-      'the permits',
-    )
+    await until(async () => (await limiter.held('k')) === 2 && (await limiter.ready()).available)
     const other = createConcurrencyLimiter({
       storage: own.url,
       perKey: 2,
@@ -265,8 +260,6 @@ describe('while Redis is away', () => {
           () => false,
           (error) => error.reason === 'perKey',
         ),
-      PATIENCE,
-      'the leases',
     )
     expect(next.isLost).toBe(false)
   })
@@ -283,9 +276,9 @@ it.each([{ perKey: 2 }, { total: 2 }])(
       await limiter.held('k')
       return !(await limiter.ready()).available
     }
-    await until(isAway, PATIENCE, 'the outage')
+    await until(isAway)
     own.signal('SIGCONT')
-    await until(async () => (await limiter.ready()).available, PATIENCE, 'Redis')
+    await until(async () => (await limiter.ready()).available)
     expect(await limiter.held('k')).toBe(0)
   },
 )

@@ -73,7 +73,12 @@ it('a pardon is kept for as long as a process may know of the block', async () =
 })
 
 it('no end is later than its process said, and no beginning lies ahead, whatever a process thinks of the clock', async () => {
-  const wrong: Note = { ...block(0, 0), begunMs: now + MINUTE, endsMs: now + MINUTE, mostMs: 30_000 }
+  const wrong: Note = {
+    ...block(0, 0),
+    begunMs: now + MINUTE,
+    endsMs: now + MINUTE,
+    mostMs: 30_000,
+  }
   await list.sync([wrong], 0, ALL)
   const { entries: found, nowMs } = await list.sync([], 0, ALL)
   const [, begun, ends] = found[0]?.[0].split(' ') ?? []
