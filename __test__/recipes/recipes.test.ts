@@ -72,11 +72,35 @@ test('tRPC: a middleware, on a real server', async () => {
   expect(JSON.stringify(bodies)).toContain('"code":"TOO_MANY_REQUESTS"')
 })
 
+/** How Nitro, and so Nuxt, tells an ES module, by its text alone, comments and all: mlly's `hasESMSyntax`. */
+const LOOKS_LIKE_ESM =
+  /(?:[\s;]|^)(?:import[\s\w*,{}]*from|import\s*["'*{]|export\b\s*(?:[*{]|default|class|type|function|const|var|let|async function)|import\.meta\b)/m
+
+test('Nitro takes no entry point for an ES module: it would bundle it, and fail at the addon', () => {
+  const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    exports: Record<string, { default?: string }>
+  }
+  const files = Object.values(exports).flatMap((entry) => entry.default ?? [])
+  expect(files.length).toBeGreaterThan(15)
+  expect(LOOKS_LIKE_ESM.test(' * export default { fetch }')).toBe(true)
+  expect(files.filter((file) => LOOKS_LIKE_ESM.test(readFileSync(file, 'utf8')))).toEqual([])
+})
+
 test('the guides show the recipes as they are', () => {
-  const pages = ['web', 'next-and-bundlers'].map((name) =>
+  const pages = ['web', 'web-frameworks', 'next-and-bundlers'].map((name) =>
     readFileSync(`docs/guides/${name}.md`, 'utf8'),
   )
-  const recipes = ['next/proxy.ts', 'sveltekit/hooks.server.ts', 'trpc.ts']
+  const recipes = [
+    'next/proxy.ts',
+    'sveltekit/hooks.server.ts',
+    'trpc.ts',
+    'elysia/limits.ts',
+    'h3/limits.ts',
+    'nitro2/limits.ts',
+    'react-router/app/limits.ts',
+    'react-router/server/app.ts',
+    'astro/middleware.ts',
+  ]
   const missing = recipes.filter((name) => {
     const text = readFileSync(`__test__/recipes/${name}`, 'utf8')
     return !pages.some((page) => page.includes(text))

@@ -260,7 +260,7 @@ interface Exports extends KeyMakers<FastifyRequest> {
   default: typeof rateThrottle
 }
 
-// Node reads the names that an ES module can import from this text, without running it. `export =` then replaces
+// Node reads in this text, without running it, the names that an ES module can import. `export =` then replaces
 // what is set here, so the plugin has each of them as a property, too.
 exports.rateThrottle = rateThrottle
 exports.ConcurrencyExceeded = AtATime

@@ -83,7 +83,7 @@ export interface RateThrottle<Info = AnyInfo>
  *
  * ```ts
  * const limiter = rateThrottle({ limits: '100/minute' })
- * export default { fetch: limiter.wrap((request) => new Response('hello')) }
+ * const handler = limiter.wrap((request) => new Response('hello'))
  * ```
  *
  * A refused request is answered as JSON: `{ statusCode, code, message }`.
