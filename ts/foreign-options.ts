@@ -62,6 +62,7 @@ const FOREIGN: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   '@nestjs/throttler': {
     'ttl and limit': "are limits: '10/minute' here",
+    throttlers: "are limits: ['10/second', '100/minute'] here",
   },
 }
 

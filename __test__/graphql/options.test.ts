@@ -50,6 +50,7 @@ it('a bound alone needs no limits, and a limiter brings its own', () => {
 it('costOf refuses what is no document and unknown options', () => {
   const schema = buildSchema('type Query { a: Int }')
   expect(() => costOf(schema, null as never)).toThrow('document must be')
+  expect(() => costOf('type Query { a: Int }' as never, '{ a }')).toThrow('schema must be a Graph')
   expect(() => costOf(schema, '{ a }', {}, { listsize: 5 } as never)).toThrow('unknown option')
   expect(() => costOf(schema, `{ a ${'a '.repeat(20_000)} }`)).toThrow('10000 tokens')
   expect(() => costOf(schema, 'mutation { a }')).toThrow('the schema has none')

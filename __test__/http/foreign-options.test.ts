@@ -49,6 +49,7 @@ const FOREIGN: Record<string, string> = {
   points: 'limits',
   duration: 'limits',
   ttl: 'limits',
+  throttlers: 'limits',
   keyGenerator: 'key',
   store: 'storage',
   redis: 'storage',

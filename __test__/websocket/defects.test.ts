@@ -163,6 +163,9 @@ it('an insight sees connections and messages, a shield each arrival', async () =
 
 it('options that are wrong are named', () => {
   const wrong = (options: object) => () => socketLimits(options)
+  expect(wrong({ limits: '5/second' })).toThrow(
+    /^unknown option "limits": handshakes have connections/,
+  )
   expect(wrong({})).toThrow(/^connections must be given, or concurrent, messages/)
   expect(wrong({ messages: undefined })).toThrow(
     /^messages must be a limit, or left out, got undefined/,

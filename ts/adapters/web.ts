@@ -157,6 +157,10 @@ class WebLimiter {
   }
 
   #wrap(handler: Handler<Request, readonly unknown[]>): Handler<Request, readonly unknown[]> {
+    if (typeof handler !== 'function') {
+      const accepted = 'a function that answers a request, such as app.fetch'
+      throw invalid(TypeError, 'INVALID_ARGUMENT', 'handler', accepted, handler)
+    }
     return (request, ...more) => {
       const answer = Answer.to(checked(request), more[0])
       return andThen(this.#refusalOf(answer), (refused) =>

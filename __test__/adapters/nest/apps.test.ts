@@ -146,6 +146,16 @@ it('a token that a factory returns is refused', async () => {
   await expect(start('express', { imports: [module] })).rejects.toThrow(/storage must be/)
 })
 
+it.each([
+  [() => RateThrottleModule.forRootAsync({} as never), /^useFactory must be a function/],
+  [
+    () => RateThrottleModule.forRoot([{ ttl: 60_000 }] as never),
+    /^options must be an object, got /,
+  ],
+])('what has not the form of options is refused where it is written: %#', (make, message) => {
+  expect(make).toThrow(message)
+})
+
 it('programs ask the limits of the module and of decorators', async () => {
   const { CatsController } = makeCats()
   class Asker {

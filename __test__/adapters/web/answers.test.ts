@@ -235,6 +235,11 @@ test('what is no Request is refused, and a limiter without limits says so', asyn
       /^request must be a Request of the Fetch/,
     )
   }
+  for (const app of [undefined, { fetch: () => new Response() }]) {
+    expect(() => limiter.wrap(app as never)).toThrow(
+      /^handler must be a function that .* app\.fetch, got /,
+    )
+  }
   await expect(rateThrottle({}).check(ask(), INFO)).rejects.toMatchObject({ code: 'NO_LIMITS' })
   limiter.close()
   expect((await limiter.check(ask(), INFO)).response?.status).toBe(500)

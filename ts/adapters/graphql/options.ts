@@ -84,6 +84,10 @@ export function costOf(
 ): OperationCost {
   const own = validate.ownOptions(options, KNOWN)
   const costs = costsFor(own)
+  if (typeof (schema as Partial<GraphQLSchema> | null)?.getTypeMap !== 'function') {
+    const accepted = 'a GraphQLSchema, as buildSchema(text) makes it'
+    throw validate.invalid(TypeError, 'INVALID_ARGUMENT', 'schema', accepted, schema)
+  }
   const parsed = typeof document === 'string' ? parsedText(document) : document
   if (!Array.isArray((parsed as Partial<DocumentNode> | null)?.definitions)) {
     const accepted = 'a document of graphql, or its text'

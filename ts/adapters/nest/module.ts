@@ -2,7 +2,7 @@ import type { DynamicModule, MiddlewareConsumer, Provider } from '@nestjs/common
 import type { HttpAdapterHost, ModulesContainer } from '@nestjs/core'
 import type { AnyHttpOptions } from '../../http/options.ts'
 import type { LimitInput } from '../../limit/limit.ts'
-import { withCode } from '../../validate.ts'
+import { invalid, withCode } from '../../validate.ts'
 import { AttachedGuard, AttachedInterceptor, attach, methodsOf } from './attached.ts'
 import { Engine } from './engine.ts'
 import { noteOpeners } from './gateways.ts'
@@ -57,6 +57,10 @@ export class RateThrottleModule {
 
   /** The same with options that a factory returns, from what it has injected: a configuration, a client of ioredis. */
   static forRootAsync(options: RateThrottleModuleAsyncOptions): DynamicModule {
+    if (typeof options?.useFactory !== 'function') {
+      const accepted = 'a function that returns the options'
+      throw invalid(TypeError, 'INVALID_OPTION', 'useFactory', accepted, options?.useFactory)
+    }
     const { isGlobal, imports } = readModuleOptions({
       global: options.global,
       imports: options.imports,

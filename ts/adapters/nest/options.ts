@@ -87,7 +87,7 @@ export interface ReadModuleOptions {
 }
 
 export function readModuleOptions(given: RateThrottleModuleOptions): ReadModuleOptions {
-  if (typeof given !== 'object' || given === null) {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalid(TypeError, 'INVALID_OPTION', 'options', 'an object', given)
   }
   const { global = true, imports = [], storage, ...rest } = given

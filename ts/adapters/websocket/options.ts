@@ -123,6 +123,11 @@ export interface ReadSocketOptions extends Own {
  * @throws TypeError, RangeError or InvalidLimit that names the option, its value and what is accepted
  */
 export function readSocketOptions(options: SocketLimitsOptions, place: string): ReadSocketOptions {
+  if (Object.hasOwn(Object(options), 'limits')) {
+    const message =
+      'unknown option "limits": handshakes have connections here, and messages messages'
+    throw validate.withCode(new TypeError(message), 'INVALID_OPTION')
+  }
   const given = validate.ownOptions(options, [...Object.keys(OWN), ...OF_HTTP])
   const own = validate.readEach<Own>(given, OWN)
   checkPurpose(given)
