@@ -96,7 +96,7 @@ export async function compiled<T>(
 /** Runs a compiled program. */
 export function runProgram(program: Program, folder: string): Promise<Ended> {
   const file = join(folder, program.file.replace(/\.mts$/, '.mjs'))
-  const options = { timeout: 30_000, cwd: ROOT, env: { ...process.env, PORT: '0' } }
+  const options = { timeout: 110_000, cwd: ROOT, env: { ...process.env, PORT: '0' } }
   return new Promise((resolve) => {
     execFile(process.execPath, [file], options, (error, out, err) => {
       resolve({ code: error === null ? 0 : (error.code ?? error.signal), out, err })

@@ -30,7 +30,7 @@ function installAs(uid: number, folder: string) {
   const { status, stderr } = spawnSync(
     process.execPath,
     ['--require', user, 'scripts/programs.mjs'],
-    { env: { PATH: folder }, encoding: 'utf8', timeout: 30_000 },
+    { env: { PATH: folder }, encoding: 'utf8', timeout: 100_000 },
   )
   const record = join(folder, 'called')
   return { status, stderr, called: existsSync(record) ? readFileSync(record, 'utf8') : '' }
@@ -58,8 +58,8 @@ test('a command and its child processes end by the time limit', () => {
   const script = `trap '' TERM; sleep 600 & echo $! > ${pidFile}; wait; sleep 600`
   const { status } = spawnSync(
     process.execPath,
-    ['scripts/within.mjs', '1', 'bash', '-c', script],
-    { timeout: 30_000 },
+    ['scripts/within.mjs', '4', 'bash', '-c', script],
+    { timeout: 100_000 },
   )
   expect(status).toBe(124)
   const pid = Number(readFileSync(pidFile, 'utf8'))
@@ -92,7 +92,7 @@ async function runHanging(body: string): Promise<{ status: number | null; output
     })
   }
   const endGroup = (): boolean => process.kill(-(child.pid as number), 'SIGKILL')
-  const late = setTimeout(endGroup, 40_000)
+  const late = setTimeout(endGroup, 100_000)
   const [status] = await once(child, 'exit')
   clearTimeout(late)
   return { status, output }

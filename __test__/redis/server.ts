@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { onTestFinished } from 'vitest'
+import { PATIENCE } from '../fixtures/patience.ts'
 
 const SETTINGS = [
   '--bind',
@@ -18,7 +19,6 @@ const SETTINGS = [
   '--protected-mode',
   'no',
 ]
-const START_MS = 10_000
 /** Another server that speaks the protocol, such as Valkey's: see scripts/valkey.mjs. */
 const { RATETHROTTLE_REDIS_SERVER: SERVER = 'redis-server' } = process.env
 
@@ -54,12 +54,15 @@ export interface Server {
 
 /**
  * A port on which no server listens. It is not one of those that the system gives to servers on port 0: another
- * test could be given it before this one's server has started.
+ * test could be given it before this one's server has started. And each of vitest's workers has its own, so that no two
+ * find the same one.
  */
 export async function freePort(): Promise<number> {
+  const { VITEST_POOL_ID: worker = '1' } = process.env
+  const first = 10_000 + (Number(worker) % 6) * 2_000
   for (let i = 0; i < 100; i++) {
     // A cluster node also listens 10,000 above its port: that is below the system's range, too.
-    const port = randomInt(10_000, 22_000)
+    const port = randomInt(first, first + 2_000)
     const server = createServer()
     const isFree = await new Promise((resolve) => {
       server.once('error', () => resolve(false))
@@ -70,7 +73,7 @@ export async function freePort(): Promise<number> {
     await once(server, 'close')
     return port
   }
-  throw new Error('no free port from 10,000 to 22,000')
+  throw new Error(`no free port from ${first} on`)
 }
 
 /** Starts a server on a free port. The caller stops it. */
@@ -180,7 +183,7 @@ class OwnServer implements Server {
 
 /** Waits until a server listens on the port. */
 export async function untilListening(port: number): Promise<void> {
-  const end = Date.now() + START_MS
+  const end = Date.now() + PATIENCE
   while (!(await isListening(port))) {
     if (Date.now() > end) throw new Error(`redis-server does not listen on port ${port}`)
     await new Promise((resolve) => setTimeout(resolve, 20))

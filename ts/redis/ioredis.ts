@@ -66,7 +66,7 @@ interface Library {
 }
 
 /** How long a socket of a cluster may stay silent while it owes a reply. */
-const SOCKET_TIMEOUT_MS = 1_000
+const SOCKET_TIMEOUT_MS = 5_000
 const CONNECT_TIMEOUT_MS = 2_000
 
 /**

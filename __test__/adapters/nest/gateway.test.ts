@@ -2,8 +2,9 @@ import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websock
 import { Limit } from 'ratethrottle/nest'
 import { shield } from 'ratethrottle/shield'
 import { afterEach, describe, expect, it } from 'vitest'
+import { freePort } from '../../redis/server.ts'
 import { closeAll, decorate } from './apps.ts'
-import { BOTH, connect, freePort, startWith, until } from './sockets.ts'
+import { BOTH, connect, startWith, until } from './sockets.ts'
 
 afterEach(closeAll)
 

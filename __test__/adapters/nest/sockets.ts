@@ -1,4 +1,3 @@
-import { type AddressInfo, createServer } from 'node:net'
 import { IoAdapter } from '@nestjs/platform-socket.io'
 import { WsAdapter } from '@nestjs/platform-ws'
 import { io } from 'socket.io-client'
@@ -54,14 +53,4 @@ export function startWith(
     prepare: (app) =>
       app.useWebSocketAdapter(sockets === 'ws' ? new WsAdapter(app) : new IoAdapter(app)),
   })
-}
-
-/** A port that no server listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

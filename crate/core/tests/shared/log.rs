@@ -40,6 +40,11 @@ impl Log {
     }
 }
 
+/// How many bytes were written.
+pub(crate) fn length(directory: &Path) -> u64 {
+    std::fs::metadata(directory.with_extension("log.d").join(FILE)).unwrap().len()
+}
+
 /// Everything that was written, and the log is gone.
 pub(crate) fn read(directory: &Path) -> Vec<Record> {
     let logs = directory.with_extension("log.d");

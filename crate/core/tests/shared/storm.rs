@@ -2,7 +2,7 @@
 //! go on; and what an independent log says of it.
 
 use crate::child::{Job, admits, now, start};
-use crate::log::{Log, Record, most_in_a_window, read};
+use crate::log::{Log, Record, length, most_in_a_window, read};
 use crate::test_dir::{KINDS, TestDir, config, kind, open};
 use crate::{asked, figure};
 use ratethrottle_core::{Encoding, Monotonic};
@@ -22,7 +22,7 @@ const WINDOW_NS: u64 = WINDOW_MS * 1_000_000 - 1_000_000 / 1_024 - 1;
 const CAPACITY: usize = 1_000;
 /// No process may wait longer for another one, dead or alive. In processor time: on a machine with more to do
 /// than it has cores, every process waits.
-const MOST_NS: u64 = 10_000_000;
+const MOST_NS: u64 = 50_000_000;
 /// Decisions between two records of progress.
 const STRIDE: u64 = 1_024;
 
@@ -99,8 +99,7 @@ fn storm(place: &TestDir, figures: (&str, u64, u64, usize), blows: u64, blow: Bl
     drop(Log::open(&place.0));
     let worker = || start("storm", place, figures, &[]);
     let mut workers: Vec<Child> = (0..WORKERS).map(|_| worker()).collect();
-    // Until they have started: a process that is killed before does nothing.
-    sleep(Duration::from_millis(30));
+    until_more_is_logged(place);
     let (mut kills, mut turn) = (0, now() | 1);
     for _ in 0..blows {
         turn = turn.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
@@ -116,6 +115,7 @@ fn storm(place: &TestDir, figures: (&str, u64, u64, usize), blows: u64, blow: Bl
             Blow::Stop => pause(&workers[victim]),
         }
     }
+    until_more_is_logged(place);
     sleep(Duration::from_millis(3 * WINDOW_MS));
     for mut worker in workers {
         worker.kill().unwrap();
@@ -125,6 +125,18 @@ fn storm(place: &TestDir, figures: (&str, u64, u64, usize), blows: u64, blow: Bl
     let slow = records.iter().filter(|record| matches!(record, Record::Slow(_))).count();
     assert_eq!(slow, 0, "{:?}", records.iter().find(|record| matches!(record, Record::Slow(_))));
     Outcome { records, kills }
+}
+
+/// Until processes have started, which takes long on a machine with much to do: one that is killed before does nothing.
+fn until_more_is_logged(place: &TestDir) {
+    let before = length(&place.0);
+    for _ in 0..6_000 {
+        if length(&place.0) > before {
+            return;
+        }
+        sleep(Duration::from_millis(10));
+    }
+    panic!("no process decides anything");
 }
 
 fn pause(worker: &Child) {
@@ -142,7 +154,7 @@ fn still_claims(held: &ratethrottle_core::RawLimiter) {
     let keys = (1..=100_u64).map(|n| held.key(&(n << 32).to_le_bytes(), Encoding::Utf8));
     let begun = now();
     assert!(keys.into_iter().all(|key| held.check(key, 1, &Monotonic).allowed));
-    assert!(now() - begun < 1_000_000_000);
+    assert!(now() - begun < 20_000_000_000);
     assert_eq!(held.evictions(), 0);
     assert_eq!(held.overflows(), before);
 }

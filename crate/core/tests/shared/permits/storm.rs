@@ -36,7 +36,16 @@ fn never_more_than_there_are_while_processes_are_killed() {
         start("permits_storm", &place, FIGURES, &[turn, life])
     };
     let mut workers: Vec<Child> = (0..WORKERS as u64).map(|n| worker(n << 20)).collect();
-    while witness.sum(Sum::Steps).load(SeqCst) < wanted {
+    let mut seen = 0;
+    while seen < wanted {
+        // On a machine with much to do processes start slowly: none that is killed before has done anything.
+        for _ in 0..100 {
+            if witness.sum(Sum::Steps).load(SeqCst) > seen {
+                break;
+            }
+            sleep(Duration::from_millis(1));
+        }
+        seen = witness.sum(Sum::Steps).load(SeqCst);
         turn = turn.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         sleep(Duration::from_micros(1_000 + (turn >> 40) % 8_000));
         let victim = usize::try_from(turn >> 33).unwrap() % WORKERS;
