@@ -35,7 +35,7 @@ export default defineConfig({
     server: { deps: { external: [/\/dist\//, /\/crate\/napi\//] } },
     // The long forms do fifty times as much.
     testTimeout: RATETHROTTLE_LONG === '1' ? 900_000 : 120_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
     // As PATIENCE of __test__/fixtures/patience.ts: the default of a second is too short for a busy machine.
     expect: { poll: { timeout: 60_000 } },
     // No test file outlives its limit, whatever it does to the event loop or the timers.

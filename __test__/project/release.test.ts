@@ -101,7 +101,7 @@ test('a dry run of the release makes packages that can be installed, and does no
   } = spawnSync(process.execPath, words, {
     cwd: ROOT,
     encoding: 'utf8',
-    timeout: 110_000,
+    timeout: 230_000,
   })
   expect(code, stderr).toBe(0)
   const tarballs = readdirSync(out).sort()
