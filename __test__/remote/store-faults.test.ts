@@ -88,6 +88,22 @@ it('a limiter that is closed with calls under way ends them as CLOSED, and charg
   expect(other.stats()).toMatchObject({ outages: 0 })
 })
 
+it('what was granted while the store is away still counts under the limiter that takes the place of another', async () => {
+  const { store } = storeWith({
+    get: () => {
+      throw new Error('away')
+    },
+  })
+  const options = { connectTimeoutMs: 50, processes: 1 }
+  const limiter = limiterIn(store, options)
+  for (let i = 0; i < 5; i++) expect((await limiter.check('k')).allowed).toBe(true)
+  // As a reload does it: the next one is there before this one closes, and has decided nothing yet.
+  const next = limiterIn(store, options)
+  await limiter.close()
+  expect((await next.check('k')).allowed).toBe(false)
+  expect((await next.check('other')).allowed).toBe(true)
+})
+
 it('calls in progress are bounded over all keys, and the others do not count against the store', async () => {
   const limiter = limiterIn(storeWith().store, { maxWaiters: 5, deadlineMs: 1_000 })
   await limiter.ready()

@@ -284,6 +284,13 @@ const CLOSING = [
     tests: paths('redis/closing'),
   },
   {
+    name: 'what was granted while a store was away is forgotten with the limiter that a reload closes',
+    file: 'ts/remote/fallback.ts',
+    from: 'counters.has(sharing.group, this.#name)) this.open()',
+    to: 'counters.has(options, this.#name)) this.open()',
+    tests: paths('remote/store-faults'),
+  },
+  {
     name: 'callers that wait for a permit are rejected before its limiter has closed',
     file: 'ts/remote/permits/remote-concurrency.ts',
     from: 'if (this.#isClosed) return this.#refuseLate()',

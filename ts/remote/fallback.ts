@@ -42,7 +42,10 @@ export class Fallback {
     private readonly limits: readonly Limit[] | undefined,
     private readonly options: ResolvedRemoteOptions,
     private readonly sharing: Sharing,
-  ) {}
+  ) {
+    // What the limiter before this one has granted while the store is away still counts when that one closes.
+    if (options.onError === 'local' && counters.has(sharing.group, this.#name)) this.open()
+  }
 
   /** The limit is reported as it was set, not as this process's share of it. */
   decide(limits: readonly Limit[], mode: local.Mode, key: string, cost: number): Decision {
@@ -71,15 +74,20 @@ export class Fallback {
     this.#shared = undefined
   }
 
+  /** Limiters that share their counters in the store, and have these options, share those of this process. */
+  get #name(): string {
+    const { blockForMs, capacity, clock, processes } = this.options
+    if (this.limits === undefined) return `v${processes}`
+    return [blockForMs, capacity, processes, clock && numberOf(clock)].join()
+  }
+
   #acquire(): local.Shared<local.LocalCounters> {
     const { limits, options, sharing } = this
-    const { blockForMs, capacity, clock, processes } = options
-    const name = [blockForMs, capacity, processes, clock && numberOf(clock)].join()
-    return limits
-      ? counters.acquire(sharing.group, name, () => new FixedCounters(limits, options, sharing))
-      : counters.acquire(sharing.group, `v${processes}`, () =>
-          local.variableCounters(options, sharing),
-        )
+    return counters.acquire(sharing.group, this.#name, () =>
+      limits === undefined
+        ? local.variableCounters(options, sharing)
+        : new FixedCounters(limits, options, sharing),
+    )
   }
 }
 

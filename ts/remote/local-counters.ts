@@ -83,6 +83,11 @@ export class SharedValues<T extends { close(): unknown }> {
   /** @param maxUsers a value that has as many is left to them, and another takes its name */
   constructor(private readonly maxUsers: number = Number.POSITIVE_INFINITY) {}
 
+  /** Whether others use it now. */
+  has(owner: object, name: string): boolean {
+    return this.#byOwner.get(owner)?.has(name) === true
+  }
+
   acquire(owner: object, name: string, make: () => T): Shared<T> {
     const byName = this.#byOwner.get(owner) ?? new Map<string, { value: T; users: number }>()
     this.#byOwner.set(owner, byName)
