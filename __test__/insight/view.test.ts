@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import { createLimiter, FakeClock, RateLimiter } from 'ratethrottle'
 import { type Insight, type InsightInput, type InsightOptions, insight } from 'ratethrottle/insight'
@@ -266,6 +268,24 @@ describe('limiters of one name', () => {
     kept.close()
     expect(seen.limiters().has('api')).toBe(false)
     expect(limits()).toEqual(['3/minute'])
+  })
+
+  it('the one that is left speaks for the name when the program has dropped a newer one, too', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const seen = view()
+    const kept = new RateLimiter('3/minute', { name: 'api', insight: seen })
+    const dropped = () => new RateLimiter('9/hour', { insight: { ...asInput(seen, 'api') } }).limits
+    dropped()
+    await expect
+      .poll(() => {
+        collect()
+        // What a poll has seen is kept until the next.
+        return seen.limiters().get('api') === kept
+      })
+      .toBe(true)
+    expect(seen.report().limits.find(({ name }) => name === 'api')?.limits).toEqual(['3/minute'])
+    kept.close()
   })
 
   it('thousands that are made and closed have one row', () => {

@@ -40,11 +40,11 @@ export class Counter implements LimitCounter {
     return this.#isClosed
   }
 
-  /** This counter or the newest one before it that is not closed. */
+  /** This counter or the newest one before it whose limiter is in use. */
   get open(): Counter | undefined {
     let one: Counter | undefined = this
     // As many as were open at once: too many for a function that calls itself.
-    while (one?.isClosed === true) one = one.#before?.deref()
+    while (one?.hasEnded === true) one = one.#before?.deref()
     return one
   }
 

@@ -77,7 +77,7 @@ function limitReport(
   const all = Array.from(counts.subarray(DENIED))
   const last = all.findLastIndex((count) => count > 0)
   const limit = rows.get(name)
-  const counter = limit?.newest
+  const counter = limit?.newest?.open ?? limit?.newest
   const about = counter?.about
   const limits = about?.limits?.map(limitInWords) ?? []
   const counted: Sums =

@@ -205,7 +205,9 @@ export class Insight implements InsightInput, Figures, Controls {
 
   /** The limiters that the program still uses, by name. */
   limiters(): ReadonlyMap<string, Served> {
-    const found = [...this.#rows].map(([name, { newest }]) => [name, newest?.limiter] as const)
+    const found = [...this.#rows].map(
+      ([name, { newest }]) => [name, newest?.open?.limiter] as const,
+    )
     return new Map(found.filter((one): one is [string, Served] => one[1] !== undefined))
   }
 
