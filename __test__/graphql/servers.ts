@@ -29,6 +29,8 @@ export interface Service {
   readonly runs: Map<string, number>
   /** What `slow` waits for. */
   gate: Promise<unknown>
+  /** What `slow` does in place of that, for one that says who asks. */
+  run?(id: string): Promise<string> | string
 }
 
 export const TYPE_DEFS = /* GraphQL */ `
@@ -47,7 +49,7 @@ export const TYPE_DEFS = /* GraphQL */ `
     dear: String @cost(weight: "20")
     users(first: Int): [User]
     named(count: Int): [Named] @listSize(assumedSize: 50)
-    slow: String
+    slow(id: String): String
     fails: [User!]
     crash: User
   }
@@ -67,10 +69,16 @@ function usersOf(count: number): object[] {
   }))
 }
 
+interface Arguments {
+  readonly first?: number
+  readonly count?: number
+  readonly id?: string
+}
+
 export function resolversOf(service: Service): object {
   const counted =
-    <T>(name: string, resolve: (args: { first?: number; count?: number }) => T) =>
-    (_: unknown, args: { first?: number; count?: number }): T => {
+    <T>(name: string, resolve: (args: Arguments) => T) =>
+    (_: unknown, args: Arguments): T => {
       service.runs.set(name, (service.runs.get(name) ?? 0) + 1)
       return resolve(args)
     }
@@ -83,7 +91,9 @@ export function resolversOf(service: Service): object {
         ...usersOf(count ?? 2),
         { __typename: 'Robot', name: 'r', serial: 1, parts: [] },
       ]),
-      slow: counted('slow', () => service.gate.then(() => 'done')),
+      slow: counted('slow', ({ id }) =>
+        id === undefined ? service.gate.then(() => 'done') : service.run?.(id),
+      ),
       fails: counted('fails', () => usersOf(3)),
       crash: counted('crash', () => usersOf(1)[0]),
     },
@@ -126,6 +136,7 @@ export function yogaWith(
 
 /** A server that listens. */
 export interface Running {
+  readonly server: Server
   readonly url: string
   readonly service: Service
   close(): Promise<void>
@@ -146,6 +157,7 @@ async function listening(
   const { port } = server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}/graphql`
   return {
+    server,
     url,
     service,
     close: async () => {
@@ -202,6 +214,7 @@ const startMercurius: Start = async (limits, service = newService()) => {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   return {
+    server: app.server,
     url: `http://127.0.0.1:${port}/graphql`,
     service,
     close: async () => {

@@ -1,9 +1,6 @@
 import { once } from 'node:events'
-import { connect, constants } from 'node:http2'
+import { connect } from 'node:http2'
 import { onTestFinished } from 'vitest'
-import { type Kind, SERVICE, serviceOf } from './serve.ts'
-
-const { NGHTTP2_CANCEL } = constants
 
 /**
  * A client of HTTP/2 that is none of gRPC: it leaves when it likes. One of grpc-js that cancels a call in the turn in
@@ -27,13 +24,6 @@ export function rawClient(port: number) {
   return {
     session,
     request,
-    /** Begins a call and resets it before anything of it is sent. */
-    hangUp: async (kind: Kind): Promise<void> => {
-      const stream = request(serviceOf(SERVICE)[kind].path)
-      stream.write(frame('hold'))
-      stream.close(NGHTTP2_CANCEL)
-      await once(stream, 'close')
-    },
     /** Calls a path, and says with which status of gRPC it ended. */
     ask: async (path: string, headers: object = {}): Promise<string | undefined> => {
       const stream = request(path, headers)

@@ -80,6 +80,16 @@ export function handshake(path = '/', headers = ''): string {
   return `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}${headers}\r\n`
 }
 
+/** A frame of a client: text, masked with zeros. */
+export function frame(text: string): Buffer {
+  const payload = Buffer.from(text)
+  const length =
+    payload.length < 126
+      ? Buffer.from([0x80 | payload.length])
+      : Buffer.from([0x80 | 126, payload.length >> 8, payload.length & 255])
+  return Buffer.concat([Buffer.from([0x81]), length, Buffer.alloc(4), payload])
+}
+
 /** A raw connection that is upgraded. */
 export async function openRaw(port: number, headers = ''): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')

@@ -1,8 +1,6 @@
-import { once } from 'node:events'
-import { createConnection } from 'node:net'
 import { Controller, Get, Query, UseGuards } from '@nestjs/common'
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets'
-import { Limit, RateThrottleModule, RateThrottleService } from 'ratethrottle/nest'
+import { Limit, RateThrottleModule } from 'ratethrottle/nest'
 import { concat, NEVER, of, throwError, timer } from 'rxjs'
 import { ignoreElements } from 'rxjs/operators'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -193,67 +191,5 @@ describe.each(BOTH)('%s, %s: concurrent', (platform, sockets) => {
       close()
     }
     expect(work.runs).toBe(clients)
-  })
-})
-
-describe.each(PLATFORMS)('%s: hang-ups', (platform) => {
-  it(`${byLength(300, 1_000)} clients that hang up leave nothing, and earn nothing`, async () => {
-    const most = byLength(150, 500)
-    let inside = 0
-    const entered = new Set<string>()
-    class SlowController {
-      slow(id: string): Promise<never> {
-        inside++
-        entered.add(id)
-        return new Promise(() => {})
-      }
-    }
-    decorate(SlowController, {
-      parameters: { slow: [Query('id')] },
-      methods: { slow: [Get()] },
-      class: [Controller('slow')],
-    })
-    const options = { limits: `${most}/hour` as '500/hour', concurrent: 50 }
-    const imports = [RateThrottleModule.forRoot(options)]
-    const { app, url: root } = await start(platform, { imports, controllers: [SlowController] })
-    const { hostname, port } = new URL(root)
-    const count = (kind: string): number =>
-      process.getActiveResourcesInfo().filter((one) => one === kind).length
-    const sockets = count('TCPSocketWrap')
-    let clients = 0
-    const leave = async (after: 'connect' | 'request' | 'handler'): Promise<void> => {
-      const id = String(clients++)
-      let isAnswered = false
-      const socket = createConnection(Number(port), hostname)
-      socket.on('error', () => {})
-      socket.once('data', () => {
-        isAnswered = true
-      })
-      await once(socket, 'connect')
-      if (after !== 'connect') socket.write(`GET /slow?id=${id} HTTP/1.1\r\nhost: a\r\n\r\n`)
-      if (after === 'handler') await until(() => isAnswered || entered.has(id))
-      socket.destroy()
-      await once(socket, 'close')
-    }
-    for (let i = 0; i < byLength(3, 10); i++) {
-      const kinds = ['connect', 'request', 'handler', 'handler'] as const
-      await Promise.all(Array.from({ length: 100 }, (_, k) => leave(kinds[k % 4] ?? 'handler')))
-    }
-    expect(inside).toBeLessThanOrEqual(most)
-    expect(inside).toBeGreaterThan(20)
-    await until(() => count('TCPSocketWrap') <= sockets)
-    expect(count('Timeout')).toBeLessThan(5)
-    // All permits have come back.
-    await app.get(RateThrottleService).reset('127.0.0.1')
-    const before = inside
-    const leaving = new AbortController()
-    const { signal } = leaving
-    const asked: Promise<unknown>[] = []
-    await until(() => {
-      asked.push(fetch(`${root}/slow`, { signal }).catch(() => {}))
-      return inside >= before + 50
-    })
-    leaving.abort()
-    await Promise.all(asked)
   })
 })

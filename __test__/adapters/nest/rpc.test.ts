@@ -4,10 +4,8 @@ import { RateThrottleModule } from 'ratethrottle/nest'
 import { shield } from 'ratethrottle/shield'
 import { lastValueFrom } from 'rxjs'
 import { afterEach, expect, it } from 'vitest'
-import { byLength } from '../../fixtures/long.ts'
 import { closeAll, decorate, start } from './apps.ts'
 import { closeServices, connectTo, later, portOf, startService, TCP } from './services.ts'
-import { until } from './sockets.ts'
 
 afterEach(closeServices)
 
@@ -37,33 +35,6 @@ it('a handler has limits of its own, and events are counted, too', async () => {
   for (let i = 0; i < 5; i++) client.emit('note', i).subscribe()
   await ask({ cmd: 'stream' }, 3).catch(() => {})
   expect(runs).toEqual({ add: 2, stream: 0, note: 4, stuck: 0 })
-})
-
-it('clients that leave handlers that never end leave no permit, no listener and no socket', async () => {
-  const { runs, connect } = await startService({ concurrent: 2 })
-  const { ask } = connect()
-  await ask('add', [])
-  const sockets = (): number =>
-    process.getActiveResourcesInfo().filter((one) => one === 'TCPSocketWrap').length
-  const before = sockets()
-  for (let i = 0; i < byLength(10, 100); i++) {
-    const leaving = Array.from({ length: 10 }, connect)
-    // Each sends several: its connection has one listener for all of them.
-    for (const { client } of leaving) {
-      for (let k = 0; k < 3; k++) client.send('stuck', k).subscribe({ error: () => {} })
-    }
-    const seen = runs.stuck
-    if (i % 2 === 0) await until(() => runs.stuck > seen)
-    for (const { client } of leaving) client.close()
-  }
-  await until(() => sockets() <= before)
-  // Both permits have come back, and there are no more.
-  const seen = runs.stuck
-  const again = connect()
-  let refused = 0
-  for (let i = 0; i < 10; i++) again.client.send('stuck', i).subscribe({ error: () => refused++ })
-  await until(() => refused === 8)
-  expect(runs.stuck - seen).toBe(2)
 })
 
 it('a shield that blocks a client refuses its messages, and those that no limit counts', async () => {

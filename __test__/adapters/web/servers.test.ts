@@ -1,5 +1,3 @@
-import { connect } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { shield } from 'ratethrottle/shield'
 import { FakeClock } from 'ratethrottle/testing'
@@ -8,7 +6,7 @@ import { expect, test } from 'vitest'
 import { listen } from '../../http/serve.ts'
 import { fakeInsight } from '../../insight/wiring/fake.ts'
 import { serverForTest } from '../../redis/server.ts'
-import { ask, deno, parts } from './requests.ts'
+import { ask, deno } from './requests.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: as in plain JavaScript
 type Any = any
@@ -50,45 +48,6 @@ test('a client that waits as it was told is admitted', async () => {
   const denied = await fetch(base)
   clock.advance(Number(denied.headers.get('retry-after')) * 1_000)
   expect([denied.status, (await fetch(base)).status]).toEqual([429, 200])
-})
-
-/** A client that leaves before its request is whole, while it is handled, or after the head of the answer. */
-async function leave(base: string, when: number): Promise<void> {
-  const { hostname, port } = new URL(base)
-  const socket = connect(Number(port), hostname)
-  await new Promise((resolve) => socket.once('connect', resolve))
-  if (when === 0) socket.write('GET / HTTP/1.1\r\nhost: x\r\n')
-  else socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
-  if (when === 2) await new Promise((resolve) => socket.once('data', resolve))
-  socket.resetAndDestroy()
-  await new Promise((resolve) => socket.once('close', resolve))
-}
-
-test('1,000 clients that hang up earn nothing, and leave no permit, no timer and no connection', async () => {
-  const { insight, rows } = fakeInsight()
-  const clock = new FakeClock()
-  const limiter = rateThrottle({ limits: '100/hour', concurrent: 1_000, insight, clock })
-  const handler = limiter.wrap(async () => {
-    await pause(1)
-    return new Response(parts(Array.from({ length: 50 }, () => 'x'.repeat(100))).body)
-  })
-  const base = await listen(getRequestListener(handler))
-  await (await fetch(base, { headers: { connection: 'close' } })).text()
-  const resources = (): number =>
-    process.getActiveResourcesInfo().filter((name) => /Timeout|TCPSocket/.test(name)).length
-  const before = resources()
-  for (let i = 0; i < 20; i++) {
-    await Promise.all(Array.from({ length: 50 }, (_, j) => leave(base, (i + j) % 3)))
-  }
-  await expect.poll(resources).toBeLessThanOrEqual(before)
-  // Whoever hung up has used the budget all the same.
-  expect((await fetch(base)).status).toBe(429)
-  const [row] = rows
-  expect(row?.routes).toMatchObject({ '*': { admitted: 100 } })
-  const one = rateThrottle({ concurrent: 1 })
-  const held = await listen(getRequestListener(one.wrap(() => new Response('served'))))
-  await Promise.all(Array.from({ length: 100 }, (_, i) => leave(held, i % 3)))
-  await expect.poll(async () => (await fetch(held)).status).toBe(200)
 })
 
 test('an insight counts the requests, and a shield is asked for each by address', async () => {
