@@ -1,6 +1,7 @@
 import { ConcurrencyLimiter, createConcurrencyLimiter, type Store } from 'ratethrottle'
 import { insight } from 'ratethrottle/insight'
 import { expect, it, onTestFinished } from 'vitest'
+import { openPermits } from '../../ts/permits/open.ts'
 
 it('an insight has a row for the permits of each limiter, in every tier', async () => {
   const view = insight()
@@ -35,6 +36,23 @@ it('an insight has a row for the permits of each limiter, in every tier', async 
   expect(rows['uploads concurrent']).toMatchObject({ tier: 'memory', admitted: 2, denied: 1 })
   expect(rows['uploads concurrent']).toMatchObject({ waited: 1, waiting: 0 })
   expect(rows['jobs concurrent']).toMatchObject({ tier: 'store', admitted: 1, denied: 1 })
+})
+
+it('limiters without a name have rows of their own, and those of adapters that of the adapter', async () => {
+  const view = insight()
+  onTestFinished(() => view.close())
+  for (const permits of [1, 2, 3]) {
+    const limiter = new ConcurrencyLimiter(permits, { insight: view })
+    for (let i = 0; i < 5; i++) limiter.tryAcquire('k')
+  }
+  void openPermits({ perKey: 1 }, { identity: 'GET /', insight: view }).take('k')
+  const rows = await report(view)
+  expect(rows).toMatchObject({
+    concurrent: { admitted: 1, denied: 4 },
+    'concurrent 2': { admitted: 2, denied: 3 },
+    'concurrent 3': { admitted: 3, denied: 2 },
+    'GET / concurrent': { admitted: 1, denied: 0 },
+  })
 })
 
 async function report(view: ReturnType<typeof insight>): Promise<Record<string, object>> {

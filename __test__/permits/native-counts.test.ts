@@ -72,7 +72,12 @@ it.each([
 it('one name has one set of limits in a process', () => {
   const first = new ConcurrencyLimiter(2, { name: 'conflict' })
   expect(() => new ConcurrencyLimiter(3, { name: 'conflict' })).toThrow(
-    expect.objectContaining({ code: 'NAME_IN_USE' }),
+    expect.objectContaining({
+      code: 'NAME_IN_USE',
+      message: expect.stringContaining(
+        'a concurrency limiter of this name exists in this process with other perKey, total or capacity',
+      ),
+    }),
   )
   const same = new ConcurrencyLimiter(2, { name: 'conflict' })
   first.tryAcquire('a')

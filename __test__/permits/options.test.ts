@@ -20,6 +20,14 @@ describe('what is not accepted throws, and is named', () => {
     [{ perKey: 0 }, 'perKey must be an integer from 1 to 1000000, got 0'],
     [{ total: 1_000_001 }, 'total must be an integer from 1 to 1000000, got 1000001'],
     [{ perkey: 1 }, 'unknown option "perkey"; known are perKey, total'],
+    [
+      { perKey: 4, queue: 16 },
+      'unknown option "queue": options are the second argument, as in new ConcurrencyLimiter({ perKey: 4 }, { queue: 16 })',
+    ],
+    [
+      { perKey: 4, storage: 'redis://127.0.0.1:1' },
+      'unknown option "storage": permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
+    ],
     [Object.create({ perKey: 1 }), `limits must be ${LIMITS}, got [object]`],
   ])('limits %j', (limits, message) => {
     expect(() => new ConcurrencyLimiter(limits as number)).toThrow(
@@ -41,6 +49,12 @@ describe('what is not accepted throws, and is named', () => {
       'insight must be what insight() of ratethrottle/insight returns, got [object]',
     ],
     [{ maxQueue: 1 }, 'unknown option "maxQueue"'],
+    [{ total: 1 }, 'unknown option "total": limits are the first argument'],
+    [
+      { storage: 'redis://u:secret@h' },
+      'unknown option "storage": permits in a store are those of',
+    ],
+    [{ leaseMs: 5_000 }, 'unknown option "leaseMs": permits in a store are those of create'],
   ])('options %j', (options, message) => {
     expect(() => new ConcurrencyLimiter(1, options as object)).toThrow(
       expect.objectContaining({

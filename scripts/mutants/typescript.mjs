@@ -1,6 +1,7 @@
 // Lines of the TypeScript layer that are broken on purpose: what is broken, where, how, and which test files
 // are asked. The first `from` in `file` is replaced. A mutant that changes nothing says in `survives` why.
 
+import { PERMIT_STORMS } from './permit-storms.mjs'
 import { SHIELD } from './shield.mjs'
 
 const paths = (...names) => names.map((name) => `__test__/${name}.test.ts`)
@@ -313,4 +314,12 @@ const CLOSING = [
   },
 ]
 
-export const MUTANTS = [...HTTP, ...QUEUE, ...REDIS, ...STORES, ...SHIELD, ...CLOSING]
+export const MUTANTS = [
+  ...HTTP,
+  ...QUEUE,
+  ...REDIS,
+  ...STORES,
+  ...SHIELD,
+  ...CLOSING,
+  ...PERMIT_STORMS,
+]

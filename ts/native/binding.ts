@@ -152,17 +152,33 @@ export function openWatched<O extends object, N extends Watchable>(
   handleOf: (native: N) => object,
   onReattached: () => void,
 ): { readonly native: N; readonly close: () => void } {
-  if (name === undefined || !shared) {
-    const native = open(name === undefined ? options : { ...options, name })
+  if (name === undefined) {
+    const native = open(options)
     return { native, close: native.close }
   }
-  const native = openShared((more) => open({ ...options, ...more }), name, onMismatch, subject)
+  const openNamed = (more: object): N => named(() => open({ ...options, ...more }), subject)
+  if (!shared) {
+    const native = openNamed({ name })
+    return { native, close: native.close }
+  }
+  const native = openShared(openNamed, name, onMismatch, subject)
   const endWatch = watch(native, handleOf(native), name, onReattached)
   const close = (): void => {
     native.close()
     endWatch()
   }
   return { native, close }
+}
+
+/** The core knows no subjects: it speaks of limiters. */
+function named<N>(open: () => N, { noun, settings }: Subject): N {
+  try {
+    return open()
+  } catch (error) {
+    if (!hasCode(error) || error.code !== 'NAME_IN_USE') throw error
+    const message = `name must be unique, or have the same settings: a ${noun} of this name exists in this process with other ${settings}`
+    throw withCode(new RangeError(message), error.code)
+  }
 }
 
 function openShared<N extends Watchable>(

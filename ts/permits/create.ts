@@ -13,7 +13,12 @@ import {
 } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import { ConcurrencyLimiter } from './concurrency-limiter.ts'
-import { CONCURRENCY_OPTIONS, type ConcurrencyOptions, readConcurrencyLimits } from './options.ts'
+import {
+  CONCURRENCY_OPTIONS,
+  type ConcurrencyOptions,
+  OF_STORE,
+  readConcurrencyLimits,
+} from './options.ts'
 import { refuseTry } from './refuse-try.ts'
 import type { AsyncConcurrencyLimiter, ConcurrencyLimits } from './types.ts'
 
@@ -31,15 +36,6 @@ export interface CreateConcurrencyOptions
   readonly storage?: string | RedisStorage | RedisClient | Store | object | undefined
 }
 
-/** Options that have a meaning in a store alone. */
-const OF_STORE = [
-  'leaseMs',
-  'onError',
-  'deadlineMs',
-  'connectTimeoutMs',
-  'processes',
-  'onStoreChange',
-]
 const HERE = CONCURRENCY_OPTIONS.filter((name) => name !== 'shared')
 const KNOWN = ['perKey', 'total', 'storage', 'keyPrefix', ...HERE, ...OF_STORE, ...SETTINGS]
 
@@ -91,12 +87,12 @@ export function openAnywhere(
       ? redis().openRedisPermits(limits, storage, rest)
       : inStore(limits, storage, rest)
   }
-  const { keyPrefix = '', name, ...local } = options
-  const foreign = OF_STORE.find((one) => local[one as keyof typeof local] !== undefined)
-  if (foreign !== undefined) {
-    const value = local[foreign as keyof typeof local]
-    throw notHere(foreign, 'absent where the permits are in no store', value)
+  const { keyPrefix = '', name, ...more } = options
+  for (const one of OF_STORE) {
+    const value = more[one as keyof typeof more]
+    if (value !== undefined) throw notHere(one, 'absent where the permits are in no store', value)
   }
+  const local = Object.fromEntries(Object.entries(more).filter(([one]) => !OF_STORE.includes(one)))
   const named = name === undefined ? undefined : `${keyPrefix}${name}`
   const shared = sharedName(storage)
   if (shared === undefined) return new ConcurrencyLimiter(limits, { ...local, name: named })

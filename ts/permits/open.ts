@@ -4,6 +4,7 @@ import { isRemote, sharedName } from '../storage-url.ts'
 import * as validate from '../validate.ts'
 import { openAnywhere, storageOf } from './create.ts'
 import { MAX_CAPACITY, readConcurrencyLimits, readWaiting, type WaitingOptions } from './options.ts'
+import { ROW } from './tally.ts'
 import type { ConcurrencyLimits, Permits } from './types.ts'
 
 /** What option `concurrent` of adapters takes: permits of each client, or both limits and a queue. */
@@ -61,9 +62,21 @@ export function openPermits(
   // A table for the keys of limits may have room for more.
   const capacity = keys && Math.min(keys, MAX_CAPACITY)
   const named = name ?? (isCommon ? identity : undefined)
-  const options = { ...place, ...waiting, capacity, name: named }
+  const insight =
+    place.insight && named === undefined ? inRowOf(place.insight, identity) : place.insight
+  const options = { ...place, ...waiting, capacity, name: named, insight }
   if (!isInStore) return openAnywhere(limits, at, options)
   const { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange } = forRedis
   const ofStore = { onError, deadlineMs, connectTimeoutMs, processes, onStoreChange }
   return openAnywhere(limits, at, { ...options, ...ofStore })
+}
+
+/** Permits in memory have no name there, and in an insight that of their adapter. */
+function inRowOf(insight: InsightInput, identity: string | undefined): InsightInput {
+  if (identity === undefined) return insight
+  const name = `${identity} ${ROW}`
+  return {
+    counter: (about) => insight.counter({ ...about, name }),
+    shielded: (shielded, shield) => insight.shielded(shielded, shield),
+  }
 }

@@ -34,6 +34,16 @@ export interface ConcurrencyOptions extends WaitingOptions {
   readonly clock?: Clock | undefined
 }
 
+/** What has a meaning in a store alone: those who give it to a limiter of this host want the other one. */
+export const OF_STORE: readonly string[] = [
+  'leaseMs',
+  'onError',
+  'deadlineMs',
+  'connectTimeoutMs',
+  'processes',
+  'onStoreChange',
+]
+
 /** {@link WaitingOptions} with every default filled in. */
 export interface ResolvedWaiting {
   readonly queue: number
@@ -92,6 +102,16 @@ function readHold(value: unknown, name: string): number {
  * @throws TypeError or RangeError that names the option, its value and what is accepted
  */
 export function resolveConcurrency(options: ConcurrencyOptions): ResolvedConcurrency {
+  refuseMisplaced(
+    options,
+    ['perKey', 'total'],
+    'limits are the first argument, as in new ConcurrencyLimiter({ perKey: 4 })',
+  )
+  refuseMisplaced(
+    options,
+    ['storage', 'keyPrefix', ...OF_STORE],
+    'permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
+  )
   const resolved = validate.readOptions<ResolvedConcurrency>(options, ALL)
   const { name, shared, clock } = resolved
   if (shared && name === undefined) throw optionError('shared: true requires name')
@@ -104,6 +124,14 @@ export function resolveConcurrency(options: ConcurrencyOptions): ResolvedConcurr
 /** The same for {@link WaitingOptions} alone, among others. */
 export function readWaiting(options: WaitingOptions): ResolvedWaiting {
   return validate.readEach<ResolvedWaiting>(options, WAITING)
+}
+
+/** @throws TypeError that says where options belong which are given in another place */
+function refuseMisplaced(options: unknown, names: readonly string[], where: string): void {
+  if (typeof options !== 'object' || options === null) return
+  const found = names.find((name) => Object.hasOwn(options, name))
+  if (found !== undefined)
+    throw optionError(`unknown option ${validate.printable(found)}: ${where}`)
 }
 
 function optionError(message: string): Error {
@@ -127,6 +155,16 @@ export function readConcurrencyLimits(
   if (typeof value !== 'object' || value === null) {
     throw validate.invalid(TypeError, 'INVALID_OPTION', name, LIMITS, value)
   }
+  refuseMisplaced(
+    value,
+    CONCURRENCY_OPTIONS,
+    'options are the second argument, as in new ConcurrencyLimiter({ perKey: 4 }, { queue: 16 })',
+  )
+  refuseMisplaced(
+    value,
+    ['storage', 'keyPrefix', ...OF_STORE],
+    'permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
+  )
   const { perKey, total } = validate.ownOptions(value as ConcurrencyLimits, ['perKey', 'total'])
   if (perKey === undefined && total === undefined) {
     throw validate.invalid(TypeError, 'INVALID_OPTION', name, LIMITS, value)

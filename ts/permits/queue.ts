@@ -1,10 +1,9 @@
-import type { Clock } from '../clock.ts'
 import { flat } from '../key-hash.ts'
 import type { MaybePromise } from '../limiter.ts'
 import { callerOf } from '../wait-queue/caller.ts'
 import { Heap } from '../wait-queue/heap.ts'
 import { Agenda } from '../wait-queue/line.ts'
-import { Line, type Outcome, Waiter } from './line.ts'
+import { Line, type Outcome, type QueueSource, type Room, Waiter } from './line.ts'
 import { Poll } from './poll.ts'
 import { PermitRefused } from './types.ts'
 
@@ -12,35 +11,6 @@ import { PermitRefused } from './types.ts'
 const REAP_EVERY = 10
 /** Callers that are asked for in one turn of the event loop. */
 const MAX_ASKED_AT_ONCE = 256
-
-/** What a queue of callers has to know of its limiter. */
-export interface QueueSource {
-  /** A permit for the key, or why there is none. */
-  ask(key: string): MaybePromise<Outcome>
-  /** What a caller is told whom others precede that wait for `total`; `undefined` where there is no such limit. */
-  readonly beforeAll: PermitRefused | undefined
-  /** Whether permits may come free of which this queue is not told. */
-  readonly isShared: boolean
-  /** Looks for permits that come free so. */
-  reap?(): void
-  /** Callers that the queue asks for of itself: how often, and how many at most. */
-  readonly poll: { readonly everyMs: number; readonly most: number }
-  /** A caller begins to wait (1), or does so no more (-1). */
-  queued(change: 1 | -1): void
-  /** A caller got its permit after this long. */
-  waited(ms: number): void
-  /** The caller's wait is over. */
-  timedOut(): void
-  /** The caller has gone. */
-  gaveUp(key: string): void
-}
-
-/** How many callers may wait, and by which clock. */
-interface Room {
-  readonly queue: number
-  readonly maxWaiters: number
-  readonly clock: Required<Clock>
-}
 
 /**
  * Callers who wait for a permit.
@@ -60,6 +30,8 @@ export class PermitQueue {
   readonly #ready = new Heap<Line>()
   /** Lines whose head was refused for its key, the one that asked first in front. */
   readonly #blocked = new Set<Line>()
+  /** Lines whose head waits because of `total`. */
+  readonly #forTotal = new Set<Line>()
   readonly #deadlines: Agenda<Waiter>
   readonly #poll: Poll
   #size = 0
@@ -85,9 +57,9 @@ export class PermitQueue {
     if (this.#size === 0) return undefined
     const line = this.#lines.get(key)
     if (line !== undefined) return line.refused
-    const { beforeAll } = this.#source
-    const isAny = this.#ready.first !== undefined || this.#asking > 0
-    return isAny ? beforeAll : undefined
+    // Of lines that are being asked for, only those count that `total` has refused.
+    const isAny = this.#asking === 0 && this.#ready.first !== undefined
+    return isAny || this.#forTotal.size > 0 ? this.#source.beforeAll : undefined
   }
 
   /**
@@ -138,8 +110,16 @@ export class PermitQueue {
 
   #begin(line: Line): void {
     this.#lines.set(line.key, line)
-    if (line.refused.reason === 'total') this.#makeReady(line)
+    if (this.#isForTotal(line)) this.#makeReady(line)
     else this.#blocked.add(line)
+  }
+
+  /** Whether the line, which has a head, waits because of `total`. Remembers it. */
+  #isForTotal(line: Line): boolean {
+    const isTotal = line.refused.reason === 'total'
+    if (isTotal) this.#forTotal.add(line)
+    else this.#forTotal.delete(line)
+    return isTotal
   }
 
   #startPoll(line: Line): void {
@@ -188,8 +168,8 @@ export class PermitQueue {
       const answer = this.#source.ask(line.key)
       if (!(answer instanceof Promise)) return this.#settle(line, answer)
       this.#askLater(line, answer)
-      // Where `total` may refuse, the next one asks when this one has its answer: it came later.
-      return this.#source.beforeAll === undefined
+      // Where `total` refuses, the next one asks when this one has its answer: it came later.
+      return this.#forTotal.size === 0
     } catch (error) {
       this.#fail(line, error)
       return true
@@ -245,7 +225,7 @@ export class PermitQueue {
       this.#refuse(head)
     }
     if (line.head === undefined) return true
-    const isTotal = refused.reason === 'total'
+    const isTotal = this.#isForTotal(line)
     if (isTotal || line.isWoken) this.#makeReady(line)
     else this.#blocked.add(line)
     if (refused.reason === 'capacity') this.#poll.start()
@@ -293,6 +273,7 @@ export class PermitQueue {
     if (wasReady) this.#ready.remove(line)
     if (line.head === undefined) {
       this.#blocked.delete(line)
+      this.#forTotal.delete(line)
       if (this.#lines.get(line.key) === line) this.#lines.delete(line.key)
     } else if (wasReady) this.#makeReady(line)
     if (this.#size === 0) this.#poll.stop()

@@ -15,7 +15,7 @@ interface Place {
 }
 
 /** Ends the name of the row that an insight has for permits. */
-const ROW = 'concurrent'
+export const ROW = 'concurrent'
 
 /** What has become of callers who asked for a permit: for `stats()`, and for an insight. */
 export class PermitTally {
@@ -27,8 +27,8 @@ export class PermitTally {
 
   /** @param limiter what counts here */
   constructor(limiter: object, { insight, name, tier }: Place) {
-    const row = name === undefined ? ROW : `${name} ${ROW}`
-    this.#counter = insight?.counter({ name: row, limits: undefined, algorithm: ROW, tier })
+    const about = { limits: undefined, algorithm: ROW, tier }
+    this.#counter = insight?.counter({ name: rowOf(insight, name), ...about })
     keepCounter(limiter, this.#counter)
   }
 
@@ -66,6 +66,17 @@ export class PermitTally {
   close(): void {
     this.#counter?.close()
   }
+}
+
+/** Limiters without a name, of each insight. */
+const unnamed = new WeakMap<InsightInput, number>()
+
+/** Limiters without a name have rows of their own: `concurrent`, `concurrent 2` and so on, in the order in which they are made. */
+function rowOf(insight: InsightInput, name: string | undefined): string {
+  if (name !== undefined) return `${name} ${ROW}`
+  const count = (unnamed.get(insight) ?? 0) + 1
+  unnamed.set(insight, count)
+  return count === 1 ? ROW : `${ROW} ${count}`
 }
 
 const ADMITTED = { ...permitDenial(0), allowed: true, retryAfterMs: 0, retryAfter: 0 }

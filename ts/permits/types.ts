@@ -40,7 +40,7 @@ export class PermitRefused {
 
 /** Counts of a limiter, of this object since it was made unless it says otherwise. */
 export interface ConcurrencyStats {
-  /** Permits that are out now: of all that share the limiter in memory or on this host; in a store of this object. */
+  /** Permits that are out now and not lost: of all that share the limiter in memory or on this host; in a store of this object. */
   readonly held: number
   /** Callers that wait now. */
   readonly waiting: number

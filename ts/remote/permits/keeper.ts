@@ -7,6 +7,7 @@ const RENEW_AFTER = 1 / 4
 const [LOOK_AFTER, MAX_LOOK_MS] = [1 / 20, 500]
 /** Calls that are under way at a time. */
 const MAX_CALLS = 16
+const NEVER: number = Number.POSITIVE_INFINITY
 /** Leases to give back of which that is remembered. The others end by themselves. */
 const MAX_OWED = 10_000
 
@@ -36,6 +37,8 @@ export class LeaseKeeper {
   #timer: NodeJS.Timeout | undefined
   #isBusy = false
   #isClosed = false
+  /** Some were given out without the store since it last learned of those. */
+  #isNews = false
 
   /** @param onLost called for each permit that is lost */
   constructor(backend: PermitBackend, leaseMs: number, onLost: () => void) {
@@ -70,7 +73,10 @@ export class LeaseKeeper {
   /** A permit is given out. */
   add(permit: RemotePermit): void {
     if (permit.isLeased) this.#permits.add(permit)
-    else this.#unknown.add(permit)
+    else {
+      this.#unknown.add(permit)
+      this.#isNews = true
+    }
     this.#out++
     change(this.#perKey, permit.key, 1)
     this.#start()
@@ -133,8 +139,11 @@ export class LeaseKeeper {
     if (this.#isBusy) return
     this.#isBusy = true
     try {
-      const due = this.#due(performance.now())
-      if (!this.#backend.status.available) return
+      const { available } = this.#backend.status
+      // The store may have lost its data: those that it knew are older, and come first.
+      const due = this.#due(available && this.#isNews ? NEVER : performance.now())
+      if (!available) return
+      this.#isNews = false
       await inTurn(this.#backend.batches(due), (batch) => this.#renew(batch))
       const owed = this.#owed.splice(0)
       await inTurn(this.#backend.batches(owed), (batch) => this.#giveBack(batch))
@@ -145,7 +154,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** Those that are to be renewed. Those that have ended are lost. */
+  /** Those that are to be renewed by then. Those that have ended are lost. */
   #due(now: number): readonly RemotePermit[] {
     const due: RemotePermit[] = []
     for (const permit of this.#permits) {

@@ -4,7 +4,8 @@ import { ConcurrencyExceeded, type ConcurrencyReason, closedError } from '../../
 import { flat, tableKey } from '../../key-hash.ts'
 import type { MaybePromise, StoreStatus } from '../../limiter.ts'
 import { checkedKey, quiet, readAcquire, refusalsOf } from '../../permits/call.ts'
-import { PermitQueue, type QueueSource } from '../../permits/queue.ts'
+import type { QueueSource } from '../../permits/line.ts'
+import { PermitQueue } from '../../permits/queue.ts'
 import { refuseTry } from '../../permits/refuse-try.ts'
 import { PermitTally } from '../../permits/tally.ts'
 import {
@@ -85,7 +86,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
   /** While the store is away: those of this process. */
   async held(key: string): Promise<number> {
     const own = this.#check(key)
-    const without = () => (this.#isClosed ? this.#refuseLate() : this.#keeper.outOf(own))
+    const without = () => (this.#isClosed ? this.#refuseLate() : this.#keeper.countedOf(own))
     return this.#backend.held(own).catch(without)
   }
 
@@ -93,7 +94,7 @@ export class RemoteConcurrency implements AsyncConcurrencyLimiter {
     const { admitted, refused, timedOut, lost } = this.#tally
     const waiting = this.#queue.size
     const capacity = this.#options.capacity
-    return { held: this.#keeper.out, waiting, admitted, refused, timedOut, lost, capacity }
+    return { held: this.#keeper.counted, waiting, admitted, refused, timedOut, lost, capacity }
   }
 
   async ready(): Promise<StoreStatus> {
