@@ -280,8 +280,8 @@ const CLOSING = [
   {
     name: 'the first wait is that of a limiter that is closed',
     file: 'ts/redis/connection.ts',
-    from: 'this.#startUp?.waitNoLongerThan(longestMs)',
-    to: '',
+    from: 'this.#startUp?.leave(user.connectTimeoutMs)',
+    to: 'void 0',
     tests: paths('redis/closing'),
   },
   {

@@ -128,8 +128,7 @@ export class Connection {
 
   /** A limiter closes. Its calls under way end, which says nothing about Redis; the others go on. */
   leave(user: RedisUser): void {
-    const longestMs = this.nodes.leave(user)
-    this.#startUp?.waitNoLongerThan(longestMs)
+    if (this.nodes.leave(user)) this.#startUp?.leave(user.connectTimeoutMs)
     user.deadlines.cutOff()
     user.startDeadlines.cutOff()
   }

@@ -99,12 +99,10 @@ export class Nodes implements BreakerOwner {
     this.opened(this.#whole, isReason ? known : this.#diagnosis.whySilent())
   }
 
-  /** A limiter does not use the connection any more. Returns how long those that are left wait for the first one. */
-  leave(user: RedisUser): number {
-    this.users.delete(user)
+  /** A limiter does not use the connection any more. Returns whether it was known to. */
+  leave(user: RedisUser): boolean {
     for (const server of [this.#whole, ...this.#byNode.values()]) server.forget(user)
-    const left = [...this.users].map(({ connectTimeoutMs }) => connectTimeoutMs)
-    return left.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...left)
+    return this.users.delete(user)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Sharing } from '../remote/backend.ts'
 import { type Share, StoreFailure } from '../remote/failure.ts'
-import type { ClockOffset } from './calls.ts'
+import type { ClockOffset } from './clock-offset.ts'
 import type { RedisConnection } from './ioredis.ts'
 import { serverWideName } from './key.ts'
 import { readNumbers, runScript, type Script, scriptOf } from './script/index.ts'
