@@ -138,18 +138,21 @@ export const MUTANTS = [
     file: 'crate/core/src/stored/mod.rs',
     from: 'if idle_ms > algorithm.epoch_ms() {',
     to: 'if idle_ms > algorithm.epoch_ms() && false {',
+    tests: 'stored',
   },
   {
     name: 'time steps back for a record',
     file: 'crate/core/src/stored/mod.rs',
     from: 'let now = Nanos(now.0.max(record.last.0));',
     to: 'let now = Nanos(now.0);',
+    tests: 'stored',
   },
   {
     name: 'a record is not checked',
     file: 'crate/core/src/stored/record.rs',
     from: 'checksum(body) != u64::from_le_bytes(*sum)',
     to: 'false',
+    tests: 'stored',
   },
   {
     name: 'a coarse decision holds after a pause',
