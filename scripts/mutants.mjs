@@ -87,7 +87,9 @@ function run(command, args, env = {}) {
 /** Names of the tests that failed; nothing where the mutant survived. */
 function killRust({ name, tests = 'shared', only }) {
   const [kind, env] = tests === 'loom' ? LOOM : [['--features', 'probe'], {}]
-  const args = ['test', '-p', 'ratethrottle-core', ...kind, '--test', tests]
+  // Those of one file of `tests/`, or those beside the code.
+  const which = tests === 'lib' ? ['--lib'] : ['--test', tests]
+  const args = ['test', '-p', 'ratethrottle-core', ...kind, ...which]
   const { stdout, status, signal } = run('cargo', only === undefined ? args : [...args, only], env)
   if (status === 0) return []
   const noticed = [...stdout.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map(([, test]) => test)

@@ -46,7 +46,7 @@ if (act.tenants !== undefined) {
       const limits = {
         count: 1 + (tenant % act.counts),
         // So long that no unit comes back meanwhile, on a slow machine; not too long to be exact with each algorithm.
-        windowMs: 1_000_000_000 + (tenant % act.windows),
+        windowMs: 500_000_000 + (tenant % act.windows),
       }
       const used = await ask(limits, 1, `tenant ${tenant}`, limits.count)
       const more = await ask(limits, 1, `tenant ${tenant}`)

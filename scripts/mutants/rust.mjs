@@ -159,11 +159,13 @@ export const MUTANTS = [
     file: 'crate/core/src/clock.rs',
     from: '(coarse.0.saturating_sub(earliest.0) <= SLACK_MS * 1_000_000).then_some(decision)',
     to: 'Some(decision)',
+    tests: 'lib',
   },
   {
     name: 'nothing is given back when a later limit denies',
     file: 'crate/core/src/limit_set.rs',
     from: 'self.take_back(ask, &receipts);',
     to: '',
+    tests: 'give_back',
   },
 ]
