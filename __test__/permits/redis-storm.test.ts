@@ -17,8 +17,8 @@ const { PROVE_PERMIT_STEPS } = process.env
 const STEPS = Number(PROVE_PERMIT_STEPS ?? byLength(3_000, 10_000_000))
 const NAME = 'storm'
 const KEYS = byLength(3, 48)
-const LIMITS = byLength({ perKey: 3, total: 5 }, { perKey: 4, total: 96 })
-const CALLERS = byLength({ hasty: 6, patient: 3, long: 1 }, { hasty: 100, patient: 12, long: 2 })
+const LIMITS = byLength({ perKey: 3, total: 5 }, { perKey: 4, total: 48 })
+const CALLERS = byLength({ hasty: 6, patient: 3, long: 1 }, { hasty: 100, patient: 12, long: 7 })
 const LEASE_MS = byLength(500, 1_000)
 
 /** Takes as many permits as there are. */
