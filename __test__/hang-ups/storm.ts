@@ -130,6 +130,8 @@ async function hangUps(running: Running, work: Work, count: number): Promise<voi
     expect(areIn).toBe(true)
     const more = Math.min(BATCH, count - i) - inside.length
     await Promise.all(Array.from({ length: more }, (_, k) => hangUp(running, work, i + k, isFull)))
+    // Those that have left wait no longer, whoever is inside.
+    expect(await until(() => permits().waiting === 0)).toBe(true)
     await Promise.all(inside.map((client) => client.leave()))
   }
 }
@@ -207,8 +209,14 @@ async function prove(protocol: Protocol, tier: Tier, count: number): Promise<voi
   })
   const charged = counterOf(limits)
   const emitters = (): readonly EventEmitter[] => [...running.emitters(), ...tier.emitters]
-  await stay(running, work)
+  // One that is served at once: no timer of a queue runs yet.
+  const first = running.client('go-first')
+  await first.begin(true)
+  await untilServed(first, 'go-first')
+  await first.leave()
+  expect(await until(areFree)).toBe(true)
   const before = { listeners: listeners(emitters()), timers: countTimers() }
+  await stay(running, work)
   await hangUps(running, work, count)
   expect(await until(areFree), JSON.stringify(permits())).toBe(true)
   expect(work.entered.size).toBeGreaterThan(MOST + count / 10)

@@ -59,7 +59,7 @@ export function keep(socket: Duplex): (handOver: () => void) => void {
 
 /**
  * Destroys a connection whose client leaves while it is decided about. Nothing reads from it meanwhile, so there is no
- * event of its end but `readable`.
+ * event of its end but `readable`; and `end`, where the client has left as soon as it had asked.
  *
  * @returns ends this, before others read
  */
@@ -67,6 +67,10 @@ function watchForEnd(socket: Duplex): () => void {
   const look = (): void => {
     if (socket.readableLength === 0) socket.destroy()
   }
+  const ended = (): void => {
+    socket.destroy()
+  }
+  socket.on('end', ended)
   let isWatched = false
   // Most decisions are made at once.
   const later = setImmediate(() => {
@@ -75,6 +79,7 @@ function watchForEnd(socket: Duplex): () => void {
   })
   return () => {
     clearImmediate(later)
+    socket.removeListener('end', ended)
     if (isWatched) socket.removeListener('readable', look)
   }
 }
