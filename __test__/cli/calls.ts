@@ -41,7 +41,7 @@ export async function call(args: readonly string[], { cwd, env }: Place = {}): P
     cwd,
     env: { ...process.env, XDG_RUNTIME_DIR: RUNTIME, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 200_000,
   })
   const ended = { out: '', err: '' }
   child.stdout.on('data', (data) => {

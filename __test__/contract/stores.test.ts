@@ -63,7 +63,7 @@ async function startRacer(args: readonly string[]): Promise<() => Promise<Result
   const child = spawn(process.execPath, [file, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
     cwd: ROOT,
-    timeout: 60_000,
+    timeout: 200_000,
   })
   onTestFinished(() => {
     child.kill()

@@ -75,7 +75,7 @@ function load(project: string, flags: readonly string[] = [], before = ''): Foun
     cwd: project,
     env,
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 200_000,
   })
   expect(child.status, child.stderr).toBe(0)
   return JSON.parse(child.stdout)

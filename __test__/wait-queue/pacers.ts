@@ -23,7 +23,7 @@ function start(storage: string, waits: number) {
   const file = join(process.cwd(), '__test__/wait-queue/pacer.mjs')
   const child = spawn(process.execPath, [file, storage, String(waits), String(GAP_MS)], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    timeout: 60_000,
+    timeout: 200_000,
   })
   let out = ''
   child.stdout.on('data', (data) => {
