@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
 import { NODES, runIn } from './place.ts'
 import type { ProjectName } from './projects.ts'
 import { MANIFEST, SUBPATHS, type Subpath, specifierOf } from './subpaths.ts'
@@ -22,10 +22,18 @@ const UNSEEN = 'promised in subpaths.ts, and not there; for `export =` see ts/ad
 const FOREIGN =
   'only the subpath itself may be loaded: take types from a framework, by `import type`'
 
-describe.each(NODES)('on Node %i', (node) => {
+/**
+ * The Nodes on which each subpath is loaded in a process of its own, so that nothing else is loaded there. Short:
+ * the oldest alone. What loads what does not depend on the Node; on the newest one process loads them all.
+ */
+const ALONE = inject('full') ? NODES : NODES.slice(0, 1)
+
+describe.each(ALONE)('on Node %i', (node) => {
   describe.each(FORMS)('%s', (_form, probe) => {
-    const load = async (project: ProjectName, subpath: string): Promise<Loaded> =>
-      JSON.parse(await runIn(project, node, probe, specifierOf(subpath)))
+    const load = async (project: ProjectName, subpath: string): Promise<Loaded> => {
+      const [loaded] = JSON.parse(await runIn(project, node, probe, specifierOf(subpath)))
+      return loaded
+    }
 
     it.each(SUBPATHS)('of %s gives the promised exports', async (subpath, promised) => {
       const { callable, names, loaded, other = [] } = await load('all', subpath)
@@ -43,6 +51,22 @@ describe.each(NODES)('on Node %i', (node) => {
         else if (!tellsWhatToInstall(answer, promised)) expect.fail(`${FOREIGN}\n${answer.message}`)
       },
     )
+  })
+})
+
+describe.each(NODES)('on Node %i', (node) => {
+  it('import and require of all subpaths beside each other give the promised exports', async () => {
+    const specifiers = SUBPATHS.map(([subpath]) => specifierOf(subpath))
+    const all: Loaded[] = JSON.parse(await runIn('all', node, 'import.mjs', ...specifiers))
+    expect(all).toHaveLength(SUBPATHS.length)
+    for (const [index, [subpath, promised]] of SUBPATHS.entries()) {
+      const { callable, names, other } = all[index] as Loaded
+      expect(names, subpath).toEqual(expect.arrayContaining([...promised.names]))
+      expect({ callable, other }, subpath).toEqual({
+        callable: promised.callable ?? false,
+        other: [],
+      })
+    }
   })
 
   it('import and require share the budget of one name', async () => {

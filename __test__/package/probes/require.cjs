@@ -11,9 +11,11 @@ const module_ = require(process.argv[2])
 const loaded = new Set(Object.keys(require.cache).map(packageOf))
 loaded.delete(basename(__filename))
 console.log(
-  JSON.stringify({
-    callable: typeof module_ === 'function' && module_.default === module_,
-    names: Object.keys(module_),
-    loaded: [...loaded],
-  }),
+  JSON.stringify([
+    {
+      callable: typeof module_ === 'function' && module_.default === module_,
+      names: Object.keys(module_),
+      loaded: [...loaded],
+    },
+  ]),
 )
