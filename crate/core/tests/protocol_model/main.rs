@@ -62,7 +62,6 @@ fn two_slots_hold_an_old_owner_and_a_new_key() {
 #[test]
 fn two_slots_hold_two_new_keys() {
     holds("2 slots; a a b", Config::new(TWO, &[A, A, B]), 424_299);
-    holds("2 slots; a b c", Config::new(TWO, &[A, B, C]), 1_194_928);
 }
 
 #[test]
@@ -74,7 +73,6 @@ fn one_slot_holds_strangers() {
 #[test]
 fn three_slots_hold_one_new_key() {
     holds("3 slots; a a", Config::new(THREE, &[A, A]), 9_975);
-    holds("3 slots; a a a", Config::new(THREE, &[A, A, A]), 1_094_425);
 }
 
 #[test]
@@ -83,19 +81,26 @@ fn entries_may_go_at_any_instant() {
     let eviction = |config| Config { ageing: Ageing::Eviction, ..config };
     let reset = |config| Config { ageing: Ageing::Reset, ..config };
     holds("2 slots, expiry; a a b", expiry(Config::new(TWO, &[A, A, B])), 498_261);
-    holds("3 slots, expiry; a a a", expiry(Config::new(THREE, &[A, A, A])), 1_244_287);
     holds("2 slots, eviction; a a b", eviction(Config::new(TWO, &[A, A, B])), 457_387);
     holds("2 slots, resets; a a a", reset(Config::new(TWO, &[A, A, A])), 343_564);
-    holds("2 slots, resets; a a b", reset(Config::new(TWO, &[A, A, B])), 2_293_845);
     let spent = Config::new(&[Spent(A), Empty], &[A, A, B]);
     holds("2 slots, a spent; a a b", spent, 60);
     holds("2 slots, a spent, expiry; a a b", expiry(spent), 403_957);
     holds("2 slots, a spent, eviction; a a b", eviction(spent), 367_712);
 }
 
+/// Worlds of a million states and more, apart from the crate as all of them: no change of the crate
+/// changes what they find. `npm run test:protocol` and `npm run prove` explore them.
 #[test]
-fn four_operations_at_once() {
+#[ignore = "half a minute"]
+fn worlds_of_a_million_states() {
     holds("1 slot, a expired; a a b b", Config::new(&[Expired(A)], &[A, A, B, B]), 1_358_220);
+    holds("2 slots; a b c", Config::new(TWO, &[A, B, C]), 1_194_928);
+    holds("3 slots; a a a", Config::new(THREE, &[A, A, A]), 1_094_425);
+    let expiry = Config { ageing: Ageing::Expiry, ..Config::new(THREE, &[A, A, A]) };
+    holds("3 slots, expiry; a a a", expiry, 1_244_287);
+    let resets = Config { ageing: Ageing::Reset, ..Config::new(TWO, &[A, A, B]) };
+    holds("2 slots, resets; a a b", resets, 2_293_845);
 }
 
 /// `cargo test --release -p ratethrottle-core --test protocol_model -- --ignored --nocapture`:
