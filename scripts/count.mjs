@@ -12,11 +12,20 @@ function cargo(name) {
 }
 
 function vitest(name) {
-  const text = read(name)
-  if (text === '') return { passed: 0, failed: 1 }
-  const { numPassedTests, numFailedTests, numFailedTestSuites, success } = JSON.parse(text)
+  const report = parse(read(name))
+  if (report === undefined) return { passed: 0, failed: 1 }
+  const { numPassedTests, numFailedTests, numFailedTestSuites, success } = report
   const broken = success ? 0 : Math.max(1, numFailedTestSuites)
   return { passed: numPassedTests, failed: Math.max(numFailedTests, broken) }
+}
+
+/** Nothing if there is no report, or half of one. */
+function parse(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function read(name) {

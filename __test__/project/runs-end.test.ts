@@ -1,8 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
 /** A folder that is removed when the test ends. */
@@ -52,21 +60,31 @@ test('as root the missing programs are installed without asking', () => {
   expect(status).toBe(1)
 })
 
-test('a command and its child processes end by the time limit', () => {
-  const folder = scratch()
-  const pidFile = join(folder, 'pid')
-  const script = `trap '' TERM; sleep 600 & echo $! > ${pidFile}; wait; sleep 600`
-  const { status } = spawnSync(
-    process.execPath,
-    ['scripts/within.mjs', '4', 'bash', '-c', script],
-    { timeout: 100_000 },
-  )
+const WITHIN = [process.execPath, 'scripts/within.mjs']
+
+/** A program that ignores the question to end, as its child does, whose number it writes down. */
+const stubborn = (pidFile: string): string =>
+  `trap '' TERM; sleep 600 & echo $! > ${pidFile}; wait; sleep 600`
+
+function isRunning(pid: number): boolean {
+  if (!existsSync(`/proc/${pid}/stat`)) return false
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2] !== 'Z'
+}
+
+test.each([
+  ['a command', (script: string) => ['bash', '-c', script]],
+  [
+    'a step of .ci/run, which has a limit of its own,',
+    (script: string) => ['bash', '-c', '"$@"; true', '-', ...WITHIN, '600', 'bash', '-c', script],
+  ],
+])('%s and its child processes end by the time limit', async (_, command) => {
+  const pidFile = join(scratch(), 'pid')
+  const [program = '', ...args] = [...WITHIN, '1', ...command(stubborn(pidFile))]
+  const child = spawn(program, args, { timeout: 30_000 })
+  const [status] = await once(child, 'exit')
   expect(status).toBe(124)
   const pid = Number(readFileSync(pidFile, 'utf8'))
-  const isRunning = existsSync(`/proc/${pid}/stat`)
-    ? readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2] !== 'Z'
-    : false
-  expect(isRunning).toBe(false)
+  expect(isRunning(pid)).toBe(false)
 })
 
 test('npm test and .ci/run have a time limit', () => {
@@ -74,6 +92,34 @@ test('npm test and .ci/run have a time limit', () => {
   expect(scripts.test).toMatch(/within\.mjs \d+ /)
   const steps = readFileSync('.ci/run', 'utf8').split('\n')
   expect(steps.filter((line) => /^exec|^ {2}exec/.test(line)).join()).toMatch(/within\.mjs \d+ /)
+})
+
+const STEPS = readFileSync('.ci/run', 'utf8').match(/^(step|begin) /gm)?.length ?? 0
+
+/** Runs .ci/run with programs that all do the same instead of working. */
+function runWith(does: string) {
+  const folder = scratch()
+  cpSync('.ci/run', join(folder, '.ci/run'))
+  for (const name of ['within.mjs', 'count.mjs']) {
+    cpSync(join('scripts', name), join(folder, 'scripts', name))
+  }
+  for (const name of ['npm', 'npx', 'git', 'cargo']) {
+    writeFileSync(join(folder, name), `#!/bin/sh\n${does}\n`, { mode: 0o755 })
+  }
+  const { PATH: before } = process.env
+  const PATH = `${folder}:${dirname(process.execPath)}:${before}`
+  const env = { ...process.env, PATH, TMPDIR: folder }
+  return spawnSync(join(folder, '.ci/run'), { env, encoding: 'utf8', timeout: 60_000 })
+}
+
+test.each([
+  ['crashes', 'kill -9 $$', STEPS],
+  // All but `programs`, which is not there: the four that report tests have reported none.
+  ['says that all is well', 'exit 0', 4],
+])('.ci/run fails where each program %s', (_, does, failed) => {
+  const { status, stdout } = runWith(does)
+  expect(stdout.trim().split('\n').at(-1)).toBe(`0 passed, ${failed} failed`)
+  expect(status).toBe(1)
 })
 
 /** Runs a test file with this body under our vitest configuration, with a short limit. */
