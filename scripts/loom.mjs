@@ -1,8 +1,11 @@
 // Runs loom on the real table: node scripts/loom.mjs [preemptions]. 2 is CI's short bound; more takes longer.
+// With --no-run it is only compiled.
 import { spawnSync } from 'node:child_process'
 
-const preemptions = process.argv[2] ?? '2'
+const given = process.argv.slice(2)
+const preemptions = given.find((word) => word !== '--no-run') ?? '2'
 const args = ['test', '-p', 'ratethrottle-core', '--test', 'loom', '--profile', 'loom', '--locked']
+if (given.includes('--no-run')) args.push('--no-run')
 const env = {
   ...process.env,
   RUSTFLAGS: `${process.env.RUSTFLAGS ?? ''} --cfg loom`.trim(),
