@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** From the question to the end of a group: the outer limit leaves the inner ones time for theirs. */
-const GRACE_MS = 3_000
+const GRACE_MS = 10_000
 const INNER_GRACE_MS = 1_500
 const [, , limit, command, ...args] = process.argv
 const seconds = Number(limit)

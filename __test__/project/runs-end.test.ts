@@ -79,10 +79,14 @@ test.each([
   ],
 ])('%s and its child processes end by the time limit', async (_, command) => {
   const pidFile = join(scratch(), 'pid')
-  const [program = '', ...args] = [...WITHIN, '1', ...command(stubborn(pidFile))]
-  const child = spawn(program, args, { timeout: 30_000 })
-  const [status] = await once(child, 'exit')
-  expect(status).toBe(124)
+  // A busy machine may need longer than a second to begin.
+  for (const limit of ['1', '5', '25']) {
+    const [program = '', ...args] = [...WITHIN, limit, ...command(stubborn(pidFile))]
+    const child = spawn(program, args, { timeout: 60_000 })
+    const [status] = await once(child, 'exit')
+    expect(status).toBe(124)
+    if (existsSync(pidFile)) break
+  }
   const pid = Number(readFileSync(pidFile, 'utf8'))
   expect(isRunning(pid)).toBe(false)
 })
