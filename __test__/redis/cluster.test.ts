@@ -11,7 +11,7 @@ import { GUARD } from './server.ts'
 
 const { RATETHROTTLE_CALLS: given } = process.env
 /** Calls of each process. `npm run test:redis` makes 10,000. */
-const CALLS = Number(given ?? 500)
+const CALLS = Number(given ?? 300)
 const PATIENT = { deadlineMs: 30_000 }
 
 let cluster: TestCluster

@@ -9,7 +9,7 @@ import { type Server, startServer } from './server.ts'
 
 const { RATETHROTTLE_STEPS: given } = process.env
 /** Steps for each algorithm. `npm run test:redis` takes 100,000. */
-const STEPS = Number(given ?? 2_500)
+const STEPS = Number(given ?? 1_500)
 const PER_WALK = 100
 const KEYS = ['a', 'b', 'c']
 const DAY = 86_400_000

@@ -11,7 +11,7 @@ import { type Server, serverForTest } from './server.ts'
 
 const { RATETHROTTLE_CALLS: given } = process.env
 /** Calls of each process. `npm run test:redis` makes 10,000. */
-const CALLS = Number(given ?? 500)
+const CALLS = Number(given ?? 300)
 const FIVE = '1000/hour; 900/30 minutes; 800/20 minutes; 700/10 minutes; 600/5 minutes'
 const PATIENT = { deadlineMs: 10_000 }
 

@@ -7,7 +7,7 @@ import { type Hostile, randomHostile } from './hostile/requests.ts'
 import { ask, N, openSubjects, type Subject } from './hostile/subjects.ts'
 
 const { RATETHROTTLE_HOSTILE: given } = process.env
-const REQUESTS = Number(given ?? byLength(15_000, 50_000))
+const REQUESTS = Number(given ?? byLength(8_000, 50_000))
 /** Small enough that each subject has some. */
 const BATCH = 250
 
