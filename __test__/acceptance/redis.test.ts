@@ -9,7 +9,7 @@ import { type LimitedSite, type Options, type Route, SERVERS, serveSite } from '
 import { type Server, startServer } from '../redis/server.ts'
 
 /** On a busy machine Redis may be late, and the service would then decide locally. */
-const PATIENT = { deadlineMs: 30_000 }
+const PATIENT = { deadlineMs: 30_000, connectTimeoutMs: 60_000 }
 
 let redis: Server
 let admin: Server['admin']

@@ -47,7 +47,11 @@ const later = <T>(value: T, ms = 5): Promise<T> =>
   new Promise((resolve) => setTimeout(resolve, ms, value))
 
 const SLOW: Record<string, () => Promise<Any>> = {
-  Redis: async () => ({ storage: (await serverForTest()).url, deadlineMs: 10_000 }),
+  Redis: async () => ({
+    storage: (await serverForTest()).url,
+    deadlineMs: 10_000,
+    connectTimeoutMs: 60_000,
+  }),
   'an async skip': async () => ({ skip: () => later(false) }),
   'async limits': async () => ({ limits: () => later('2/hour') }),
   'an async key': async () => ({ key: () => later('ada') }),
@@ -55,6 +59,7 @@ const SLOW: Record<string, () => Promise<Any>> = {
   'countWhen over Redis': async () => ({
     storage: (await serverForTest()).url,
     deadlineMs: 10_000,
+    connectTimeoutMs: 60_000,
     countWhen: 'success',
   }),
 }

@@ -21,7 +21,7 @@ function limiterFor(options: Options): CallLimiter {
 
 const TIERS = ['memory', 'shared', 'redis'] as const
 function storageOf(tier: (typeof TIERS)[number]): object {
-  if (tier === 'redis') return { storage: redis.url, deadlineMs: 30_000 }
+  if (tier === 'redis') return { storage: redis.url, deadlineMs: 30_000, connectTimeoutMs: 60_000 }
   return tier === 'shared' ? { storage: `shared:${freshName()}` } : {}
 }
 

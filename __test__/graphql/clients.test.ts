@@ -135,6 +135,7 @@ describe.each(SERVERS)('%s', (_name, start) => {
       storage,
       // A machine that does other things is no reason to decide without Redis.
       deadlineMs: 10_000,
+      connectTimeoutMs: 60_000,
       refund: 'actual',
       concurrent: 200,
     })

@@ -14,7 +14,8 @@ afterAll(() => redis.stop())
 
 const TIERS = ['memory', 'shared', 'redis'] as const
 function storageOf(tier: (typeof TIERS)[number]): object {
-  if (tier === 'redis') return { storage: redis.url, deadlineMs: 30_000, name: freshName() }
+  if (tier === 'redis')
+    return { storage: redis.url, deadlineMs: 30_000, connectTimeoutMs: 60_000, name: freshName() }
   return tier === 'shared' ? { storage: `shared:${freshName()}` } : {}
 }
 

@@ -14,7 +14,9 @@ afterAll(() => redis.stop())
 const STREAMS = ['upload', 'chat'] as const
 const TIERS = ['memory', 'redis'] as const
 const storageOf = (tier: (typeof TIERS)[number]) =>
-  tier === 'redis' ? { storage: redis.url, name: freshName(), deadlineMs: 30_000 } : {}
+  tier === 'redis'
+    ? { storage: redis.url, name: freshName(), deadlineMs: 30_000, connectTimeoutMs: 60_000 }
+    : {}
 
 const texts = (count: number) => Array.from({ length: count }, (_, i) => String(i))
 

@@ -20,7 +20,14 @@ test.each(['memory:', 'shared:closed-early', 'redis:'])(
   async (place) => {
     const storage = place === 'redis:' ? (await serverForTest()).url : place
     const name = `closed ${process.pid} ${names++}`
-    const options = { concurrent: 1, name, storage, key, deadlineMs: 30_000 }
+    const options = {
+      concurrent: 1,
+      name,
+      storage,
+      key,
+      deadlineMs: 30_000,
+      connectTimeoutMs: 60_000,
+    }
     const inside = gauge()
     const closed = rateThrottle(options)
     const old = await listen(

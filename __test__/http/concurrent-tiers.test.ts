@@ -20,6 +20,7 @@ async function pair(storage: string, options: object) {
         storage,
         name: 'pair',
         deadlineMs: 20_000,
+        connectTimeoutMs: 60_000,
         ...options,
       } as never)
       onTestFinished(() => limiter.close())

@@ -26,7 +26,7 @@ let spaces = 0
 export async function storageFor(tier: 'shared' | 'redis'): Promise<object> {
   if (tier === 'shared') return { storage: `shared:logins-${process.pid}-${++spaces}` }
   const { url } = await serverForTest()
-  return { storage: url, deadlineMs: 10_000 }
+  return { storage: url, deadlineMs: 10_000, connectTimeoutMs: 60_000 }
 }
 
 /** Starts one; it ends with the test. */

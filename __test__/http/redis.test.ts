@@ -16,7 +16,13 @@ beforeEach(() => redis.admin.flushall())
 it('slowDown: a burst is delayed with Redis as it is in memory', async () => {
   const seen: Record<string, number[]> = {}
   for (const storage of ['memory:', redis.url]) {
-    const options = { limits: '5/second', slowDown: '5 seconds', storage, deadlineMs: 30_000 }
+    const options = {
+      limits: '5/second',
+      slowDown: '5 seconds',
+      storage,
+      deadlineMs: 30_000,
+      connectTimeoutMs: 60_000,
+    }
     const { ask } = await serve('node:http', options)
     const answers = await Promise.all(Array.from({ length: 15 }, () => ask()))
     seen[storage === redis.url ? 'redis' : 'memory'] = answers.map(({ status }) => status)
@@ -34,6 +40,7 @@ it('blockFor with steps: another process does not shorten a block', async () => 
     storage: redis.url,
     name: 'steps',
     deadlineMs: 30_000,
+    connectTimeoutMs: 60_000,
     localDenials: false,
   } as const
   const bases = []
@@ -57,7 +64,12 @@ it('blockFor with steps: another process does not shorten a block', async () => 
 
 it('a plugin that is registered twice charges one counter in Redis once (H82)', async () => {
   const app = Fastify()
-  const options = { limits: '4/hour', storage: redis.url, deadlineMs: 30_000 } as const
+  const options = {
+    limits: '4/hour',
+    storage: redis.url,
+    deadlineMs: 30_000,
+    connectTimeoutMs: 60_000,
+  } as const
   await app.register(forFastify, options)
   await app.register(forFastify, options)
   app.get('/', async () => 'done')

@@ -11,7 +11,13 @@ const numbers = (count: number) => Array.from({ length: count }, (_, i) => Strin
 it('Redis: messages of two servers share one limit, in order, and none is lost', async () => {
   const { url: storage } = await serverForTest()
   // Long enough for a machine that is busy: past it each process counts for itself.
-  const options = { messages: '400/second', storage, name: 'chat', deadlineMs: 10_000 }
+  const options = {
+    messages: '400/second',
+    storage,
+    name: 'chat',
+    deadlineMs: 10_000,
+    connectTimeoutMs: 60_000,
+  }
   const servers = [await serve(options), await serve(options)]
   await Promise.all(servers.map(({ limits }) => limits.ready()))
   const heard: string[][] = [[], []]
@@ -36,7 +42,7 @@ it('Redis: messages of two servers share one limit, in order, and none is lost',
 it('Redis: exactly N connections on two servers of 100 that come at once', async () => {
   const { url: storage } = await serverForTest()
   const limits = { concurrent: 5, connections: '1000/minute' }
-  const options = { ...limits, storage, name: 'chat', deadlineMs: 10_000 }
+  const options = { ...limits, storage, name: 'chat', deadlineMs: 10_000, connectTimeoutMs: 60_000 }
   const servers = [await serve(options), await serve(options)]
   await Promise.all(servers.map(({ limits }) => limits.ready()))
   const seen = await Promise.all(

@@ -41,9 +41,10 @@ function optionsIn(tier: Tier, test: string): object {
   const name = `${tier} ${test} ${process.pid}`
   if (tier === 'memory') return { storage: 'memory:', name }
   if (tier === 'shared') return { storage: `shared:${name}` }
-  if (tier === 'store') return { storage: mapStore(), name, deadlineMs: 30_000 }
+  if (tier === 'store')
+    return { storage: mapStore(), name, deadlineMs: 30_000, connectTimeoutMs: 60_000 }
   const lease = tier === 'redis' ? {} : { lease: { size: 8 } }
-  return { storage: server.url, name, deadlineMs: 30_000, ...lease }
+  return { storage: server.url, name, deadlineMs: 30_000, connectTimeoutMs: 60_000, ...lease }
 }
 
 type Async = ReturnType<typeof createLimiter>
@@ -236,6 +237,7 @@ test('limits that depend on the request, and a limiter that was passed in', asyn
       name: 'far plans',
       storage: server.url,
       deadlineMs: 30_000,
+      connectTimeoutMs: 60_000,
     }),
   ]
   for (const { statuses } of sites) expect(await statuses(3)).toEqual([200, 200, 429])
