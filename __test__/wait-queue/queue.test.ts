@@ -266,7 +266,8 @@ it('an agenda agrees with a sorted list under random insertions, moves and remov
     const clock = new FakeClock()
     const seen: string[] = []
     type Named = { name: string; at: number; place: number }
-    const agenda = new Agenda<Named>(clock, ({ name }) => seen.push(`${name} ${clock.now()}`))
+    const note = ({ name }: Named) => seen.push(`${name} ${clock.now()}`)
+    const agenda = new Agenda<Named>(clock, note, round % 2 === 0)
     const due = new Map<Named, number>()
     for (let i = 0; i < 200; i++) {
       const entry = { name: `e${i}`, at: 0, place: -1 }
@@ -287,4 +288,31 @@ it('an agenda agrees with a sorted list under random insertions, moves and remov
     const sorted = [...due].sort(([, a], [, b]) => a - b).map(([{ name }, at]) => `${name} ${at}`)
     expect(seen).toEqual(sorted)
   }
+})
+
+it('an agenda that keeps its timer sets few, and wakes for what comes after an entry was removed', () => {
+  const clock = new FakeClock()
+  let timers = 0
+  const counted = {
+    now: () => clock.now(),
+    setTimer: (wake: () => void, ms: number) => {
+      timers++
+      return clock.setTimer(wake, ms)
+    },
+  }
+  const due: number[] = []
+  const agenda = new Agenda(counted, () => due.push(clock.now()), true)
+  const entry = { at: 0, place: -1 }
+  for (let i = 0; i < 1_000; i++) {
+    agenda.put(entry, clock.now() + 60_000)
+    agenda.remove(entry)
+    clock.advance(1)
+  }
+  expect(timers).toBeLessThan(4)
+  agenda.put(entry, 61_000)
+  clock.advance(100_000)
+  expect(due).toEqual([61_000])
+  const kept = timers
+  clock.advance(100_000)
+  expect(timers).toBe(kept)
 })

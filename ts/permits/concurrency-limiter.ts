@@ -66,7 +66,8 @@ export class ConcurrencyLimiter implements Permits {
     })
     this.#queue = new PermitQueue(this.#source(), { ...resolved, clock: this.#clock })
     if (resolved.maxHoldMs < Number.POSITIVE_INFINITY) {
-      this.#holds = new Agenda(quiet(this.#clock, resolved.clock), (permit) => this.#lose(permit))
+      const clock = quiet(this.#clock, resolved.clock)
+      this.#holds = new Agenda(clock, (permit) => this.#lose(permit), true)
     }
   }
 

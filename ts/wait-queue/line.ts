@@ -150,6 +150,8 @@ export class Line<T, Limits> extends Chain<Waiter<T, Limits>> implements Entry {
 const MAX_TIMER_MS = 2_147_483_647
 /** Entries handled in one turn of the event loop, so that ten thousand due together do not block it. */
 const MAX_AT_ONCE = 64
+/** The longest delay of a timer that is kept: what is dropped unclosed is not kept alive for longer. */
+const MAX_KEPT_MS = 1_000
 
 /**
  * Calls a function for each entry when it falls due: any number of entries, one timer.
@@ -157,14 +159,20 @@ const MAX_AT_ONCE = 64
 export class Agenda<E extends Entry> {
   readonly #clock: Required<Clock>
   readonly #due: (entry: E) => void
+  readonly #keepsTimer: boolean
   readonly #heap = new Heap<E>()
   #stopTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  /** @param due called with each entry that falls due, after its removal. Must not throw */
-  constructor(clock: Required<Clock>, due: (entry: E) => void) {
+  /**
+   * @param due called with each entry that falls due, after its removal. Must not throw
+   * @param keepsTimer whether the timer stays for a while after the last entry is removed: cheaper where entries come
+   *   and go one by one. For clocks whose timers keep no process alive
+   */
+  constructor(clock: Required<Clock>, due: (entry: E) => void, keepsTimer = false) {
     this.#clock = clock
     this.#due = due
+    this.#keepsTimer = keepsTimer
   }
 
   /** Adds the entry for this time, or moves it there. `Infinity` is never. */
@@ -175,17 +183,18 @@ export class Agenda<E extends Entry> {
     if (at < this.#timerAt) this.#arm()
   }
 
-  /** The timer stays as it is unless nothing is left: an early wake-up costs less than a new timer. */
+  /** The timer stays as it is while an entry is left: an early wake-up costs less than a new timer. */
   remove(entry: E): void {
     if (entry.place < 0) return
     this.#heap.remove(entry)
-    if (this.#heap.first === undefined) this.#disarm()
+    if (this.#heap.first === undefined && !this.#keepsTimer) this.#disarm()
   }
 
   /** Removes all: none falls due any more. */
   clear(): void {
     for (let { first } = this.#heap; first !== undefined; first = this.#heap.first)
       this.remove(first)
+    this.#disarm()
   }
 
   #arm(): void {
@@ -195,7 +204,7 @@ export class Agenda<E extends Entry> {
     const ms = first.at - this.#now()
     this.#timerAt = first.at
     // A clock that throws is noticed when this fires.
-    const safe = ms > 0 ? Math.min(ms, MAX_TIMER_MS) : 0
+    const safe = ms > 0 ? Math.min(ms, this.#keepsTimer ? MAX_KEPT_MS : MAX_TIMER_MS) : 0
     this.#stopTimer = this.#clock.setTimer(() => this.#fire(), safe)
   }
 
