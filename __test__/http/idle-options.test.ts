@@ -53,10 +53,15 @@ const made = async (name: string, options: object): Promise<unknown> =>
   (MAKERS[name] as (options: object) => unknown)(options)
 
 describe.each(Object.keys(MAKERS))('%s', (name) => {
+  // Others have routes that may have limits, and take over what is said of them.
+  const idle = name === 'a limiter of a file' ? IDLE : among('burst', 'policy')
+
   it('an option about limits is refused where there are only permits', async () => {
     for (const [option, value] of IDLE) {
       const says = `${option} must be given together with limits, or left out`
-      await expect(made(name, { concurrent: 1, [option]: value })).rejects.toThrow(says)
+      const permits = made(name, { concurrent: 1, [option]: value })
+      if (idle.some(([refused]) => refused === option)) await expect(permits).rejects.toThrow(says)
+      else await permits
       const { outcomeTimeoutMs: _, ...rest } = { [option]: value } as Any
       await made(name, { limits: '9/hour', concurrent: 1, ...rest })
     }
@@ -65,6 +70,16 @@ describe.each(Object.keys(MAKERS))('%s', (name) => {
     await expect(made(name, { limits: '9/hour', outcomeTimeoutMs })).rejects.toThrow(says)
     await made(name, { limits: '9/hour', outcomeTimeoutMs, countWhen: 'failure' })
   })
+})
+
+it('a route that has permits alone has no use for what is about limits', () => {
+  const base = forExpress({ concurrent: 4, algorithm: 'sliding-log', blockFor: '1 minute' })
+  base.limit('5/minute')
+  for (const [option, value] of IDLE) {
+    const says = `${option} must be given together with limits, or left out`
+    expect(() => base.limit({ concurrent: 1, [option]: value } as Any)).toThrow(says)
+  }
+  base.close()
 })
 
 it('what a limiter without limits is for, is what its routes have', () => {

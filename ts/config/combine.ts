@@ -1,4 +1,4 @@
-import { refuseIdle } from '../http/idle-options.ts'
+import { refuseIdle, refuseIdleForAll } from '../http/idle-options.ts'
 import { type AnyHttpOptions, resolveHttpOptions } from '../http/options.ts'
 import { figuresOf, type Limit, type LimitInput } from '../limit/limit.ts'
 import { readLimits } from '../limit/parse.ts'
@@ -70,7 +70,8 @@ class Combination {
     // What is wrong alone is reported already.
     if (inherits || (!isWhole && hasProblem(this.#problems, path))) return options
     try {
-      refuseIdle(isWhole ? top : own, options)
+      if (isWhole) refuseIdleForAll(top)
+      else refuseIdle(own, options)
       this.#check(options, own)
     } catch (error) {
       const key = keyOf(error)

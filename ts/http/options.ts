@@ -20,7 +20,7 @@ import {
 import { readSteps } from './escalating-block.ts'
 import type { Hooks } from './events.ts'
 import { type HeaderStyle, readHeaderStyle } from './headers.ts'
-import { refuseIdle } from './idle-options.ts'
+import { refuseIdle, refuseIdleForAll } from './idle-options.ts'
 import { byIp, type KeyFunction } from './key-functions.ts'
 import { LASTING, type Lasting } from './lasting.ts'
 import { OF_LIMITER, readForRedis, readLimiter } from './limiter-options.ts'
@@ -219,7 +219,7 @@ const KNOWN = [...new Set([...OWN_OPTIONS, ...REDIS_OPTIONS, ...SETTINGS])]
  */
 export function ownHttpOptions<Options extends AnyHttpOptions>(options: Options): Options {
   const own = ownKnown(options)
-  refuseIdle(own)
+  refuseIdleForAll(own)
   return withSettings(own) as Options
 }
 
