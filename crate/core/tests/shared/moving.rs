@@ -37,7 +37,8 @@ fn whatever_the_exchange_after_which_a_process_dies_no_denied_key_is_set_free() 
             let status = child.wait().unwrap();
             check(&held, &out, &format!("{name}, k = {k}"));
             if status.success() {
-                assert!(k > 30 && held.moves() >= 10, "{name}: only {k}, {}", held.moves());
+                // Ten keys have no slot. Two that look alike under the secret of a file may move as one.
+                assert!(k > 30 && held.moves() >= 8, "{name}: only {k}, {}", held.moves());
                 break;
             }
             assert_eq!(status.signal(), Some(9));
