@@ -98,8 +98,11 @@ it('require and import give the same plugin', () => {
   expect([required.default, required.rateThrottle]).toEqual([rateThrottle, rateThrottle])
 })
 
-it.each(['burst', 'name'])('%s without limits stops the start', async (option) => {
+it.each([
+  ['burst', 5, 'together with limits'],
+  ['name', 'api', 'beside'],
+])('%s without limits stops the start', async (option, value, said) => {
   const app = server()
-  const options = { [option]: option === 'burst' ? 5 : 'api' }
-  await expect(Promise.resolve(app.register(rateThrottle, options))).rejects.toThrow('beside')
+  const options = { [option]: value }
+  await expect(Promise.resolve(app.register(rateThrottle, options))).rejects.toThrow(said)
 })
