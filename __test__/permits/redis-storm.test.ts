@@ -64,6 +64,7 @@ it('never more are held than may be, while processes are killed and stopped; the
       () => storm.kill(),
       () => storm.pause(Math.random() * LEASE_MS),
     ],
+    restMs: LEASE_MS * 2,
     isShown: () =>
       tally.lostInPause > 0 &&
       Math.min(tally.outlasted, tally.refused, tally.waited) > 0 &&

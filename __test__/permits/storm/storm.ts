@@ -27,9 +27,11 @@ export interface Course {
   readonly faults: readonly (() => Promise<void>)[]
   /** Whether all has come about that is to be shown. */
   readonly isShown: () => boolean
+  /** How long no fault comes before each round that is added for that: faults end what takes long. */
+  readonly restMs?: number
 }
 
-const [MAX_ROUNDS, ROUND_MS] = [12, 120_000]
+const [MAX_ROUNDS, ROUND_MS] = [40, 120_000]
 
 interface Process {
   readonly child: ChildProcess
@@ -65,8 +67,9 @@ export class Storm {
    * Lets the processes go on until they have taken so many steps, with a fault now and then. Goes on for some rounds more
    * if what the test is about did not come about: on a busy machine it may not.
    */
-  async rage({ steps, ofRound, faults, isShown }: Course): Promise<void> {
+  async rage({ steps, ofRound, faults, isShown, restMs = 0 }: Course): Promise<void> {
     for (let round = 0; this.steps < steps || (round < MAX_ROUNDS && !isShown()); round++) {
+      if (this.steps >= steps) await sleep(restMs)
       const enough = this.steps + ofRound
       await until(() => this.#read() >= enough, ROUND_MS, 'more steps')
       await faults[round % faults.length]?.()
