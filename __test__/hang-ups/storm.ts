@@ -130,7 +130,7 @@ async function hangUps(running: Running, work: Work, count: number): Promise<voi
     expect(areIn).toBe(true)
     const more = Math.min(BATCH, count - i) - inside.length
     await Promise.all(Array.from({ length: more }, (_, k) => hangUp(running, work, i + k, isFull)))
-    // Those that have left wait no longer, whoever is inside.
+    // Those that have left wait no longer, even while others are inside.
     expect(await until(() => permits().waiting === 0)).toBe(true)
     await Promise.all(inside.map((client) => client.leave()))
   }

@@ -39,7 +39,7 @@ async function limiterOf(name: string, options: object = {}): Promise<RedisLimit
   return limiter
 }
 
-/** Redis has decided for it without a failure, and its operator was told of none. */
+/** Redis has decided for it without a failure, and no outage was reported. */
 async function expectUntouched(limiter: RedisLimiter<string>): Promise<void> {
   expect(limiter.storeStatus()).toEqual({ available: true, reason: undefined })
   server.signal('SIGCONT')

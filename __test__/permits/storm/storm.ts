@@ -64,7 +64,7 @@ export class Storm {
   }
 
   /**
-   * Lets the processes go on until they have taken so many steps, with a fault now and then. Goes on for some rounds more
+   * Lets the processes go on until they have taken that many steps, with a fault now and then. Goes on for some rounds more
    * if what the test is about did not come about: on a busy machine it may not.
    */
   async rage({ steps, ofRound, faults, isShown, restMs = 0 }: Course): Promise<void> {

@@ -15,7 +15,7 @@ pub(crate) enum Record {
     Admitted { start: u64, end: u64 },
     /// So many more decisions.
     Decided(u64),
-    /// A decision that used the processor for so many nanoseconds.
+    /// A decision that used the processor for this many nanoseconds.
     Slow(u64),
 }
 
