@@ -1,5 +1,6 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { rateThrottle } from 'ratethrottle/http'
+import { insight } from 'ratethrottle/insight'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { type Server, startServer } from '../redis/server.ts'
 import { gauge } from './gauge.ts'
@@ -81,3 +82,29 @@ test.each(TIERS)(
     expect(status).toBe(200)
   },
 )
+
+test('peek tells of permits of the key and of all, and takes none', async () => {
+  const view = insight()
+  onTestFinished(() => view.close())
+  const options = { concurrent: { perKey: 2, total: 3 }, key: keyOf, insight: view }
+  const { inside, ask, servers } = await pair(`shared:peeked-permits-${process.pid}`, options)
+  const peek = (key: string) => servers[0]?.limiter.peek(key)
+  const asked = ['a', 'a', 'b'].map(async (key, i) => {
+    if (i === 2) await expect.poll(() => inside.now).toBe(2)
+    return ask(i, { headers: { 'x-key': key } })
+  })
+  await expect.poll(() => inside.now).toBe(2)
+  expect(peek('a')).toMatchObject({ allowed: false, limit: 2 })
+  await expect.poll(() => inside.now).toBe(3)
+  for (let i = 0; i < 50; i++) expect(peek('c')).toMatchObject({ allowed: false, limit: 3 })
+  inside.open()
+  await Promise.all(asked)
+  for (let i = 0; i < 50; i++) await expect.poll(() => peek('c')).toMatchObject({ allowed: true })
+  const { limits } = await view.report()
+  const row = limits.find(({ name }) => name === 'pair')
+  expect(row).toMatchObject({ admitted: 3, denied: 0 })
+})
+
+function keyOf({ headers }: IncomingMessage): string {
+  return `${headers['x-key']}`
+}

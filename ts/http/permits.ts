@@ -143,10 +143,12 @@ export class RequestPermits {
 
   /** The decision about the key as far as permits make it, for a request that its limits would admit. */
   peek(key: string, decision: Decision): MaybePromise<Decision> {
-    return andThen(this.#permits.take(key), (found) => {
-      if (found instanceof PermitRefused) return permitDenial(found.limit)
-      found.release()
-      return decision
+    const permits = this.#permits
+    const { perKey = Number.POSITIVE_INFINITY, total = Number.POSITIVE_INFINITY } = permits.limits
+    // No permit is taken: another request of this instant would be refused for it.
+    return andThen(permits.held(key), (held) => {
+      if (held >= perKey) return permitDenial(perKey)
+      return permits.stats().held >= total ? permitDenial(total) : decision
     })
   }
 

@@ -71,6 +71,8 @@ export interface Permits {
    * @param signal the caller has gone: rejects with its reason, and holds nothing
    */
   enter(key: string, signal?: AbortSignal): MaybePromise<Permit | PermitRefused>
+  /** How many permits the key holds, wherever they were given out. */
+  held(key: string): MaybePromise<number>
   stats(): ConcurrencyStats
   ready(): Promise<StoreStatus>
   close(): MaybePromise<void>
