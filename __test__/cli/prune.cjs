@@ -1,8 +1,10 @@
-// In an empty /dev/shm: a file that is trusted, one that is not but in use, one that is neither; prunes them.
+// In an empty /dev/shm: files of a limiter and of a shield that are trusted, one that is not but in use, one that is
+// neither; prunes them.
 const { execFileSync } = require('node:child_process')
 const fs = require('node:fs')
 const { join } = require('node:path')
 const { RateLimiter } = require('ratethrottle')
+const { shield } = require('ratethrottle/shield')
 
 const FOLDER = `/dev/shm/ratethrottle-${process.geteuid()}`
 const prune = () =>
@@ -17,6 +19,7 @@ const file = join(
 )
 fs.chmodSync(file, 0o644)
 fs.writeFileSync(join(FOLDER, 'odd'), 'odd', { mode: 0o644 })
+shield({ name: 'guard', shared: true }).close()
 prune()
 prune()
 used.close()
