@@ -174,7 +174,7 @@ function skipRehash(native: NativeCharge, last: LastKey): Charge {
   }
 }
 
-/** One of so many calls passes its key all the same where keys are counted: it may have no name yet. */
+/** Every sixteenth call about a key passes it all the same where an insight counts keys: it may have no name there yet. */
 const NAMED_EVERY = 16
 
 /** As {@link skipRehash}, for an insight. Apart: other limiters need no count of their calls. */

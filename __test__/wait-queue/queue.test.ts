@@ -293,11 +293,18 @@ it('an agenda agrees with a sorted list under random insertions, moves and remov
 it('an agenda that keeps its timer sets few, and wakes for what comes after an entry was removed', () => {
   const clock = new FakeClock()
   let timers = 0
+  let longest = 0
+  let stopped = 0
   const counted = {
     now: () => clock.now(),
     setTimer: (wake: () => void, ms: number) => {
       timers++
-      return clock.setTimer(wake, ms)
+      longest = Math.max(longest, ms)
+      const stop = clock.setTimer(wake, ms)
+      return () => {
+        stopped++
+        stop()
+      }
     },
   }
   const due: number[] = []
@@ -315,4 +322,11 @@ it('an agenda that keeps its timer sets few, and wakes for what comes after an e
   const kept = timers
   clock.advance(100_000)
   expect(timers).toBe(kept)
+  // A limiter that is dropped is kept alive for no longer; one that is closed leaves no timer.
+  expect(longest).toBeLessThanOrEqual(1_000)
+  agenda.put(entry, clock.now() + 60_000)
+  agenda.remove(entry)
+  const before = stopped
+  agenda.clear()
+  expect(stopped).toBe(before + 1)
 })

@@ -107,11 +107,7 @@ export function resolveConcurrency(options: ConcurrencyOptions): ResolvedConcurr
     ['perKey', 'total'],
     'limits are the first argument, as in new ConcurrencyLimiter({ perKey: 4 })',
   )
-  refuseMisplaced(
-    options,
-    ['storage', 'keyPrefix', ...OF_STORE],
-    'permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
-  )
+  refuseStore(options)
   const resolved = validate.readOptions<ResolvedConcurrency>(options, ALL)
   const { name, shared, clock } = resolved
   if (shared && name === undefined) throw optionError('shared: true requires name')
@@ -124,6 +120,15 @@ export function resolveConcurrency(options: ConcurrencyOptions): ResolvedConcurr
 /** The same for {@link WaitingOptions} alone, among others. */
 export function readWaiting(options: WaitingOptions): ResolvedWaiting {
   return validate.readEach<ResolvedWaiting>(options, WAITING)
+}
+
+/** @throws TypeError for an option of a store: a limiter of this host has none */
+function refuseStore(options: unknown): void {
+  refuseMisplaced(
+    options,
+    ['storage', 'keyPrefix', ...OF_STORE],
+    'permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
+  )
 }
 
 /** @throws TypeError that says where options belong which are given in another place */
@@ -160,11 +165,7 @@ export function readConcurrencyLimits(
     CONCURRENCY_OPTIONS,
     'options are the second argument, as in new ConcurrencyLimiter({ perKey: 4 }, { queue: 16 })',
   )
-  refuseMisplaced(
-    value,
-    ['storage', 'keyPrefix', ...OF_STORE],
-    'permits in a store are those of createConcurrencyLimiter({ perKey, storage })',
-  )
+  refuseStore(value)
   const { perKey, total } = validate.ownOptions(value as ConcurrencyLimits, ['perKey', 'total'])
   if (perKey === undefined && total === undefined) {
     throw validate.invalid(TypeError, 'INVALID_OPTION', name, LIMITS, value)
